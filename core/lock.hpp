@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+
+namespace locker::core {
+
+/// Rises with every grant for ever, over restarts and restored backups; below 2^53, so that it is
+/// exact in every JSON reader. Zero is no fence.
+using Fence = std::uint64_t;
+
+/// The secret that proves a lease: the 16 bytes of a version 4 UUID.
+struct Token {
+  std::array<std::uint8_t, 16> bytes{};
+  friend auto operator<=>(const Token&, const Token&) = default;
+};
+
+enum class Mode : std::uint8_t { exclusive, shared };
+
+/// How a lock clashes: with whom (mode) and how far up and down the tree it reaches (flags).
+struct Shape {
+  Mode mode = Mode::exclusive;
+  bool lock_parents = true;
+  bool lock_children = true;
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+
+/// Names one lock for ever. Locks taken together share a fence and differ in their position.
+struct LockId {
+  Fence fence = 0;
+  std::uint16_t position = 0;
+  friend auto operator<=>(const LockId&, const LockId&) = default;
+};
+
+/// Why a lock is no more.
+enum class End : std::uint8_t { released, expired, forced };
+
+}  // namespace locker::core

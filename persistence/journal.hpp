@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <boost/system/result.hpp>
+
+#include "core/error.hpp"
+#include "core/record.hpp"
+
+namespace locker::persistence {
+
+/// Position of a record in the one total order; the first record ever has index 1.
+using Index = std::uint64_t;
+
+template <typename T>
+using Result = boost::system::result<T, core::Fault>;
+
+enum class Durability {
+  always,    ///< A frame is on disk when append() returns.
+  interval,  ///< Written when append() returns, on disk within an interval: a power cut can undo it.
+  none,      ///< Written when append() returns; the operating system decides when it is on disk.
+};
+
+/// What recovery found, for the start line.
+struct Recovered {
+  Index last_index = 0;
+  core::Fence last_fence = 0;  ///< The highest ever granted, also when all locks have ended.
+  std::uint64_t torn_bytes = 0;  ///< Cut off behind the last whole frame; never acknowledged.
+};
+
+/// The one total order of records, whoever keeps it: files here, a replicated log later. Nothing
+/// above this interface may assume files.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+
+  /// Appends one frame of `count` encoded records, the next in order; durable, as the durability
+  /// says, when it returns. Blocks. REQUIRES: no other append or barrier is under way.
+  /// After an error what the disk holds is unknown: the caller must end the process.
+  [[nodiscard]] virtual Result<void> append(std::string_view records, std::uint32_t count) = 0;
+
+  /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append.
+  [[nodiscard]] virtual Result<void> barrier() = 0;
+
+  /// Whether `bytes` more of records can be appended. For a grant (`reserved` false) the answer
+  /// keeps a reserve free, so that locks can still be released on a full disk. Any thread;
+  /// never blocks.
+  [[nodiscard]] virtual bool has_room(std::size_t bytes, bool reserved) const = 0;
+};
+
+}  // namespace locker::persistence

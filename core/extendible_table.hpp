@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace locker::core {
+
+/// A hash table from 32-bit hashes to 32-bit values; the caller compares the keys. The hashes must
+/// be well mixed and, where keys come from clients, seeded.
+///
+/// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables,
+/// of which one is split in two when it fills up. So growing never stops the world: the longest
+/// pause is the split of one bucket (1,024 slots, a few microseconds) or the doubling of the
+/// directory (four bytes for each 600 or so entries), not a rehash of everything. 12 bytes an
+/// entry on the average. Does not shrink.
+class ExtendibleTable {
+ public:
+  static constexpr std::uint32_t none = 0;
+
+  ExtendibleTable();
+
+  /// The value under this hash for which `same(value)` holds, or `none`.
+  template <typename Same>
+  [[nodiscard]] std::uint32_t find(std::uint32_t hash, Same&& same) const {
+    const Bucket& bucket = bucket_of(hash);
+    for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
+      const Slot& slot = bucket.slots[i];
+      if (slot.value == none) return none;
+      if (slot.hash == hash && same(slot.value)) return slot.value;
+    }
+  }
+  /// REQUIRES: value != none, and no equal key is in the table.
+  void insert(std::uint32_t hash, std::uint32_t value);
+  /// REQUIRES: `value` was inserted under this hash.
+  void erase(std::uint32_t hash, std::uint32_t value);
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t value = none;
+  };
+  static constexpr std::size_t slot_count = 1024;
+  static constexpr std::size_t slot_mask = slot_count - 1;
+  static constexpr std::size_t entries_max = slot_count * 7 / 8;
+  // The upper bits choose the bucket, the lower ten the slot; more bits there are not.
+  static constexpr unsigned depth_max = 22;
+
+  struct Bucket {
+    Slot slots[slot_count];
+    std::uint32_t count = 0;
+    unsigned depth = 0;  // how many bits of the directory this bucket answers to
+  };
+
+  [[nodiscard]] const Bucket& bucket_of(std::uint32_t hash) const {
+    return *buckets_[directory_[directory_index(hash)]];
+  }
+  [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
+    return depth_ == 0 ? 0 : std::size_t{hash >> (32 - depth_)};
+  }
+  static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
+  void split(std::uint32_t hash);
+
+  std::vector<std::unique_ptr<Bucket>> buckets_;
+  std::vector<std::uint32_t> directory_;
+  unsigned depth_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace locker::core

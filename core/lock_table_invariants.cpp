@@ -1,0 +1,56 @@
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "core/assert.hpp"
+#include "core/lock_table.hpp"
+#include "core/lock_table_layout.hpp"
+
+namespace locker::core {
+
+void LockTable::check_invariants() const {
+  // What the lists ought to hold, told by the locks themselves: (node, list) -> locks in order.
+  std::map<std::pair<std::uint32_t, std::size_t>, std::vector<std::uint32_t>> expected;
+  std::map<std::uint32_t, std::size_t> levels{{root_, 0}};
+  std::set<std::uint32_t> leases;
+  std::size_t count = 0;
+  LockId last;
+  for_each_lock([&](const HeldLock& held) {
+    ++count;
+    LOCKER_ASSERT(held.id > last);
+    last = held.id;
+    const Lock& at = lock(held.handle);
+    leases.insert(at.lease);
+    expected[{at.node, held.shape.lock_children ? 1U : 0U}].push_back(held.handle);
+    std::uint32_t current = at.node;
+    for (std::size_t level = at.depth;; --level) {
+      levels[current] = level;
+      if (level == 0) break;
+      current = node(current).parent;
+      const std::size_t list = 2 + below_index(held.shape.mode, held.shape.lock_parents);
+      expected[{current, list}].push_back(held.handle);
+    }
+    LOCKER_ASSERT(current == root_);
+  });
+  LOCKER_ASSERT(count == lock_count_);
+  LOCKER_ASSERT(leases.size() == leases_.size());
+  LOCKER_ASSERT(levels.size() == nodes_.size() + 1);
+  for (const auto& [at, level] : levels) {
+    LOCKER_ASSERT(at == root_ || !node(at).is_empty());
+    for (std::size_t list = 0; list < 6; ++list) {
+      const List& actual = list < 2 ? node(at).here[list] : node(at).below[list - 2];
+      std::uint32_t previous = UnitArena::null;
+      std::uint32_t current = actual.first;
+      for (const std::uint32_t member : expected[{at, list}]) {
+        LOCKER_ASSERT(current == member);
+        LOCKER_ASSERT(links(lock(current))[level].previous == previous);
+        previous = current;
+        current = links(lock(current))[level].next;
+      }
+      LOCKER_ASSERT(current == UnitArena::null && actual.last == previous);
+    }
+  }
+}
+
+}  // namespace locker::core

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/lock_table.hpp"
+
+namespace locker::core {
+
+// How LockTable lies in its arena; for lock_table*.cpp only.
+
+/// Locks in order of grant, linked at the level of the node that has the list.
+struct LockTable::List {
+  std::uint32_t first = UnitArena::null;
+  std::uint32_t last = UnitArena::null;
+};
+
+/// One path prefix that holds or covers a lock. One cache line.
+struct LockTable::Node {
+  std::uint32_t parent = UnitArena::null;
+  std::uint8_t segment_size = 0;
+  char segment[11] = {};  // the bytes, or the block that has them when they do not fit
+  List here[2];           // by lock_children
+  List below[4];          // by below_index(): locks of the whole subtree under this node
+
+  [[nodiscard]] bool is_empty() const {
+    for (const List& list : here) {
+      if (list.first != UnitArena::null) return false;
+    }
+    for (const List& list : below) {
+      if (list.first != UnitArena::null) return false;
+    }
+    return true;
+  }
+};
+
+struct Link {
+  std::uint32_t previous = UnitArena::null;
+  std::uint32_t next = UnitArena::null;
+};
+
+/// A held lock, followed by depth + 1 links: one for each node from the root to its own.
+struct LockTable::Lock {
+  Fence fence = 0;
+  std::uint32_t node = UnitArena::null;
+  std::uint32_t lease = UnitArena::null;
+  std::uint32_t lease_previous = UnitArena::null;
+  std::uint32_t lease_next = UnitArena::null;
+  std::uint16_t position = 0;
+  std::uint8_t depth = 0;
+  std::uint8_t shape_bits = 0;
+
+  [[nodiscard]] LockId id() const { return {fence, position}; }
+  [[nodiscard]] Shape shape() const {
+    return {(shape_bits & 1U) != 0 ? Mode::shared : Mode::exclusive, (shape_bits & 2U) != 0,
+            (shape_bits & 4U) != 0};
+  }
+  void set_shape(const Shape& shape) {
+    shape_bits =
+        static_cast<std::uint8_t>((shape.mode == Mode::shared ? 1U : 0U) |
+                                  (shape.lock_parents ? 2U : 0U) | (shape.lock_children ? 4U : 0U));
+  }
+};
+
+struct LockTable::Lease {
+  Token token;
+  std::uint32_t owner = UnitArena::null;  // a block: length byte, then the bytes
+  std::uint32_t first_lock = UnitArena::null;
+  std::uint32_t last_lock = UnitArena::null;
+};
+
+struct LockTable::Found {
+  std::array<std::uint32_t, segments_max + 1> nodes;  // from the root to the deepest that exists
+  std::size_t level = 0;                              // where the last of them stands
+  bool whole = true;                                  // whether that is the path's own node
+};
+
+inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
+inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
+inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
+
+template <typename Lock>
+[[nodiscard]] Link* links(Lock& lock) {
+  return reinterpret_cast<Link*>(&lock + 1);
+}
+
+[[nodiscard]] constexpr std::size_t below_index(Mode mode, bool lock_parents) {
+  return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);
+}
+
+}  // namespace locker::core

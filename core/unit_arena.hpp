@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace locker::core {
+
+/// Hands out blocks of 8-byte units, named by a 32-bit number instead of a pointer: half the size,
+/// and the same in every run. Up to 32 GiB in all.
+///
+/// Freed blocks are kept by size and given out again; they are never merged, nor given back to the
+/// system. Grows a chunk at a time, so that no growth ever copies what is there.
+class UnitArena {
+ public:
+  /// No block has this number.
+  static constexpr std::uint32_t null = 0;
+  static constexpr std::size_t unit_bytes = 8;
+  static constexpr std::size_t units_max = 72;  ///< The largest block.
+
+  /// REQUIRES: 1 <= units <= units_max. The block's bytes are not initialised.
+  [[nodiscard]] std::uint32_t allocate(std::size_t units);
+  /// REQUIRES: `block` came from allocate(units) and was not freed since.
+  void free(std::uint32_t block, std::size_t units);
+
+  template <typename T>
+  [[nodiscard]] T* at(std::uint32_t block) const {
+    static_assert(alignof(T) <= unit_bytes);
+    return reinterpret_cast<T*>(chunks_[block >> chunk_shift].get() +
+                                std::size_t{block & chunk_mask} * unit_bytes);
+  }
+  /// Units to hold that many bytes.
+  static constexpr std::size_t units_for(std::size_t bytes) {
+    return (bytes + unit_bytes - 1) / unit_bytes;
+  }
+
+ private:
+  static constexpr unsigned chunk_shift = 17;  // 1 MiB
+  static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;
+
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  std::uint32_t next_ = 0;       // first unit never given out, within the last chunk
+  std::uint32_t remaining_ = 0;  // units from there to the chunk's end
+  std::array<std::uint32_t, units_max + 1> free_{};
+};
+
+}  // namespace locker::core

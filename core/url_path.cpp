@@ -1,0 +1,119 @@
+#include "core/url_path.hpp"
+
+#include <algorithm>
+
+#include "core/utf8.hpp"
+
+namespace locker::core {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// Returns the decoded length, or -1 for a broken `%`.
+/// REQUIRES: room for text.size() bytes at `out`.
+std::ptrdiff_t decode_into(std::string_view text, char* out) {
+  char* const begin = out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      *out++ = text[i];
+      continue;
+    }
+    if (text.size() - i < 3) return -1;
+    const int high = hex_digit(text[i + 1]);
+    const int low = hex_digit(text[i + 2]);
+    if (high < 0 || low < 0) return -1;
+    *out++ = static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out - begin;
+}
+
+const char* const broken_percent =
+    "A '%' must be followed by two hexadecimal digits; write a literal percent sign as %25.";
+
+/// RFC 3986: pchar without the percent sign.
+bool is_plain(char c) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+  return c != '\0' && std::string_view{"-._~!$&'()*+,;=:@"}.find(c) != std::string_view::npos;
+}
+
+std::optional<Fault> push_segment(std::string_view segment, Path& out) {
+  if (segment == "." || segment == "..") {
+    return Fault{"The path has a '" + std::string{segment} +
+                 "' segment; write out the resource's full path."};
+  }
+  switch (check_text(segment)) {
+    case TextFault::none:
+      break;
+    case TextFault::not_utf8:
+      return Fault{"The path is not valid UTF-8; encode it as UTF-8 before percent-encoding it."};
+    case TextFault::control_character:
+      return Fault{"The path has a control character; use printable characters only."};
+  }
+  switch (out.push_back(segment)) {
+    case Path::Push::ok:
+      return std::nullopt;
+    case Path::Push::segment_too_long:
+      return Fault{"A path segment is longer than 255 bytes; use shorter names."};
+    case Path::Push::too_many_segments:
+      return Fault{"The path has more than 64 segments; use a flatter tree."};
+    case Path::Push::path_too_long:
+      return Fault{"The path is longer than 2,048 bytes; use shorter names."};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Fault> percent_decode(std::string_view text, std::string& out) {
+  out.resize(text.size());
+  const std::ptrdiff_t length = decode_into(text, out.data());
+  if (length < 0) return Fault{broken_percent};
+  out.resize(static_cast<std::size_t>(length));
+  return std::nullopt;
+}
+
+std::optional<Fault> parse_url_path(std::string_view text, Path& out) {
+  out.clear();
+  std::array<char, 3 * segment_bytes_max> decoded;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('/'), text.size());
+    const std::string_view segment = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (segment.empty()) continue;
+    if (segment.size() > decoded.size()) {
+      return Fault{"A path segment is longer than 255 bytes; use shorter names."};
+    }
+    const std::ptrdiff_t length = decode_into(segment, decoded.data());
+    if (length < 0) return Fault{broken_percent};
+    if (auto fault = push_segment({decoded.data(), static_cast<std::size_t>(length)}, out)) {
+      return fault;
+    }
+  }
+  return std::nullopt;
+}
+
+void append_url_path(PathView path, std::string& out) {
+  static constexpr char digits[] = "0123456789ABCDEF";
+  if (path.is_root()) out += '/';
+  for (const std::string_view segment : path) {
+    out += '/';
+    for (const char c : segment) {
+      if (is_plain(c)) {
+        out += c;
+      } else {
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4U];
+        out += digits[byte & 15U];
+      }
+    }
+  }
+}
+
+}  // namespace locker::core

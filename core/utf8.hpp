@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string_view>
+
+namespace locker::core {
+
+enum class TextFault { none, not_utf8, control_character };
+
+/// Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates) without
+/// control characters (C0, DEL, C1): the rule for everything that people will read again.
+[[nodiscard]] TextFault check_text(std::string_view bytes);
+
+}  // namespace locker::core

@@ -1,0 +1,157 @@
+#include "core/lock_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/url_path.hpp"
+
+namespace locker::core {
+namespace {
+
+class LockTableTest : public testing::Test {
+ protected:
+  static Path path(std::string_view text) {
+    Path parsed;
+    EXPECT_FALSE(parse_url_path(text, parsed));
+    return parsed;
+  }
+  static Token token(int number) {
+    Token made;
+    made.bytes[0] = static_cast<std::uint8_t>(number);
+    made.bytes[1] = static_cast<std::uint8_t>(number >> 8);
+    made.bytes[2] = static_cast<std::uint8_t>(number >> 16);
+    return made;
+  }
+  static AcquireRequest request(PathView at, const Token& of) {
+    return {.path = at, .shape = {}, .rule = ClashRule::symmetric, .token = of};
+  }
+  /// The seed's canhaz: empty when granted, else who is in the way.
+  std::string canhaz(std::string_view text, std::string_view owner, Shape shape = {}) {
+    const Path at = path(text);
+    const AcquireRequest request{
+        .path = at, .shape = shape, .rule = ClashRule::holder_only, .token = {}};
+    if (const auto blocker = table_.blocker(request)) return std::string{blocker->owner};
+    const LockId id{++fence_, 0};
+    table_.apply(Granted{token(static_cast<int>(fence_)), id, shape, owner, at});
+    table_.check_invariants();
+    return "";
+  }
+  std::string dohaz(std::string_view text) {
+    const auto held = table_.covering(path(text));
+    return held ? std::string{held->owner} : "nobody";
+  }
+  void release(int number) {
+    table_.apply(Ended{token(number), {static_cast<Fence>(number), 0}, End::released});
+    table_.check_invariants();
+  }
+
+  LockTable table_;
+  Fence fence_ = 0;
+};
+
+constexpr Shape not_parents{Mode::exclusive, false, true};
+constexpr Shape not_children{Mode::exclusive, true, false};
+constexpr Shape neither{Mode::exclusive, false, false};
+
+TEST_F(LockTableTest, ALockKeepsOthersFromItselfItsParentsAndItsChildrenButNotItsSiblings) {
+  EXPECT_EQ(canhaz("/foo/bar", "a"), "");
+  EXPECT_EQ(canhaz("/foo/bar", "b"), "a");
+  EXPECT_EQ(canhaz("/foo", "b"), "a");
+  EXPECT_EQ(canhaz("/", "b"), "a");
+  EXPECT_EQ(canhaz("/foo/bar/baz", "b"), "a");
+  EXPECT_EQ(canhaz("/foo/zip", "b"), "");
+  EXPECT_EQ(canhaz("/fo", "c"), "");
+}
+
+TEST_F(LockTableTest, FlagsFreeTheParentsOrTheChildrenAsTheSeedsExamplesSay) {
+  EXPECT_EQ(canhaz("/foo/bar", "a", not_parents), "");
+  EXPECT_EQ(canhaz("/foo", "b"), "");
+  EXPECT_EQ(canhaz("/bar", "c", not_children), "");
+  EXPECT_EQ(canhaz("/bar/foo", "d"), "");
+  EXPECT_EQ(canhaz("/bar", "e"), "c");
+  EXPECT_EQ(canhaz("/z", "f", neither), "");
+  EXPECT_EQ(canhaz("/z", "g", neither), "f");
+  EXPECT_EQ(canhaz("/z/y", "g"), "");
+}
+
+TEST_F(LockTableTest, TheRootIsAResourceAsAnyOther) {
+  EXPECT_EQ(canhaz("/", "a"), "");
+  EXPECT_EQ(canhaz("/", "b"), "a");
+  EXPECT_EQ(canhaz("/x/y", "b"), "a");
+  release(1);
+  EXPECT_EQ(dohaz("/x"), "nobody");
+}
+
+TEST_F(LockTableTest, DohazNamesTheNearestAboveElseTheOldestBelow) {
+  canhaz("/a", "top", not_children);
+  canhaz("/a/b/1", "first");
+  canhaz("/a/b/2", "second");
+  canhaz("/a/c/1", "third");
+  EXPECT_EQ(dohaz("/a"), "top");
+  EXPECT_EQ(dohaz("/a/b"), "first");
+  release(2);
+  EXPECT_EQ(dohaz("/a/b"), "second");
+  EXPECT_EQ(canhaz("/a/b/1", "fourth"), "");
+  EXPECT_EQ(dohaz("/a/b"), "second");
+  EXPECT_EQ(dohaz("/"), "top");
+  release(1);
+  EXPECT_EQ(dohaz("/"), "second");
+  EXPECT_EQ(dohaz("/a/b/2/deep/er"), "second");
+}
+
+TEST_F(LockTableTest, NodesAndLeasesVanishWithTheirLastLock) {
+  for (int i = 1; i <= 5000; ++i) {
+    const Path at =
+        path("/x/" + std::to_string(i % 50) + "/segment-of-many-bytes-" + std::to_string(i));
+    table_.apply(Granted{token(i), {static_cast<Fence>(i), 0}, {}, "owner", at});
+  }
+  EXPECT_EQ(table_.lock_count(), 5000U);
+  EXPECT_EQ(table_.node_count(), 5051U);
+  for (int i = 5000; i >= 1; --i) {
+    table_.apply(Ended{token(i), {static_cast<Fence>(i), 0}, End::released});
+  }
+  EXPECT_EQ(table_.lock_count(), 0U);
+  EXPECT_EQ(table_.node_count(), 0U);
+  EXPECT_EQ(table_.lease_count(), 0U);
+  table_.check_invariants();
+}
+
+TEST_F(LockTableTest, LocksOfOneLeaseNeverClashAndItEndsWithTheLast) {
+  const Path foo = path("/foo"), bar = path("/foo/bar");
+  table_.apply(Granted{token(1), {1, 0}, {}, "a", foo});
+  EXPECT_FALSE(table_.blocker(request(bar, token(1))));
+  EXPECT_TRUE(table_.blocker(request(bar, token(2))));
+  table_.apply(Granted{token(1), {2, 0}, {}, "ignored", bar});
+  EXPECT_EQ(table_.lease_count(), 1U);
+  EXPECT_EQ(table_.held_by(token(1), bar)->owner, "a");
+  table_.apply(Ended{token(1), {1, 0}, End::released});
+  EXPECT_EQ(table_.lease_count(), 1U);
+  table_.apply(Ended{token(1), {2, 0}, End::released});
+  EXPECT_EQ(table_.lease_count(), 0U);
+}
+
+TEST_F(LockTableTest, RecordsThatContradictWhatIsHeldAreRefusedAndChangeNothing) {
+  const Path foo = path("/foo");
+  const Granted granted{token(1), {5, 0}, {}, "a", foo};
+  EXPECT_TRUE(table_.try_apply(granted));
+  EXPECT_FALSE(table_.try_apply(granted));
+  EXPECT_FALSE(table_.try_apply(Granted{token(1), {6, 0}, {}, "a", foo}));
+  EXPECT_FALSE(table_.try_apply(Ended{token(2), {5, 0}, End::released}));
+  EXPECT_FALSE(table_.try_apply(Ended{token(1), {4, 0}, End::released}));
+  EXPECT_EQ(table_.lock_count(), 1U);
+  EXPECT_TRUE(table_.try_apply(Ended{token(1), {5, 0}, End::released}));
+}
+
+TEST_F(LockTableTest, TheDeepestPathIsHeldAndReleased) {
+  Path deep;
+  for (std::size_t i = 0; i < segments_max; ++i) EXPECT_EQ(deep.push_back("d"), Path::Push::ok);
+  table_.apply(Granted{token(1), {1, 0}, {}, "a", deep});
+  table_.check_invariants();
+  EXPECT_EQ(dohaz("/d/d"), "a");
+  table_.apply(Ended{token(1), {1, 0}, End::expired});
+  EXPECT_EQ(table_.node_count(), 0U);
+}
+
+}  // namespace
+}  // namespace locker::core

@@ -2,17 +2,11 @@
 
 #include <algorithm>
 
+#include "core/hex_digit.hpp"
 #include "core/utf8.hpp"
 
 namespace locker::core {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 /// Returns the decoded length, or -1 for a broken `%`.
 /// REQUIRES: room for text.size() bytes at `out`.

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/lock.hpp"
+
+namespace locker::core {
+
+/// Appends the token as people see it: 36 characters, lower case, "cb7edb5c-6b7c-4b60-…".
+void append_token(const Token& token, std::string& out);
+
+/// Reads that form, in either case; null for anything else.
+[[nodiscard]] std::optional<Token> parse_token(std::string_view text);
+
+}  // namespace locker::core

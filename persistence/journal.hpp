@@ -44,10 +44,15 @@ class Journal {
   /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append.
   [[nodiscard]] virtual Result<void> barrier() = 0;
 
-  /// Whether `bytes` more of records can be appended. For a grant (`reserved` false) the answer
-  /// keeps a reserve free, so that locks can still be released on a full disk. Any thread;
-  /// never blocks.
-  [[nodiscard]] virtual bool has_room(std::size_t bytes, bool reserved) const = 0;
+  enum class Room {
+    enough,
+    soon,  ///< Not now, but space is being made ready: try again.
+    none,  ///< The disk is full.
+  };
+  /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
+  /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still
+  /// be released on a full disk. Any thread; never blocks.
+  [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
 };
 
 }  // namespace locker::persistence

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "persistence/recovery.hpp"
+
+namespace locker::persistence {
+
+/// What a new snapshot is made of.
+struct CompactionInput {
+  StoreId store{};
+  std::optional<Index> snapshot;       ///< The newest there is.
+  std::vector<SealedSegment> segments;  ///< Everything sealed behind it, without a gap; not empty.
+  std::uint64_t salt = 0;
+};
+
+/// Merges the newest snapshot with the sealed segments behind it into the next, and publishes it.
+/// Reads files only, so the locks that are held meanwhile are not touched. Both are in order of
+/// lock id, so one pass writes the result; memory is in proportion to what ended in the segments.
+/// Returns the snapshot's size. Blocks for long: for a thread of its own.
+[[nodiscard]] OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
+                                                const CompactionInput& input);
+
+}  // namespace locker::persistence

@@ -1,0 +1,303 @@
+#include "persistence/local_journal.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <utility>
+
+#include "core/assert.hpp"
+#include "persistence/compaction.hpp"
+
+namespace locker::persistence {
+namespace {
+
+/// How often a full disk is looked at again.
+constexpr std::chrono::milliseconds full_disk_interval{250};
+
+core::Fault fault(const IoError& error) { return {error.message + "."}; }
+
+/// Part of a segment that only ends of locks may use: an eighth while the next one is on its way,
+/// a quarter when the disk has no room for it.
+std::uint64_t reserve_of(std::uint64_t segment_bytes, bool is_full) {
+  return segment_bytes / (is_full ? 4 : 8);
+}
+
+std::uint64_t next_bytes(std::uint64_t bytes, std::uint64_t bytes_max) {
+  const std::uint64_t limit = std::bit_floor(std::max(bytes_max, segment_bytes_min));
+  return std::min(limit, 2 * std::bit_ceil(bytes));
+}
+
+}  // namespace
+
+OpenResult<std::unique_ptr<LocalJournal>> LocalJournal::open(FileSystem& files,
+                                                             const Options& options,
+                                                             const RecordVisitor& on_record,
+                                                             Recovered& recovered) {
+  auto opened = open_store(files, options.directory, options.random_number, on_record);
+  if (!opened) return opened.error();
+  recovered = opened->recovered.summary;
+  for (const std::string& warning : opened->recovered.warnings) options.on_warning(warning);
+  auto file = files.open(
+      in_directory(options.directory, segment_name(opened->recovered.last_header.first_index)),
+      Access::write);
+  if (!file) return open_fault(file.error());
+  return std::unique_ptr<LocalJournal>(
+      new LocalJournal(files, options, std::move(*opened), std::move(*file)));
+}
+
+LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
+                           std::unique_ptr<File> file)
+    : files_(files),
+      options_(options),
+      lock_(std::move(opened.lock)),
+      store_id_(opened.recovered.id),
+      segment_(opened.recovered.last_header),
+      segment_bytes_(opened.recovered.last_bytes),
+      offset_(opened.recovered.last_end.offset),
+      previous_(opened.recovered.last_end.checksum),
+      written_index_(opened.recovered.last_end.next_index - 1),
+      room_(segment_bytes_ - offset_),
+      capacity_(segment_bytes_),
+      synced_index_(written_index_),
+      file_(std::move(file)),
+      appended_index_(written_index_),
+      next_segment_bytes_(next_bytes(segment_bytes_, options.segment_bytes)),
+      sealed_(std::move(opened.recovered.sealed)),
+      snapshots_(std::move(opened.recovered.snapshots)) {
+  if (options_.background) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  }
+}
+
+LocalJournal::~LocalJournal() {
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    thread_.join();
+  }
+  if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
+}
+
+Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved) const {
+  const std::uint64_t needed = bytes + 2 * frame_overhead_max;
+  const bool is_full = space_.load(std::memory_order_acquire) == Space::full;
+  // The prepared one first: append() publishes in the other order, so that what moves from one to
+  // the other is never seen in neither.
+  const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
+  if (needed + (reserved ? 0 : reserve_of(prepared, is_full)) <= prepared) return Room::enough;
+  const std::uint64_t kept =
+      reserved ? 0 : reserve_of(capacity_.load(std::memory_order_acquire), is_full);
+  if (needed + kept <= room_.load(std::memory_order_acquire)) return Room::enough;
+  return is_full ? Room::none : Room::soon;
+}
+
+Result<void> LocalJournal::append(std::string_view records, std::uint32_t count) {
+  Frame frame{written_index_ + 1, count, 0, previous_, 0, records};
+  if (frame.size() > segment_bytes_ - offset_) {
+    if (auto begun = begin_next_segment(); !begun) return fault(begun.error());
+    LOCKER_ASSERT(frame.size() <= segment_bytes_ - offset_);  // room_for() promised it
+  }
+  frame.synced_index = synced_index_.load(std::memory_order_relaxed);
+  frame_.clear();
+  previous_ = append_frame(frame, segment_.salt, frame_);
+  if (auto written = file_->write_at(offset_, frame_); !written) return fault(written.error());
+  if (options_.durability == Durability::always) {
+    if (auto synced = file_->sync(); !synced) return fault(synced.error());
+  }
+  offset_ += frame_.size();
+  written_index_ += count;
+  room_.store(segment_bytes_ - offset_, std::memory_order_release);
+  if (options_.durability == Durability::always) {
+    synced_index_.store(written_index_, std::memory_order_relaxed);
+  } else {
+    const std::lock_guard lock{mutex_};
+    appended_index_ = written_index_;
+  }
+  return {};
+}
+
+Result<void> LocalJournal::barrier() {
+  if (auto synced = file_->sync(); !synced) return fault(synced.error());
+  synced_index_.store(written_index_, std::memory_order_relaxed);
+  return {};
+}
+
+IoResult<void> LocalJournal::begin_next_segment() {
+  // Whatever the durability: recovery takes a gap before the last segment for damage.
+  if (auto synced = file_->sync(); !synced) return synced.error();
+  synced_index_.store(written_index_, std::memory_order_relaxed);
+  auto prepared = take_prepared();
+  if (!prepared) return prepared.error();
+  const SegmentHeader next{store_id_, options_.random_number(), written_index_ + 1, previous_};
+  if (auto published = publish_segment(files_, options_.directory, *prepared, next); !published) {
+    return published.error();
+  }
+  {
+    const std::lock_guard lock{mutex_};
+    sealed_.push_back({segment_.first_index, written_index_, segment_bytes_});
+    file_ = std::move(prepared->file);
+    next_segment_bytes_ = next_bytes(prepared->bytes, options_.segment_bytes);
+    space_.store(Space::preparing, std::memory_order_release);
+  }
+  segment_ = next;
+  segment_bytes_ = prepared->bytes;
+  offset_ = segment_header_bytes;
+  capacity_.store(segment_bytes_, std::memory_order_release);
+  room_.store(segment_bytes_ - offset_, std::memory_order_release);
+  prepared_room_.store(0, std::memory_order_release);
+  wake_.notify_all();
+  return {};
+}
+
+IoResult<PreparedSegment> LocalJournal::take_prepared() {
+  std::unique_lock lock{mutex_};
+  if (!options_.background && !prepared_) {
+    return prepare_segment(files_, options_.directory, next_segment_bytes_, 0);
+  }
+  wake_.wait(lock, [this] { return prepared_ || space_ == Space::full; });
+  LOCKER_ASSERT(prepared_);  // room_for() promised it
+  PreparedSegment taken = std::move(*prepared_);
+  prepared_.reset();
+  return taken;
+}
+
+void LocalJournal::work(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (auto done = run_background(); !done) {
+      options_.on_failure(done.error());
+      std::abort();
+    }
+    std::unique_lock lock{mutex_};
+    if (space_ == Space::full) {
+      wake_.wait_for(lock, stop, full_disk_interval, [] { return false; });
+    } else if (options_.durability == Durability::interval) {
+      wake_.wait_for(lock, stop, options_.sync_interval, [this] { return has_work(); });
+    } else {
+      wake_.wait(lock, stop, [this] { return has_work(); });
+    }
+  }
+}
+
+Result<void> LocalJournal::run_background() {
+  if (auto prepared = prepare_next(); !prepared) return prepared.error();
+  if (auto synced = sync_if_due(); !synced) return synced.error();
+  return compact_if_due();
+}
+
+bool LocalJournal::has_work() const {
+  return (!prepared_ && space_ == Space::preparing) || !segments_to_compact().empty();
+}
+
+Result<void> LocalJournal::prepare_next() {
+  std::unique_lock lock{mutex_};
+  if (prepared_) return {};
+  const std::uint64_t bytes = next_segment_bytes_;
+  const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  lock.unlock();
+  auto prepared = prepare_segment(files_, options_.directory, bytes, spare);
+  if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
+  lock.lock();
+  const bool was_full = space_ == Space::full;
+  space_.store(prepared ? Space::prepared : Space::full, std::memory_order_release);
+  if (prepared) {
+    prepared_room_.store(prepared->bytes - segment_header_bytes, std::memory_order_release);
+    prepared_ = std::move(*prepared);
+  }
+  lock.unlock();
+  wake_.notify_all();
+  if (!prepared && !was_full) {
+    options_.on_warning(prepared.error().message +
+                        ". New locks are refused when the rest of the journal is used up, and can "
+                        "still be released; free space on that disk.");
+  }
+  if (prepared && was_full) options_.on_warning("There is space for the journal again.");
+  return {};
+}
+
+Result<void> LocalJournal::sync_if_due() {
+  if (options_.durability != Durability::interval) return {};
+  std::unique_lock lock{mutex_};
+  const std::shared_ptr<File> file = file_;
+  const Index index = appended_index_;
+  lock.unlock();
+  if (index <= synced_index_.load(std::memory_order_relaxed)) return {};
+  if (auto synced = file->sync(); !synced) return fault(synced.error());
+  Index before = synced_index_.load(std::memory_order_relaxed);
+  while (before < index && !synced_index_.compare_exchange_weak(before, index)) {
+  }
+  return {};
+}
+
+std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
+  if (compaction_is_off_) return {};
+  std::vector<SealedSegment> segments;
+  std::uint64_t bytes = 0;
+  for (const SealedSegment& segment : sealed_) {
+    if (!snapshots_.empty() && segment.first_index <= snapshots_.back()) continue;
+    segments.push_back(segment);
+    bytes += segment.bytes;
+  }
+  // As much new as there is old: what is written twice stays within what is written once.
+  const bool is_due = bytes >= std::max(snapshot_bytes_, segment_bytes_first);
+  if (!is_due && space_ != Space::full) segments.clear();
+  return segments;
+}
+
+Result<void> LocalJournal::compact_if_due() {
+  std::unique_lock lock{mutex_};
+  CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
+  if (!snapshots_.empty()) input.snapshot = snapshots_.back();
+  lock.unlock();
+  if (input.segments.empty()) return {};
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+  if (*free < compaction_needs_) return {};
+
+  input.salt = options_.random_number();
+  const auto bytes = compact(files_, options_.directory, input);
+  if (!bytes) {
+    const OpenFault::Kind kind = bytes.error().kind;
+    if (kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
+    const Index index = input.segments.back().last_index;
+    const auto removed =
+        files_.remove(in_directory(options_.directory, snapshot_name(index) + ".tmp"));
+    static_cast<void>(removed);  // a left-over is removed at the next start
+    lock.lock();
+    compaction_needs_ = *free + spare_bytes_min;
+    compaction_is_off_ = kind != OpenFault::Kind::disk_full;
+    lock.unlock();
+    options_.on_warning("No snapshot was made: " + bytes.error().message);
+    return {};
+  }
+  lock.lock();
+  compaction_needs_ = 0;
+  snapshot_bytes_ = *bytes;
+  snapshots_.push_back(input.segments.back().last_index);
+  lock.unlock();
+  return remove_covered();
+}
+
+Result<void> LocalJournal::remove_covered() {
+  std::unique_lock lock{mutex_};
+  if (snapshots_.size() < 2) return {};
+  snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
+  const std::vector<Index> kept = snapshots_;
+  std::vector<std::string> names;
+  std::erase_if(sealed_, [&](const SealedSegment& segment) {
+    const bool is_covered = segment.last_index <= kept.front();
+    if (is_covered) names.push_back(segment_name(segment.first_index));
+    return is_covered;
+  });
+  lock.unlock();
+  const auto listed = files_.list(options_.directory);
+  if (!listed) return fault(listed.error());
+  for (const Index index : sort_files(*listed).snapshots) {
+    if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));
+  }
+  for (const std::string& name : names) {
+    auto removed = files_.remove(in_directory(options_.directory, name));
+    if (!removed) return fault(removed.error());
+  }
+  return {};
+}
+
+}  // namespace locker::persistence

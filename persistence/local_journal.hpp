@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "persistence/journal.hpp"
+#include "persistence/segment_preparer.hpp"
+#include "persistence/store_opening.hpp"
+
+namespace locker::persistence {
+
+/// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
+/// the files; what a crash at any instruction leaves is what open() can read.
+///
+/// A thread of its own prepares the next segment, makes snapshots, and syncs with
+/// Durability::interval, so that append() does none of it.
+class LocalJournal final : public Journal {
+ public:
+  struct Options {
+    std::string directory;
+    Durability durability = Durability::always;
+    std::chrono::milliseconds sync_interval{1000};
+    /// Length of the largest segments; rounded down to a power of two.
+    std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
+    /// A source of numbers that nobody can guess. Any thread.
+    std::function<std::uint64_t()> random_number;
+    /// Told what is odd but no reason to stop. Any thread.
+    std::function<void(std::string_view)> on_warning;
+    /// Told when the background thread met an error after which the process must end; the process
+    /// is aborted if it returns.
+    std::function<void(const core::Fault&)> on_failure;
+    /// False: no thread; run_background() does its work. For tests on a simulated disk.
+    bool background = true;
+  };
+
+  /// Opens the store or makes it, and passes every record on to `on_record`. `files` must outlive
+  /// the journal.
+  [[nodiscard]] static OpenResult<std::unique_ptr<LocalJournal>> open(
+      FileSystem& files, const Options& options, const RecordVisitor& on_record,
+      Recovered& recovered);
+  /// Ends the thread and syncs. What was appended with Durability::always is durable already.
+  ~LocalJournal() override;
+  LocalJournal(const LocalJournal&) = delete;
+  LocalJournal& operator=(const LocalJournal&) = delete;
+
+  [[nodiscard]] Result<void> append(std::string_view records, std::uint32_t count) override;
+  [[nodiscard]] Result<void> barrier() override;
+  [[nodiscard]] Room room_for(std::size_t bytes, bool reserved) const override;
+
+  /// One round of the background thread's work. REQUIRES: there is no such thread.
+  [[nodiscard]] Result<void> run_background();
+
+ private:
+  enum class Space { preparing, prepared, full };
+
+  LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
+               std::unique_ptr<File> file);
+
+  // On the appending thread.
+  [[nodiscard]] IoResult<void> begin_next_segment();
+  [[nodiscard]] IoResult<PreparedSegment> take_prepared();
+
+  // On the background thread.
+  void work(const std::stop_token& stop);
+  [[nodiscard]] Result<void> prepare_next();
+  [[nodiscard]] Result<void> sync_if_due();
+  [[nodiscard]] Result<void> compact_if_due();
+  [[nodiscard]] Result<void> remove_covered();
+  [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
+  [[nodiscard]] bool has_work() const;
+
+  FileSystem& files_;
+  const Options options_;
+  const std::unique_ptr<FileLock> lock_;
+  const StoreId store_id_;
+
+  // Of the appending thread alone.
+  SegmentHeader segment_;
+  std::uint64_t segment_bytes_;
+  std::uint64_t offset_;
+  std::uint32_t previous_;
+  std::string frame_;
+  Index written_index_;
+
+  // Read by room_for() without a lock.
+  std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
+  std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.
+  std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
+  std::atomic<Space> space_{Space::preparing};
+  std::atomic<Index> synced_index_;
+
+  mutable std::mutex mutex_;  ///< Over all that follows.
+  std::condition_variable_any wake_;
+  std::shared_ptr<File> file_;  ///< The segment that is written; shared with a sync under way.
+  Index appended_index_;
+  std::optional<PreparedSegment> prepared_;
+  std::uint64_t next_segment_bytes_;
+  std::vector<SealedSegment> sealed_;
+  std::vector<Index> snapshots_;  ///< At most two, ascending.
+  std::uint64_t snapshot_bytes_ = 0;
+  /// Free space below which a snapshot is not tried again after it did not fit.
+  std::uint64_t compaction_needs_ = 0;
+  bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
+
+  std::jthread thread_;
+};
+
+}  // namespace locker::persistence

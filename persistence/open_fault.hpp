@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include <boost/system/result.hpp>
+
+#include "persistence/file_system.hpp"
+
+namespace locker::persistence {
+
+/// Why a store cannot be opened.
+struct OpenFault {
+  enum class Kind {
+    in_use,        ///< Another process has it.
+    damaged,       ///< What was acknowledged cannot be read any more.
+    newer_format,  ///< Written by a newer version.
+    not_a_store,   ///< Something else is there.
+    disk_full,     ///< There is no room for what has to be written.
+    io,            ///< The system refused a call.
+  };
+  Kind kind = Kind::io;
+  std::string message;  ///< Sentences that name the file, and what to do.
+};
+
+template <typename T>
+using OpenResult = boost::system::result<T, OpenFault>;
+
+[[nodiscard]] inline OpenFault open_fault(const IoError& error) {
+  return {is_full_disk(error) ? OpenFault::Kind::disk_full : OpenFault::Kind::io,
+          error.message + "."};
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "persistence/file_system.hpp"
+
+namespace locker::persistence {
+
+/// The disk of this machine, through POSIX and Linux calls.
+class PosixFileSystem final : public FileSystem {
+ public:
+  [[nodiscard]] IoResult<std::unique_ptr<File>> open(const std::string& path,
+                                                     Access access) override;
+  [[nodiscard]] IoResult<void> rename(const std::string& from, const std::string& to) override;
+  [[nodiscard]] IoResult<void> remove(const std::string& path) override;
+  [[nodiscard]] IoResult<std::vector<std::string>> list(const std::string& directory) override;
+  [[nodiscard]] IoResult<void> make_directory(const std::string& path) override;
+  [[nodiscard]] IoResult<void> sync_directory(const std::string& path) override;
+  /// An open-file-description lock: it also keeps out a second holder in the same process.
+  [[nodiscard]] IoResult<std::unique_ptr<FileLock>> lock(const std::string& path,
+                                                         bool create) override;
+  [[nodiscard]] IoResult<std::uint64_t> free_space(const std::string& directory) override;
+};
+
+}  // namespace locker::persistence

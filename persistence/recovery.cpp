@@ -1,0 +1,200 @@
+#include "persistence/recovery.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "persistence/snapshot_reader.hpp"
+
+namespace locker::persistence {
+namespace {
+
+OpenFault damaged(std::string message) { return {OpenFault::Kind::damaged, std::move(message)}; }
+
+class Recovery {
+ public:
+  Recovery(FileSystem& files, const std::string& directory, const StoreFiles& found,
+           const RecordVisitor& on_record)
+      : files_(files), directory_(directory), found_(found), on_record_(on_record) {}
+
+  OpenResult<RecoveredStore> run() {
+    const auto id = read_identity(files_, directory_);
+    if (!id) return id.error();
+    store_.id = *id;
+    if (found_.segments.empty()) {
+      return damaged(directory_ + " has no journal segment left (journal-*.segment); restore the "
+                                  "store from a backup.");
+    }
+    if (auto read = read_snapshot(); !read) return read.error();
+    if (auto replayed = replay_segments(); !replayed) return replayed.error();
+    return std::move(store_);
+  }
+
+ private:
+  /// Checks the snapshot at this index from end to end, before a record of it is passed on.
+  OpenResult<SnapshotHeader> verify_snapshot(Index index) {
+    auto reader = open_snapshot(index);
+    if (!reader) return reader.error();
+    auto read = reader->read([](const core::Granted&) { return true; });
+    if (!read) return read.error();
+    return reader->header();
+  }
+
+  OpenResult<SnapshotReader> open_snapshot(Index index) {
+    return SnapshotReader::open(files_, in_directory(directory_, snapshot_name(index)), index,
+                                store_.id);
+  }
+
+  OpenResult<void> read_snapshot() {
+    for (auto index = found_.snapshots.rbegin(); index != found_.snapshots.rend(); ++index) {
+      const auto header = verify_snapshot(*index);
+      if (!header) {
+        if (header.error().kind != OpenFault::Kind::damaged) return header.error();
+        store_.warnings.push_back(header.error().message + " An older state and the journal behind "
+                                                           "it are read instead.");
+        continue;
+      }
+      store_.snapshots.insert(store_.snapshots.begin(), *index);
+      if (store_.snapshots.size() > 1) continue;  // the older generation is only known to be whole
+      store_.summary.last_index = header->index;
+      store_.summary.last_fence = header->last_fence;
+    }
+    if (store_.snapshots.empty()) return {};
+    auto reader = open_snapshot(store_.snapshots.back());
+    if (!reader) return reader.error();
+    return reader->read([&](const core::Granted& granted) {
+      return on_record_(store_.summary.last_index, granted);
+    });
+  }
+
+  /// Takes the records behind last_index out of a frame.
+  OpenResult<void> replay_frame(const Frame& frame, const std::string& path) {
+    core::RecordReader records{frame.records};
+    core::Record record;
+    Index index = frame.first_index;
+    const auto fault = [&](const std::string& what) {
+      return damaged(path + ", record with index " + std::to_string(index) + ": " + what + ".");
+    };
+    for (; records.next(record); ++index) {
+      if (index <= store_.summary.last_index) continue;
+      if (!on_record_(index, record)) return fault("it contradicts the records before it");
+      store_.summary.last_index = index;
+      if (const auto* const granted = std::get_if<core::Granted>(&record)) {
+        store_.summary.last_fence = std::max(store_.summary.last_fence, granted->id.fence);
+      }
+    }
+    if (records.fault() != nullptr) {
+      OpenFault unknown = fault(records.fault());
+      unknown.kind = OpenFault::Kind::newer_format;  // its checksum was right
+      return unknown;
+    }
+    if (index != frame.first_index + frame.count) {
+      return fault("its frame does not have as many records as it says");
+    }
+    return {};
+  }
+
+  OpenResult<void> replay_segments() {
+    // The last segment that begins at or before the first record that is needed.
+    auto first = std::upper_bound(found_.segments.begin(), found_.segments.end(),
+                                  store_.summary.last_index + 1);
+    if (first == found_.segments.begin()) return missing(store_.summary.last_index + 1, *first);
+    --first;
+    if (auto listed = list_older(first); !listed) return listed.error();
+    for (auto at = first; at != found_.segments.end(); ++at) {
+      if (at != first && *at != store_.last_end.next_index) {
+        return missing(store_.last_end.next_index, *at);
+      }
+      if (auto replayed = replay_segment(*at, at == first, at + 1 == found_.segments.end());
+          !replayed) {
+        return replayed.error();
+      }
+    }
+    return {};
+  }
+
+  OpenFault missing(Index from, Index to) const {
+    return damaged("The records from index " + std::to_string(from) + " on are missing: " +
+                   in_directory(directory_, segment_name(from)) + " is not there, the next is " +
+                   segment_name(to) + ". Restore the store from a backup.");
+  }
+
+  /// Segments that the newest snapshot covers; kept for the one before it.
+  OpenResult<void> list_older(std::vector<Index>::const_iterator end) {
+    for (auto at = found_.segments.begin(); at != end; ++at) {
+      auto file = files_.open(in_directory(directory_, segment_name(*at)), Access::read);
+      if (!file) return open_fault(file.error());
+      const auto size = (*file)->size();
+      if (!size) return open_fault(size.error());
+      store_.sealed.push_back({*at, *(at + 1) - 1, *size});
+    }
+    return {};
+  }
+
+  OpenResult<void> replay_segment(Index first_index, bool is_first, bool is_last) {
+    const std::string path = in_directory(directory_, segment_name(first_index));
+    const auto image = load_segment(files_, directory_, first_index, store_.id);
+    if (!image) return image.error();
+    if (!is_first && image->header.previous != store_.last_end.checksum) {
+      return damaged(path + " does not continue the segment before it. Restore the store from a "
+                            "backup.");
+    }
+    OpenResult<void> replayed;
+    const SegmentEnd end =
+        scan_segment(image->bytes.view(), image->header, [&](const Frame& frame) {
+          if (replayed) replayed = replay_frame(frame, path);
+        });
+    if (!replayed) return replayed.error();
+    // A segment is synced before the next one begins: what is cut short in one that is not the
+    // last shows as a gap in the indexes.
+    if (end.tail == Tail::damaged) return damaged(describe_damage(path, end));
+    if (!is_last) {
+      const Index next = *std::upper_bound(found_.segments.begin(), found_.segments.end(),
+                                           first_index);
+      if (end.next_index != next) {
+        SegmentEnd broken = end;
+        broken.tail = Tail::damaged;
+        return damaged(describe_damage(path, broken));
+      }
+      store_.sealed.push_back({first_index, end.next_index - 1, image->bytes.view().size()});
+    } else {
+      store_.last_header = image->header;
+      store_.last_bytes = image->bytes.view().size();
+      store_.summary.torn_bytes = end.tail_bytes;
+    }
+    store_.last_end = end;
+    if (is_last && end.next_index <= store_.summary.last_index) {
+      return damaged(path + " ends at index " + std::to_string(end.next_index - 1) +
+                     ", before the newest snapshot's. Restore the store from a backup.");
+    }
+    return {};
+  }
+
+  FileSystem& files_;
+  const std::string& directory_;
+  const StoreFiles& found_;
+  const RecordVisitor& on_record_;
+  RecoveredStore store_;
+};
+
+}  // namespace
+
+OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory) {
+  const std::string path = in_directory(directory, identity_name);
+  const auto bytes = read_whole(files, path);
+  if (!bytes) {
+    if (bytes.error().code != boost::system::errc::no_such_file_or_directory) {
+      return open_fault(bytes.error());
+    }
+    return OpenFault{OpenFault::Kind::not_a_store,
+                     directory + " is no store: the file STORE is missing in it."};
+  }
+  std::string_view text = bytes->view();
+  return parse_identity(text.substr(0, text.find('\0')), path);
+}
+
+OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,
+                                   const StoreFiles& found, const RecordVisitor& on_record) {
+  return Recovery{files, directory, found, on_record}.run();
+}
+
+}  // namespace locker::persistence

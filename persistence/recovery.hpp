@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/record.hpp"
+#include "persistence/journal.hpp"
+#include "persistence/segment_scan.hpp"
+#include "persistence/store_files.hpp"
+
+namespace locker::persistence {
+
+/// Told of each record in order. A grant out of a snapshot comes with the snapshot's index.
+/// False: the record contradicts the ones before it.
+using RecordVisitor = std::function<bool(Index, const core::Record&)>;
+
+/// A segment that is full and never written again.
+struct SealedSegment {
+  Index first_index = 0;
+  Index last_index = 0;
+  std::uint64_t bytes = 0;  ///< Of its file.
+};
+
+/// What the directory holds, and where the journal goes on.
+struct RecoveredStore {
+  StoreId id{};
+  Recovered summary;
+  std::vector<Index> snapshots;       ///< The whole ones among the two newest, ascending.
+  std::vector<SealedSegment> sealed;  ///< Every sealed segment there is, ascending.
+  SegmentHeader last_header;
+  std::uint64_t last_bytes = 0;  ///< Size of the last segment's file.
+  SegmentEnd last_end;           ///< Where its frames end; never `damaged`.
+  std::vector<std::string> warnings;
+};
+
+/// Reads the newest whole snapshot and every record behind it, from the disk and not from the page
+/// cache, and proves on the way that nothing is missing between. Changes nothing. A damaged newest
+/// snapshot is passed over with a warning while the one before it and its segments are there.
+[[nodiscard]] OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,
+                                                 const StoreFiles& found,
+                                                 const RecordVisitor& on_record);
+
+/// The store's identity, from its STORE file.
+[[nodiscard]] OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory);
+
+}  // namespace locker::persistence

@@ -1,0 +1,117 @@
+#include "persistence/segment_format.hpp"
+
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
+#include "persistence/crc32c.hpp"
+
+namespace locker::persistence {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "files are little-endian");
+
+constexpr std::string_view magic = "LOCKSEGM";
+
+struct HeaderBytes {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t previous;
+  StoreId store;
+  std::uint64_t salt;
+  Index first_index;
+  std::uint32_t zero;
+  std::uint32_t checksum;
+};
+static_assert(sizeof(HeaderBytes) == 56);
+
+struct FrameBytes {
+  std::uint32_t length;
+  std::uint32_t count;
+  Index first_index;
+  Index synced_index;
+  std::uint32_t previous;
+  std::uint32_t checksum;
+};
+static_assert(sizeof(FrameBytes) == 32);
+static_assert(sizeof(FrameBytes) + frame_alignment <= frame_overhead_max);
+
+template <typename Bytes>
+std::string_view before_checksum(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(&bytes), offsetof(Bytes, checksum)};
+}
+
+std::uint32_t checksum_of(const FrameBytes& bytes, std::string_view records, std::uint64_t salt) {
+  const std::string_view salt_bytes{reinterpret_cast<const char*>(&salt), sizeof salt};
+  return crc32c(crc32c(crc32c(0, salt_bytes), before_checksum(bytes)), records);
+}
+
+std::size_t padded(std::size_t size) {
+  return (size + frame_alignment - 1) / frame_alignment * frame_alignment;
+}
+
+}  // namespace
+
+std::string encode(const SegmentHeader& header) {
+  HeaderBytes bytes{{},           format_version, header.previous, header.store, header.salt,
+                    header.first_index, 0,              0};
+  std::memcpy(bytes.magic, magic.data(), sizeof bytes.magic);
+  bytes.checksum = crc32c(0, before_checksum(bytes));
+  std::string block(segment_header_bytes, '\0');
+  std::memcpy(block.data(), &bytes, sizeof bytes);
+  return block;
+}
+
+OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const StoreId& store,
+                                                const std::string& path) {
+  HeaderBytes header{};
+  if (bytes.size() >= sizeof header) std::memcpy(&header, bytes.data(), sizeof header);
+  const bool is_whole = bytes.size() >= segment_header_bytes &&
+                        std::string_view(header.magic, sizeof header.magic) == magic &&
+                        header.checksum == crc32c(0, before_checksum(header));
+  if (!is_whole) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " at offset 0: the segment's header is damaged; restore the file from "
+                            "a backup taken after the last change."};
+  }
+  if (header.version != format_version) {
+    return OpenFault{OpenFault::Kind::newer_format,
+                     path + " is of format " + std::to_string(header.version) +
+                         ", which this version does not read; use the version that wrote it."};
+  }
+  if (header.store != store) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " belongs to another store; put back this store's own file."};
+  }
+  return SegmentHeader{header.store, header.salt, header.first_index, header.previous};
+}
+
+std::size_t Frame::size() const { return padded(sizeof(FrameBytes) + records.size()); }
+
+std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out) {
+  FrameBytes bytes{static_cast<std::uint32_t>(frame.records.size()),
+                   frame.count,
+                   frame.first_index,
+                   frame.synced_index,
+                   frame.previous,
+                   0};
+  bytes.checksum = checksum_of(bytes, frame.records, salt);
+  out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
+  out.append(frame.records);
+  out.append(frame.size() - sizeof bytes - frame.records.size(), '\0');
+  return bytes.checksum;
+}
+
+std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt) {
+  FrameBytes header{};
+  if (bytes.size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes.remove_prefix(sizeof header);
+  if (header.length == 0 || header.count == 0 || header.length > bytes.size()) return std::nullopt;
+  const std::string_view records = bytes.substr(0, header.length);
+  if (header.checksum != checksum_of(header, records, salt)) return std::nullopt;
+  return Frame{header.first_index, header.count,    header.synced_index,
+               header.previous,    header.checksum, records};
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "persistence/open_fault.hpp"
+#include "persistence/store_files.hpp"
+
+namespace locker::persistence {
+
+/// A segment is a header of this many bytes, then frames, then zeros. See FORMAT.md.
+inline constexpr std::size_t segment_header_bytes = 4096;
+
+struct SegmentHeader {
+  StoreId store{};
+  std::uint64_t salt = 0;       ///< Seeds every checksum: bytes of another file never pass.
+  Index first_index = 0;        ///< Of the first record in it.
+  std::uint32_t previous = 0;   ///< Checksum of the last frame in the segment before; else 0.
+};
+
+[[nodiscard]] std::string encode(const SegmentHeader& header);
+/// A fault names `path`. REQUIRES: `bytes` are the file's first, as many as there are.
+[[nodiscard]] OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes,
+                                                              const StoreId& store,
+                                                              const std::string& path);
+
+/// What one append wrote: the records of one group commit.
+struct Frame {
+  Index first_index = 0;
+  std::uint32_t count = 0;
+  /// Everything up to this index was on disk before the frame was written: with
+  /// Durability::always all that stands before it, else what the last sync covered.
+  Index synced_index = 0;
+  std::uint32_t previous = 0;  ///< Checksum of the frame before it: frames form a chain.
+  std::uint32_t checksum = 0;
+  std::string_view records;
+  [[nodiscard]] std::size_t size() const;
+};
+
+/// Room that a frame needs besides its records, padding included, at most.
+inline constexpr std::size_t frame_overhead_max = 40;
+/// Frames begin at multiples of this.
+inline constexpr std::size_t frame_alignment = 8;
+
+/// Appends the frame's bytes, and returns its checksum; frame.checksum is not looked at.
+std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out);
+
+/// The frame at the front of the bytes, if there is a whole one with the right checksum.
+[[nodiscard]] std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt);
+
+}  // namespace locker::persistence

@@ -1,0 +1,68 @@
+#include "persistence/segment_preparer.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace locker::persistence {
+namespace {
+
+constexpr std::size_t zeros_at_a_time = std::size_t{1} << 20U;
+
+IoResult<std::unique_ptr<File>> write_zeros(FileSystem& files, const std::string& path,
+                                            std::uint64_t bytes) {
+  auto file = files.open(path, Access::create);
+  if (!file) return file.error();
+  // Told before the writing starts that there is no room, not in the middle of it.
+  if (auto allocated = (*file)->allocate(bytes); !allocated) return allocated.error();
+  const std::string zeros(std::min<std::uint64_t>(bytes, zeros_at_a_time), '\0');
+  for (std::uint64_t offset = 0; offset < bytes; offset += zeros.size()) {
+    if (auto written = (*file)->write_at(offset, zeros); !written) return written.error();
+  }
+  if (auto synced = (*file)->sync(); !synced) return synced.error();
+  return std::move(*file);
+}
+
+IoResult<void> remove_if_there(FileSystem& files, const std::string& path) {
+  auto removed = files.remove(path);
+  if (!removed && removed.error().code != boost::system::errc::no_such_file_or_directory) {
+    return removed.error();
+  }
+  return {};
+}
+
+IoError no_room(const std::string& path) {
+  const boost::system::error_code code(ENOSPC, boost::system::system_category());
+  return {code, "cannot set space aside for " + path + ": " + code.message()};
+}
+
+}  // namespace
+
+IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& directory,
+                                          std::uint64_t bytes, std::uint64_t spare_bytes) {
+  const std::string path = in_directory(directory, prepared_name);
+  if (auto removed = remove_if_there(files, path); !removed) return removed.error();
+  for (; bytes >= segment_bytes_min; bytes /= 2) {
+    const auto free = files.free_space(directory);
+    if (!free) return free.error();
+    if (*free < bytes + spare_bytes) continue;
+    auto file = write_zeros(files, path, bytes);
+    if (file) return PreparedSegment{std::move(*file), bytes};
+    if (!is_full_disk(file.error())) return file.error();
+    if (auto removed = remove_if_there(files, path); !removed) return removed.error();
+  }
+  return no_room(path);
+}
+
+IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
+                               PreparedSegment& prepared, const SegmentHeader& header) {
+  if (auto written = prepared.file->write_at(0, encode(header)); !written) return written.error();
+  if (auto synced = prepared.file->sync(); !synced) return synced.error();
+  const std::string path = in_directory(directory, segment_name(header.first_index));
+  if (auto renamed = files.rename(in_directory(directory, prepared_name), path); !renamed) {
+    return renamed.error();
+  }
+  return files.sync_directory(directory);
+}
+
+}  // namespace locker::persistence

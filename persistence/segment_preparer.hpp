@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "persistence/segment_format.hpp"
+
+namespace locker::persistence {
+
+/// The first segment of a store; each next one is twice as long, up to the limit of the options:
+/// a small store stays small, and the first start is quick.
+inline constexpr std::uint64_t segment_bytes_first = std::uint64_t{4} << 20U;
+/// What is still worth having when the disk is nearly full.
+inline constexpr std::uint64_t segment_bytes_min = std::uint64_t{256} << 10U;
+
+/// Left free beside what is prepared, for the small files and for a small snapshot.
+inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{1} << 20U;
+
+/// A segment's file made of zeros, on the disk as such; without a header, so that it can wait for
+/// whatever comes.
+struct PreparedSegment {
+  std::unique_ptr<File> file;
+  std::uint64_t bytes = 0;
+};
+
+/// Makes prepared.tmp of `bytes`, a power of two, or of half of that and so on while the disk has
+/// no room for it beside `spare_bytes`. Zeros are written and not only allocated: a sync then has
+/// no metadata to write (122 us instead of 177, DESIGN of the journal in FORMAT.md).
+/// is_full_disk(error) when not even segment_bytes_min fits; nothing is left behind then.
+[[nodiscard]] IoResult<PreparedSegment> prepare_segment(FileSystem& files,
+                                                        const std::string& directory,
+                                                        std::uint64_t bytes,
+                                                        std::uint64_t spare_bytes);
+
+/// Writes the header, and gives the prepared file its name; durable on return.
+[[nodiscard]] IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
+                                             PreparedSegment& prepared,
+                                             const SegmentHeader& header);
+
+}  // namespace locker::persistence

@@ -1,0 +1,90 @@
+#include "persistence/segment_scan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace locker::persistence {
+namespace {
+
+/// Bytes up to the last that is not zero.
+std::size_t used_bytes(std::string_view bytes) {
+  const std::size_t last = bytes.find_last_not_of('\0');
+  return last == std::string_view::npos ? 0 : last + 1;
+}
+
+/// Whether a whole frame further on was written when the record `index` was on disk.
+bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t salt) {
+  for (std::size_t at = 0; at < rest.size(); at += frame_alignment) {
+    const auto frame = read_frame(rest.substr(at), salt);
+    if (frame && frame->synced_index >= index) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Tail classify_tail(const TailFacts& facts) {
+  if (facts.only_zeros) return Tail::clean;
+  return facts.later_frame_relies_on_it ? Tail::damaged : Tail::torn;
+}
+
+SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
+                        const std::function<void(const Frame&)>& on_frame) {
+  SegmentEnd end;
+  end.offset = segment_header_bytes;
+  end.next_index = header.first_index;
+  end.checksum = header.previous;
+  for (;;) {
+    const auto frame = read_frame(bytes.substr(end.offset), header.salt);
+    if (!frame || frame->first_index != end.next_index || frame->previous != end.checksum) break;
+    on_frame(*frame);
+    end.offset = std::min<std::uint64_t>(end.offset + frame->size(), bytes.size());
+    end.next_index += frame->count;
+    end.checksum = frame->checksum;
+  }
+  end.tail_bytes = used_bytes(bytes.substr(end.offset));
+  TailFacts facts;
+  facts.only_zeros = end.tail_bytes == 0;
+  facts.later_frame_relies_on_it = later_frame_relies_on(
+      bytes.substr(end.offset, end.tail_bytes), end.next_index, header.salt);
+  end.tail = classify_tail(facts);
+  return end;
+}
+
+IoResult<AlignedBytes> read_whole(FileSystem& files, const std::string& path) {
+  auto file = files.open(path, Access::read);
+  if (!file) return file.error();
+  const auto size = (*file)->size();
+  if (!size) return size.error();
+  const std::size_t rounded =
+      (static_cast<std::size_t>(*size) + read_alignment - 1) / read_alignment * read_alignment;
+  AlignedBytes bytes{rounded};
+  const auto read = (*file)->read_at(0, bytes.span());
+  if (!read) return read.error();
+  std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
+  return bytes;
+}
+
+OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
+                                      Index first_index, const StoreId& store) {
+  const std::string path = in_directory(directory, segment_name(first_index));
+  auto bytes = read_whole(files, path);
+  if (!bytes) return open_fault(bytes.error());
+  const auto header = decode_segment_header(bytes->view(), store, path);
+  if (!header) return header.error();
+  if (header->first_index != first_index) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " holds the records from index " + std::to_string(header->first_index) +
+                         " on; it was renamed: it is " + segment_name(header->first_index) + "."};
+  }
+  return SegmentImage{*header, std::move(*bytes)};
+}
+
+std::string describe_damage(const std::string& path, const SegmentEnd& end) {
+  return path + " at offset " + std::to_string(end.offset) + " (index " +
+         std::to_string(end.next_index) +
+         "): the frame is damaged, and a later one shows that it was acknowledged. Nothing is cut "
+         "off; restore the store from a backup, or from the disk's mirror.";
+}
+
+}  // namespace locker::persistence

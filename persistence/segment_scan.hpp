@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "persistence/aligned_bytes.hpp"
+#include "persistence/segment_format.hpp"
+
+namespace locker::persistence {
+
+/// What stands behind a segment's last whole frame.
+enum class Tail {
+  clean,    ///< Zeros only.
+  torn,     ///< The remains of a write that was never acknowledged: may be cut off.
+  damaged,  ///< Frames were there that somebody was told of: nothing may be cut off.
+};
+
+/// The facts that decide it.
+struct TailFacts {
+  bool only_zeros = false;
+  /// A whole frame stands further on, and says that what should stand here was on disk.
+  bool later_frame_relies_on_it = false;
+};
+/// With one frame under way at a time, a torn write is the last thing in its chain; so a later
+/// frame proves that the one here was whole once, unless it was written before a sync.
+[[nodiscard]] Tail classify_tail(const TailFacts& facts);
+
+struct SegmentEnd {
+  std::uint64_t offset = 0;    ///< Behind the last whole frame.
+  Index next_index = 0;        ///< Of the record that would come next.
+  std::uint32_t checksum = 0;  ///< Of the last whole frame; the header's `previous` if none.
+  Tail tail = Tail::clean;
+  std::uint64_t tail_bytes = 0;  ///< From `offset` up to the last byte that is not zero.
+};
+
+/// Calls `on_frame` for each whole frame of the chain, in order. `bytes` is the whole file.
+[[nodiscard]] SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
+                                      const std::function<void(const Frame&)>& on_frame);
+
+/// The whole file, from the disk.
+[[nodiscard]] IoResult<AlignedBytes> read_whole(FileSystem& files, const std::string& path);
+
+/// A whole segment with its header checked against the store and against its name.
+struct SegmentImage {
+  SegmentHeader header;
+  AlignedBytes bytes;
+};
+[[nodiscard]] OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
+                                                    Index first_index, const StoreId& store);
+
+/// The sentence for a damaged tail.
+[[nodiscard]] std::string describe_damage(const std::string& path, const SegmentEnd& end);
+
+}  // namespace locker::persistence

@@ -1,0 +1,68 @@
+#include "persistence/snapshot_reader.hpp"
+
+#include <utility>
+
+namespace locker::persistence {
+namespace {
+
+/// Null, or what is wrong with the records.
+const char* read_records(const SnapshotBlock& block,
+                         const std::function<bool(const core::Granted&)>& on_grant) {
+  core::RecordReader records{block.records};
+  core::Record record;
+  std::uint32_t count = 0;
+  while (records.next(record)) {
+    const auto* const granted = std::get_if<core::Granted>(&record);
+    if (granted == nullptr) return "a snapshot's record is no grant";
+    if (!on_grant(*granted)) return "a lock contradicts the ones before it";
+    ++count;
+  }
+  if (records.fault() != nullptr) return records.fault();
+  return count == block.count ? nullptr : "a block does not have as many records as it says";
+}
+
+}  // namespace
+
+OpenResult<SnapshotReader> SnapshotReader::open(FileSystem& files, const std::string& path,
+                                                Index index, const StoreId& store) {
+  auto file = files.open(path, Access::read);
+  if (!file) return open_fault(file.error());
+  AlignedBytes bytes{snapshot_header_bytes};
+  const auto size = (*file)->read_at(0, bytes.span());
+  if (!size) return open_fault(size.error());
+  const auto header = decode_snapshot_header(bytes.view().substr(0, *size), store, path);
+  if (!header) return header.error();
+  if (header->index != index) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " stands at index " + std::to_string(header->index) +
+                         "; it was renamed: it is " + snapshot_name(header->index) + "."};
+  }
+  return SnapshotReader{std::move(*file), path, *header};
+}
+
+OpenFault SnapshotReader::damage(std::uint64_t offset, const char* what) const {
+  return {OpenFault::Kind::damaged,
+          path_ + " at offset " + std::to_string(offset) + ": " + what + "."};
+}
+
+OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Granted&)>& on_grant) {
+  AlignedBytes bytes{snapshot_block_bytes};
+  std::uint32_t previous = 0;
+  for (std::uint32_t number = 0;; ++number) {
+    const std::uint64_t offset =
+        snapshot_header_bytes + std::uint64_t{number} * snapshot_block_bytes;
+    const auto size = file_->read_at(offset, bytes.span());
+    if (!size) return open_fault(size.error());
+    if (*size != snapshot_block_bytes) return damage(offset, "the snapshot ends in the middle");
+    SnapshotBlock block;
+    if (!decode(bytes.view(), header_.salt, block)) return damage(offset, "a block is damaged");
+    if (block.number != number || block.previous != previous) {
+      return damage(offset, "a block stands in the wrong place");
+    }
+    if (const char* const fault = read_records(block, on_grant)) return damage(offset, fault);
+    if (block.is_last) return {};
+    previous = block.checksum;
+  }
+}
+
+}  // namespace locker::persistence

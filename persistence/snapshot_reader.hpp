@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/record.hpp"
+#include "persistence/aligned_bytes.hpp"
+#include "persistence/snapshot_format.hpp"
+
+namespace locker::persistence {
+
+/// Reads a snapshot block by block, from the disk.
+class SnapshotReader {
+ public:
+  /// Opens it and checks that its header says this store and this index.
+  [[nodiscard]] static OpenResult<SnapshotReader> open(FileSystem& files, const std::string& path,
+                                                       Index index, const StoreId& store);
+  [[nodiscard]] const SnapshotHeader& header() const { return header_; }
+
+  /// Calls `on_grant` for each grant, in order of id, and checks every byte on the way; the file
+  /// is known to be whole only when this has returned. False from `on_grant` is a contradiction.
+  [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Granted&)>& on_grant);
+
+ private:
+  SnapshotReader(std::unique_ptr<File> file, std::string path, const SnapshotHeader& header)
+      : file_(std::move(file)), path_(std::move(path)), header_(header) {}
+
+  [[nodiscard]] OpenFault damage(std::uint64_t offset, const char* what) const;
+
+  std::unique_ptr<File> file_;
+  std::string path_;
+  SnapshotHeader header_;
+};
+
+}  // namespace locker::persistence

@@ -1,0 +1,69 @@
+#include "persistence/snapshot_writer.hpp"
+
+#include <utility>
+
+#include "persistence/snapshot_reader.hpp"
+
+namespace locker::persistence {
+
+IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string directory,
+                                                const SnapshotHeader& header) {
+  const std::string path = in_directory(directory, snapshot_name(header.index) + ".tmp");
+  // What a run before left behind is worth nothing.
+  auto file = files.open(path, Access::create);
+  if (!file && file.error().code == boost::system::errc::file_exists) {
+    if (auto removed = files.remove(path); !removed) return removed.error();
+    file = files.open(path, Access::create);
+  }
+  if (!file) return file.error();
+  if (auto written = (*file)->write_at(0, encode(header)); !written) return written.error();
+  return SnapshotWriter{files, std::move(directory), header, std::move(*file)};
+}
+
+std::string SnapshotWriter::temporary_path() const {
+  return in_directory(directory_, snapshot_name(header_.index) + ".tmp");
+}
+
+IoResult<void> SnapshotWriter::add(const core::Granted& granted) {
+  const std::size_t before = records_.size();
+  core::append_record(granted, records_);
+  if (records_.size() > snapshot_block_bytes - snapshot_block_overhead) {
+    const std::string last = records_.substr(before);
+    records_.resize(before);
+    if (auto written = write_block(false); !written) return written.error();
+    records_ = last;
+  }
+  ++record_count_;
+  return {};
+}
+
+IoResult<void> SnapshotWriter::write_block(bool is_last) {
+  const SnapshotBlock block{block_number_, record_count_, is_last, previous_, 0, records_};
+  const std::uint64_t offset = bytes();
+  previous_ = encode(block, header_.salt, block_);
+  ++block_number_;
+  record_count_ = 0;
+  records_.clear();
+  return file_->write_at(offset, block_);
+}
+
+OpenResult<void> SnapshotWriter::publish() {
+  if (auto written = write_block(true); !written) return open_fault(written.error());
+  if (auto synced = file_->sync(); !synced) return open_fault(synced.error());
+  file_.reset();
+  auto reader = SnapshotReader::open(*files_, temporary_path(), header_.index, header_.store);
+  if (!reader) return reader.error();
+  if (auto read = reader->read([](const core::Granted&) { return true; }); !read) {
+    return read.error();
+  }
+  const std::string path = in_directory(directory_, snapshot_name(header_.index));
+  if (auto renamed = files_->rename(temporary_path(), path); !renamed) {
+    return open_fault(renamed.error());
+  }
+  if (auto synced = files_->sync_directory(directory_); !synced) {
+    return open_fault(synced.error());
+  }
+  return {};
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/record.hpp"
+#include "persistence/snapshot_format.hpp"
+
+namespace locker::persistence {
+
+/// Writes a snapshot aside, and publishes it only when all of it is known to be on the disk.
+class SnapshotWriter {
+ public:
+  [[nodiscard]] static IoResult<SnapshotWriter> create(FileSystem& files, std::string directory,
+                                                       const SnapshotHeader& header);
+
+  /// REQUIRES: in ascending order of id.
+  [[nodiscard]] IoResult<void> add(const core::Granted& granted);
+
+  /// Writes the rest, syncs, reads everything back, renames, syncs the directory. Durable on
+  /// return. A fault of kind `damaged` says that the disk does not give back what it was given.
+  [[nodiscard]] OpenResult<void> publish();
+
+  [[nodiscard]] std::uint64_t bytes() const {
+    return snapshot_header_bytes + std::uint64_t{block_number_} * snapshot_block_bytes;
+  }
+
+ private:
+  SnapshotWriter(FileSystem& files, std::string directory, const SnapshotHeader& header,
+                 std::unique_ptr<File> file)
+      : files_(&files), directory_(std::move(directory)), header_(header), file_(std::move(file)) {}
+
+  [[nodiscard]] IoResult<void> write_block(bool is_last);
+  [[nodiscard]] std::string temporary_path() const;
+
+  FileSystem* files_;
+  std::string directory_;
+  SnapshotHeader header_;
+  std::unique_ptr<File> file_;
+  std::string records_;
+  std::string block_;
+  std::uint32_t record_count_ = 0;
+  std::uint32_t block_number_ = 0;
+  std::uint32_t previous_ = 0;
+};
+
+}  // namespace locker::persistence

@@ -1,0 +1,67 @@
+#include "persistence/store_inspection.hpp"
+
+#include "core/lock_table.hpp"
+#include "persistence/snapshot_reader.hpp"
+#include "persistence/store_opening.hpp"
+
+namespace locker::persistence {
+namespace {
+
+OpenResult<void> check_snapshots(FileSystem& files, const std::string& directory,
+                                 const StoreFiles& found, const StoreId& id) {
+  for (const Index index : found.snapshots) {
+    auto reader = SnapshotReader::open(files, in_directory(directory, snapshot_name(index)), index,
+                                       id);
+    if (!reader) return reader.error();
+    auto read = reader->read([](const core::Granted&) { return true; });
+    if (!read) return read.error();
+  }
+  return {};
+}
+
+OpenResult<void> check_segments(FileSystem& files, const std::string& directory,
+                                const StoreFiles& found, const StoreId& id) {
+  for (std::size_t at = 0; at < found.segments.size(); ++at) {
+    const auto image = load_segment(files, directory, found.segments[at], id);
+    if (!image) return image.error();
+    const SegmentEnd end =
+        scan_segment(image->bytes.view(), image->header, [](const Frame&) {});
+    const bool has_gap = at + 1 < found.segments.size() && found.segments[at + 1] != end.next_index;
+    if (has_gap || end.tail == Tail::damaged) {
+      return OpenFault{
+          OpenFault::Kind::damaged,
+          describe_damage(in_directory(directory, segment_name(found.segments[at])), end)};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& directory,
+                                    const RecordVisitor& on_record) {
+  const auto id = read_identity(files, directory);
+  if (!id) return id.error();
+  const auto lock = lock_store(files, directory, false);
+  if (!lock) return lock.error();
+  const auto names = files.list(directory);
+  if (!names) return open_fault(names.error());
+  const StoreFiles found = sort_files(*names);
+
+  core::LockTable table;
+  const auto recovered =
+      recover(files, directory, found, [&](Index index, const core::Record& record) {
+        return table.try_apply(record) && on_record(index, record);
+      });
+  if (!recovered) return recovered.error();
+  if (auto checked = check_segments(files, directory, found, *id); !checked) {
+    return checked.error();
+  }
+  if (auto checked = check_snapshots(files, directory, found, *id); !checked) {
+    return checked.error();
+  }
+  return Inspected{recovered->summary, table.lock_count(), found.segments.size(),
+                   found.snapshots.size()};
+}
+
+}  // namespace locker::persistence

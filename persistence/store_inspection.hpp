@@ -1,0 +1,24 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "persistence/recovery.hpp"
+
+namespace locker::persistence {
+
+/// Looks at a store that no server has open, and changes nothing. Both calls check every file from
+/// end to end, also those that a start would not need; the fault tells the first that is wrong.
+
+struct Inspected {
+  Recovered summary;
+  std::size_t locks = 0;
+  std::size_t segments = 0;
+  std::size_t snapshots = 0;
+};
+
+/// `on_record` is told of the records as a start would read them.
+[[nodiscard]] OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& directory,
+                                                  const RecordVisitor& on_record);
+
+}  // namespace locker::persistence

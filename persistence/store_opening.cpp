@@ -1,0 +1,177 @@
+#include "persistence/store_opening.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "persistence/segment_preparer.hpp"
+
+namespace locker::persistence {
+namespace {
+
+using boost::system::errc::errc_t;
+
+OpenFault not_a_store(const std::string& directory, const std::string& what) {
+  return {OpenFault::Kind::not_a_store, directory + " " + what};
+}
+
+std::string parent_of(const std::string& directory) {
+  std::string path = directory;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// The names in the directory, which is made if it is not there; `was_there` says so.
+OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::string& directory,
+                                                  bool& was_there) {
+  auto names = files.list(directory);
+  was_there = names.has_value();
+  if (names) return std::move(*names);
+  if (names.error().code == errc_t::not_a_directory) {
+    return not_a_store(directory,
+                       "is a file, and a store is a directory. If it is the pickle file of Locker "
+                       "1, move it away: its locks cannot be taken over.");
+  }
+  if (names.error().code != errc_t::no_such_file_or_directory) return open_fault(names.error());
+  if (auto made = files.make_directory(directory); !made) return open_fault(made.error());
+  if (auto synced = files.sync_directory(parent_of(directory)); !synced) {
+    return open_fault(synced.error());
+  }
+  return std::vector<std::string>{};
+}
+
+/// A creation that was cut short left at most the first segment, without a frame in it.
+bool is_unfinished_creation(FileSystem& files, const std::string& directory,
+                            const StoreFiles& found) {
+  if (found.segments.empty() && found.snapshots.empty()) return true;
+  if (found.segments != std::vector<Index>{1} || !found.snapshots.empty()) return false;
+  const auto bytes = read_whole(files, in_directory(directory, segment_name(1)));
+  return bytes && bytes->view().size() >= segment_header_bytes &&
+         bytes->view().find_first_not_of('\0', segment_header_bytes) == std::string_view::npos;
+}
+
+OpenResult<void> write_identity(FileSystem& files, const std::string& directory,
+                                const StoreId& id) {
+  const std::string path = in_directory(directory, identity_name);
+  const std::string temporary = path + ".tmp";
+  auto file = files.open(temporary, Access::create);
+  if (!file) return open_fault(file.error());
+  if (auto written = (*file)->write_at(0, identity_text(id)); !written) {
+    return open_fault(written.error());
+  }
+  if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+  if (auto renamed = files.rename(temporary, path); !renamed) return open_fault(renamed.error());
+  if (auto synced = files.sync_directory(directory); !synced) return open_fault(synced.error());
+  return {};
+}
+
+/// STORE comes last: a store that has it has a segment too.
+OpenResult<void> create_store(FileSystem& files, const std::string& directory,
+                              const StoreFiles& found,
+                              const std::function<std::uint64_t()>& random_number) {
+  for (const Index first_index : found.segments) {
+    const std::string path = in_directory(directory, segment_name(first_index));
+    if (auto removed = files.remove(path); !removed) return open_fault(removed.error());
+  }
+  StoreId id{};
+  const std::uint64_t halves[2] = {random_number(), random_number()};
+  std::memcpy(id.data(), halves, sizeof halves);
+  auto prepared = prepare_segment(files, directory, segment_bytes_first, spare_bytes_min);
+  if (!prepared) return open_fault(prepared.error());
+  auto published = publish_segment(files, directory, *prepared, {id, random_number(), 1, 0});
+  if (!published) return open_fault(published.error());
+  return write_identity(files, directory, id);
+}
+
+/// Overwrites what stands behind the last frame with zeros, so that nothing of it is ever taken
+/// for a part of the chain; a second crash on the way leaves less of the same.
+OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
+                          const RecoveredStore& store) {
+  const SegmentEnd& end = store.last_end;
+  if (end.tail_bytes == 0) return {};
+  auto file = files.open(in_directory(directory, segment_name(store.last_header.first_index)),
+                         Access::write);
+  if (!file) return open_fault(file.error());
+  constexpr std::uint64_t at_a_time = std::uint64_t{1} << 20U;
+  for (std::uint64_t done = 0; done < end.tail_bytes; done += at_a_time) {
+    const std::string zeros(std::min(at_a_time, end.tail_bytes - done), '\0');
+    if (auto written = (*file)->write_at(end.offset + done, zeros); !written) {
+      return open_fault(written.error());
+    }
+  }
+  if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+  return {};
+}
+
+OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& directory) {
+  const auto names = files.list(directory);
+  if (!names) return open_fault(names.error());
+  StoreFiles found = sort_files(*names);
+  for (const std::string& name : found.temporary) {
+    if (auto removed = files.remove(in_directory(directory, name)); !removed) {
+      return open_fault(removed.error());
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& directory,
+                                                 bool create) {
+  auto lock = files.lock(in_directory(directory, lock_name), create);
+  if (lock) return std::move(*lock);
+  if (lock.error().code != errc_t::operation_would_block) return open_fault(lock.error());
+  return OpenFault{OpenFault::Kind::in_use,
+                   directory + " is in use: another process has the store open. Stop that one, or "
+                               "name another store with --file."};
+}
+
+OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directory,
+                                   const std::function<std::uint64_t()>& random_number,
+                                   const RecordVisitor& on_record) {
+  bool was_there = false;
+  const auto names = list_or_make(files, directory, was_there);
+  if (!names) return names.error();
+  const StoreFiles before = sort_files(*names);
+  const bool is_ours = before.has_identity || !before.segments.empty() || !before.snapshots.empty();
+  const bool is_only_foreign = std::any_of(before.foreign.begin(), before.foreign.end(),
+                                           [](const auto& name) { return name != "lost+found"; });
+  if (!is_ours && is_only_foreign) {
+    return not_a_store(directory, "is a directory with something else in it (" +
+                                      before.foreign.front() + "); name an empty or a new one.");
+  }
+  auto lock = lock_store(files, directory, true);
+  if (!lock) return lock.error();
+  // Listed again: another process may have worked here until the lock was ours.
+  auto found = remove_temporary(files, directory);
+  if (!found) return found.error();
+
+  std::vector<std::string> warnings;
+  if (!found->has_identity) {
+    if (!is_unfinished_creation(files, directory, *found)) {
+      return OpenFault{OpenFault::Kind::damaged,
+                       directory + " has journal files but the file STORE is missing; restore it "
+                                   "from a backup of this same store."};
+    }
+    if (auto created = create_store(files, directory, *found, random_number); !created) {
+      return created.error();
+    }
+    if (was_there) {
+      warnings.push_back(directory + " was there and empty: a new store begins in it. If locks "
+                                     "were kept there, its volume is not mounted.");
+    }
+    auto relisted = remove_temporary(files, directory);
+    if (!relisted) return relisted.error();
+    found = std::move(*relisted);
+  }
+  auto recovered = recover(files, directory, *found, on_record);
+  if (!recovered) return recovered.error();
+  if (auto cut = cut_tail(files, directory, *recovered); !cut) return cut.error();
+  recovered->warnings.insert(recovered->warnings.begin(), warnings.begin(), warnings.end());
+  return OpenedStore{std::move(*lock), std::move(*recovered)};
+}
+
+}  // namespace locker::persistence

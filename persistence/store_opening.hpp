@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "persistence/recovery.hpp"
+
+namespace locker::persistence {
+
+/// A store that this process alone may write, and what was found in it.
+struct OpenedStore {
+  std::unique_ptr<FileLock> lock;
+  RecoveredStore recovered;
+};
+
+/// Locks the directory, makes a new store in it when it is not there or empty, recovers, and cuts a
+/// torn tail off: afterwards the last segment has zeros only behind its last frame, on the disk.
+/// `random_number` names a new store and salts its first segment.
+[[nodiscard]] OpenResult<OpenedStore> open_store(
+    FileSystem& files, const std::string& directory,
+    const std::function<std::uint64_t()>& random_number, const RecordVisitor& on_record);
+
+/// Only locks a store that is there already, to look at it. REQUIRES: read_identity worked.
+[[nodiscard]] OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files,
+                                                               const std::string& directory,
+                                                               bool create);
+
+}  // namespace locker::persistence

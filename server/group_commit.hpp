@@ -1,13 +1,11 @@
 #pragma once
 
-#include <chrono>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "persistence/journal.hpp"
 
@@ -18,12 +16,10 @@ using persistence::Index;
 /// Waits for an index to be durable. Embedded in who waits, so that waiting allocates nothing.
 class DurabilityWaiter {
  public:
+  virtual ~DurabilityWaiter() = default;
   /// Called once, on the thread that committed and under no lock: must be quick, must not throw,
   /// and hands the work over to its own executor where that is another thread's.
   virtual void on_durable() = 0;
-
- protected:
-  ~DurabilityWaiter() = default;
 
  private:
   friend class GroupCommit;
@@ -49,8 +45,8 @@ class GroupCommit {
   Index add(const core::Record& record);
   /// The index of the last record added. REQUIRES: mutex() is held.
   [[nodiscard]] Index last_index() const { return last_index_; }
-  /// Bytes that are in the open batch and not yet in the journal. REQUIRES: mutex() is held.
-  [[nodiscard]] std::size_t open_bytes() const { return open_.size(); }
+  /// Bytes of records that are not in the journal yet. REQUIRES: mutex() is held.
+  [[nodiscard]] std::size_t pending_bytes() const { return open_.size() + under_way_.size(); }
 
   /// Whether everything up to `index` is durable, which needs no lock.
   [[nodiscard]] bool is_durable(Index index) const {
@@ -67,6 +63,9 @@ class GroupCommit {
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
+  /// Unlinks the waiters up to an index, in order. REQUIRES: mutex_ is held.
+  DurabilityWaiter* take_ripe_waiters(Index reached);
+
   persistence::Journal& journal_;
   std::function<void(const core::Fault&)> on_failure_;
   std::mutex mutex_;

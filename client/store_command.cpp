@@ -1,0 +1,90 @@
+#include "client/store_command.hpp"
+
+#include <iostream>
+#include <string>
+
+#include <boost/json.hpp>
+
+#include "core/url_path.hpp"
+#include "persistence/posix_file_system.hpp"
+#include "persistence/store_inspection.hpp"
+
+namespace locker::client {
+namespace {
+
+const char* name_of(core::End end) {
+  switch (end) {
+    case core::End::released:
+      return "released";
+    case core::End::expired:
+      return "expired";
+    case core::End::forced:
+      return "forced";
+  }
+  return "ended";
+}
+
+boost::json::object describe(const core::Granted& granted) {
+  std::string path;
+  core::append_url_path(granted.path, path);
+  boost::json::object object{{"record", "granted"}, {"fence", granted.id.fence}, {"path", path}};
+  object["mode"] = granted.shape.mode == core::Mode::shared ? "shared" : "exclusive";
+  object["lock_parents"] = granted.shape.lock_parents;
+  object["lock_children"] = granted.shape.lock_children;
+  object["owner"] = granted.owner.empty() ? "?" : granted.owner;
+  return object;
+}
+
+boost::json::object describe(const core::Ended& ended) {
+  return {{"record", name_of(ended.reason)}, {"fence", ended.id.fence}};
+}
+
+/// A line for each record; tokens are secrets and stay out.
+bool print_record(persistence::Index index, const core::Record& record) {
+  boost::json::object object =
+      std::visit([](const auto& kind) { return describe(kind); }, record);
+  object["index"] = index;
+  std::cout << object << "\n";
+  return true;
+}
+
+int exit_code(persistence::OpenFault::Kind kind) {
+  using Kind = persistence::OpenFault::Kind;
+  if (kind == Kind::in_use) return 73;
+  return kind == Kind::io || kind == Kind::disk_full ? 74 : 78;
+}
+
+}  // namespace
+
+int run_store_command(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 2 || (arguments[0] != "verify" && arguments[0] != "dump")) {
+    std::cerr << "locker: write `locker store verify PATH` or `locker store dump PATH`.\n";
+    return 64;
+  }
+  const std::string& action = arguments[0];
+  const std::string& directory = arguments[1];
+  persistence::PosixFileSystem files;
+  const auto inspected = persistence::inspect_store(
+      files, directory, [&action](persistence::Index index, const core::Record& record) {
+        return action != "dump" || print_record(index, record);
+      });
+  if (!inspected) {
+    std::cout.flush();
+    std::cerr << "locker: " << inspected.error().message << "\n";
+    return exit_code(inspected.error().kind);
+  }
+  if (action == "verify") {
+    std::cout << directory << ": whole. " << inspected->locks << " locks at index "
+              << inspected->summary.last_index << ", highest fence "
+              << inspected->summary.last_fence << "; " << inspected->segments << " segments, "
+              << inspected->snapshots << " snapshots";
+    if (inspected->summary.torn_bytes != 0) {
+      std::cout << "; the next start cuts off " << inspected->summary.torn_bytes
+                << " bytes of a torn write that was never acknowledged";
+    }
+    std::cout << ".\n";
+  }
+  return std::cout.flush() ? 0 : 74;
+}
+
+}  // namespace locker::client

@@ -1,0 +1,15 @@
+include(CMakePackageConfigHelpers)
+
+install(TARGETS lockerd locker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS locker_core locker_persistence locker_server EXPORT LockerTargets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/locker)
+install(FILES ${CMAKE_BINARY_DIR}/server/include/server/version.hpp
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/locker/server)
+install(EXPORT LockerTargets NAMESPACE locker:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Locker)
+configure_package_config_file(cmake/LockerConfig.cmake.in ${CMAKE_BINARY_DIR}/LockerConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Locker)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/LockerConfigVersion.cmake
+  COMPATIBILITY SameMajorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/LockerConfig.cmake ${CMAKE_BINARY_DIR}/LockerConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Locker)

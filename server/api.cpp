@@ -1,0 +1,85 @@
+#include "server/api.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/json_text.hpp"
+#include "server/version.hpp"
+
+namespace locker::server {
+namespace {
+
+void refuse(unsigned status, std::string_view code, std::string_view sentence,
+            Response& response) {
+  response.status = status;
+  response.body = R"({"error": ")";
+  response.body += code;
+  response.body += R"(", "message": )";
+  append_json_string(sentence, response.body);
+  response.body += '}';
+}
+
+bool reads_only(const Request& request, Response& response) {
+  if (request.method == Method::get || request.method == Method::head) return true;
+  response.allow = "GET, HEAD";
+  refuse(405, "method_not_allowed", "Use GET for this call.", response);
+  return false;
+}
+
+}  // namespace
+
+Api::Api(LockService& service, std::string durability_name, std::string store)
+    : service_(service),
+      seed_verbs_(service),
+      durability_name_(std::move(durability_name)),
+      store_(std::move(store)) {}
+
+void Api::answer(const Request& request, Response& response) {
+  const std::size_t question = std::min(request.target.find('?'), request.target.size());
+  const std::string_view whole = request.target.substr(0, question);
+  const std::string_view query =
+      question < request.target.size() ? request.target.substr(question + 1) : "";
+  const std::size_t end = std::min(whole.find('/', 1), whole.size());
+  const std::string_view verb = whole.substr(0, end);
+  const std::string_view rest = whole.substr(end);
+
+  if (verb == "/dohaz") return seed_verbs_.dohaz(rest, query, request, response);
+  if (verb == "/canhaz") return seed_verbs_.canhaz(rest, query, request, response);
+  if (verb == "/nowant") return seed_verbs_.nowant(rest, query, request, response);
+  if (whole == "/healthz") return reads_only(request, response) ? health(response) : void();
+  if (whole == "/readyz") return reads_only(request, response) ? readiness(response) : void();
+  if (whole == "/v1/status") return reads_only(request, response) ? status(response) : void();
+  refuse(404, "not_found",
+         "There is nothing here; lock with /canhaz/<path>, unlock with /nowant/<path>?token=…, "
+         "ask with /dohaz/<path>, look at /v1/status.",
+         response);
+}
+
+void Api::health(Response& response) const { response.body = R"({"status": "ok"})"; }
+
+void Api::readiness(Response& response) const {
+  if (!draining_.load(std::memory_order_relaxed)) {
+    response.body = R"({"status": "ready"})";
+    return;
+  }
+  response.retry_after = true;
+  refuse(503, "draining", "The server is stopping; use another one or try again soon.", response);
+}
+
+void Api::status(Response& response) {
+  const LockService::Status status = service_.status();
+  response.index = status.index;
+  std::string& body = response.body;
+  body = R"({"version": ")";
+  body += version;
+  body += R"(", "durability": ")" + durability_name_ + R"(", "store": )";
+  append_json_string(store_, body);
+  body += R"(, "locks": )" + std::to_string(status.locks);
+  body += R"(, "leases": )" + std::to_string(status.leases);
+  body += R"(, "index": )" + std::to_string(status.index);
+  body += R"(, "last_fence": )" + std::to_string(status.last_fence);
+  body += R"(, "accepts_grants": )";
+  body += status.accepts_grants ? "true}" : "false}";
+}
+
+}  // namespace locker::server

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "server/lock_service.hpp"
+#include "server/request_handler.hpp"
+#include "server/seed_verbs.hpp"
+
+namespace locker::server {
+
+/// Which URL does what: the seed's verbs, /healthz, /readyz and /v1/status. Thread-safe.
+class Api final : public RequestHandler {
+ public:
+  /// `durability_name` and `store` stand in /v1/status.
+  Api(LockService& service, std::string durability_name, std::string store);
+
+  void answer(const Request& request, Response& response) override;
+
+  /// From now on /readyz answers 503: load balancers shall send nobody here any more.
+  void set_draining() { draining_.store(true, std::memory_order_relaxed); }
+
+ private:
+  void health(Response& response) const;
+  void readiness(Response& response) const;
+  void status(Response& response);
+
+  LockService& service_;
+  SeedVerbs seed_verbs_;
+  const std::string durability_name_;
+  const std::string store_;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,92 @@
+#include "server/group_commit.hpp"
+
+#include <utility>
+
+#include "core/assert.hpp"
+
+namespace locker::server {
+
+GroupCommit::GroupCommit(persistence::Journal& journal, Index last_index,
+                         std::function<void(const core::Fault&)> on_failure)
+    : journal_(journal),
+      on_failure_(std::move(on_failure)),
+      last_index_(last_index),
+      durable_index_(last_index) {}
+
+Index GroupCommit::add(const core::Record& record) {
+  core::append_record(record, open_);
+  ++open_count_;
+  return ++last_index_;
+}
+
+bool GroupCommit::wait(DurabilityWaiter& waiter, Index index) {
+  const std::lock_guard lock{mutex_};
+  if (is_durable(index)) return false;
+  waiter.awaited_ = index;
+  waiter.next_ = nullptr;
+  (waiters_last_ == nullptr ? waiters_first_ : waiters_last_->next_) = &waiter;
+  waiters_last_ = &waiter;
+  return true;
+}
+
+void GroupCommit::commit_until(Index index) {
+  while (!is_durable(index)) {
+    commit();
+    std::unique_lock lock{mutex_};
+    committed_.wait(lock, [&] { return !committing_ || is_durable(index); });
+  }
+}
+
+bool GroupCommit::commit() {
+  std::unique_lock lock{mutex_};
+  if (committing_ || open_count_ == 0) return false;
+  committing_ = true;
+  std::swap(open_, under_way_);
+  const std::uint32_t count = std::exchange(open_count_, 0);
+  const Index reached = last_index_;
+  lock.unlock();
+
+  const auto appended = journal_.append(under_way_, count);
+  if (!appended) {
+    on_failure_(appended.error());
+    std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
+  }
+
+  lock.lock();
+  under_way_.clear();
+  committing_ = false;
+  durable_index_.store(reached, std::memory_order_release);
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  DurabilityWaiter* const ripe = take_ripe_waiters(reached);
+  const bool more = open_count_ != 0;
+  lock.unlock();
+  committed_.notify_all();
+  for (DurabilityWaiter* waiter = ripe; waiter != nullptr;) {
+    DurabilityWaiter* const next = waiter->next_;  // on_durable() may put it in the list again
+    waiter->on_durable();
+    waiter = next;
+  }
+  return more;
+}
+
+DurabilityWaiter* GroupCommit::take_ripe_waiters(Index reached) {
+  DurabilityWaiter* ripe = nullptr;
+  DurabilityWaiter** ripe_end = &ripe;
+  DurabilityWaiter** kept_end = &waiters_first_;
+  waiters_last_ = nullptr;
+  for (DurabilityWaiter* waiter = waiters_first_; waiter != nullptr; waiter = waiter->next_) {
+    if (waiter->awaited_ <= reached) {
+      *ripe_end = waiter;
+      ripe_end = &waiter->next_;
+    } else {
+      *kept_end = waiter;
+      kept_end = &waiter->next_;
+      waiters_last_ = waiter;
+    }
+  }
+  *ripe_end = nullptr;
+  *kept_end = nullptr;
+  return ripe;
+}
+
+}  // namespace locker::server

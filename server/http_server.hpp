@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include <boost/system/error_code.hpp>
+
+#include "server/worker.hpp"
+
+namespace locker::server {
+
+/// A pool of threads with a Worker each. Its own methods are called by one thread at a time.
+class HttpServer {
+ public:
+  struct Options {
+    unsigned threads = 0;  ///< 0: one for each core.
+    std::size_t connections_max = 10'000;
+    HttpLimits limits = {};
+    HttpHooks hooks = {};  ///< Called from all threads.
+  };
+  /// Handler and commit must outlive the server.
+  HttpServer(RequestHandler& handler, GroupCommit& commit, Options options);
+  /// Closes everything at once when it still runs.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Listens, and serves from now on. Called once. After an error nothing runs.
+  [[nodiscard]] boost::system::error_code start(const tcp::endpoint& endpoint);
+  /// Where it listens, with the port that was chosen.
+  [[nodiscard]] const tcp::endpoint& endpoint() const { return endpoint_; }
+  /// Accepts nothing more, answers what has been asked, and returns when all threads have ended:
+  /// soon after the grace at the latest.
+  void stop(std::chrono::milliseconds grace = std::chrono::seconds{8});
+  /// Open connections.
+  [[nodiscard]] std::size_t connections() const { return connections_->open(); }
+
+ private:
+  struct Thread;
+
+  RequestHandler& handler_;
+  GroupCommit& commit_;
+  const Options options_;
+  const std::shared_ptr<ConnectionCount> connections_;
+  tcp::endpoint endpoint_;
+  std::vector<std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace locker::server

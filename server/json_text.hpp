@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace locker::server {
+
+/// Appends a JSON string with its quotes. REQUIRES: `text` is valid UTF-8.
+void append_json_string(std::string_view text, std::string& out);
+
+}  // namespace locker::server

@@ -1,0 +1,133 @@
+#include "server/locker.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "persistence/posix_file_system.hpp"
+#include "server/token_source.hpp"
+
+namespace locker::server {
+namespace {
+
+persistence::PosixFileSystem& disk() {
+  static persistence::PosixFileSystem files;
+  return files;
+}
+
+/// Above every fence ever given, also when an old backup was put back: no server grants a million
+/// locks a second for longer than it has been running.
+core::Fence first_fence(core::Fence last_fence) {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since_1970);
+  return std::max(last_fence + 1, static_cast<core::Fence>(microseconds.count()));
+}
+
+void append_query_value(std::string_view value, std::string& out) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[byte >> 4U];
+      out += digits[byte & 15U];
+    }
+  }
+}
+
+const char* name_of(persistence::Durability durability) {
+  switch (durability) {
+    case persistence::Durability::always:
+      return "always";
+    case persistence::Durability::interval:
+      return "interval";
+    case persistence::Durability::none:
+      return "none";
+  }
+  return "";
+}
+
+void say(const core::Fault& fault) {
+  std::fprintf(stderr, "locker: %s\n", fault.message.c_str());
+}
+
+}  // namespace
+
+boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::open(
+    const Options& options) {
+  persistence::LocalJournal::Options journal_options;
+  journal_options.directory = options.file;
+  journal_options.durability = options.durability;
+  journal_options.sync_interval = options.sync_interval;
+  journal_options.segment_bytes = options.segment_bytes;
+  journal_options.random_number = random_seed;
+  journal_options.on_warning = options.on_warning ? options.on_warning : [](std::string_view) {};
+  journal_options.on_failure = options.on_failure ? options.on_failure : say;
+
+  core::LockTable table{random_seed()};
+  persistence::Recovered recovered;
+  auto journal = persistence::LocalJournal::open(
+      disk(), journal_options,
+      [&table](persistence::Index, const core::Record& record) { return table.try_apply(record); },
+      recovered);
+  if (!journal) return journal.error();
+  return std::unique_ptr<Locker>(
+      new Locker(options, std::move(*journal), std::move(table), recovered));
+}
+
+Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
+               core::LockTable table, const persistence::Recovered& recovered)
+    : recovered_(recovered),
+      journal_(std::move(journal)),
+      commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),
+      service_(std::move(table), commit_, *journal_, first_fence(recovered.last_fence),
+               options.locks_max),
+      api_(service_, name_of(options.durability), options.file) {}
+
+Locker::~Locker() {
+  Index last = 0;
+  {
+    const std::lock_guard lock{commit_.mutex()};
+    last = commit_.last_index();
+  }
+  commit_.commit_until(last);
+}
+
+std::string Locker::canhaz(std::string_view path, Parameters parameters) {
+  return call_verb("/canhaz", path, parameters);
+}
+
+std::string Locker::nowant(std::string_view path, Parameters parameters) {
+  return call_verb("/nowant", path, parameters);
+}
+
+std::string Locker::dohaz(std::string_view path) { return call_verb("/dohaz", path, {}); }
+
+std::string Locker::call_verb(std::string_view verb, std::string_view path,
+                              Parameters parameters) {
+  std::string target{verb};
+  if (!path.starts_with('/')) target += '/';
+  target += path;
+  char separator = '?';
+  for (const auto& [name, value] : parameters) {
+    target += separator;
+    target += name;
+    target += '=';
+    append_query_value(value, target);
+    separator = '&';
+  }
+  Request request;
+  request.method_name = "GET";
+  request.target = target;
+  return call(request).body;
+}
+
+Response Locker::call(const Request& request) {
+  Response response;
+  api_.answer(request, response);
+  commit_.commit_until(response.index);
+  return response;
+}
+
+}  // namespace locker::server

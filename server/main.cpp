@@ -1,0 +1,154 @@
+// lockerd: reads its options, opens the store, serves until it is told to stop.
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/spdlog.h>
+
+#include "server/exit_code.hpp"
+#include "server/http_server.hpp"
+#include "server/locker.hpp"
+#include "server/logging.hpp"
+#include "server/options.hpp"
+#include "server/version.hpp"
+
+namespace locker::server {
+namespace {
+
+constexpr std::chrono::seconds stop_grace{8};
+/// Descriptors that are no connections: store, log, epoll, listening sockets.
+constexpr rlim_t descriptors_kept = 64;
+
+ExitCode exit_code(const persistence::OpenFault& fault) {
+  using Kind = persistence::OpenFault::Kind;
+  switch (fault.kind) {
+    case Kind::in_use:
+      return ExitCode::in_use;
+    case Kind::damaged:
+    case Kind::newer_format:
+    case Kind::not_a_store:
+      return ExitCode::damaged;
+    case Kind::disk_full:
+    case Kind::io:
+      return ExitCode::disk;
+  }
+  return ExitCode::disk;
+}
+
+/// How many connections the system lets us have, of those that the options want.
+std::size_t allow_connections(std::size_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  const rlim_t needed = wanted + descriptors_kept;
+  if (limit.rlim_cur < needed) {
+    limit.rlim_cur = std::min<rlim_t>(needed, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= needed) return wanted;
+  const std::size_t allowed = std::max<rlim_t>(limit.rlim_cur, 2 * descriptors_kept) -
+                              descriptors_kept;
+  spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}", allowed,
+               limit.rlim_cur);
+  return allowed;
+}
+
+/// The state of the disk is not known: nothing may be answered any more, not even an error.
+void end_on_disk_failure(const core::Fault& fault) {
+  spdlog::critical("{} The server ends at once; what was acknowledged is on the disk.",
+                   fault.message);
+  ::_exit(static_cast<int>(ExitCode::disk));
+}
+
+void log_access(const AccessEntry& entry) {
+  spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
+}
+
+/// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
+void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
+  signals.async_wait([](const boost::system::error_code&, int number) {
+    std::signal(number, SIG_DFL);
+    spdlog::info("stopping: {}", number == SIGINT ? "SIGINT" : "SIGTERM");
+  });
+  io_context.run();
+  signals.clear();
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+ExitCode serve(const Options& options) {
+  // Before the store is opened: a signal that comes meanwhile is served as soon as it is.
+  net::io_context io_context{1};
+  net::signal_set signals{io_context, SIGINT, SIGTERM};
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Locker::Options locker_options;
+  locker_options.file = options.file;
+  locker_options.durability = options.durability;
+  locker_options.sync_interval = options.sync_interval;
+  locker_options.segment_bytes = options.segment_bytes;
+  locker_options.locks_max = options.locks_max;
+  locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
+  locker_options.on_failure = end_on_disk_failure;
+  const auto began = std::chrono::steady_clock::now();
+  auto opened = Locker::open(locker_options);
+  if (!opened) {
+    spdlog::critical("{}", opened.error().message);
+    return exit_code(opened.error());
+  }
+  Locker& locker = **opened;
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - began);
+  if (locker.recovered().torn_bytes != 0) {
+    spdlog::info("cut {} bytes off the journal: a write that a crash had torn and nobody was told "
+                 "of", locker.recovered().torn_bytes);
+  }
+
+  HttpServer::Options server_options;
+  server_options.threads = options.threads;
+  server_options.connections_max = allow_connections(options.connections_max);
+  server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
+  if (spdlog::should_log(spdlog::level::debug)) server_options.hooks.access = log_access;
+  HttpServer server{locker.handler(), locker.commit(), server_options};
+  const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
+  if (const auto error = server.start(endpoint)) {
+    spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
+                     options.ip, options.port, error.message());
+    return ExitCode::unavailable;
+  }
+  const std::string at = (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
+                         std::to_string(server.endpoint().port());
+  spdlog::info("lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}",
+               version, at, options.file, locker.service().status().locks, took.count(),
+               durability_name(options.durability));
+
+  wait_for_signal(io_context, signals);
+  locker.handler().set_draining();
+  server.stop(stop_grace);
+  opened->reset();  // syncs
+  spdlog::info("stopped");
+  return ExitCode::ok;
+}
+
+}  // namespace
+}  // namespace locker::server
+
+int main(int argc, char** argv) {
+  using namespace locker::server;
+  const auto read = read_options(argc, argv);
+  if (const auto* const farewell = std::get_if<Farewell>(&read)) {
+    std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);
+    return farewell->exit_code;
+  }
+  const auto& options = std::get<Options>(read);
+  start_logging(options.log_level, options.log_json);
+  return static_cast<int>(serve(options));
+}

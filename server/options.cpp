@@ -1,0 +1,191 @@
+#include "server/options.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/program_options.hpp>
+
+#include "server/exit_code.hpp"
+#include "server/version.hpp"
+
+namespace locker::server {
+namespace {
+
+namespace po = boost::program_options;
+
+const char* const introduction =
+    "lockerd: a lock server for scripts, CI jobs and workers. Resources are paths: who locks\n"
+    "/foo/bar keeps others from /foo and /foo/bar/baz, but not from /foo/zip.\n"
+    "\n"
+    "  lockerd                                  serve on 127.0.0.1:8765, store in ./locks.db\n"
+    "  lockerd --ip 0.0.0.0 --port 8080 --file /var/lib/locker\n"
+    "  curl http://127.0.0.1:8765/canhaz/my/resource?id=me\n"
+    "\n"
+    "Every option can also stand in the environment (LOCKER_PORT=8080) and in a config file\n"
+    "(port = 8080). The command line wins over the environment, and that over the file.\n";
+
+struct Texts {
+  unsigned port = 0;
+  std::string durability;
+  unsigned sync_interval = 0;
+  unsigned segment_size = 0;
+  std::string log_format;
+};
+
+po::options_description describe(Options& options, Texts& texts) {
+  po::options_description all{"Options"};
+  auto add = all.add_options();
+  add("help,h", "Print this and exit.");
+  add("version", "Print the version and exit.");
+  add("config", po::value<std::string>(), "File with options, a line each: name = value.");
+  add("ip", po::value(&options.ip)->default_value(options.ip),
+      "Address to listen on. 0.0.0.0 or :: for all: then everybody who reaches the port can take "
+      "locks.");
+  add("port", po::value(&texts.port)->default_value(options.port),
+      "Port to listen on; 0 lets the system choose one, which the start line names.");
+  add("file", po::value(&options.file)->default_value(options.file),
+      "The store, a directory; made when it is not there. One server at a time.");
+  add("data", po::value<std::string>(), "The same as --file.");
+  add("durability", po::value(&texts.durability)->default_value("always"),
+      "always: an answer leaves when it is on disk. interval: a power cut can undo the last "
+      "--sync-interval. none: a power cut can undo whatever the system had not written. With all "
+      "three a crash of lockerd alone loses nothing.");
+  add("sync-interval", po::value(&texts.sync_interval)->default_value(1000),
+      "Milliseconds between syncs with --durability=interval.");
+  add("threads", po::value(&options.threads)->default_value(0, "one per core"),
+      "Threads that serve connections.");
+  add("connections-max", po::value(&options.connections_max)->default_value(10'000),
+      "More connections than these are turned away with 503.");
+  add("locks-max", po::value(&options.locks_max)->default_value(20'000'000),
+      "More locks than these are refused with 503. A lock costs about 200 bytes of memory.");
+  add("segment-size", po::value(&texts.segment_size)->default_value(64),
+      "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
+  add("log-level", po::value(&options.log_level)->default_value(options.log_level),
+      "trace, debug (a line for each request), info, warning, error or off.");
+  add("log-format", po::value(&texts.log_format)->default_value("text"),
+      "text, or json: one JSON object a line.");
+  return all;
+}
+
+Farewell usage(const std::string& sentence) {
+  return {"lockerd: " + sentence + "\nTry lockerd --help.\n", static_cast<int>(ExitCode::usage)};
+}
+
+/// LOCKER_SYNC_INTERVAL -> sync-interval; what is no option of ours is left alone, because other
+/// programs (locker itself) have variables with that prefix too.
+std::string option_of_variable(const po::options_description& all, const std::string& variable) {
+  constexpr std::string_view prefix = "LOCKER_";
+  if (!variable.starts_with(prefix)) return "";
+  std::string name = variable.substr(prefix.size());
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+    return c == '_' ? '-' : static_cast<char>(std::tolower(c));
+  });
+  const bool known = all.find_nothrow(name, false) != nullptr && name != "help" &&
+                     name != "version";
+  return known ? name : "";
+}
+
+void read_all(int argc, const char* const* argv, const po::options_description& all,
+              po::variables_map& values) {
+  po::store(po::command_line_parser(argc, argv)
+                .options(all)
+                .positional(po::positional_options_description{})
+                .run(),
+            values);
+  po::store(po::parse_environment(
+                all, [&](const std::string& name) { return option_of_variable(all, name); }),
+            values);
+  if (values.count("config") != 0) {
+    const std::string path = values["config"].as<std::string>();
+    std::ifstream file{path};
+    if (!file) throw po::error("the config file " + path + " cannot be read");
+    po::store(po::parse_config_file(file, all), values);
+  }
+  po::notify(values);
+}
+
+/// Null, or what is wrong with the values.
+std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
+  if (values.count("data") != 0) {
+    if (!values["file"].defaulted()) return "--file and --data mean the same; give one of them";
+    options.file = values["data"].as<std::string>();
+  }
+  if (options.file.empty()) return "--file must name a directory";
+  boost::system::error_code error;
+  boost::asio::ip::make_address(options.ip, error);
+  if (error) {
+    return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
+  }
+  if (texts.port > 65'535) return "--port must be from 0 to 65535";
+  options.port = static_cast<std::uint16_t>(texts.port);
+  if (texts.durability == "always") {
+    options.durability = persistence::Durability::always;
+  } else if (texts.durability == "interval") {
+    options.durability = persistence::Durability::interval;
+  } else if (texts.durability == "none") {
+    options.durability = persistence::Durability::none;
+  } else {
+    return "--durability must be always, interval or none, not '" + texts.durability + "'";
+  }
+  if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
+    return "--sync-interval must be from 1 to 60000 milliseconds";
+  }
+  options.sync_interval = std::chrono::milliseconds{texts.sync_interval};
+  if (options.threads > 1024) return "--threads must be from 0 to 1024";
+  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
+  if (options.connections_max < 1) return "--connections-max must be at least 1";
+  if (options.locks_max < 1) return "--locks-max must be at least 1";
+  if (texts.segment_size < 1 || texts.segment_size > 1024) {
+    return "--segment-size must be from 1 to 1024 MiB";
+  }
+  options.segment_bytes = std::uint64_t{texts.segment_size} << 20U;
+  static constexpr std::string_view levels[] = {"trace", "debug", "info", "warning", "error", "off"};
+  if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {
+    return "--log-level must be trace, debug, info, warning, error or off";
+  }
+  if (texts.log_format != "text" && texts.log_format != "json") {
+    return "--log-format must be text or json";
+  }
+  options.log_json = texts.log_format == "json";
+  return "";
+}
+
+}  // namespace
+
+std::variant<Options, Farewell> read_options(int argc, const char* const* argv) {
+  Options options;
+  Texts texts;
+  const po::options_description all = describe(options, texts);
+  po::variables_map values;
+  try {
+    read_all(argc, argv, all, values);
+  } catch (const std::exception& error) {
+    return usage(error.what());
+  }
+  if (values.count("help") != 0) {
+    std::ostringstream text;
+    text << introduction << "\n" << all;
+    return Farewell{text.str(), 0};
+  }
+  if (values.count("version") != 0) return Farewell{"lockerd " + std::string{version} + "\n", 0};
+  if (const std::string fault = check(options, texts, values); !fault.empty()) return usage(fault);
+  return options;
+}
+
+const char* durability_name(persistence::Durability durability) {
+  switch (durability) {
+    case persistence::Durability::always:
+      return "always";
+    case persistence::Durability::interval:
+      return "interval";
+    case persistence::Durability::none:
+      return "none";
+  }
+  return "";
+}
+
+}  // namespace locker::server

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "persistence/journal.hpp"
+
+namespace locker::server {
+
+/// What lockerd is told: on the command line, else in the environment (LOCKER_PORT for --port),
+/// else in the config file (port = …), else the default that stands here.
+struct Options {
+  std::string ip = "127.0.0.1";
+  std::uint16_t port = 8765;
+  std::string file = "locks.db";
+  persistence::Durability durability = persistence::Durability::always;
+  std::chrono::milliseconds sync_interval{1000};
+  unsigned threads = 0;  ///< 0: one for each core.
+  std::size_t connections_max = 10'000;
+  std::size_t locks_max = 20'000'000;
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
+  std::string log_level = "info";
+  bool log_json = false;
+};
+
+/// Text to print instead of running: to stdout when the exit code is 0, else to stderr.
+struct Farewell {
+  std::string text;
+  int exit_code = 0;
+};
+
+/// Reads all three places and checks every value.
+[[nodiscard]] std::variant<Options, Farewell> read_options(int argc, const char* const* argv);
+
+[[nodiscard]] const char* durability_name(persistence::Durability durability);
+
+}  // namespace locker::server

@@ -1,0 +1,136 @@
+#include "server/parameters.hpp"
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "core/url_path.hpp"
+#include "core/utf8.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Fault;
+
+/// Form decoding: a plus is a space here (clients that encode a form write it so), unlike in paths.
+std::optional<Fault> decode(std::string_view text, std::string& out) {
+  std::string spaced{text};
+  std::replace(spaced.begin(), spaced.end(), '+', ' ');
+  return core::percent_decode(spaced, out);
+}
+
+bool starts_with_type(std::string_view content_type, std::string_view type) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  if (content_type.size() < type.size()) return false;
+  for (std::size_t i = 0; i < type.size(); ++i) {
+    if (lower(content_type[i]) != type[i]) return false;
+  }
+  const std::string_view rest = content_type.substr(type.size());
+  return rest.empty() || rest.front() == ';' || rest.front() == ' ';
+}
+
+Fault too_many() { return {"There are too many parameters; see the API's description."}; }
+
+/// For showing a client's own text back: only if it can be shown.
+std::string quoted(std::string_view name) {
+  if (core::check_text(name) != core::TextFault::none || name.size() > 64) return "(unprintable)";
+  return "'" + std::string{name} + "'";
+}
+
+}  // namespace
+
+std::optional<Fault> Parameters::parse(std::string_view query, const Request& request) {
+  if (request.body.empty()) return query.empty() ? std::nullopt : parse_form(query);
+  if (!query.empty()) {
+    return Fault{"Parameters stand in the query and in the body; use one of the two."};
+  }
+  if (starts_with_type(request.content_type, "application/x-www-form-urlencoded")) {
+    return parse_form(request.body);
+  }
+  if (starts_with_type(request.content_type, "application/json")) return parse_json(request.body);
+  return Fault{
+      "The body's Content-Type is not understood; send application/json or "
+      "application/x-www-form-urlencoded, or put the parameters into the query."};
+}
+
+std::optional<Fault> Parameters::parse_form(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('&'), text.size());
+    const std::string_view pair = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (pair.empty()) continue;
+    if (all_.size() == count_max) return too_many();
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    Parameter& added = all_.emplace_back();
+    if (auto fault = decode(pair.substr(0, equals), added.name)) return fault;
+    if (equals == pair.size()) continue;
+    if (auto fault = decode(pair.substr(equals + 1), added.value)) return fault;
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> Parameters::parse_json(std::string_view text) {
+  namespace json = boost::json;
+  json::parse_options options;
+  options.max_depth = 16;
+  boost::system::error_code error;
+  json::stream_parser parser{{}, options};
+  parser.write(text, error);
+  if (!error) parser.finish(error);
+  if (error) return Fault{"The body is not valid JSON: " + error.message() + "."};
+  const json::value value = parser.release();
+  if (!value.is_object()) return Fault{"The body must be a JSON object with the parameters."};
+  for (const auto& [name, member] : value.get_object()) {
+    if (all_.size() == count_max) return too_many();
+    Parameter& added = all_.emplace_back();
+    added.name = name;
+    if (member.is_string()) {
+      added.value = member.get_string();
+    } else if (member.is_bool()) {
+      added.value = member.get_bool() ? "true" : "false";
+    } else if (member.is_int64()) {
+      added.value = std::to_string(member.get_int64());
+    } else {
+      return Fault{"Parameter " + quoted(added.name) + " must be a string, a number or a boolean."};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> Parameters::expect_only(std::string_view known) const {
+  for (auto at = all_.begin(); at != all_.end(); ++at) {
+    const std::string padded = " " + std::string{known} + " ";
+    if (at->name.find(' ') != std::string::npos || at->name.empty() ||
+        padded.find(" " + at->name + " ") == std::string::npos) {
+      return Fault{"Unknown parameter " + quoted(at->name) + "; this call takes " +
+                   (known.empty() ? "none" : std::string{known}) + "."};
+    }
+    const auto same = [&](const Parameter& other) { return other.name == at->name; };
+    if (std::find_if(all_.begin(), at, same) != at) {
+      return Fault{"Parameter " + quoted(at->name) + " is given twice; give it once."};
+    }
+  }
+  return std::nullopt;
+}
+
+const std::string* Parameters::find(std::string_view name) const {
+  for (const Parameter& parameter : all_) {
+    if (parameter.name == name) return &parameter.value;
+  }
+  return nullptr;
+}
+
+std::optional<Fault> Parameters::read_flag(std::string_view name, bool& value) const {
+  const std::string* const text = find(name);
+  if (text == nullptr) return std::nullopt;
+  if (*text == "True" || *text == "true" || *text == "1") {
+    value = true;
+  } else if (*text == "False" || *text == "false" || *text == "0") {
+    value = false;
+  } else {
+    return Fault{"Parameter '" + std::string{name} + "' must be True or False."};
+  }
+  return std::nullopt;
+}
+
+}  // namespace locker::server

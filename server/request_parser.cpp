@@ -1,0 +1,289 @@
+#include "server/request_parser.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+
+namespace locker::server {
+namespace {
+
+namespace http = boost::beast::http;
+using ErrorCode = boost::beast::error_code;
+using BeastView = boost::beast::string_view;
+
+constexpr Refusal bad_syntax{400, "bad_request",
+                             "Send well-formed HTTP: a request line, then fields `Name: value`, "
+                             "each line ended by CR LF."};
+constexpr Refusal bad_line_end{400, "bad_request", "End every line with CR LF, not with LF alone."};
+constexpr Refusal folded_line{400, "bad_request",
+                              "Put every header field on one line; folded lines are not taken."};
+constexpr Refusal empty_lines{400, "bad_request", "Send a request instead of empty lines."};
+constexpr Refusal bad_target{400, "bad_request",
+                             "Ask for a path that starts with a slash, in printable ASCII without "
+                             "#; percent-encode everything else."};
+constexpr Refusal bad_host{400, "bad_request", "Send exactly one Host field."};
+constexpr Refusal bad_length{400, "bad_request",
+                             "Send one Content-Length of at most ten digits."};
+constexpr Refusal unwanted_body{400, "bad_request",
+                                "Send no body with GET, HEAD or DELETE; parameters go into the "
+                                "query."};
+constexpr Refusal repeated_secret{400, "bad_request",
+                                  "Send the fields Lock-Token and Authorization once only."};
+constexpr Refusal transfer_encoding{411, "length_required",
+                                    "Send the body with Content-Length; Transfer-Encoding is not "
+                                    "taken."};
+constexpr Refusal body_too_large{413, "body_too_large", "Send a smaller body."};
+constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
+constexpr Refusal bad_expectation{417, "expectation_failed",
+                                  "Expect nothing but 100-continue."};
+constexpr Refusal header_too_large{431, "header_too_large",
+                                   "Send fewer or shorter header fields."};
+constexpr Refusal bad_version{505, "version_not_supported", "Use HTTP/1.1."};
+
+std::string_view std_view(BeastView text) { return {text.data(), text.size()}; }
+
+Method method_of(http::verb verb) {
+  switch (verb) {
+    case http::verb::get: return Method::get;
+    case http::verb::head: return Method::head;
+    case http::verb::post: return Method::post;
+    case http::verb::put: return Method::put;
+    case http::verb::delete_: return Method::delete_;
+    default: return Method::other;
+  }
+}
+
+bool is_fit_target(std::string_view target) {
+  return target.starts_with('/') && std::all_of(target.begin(), target.end(), [](char c) {
+           return c > ' ' && c < '\x7f' && c != '#';
+         });
+}
+
+/// Whether the request line ends as in `HTTP/2.0`: a version, and none that is spoken here.
+bool names_a_version(std::string_view header) {
+  const std::string_view line = header.substr(0, header.find('\r'));
+  const std::string_view name = line.substr(std::min(line.rfind(' '), line.size() - 1) + 1);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return name.size() == 8 && name.starts_with("HTTP/") && is_digit(name[5]) && name[6] == '.' &&
+         is_digit(name[7]);
+}
+
+}  // namespace
+
+/// Beast checks the syntax; this keeps what the handler may need and refuses what Beast lets by.
+/// Lives for one header, which is there as a whole, so that the views point into the buffer.
+class RequestParser::HeaderParser final : public http::basic_parser<true> {
+ public:
+  explicit HeaderParser(RequestParser& owner) : owner_(owner) {
+    header_limit(static_cast<std::uint32_t>(owner.limits_.header_max + 1));
+    body_limit(boost::none);
+  }
+  [[nodiscard]] const Refusal* refusal() const { return refusal_; }
+  [[nodiscard]] unsigned hosts() const { return hosts_; }
+  [[nodiscard]] bool asked_to_close() const { return asked_to_close_; }
+  [[nodiscard]] bool asked_to_keep() const { return asked_to_keep_; }
+
+ private:
+  void refuse(const Refusal& refusal, ErrorCode& error) {
+    refusal_ = &refusal;
+    error = http::error::bad_value;
+  }
+
+  void on_request_impl(http::verb verb, BeastView method, BeastView target, int version,
+                       ErrorCode& error) override {
+    Request& request = owner_.request_;
+    request.method = method_of(verb);
+    request.method_name = std_view(method);
+    request.target = std_view(target);
+    owner_.version_ = version;
+    if (request.target.size() > owner_.limits_.target_max) return refuse(target_too_long, error);
+    if (!is_fit_target(request.target)) return refuse(bad_target, error);
+  }
+
+  void on_field_impl(http::field field, BeastView field_name, BeastView field_value,
+                     ErrorCode& error) override {
+    const std::string_view value = std_view(field_value);
+    Request& request = owner_.request_;
+    switch (field) {
+      case http::field::host: ++hosts_; return;
+      case http::field::transfer_encoding: return refuse(transfer_encoding, error);
+      case http::field::content_length:
+        if (owner_.content_length_.data() != nullptr) return refuse(bad_length, error);
+        owner_.content_length_ = value;
+        return;
+      case http::field::connection: return keep_connection_options(field_value);
+      case http::field::expect:
+        if (!boost::beast::iequals(field_value, "100-continue")) {
+          return refuse(bad_expectation, error);
+        }
+        owner_.wants_continue_ = true;
+        return;
+      case http::field::authorization: return keep_secret(request.authorization, value, error);
+      case http::field::lock_token: return keep_secret(request.lock_token, value, error);
+      case http::field::content_type: return keep_first(request.content_type, value);
+      case http::field::accept: return keep_first(request.accept, value);
+      case http::field::sec_fetch_site: return keep_first(request.sec_fetch_site, value);
+      case http::field::unknown: return keep_unknown(field_name, value);
+      default: return;
+    }
+  }
+
+  void keep_unknown(BeastView name, std::string_view value) {
+    Request& request = owner_.request_;
+    if (boost::beast::iequals(name, "Last-Event-ID")) keep_first(request.last_event_id, value);
+    if (boost::beast::iequals(name, "Sec-Purpose")) request.sec_purpose = value;
+    if (boost::beast::iequals(name, "Purpose")) keep_first(request.sec_purpose, value);
+  }
+
+  void keep_connection_options(BeastView value) {
+    for (const BeastView option : http::token_list{value}) {
+      asked_to_close_ = asked_to_close_ || boost::beast::iequals(option, "close");
+      asked_to_keep_ = asked_to_keep_ || boost::beast::iequals(option, "keep-alive");
+    }
+  }
+
+  static void keep_first(std::string_view& kept, std::string_view value) {
+    if (kept.empty()) kept = value;
+  }
+
+  void keep_secret(std::string_view& kept, std::string_view value, ErrorCode& error) {
+    if (kept.data() != nullptr) return refuse(repeated_secret, error);
+    kept = value;
+  }
+
+  // Bodies are not Beast's business here, and responses are not parsed.
+  void on_response_impl(int, BeastView, int, ErrorCode&) override {}
+  void on_header_impl(ErrorCode&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+  std::size_t on_body_impl(BeastView body, ErrorCode&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, BeastView, ErrorCode&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, BeastView body, ErrorCode&) override {
+    return body.size();
+  }
+  void on_finish_impl(ErrorCode&) override {}
+
+  RequestParser& owner_;
+  const Refusal* refusal_ = nullptr;
+  unsigned hosts_ = 0;
+  bool asked_to_close_ = false;
+  bool asked_to_keep_ = false;
+};
+
+RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
+  if (header_size_ == 0) {
+    if (scanned_ == 0 && bytes.starts_with("\r\n")) {
+      if (++empty_lines_ > limits_.empty_lines_max) return refuse(empty_lines);
+      whole_size_ = 2;
+      return Outcome::empty_line;
+    }
+    if (const Outcome outcome = find_header_end(bytes); outcome != Outcome::complete) {
+      return outcome;
+    }
+    if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
+    if (bytes.size() < whole_size_) return Outcome::incomplete;
+  } else {
+    if (bytes.size() < whole_size_) return Outcome::incomplete;
+    // The buffer may have moved since; to read the header again is simpler than to mend views.
+    if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
+  }
+  request_.body = bytes.substr(header_size_, whole_size_ - header_size_);
+  return Outcome::complete;
+}
+
+RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
+  const std::string_view allowed = bytes.substr(0, limits_.header_max);
+  while (true) {
+    const void* const found =
+        scanned_ == allowed.size()
+            ? nullptr
+            : std::memchr(allowed.data() + scanned_, '\n', allowed.size() - scanned_);
+    if (found == nullptr) {
+      scanned_ = allowed.size();
+      if (allowed.size() < limits_.header_max) return Outcome::incomplete;
+      return refuse(lines_ == 0 ? target_too_long : header_too_large);
+    }
+    const auto end = static_cast<std::size_t>(static_cast<const char*>(found) - allowed.data());
+    if (end == line_start_ || allowed[end - 1] != '\r') return refuse(bad_line_end);
+    scanned_ = end + 1;
+    if (end - 1 == line_start_) {
+      header_size_ = scanned_;
+      return Outcome::complete;
+    }
+    const char first = allowed[line_start_];
+    if (lines_ > 0 && (first == ' ' || first == '\t')) return refuse(folded_line);
+    if (++lines_ > limits_.fields_max + 1) return refuse(header_too_large);
+    line_start_ = scanned_;
+  }
+}
+
+bool RequestParser::parse_header(std::string_view header) {
+  request_ = {};
+  content_length_ = {};
+  wants_continue_ = false;
+  HeaderParser parser{*this};
+  ErrorCode error;
+  parser.put(boost::asio::const_buffer{header.data(), header.size()}, error);
+  if (parser.refusal() != nullptr) {
+    refusal_ = parser.refusal();
+  } else if (error == http::error::bad_version && names_a_version(header)) {
+    refusal_ = &bad_version;
+  } else if (error == http::error::bad_transfer_encoding) {
+    refusal_ = &transfer_encoding;
+  } else if (error == http::error::bad_content_length ||
+             error == http::error::multiple_content_length) {
+    refusal_ = &bad_length;
+  } else if (error == http::error::bad_target) {
+    refusal_ = &bad_target;
+  } else if (error) {
+    refusal_ = &bad_syntax;
+  } else if (parser.hosts() > 1 || (parser.hosts() == 0 && version_ == 11)) {
+    refusal_ = &bad_host;
+  } else {
+    refusal_ = judge_body();
+  }
+  const bool keeps_by_default = version_ == 11;
+  keep_alive_ = !parser.asked_to_close() && (keeps_by_default || parser.asked_to_keep());
+  wants_continue_ = wants_continue_ && version_ == 11;  // HTTP/1.0 has no 100 Continue
+  return refusal_ == nullptr;
+}
+
+const Refusal* RequestParser::judge_body() {
+  std::uint64_t length = 0;
+  if (content_length_.data() != nullptr) {
+    const char* const end = content_length_.data() + content_length_.size();
+    const auto [rest, fault] = std::from_chars(content_length_.data(), end, length);
+    if (fault != std::errc{} || rest != end || content_length_.size() > 10) return &bad_length;
+  }
+  const Method method = request_.method;
+  const bool takes_body =
+      method != Method::get && method != Method::head && method != Method::delete_;
+  if (length > 0 && !takes_body) return &unwanted_body;
+  const bool several = method == Method::post &&
+                       request_.target.substr(0, request_.target.find('?')) == "/v1/locks";
+  if (length > (several ? limits_.several_body_max : limits_.body_max)) return &body_too_large;
+  whole_size_ = header_size_ + static_cast<std::size_t>(length);
+  return nullptr;
+}
+
+RequestParser::Outcome RequestParser::refuse(const Refusal& refusal) {
+  refusal_ = &refusal;
+  return Outcome::refused;
+}
+
+bool RequestParser::take_continue() {
+  if (!awaits_body() || !wants_continue_ || told_continue_) return false;
+  told_continue_ = true;
+  return true;
+}
+
+void RequestParser::next() {
+  scanned_ = line_start_ = lines_ = header_size_ = whole_size_ = empty_lines_ = 0;
+  told_continue_ = false;
+}
+
+}  // namespace locker::server

@@ -1,0 +1,164 @@
+#include "server/seed_verbs.hpp"
+
+#include <optional>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "core/utf8.hpp"
+#include "server/json_text.hpp"
+#include "server/parameters.hpp"
+
+namespace locker::server {
+namespace {
+
+void refuse(unsigned status, std::string_view sentence, Response& response) {
+  response.status = status;
+  response.body = R"({"ok": false, "error": )";
+  append_json_string(sentence, response.body);
+  response.body += '}';
+}
+
+/// A lock must not be taken by a page that a browser visits or guesses it might visit.
+bool is_refused_browser_request(const Request& request, Response& response) {
+  const bool from_elsewhere =
+      request.sec_fetch_site == "cross-site" || request.sec_fetch_site == "same-site";
+  const bool ahead_of_time = request.sec_purpose.find("prefetch") != std::string_view::npos ||
+                             request.sec_purpose.find("prerender") != std::string_view::npos;
+  if (!from_elsewhere && !ahead_of_time) return false;
+  refuse(403,
+         "A browser sent this for another site's page or ahead of time; locks are not taken or "
+         "released that way.",
+         response);
+  return true;
+}
+
+/// GET and POST for all, HEAD where nothing changes.
+bool is_refused_method(const Request& request, bool changes, Response& response) {
+  if (request.method == Method::get || request.method == Method::post) return false;
+  if (request.method == Method::head && !changes) return false;
+  response.allow = changes ? "GET, POST" : "GET, HEAD, POST";
+  refuse(405, "Use GET or POST for this call.", response);
+  return true;
+}
+
+/// Path and parameters of a call; false when it was refused.
+bool read_call(std::string_view path_text, std::string_view query, std::string_view known,
+               const Request& request, core::Path& path, Parameters& parameters,
+               Response& response) {
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only(known);
+  if (fault) refuse(400, fault->message, response);
+  return !fault;
+}
+
+std::optional<core::Fault> check_id(std::string_view id) {
+  if (id.size() > core::owner_bytes_max) return core::Fault{"The id is longer than 255 bytes."};
+  if (core::check_text(id) != core::TextFault::none) {
+    return core::Fault{"The id must be valid UTF-8 without control characters."};
+  }
+  return std::nullopt;
+}
+
+void append_owner(std::string_view owner, std::string& out) {
+  append_json_string(owner.empty() ? "?" : owner, out);
+}
+
+void refuse_busy(Response& response) {
+  response.retry_after = true;
+  refuse(503, "The journal is making room and takes nothing at this moment; try again now.",
+         response);
+}
+
+void refuse_disk_full(Response& response) {
+  response.retry_after = true;
+  refuse(507, "The lock server's disk is full; free space there, or try again later.", response);
+}
+
+}  // namespace
+
+void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const Request& request,
+                       Response& response) {
+  if (is_refused_method(request, true, response)) return;
+  if (is_refused_browser_request(request, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "id lockParents lockChildren", request, path, parameters,
+                 response)) {
+    return;
+  }
+  const std::string* const id = parameters.find("id");
+  core::Shape shape;
+  auto fault = id != nullptr ? check_id(*id) : std::nullopt;
+  if (!fault) fault = parameters.read_flag("lockParents", shape.lock_parents);
+  if (!fault) fault = parameters.read_flag("lockChildren", shape.lock_children);
+  if (fault) return refuse(400, fault->message, response);
+
+  std::string blocked_by;
+  const auto acquired =
+      service_.acquire(path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
+  response.index = acquired.index;
+  switch (acquired.outcome) {
+    case LockService::Outcome::granted:
+      response.body = R"({"ok": true, "token": ")";
+      core::append_token(acquired.token, response.body);
+      response.body += "\"}";
+      return;
+    case LockService::Outcome::blocked:
+      response.body = R"({"ok": false, "lockedBy": )";
+      append_owner(blocked_by, response.body);
+      response.body += '}';
+      return;
+    case LockService::Outcome::too_many_locks:
+      response.retry_after = true;
+      return refuse(503, "As many locks are held as this server may hold; try again later.",
+                    response);
+    case LockService::Outcome::busy:
+      return refuse_busy(response);
+    case LockService::Outcome::disk_full:
+      return refuse_disk_full(response);
+  }
+}
+
+void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const Request& request,
+                       Response& response) {
+  if (is_refused_method(request, true, response)) return;
+  if (is_refused_browser_request(request, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "token", request, path, parameters, response)) return;
+  const std::string* const text = parameters.find("token");
+  if (text == nullptr) {
+    return refuse(400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.",
+                  response);
+  }
+  bool released = false;
+  if (const auto token = core::parse_token(*text)) {
+    const auto done = service_.release(path, *token);
+    response.index = done.index;
+    if (done.outcome == LockService::ReleaseOutcome::busy) return refuse_busy(response);
+    if (done.outcome == LockService::ReleaseOutcome::disk_full) return refuse_disk_full(response);
+    released = done.outcome == LockService::ReleaseOutcome::released;
+  }
+  response.body = released ? R"({"ok": true})" : R"({"ok": false})";
+}
+
+void SeedVerbs::dohaz(std::string_view path_text, std::string_view query, const Request& request,
+                      Response& response) {
+  if (is_refused_method(request, false, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "", request, path, parameters, response)) return;
+  std::string locked_by;
+  const auto queried = service_.query(path, locked_by);
+  response.index = queried.index;
+  response.body = R"({"lockedBy": )";
+  if (queried.blocked) {
+    append_owner(locked_by, response.body);
+  } else {
+    response.body += "null";
+  }
+  response.body += '}';
+}
+
+}  // namespace locker::server

@@ -1,0 +1,324 @@
+#include "server/session.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "core/assert.hpp"
+#include "server/worker.hpp"
+
+namespace locker::server {
+namespace {
+
+using ErrorCode = boost::system::error_code;
+
+constexpr Refusal too_slow{408, "request_timeout", "Send the whole request sooner."};
+constexpr Refusal too_many{503, "too_many_connections",
+                           "The server has as many connections as it takes; try again soon."};
+constexpr Refusal internal{500, "internal_error",
+                           "The server failed to answer; what became of the request is not known. "
+                           "Ask before you send it again."};
+
+}  // namespace
+
+Session::Session(Worker& worker, Socket socket, std::string peer, bool counted)
+    : worker_(worker),
+      socket_(std::move(socket)),
+      parser_(worker.limits()),
+      counted_(counted),
+      peer_(std::move(peer)) {}
+
+void Session::start() {
+  capacity_ = worker_.limits().read_buffer;
+  buffer_ = std::make_unique<char[]>(capacity_);
+  ErrorCode error;
+  socket_.set_option(tcp::no_delay(true), error);
+  socket_.non_blocking(true, error);
+  if (error) return close();
+  enter(Phase::fresh);
+  read();
+}
+
+void Session::turn_away() {
+  capacity_ = worker_.limits().read_buffer;
+  buffer_ = std::make_unique<char[]>(capacity_);
+  ErrorCode error;
+  socket_.non_blocking(true, error);
+  if (error) return close();
+  refuse(too_many, false);
+  send();
+}
+
+void Session::read() {
+  if (state_ != State::lingering) state_ = State::reading;
+  make_room();
+  socket_.async_read_some(net::buffer(buffer_.get() + end_, capacity_ - end_),
+                          [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                            self->on_read(error, size);
+                          });
+}
+
+void Session::on_read(const ErrorCode& error, std::size_t size) {
+  if (state_ == State::closed) return;
+  // A client that has shut down its side only gets here after everything it asked is answered.
+  if (error) return close();
+  if (state_ == State::lingering) {
+    lingered_ += size;
+    if (lingered_ > worker_.limits().linger_bytes) return close();
+    begin_ = end_ = 0;
+    return read();
+  }
+  end_ += size;
+  run_round();
+}
+
+void Session::make_room() {
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+    const std::size_t kept = worker_.limits().read_buffer;
+    if (capacity_ > kept) {
+      buffer_ = std::make_unique<char[]>(kept);
+      capacity_ = kept;
+    }
+    return;
+  }
+  if (begin_ != 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= std::exchange(begin_, 0);
+  }
+  if (end_ < capacity_) return;
+  // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
+  // refuses what is too large, so this ends.
+  const std::size_t whole = parser_.awaits_body() ? parser_.size() : 2 * capacity_;
+  const std::size_t larger = std::max(std::min(2 * capacity_, whole), capacity_ + 1);
+  auto buffer = std::make_unique<char[]>(larger);
+  std::memcpy(buffer.get(), buffer_.get(), end_);
+  buffer_ = std::move(buffer);
+  capacity_ = larger;
+}
+
+void Session::enter(Phase phase) {
+  const HttpLimits& limits = worker_.limits();
+  const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
+  if (same_request) return;  // a byte now and then buys no time
+  phase_ = phase;
+  // One tick more, because the worker's time may be that old.
+  deadline_ = worker_.now() + limits.tick +
+              (phase == Phase::fresh    ? limits.first_byte
+               : phase == Phase::header ? limits.header
+               : phase == Phase::body   ? limits.body
+                                        : limits.idle);
+}
+
+void Session::run_round() {
+  try {
+    answer_requests();
+    go_on();
+  } catch (const std::exception& exception) {
+    // No memory for a buffer: this connection goes, and gives back what it had.
+    worker_.report(exception.what());
+    close();
+  }
+}
+
+void Session::answer_requests() {
+  const HttpLimits& limits = worker_.limits();
+  more_ = false;
+  for (std::size_t answered = 0; !last_round_;) {
+    if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
+      more_ = true;
+      return;
+    }
+    switch (parser_.parse(unread())) {
+      case RequestParser::Outcome::complete:
+        answer_request();
+        begin_ += parser_.size();
+        parser_.next();
+        phase_ = Phase::idle;
+        ++answered;
+        break;
+      case RequestParser::Outcome::empty_line: begin_ += parser_.size(); break;
+      case RequestParser::Outcome::refused:
+        return refuse(parser_.refusal(), unread().starts_with("HEAD "));
+      case RequestParser::Outcome::incomplete:
+        if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        return;
+    }
+  }
+}
+
+void Session::answer_request() {
+  const Request& request = parser_.request();
+  Response& response = worker_.fresh_response();
+  try {
+    worker_.handler().answer(request, response);
+  } catch (const std::exception& exception) {
+    return answer_fault(exception.what());
+  } catch (...) {
+    return answer_fault("an exception of an unknown type");
+  }
+  awaited_ = std::max(awaited_, response.index);
+  // A server that stops still answers what it has read: the last of these answers says so.
+  const bool is_last = worker_.is_draining() && begin_ + parser_.size() == end_;
+  last_round_ = !parser_.keep_alive() || is_last;
+  const ConnectionField connection = last_round_             ? ConnectionField::close
+                                     : parser_.is_http_1_0() ? ConnectionField::keep_alive
+                                                             : ConnectionField::none;
+  append(response, &request, connection, request.method == Method::head);
+}
+
+void Session::answer_fault(std::string_view what) {
+  worker_.report(what);
+  const Request& request = parser_.request();
+  Response& response = worker_.fresh_response();
+  fill_in(internal, response);
+  last_round_ = refused_ = true;
+  append(response, &request, ConnectionField::close, request.method == Method::head);
+}
+
+void Session::refuse(const Refusal& refusal, bool to_head) {
+  Response& response = worker_.fresh_response();
+  fill_in(refusal, response);
+  last_round_ = refused_ = true;
+  append(response, nullptr, ConnectionField::close, to_head);
+}
+
+void Session::append(const Response& response, const Request* request, ConnectionField connection,
+                     bool to_head) {
+  const std::size_t before = output_.size();
+  append_response(response, worker_.date(), connection, to_head, output_);
+  const auto& access = worker_.hooks().access;
+  if (!access) return;
+  AccessEntry entry{"", "", response.status, output_.size() - before, peer_};
+  if (request != nullptr) {
+    entry.method = request->method_name;
+    entry.path = request->target.substr(0, request->target.find('?'));
+  }
+  access(entry);
+}
+
+void Session::go_on() {
+  if (output_.empty()) return finish_round();
+  if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
+    state_ = State::waiting;
+    intrusive_ptr_add_ref(this);
+    if (worker_.await_durable(*this, awaited_)) return;
+    intrusive_ptr_release(this);  // not the last one: the caller holds another
+  }
+  send();
+}
+
+void Session::on_durable() { worker_.on_durable(*this); }
+
+void Session::resume() {
+  const Pointer self{this, false};  // the reference taken when the wait began
+  if (state_ == State::closed) return;
+  LOCKER_ASSERT(state_ == State::waiting);
+  send();
+}
+
+void Session::send() {
+  state_ = State::writing;
+  awaited_ = 0;
+  ErrorCode error;
+  sent_ = socket_.write_some(net::buffer(output_), error);
+  if (error && error != net::error::would_block) return close();
+  if (sent_ == output_.size()) return finish_round();
+  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
+  write();
+}
+
+void Session::write() {
+  socket_.async_write_some(net::buffer(output_.data() + sent_, output_.size() - sent_),
+                           [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                             self->on_write(error, size);
+                           });
+}
+
+void Session::on_write(const ErrorCode& error, std::size_t size) {
+  if (state_ == State::closed) return;
+  if (error) return close();
+  sent_ += size;
+  if (sent_ == output_.size()) return finish_round();
+  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
+  write();
+}
+
+void Session::finish_round() {
+  if (output_.capacity() > worker_.limits().output_kept) std::string{}.swap(output_);
+  output_.clear();
+  if (last_round_) return linger();
+  if (more_) {
+    // The other connections come first: one that pipelines without end must not have it all.
+    state_ = State::yielding;
+    net::post(worker_.executor(), [self = Pointer{this}] {
+      if (self->state_ == State::yielding) self->run_round();
+    });
+    return;
+  }
+  if (begin_ == end_) {
+    if (phase_ != Phase::fresh) enter(Phase::idle);
+    // This answer did not say that it is the last one, so the next request may be on its way.
+    if (worker_.is_draining()) hurry();
+  } else {
+    enter(parser_.awaits_body() ? Phase::body : Phase::header);
+  }
+  read();
+}
+
+void Session::linger() {
+  ErrorCode error;
+  // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
+  const bool unread_bytes = begin_ != end_ || socket_.available(error) > 0;
+  if (!refused_ && !unread_bytes) return close();
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  if (error) return close();
+  const bool reads_already = state_ == State::reading;
+  state_ = State::lingering;
+  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().linger;
+  if (reads_already) return;
+  begin_ = end_ = 0;
+  read();
+}
+
+void Session::tick(SteadyClock::time_point now) {
+  if (now < deadline_ || state_ == State::waiting || state_ == State::yielding) return;
+  const bool owes_answer =
+      state_ == State::reading && (phase_ == Phase::header || phase_ == Phase::body);
+  if (owes_answer) return time_out();
+  close();
+}
+
+void Session::time_out() {
+  // The read that is under way stays so, and becomes the one that lingers.
+  refuse(too_slow, unread().starts_with("HEAD "));
+  ErrorCode error;
+  const std::size_t size = socket_.write_some(net::buffer(output_), error);
+  if (error || size != output_.size()) return close();
+  linger();
+}
+
+void Session::drain() {
+  if (state_ != State::reading || begin_ != end_) return;
+  ErrorCode error;
+  if (socket_.available(error) > 0) return;
+  if (phase_ != Phase::fresh) return close();
+  hurry();
+}
+
+void Session::hurry() {
+  deadline_ = std::min(deadline_, worker_.now() + worker_.limits().drain_first_byte);
+}
+
+void Session::close() {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  ErrorCode ignored;
+  socket_.close(ignored);
+  unlink();
+  worker_.on_closed(counted_);
+}
+
+}  // namespace locker::server

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <boost/intrusive/list.hpp>
+
+#include "server/group_commit.hpp"
+#include "server/http_limits.hpp"
+#include "server/listener.hpp"
+#include "server/net.hpp"
+#include "server/request_handler.hpp"
+#include "server/response_framing.hpp"
+#include "server/session.hpp"
+
+namespace locker::server {
+
+/// One answered request. Neither query nor header fields are in it: they may carry tokens.
+struct AccessEntry {
+  std::string_view method;  ///< Empty, as the path is, when the request was refused as HTTP.
+  std::string_view path;
+  unsigned status = 0;
+  std::size_t bytes = 0;  ///< Of the answer with its header.
+  std::string_view peer;
+};
+
+/// Called on the worker's thread; must be quick, must not throw.
+struct HttpHooks {
+  std::function<void(std::string_view)> on_error = {};  ///< A handler threw, memory ran out.
+  std::function<void(const AccessEntry&)> access = {};
+};
+
+/// Everything of one thread that serves connections. Not thread-safe: all calls are made on the
+/// thread that runs the io_context, or while none does; one thread at a time may run it.
+///
+///   net::io_context io_context{1};
+///   Worker worker{io_context, locker->handler(), locker->commit(), {}};
+///   if (const auto error = worker.listen({net::ip::address_v6::any(), 8765})) …
+///   io_context.run();
+class Worker {
+ public:
+  struct Options {
+    HttpLimits limits = {};
+    HttpHooks hooks = {};
+    /// Shared by all workers; none: as many as there are file descriptors.
+    std::shared_ptr<ConnectionCount> connections = {};
+  };
+  /// All three must outlive the worker.
+  Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,
+         Options options);
+  /// Closes everything, and blocks until nobody else knows its sessions: until what they wait for
+  /// is durable.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// Accepts at this endpoint. For several workers at one endpoint: open_acceptors().
+  [[nodiscard]] boost::system::error_code listen(const tcp::endpoint& endpoint);
+  void listen(Acceptor acceptor);
+  /// Serves a connection that was accepted elsewhere.
+  void adopt(Socket socket);
+  /// Accepts what has connected already and nothing more; says `Connection: close` in what it
+  /// answers, closes who asks nothing, and after the grace everybody. The io_context runs out of
+  /// work when that is done.
+  void drain(std::chrono::milliseconds grace);
+  /// Closes everything at once.
+  void stop();
+
+ private:
+  friend class Session;
+
+  // What sessions use.
+  [[nodiscard]] const HttpLimits& limits() const { return options_.limits; }
+  [[nodiscard]] const HttpHooks& hooks() const { return options_.hooks; }
+  [[nodiscard]] RequestHandler& handler() { return handler_; }
+  [[nodiscard]] GroupCommit& commit() { return commit_; }
+  [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
+  [[nodiscard]] std::string_view date() const { return date_.text(); }
+  [[nodiscard]] SteadyClock::time_point now() const { return now_; }  // at the last tick
+  [[nodiscard]] bool is_draining() const { return draining_; }
+  [[nodiscard]] Response& fresh_response();
+  void report(std::string_view what);
+  /// False when `index` is durable already; else true, and resume() follows.
+  [[nodiscard]] bool await_durable(Session& session, Index index);
+  void on_durable(Session& session);  // any thread
+  void on_closed(bool counted);
+
+  /// First in, first out.
+  class ReadyList {
+   public:
+    void push(Session& session);
+    std::size_t resume_all();
+
+   private:
+    Session* first_ = nullptr;
+    Session* last_ = nullptr;
+  };
+  /// Where other threads put sessions whose index is durable; one post() carries all of them.
+  struct Mailbox {
+    std::mutex mutex;
+    std::condition_variable arrived;
+    ReadyList list;
+    std::size_t count = 0;
+    bool posted = false;
+  };
+
+  /// Calls a member later, unless the worker is gone by then.
+  template <void (Worker::*member)()>
+  void post_later();
+  void commit_batch();
+  void take_mail();
+  void start_ticking();
+  void schedule_tick();
+  void tick();
+  void read_clocks();
+
+  net::io_context& io_context_;
+  RequestHandler& handler_;
+  GroupCommit& commit_;
+  const Options options_;
+  std::shared_ptr<Worker*> alive_;  // what late handlers look at; null when the worker is gone
+  Timer timer_;
+  std::shared_ptr<Listener> listener_;
+  boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+  std::size_t turned_away_ = 0;  // open sessions that only say 503
+  Response response_;
+  DateText date_;
+  SteadyClock::time_point now_;
+  SteadyClock::time_point drained_by_ = SteadyClock::time_point::max();
+  bool ticking_ = false;
+  bool draining_ = false;
+  bool commit_posted_ = false;
+  std::size_t waiting_ = 0;     // sessions in GroupCommit, the mailbox or ready_
+  Index awaited_max_ = 0;
+  ReadyList ready_;             // whose index this very thread made durable
+  Mailbox mailbox_;
+};
+
+}  // namespace locker::server

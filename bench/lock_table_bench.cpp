@@ -1,0 +1,49 @@
+// What does the table cost, and does it stay flat with the number of locks held?
+
+#include <benchmark/benchmark.h>
+
+#include "bench/held_locks.hpp"
+
+namespace locker::bench {
+namespace {
+
+void acquire_and_release(benchmark::State& state) {
+  core::LockTable table{42};
+  const auto held = static_cast<std::uint64_t>(state.range(0));
+  hold(table, held);
+  std::mt19937_64 random{7};
+  std::vector<std::pair<core::Path, core::Token>> work;
+  for (int i = 0; i < 4096; ++i) {
+    const std::uint64_t n = held + 1 + random() % (held + 1'000'000);
+    work.emplace_back(path_number(n), token_number(n));
+  }
+  std::uint64_t fence = held;
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const auto& [path, token] = work[next++ % work.size()];
+    const core::AcquireRequest request{path, {}, core::ClashRule::symmetric, std::nullopt};
+    if (table.blocker(request)) state.SkipWithError("unexpected clash");
+    table.apply(core::Granted{token, {++fence, 0}, {}, {}, path});
+    table.apply(core::Ended{token, {fence, 0}, core::End::released});
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(acquire_and_release)->Arg(0)->Arg(1'000'000)->Arg(10'000'000);
+
+void query(benchmark::State& state) {
+  core::LockTable table{42};
+  const auto held = static_cast<std::uint64_t>(state.range(0));
+  hold(table, held);
+  std::mt19937_64 random{7};
+  std::vector<core::Path> paths;
+  for (int i = 0; i < 4096; ++i) paths.push_back(path_number(1 + random() % held));
+  std::size_t next = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(table.covering(paths[next++ % paths.size()]));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(query)->Arg(1'000'000)->Arg(10'000'000);
+
+}  // namespace
+}  // namespace locker::bench
+
+BENCHMARK_MAIN();

@@ -9,8 +9,8 @@
 
 namespace locker::bench {
 
-/// The n-th of many locks on paths of four segments of eight bytes: a hundred at each of the upper
-/// levels, so that the fourth is always one of its own.
+/// The n-th of many locks on paths of four segments of eight bytes: ten under each parent, a
+/// hundred parents in each folder, and so on.
 inline core::Path path_number(std::uint64_t n) {
   core::Path path;
   const auto push = [&path](char kind, std::uint64_t number) {
@@ -18,9 +18,9 @@ inline core::Path path_number(std::uint64_t n) {
     std::snprintf(segment, sizeof segment, "%c%07u", kind, static_cast<unsigned>(number));
     static_cast<void>(path.push_back({segment, 8}));
   };
-  push('a', n % 100);
-  push('b', n / 100 % 100);
-  push('c', n / 10'000 % 100);
+  push('a', n / 100'000);
+  push('b', n / 1'000);
+  push('c', n / 10);
   push('d', n);
   return path;
 }

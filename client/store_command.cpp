@@ -41,8 +41,7 @@ boost::json::object describe(const core::Ended& ended) {
 
 /// A line for each record; tokens are secrets and stay out.
 bool print_record(persistence::Index index, const core::Record& record) {
-  boost::json::object object =
-      std::visit([](const auto& kind) { return describe(kind); }, record);
+  boost::json::object object = std::visit([](const auto& kind) { return describe(kind); }, record);
   object["index"] = index;
   std::cout << object << "\n";
   return true;

@@ -11,8 +11,8 @@ namespace locker::persistence {
 namespace {
 
 /// Calls `on_record` for each record of a sealed segment.
-OpenResult<void> read_segment(FileSystem& files, const std::string& directory,
-                              const StoreId& store, const SealedSegment& segment,
+OpenResult<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
+                              const SealedSegment& segment,
                               const std::function<void(const core::Record&)>& on_record) {
   const auto image = load_segment(files, directory, segment.first_index, store);
   if (!image) return image.error();
@@ -70,9 +70,9 @@ OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& director
                         changes->last_fence};
   std::optional<SnapshotReader> older;
   if (input.snapshot) {
-    auto opened = SnapshotReader::open(
-        files, in_directory(directory, snapshot_name(*input.snapshot)), *input.snapshot,
-        input.store);
+    auto opened =
+        SnapshotReader::open(files, in_directory(directory, snapshot_name(*input.snapshot)),
+                             *input.snapshot, input.store);
     if (!opened) return opened.error();
     older = std::move(*opened);
     header.last_fence = std::max(header.last_fence, older->header().last_fence);

@@ -11,7 +11,7 @@ namespace locker::persistence {
 /// What a new snapshot is made of.
 struct CompactionInput {
   StoreId store{};
-  std::optional<Index> snapshot;       ///< The newest there is.
+  std::optional<Index> snapshot;        ///< The newest there is.
   std::vector<SealedSegment> segments;  ///< Everything sealed behind it, without a gap; not empty.
   std::uint64_t salt = 0;
 };

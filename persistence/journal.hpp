@@ -19,14 +19,15 @@ using Result = boost::system::result<T, core::Fault>;
 
 enum class Durability {
   always,    ///< A frame is on disk when append() returns.
-  interval,  ///< Written when append() returns, on disk within an interval: a power cut can undo it.
+  interval,  ///< Written when append() returns, on disk within an interval: a power cut can undo
+             ///< it.
   none,      ///< Written when append() returns; the operating system decides when it is on disk.
 };
 
 /// What recovery found, for the start line.
 struct Recovered {
   Index last_index = 0;
-  core::Fence last_fence = 0;  ///< The highest ever granted, also when all locks have ended.
+  core::Fence last_fence = 0;    ///< The highest ever granted, also when all locks have ended.
   std::uint64_t torn_bytes = 0;  ///< Cut off behind the last whole frame; never acknowledged.
 };
 

@@ -97,7 +97,7 @@ class PosixFile final : public File {
   }
 
   IoResult<std::uint64_t> size() const override {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(descriptor_.number(), &status) != 0) return last_error("read", path_);
     return static_cast<std::uint64_t>(status.st_size);
   }
@@ -140,8 +140,8 @@ IoResult<std::unique_ptr<File>> open_for_reading(const std::string& path) {
   if (auto dropped = drop_cache(cached.number(), path); !dropped) return dropped.error();
   Descriptor direct = open_descriptor(path, O_RDONLY | O_DIRECT);
   // Not every file system has O_DIRECT (tmpfs); the cache that was just dropped does as well.
-  return std::make_unique<PosixFile>(
-      direct.number() >= 0 ? std::move(direct) : std::move(cached), path);
+  return std::make_unique<PosixFile>(direct.number() >= 0 ? std::move(direct) : std::move(cached),
+                                     path);
 }
 
 }  // namespace
@@ -203,7 +203,7 @@ IoResult<void> PosixFileSystem::sync_directory(const std::string& path) {
 IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path, bool create) {
   Descriptor descriptor = open_descriptor(path, O_RDWR | (create ? O_CREAT : 0));
   if (descriptor.number() < 0) return last_error("open", path);
-  struct flock whole_file{};
+  struct flock whole_file {};
   whole_file.l_type = F_WRLCK;
   whole_file.l_whence = SEEK_SET;
   if (::fcntl(descriptor.number(), F_OFD_SETLK, &whole_file) != 0) {
@@ -214,7 +214,7 @@ IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& pat
 }
 
 IoResult<std::uint64_t> PosixFileSystem::free_space(const std::string& directory) {
-  struct statvfs status{};
+  struct statvfs status {};
   if (::statvfs(directory.c_str(), &status) != 0) {
     return last_error("ask the free space of", directory);
   }

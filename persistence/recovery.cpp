@@ -21,8 +21,9 @@ class Recovery {
     if (!id) return id.error();
     store_.id = *id;
     if (found_.segments.empty()) {
-      return damaged(directory_ + " has no journal segment left (journal-*.segment); restore the "
-                                  "store from a backup.");
+      return damaged(directory_ +
+                     " has no journal segment left (journal-*.segment); restore the "
+                     "store from a backup.");
     }
     if (auto read = read_snapshot(); !read) return read.error();
     if (auto replayed = replay_segments(); !replayed) return replayed.error();
@@ -49,8 +50,9 @@ class Recovery {
       const auto header = verify_snapshot(*index);
       if (!header) {
         if (header.error().kind != OpenFault::Kind::damaged) return header.error();
-        store_.warnings.push_back(header.error().message + " An older state and the journal behind "
-                                                           "it are read instead.");
+        store_.warnings.push_back(header.error().message +
+                                  " An older state and the journal behind "
+                                  "it are read instead.");
         continue;
       }
       store_.snapshots.insert(store_.snapshots.begin(), *index);
@@ -135,8 +137,9 @@ class Recovery {
     const auto image = load_segment(files_, directory_, first_index, store_.id);
     if (!image) return image.error();
     if (!is_first && image->header.previous != store_.last_end.checksum) {
-      return damaged(path + " does not continue the segment before it. Restore the store from a "
-                            "backup.");
+      return damaged(path +
+                     " does not continue the segment before it. Restore the store from a "
+                     "backup.");
     }
     OpenResult<void> replayed;
     const SegmentEnd end =
@@ -148,8 +151,8 @@ class Recovery {
     // last shows as a gap in the indexes.
     if (end.tail == Tail::damaged) return damaged(describe_damage(path, end));
     if (!is_last) {
-      const Index next = *std::upper_bound(found_.segments.begin(), found_.segments.end(),
-                                           first_index);
+      const Index next =
+          *std::upper_bound(found_.segments.begin(), found_.segments.end(), first_index);
       if (end.next_index != next) {
         SegmentEnd broken = end;
         broken.tail = Tail::damaged;

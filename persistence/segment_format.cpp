@@ -53,8 +53,8 @@ std::size_t padded(std::size_t size) {
 }  // namespace
 
 std::string encode(const SegmentHeader& header) {
-  HeaderBytes bytes{{},           format_version, header.previous, header.store, header.salt,
-                    header.first_index, 0,              0};
+  HeaderBytes bytes{
+      {}, format_version, header.previous, header.store, header.salt, header.first_index, 0, 0};
   std::memcpy(bytes.magic, magic.data(), sizeof bytes.magic);
   bytes.checksum = crc32c(0, before_checksum(bytes));
   std::string block(segment_header_bytes, '\0');
@@ -71,8 +71,9 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
                         header.checksum == crc32c(0, before_checksum(header));
   if (!is_whole) {
     return OpenFault{OpenFault::Kind::damaged,
-                     path + " at offset 0: the segment's header is damaged; restore the file from "
-                            "a backup taken after the last change."};
+                     path +
+                         " at offset 0: the segment's header is damaged; restore the file from "
+                         "a backup taken after the last change."};
   }
   if (header.version != format_version) {
     return OpenFault{OpenFault::Kind::newer_format,

@@ -15,9 +15,9 @@ inline constexpr std::size_t segment_header_bytes = 4096;
 
 struct SegmentHeader {
   StoreId store{};
-  std::uint64_t salt = 0;       ///< Seeds every checksum: bytes of another file never pass.
-  Index first_index = 0;        ///< Of the first record in it.
-  std::uint32_t previous = 0;   ///< Checksum of the last frame in the segment before; else 0.
+  std::uint64_t salt = 0;      ///< Seeds every checksum: bytes of another file never pass.
+  Index first_index = 0;       ///< Of the first record in it.
+  std::uint32_t previous = 0;  ///< Checksum of the last frame in the segment before; else 0.
 };
 
 [[nodiscard]] std::string encode(const SegmentHeader& header);

@@ -45,8 +45,8 @@ SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
   end.tail_bytes = used_bytes(bytes.substr(end.offset));
   TailFacts facts;
   facts.only_zeros = end.tail_bytes == 0;
-  facts.later_frame_relies_on_it = later_frame_relies_on(
-      bytes.substr(end.offset, end.tail_bytes), end.next_index, header.salt);
+  facts.later_frame_relies_on_it =
+      later_frame_relies_on(bytes.substr(end.offset, end.tail_bytes), end.next_index, header.salt);
   end.tail = classify_tail(facts);
   return end;
 }

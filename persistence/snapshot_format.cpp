@@ -46,8 +46,8 @@ std::uint32_t checksum_of(const BlockBytes& bytes, std::string_view records, std
 }  // namespace
 
 std::string encode(const SnapshotHeader& header) {
-  HeaderBytes bytes{{},           format_version,    0, header.store, header.salt,
-                    header.index, header.last_fence, 0, 0};
+  HeaderBytes bytes{
+      {}, format_version, 0, header.store, header.salt, header.index, header.last_fence, 0, 0};
   std::memcpy(bytes.magic, magic.data(), sizeof bytes.magic);
   bytes.checksum = crc32c(0, before_checksum(bytes));
   std::string block(snapshot_header_bytes, '\0');
@@ -78,9 +78,9 @@ OpenResult<SnapshotHeader> decode_snapshot_header(std::string_view bytes, const 
 }
 
 std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string& out) {
-  BlockBytes bytes{block.number,      static_cast<std::uint32_t>(block.records.size()),
-                   block.count,       block.is_last ? 1U : 0U,
-                   block.previous,    0};
+  BlockBytes bytes{block.number,   static_cast<std::uint32_t>(block.records.size()),
+                   block.count,    block.is_last ? 1U : 0U,
+                   block.previous, 0};
   bytes.checksum = checksum_of(bytes, block.records, salt);
   out.assign(snapshot_block_bytes, '\0');
   std::memcpy(out.data(), &bytes, sizeof bytes);

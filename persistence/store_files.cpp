@@ -98,8 +98,9 @@ std::string identity_text(const StoreId& id) {
 
 OpenResult<StoreId> parse_identity(std::string_view text, const std::string& path) {
   const OpenFault damaged{OpenFault::Kind::damaged,
-                          path + " does not read as the identity of a store; restore it from a "
-                                 "backup of this same store."};
+                          path +
+                              " does not read as the identity of a store; restore it from a "
+                              "backup of this same store."};
   if (!text.starts_with(identity_first_line)) return damaged;
   text.remove_prefix(identity_first_line.size());
   const auto format = take_line(text, "format ");

@@ -26,8 +26,8 @@ inline constexpr std::string_view prepared_name = "prepared.tmp";
 /// What a listing of the directory shows, each in ascending order.
 struct StoreFiles {
   bool has_identity = false;
-  std::vector<Index> segments;   ///< By first index.
-  std::vector<Index> snapshots;  ///< By the index they stand at.
+  std::vector<Index> segments;         ///< By first index.
+  std::vector<Index> snapshots;        ///< By the index they stand at.
   std::vector<std::string> temporary;  ///< Names that end in .tmp: begun and never published.
   std::vector<std::string> foreign;    ///< What is none of ours.
 };

@@ -10,8 +10,8 @@ namespace {
 OpenResult<void> check_snapshots(FileSystem& files, const std::string& directory,
                                  const StoreFiles& found, const StoreId& id) {
   for (const Index index : found.snapshots) {
-    auto reader = SnapshotReader::open(files, in_directory(directory, snapshot_name(index)), index,
-                                       id);
+    auto reader =
+        SnapshotReader::open(files, in_directory(directory, snapshot_name(index)), index, id);
     if (!reader) return reader.error();
     auto read = reader->read([](const core::Granted&) { return true; });
     if (!read) return read.error();
@@ -24,8 +24,7 @@ OpenResult<void> check_segments(FileSystem& files, const std::string& directory,
   for (std::size_t at = 0; at < found.segments.size(); ++at) {
     const auto image = load_segment(files, directory, found.segments[at], id);
     if (!image) return image.error();
-    const SegmentEnd end =
-        scan_segment(image->bytes.view(), image->header, [](const Frame&) {});
+    const SegmentEnd end = scan_segment(image->bytes.view(), image->header, [](const Frame&) {});
     const bool has_gap = at + 1 < found.segments.size() && found.segments[at + 1] != end.next_index;
     if (has_gap || end.tail == Tail::damaged) {
       return OpenFault{

@@ -125,8 +125,9 @@ OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::s
   if (lock) return std::move(*lock);
   if (lock.error().code != errc_t::operation_would_block) return open_fault(lock.error());
   return OpenFault{OpenFault::Kind::in_use,
-                   directory + " is in use: another process has the store open. Stop that one, or "
-                               "name another store with --file."};
+                   directory +
+                       " is in use: another process has the store open. Stop that one, or "
+                       "name another store with --file."};
 }
 
 OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directory,
@@ -153,15 +154,17 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   if (!found->has_identity) {
     if (!is_unfinished_creation(files, directory, *found)) {
       return OpenFault{OpenFault::Kind::damaged,
-                       directory + " has journal files but the file STORE is missing; restore it "
-                                   "from a backup of this same store."};
+                       directory +
+                           " has journal files but the file STORE is missing; restore it "
+                           "from a backup of this same store."};
     }
     if (auto created = create_store(files, directory, *found, random_number); !created) {
       return created.error();
     }
     if (was_there) {
-      warnings.push_back(directory + " was there and empty: a new store begins in it. If locks "
-                                     "were kept there, its volume is not mounted.");
+      warnings.push_back(directory +
+                         " was there and empty: a new store begins in it. If locks "
+                         "were kept there, its volume is not mounted.");
     }
     auto relisted = remove_temporary(files, directory);
     if (!relisted) return relisted.error();

@@ -9,8 +9,7 @@
 namespace locker::server {
 namespace {
 
-void refuse(unsigned status, std::string_view code, std::string_view sentence,
-            Response& response) {
+void refuse(unsigned status, std::string_view code, std::string_view sentence, Response& response) {
   response.status = status;
   response.body = R"({"error": ")";
   response.body += code;

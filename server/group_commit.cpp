@@ -30,10 +30,21 @@ bool GroupCommit::wait(DurabilityWaiter& waiter, Index index) {
 }
 
 void GroupCommit::commit_until(Index index) {
+  bool more = false;
   while (!is_durable(index)) {
-    commit();
+    more = commit();
     std::unique_lock lock{mutex_};
     committed_.wait(lock, [&] { return !committing_ || is_durable(index); });
+  }
+  if (more) pass_on();
+}
+
+// Those whose commit() found us at work count on us to go on; a blocking caller under constant load
+// would go on for ever.
+void GroupCommit::pass_on() {
+  const std::lock_guard lock{mutex_};
+  if (!committing_ && open_count_ != 0 && waiters_first_ != nullptr) {
+    waiters_first_->on_commit_needed();
   }
 }
 

@@ -20,6 +20,9 @@ class DurabilityWaiter {
   /// Called once, on the thread that committed and under no lock: must be quick, must not throw,
   /// and hands the work over to its own executor where that is another thread's.
   virtual void on_durable() = 0;
+  /// Somebody has to call commit(), and it is this waiter's turn. Any thread, under the lock: only
+  /// posts the call.
+  virtual void on_commit_needed() = 0;
 
  private:
   friend class GroupCommit;
@@ -55,7 +58,8 @@ class GroupCommit {
   /// False when `index` is durable already. Else true, and the waiter is called later; somebody
   /// has to call commit(). The waiter must live until then.
   [[nodiscard]] bool wait(DurabilityWaiter& waiter, Index index);
-  /// Blocks until `index` is durable; commits itself if nobody else does.
+  /// Blocks until `index` is durable; commits itself if nobody else does, and leaves what came
+  /// meanwhile to those who wait for it.
   void commit_until(Index index);
   /// Commits the open batch unless another thread is committing. Returns true when records remain
   /// that this thread should commit soon: those that came while it was at work. Blocks for a sync.
@@ -63,6 +67,7 @@ class GroupCommit {
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
+  void pass_on();
   /// Unlinks the waiters up to an index, in order. REQUIRES: mutex_ is held.
   DurabilityWaiter* take_ripe_waiters(Index reached);
 

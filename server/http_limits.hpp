@@ -11,30 +11,30 @@ namespace locker::server {
 struct HttpLimits {
   using Milliseconds = std::chrono::milliseconds;
 
-  std::size_t target_max = 8 * 1024;             ///< More: 414.
-  std::size_t header_max = 16 * 1024;            ///< Request line, fields, empty line. More: 431.
-  std::size_t fields_max = 64;                   ///< More: 431.
-  std::size_t body_max = 64 * 1024;              ///< More: 413.
-  std::size_t several_body_max = 1024 * 1024;    ///< The same for POST /v1/locks.
-  std::size_t empty_lines_max = 4;               ///< Before a request; more: 400.
+  std::size_t target_max = 8 * 1024;           ///< More: 414.
+  std::size_t header_max = 16 * 1024;          ///< Request line, fields, empty line. More: 431.
+  std::size_t fields_max = 64;                 ///< More: 431.
+  std::size_t body_max = 64 * 1024;            ///< More: 413.
+  std::size_t several_body_max = 1024 * 1024;  ///< The same for POST /v1/locks.
+  std::size_t empty_lines_max = 4;             ///< Before a request; more: 400.
 
-  std::size_t read_buffer = 4 * 1024;            ///< What an idle connection keeps.
-  std::size_t output_kept = 16 * 1024;           ///< A larger output buffer is freed once sent.
-  std::size_t round_requests_max = 64;           ///< Pipelined requests answered in one write.
-  std::size_t round_bytes_max = 256 * 1024;      ///< Output of one round, but for its last answer.
+  std::size_t read_buffer = 4 * 1024;        ///< What an idle connection keeps.
+  std::size_t output_kept = 16 * 1024;       ///< A larger output buffer is freed once sent.
+  std::size_t round_requests_max = 64;       ///< Pipelined requests answered in one write.
+  std::size_t round_bytes_max = 256 * 1024;  ///< Output of one round, but for its last answer.
 
-  Milliseconds first_byte{10'000};               ///< From accept; then closed without an answer.
-  Milliseconds header{5'000};                    ///< From a request's first byte; then 408.
-  Milliseconds body{10'000};                     ///< From the end of the header; then 408.
-  Milliseconds write_progress{10'000};           ///< No byte taken for so long: closed.
-  Milliseconds idle{75'000};                     ///< Between requests; then closed.
-  Milliseconds linger{2'000};                    ///< Reading on after a refusal, so that the
-  std::size_t linger_bytes = 64 * 1024;          ///< client sees it and not a reset.
-  Milliseconds drain_first_byte{500};            ///< For who connected just before a stop.
+  Milliseconds first_byte{10'000};       ///< From accept; then closed without an answer.
+  Milliseconds header{5'000};            ///< From a request's first byte; then 408.
+  Milliseconds body{10'000};             ///< From the end of the header; then 408.
+  Milliseconds write_progress{10'000};   ///< No byte taken for so long: closed.
+  Milliseconds idle{75'000};             ///< Between requests; then closed.
+  Milliseconds linger{2'000};            ///< Reading on after a refusal, so that the
+  std::size_t linger_bytes = 64 * 1024;  ///< client sees it and not a reset.
+  Milliseconds drain_first_byte{500};    ///< For who connected just before a stop.
 
-  Milliseconds tick{100};                        ///< How exactly the times above are kept.
-  Milliseconds accept_pause{100};                ///< After running out of file descriptors.
-  std::size_t turned_away_max = 64;              ///< Lingering 503s of one worker; more: closed.
+  Milliseconds tick{100};            ///< How exactly the times above are kept.
+  Milliseconds accept_pause{100};    ///< After running out of file descriptors.
+  std::size_t turned_away_max = 64;  ///< Lingering 503s of one worker; more: closed.
 };
 
 /// The connections of all workers together. Thread-safe.

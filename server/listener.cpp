@@ -79,10 +79,9 @@ Listener::~Listener() {
 void Listener::start() { wait(); }
 
 void Listener::wait() {
-  acceptor_.async_wait(Acceptor::wait_read,
-                       [self = shared_from_this()](const ErrorCode& error) {
-                         if (!error && self->acceptor_.is_open()) self->on_ready();
-                       });
+  acceptor_.async_wait(Acceptor::wait_read, [self = shared_from_this()](const ErrorCode& error) {
+    if (!error && self->acceptor_.is_open()) self->on_ready();
+  });
 }
 
 void Listener::on_ready() {
@@ -111,8 +110,7 @@ void Listener::turn_one_away() {
   acceptor_.accept(socket, error);
   if (!error) {
     Response response;
-    fill_in({503, "out_of_descriptors", "The server has too much open; try again soon."},
-            response);
+    fill_in({503, "out_of_descriptors", "The server has too much open; try again soon."}, response);
     DateText date;
     date.set(std::time(nullptr));
     std::string text;

@@ -48,9 +48,7 @@ const char* name_of(persistence::Durability durability) {
   return "";
 }
 
-void say(const core::Fault& fault) {
-  std::fprintf(stderr, "locker: %s\n", fault.message.c_str());
-}
+void say(const core::Fault& fault) { std::fprintf(stderr, "locker: %s\n", fault.message.c_str()); }
 
 }  // namespace
 
@@ -104,8 +102,7 @@ std::string Locker::nowant(std::string_view path, Parameters parameters) {
 
 std::string Locker::dohaz(std::string_view path) { return call_verb("/dohaz", path, {}); }
 
-std::string Locker::call_verb(std::string_view verb, std::string_view path,
-                              Parameters parameters) {
+std::string Locker::call_verb(std::string_view verb, std::string_view path, Parameters parameters) {
   std::string target{verb};
   if (!path.starts_with('/')) target += '/';
   target += path;

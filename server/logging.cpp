@@ -39,8 +39,8 @@ class JsonFormatter final : public spdlog::formatter {
 }  // namespace
 
 void start_logging(const std::string& level, bool as_json) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "lockerd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("lockerd",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
   if (as_json) {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
+#include <exception>
 #include <string>
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <spdlog/spdlog.h>
 
 #include "server/exit_code.hpp"
 #include "server/http_server.hpp"
@@ -54,8 +54,8 @@ std::size_t allow_connections(std::size_t wanted) {
     ::getrlimit(RLIMIT_NOFILE, &limit);
   }
   if (limit.rlim_cur >= needed) return wanted;
-  const std::size_t allowed = std::max<rlim_t>(limit.rlim_cur, 2 * descriptors_kept) -
-                              descriptors_kept;
+  const std::size_t allowed =
+      std::max<rlim_t>(limit.rlim_cur, 2 * descriptors_kept) - descriptors_kept;
   spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}", allowed,
                limit.rlim_cur);
   return allowed;
@@ -108,8 +108,10 @@ ExitCode serve(const Options& options) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
   if (locker.recovered().torn_bytes != 0) {
-    spdlog::info("cut {} bytes off the journal: a write that a crash had torn and nobody was told "
-                 "of", locker.recovered().torn_bytes);
+    spdlog::info(
+        "cut {} bytes off the journal: a write that a crash had torn and nobody was told "
+        "of",
+        locker.recovered().torn_bytes);
   }
 
   HttpServer::Options server_options;
@@ -141,7 +143,7 @@ ExitCode serve(const Options& options) {
 }  // namespace
 }  // namespace locker::server
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace locker::server;
   const auto read = read_options(argc, argv);
   if (const auto* const farewell = std::get_if<Farewell>(&read)) {
@@ -151,4 +153,8 @@ int main(int argc, char** argv) {
   const auto& options = std::get<Options>(read);
   start_logging(options.log_level, options.log_json);
   return static_cast<int>(serve(options));
+} catch (const std::exception& error) {
+  // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.
+  std::fprintf(stderr, "lockerd: cannot go on: %s\n", error.what());
+  return static_cast<int>(locker::server::ExitCode::resources);
 }

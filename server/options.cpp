@@ -84,8 +84,8 @@ std::string option_of_variable(const po::options_description& all, const std::st
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
     return c == '_' ? '-' : static_cast<char>(std::tolower(c));
   });
-  const bool known = all.find_nothrow(name, false) != nullptr && name != "help" &&
-                     name != "version";
+  const bool known =
+      all.find_nothrow(name, false) != nullptr && name != "help" && name != "version";
   return known ? name : "";
 }
 
@@ -143,7 +143,8 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
     return "--segment-size must be from 1 to 1024 MiB";
   }
   options.segment_bytes = std::uint64_t{texts.segment_size} << 20U;
-  static constexpr std::string_view levels[] = {"trace", "debug", "info", "warning", "error", "off"};
+  static constexpr std::string_view levels[] = {"trace",   "debug", "info",
+                                                "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {
     return "--log-level must be trace, debug, info, warning, error or off";
   }

@@ -27,8 +27,7 @@ constexpr Refusal bad_target{400, "bad_request",
                              "Ask for a path that starts with a slash, in printable ASCII without "
                              "#; percent-encode everything else."};
 constexpr Refusal bad_host{400, "bad_request", "Send exactly one Host field."};
-constexpr Refusal bad_length{400, "bad_request",
-                             "Send one Content-Length of at most ten digits."};
+constexpr Refusal bad_length{400, "bad_request", "Send one Content-Length of at most ten digits."};
 constexpr Refusal unwanted_body{400, "bad_request",
                                 "Send no body with GET, HEAD or DELETE; parameters go into the "
                                 "query."};
@@ -39,22 +38,26 @@ constexpr Refusal transfer_encoding{411, "length_required",
                                     "taken."};
 constexpr Refusal body_too_large{413, "body_too_large", "Send a smaller body."};
 constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
-constexpr Refusal bad_expectation{417, "expectation_failed",
-                                  "Expect nothing but 100-continue."};
-constexpr Refusal header_too_large{431, "header_too_large",
-                                   "Send fewer or shorter header fields."};
+constexpr Refusal bad_expectation{417, "expectation_failed", "Expect nothing but 100-continue."};
+constexpr Refusal header_too_large{431, "header_too_large", "Send fewer or shorter header fields."};
 constexpr Refusal bad_version{505, "version_not_supported", "Use HTTP/1.1."};
 
 std::string_view std_view(BeastView text) { return {text.data(), text.size()}; }
 
 Method method_of(http::verb verb) {
   switch (verb) {
-    case http::verb::get: return Method::get;
-    case http::verb::head: return Method::head;
-    case http::verb::post: return Method::post;
-    case http::verb::put: return Method::put;
-    case http::verb::delete_: return Method::delete_;
-    default: return Method::other;
+    case http::verb::get:
+      return Method::get;
+    case http::verb::head:
+      return Method::head;
+    case http::verb::post:
+      return Method::post;
+    case http::verb::put:
+      return Method::put;
+    case http::verb::delete_:
+      return Method::delete_;
+    default:
+      return Method::other;
   }
 }
 
@@ -64,10 +67,11 @@ bool is_fit_target(std::string_view target) {
          });
 }
 
-/// Whether the request line ends as in `HTTP/2.0`: a version, and none that is spoken here.
+/// Whether the request line would be well-formed in another version of HTTP.
 bool names_a_version(std::string_view header) {
-  const std::string_view line = header.substr(0, header.find('\r'));
-  const std::string_view name = line.substr(std::min(line.rfind(' '), line.size() - 1) + 1);
+  const std::string_view line = header.substr(0, header.find("\r\n"));
+  if (std::count(line.begin(), line.end(), ' ') != 2) return false;
+  const std::string_view name = line.substr(line.rfind(' ') + 1);
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   return name.size() == 8 && name.starts_with("HTTP/") && is_digit(name[5]) && name[6] == '.' &&
          is_digit(name[7]);
@@ -110,26 +114,37 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
     const std::string_view value = std_view(field_value);
     Request& request = owner_.request_;
     switch (field) {
-      case http::field::host: ++hosts_; return;
-      case http::field::transfer_encoding: return refuse(transfer_encoding, error);
+      case http::field::host:
+        ++hosts_;
+        return;
+      case http::field::transfer_encoding:
+        return refuse(transfer_encoding, error);
       case http::field::content_length:
         if (owner_.content_length_.data() != nullptr) return refuse(bad_length, error);
         owner_.content_length_ = value;
         return;
-      case http::field::connection: return keep_connection_options(field_value);
+      case http::field::connection:
+        return keep_connection_options(field_value);
       case http::field::expect:
         if (!boost::beast::iequals(field_value, "100-continue")) {
           return refuse(bad_expectation, error);
         }
         owner_.wants_continue_ = true;
         return;
-      case http::field::authorization: return keep_secret(request.authorization, value, error);
-      case http::field::lock_token: return keep_secret(request.lock_token, value, error);
-      case http::field::content_type: return keep_first(request.content_type, value);
-      case http::field::accept: return keep_first(request.accept, value);
-      case http::field::sec_fetch_site: return keep_first(request.sec_fetch_site, value);
-      case http::field::unknown: return keep_unknown(field_name, value);
-      default: return;
+      case http::field::authorization:
+        return keep_secret(request.authorization, value, error);
+      case http::field::lock_token:
+        return keep_secret(request.lock_token, value, error);
+      case http::field::content_type:
+        return keep_first(request.content_type, value);
+      case http::field::accept:
+        return keep_first(request.accept, value);
+      case http::field::sec_fetch_site:
+        return keep_first(request.sec_fetch_site, value);
+      case http::field::unknown:
+        return keep_unknown(field_name, value);
+      default:
+        return;
     }
   }
 
@@ -263,8 +278,8 @@ const Refusal* RequestParser::judge_body() {
   const bool takes_body =
       method != Method::get && method != Method::head && method != Method::delete_;
   if (length > 0 && !takes_body) return &unwanted_body;
-  const bool several = method == Method::post &&
-                       request_.target.substr(0, request_.target.find('?')) == "/v1/locks";
+  const bool several =
+      method == Method::post && request_.target.substr(0, request_.target.find('?')) == "/v1/locks";
   if (length > (several ? limits_.several_body_max : limits_.body_max)) return &body_too_large;
   whole_size_ = header_size_ + static_cast<std::size_t>(length);
   return nullptr;

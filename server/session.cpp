@@ -139,7 +139,9 @@ void Session::answer_requests() {
         phase_ = Phase::idle;
         ++answered;
         break;
-      case RequestParser::Outcome::empty_line: begin_ += parser_.size(); break;
+      case RequestParser::Outcome::empty_line:
+        begin_ += parser_.size();
+        break;
       case RequestParser::Outcome::refused:
         return refuse(parser_.refusal(), unread().starts_with("HEAD "));
       case RequestParser::Outcome::incomplete:
@@ -211,6 +213,8 @@ void Session::go_on() {
 }
 
 void Session::on_durable() { worker_.on_durable(*this); }
+
+void Session::on_commit_needed() { worker_.on_commit_needed(); }
 
 void Session::resume() {
   const Pointer self{this, false};  // the reference taken when the wait began

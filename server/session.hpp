@@ -53,6 +53,7 @@ class Session final : public DurabilityWaiter,
   void close();
   /// Hands the session over to its worker. Any thread.
   void on_durable() override;
+  void on_commit_needed() override;
   /// What was waited for is durable; on the worker's thread.
   void resume();
 

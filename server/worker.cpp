@@ -70,14 +70,12 @@ void Worker::adopt(Socket socket) {
   }
   start_ticking();
   if (!options_.connections || options_.connections->enter()) {
-    const Session::Pointer session{
-        new Session{*this, std::move(socket), std::move(peer), true}};
+    const Session::Pointer session{new Session{*this, std::move(socket), std::move(peer), true}};
     sessions_.push_back(*session);
     session->start();
   } else if (turned_away_ < options_.limits.turned_away_max) {
     ++turned_away_;
-    const Session::Pointer session{
-        new Session{*this, std::move(socket), std::move(peer), false}};
+    const Session::Pointer session{new Session{*this, std::move(socket), std::move(peer), false}};
     sessions_.push_back(*session);
     session->turn_away();
   }
@@ -126,7 +124,8 @@ void Worker::report(std::string_view what) {
 //   wait() that comes after that returns false. In the open batch: the commit() posted here takes
 //   it, or finds another thread at work and returns false. Then that thread is not past its last
 //   critical section, will find records in the open batch there, and its commit() returns true:
-//   its caller has taken on to call again. A worker does so here; ~Worker does for what it leaves.
+//   its caller has taken on to call again. A worker does so here; ~Worker does for what it leaves;
+//   commit_until() hands it on to a session that waits.
 bool Worker::await_durable(Session& session, Index index) {
   if (!commit_posted_) {
     post_later<&Worker::commit_batch>();
@@ -156,6 +155,8 @@ void Worker::on_durable(Session& session) {
   if (!std::exchange(mailbox_.posted, true)) post_later<&Worker::take_mail>();
   mailbox_.arrived.notify_one();
 }
+
+void Worker::on_commit_needed() { post_later<&Worker::commit_batch>(); }
 
 void Worker::take_mail() {
   ReadyList list;

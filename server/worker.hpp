@@ -89,6 +89,7 @@ class Worker {
   /// False when `index` is durable already; else true, and resume() follows.
   [[nodiscard]] bool await_durable(Session& session, Index index);
   void on_durable(Session& session);  // any thread
+  void on_commit_needed();            // any thread
   void on_closed(bool counted);
 
   /// First in, first out.
@@ -136,9 +137,9 @@ class Worker {
   bool ticking_ = false;
   bool draining_ = false;
   bool commit_posted_ = false;
-  std::size_t waiting_ = 0;     // sessions in GroupCommit, the mailbox or ready_
+  std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox or ready_
   Index awaited_max_ = 0;
-  ReadyList ready_;             // whose index this very thread made durable
+  ReadyList ready_;  // whose index this very thread made durable
   Mailbox mailbox_;
 };
 

@@ -12,7 +12,9 @@ int main(int argc, char** argv) {
   }
   locker::server::Locker& locker = **opened;
   const std::string granted = locker.canhaz("/my/resource", {{"id", "timmy & co"}});
-  std::cout << granted << "\n" << locker.canhaz("/my") << "\n" << locker.dohaz("/my/resource") << "\n";
+  std::cout << granted << "\n"
+            << locker.canhaz("/my") << "\n"
+            << locker.dohaz("/my/resource") << "\n";
   const std::string token = granted.substr(granted.find("token") + 9, 36);
   const std::string released = locker.nowant("/my/resource", {{"token", token}});
   std::cout << released << "\n";

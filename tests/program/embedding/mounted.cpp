@@ -24,8 +24,7 @@ int main(int argc, char** argv) {
 
   net::io_context io_context{1};
   server::Worker worker{io_context, locker.handler(), locker.commit(), {}};
-  server::Acceptor acceptor{io_context.get_executor(),
-                            {net::ip::address_v4::loopback(), 0}};
+  server::Acceptor acceptor{io_context.get_executor(), {net::ip::address_v4::loopback(), 0}};
   const auto endpoint = acceptor.local_endpoint();
   acceptor.async_accept([&](const auto& error, server::Socket socket) {
     if (!error) worker.adopt(std::move(socket));

@@ -1,0 +1,138 @@
+// More connections, or open files, than there may be; ports that are taken.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/server/http_fixture.hpp"
+
+namespace locker::server {
+namespace {
+
+class HttpCapacityTest : public HttpTest {};
+
+TEST_F(HttpCapacityTest, OneConnectionTooManyGets503AndTheOthersGoOn) {
+  options_.connections_max = 2;
+  start();
+  RawClient first = client();
+  RawClient second = client();
+  ASSERT_TRUE(first.ask(get("/")));
+  ASSERT_TRUE(second.ask(get("/")));
+  RawClient third = client();
+  const auto answer = third.ask(get("/"));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_EQ(answer->field("Retry-After"), "1");
+  EXPECT_EQ(answer->field("Connection"), "close");
+  EXPECT_NE(answer->body.find(R"("error": "too_many_connections")"), std::string::npos);
+  EXPECT_TRUE(first.ask(get("/")));
+  EXPECT_EQ(handler_.calls, 3U);
+}
+
+TEST_F(HttpCapacityTest, AClosedConnectionMakesRoom) {
+  options_.connections_max = 1;
+  start();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(client().ask(get("/"))->status, 200);
+    ASSERT_TRUE(eventually([&] { return server_->connections() == 0; }));
+  }
+}
+
+TEST_F(HttpCapacityTest, ThoseTurnedAwayMakeRoomForOthersToBeTurnedAway) {
+  options_.connections_max = 0;
+  options_.limits.turned_away_max = 2;
+  start();
+  for (int i = 0; i < 20; ++i) {
+    RawClient one = client();
+    EXPECT_TRUE(eventually([&] {
+      RawClient again = client();
+      const auto answer = again.read_answer();
+      return answer && answer->status == 503;
+    }));
+  }
+}
+
+/// Takes all file descriptors of this process until its end.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    low.rlim_cur = 256;
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    for (int one = 0; (one = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
+      taken_.push_back(one);
+    }
+  }
+  ~NoDescriptors() {
+    for (const int one : taken_) ::close(one);
+    ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<int> taken_;
+};
+
+TEST_F(HttpCapacityTest, WithoutFileDescriptorsClientsAreTurnedAwayAndLaterServedAgain) {
+  options_.limits.accept_pause = std::chrono::milliseconds{5};
+  start();
+  RawClient before = client();
+  ASSERT_TRUE(before.ask(get("/")));
+  RawClient first;
+  RawClient second;
+  {
+    const NoDescriptors none;
+    for (RawClient* const each : {&first, &second}) {
+      each->connect(port());
+      const auto answer = each->read_answer();
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->status, 503);
+      EXPECT_TRUE(each->is_at_end());
+    }
+    EXPECT_TRUE(before.ask(get("/")));
+  }
+  EXPECT_EQ(client().ask(get("/"))->status, 200);
+}
+
+TEST_F(HttpCapacityTest, ATakenPortIsRefusedWithOneWorkerAndWithMany) {
+  start();
+  for (const unsigned threads : {1U, 2U}) {
+    options_.threads = threads;
+    HttpServer other{handler_, commit_, options_};
+    EXPECT_EQ(other.start(server_->endpoint()), net::error::address_in_use);
+  }
+}
+
+TEST_F(HttpCapacityTest, APortServedByManyWorkersIsRefusedToo) {
+  options_.threads = 2;
+  start();
+  HttpServer other{handler_, commit_, options_};
+  EXPECT_EQ(other.start(server_->endpoint()), net::error::address_in_use);
+  EXPECT_TRUE(client().ask(get("/")));
+}
+
+TEST_F(HttpCapacityTest, AnAddressThatIsNotOursIsRefused) {
+  HttpServer other{handler_, commit_, options_};
+  EXPECT_TRUE(other.start({net::ip::make_address("192.0.2.1"), 0}));
+}
+
+TEST_F(HttpCapacityTest, ThePortIsFreeAgainAfterAStop) {
+  options_.threads = 2;
+  start();
+  ASSERT_TRUE(client().ask(get("/", "Connection: close\r\n")));
+  const tcp::endpoint endpoint = server_->endpoint();
+  server_->stop();
+  HttpServer next{handler_, commit_, options_};
+  EXPECT_FALSE(next.start(endpoint));
+}
+
+TEST_F(HttpCapacityTest, TheIpv6WildcardTakesIpv4Too) {
+  server_ = std::make_unique<HttpServer>(handler_, commit_, options_);
+  if (server_->start({net::ip::address_v6::any(), 0})) GTEST_SKIP() << "no IPv6 here";
+  EXPECT_EQ(client().ask(get("/"))->status, 200);
+}
+
+}  // namespace
+}  // namespace locker::server

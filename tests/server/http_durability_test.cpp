@@ -1,0 +1,119 @@
+// Answers wait for their index, whoever commits it.
+#include "tests/server/http_fixture.hpp"
+
+namespace locker::server {
+namespace {
+
+class HttpDurabilityTest : public HttpTest {};
+
+TEST_F(HttpDurabilityTest, AnAnswerWithAnIndexDoesNotLeaveBeforeItIsDurable) {
+  start();
+  journal_.close_gate();
+  RawClient one = client();
+  ASSERT_TRUE(one.send(get("/before") + get("/write") + get("/after")));
+  journal_.wait_for_appends(1);
+  // The round was over when the commit began: what left too early would be here.
+  EXPECT_FALSE(one.has_something());
+  journal_.open_gate();
+  EXPECT_EQ(one.read_answer()->body, "GET /before ");
+  EXPECT_EQ(one.read_answer()->body, "1");
+  EXPECT_EQ(one.read_answer()->body, "GET /after ");
+}
+
+TEST_F(HttpDurabilityTest, ConnectionsThatAreReadyTogetherShareACommit) {
+  start();
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(client());
+    ASSERT_TRUE(clients.back().ask(get("/")));
+  }
+  journal_.close_gate();
+  ASSERT_TRUE(clients[0].send(get("/write")));
+  journal_.wait_for_appends(1);  // the only thread is held: the others pile up
+  for (std::size_t i = 1; i < clients.size(); ++i) ASSERT_TRUE(clients[i].send(get("/write")));
+  journal_.open_gate();
+  for (RawClient& each : clients) EXPECT_TRUE(each.read_answer());
+  EXPECT_EQ(journal_.records(), 20U);
+  EXPECT_LE(commit_.commits(), 3U);
+}
+
+TEST_F(HttpDurabilityTest, AClientThatLeavesWhileItWaitsDoesNoHarm) {
+  options_.threads = 2;
+  start();
+  journal_.close_gate();
+  {
+    RawClient one = client();
+    ASSERT_TRUE(one.send(get("/write")));
+    journal_.wait_for_appends(1);
+  }
+  journal_.open_gate();
+  EXPECT_TRUE(eventually([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(client().ask(get("/write"))->body, "2");
+}
+
+TEST_F(HttpDurabilityTest, ABlockingCallersCommitLeavesNoConnectionWaiting) {
+  start();
+  RawClient asker = client();
+  ASSERT_TRUE(asker.ask(get("/")));
+  journal_.close_gate();
+  std::thread blocking{[&] {
+    Index index = 0;
+    {
+      const std::lock_guard lock{commit_.mutex()};
+      index = commit_.add(core::Ended{{}, {1, 0}, core::End::released});
+    }
+    commit_.commit_until(index);
+  }};
+  journal_.wait_for_appends(1);
+  RawClient one = client();
+  ASSERT_TRUE(one.send(get("/write")));
+  ASSERT_TRUE(eventually([&] { return handler_.calls == 2; }));
+  // By the second of these the worker has asked for a commit, and was told that one is under way.
+  ASSERT_TRUE(asker.ask(get("/")));
+  ASSERT_TRUE(asker.ask(get("/")));
+  EXPECT_FALSE(one.has_something());
+  journal_.open_gate();
+  EXPECT_TRUE(one.read_answer());
+  blocking.join();
+}
+
+TEST_F(HttpDurabilityTest, ManyThreadsCommitForEachOtherAndNoAnswerIsEarlyOrLost) {
+  options_.threads = 4;
+  start();
+  constexpr int clients = 8;
+  constexpr int rounds = 150;
+  std::atomic<int> answers = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < clients; ++i) {
+    threads.emplace_back([&] {
+      RawClient one = client();
+      for (int round = 0; round < rounds; ++round) {
+        ASSERT_TRUE(one.send(get("/write") + get("/x") + get("/write")));
+        for (int part = 0; part < 3; ++part) {
+          const auto answer = one.read_answer();
+          ASSERT_TRUE(answer);
+          if (part == 1) continue;
+          EXPECT_TRUE(commit_.is_durable(std::stoull(answer->body)));
+          ++answers;
+        }
+      }
+    });
+  }
+  std::thread blocking{[&] {
+    for (int round = 0; round < rounds; ++round) {
+      Index index = 0;
+      {
+        const std::lock_guard lock{commit_.mutex()};
+        index = commit_.add(core::Ended{{}, {1, 0}, core::End::released});
+      }
+      commit_.commit_until(index);
+    }
+  }};
+  for (std::thread& thread : threads) thread.join();
+  blocking.join();
+  EXPECT_EQ(answers, 2 * clients * rounds);
+  EXPECT_EQ(journal_.records(), 2U * clients * rounds + rounds);
+}
+
+}  // namespace
+}  // namespace locker::server

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "server/http_server.hpp"
+#include "tests/support/gated_journal.hpp"
+#include "tests/support/raw_client.hpp"
+
+namespace locker::server {
+
+using test::Answer;
+using test::get;
+using test::RawClient;
+
+/// Answers with what it was asked: "GET /path body". Some paths do more:
+/// /write adds a record and answers with its index, /big/N answers N bytes, /throw throws.
+class EchoHandler final : public RequestHandler {
+ public:
+  explicit EchoHandler(GroupCommit& commit) : commit_(commit) {}
+
+  void answer(const Request& request, Response& response) override {
+    calls.fetch_add(1);
+    if (request.target.starts_with("/throw")) {
+      response.body = "half an answer";
+      throw std::runtime_error{"the handler threw"};
+    }
+    if (request.target.starts_with("/big/")) {
+      response.body.assign(std::stoul(std::string{request.target.substr(5)}), 'x');
+      return;
+    }
+    if (request.target == "/write") {
+      const std::lock_guard lock{commit_.mutex()};
+      response.index = commit_.add(core::Ended{{}, {1, 0}, core::End::released});
+      response.body = std::to_string(response.index);
+      return;
+    }
+    if (request.target == "/allow") {
+      response.status = 405;
+      response.allow = "GET, HEAD";
+    }
+    if (request.target == "/later") {
+      response.status = 503;
+      response.retry_after = true;
+    }
+    response.body = request.method_name;
+    response.body += ' ';
+    response.body += request.target;
+    response.body += ' ';
+    response.body += request.body;
+  }
+
+  std::atomic<std::uint64_t> calls = 0;
+
+ private:
+  GroupCommit& commit_;
+};
+
+/// A server in this process. Change limits and options, then call start().
+class HttpTest : public testing::Test {
+ protected:
+  HttpTest() {
+    options_.threads = 1;
+    options_.hooks.on_error = [this](std::string_view what) {
+      const std::lock_guard lock{errors_mutex_};
+      errors_.emplace_back(what);
+    };
+  }
+  ~HttpTest() override { journal_.open_gate(); }
+
+  void start() {
+    server_ = std::make_unique<HttpServer>(handler_, commit_, options_);
+    const tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
+    ASSERT_FALSE(server_->start(any_port));
+  }
+  [[nodiscard]] std::uint16_t port() const { return server_->endpoint().port(); }
+  [[nodiscard]] RawClient client() const { return RawClient{port()}; }
+
+  /// Waits for what will become true; false after a minute.
+  static bool eventually(const std::function<bool()>& condition) {
+    const auto late = std::chrono::steady_clock::now() + std::chrono::minutes{1};
+    while (std::chrono::steady_clock::now() < late) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    return false;
+  }
+  std::vector<std::string> errors() {
+    const std::lock_guard lock{errors_mutex_};
+    return errors_;
+  }
+
+  test::GatedJournal journal_;
+  GroupCommit commit_{journal_, 0, [](const core::Fault&) {}};
+  EchoHandler handler_{commit_};
+  HttpServer::Options options_;
+  std::mutex errors_mutex_;
+  std::vector<std::string> errors_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+#include "persistence/journal.hpp"
+
+namespace locker::test {
+
+/// A journal without a disk, whose append() can be held until the test lets it go.
+class GatedJournal final : public persistence::Journal {
+ public:
+  persistence::Result<void> append(std::string_view, std::uint32_t count) override {
+    std::unique_lock lock{mutex_};
+    ++entered_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return open_; });
+    records_ += count;
+    return {};
+  }
+  persistence::Result<void> barrier() override { return {}; }
+  Room room_for(std::size_t, bool) const override { return Room::enough; }
+
+  void close_gate() {
+    const std::lock_guard lock{mutex_};
+    open_ = false;
+  }
+  void open_gate() {
+    const std::lock_guard lock{mutex_};
+    open_ = true;
+    changed_.notify_all();
+  }
+  /// Returns when append() was called that often in all.
+  void wait_for_appends(std::uint64_t count) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return entered_ >= count; });
+  }
+  [[nodiscard]] std::uint64_t records() {
+    const std::lock_guard lock{mutex_};
+    return records_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+  std::uint64_t entered_ = 0;
+  std::uint64_t records_ = 0;
+};
+
+}  // namespace locker::test

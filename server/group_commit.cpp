@@ -57,12 +57,7 @@ bool GroupCommit::commit() {
   const Index reached = last_index_;
   lock.unlock();
 
-  const auto appended = journal_.append(under_way_, count);
-  if (!appended) {
-    on_failure_(appended.error());
-    std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
-  }
-
+  append_under_way(count);
   lock.lock();
   under_way_.clear();
   committing_ = false;
@@ -78,6 +73,42 @@ bool GroupCommit::commit() {
     waiter = next;
   }
   return more;
+}
+
+void GroupCommit::append_under_way(std::uint32_t count) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto appended = journal_.append(under_way_, count);
+  if (!appended) {
+    on_failure_(appended.error());
+    std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
+  }
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+  average_ = (7 * average_.load(std::memory_order_relaxed) + took) / 8;
+}
+
+bool GroupCommit::commit_or_hand_over() {
+  if (average_.load(std::memory_order_relaxed) < slow_sync) return commit();
+  {
+    const std::lock_guard lock{mutex_};
+    if (!thread_.joinable()) {
+      thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    }
+    is_handed_over_ = true;
+  }
+  handed_over_.notify_one();
+  return false;
+}
+
+void GroupCommit::work(const std::stop_token& stop) {
+  for (;;) {
+    {
+      std::unique_lock lock{mutex_};
+      if (!handed_over_.wait(lock, stop, [this] { return is_handed_over_; })) return;
+      is_handed_over_ = false;
+    }
+    while (commit()) {
+    }
+  }
 }
 
 DurabilityWaiter* GroupCommit::take_ripe_waiters(Index reached) {

@@ -139,7 +139,7 @@ bool Worker::await_durable(Session& session, Index index) {
 
 void Worker::commit_batch() {
   committing_here = this;
-  const bool more = commit_.commit();
+  const bool more = commit_.commit_or_hand_over();
   committing_here = nullptr;
   commit_posted_ = more;
   if (more) post_later<&Worker::commit_batch>();

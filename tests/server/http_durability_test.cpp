@@ -77,6 +77,21 @@ TEST_F(HttpDurabilityTest, ABlockingCallersCommitLeavesNoConnectionWaiting) {
   blocking.join();
 }
 
+TEST_F(HttpDurabilityTest, OnASlowDiskQueriesDoNotWaitForASync) {
+  start();
+  journal_.set_delay(10 * GroupCommit::slow_sync);
+  RawClient writer = client();
+  ASSERT_TRUE(writer.ask(get("/write")));  // shows that the disk is slow
+  journal_.close_gate();
+  ASSERT_TRUE(writer.send(get("/write")));
+  journal_.wait_for_appends(2);
+  RawClient asker = client();
+  EXPECT_TRUE(asker.ask(get("/")));  // by the only thread that serves connections
+  EXPECT_FALSE(writer.has_something());
+  journal_.open_gate();
+  EXPECT_TRUE(writer.read_answer());
+}
+
 TEST_F(HttpDurabilityTest, ManyThreadsCommitForEachOtherAndNoAnswerIsEarlyOrLost) {
   options_.threads = 4;
   start();

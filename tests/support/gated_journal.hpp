@@ -1,9 +1,12 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 #include "persistence/journal.hpp"
 
@@ -13,6 +16,7 @@ namespace locker::test {
 class GatedJournal final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t count) override {
+    std::this_thread::sleep_for(delay_.load());
     std::unique_lock lock{mutex_};
     ++entered_;
     changed_.notify_all();
@@ -32,6 +36,8 @@ class GatedJournal final : public persistence::Journal {
     open_ = true;
     changed_.notify_all();
   }
+  /// What each append() takes from now on.
+  void set_delay(std::chrono::milliseconds delay) { delay_ = delay; }
   /// Returns when append() was called that often in all.
   void wait_for_appends(std::uint64_t count) {
     std::unique_lock lock{mutex_};
@@ -43,6 +49,7 @@ class GatedJournal final : public persistence::Journal {
   }
 
  private:
+  std::atomic<std::chrono::milliseconds> delay_{std::chrono::milliseconds{0}};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;

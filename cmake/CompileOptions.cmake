@@ -12,6 +12,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT LOCKER_SANITIZE)
   target_link_options(locker_options INTERFACE -Wl,-z,relro,-z,now)
 endif()
 if(LOCKER_SANITIZE)
+  # g++ 12 takes boost::optional for uninitialised when it is instrumented.
+  target_compile_options(locker_options INTERFACE -Wno-maybe-uninitialized)
   # -Wno-tsan: g++ warns of fences inside Asio that ThreadSanitizer does not model.
   add_compile_options(-fsanitize=${LOCKER_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)

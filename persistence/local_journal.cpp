@@ -22,9 +22,16 @@ std::uint64_t reserve_of(std::uint64_t segment_bytes, bool is_full) {
   return segment_bytes / (is_full ? 4 : 8);
 }
 
-std::uint64_t next_bytes(std::uint64_t bytes, std::uint64_t bytes_max) {
-  const std::uint64_t limit = std::bit_floor(std::max(bytes_max, segment_bytes_min));
-  return std::min(limit, 2 * std::bit_ceil(bytes));
+std::uint64_t largest_bytes(const LocalJournal::Options& options) {
+  return std::bit_floor(std::max(options.segment_bytes, segment_bytes_min));
+}
+
+std::uint64_t first_bytes(const LocalJournal::Options& options) {
+  return std::min(largest_bytes(options), segment_bytes_first);
+}
+
+std::uint64_t next_bytes(std::uint64_t bytes, const LocalJournal::Options& options) {
+  return std::min(largest_bytes(options), 2 * std::bit_ceil(bytes));
 }
 
 }  // namespace
@@ -33,7 +40,8 @@ OpenResult<std::unique_ptr<LocalJournal>> LocalJournal::open(FileSystem& files,
                                                              const Options& options,
                                                              const RecordVisitor& on_record,
                                                              Recovered& recovered) {
-  auto opened = open_store(files, options.directory, options.random_number, on_record);
+  auto opened =
+      open_store(files, options.directory, first_bytes(options), options.random_number, on_record);
   if (!opened) return opened.error();
   recovered = opened->recovered.summary;
   for (const std::string& warning : opened->recovered.warnings) options.on_warning(warning);
@@ -61,7 +69,7 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       synced_index_(written_index_),
       file_(std::move(file)),
       appended_index_(written_index_),
-      next_segment_bytes_(next_bytes(segment_bytes_, options.segment_bytes)),
+      next_segment_bytes_(next_bytes(segment_bytes_, options)),
       sealed_(std::move(opened.recovered.sealed)),
       snapshots_(std::move(opened.recovered.snapshots)) {
   if (options_.background) {
@@ -131,11 +139,15 @@ IoResult<void> LocalJournal::begin_next_segment() {
   if (auto published = publish_segment(files_, options_.directory, *prepared, next); !published) {
     return published.error();
   }
+  // Only now: a sealed segment without a next one is damage.
+  const std::string seal = encode_seal(next.first_index, segment_.salt);
+  if (auto written = file_->write_at(seal_offset, seal); !written) return written.error();
+  if (auto synced = file_->sync(); !synced) return synced.error();
   {
     const std::lock_guard lock{mutex_};
     sealed_.push_back({segment_.first_index, written_index_, segment_bytes_});
     file_ = std::move(prepared->file);
-    next_segment_bytes_ = next_bytes(prepared->bytes, options_.segment_bytes);
+    next_segment_bytes_ = next_bytes(prepared->bytes, options_);
     space_.store(Space::preparing, std::memory_order_release);
   }
   segment_ = next;
@@ -237,7 +249,7 @@ std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
     bytes += segment.bytes;
   }
   // As much new as there is old: what is written twice stays within what is written once.
-  const bool is_due = bytes >= std::max(snapshot_bytes_, segment_bytes_first);
+  const bool is_due = bytes >= std::max(snapshot_bytes_, first_bytes(options_));
   if (!is_due && space_ != Space::full) segments.clear();
   return segments;
 }

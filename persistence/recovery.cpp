@@ -8,6 +8,8 @@
 namespace locker::persistence {
 namespace {
 
+constexpr const char* restore = "Restore the store from a backup.";
+
 OpenFault damaged(std::string message) { return {OpenFault::Kind::damaged, std::move(message)}; }
 
 class Recovery {
@@ -115,9 +117,9 @@ class Recovery {
   }
 
   OpenFault missing(Index from, Index to) const {
-    return damaged("The records from index " + std::to_string(from) + " on are missing: " +
-                   in_directory(directory_, segment_name(from)) + " is not there, the next is " +
-                   segment_name(to) + ". Restore the store from a backup.");
+    return damaged("The records from index " + std::to_string(from) + " to " +
+                   std::to_string(to - 1) + " are missing: no file ends with them before " +
+                   in_directory(directory_, segment_name(to)) + ". " + restore);
   }
 
   /// Segments that the newest snapshot covers; kept for the one before it.
@@ -154,11 +156,17 @@ class Recovery {
       const Index next =
           *std::upper_bound(found_.segments.begin(), found_.segments.end(), first_index);
       if (end.next_index != next) {
-        SegmentEnd broken = end;
-        broken.tail = Tail::damaged;
-        return damaged(describe_damage(path, broken));
+        // Zeros behind the last frame: the records were in a file that is not there. Otherwise
+        // something that was a frame stands there.
+        if (end.tail == Tail::clean) return missing(end.next_index, next);
+        return damaged(describe_damage(path, end));
       }
       store_.sealed.push_back({first_index, end.next_index - 1, image->bytes.view().size()});
+    } else if (is_sealed(image->bytes.view())) {
+      return damaged("The records from index " + std::to_string(end.next_index) +
+                     " on are missing: " + in_directory(directory_, segment_name(end.next_index)) +
+                     " is not there, and " + segment_name(first_index) + " says that it was. " +
+                     restore);
     } else {
       store_.last_header = image->header;
       store_.last_bytes = image->bytes.view().size();

@@ -25,6 +25,13 @@ struct HeaderBytes {
 };
 static_assert(sizeof(HeaderBytes) == 56);
 
+struct SealBytes {
+  Index next_index;
+  std::uint32_t zero;
+  std::uint32_t checksum;
+};
+static_assert(sizeof(SealBytes) == 16);
+
 struct FrameBytes {
   std::uint32_t length;
   std::uint32_t count;
@@ -85,6 +92,19 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
                      path + " belongs to another store; put back this store's own file."};
   }
   return SegmentHeader{header.store, header.salt, header.first_index, header.previous};
+}
+
+std::string encode_seal(Index next_index, std::uint64_t salt) {
+  SealBytes bytes{next_index, 0, 0};
+  const std::string_view salt_bytes{reinterpret_cast<const char*>(&salt), sizeof salt};
+  bytes.checksum = crc32c(crc32c(0, salt_bytes), before_checksum(bytes));
+  return {reinterpret_cast<const char*>(&bytes), sizeof bytes};
+}
+
+bool is_sealed(std::string_view bytes) {
+  // Whatever stands there, something was written: a seal that is damaged is one all the same.
+  return bytes.substr(seal_offset, sizeof(SealBytes)).find_first_not_of('\0') !=
+         std::string_view::npos;
 }
 
 std::size_t Frame::size() const { return padded(sizeof(FrameBytes) + records.size()); }

@@ -26,6 +26,12 @@ struct SegmentHeader {
                                                               const StoreId& store,
                                                               const std::string& path);
 
+/// Written into the header block when the next segment is on the disk: says that there is one.
+inline constexpr std::size_t seal_offset = 512;
+[[nodiscard]] std::string encode_seal(Index next_index, std::uint64_t salt);
+/// REQUIRES: `bytes` begin with a header block.
+[[nodiscard]] bool is_sealed(std::string_view bytes);
+
 /// What one append wrote: the records of one group commit.
 struct Frame {
   Index first_index = 0;

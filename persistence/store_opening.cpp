@@ -69,7 +69,7 @@ OpenResult<void> write_identity(FileSystem& files, const std::string& directory,
 
 /// STORE comes last: a store that has it has a segment too.
 OpenResult<void> create_store(FileSystem& files, const std::string& directory,
-                              const StoreFiles& found,
+                              const StoreFiles& found, std::uint64_t segment_bytes,
                               const std::function<std::uint64_t()>& random_number) {
   for (const Index first_index : found.segments) {
     const std::string path = in_directory(directory, segment_name(first_index));
@@ -78,7 +78,7 @@ OpenResult<void> create_store(FileSystem& files, const std::string& directory,
   StoreId id{};
   const std::uint64_t halves[2] = {random_number(), random_number()};
   std::memcpy(id.data(), halves, sizeof halves);
-  auto prepared = prepare_segment(files, directory, segment_bytes_first, spare_bytes_min);
+  auto prepared = prepare_segment(files, directory, segment_bytes, spare_bytes_min);
   if (!prepared) return open_fault(prepared.error());
   auto published = publish_segment(files, directory, *prepared, {id, random_number(), 1, 0});
   if (!published) return open_fault(published.error());
@@ -131,6 +131,7 @@ OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::s
 }
 
 OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directory,
+                                   std::uint64_t segment_bytes,
                                    const std::function<std::uint64_t()>& random_number,
                                    const RecordVisitor& on_record) {
   bool was_there = false;
@@ -158,7 +159,8 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
                            " has journal files but the file STORE is missing; restore it "
                            "from a backup of this same store."};
     }
-    if (auto created = create_store(files, directory, *found, random_number); !created) {
+    if (auto created = create_store(files, directory, *found, segment_bytes, random_number);
+        !created) {
       return created.error();
     }
     if (was_there) {

@@ -1,0 +1,214 @@
+// What recovery makes of bytes that are not as they were written.
+
+#include "persistence/snapshot_format.hpp"
+#include "persistence/store_inspection.hpp"
+#include "tests/persistence/journal_fixture.hpp"
+
+namespace locker::persistence {
+namespace {
+
+using test::SimulatedDisk;
+using Kind = OpenFault::Kind;
+
+TEST(TailVerdict, OnlyALaterFrameThatReliesOnItMakesABrokenOneDamage) {
+  EXPECT_EQ(classify_tail({.only_zeros = true, .later_frame_relies_on_it = false}), Tail::clean);
+  EXPECT_EQ(classify_tail({.only_zeros = false, .later_frame_relies_on_it = false}), Tail::torn);
+  EXPECT_EQ(classify_tail({.only_zeros = false, .later_frame_relies_on_it = true}), Tail::damaged);
+}
+
+class JournalDamageTest : public JournalTest {
+ protected:
+  void write_frames(int count) {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(append(*journal, history_));
+      frame_ends_.push_back(used_bytes());
+    }
+  }
+  void write_generations() {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    ASSERT_TRUE(run(*journal, history_, 1200));
+  }
+  std::size_t used_bytes() {
+    // Frames are padded to a multiple of eight.
+    return (disk_.bytes(segment(1)).find_last_not_of('\0') + 8) / 8 * 8;
+  }
+  static std::string segment(Index first) { return path(segment_name(first)); }
+  StoreFiles files() {
+    std::vector<std::string> names;
+    for (const std::string& each : disk_.paths()) names.push_back(each.substr(6));
+    return sort_files(names);
+  }
+  void expect_refused(Kind kind, const std::string& named) {
+    Held held;
+    EXPECT_FALSE(open(held)) << named;
+    EXPECT_EQ(fault_.kind, kind) << fault_.message;
+    EXPECT_NE(fault_.message.find(named), std::string::npos) << fault_.message;
+    const auto inspected =
+        inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+    EXPECT_FALSE(inspected) << "the inspection sees nothing of it: " << named;
+  }
+
+  History history_;
+  std::vector<std::size_t> frame_ends_;
+};
+
+TEST_F(JournalDamageTest, ALastFrameThatIsCutShortAtAnyByteIsCutOff) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  const std::size_t begin = frame_ends_[2];
+  const Index before = history_.after.size() - 1;
+  Held held;
+  std::size_t cut_off = 0;
+  for (std::size_t end = begin; end < frame_ends_[3]; ++end) {
+    std::string torn = whole;
+    std::fill(torn.begin() + static_cast<std::ptrdiff_t>(end), torn.end(), '\0');
+    const bool is_whole = torn == whole;  // only padding was cut
+    disk_.bytes(segment(1)) = torn;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    ASSERT_EQ(recovered_.last_index == before, is_whole) << end;
+    ASSERT_EQ(held, history_.after[recovered_.last_index]);
+    if (is_whole) continue;
+    ++cut_off;
+    EXPECT_EQ(disk_.bytes(segment(1)).find_last_not_of('\0', end) < begin, true);
+  }
+  EXPECT_GT(cut_off, 32U);
+}
+
+TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  std::size_t refused = 0;
+  for (std::size_t at = segment_header_bytes; at < frame_ends_[2]; ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << random_() % 8));
+    disk_.bytes(segment(1)) = damaged;
+    Held held;
+    const auto journal = open(held);
+    if (journal) {  // padding between frames says nothing
+      ASSERT_EQ(held, history_.after.back()) << at;
+      continue;
+    }
+    ++refused;
+    ASSERT_EQ(fault_.kind, Kind::damaged);
+    ASSERT_NE(fault_.message.find(segment(1) + " at offset "), std::string::npos);
+  }
+  EXPECT_GT(refused, (frame_ends_[2] - segment_header_bytes) * 9 / 10);
+}
+
+TEST_F(JournalDamageTest, AZeroedSectorBeforeTheLastFrameIsRefused) {
+  write_frames(12);
+  const std::string whole = disk_.bytes(segment(1));
+  for (std::size_t at = segment_header_bytes; at + 512 < frame_ends_[10]; at += 512) {
+    disk_.bytes(segment(1)) = std::string(whole).replace(at, 512, 512, '\0');
+    expect_refused(Kind::damaged, segment(1));
+  }
+}
+
+TEST_F(JournalDamageTest, AFlippedBitInTheLastFrameLosesThatOneAtMost) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  for (std::size_t at = frame_ends_[2]; at < frame_ends_[3]; ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << random_() % 8));
+    disk_.bytes(segment(1)) = damaged;
+    Held held;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    ASSERT_EQ(held, history_.after[recovered_.last_index]);
+  }
+}
+
+TEST_F(JournalDamageTest, ADamagedSegmentHeaderIsRefused) {
+  write_frames(2);
+  disk_.bytes(segment(1))[40] ^= 1;
+  expect_refused(Kind::damaged, segment(1));
+}
+
+TEST_F(JournalDamageTest, ANewerFormatIsRefusedAsSuch) {
+  write_frames(2);
+  std::string& identity = disk_.bytes(path("STORE"));
+  identity.replace(identity.find("format 1"), 8, "format 2");
+  expect_refused(Kind::newer_format, "STORE");
+}
+
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState) {
+  write_generations();
+  ASSERT_EQ(files().snapshots.size(), 2U);
+  const std::string newest = path(snapshot_name(files().snapshots.back()));
+  for (const std::size_t at : {std::size_t{20}, snapshot_header_bytes + 30}) {
+    const std::string whole = disk_.bytes(newest);
+    disk_.bytes(newest)[at] ^= 4;
+    warnings_.clear();
+    Held held;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    EXPECT_EQ(held, history_.after.back());
+    EXPECT_EQ(recovered_.last_fence, history_.last_fence);
+    ASSERT_FALSE(warnings_.empty());
+    EXPECT_NE(warnings_.front().find(newest), std::string::npos);
+    disk_.bytes(newest) = whole;
+  }
+}
+
+TEST_F(JournalDamageTest, WithBothSnapshotsDamagedTheStoreIsRefused) {
+  write_generations();
+  for (const Index index : files().snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
+  expect_refused(Kind::damaged, "missing");
+}
+
+TEST_F(JournalDamageTest, MissingFilesAreNeverTakenForAnEmptyStore) {
+  write_generations();
+  const SimulatedDisk whole = disk_;
+  const StoreFiles found = files();
+  ASSERT_GE(found.segments.size(), 3U);
+  for (std::size_t i = 1; i + 1 < found.segments.size(); ++i) {
+    if (found.segments[i] <= found.snapshots.back()) continue;  // not needed
+    disk_.erase(segment(found.segments[i]));
+    expect_refused(Kind::damaged, "missing");
+    disk_ = whole;
+  }
+  disk_.erase(segment(found.segments.back()));
+  expect_refused(Kind::damaged, segment(found.segments.back()));
+  disk_ = whole;
+  disk_.erase(path("STORE"));
+  Held held;
+  EXPECT_FALSE(open(held));
+  EXPECT_EQ(fault_.kind, Kind::damaged);
+  disk_ = whole;
+  for (const Index first : found.segments) disk_.erase(segment(first));
+  expect_refused(Kind::damaged, directory);
+}
+
+TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {
+  write_frames(2);
+  const std::string own = disk_.bytes(segment(1));
+  disk_ = SimulatedDisk{};
+  history_ = {};
+  write_frames(2);
+  disk_.bytes(segment(1)) = own;
+  expect_refused(Kind::damaged, "another store");
+}
+
+TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
+  const auto journal = open();
+  ASSERT_TRUE(journal);
+  Held held;
+  EXPECT_FALSE(open(held));
+  EXPECT_EQ(fault_.kind, Kind::in_use);
+}
+
+TEST_F(JournalDamageTest, InspectionCountsWhatIsThere) {
+  write_generations();
+  const auto inspected =
+      inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+  ASSERT_TRUE(inspected) << inspected.error().message;
+  EXPECT_EQ(inspected->locks, history_.after.back().size());
+  EXPECT_EQ(inspected->summary.last_index, history_.after.size() - 1);
+  EXPECT_EQ(inspected->summary.last_fence, history_.last_fence);
+  EXPECT_EQ(inspected->snapshots, 2U);
+  EXPECT_EQ(inspected->segments, files().segments.size());
+}
+
+}  // namespace
+}  // namespace locker::persistence

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/lock_table.hpp"
+#include "persistence/local_journal.hpp"
+#include "tests/support/simulated_disk.hpp"
+
+namespace locker::persistence {
+
+/// A journal on a simulated disk and the locks that its records say are held.
+class JournalTest : public testing::Test {
+ public:
+  static constexpr const char* directory = "store";
+  using Held = std::map<core::LockId, std::string>;  // id -> owner and packed path
+
+  [[nodiscard]] static std::string path(const std::string& name) {
+    return std::string(directory) + "/" + name;
+  }
+
+  /// The locks that are held after each index, as far as records were handed to append().
+  struct History {
+    std::vector<Held> after{Held{}};
+    core::Fence last_fence = 0;
+    Index acknowledged = 0;
+  };
+
+  /// Opens the store; null, with `fault`, when it is refused.
+  std::unique_ptr<LocalJournal> open(Held& held, Durability durability = Durability::always);
+  std::unique_ptr<LocalJournal> open() {
+    Held ignored;
+    return open(ignored);
+  }
+
+  /// Appends one frame with some random grants and ends; false when the journal failed.
+  bool append(LocalJournal& journal, History& history);
+  /// Frames, with the background's work between them; false when the journal failed.
+  bool run(LocalJournal& journal, History& history, int frames);
+
+  /// The store opens, and holds what some index from the acknowledged one on left.
+  void expect_nothing_acknowledged_is_lost(const History& history, const std::string& what);
+
+  test::SimulatedDisk disk_;
+  std::mt19937_64 random_{1};
+  OpenFault fault_;
+  Recovered recovered_;
+  std::vector<std::string> warnings_;
+  std::string background_fault_;
+};
+
+}  // namespace locker::persistence

@@ -1,0 +1,62 @@
+// A disk that gets full, and is freed again.
+
+#include "tests/persistence/journal_fixture.hpp"
+
+namespace locker::persistence {
+namespace {
+
+using Room = Journal::Room;
+
+class JournalSpaceTest : public JournalTest {
+ protected:
+  /// Appends frames as long as the journal says there is room; every one must work.
+  int fill(LocalJournal& journal, bool reserved) {
+    int frames = 0;
+    while (journal.room_for(4 * core::record_bytes_max, reserved) == Room::enough) {
+      EXPECT_TRUE(append(journal, history_)) << background_fault_;
+      EXPECT_TRUE(journal.run_background());
+      if (++frames > 100'000) break;
+    }
+    return frames;
+  }
+  History history_;
+};
+
+TEST_F(JournalSpaceTest, OnAFullDiskNewLocksAreRefusedFirstAndReleasesGoOn) {
+  disk_.limit_space(4 * segment_bytes_min + spare_bytes_min);
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_GT(fill(*journal, false), 10);
+  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, false), Room::none);
+  EXPECT_FALSE(warnings_.empty());
+  EXPECT_GT(fill(*journal, true), 10);
+
+  disk_.limit_space(64 * segment_bytes_min);
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false), Room::enough);
+  EXPECT_TRUE(run(*journal, history_, 50));
+}
+
+TEST_F(JournalSpaceTest, WhatWasAcknowledgedOnAFullDiskIsThereAfterARestart) {
+  disk_.limit_space(4 * segment_bytes_min + spare_bytes_min);
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    ASSERT_TRUE(journal->run_background());
+    fill(*journal, false);
+  }
+  expect_nothing_acknowledged_is_lost(history_, "full disk");
+}
+
+TEST_F(JournalSpaceTest, AStoreIsNotBegunWhereThereIsNoRoom) {
+  disk_.limit_space(segment_bytes_min);
+  Held held;
+  EXPECT_FALSE(open(held));
+  EXPECT_EQ(fault_.kind, OpenFault::Kind::disk_full);
+  disk_.limit_space(64 * segment_bytes_min);
+  EXPECT_TRUE(open(held)) << fault_.message;
+}
+
+}  // namespace
+}  // namespace locker::persistence

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "persistence/file_system.hpp"
+
+namespace locker::test {
+
+/// A disk in memory that keeps what was synced apart from what was only written, so that a power
+/// cut can be had at any call. One thread.
+///
+/// The model: a write is durable after sync() of its file; until then a power cut keeps any of its
+/// 512-byte sectors and loses the others. A name (created, renamed, removed) is durable after
+/// sync_directory(); until then a power cut keeps any beginning of the changes.
+class SimulatedDisk final : public persistence::FileSystem {
+ public:
+  [[nodiscard]] persistence::IoResult<std::unique_ptr<persistence::File>> open(
+      const std::string& path, persistence::Access access) override;
+  [[nodiscard]] persistence::IoResult<void> rename(const std::string& from,
+                                                   const std::string& to) override;
+  [[nodiscard]] persistence::IoResult<void> remove(const std::string& path) override;
+  [[nodiscard]] persistence::IoResult<std::vector<std::string>> list(
+      const std::string& directory) override;
+  [[nodiscard]] persistence::IoResult<void> make_directory(const std::string& path) override;
+  [[nodiscard]] persistence::IoResult<void> sync_directory(const std::string& path) override;
+  [[nodiscard]] persistence::IoResult<std::unique_ptr<persistence::FileLock>> lock(
+      const std::string& path, bool create) override;
+  [[nodiscard]] persistence::IoResult<std::uint64_t> free_space(
+      const std::string& directory) override;
+
+  /// Cuts the power at the n-th call from now on, the first being 1; 0: never. That call and all
+  /// later ones do nothing but fail, until restart().
+  void cut_power_at(std::uint64_t call) { cut_at_ = call == 0 ? 0 : calls_ + call; }
+  /// Makes the n-th call from now on fail with this errno, once or for ever.
+  void fail_at(std::uint64_t call, int error, bool for_ever) {
+    fail_at_ = call == 0 ? 0 : calls_ + call;
+    error_ = error;
+    fails_for_ever_ = for_ever;
+  }
+  [[nodiscard]] bool has_failed() const { return failed_; }
+  [[nodiscard]] bool is_off() const { return is_off_; }
+  void limit_space(std::uint64_t bytes) { space_ = bytes; }
+
+  enum class Survival { nothing, everything, something };
+  /// What the disk has when the power is back: of what was not synced nothing, all, or a part that
+  /// `random` chooses. Everything on it is durable then.
+  void restart(Survival survival, std::mt19937_64& random);
+
+  /// The bytes of a file, to look at and to damage.
+  [[nodiscard]] std::string& bytes(const std::string& path);
+  [[nodiscard]] bool has(const std::string& path) const { return names_.contains(path); }
+  [[nodiscard]] std::vector<std::string> paths() const;
+  void erase(const std::string& path);
+
+ private:
+  friend class SimulatedFile;
+  struct Write {
+    std::uint64_t offset;
+    std::string bytes;
+  };
+  struct Content {
+    std::string seen;  // what a read shows: durable and pending
+    std::string durable;
+    std::vector<Write> pending;
+    bool is_locked = false;
+  };
+  struct NameChange {
+    std::string path;
+    std::shared_ptr<Content> content;  // null: the name is no more
+  };
+  using Names = std::map<std::string, std::shared_ptr<Content>>;
+
+  /// Counts a call; the error that it is to give, if any.
+  [[nodiscard]] std::optional<persistence::IoError> call(const std::string& what);
+  void change(const std::string& path, std::shared_ptr<Content> content);
+  [[nodiscard]] std::uint64_t used() const;
+  static void keep(Content& content, Survival survival, std::mt19937_64& random);
+
+  Names names_;
+  Names durable_names_;
+  std::vector<NameChange> changes_;
+  std::set<std::string> directories_{"."};
+  std::uint64_t calls_ = 0;
+  std::uint64_t cut_at_ = 0;
+  bool is_off_ = false;
+  std::uint64_t fail_at_ = 0;
+  int error_ = 0;
+  bool fails_for_ever_ = false;
+  bool failed_ = false;
+  std::uint64_t space_ = std::uint64_t{1} << 40U;
+};
+
+}  // namespace locker::test

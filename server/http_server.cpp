@@ -36,6 +36,7 @@ HttpServer::HttpServer(RequestHandler& handler, GroupCommit& commit, Options opt
       options_(std::move(options)),
       connections_(std::make_shared<ConnectionCount>(options_.connections_max)) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): without memory to stop, the process ends
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
 
 boost::system::error_code HttpServer::start(const tcp::endpoint& endpoint) {

@@ -23,7 +23,7 @@ class HttpServer {
   /// Handler and commit must outlive the server.
   HttpServer(RequestHandler& handler, GroupCommit& commit, Options options);
   /// Closes everything at once when it still runs.
-  ~HttpServer();
+  ~HttpServer();  // NOLINT(bugprone-exception-escape): without memory to stop, it ends
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 

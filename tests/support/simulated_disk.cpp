@@ -24,87 +24,162 @@ void write_into(std::string& content, std::uint64_t offset, std::string_view byt
   content.replace(offset, bytes.size(), bytes);
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
 }  // namespace
 
 class SimulatedFile final : public persistence::File {
  public:
-  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedDisk::Content> content)
-      : disk_(disk), content_(std::move(content)) {}
+  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedDisk::Content> content,
+                std::string path, bool is_direct)
+      : disk_(disk),
+        content_(std::move(content)),
+        path_(std::move(path)),
+        is_direct_(is_direct) {}
 
   IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override {
-    if (auto error = disk_.call("write")) return *error;
-    const std::uint64_t size =
-        std::max<std::uint64_t>(content_->seen.size(), offset + bytes.size());
-    if (disk_.used() - content_->seen.size() + size > disk_.space_) {
-      return error_of(ENOSPC, "write");
+    if (auto error = disk_.call("write " + path_)) {
+      if (!disk_.is_off_) put(offset, bytes.substr(0, bytes.size() / 2));
+      return *error;
     }
-    write_into(content_->seen, offset, bytes);
-    content_->pending.push_back({offset, std::string(bytes)});
+    if (!fits(offset + bytes.size())) return error_of(ENOSPC, "write " + path_);
+    put(offset, bytes);
     return {};
   }
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
-    if (auto error = disk_.call("read")) return *error;
-    if (offset >= content_->seen.size()) return std::size_t{0};
-    return content_->seen.copy(bytes.data(), bytes.size(), offset);
+    if (auto error = disk_.call("read " + path_)) return *error;
+    const std::string& source = is_direct_ ? content_->durable : content_->seen;
+    if (offset >= source.size()) return std::size_t{0};
+    return source.copy(bytes.data(), bytes.size(), offset);
   }
-  IoResult<void> sync() override {
-    if (auto error = disk_.call("sync")) {
-      // As the kernel does it: the pages count as clean now, and are not on the disk. Not so when
-      // the power is off: then what was written may still be somewhere.
-      if (!disk_.is_off_) content_->pending.clear();
-      return *error;
-    }
-    for (const auto& write : content_->pending) {
-      write_into(content_->durable, write.offset, write.bytes);
-    }
-    content_->pending.clear();
+  IoResult<void> sync() override { return disk_.sync(*content_, "sync " + path_); }
+  IoResult<void> allocate(std::uint64_t bytes) override {
+    if (auto error = disk_.call("allocate " + path_)) return *error;
+    if (!fits(bytes)) return error_of(ENOSPC, "allocate " + path_);
+    const std::uint64_t size = content_->seen.size();
+    if (bytes > size) put(size, std::string(bytes - size, '\0'));
     return {};
   }
-  IoResult<void> allocate(std::uint64_t bytes) override {
-    if (auto error = disk_.call("allocate")) return *error;
-    if (disk_.used() - content_->seen.size() + bytes > disk_.space_) {
-      return error_of(ENOSPC, "allocate");
-    }
-    return write_at(0, std::string(bytes, '\0'));
+  IoResult<std::uint64_t> size() const override {
+    if (auto error = disk_.call("ask the size of " + path_)) return *error;
+    return content_->seen.size();
   }
-  IoResult<std::uint64_t> size() const override { return content_->seen.size(); }
 
  private:
+  [[nodiscard]] bool fits(std::uint64_t end) const {
+    const std::uint64_t size = content_->seen.size();
+    return end <= size || disk_.used() - size + end <= disk_.space_;
+  }
+  void put(std::uint64_t offset, std::string_view bytes) {
+    write_into(content_->seen, offset, bytes);
+    content_->pending.push_back({offset, std::string(bytes)});
+  }
+
   SimulatedDisk& disk_;
   std::shared_ptr<SimulatedDisk::Content> content_;
+  std::string path_;
+  bool is_direct_;
 };
 
 namespace {
 
+/// Held for as long as this is alive.
 class SimulatedLock final : public persistence::FileLock {
  public:
-  explicit SimulatedLock(std::shared_ptr<bool> is_locked) : is_locked_(std::move(is_locked)) {}
-  ~SimulatedLock() override { *is_locked_ = false; }
+  SimulatedLock(std::shared_ptr<int> holder, std::shared_ptr<int>& slot) : holder_(holder) {
+    slot = std::move(holder);
+  }
 
  private:
-  std::shared_ptr<bool> is_locked_;
+  std::shared_ptr<int> holder_;
 };
 
 }  // namespace
 
+SimulatedDisk::SimulatedDisk(const SimulatedDisk& other) { *this = other; }
+
+SimulatedDisk& SimulatedDisk::operator=(const SimulatedDisk& other) {
+  if (this == &other) return *this;
+  std::map<const Content*, ContentPointer> copies;
+  const auto copy = [&](const ContentPointer& content) -> ContentPointer {
+    if (content == nullptr) return nullptr;
+    ContentPointer& mine = copies[content.get()];
+    if (mine == nullptr) {
+      mine = std::make_shared<Content>(*content);
+      mine->holder = nullptr;
+    }
+    return mine;
+  };
+  names_.clear();
+  for (const auto& [path, content] : other.names_) names_[path] = copy(content);
+  durable_names_.clear();
+  for (const auto& [path, content] : other.durable_names_) durable_names_[path] = copy(content);
+  changes_.clear();
+  for (const auto& each : other.changes_) {
+    changes_.push_back({each.path, copy(each.content), each.from});
+  }
+  directories_ = other.directories_;
+  durable_directories_ = other.durable_directories_;
+  calls_ = other.calls_;
+  cut_at_ = other.cut_at_;
+  is_off_ = other.is_off_;
+  fail_at_ = other.fail_at_;
+  fail_next_ = other.fail_next_;
+  error_ = other.error_;
+  fails_for_ever_ = other.fails_for_ever_;
+  failed_ = other.failed_;
+  struck_call_ = other.struck_call_;
+  space_ = other.space_;
+  return *this;
+}
+
 std::optional<IoError> SimulatedDisk::call(const std::string& what) {
   ++calls_;
-  is_off_ = is_off_ || calls_ == cut_at_;
+  if (calls_ == cut_at_) {
+    is_off_ = true;
+    struck_call_ = what;
+  }
   if (is_off_) return error_of(EIO, what);
-  if (fail_at_ != 0 && (calls_ == fail_at_ || (fails_for_ever_ && calls_ > fail_at_))) {
+  const bool is_next = !fail_next_.empty() && what.starts_with(fail_next_);
+  if (is_next ||
+      (fail_at_ != 0 && (calls_ == fail_at_ || (fails_for_ever_ && calls_ > fail_at_)))) {
+    if (!failed_) struck_call_ = what;
     failed_ = true;
+    if (is_next) fail_next_.clear();
     return error_of(error_, what);
   }
   return std::nullopt;
 }
 
-void SimulatedDisk::change(const std::string& path, std::shared_ptr<Content> content) {
-  if (content == nullptr) {
-    names_.erase(path);
-  } else {
-    names_[path] = content;
+IoResult<void> SimulatedDisk::sync(Content& content, const std::string& what) {
+  if (auto error = call(what)) {
+    // As the kernel does it: the pages count as clean now, and are not on the disk. Not so when
+    // the power is off: then what was written may still be somewhere.
+    if (!is_off_) content.pending.clear();
+    return *error;
   }
-  changes_.push_back({path, std::move(content)});
+  for (const Write& write : content.pending) {
+    write_into(content.durable, write.offset, write.bytes);
+  }
+  content.pending.clear();
+  return {};
+}
+
+void SimulatedDisk::apply(const NameChange& change, Names& names) {
+  if (!change.from.empty()) names.erase(change.from);
+  if (change.content == nullptr) {
+    names.erase(change.path);
+  } else {
+    names[change.path] = change.content;
+  }
+}
+
+void SimulatedDisk::change(NameChange change) {
+  apply(change, names_);
+  changes_.push_back(std::move(change));
 }
 
 IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::string& path,
@@ -113,40 +188,37 @@ IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::stri
   const auto found = names_.find(path);
   if (access == Access::create) {
     if (found != names_.end()) return error_of(EEXIST, "create " + path);
+    if (!directories_.contains(parent_of(path))) return error_of(ENOENT, "create " + path);
     auto content = std::make_shared<Content>();
-    change(path, content);
-    return std::make_unique<SimulatedFile>(*this, content);
+    change({path, content, {}});
+    return std::make_unique<SimulatedFile>(*this, content, path, false);
   }
   if (found == names_.end()) return error_of(ENOENT, "open " + path);
-  const std::shared_ptr<Content> content = found->second;
+  const ContentPointer content = found->second;
   if (access == Access::read) {
-    // Reading syncs what is dirty, then goes to the disk.
-    for (const Write& write : content->pending) {
-      write_into(content->durable, write.offset, write.bytes);
+    // Reading syncs what is dirty, drops the cache, and goes to the disk.
+    if (!content->pending.empty()) {
+      if (auto synced = sync(*content, "sync for reading " + path); !synced) return synced.error();
     }
-    content->pending.clear();
+    content->durable.resize(content->seen.size(), '\0');  // the size was metadata, and not lost
     content->seen = content->durable;
   }
-  return std::make_unique<SimulatedFile>(*this, content);
+  return std::make_unique<SimulatedFile>(*this, content, path, access == Access::read);
 }
 
 IoResult<void> SimulatedDisk::rename(const std::string& from, const std::string& to) {
   if (auto error = call("rename " + from)) return *error;
   const auto found = names_.find(from);
   if (found == names_.end()) return error_of(ENOENT, "rename " + from);
-  std::shared_ptr<Content> content = found->second;
-  // One change and not two: a rename is atomic. The old name goes with the next change.
-  names_.erase(from);
-  names_[to] = content;
-  changes_.push_back({to, content});
-  changes_.push_back({from, nullptr});
+  const ContentPointer content = found->second;
+  change({to, content, from});
   return {};
 }
 
 IoResult<void> SimulatedDisk::remove(const std::string& path) {
   if (auto error = call("remove " + path)) return *error;
   if (!names_.contains(path)) return error_of(ENOENT, "remove " + path);
-  change(path, nullptr);
+  change({path, nullptr, {}});
   return {};
 }
 
@@ -156,38 +228,54 @@ IoResult<std::vector<std::string>> SimulatedDisk::list(const std::string& direct
   if (!directories_.contains(directory)) return error_of(ENOENT, "list " + directory);
   std::vector<std::string> names;
   for (const auto& [path, content] : names_) {
-    if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
+    if (parent_of(path) == directory) names.push_back(path.substr(path.rfind('/') + 1));
+  }
+  for (const std::string& each : directories_) {
+    if (each != directory && parent_of(each) == directory) {
+      names.push_back(each.substr(each.rfind('/') + 1));
+    }
   }
   return names;
 }
 
 IoResult<void> SimulatedDisk::make_directory(const std::string& path) {
   if (auto error = call("make " + path)) return *error;
+  if (names_.contains(path) || directories_.contains(path)) return error_of(EEXIST, "make " + path);
+  if (!directories_.contains(parent_of(path))) return error_of(ENOENT, "make " + path);
   directories_.insert(path);
   return {};
 }
 
 IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
   if (auto error = call("sync the directory " + path)) return *error;
-  changes_.clear();
-  durable_names_ = names_;
+  if (!directories_.contains(path)) return error_of(ENOENT, "sync the directory " + path);
+  std::vector<NameChange> others;
+  for (NameChange& change : changes_) {
+    if (parent_of(change.path) == path) {
+      apply(change, durable_names_);
+    } else {
+      others.push_back(std::move(change));
+    }
+  }
+  changes_ = std::move(others);
+  for (const std::string& each : directories_) {
+    if (parent_of(each) == path) durable_directories_.insert(each);
+  }
   return {};
 }
 
 IoResult<std::unique_ptr<persistence::FileLock>> SimulatedDisk::lock(const std::string& path,
                                                                      bool create) {
   if (auto error = call("lock " + path)) return *error;
-  auto found = names_.find(path);
-  if (found == names_.end()) {
-    if (!create) return error_of(ENOENT, "lock " + path);
-    change(path, std::make_shared<Content>());
-    found = names_.find(path);
+  if (!names_.contains(path)) {
+    if (!create || !directories_.contains(parent_of(path))) {
+      return error_of(ENOENT, "lock " + path);
+    }
+    change({path, std::make_shared<Content>(), {}});
   }
-  Content& content = *found->second;
-  if (content.is_locked) return error_of(EWOULDBLOCK, "lock " + path);
-  content.is_locked = true;
-  return std::make_unique<SimulatedLock>(
-      std::shared_ptr<bool>(found->second, &found->second->is_locked));
+  Content& content = *names_.at(path);
+  if (content.holder.use_count() > 1) return error_of(EWOULDBLOCK, "lock " + path);
+  return std::make_unique<SimulatedLock>(std::make_shared<int>(), content.holder);
 }
 
 IoResult<std::uint64_t> SimulatedDisk::free_space(const std::string& directory) {
@@ -202,41 +290,61 @@ std::uint64_t SimulatedDisk::used() const {
 }
 
 void SimulatedDisk::keep(Content& content, Survival survival, std::mt19937_64& random) {
+  std::uint64_t sectors = 0;
+  for (const Write& write : content.pending) sectors += 1 + write.bytes.size() / sector;
+  std::uint64_t left = survival == Survival::beginning ? random() % (sectors + 1) : sectors;
   for (const Write& write : content.pending) {
     if (survival == Survival::nothing) break;
     for (std::size_t at = 0; at < write.bytes.size();) {
       // Sectors of the disk and not of the write.
       const std::size_t piece =
           std::min(sector - (write.offset + at) % sector, write.bytes.size() - at);
-      if (survival == Survival::everything || random() % 2 == 0) {
-        write_into(content.durable, write.offset + at, write.bytes.substr(at, piece));
+      const bool is_kept = survival == Survival::something ? random() % 2 == 0
+                           : survival == Survival::beginning ? left > 0
+                                                             : true;
+      if (is_kept) {
+        write_into(content.durable, write.offset + at,
+                   std::string_view(write.bytes).substr(at, piece));
       }
+      if (left > 0) --left;
       at += piece;
     }
   }
   content.pending.clear();
   content.seen = content.durable;
-  content.is_locked = false;
 }
 
 void SimulatedDisk::restart(Survival survival, std::mt19937_64& random) {
-  std::size_t kept = 0;
-  if (survival == Survival::everything) kept = changes_.size();
-  if (survival == Survival::something && !changes_.empty()) kept = random() % (changes_.size() + 1);
+  const std::size_t beginning = changes_.empty() ? 0 : random() % (changes_.size() + 1);
   Names names = durable_names_;
-  for (std::size_t i = 0; i < kept; ++i) {
-    if (changes_[i].content == nullptr) {
-      names.erase(changes_[i].path);
-    } else {
-      names[changes_[i].path] = changes_[i].content;
-    }
+  for (std::size_t i = 0; i < changes_.size(); ++i) {
+    const bool is_kept = survival == Survival::everything ||
+                         (survival == Survival::something && random() % 2 == 0) ||
+                         (survival == Survival::beginning && i < beginning);
+    if (is_kept) apply(changes_[i], names);
   }
+  if (survival == Survival::everything ||
+      (survival != Survival::nothing && random() % 2 == 0)) {
+    durable_directories_ = directories_;
+  }
+  directories_ = durable_directories_;
+  std::erase_if(names,
+                [&](const auto& name) { return !directories_.contains(parent_of(name.first)); });
   names_ = durable_names_ = std::move(names);
   changes_.clear();
   for (const auto& [path, content] : names_) keep(*content, survival, random);
+  heal();
+}
+
+void SimulatedDisk::restart_process() { heal(); }
+
+void SimulatedDisk::heal() {
+  for (const auto& [path, content] : names_) content->holder = nullptr;
   cut_at_ = fail_at_ = 0;
+  fail_next_.clear();
   is_off_ = false;
   failed_ = false;
+  struck_call_.clear();
 }
 
 std::string& SimulatedDisk::bytes(const std::string& path) {
@@ -254,7 +362,18 @@ std::vector<std::string> SimulatedDisk::paths() const {
 
 void SimulatedDisk::erase(const std::string& path) {
   names_.erase(path);
-  durable_names_ = names_;
+  durable_names_.erase(path);
+}
+
+void SimulatedDisk::put(const std::string& path, std::string bytes) {
+  auto content = std::make_shared<Content>();
+  content->seen = content->durable = std::move(bytes);
+  names_[path] = durable_names_[path] = std::move(content);
+}
+
+void SimulatedDisk::move(const std::string& from, const std::string& to) {
+  names_[to] = durable_names_[to] = names_.at(from);
+  erase(from);
 }
 
 }  // namespace locker::test

@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "persistence/file_system.hpp"
@@ -14,13 +15,22 @@
 namespace locker::test {
 
 /// A disk in memory that keeps what was synced apart from what was only written, so that a power
-/// cut can be had at any call. One thread.
+/// cut can be had at any call. One thread. A copy is a disk of its own, with nothing locked.
 ///
 /// The model: a write is durable after sync() of its file; until then a power cut keeps any of its
 /// 512-byte sectors and loses the others. A name (created, renamed, removed) is durable after
-/// sync_directory(); until then a power cut keeps any beginning of the changes.
+/// sync_directory(), and a directory after that of its parent. A failed sync loses what was
+/// written before it: the cache goes on to show it, and the disk never gets it. A failed write
+/// leaves a part of itself.
 class SimulatedDisk final : public persistence::FileSystem {
  public:
+  SimulatedDisk() = default;
+  SimulatedDisk(const SimulatedDisk& other);
+  SimulatedDisk& operator=(const SimulatedDisk& other);
+  SimulatedDisk(SimulatedDisk&&) = default;
+  SimulatedDisk& operator=(SimulatedDisk&&) = default;
+  ~SimulatedDisk() override = default;
+
   [[nodiscard]] persistence::IoResult<std::unique_ptr<persistence::File>> open(
       const std::string& path, persistence::Access access) override;
   [[nodiscard]] persistence::IoResult<void> rename(const std::string& from,
@@ -36,7 +46,7 @@ class SimulatedDisk final : public persistence::FileSystem {
       const std::string& directory) override;
 
   /// Cuts the power at the n-th call from now on, the first being 1; 0: never. That call and all
-  /// later ones do nothing but fail, until restart().
+  /// later ones do nothing but fail, until restart() or restart_process().
   void cut_power_at(std::uint64_t call) { cut_at_ = call == 0 ? 0 : calls_ + call; }
   /// Makes the n-th call from now on fail with this errno, once or for ever.
   void fail_at(std::uint64_t call, int error, bool for_ever) {
@@ -44,20 +54,38 @@ class SimulatedDisk final : public persistence::FileSystem {
     error_ = error;
     fails_for_ever_ = for_ever;
   }
+  /// Makes the next call fail whose description begins with this: "sync store/journal".
+  void fail_next(std::string call, int error) {
+    fail_next_ = std::move(call);
+    error_ = error;
+  }
   [[nodiscard]] bool has_failed() const { return failed_; }
   [[nodiscard]] bool is_off() const { return is_off_; }
+  /// What the call was that the power cut or the failure met: "rename store/STORE.tmp".
+  [[nodiscard]] const std::string& struck_call() const { return struck_call_; }
   void limit_space(std::uint64_t bytes) { space_ = bytes; }
 
-  enum class Survival { nothing, everything, something };
-  /// What the disk has when the power is back: of what was not synced nothing, all, or a part that
+  enum class Survival {
+    nothing,
+    everything,
+    something,  ///< Any sectors, and any of the names' changes.
+    beginning,  ///< The sectors up to some point in the order they were written; so with names.
+  };
+  /// What the disk has when the power is back: of what was not synced as much as `survival` says;
   /// `random` chooses. Everything on it is durable then.
   void restart(Survival survival, std::mt19937_64& random);
+  /// The process ended and the machine goes on: the cache is as it was, nothing is more durable.
+  void restart_process();
 
   /// The bytes of a file, to look at and to damage.
   [[nodiscard]] std::string& bytes(const std::string& path);
   [[nodiscard]] bool has(const std::string& path) const { return names_.contains(path); }
   [[nodiscard]] std::vector<std::string> paths() const;
   void erase(const std::string& path);
+  /// A file that was always there.
+  void put(const std::string& path, std::string bytes);
+  /// As `mv` does it.
+  void move(const std::string& from, const std::string& to);
 
  private:
   friend class SimulatedFile;
@@ -66,34 +94,42 @@ class SimulatedDisk final : public persistence::FileSystem {
     std::string bytes;
   };
   struct Content {
-    std::string seen;  // what a read shows: durable and pending
+    std::string seen;  // through the cache: durable, pending, and lost by a failed sync
     std::string durable;
     std::vector<Write> pending;
-    bool is_locked = false;
+    std::shared_ptr<int> holder;  // of the lock
   };
+  using ContentPointer = std::shared_ptr<Content>;
   struct NameChange {
     std::string path;
-    std::shared_ptr<Content> content;  // null: the name is no more
+    ContentPointer content;  // null: the name is no more
+    std::string from;        // the old name, if it is a rename
   };
-  using Names = std::map<std::string, std::shared_ptr<Content>>;
+  using Names = std::map<std::string, ContentPointer>;
 
   /// Counts a call; the error that it is to give, if any.
   [[nodiscard]] std::optional<persistence::IoError> call(const std::string& what);
-  void change(const std::string& path, std::shared_ptr<Content> content);
+  [[nodiscard]] persistence::IoResult<void> sync(Content& content, const std::string& what);
+  void change(NameChange change);
+  static void apply(const NameChange& change, Names& names);
   [[nodiscard]] std::uint64_t used() const;
   static void keep(Content& content, Survival survival, std::mt19937_64& random);
+  void heal();
 
   Names names_;
   Names durable_names_;
   std::vector<NameChange> changes_;
   std::set<std::string> directories_{"."};
+  std::set<std::string> durable_directories_{"."};
   std::uint64_t calls_ = 0;
   std::uint64_t cut_at_ = 0;
   bool is_off_ = false;
   std::uint64_t fail_at_ = 0;
+  std::string fail_next_;
   int error_ = 0;
   bool fails_for_ever_ = false;
   bool failed_ = false;
+  std::string struck_call_;
   std::uint64_t space_ = std::uint64_t{1} << 40U;
 };
 

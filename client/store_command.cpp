@@ -20,6 +20,10 @@ const char* name_of(core::End end) {
       return "expired";
     case core::End::forced:
       return "forced";
+    case core::End::changed:
+      return "changed";
+    case core::End::cooled:
+      return "cooled";
   }
   return "ended";
 }
@@ -32,7 +36,26 @@ boost::json::object describe(const core::Granted& granted) {
   object["lock_parents"] = granted.shape.lock_parents;
   object["lock_children"] = granted.shape.lock_children;
   object["owner"] = granted.owner.empty() ? "?" : granted.owner;
+  object["ttl_ms"] = granted.ttl.count();
+  object["lock_delay_ms"] = granted.lock_delay.count();
+  object["meta"] = granted.meta;
+  object["cooling"] = granted.is_cooling;
   return object;
+}
+
+boost::json::object describe(const core::LeaseOpened& opened) {
+  return {{"record", "lease_opened"},
+          {"fence", opened.id.fence},
+          {"owner", opened.owner.empty() ? "?" : opened.owner},
+          {"ttl_ms", opened.ttl.count()}};
+}
+
+boost::json::object describe(const core::TtlChanged& changed) {
+  return {{"record", "ttl_changed"}, {"ttl_ms", changed.ttl.count()}};
+}
+
+boost::json::object describe(const core::Cooling& cooling) {
+  return {{"record", "cooling"}, {"fence", cooling.id.fence}, {"reason", name_of(cooling.reason)}};
 }
 
 boost::json::object describe(const core::Ended& ended) {

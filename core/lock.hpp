@@ -1,13 +1,15 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <compare>
 #include <cstdint>
 
 namespace locker::core {
 
 /// Rises with every grant for ever, over restarts and restored backups; below 2^53, so that it is
-/// exact in every JSON reader. Zero is no fence.
+/// exact in every JSON reader. Zero is no fence. A grant's fence is the microseconds since 1970 when
+/// it was decided, or one more than the fence before it: so it also tells since when a lock is held.
 using Fence = std::uint64_t;
 
 /// The secret that proves a lease: the 16 bytes of a version 4 UUID.
@@ -33,7 +35,16 @@ struct LockId {
   friend auto operator<=>(const LockId&, const LockId&) = default;
 };
 
-/// Why a lock is no more.
-enum class End : std::uint8_t { released, expired, forced };
+/// Why a lock or a lease is no more.
+enum class End : std::uint8_t {
+  released,
+  expired,
+  forced,
+  changed,  ///< Upgraded or downgraded: a new lock of the same lease is at the path.
+  cooled,   ///< Expired or forced before, and its lock-delay has passed.
+};
+
+/// How long a lease lives, how long a lock cools. Up to 49 days; zero: not at all.
+using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
 
 }  // namespace locker::core

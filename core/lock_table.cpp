@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "core/assert.hpp"
@@ -13,22 +14,13 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
-__extension__ using Wide = unsigned __int128;
-
-/// Mixes by the 128-bit product, whose halves depend on all bits of both factors.
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-}
-constexpr std::uint64_t odd_a = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
-constexpr std::uint64_t odd_b = 0xD1342543DE82EF95;
-
 bool clash(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
 
 }  // namespace
 
 const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
 const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
+const std::size_t LockTable::terms_units = UnitArena::units_for(sizeof(LeaseTerms));
 
 std::size_t LockTable::lock_units(std::size_t depth) {
   static_assert(UnitArena::units_for(sizeof(Lock) + (segments_max + 1) * sizeof(Link)) <=
@@ -37,29 +29,13 @@ std::size_t LockTable::lock_units(std::size_t depth) {
 }
 
 LockTable::LockTable(std::uint64_t hash_seed)
-    : hash_seed_(mix(hash_seed ^ odd_a, odd_b)), root_(arena_.allocate(node_units)) {
+    : hash_(hash_seed), root_(arena_.allocate(node_units)) {
   node(root_) = Node{};
 }
 
-std::uint32_t LockTable::hash_segment(std::uint32_t parent, std::string_view segment) const {
-  std::uint64_t hash = mix(hash_seed_ ^ parent, odd_a ^ segment.size());
-  while (segment.size() >= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, segment.data(), 8);
-    hash = mix(hash ^ word, odd_b);
-    segment.remove_prefix(8);
-  }
-  std::uint64_t word = 0;
-  std::memcpy(&word, segment.data(), segment.size());
-  hash = mix(hash ^ word, odd_a);
-  return static_cast<std::uint32_t>(hash >> 32U) ^ static_cast<std::uint32_t>(hash);
-}
-
 std::uint32_t LockTable::hash_token(const Token& token) const {
-  std::uint64_t halves[2];
-  std::memcpy(halves, token.bytes.data(), sizeof halves);
-  const std::uint64_t hash = mix(mix(hash_seed_ ^ halves[0], odd_b) ^ halves[1], odd_a);
-  return static_cast<std::uint32_t>(hash >> 32U) ^ static_cast<std::uint32_t>(hash);
+  return hash_.then({reinterpret_cast<const char*>(token.bytes.data()), sizeof token.bytes})
+      .folded();
 }
 
 std::string_view LockTable::segment_of(const Node& of) const {
@@ -69,14 +45,16 @@ std::string_view LockTable::segment_of(const Node& of) const {
   return {arena_.at<char>(block), of.segment_size};
 }
 
-std::uint32_t LockTable::find_child(std::uint32_t parent, std::string_view segment) const {
-  return nodes_.find(hash_segment(parent, segment), [&](std::uint32_t at) {
+std::uint32_t LockTable::find_child(std::uint32_t parent, std::string_view segment,
+                                    std::uint32_t hash) const {
+  return nodes_.find(hash, [&](std::uint32_t at) {
     const Node& candidate = node(at);
     return candidate.parent == parent && segment_of(candidate) == segment;
   });
 }
 
-std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segment) {
+std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segment,
+                                   std::uint32_t hash) {
   const std::uint32_t at = arena_.allocate(node_units);
   Node& added = node(at) = Node{};
   added.parent = parent;
@@ -88,14 +66,13 @@ std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segmen
     std::memcpy(arena_.at<char>(block), segment.data(), segment.size());
     std::memcpy(added.segment, &block, sizeof block);
   }
-  nodes_.insert(hash_segment(parent, segment), at);
+  nodes_.insert(hash, at);
   return at;
 }
 
-void LockTable::remove_node(std::uint32_t at) {
+void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
   const Node& removed = node(at);
-  const std::string_view segment = segment_of(removed);
-  nodes_.erase(hash_segment(removed.parent, segment), at);
+  nodes_.erase(hash, at);
   if (removed.segment_size > sizeof removed.segment) {
     std::uint32_t block = 0;
     std::memcpy(&block, removed.segment, sizeof block);
@@ -109,7 +86,7 @@ std::uint32_t LockTable::find_lease(const Token& token) const {
                       [&](std::uint32_t at) { return lease(at).token == token; });
 }
 
-std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner) {
+std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
   const std::uint32_t at = arena_.allocate(lease_units);
   Lease& added = lease(at) = Lease{};
   added.token = token;
@@ -120,7 +97,16 @@ std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner) {
     std::memcpy(bytes + 1, owner.data(), owner.size());
   }
   leases_.insert(hash_token(token), at);
+  if (ttl.count() != 0) add_terms(added).ttl = ttl.count();
   return at;
+}
+
+LockTable::LeaseTerms& LockTable::add_terms(Lease& to) {
+  if (to.terms == null) {
+    to.terms = arena_.allocate(terms_units);
+    *arena_.at<LeaseTerms>(to.terms) = LeaseTerms{};
+  }
+  return *arena_.at<LeaseTerms>(to.terms);
 }
 
 void LockTable::remove_lease(std::uint32_t at) {
@@ -129,7 +115,30 @@ void LockTable::remove_lease(std::uint32_t at) {
   if (removed.owner != null) {
     arena_.free(removed.owner, UnitArena::units_for(owner_of(removed).size() + 1));
   }
+  if (removed.terms != null) arena_.free(removed.terms, terms_units);
   arena_.free(at, lease_units);
+}
+
+void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
+  Lock& linked = lock(at);
+  Lease& of = lease(owning);
+  linked.lease = owning;
+  linked.lease_previous = of.last_lock;
+  (of.last_lock == null ? of.first_lock : lock(of.last_lock).lease_next) = at;
+  of.last_lock = at;
+}
+
+void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
+  Lock& unlinked = lock(at);
+  Lease& of = lease(unlinked.lease);
+  (unlinked.lease_previous == null ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
+      unlinked.lease_next;
+  (unlinked.lease_next == null ? of.last_lock : lock(unlinked.lease_next).lease_previous) =
+      unlinked.lease_previous;
+  const bool was_opened = of.terms != null && arena_.at<LeaseTerms>(of.terms)->opened_fence != 0;
+  // After a change the next record gives the lease the lock that takes this one's place.
+  if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
+  unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
 }
 
 std::string_view LockTable::owner_of(const Lease& of) const {
@@ -138,29 +147,55 @@ std::string_view LockTable::owner_of(const Lease& of) const {
   return {bytes + 1, static_cast<std::uint8_t>(bytes[0])};
 }
 
+// From both ends: locks are mostly released in the order they were taken, or in the opposite one.
 std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
-  std::uint32_t at = lease(owning).first_lock;
-  while (at != null && lock(at).id() != id) at = lock(at).lease_next;
-  return at;
+  std::uint32_t older = lease(owning).first_lock;
+  std::uint32_t newer = lease(owning).last_lock;
+  while (older != null && newer != null) {
+    if (lock(older).id() == id) return older;
+    if (lock(newer).id() == id) return newer;
+    older = lock(older).lease_next;
+    newer = lock(newer).lease_previous;
+  }
+  return null;
 }
 
-std::uint32_t LockTable::find_lock(const Token& token, PathView path) const {
-  const std::uint32_t owning = find_lease(token);
-  if (owning == null) return null;
+// A lease can have many locks, and a path many (shared) ones: whichever list ends first.
+std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   const Found found = find_nodes(path);
   if (!found.whole) return null;
-  std::uint32_t at = lease(owning).first_lock;
-  while (at != null && lock(at).node != found.nodes[found.level]) at = lock(at).lease_next;
-  return at;
+  const std::uint32_t at_node = found.nodes[found.level];
+  std::uint32_t of_lease = lease(owning).first_lock;
+  std::uint32_t here[2] = {node(at_node).here[0].first, node(at_node).here[1].first};
+  while (of_lease != null && (here[0] != null || here[1] != null)) {
+    if (lock(of_lease).node == at_node) return of_lease;
+    of_lease = lock(of_lease).lease_next;
+    for (std::uint32_t& at : here) {
+      if (at == null) continue;
+      if (lock(at).lease == owning) return at;
+      at = links(lock(at))[found.level].next;
+    }
+  }
+  return null;
 }
 
 LockTable::Found LockTable::find_nodes(PathView path) const {
+  // Two passes: the second one finds in the cache what the first one asked for.
+  std::array<std::uint32_t, segments_max> hashes;
+  std::size_t depth = 0;
+  Hash hash = hash_;
+  for (const std::string_view segment : path) {
+    hash = hash.then(segment);
+    hashes[depth] = hash.folded();
+    nodes_.prefetch(hashes[depth++]);
+  }
   Found found;
   found.nodes[0] = root_;
   for (const std::string_view segment : path) {
-    const std::uint32_t child = find_child(found.nodes[found.level], segment);
+    const std::uint32_t child =
+        find_child(found.nodes[found.level], segment, hashes[found.level]);
     if (child == null) {
       found.whole = false;
       break;
@@ -181,29 +216,23 @@ std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, st
   return oldest;
 }
 
-std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
-  const std::uint32_t own = request.token ? find_lease(*request.token) : null;
+/// Calls `visit(lists, level)` for each group of lists that can hold a lock in the way, in the order
+/// in which a reason is named, until it returns true.
+template <typename Visit>
+void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
+                                       const Visit& visit) const {
   const bool symmetric = request.rule == ClashRule::symmetric;
-  const Found found = find_nodes(request.path);
-  // At one node there are locks of one mode only, but for those of one lease: whichever is the
-  // oldest of the others speaks for all.
   const auto at_node = [&](std::size_t level, bool also_not_locking_children) {
     const Node& at = node(found.nodes[level]);
     const std::array<const List*, 2> lists{&at.here[1], &at.here[0]};
-    const std::span considered{lists.data(), also_not_locking_children ? 2U : 1U};
-    const std::uint32_t blocking = oldest_of_others(considered, level, own);
-    return blocking != null && clash(lock(blocking).shape().mode, request.shape.mode) ? blocking
-                                                                                      : null;
+    return visit(std::span{lists.data(), also_not_locking_children ? 2U : 1U}, level);
   };
-  std::size_t level = found.level;
-  if (found.whole) {
-    if (const std::uint32_t here = at_node(level, true); here != null) return here;
-  }
+  const std::size_t level = found.level;
+  if (found.whole && at_node(level, true)) return;
   for (std::size_t above = found.whole ? level : level + 1; above-- > 0;) {
-    const std::uint32_t over = at_node(above, symmetric && request.shape.lock_parents);
-    if (over != null) return over;
+    if (at_node(above, symmetric && request.shape.lock_parents)) return;
   }
-  if (!found.whole) return null;
+  if (!found.whole) return;
   const Node& at = node(found.nodes[level]);
   std::array<const List*, 4> lists{};
   std::size_t count = 0;
@@ -214,7 +243,35 @@ std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
       lists[count++] = &at.below[below_index(mode, false)];
     }
   }
-  return oldest_of_others({lists.data(), count}, level, own);
+  visit(std::span{lists.data(), count}, level);
+}
+
+std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
+  const std::uint32_t own = request.token ? find_lease(*request.token) : null;
+  std::uint32_t blocking = null;
+  visit_lists_in_the_way(request, find_nodes(request.path), [&](auto lists, std::size_t level) {
+    // At one node there are locks of one mode only, but for those of one lease: whichever is the
+    // oldest of the others speaks for all.
+    const std::uint32_t oldest = oldest_of_others(lists, level, own);
+    if (oldest != null && clash(lock(oldest).shape().mode, request.shape.mode)) blocking = oldest;
+    return blocking != null;
+  });
+  return blocking;
+}
+
+void LockTable::for_each_blocker(const AcquireRequest& request,
+                                 const std::function<bool(const HeldLock&)>& visit) const {
+  const std::uint32_t own = request.token ? find_lease(*request.token) : null;
+  visit_lists_in_the_way(request, find_nodes(request.path), [&](auto lists, std::size_t level) {
+    for (const List* list : lists) {
+      for (std::uint32_t at = list->first; at != null; at = links(lock(at))[level].next) {
+        if (own != null && lock(at).lease == own) continue;
+        if (!clash(lock(at).shape().mode, request.shape.mode)) continue;
+        if (!visit(describe(at))) return true;
+      }
+    }
+    return false;
+  });
 }
 
 std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const {
@@ -227,8 +284,60 @@ std::optional<HeldLock> LockTable::covering(PathView path) const {
 }
 
 std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
-  return describe_if(find_lock(token, path));
+  const std::uint32_t owning = find_lease(token);
+  return owning == null ? std::nullopt : describe_if(find_lock(owning, path));
 }
+
+std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path) const {
+  return describe_if(find_lock(of.handle, path));
+}
+
+std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
+  const std::uint32_t at = find_lease(token);
+  if (at == null) return std::nullopt;
+  return lease_at(at);
+}
+
+LivingLease LockTable::lease_at(std::uint32_t handle) const {
+  const Lease& of = lease(handle);
+  LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
+  if (of.terms != null) {
+    const LeaseTerms& terms = *arena_.at<LeaseTerms>(of.terms);
+    living.ttl = Milliseconds{terms.ttl};
+    living.opened = {terms.opened_fence, 0};
+  }
+  return living;
+}
+
+std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
+  const std::uint32_t at = lock(held.handle).lease;
+  if (at == null) return std::nullopt;
+  return lease_at(at);
+}
+
+void LockTable::for_each_lock_of(const LivingLease& of,
+                                 const std::function<bool(const HeldLock&)>& visit) const {
+  for (std::uint32_t at = lease(of.handle).first_lock; at != null;) {
+    const std::uint32_t next = lock(at).lease_next;
+    if (!visit(describe(at))) return;
+    at = next;
+  }
+}
+
+std::uint32_t LockTable::timer_of(std::uint32_t at) const {
+  const Lease& of = lease(at);
+  return of.terms == null ? 0 : arena_.at<LeaseTerms>(of.terms)->timer;
+}
+
+void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
+  const Lease& of = lease(at);
+  LOCKER_ASSERT(of.terms != null);
+  arena_.at<LeaseTerms>(of.terms)->timer = timer;
+}
+
+bool LockTable::is_watched(std::uint32_t at) const { return lock(at).is(Lock::bit_watched); }
+
+void LockTable::watch(std::uint32_t at) { lock(at).set(Lock::bit_watched); }
 
 void LockTable::append(List& list, std::uint32_t at, std::size_t level) {
   links(lock(at))[level] = {list.last, null};
@@ -255,13 +364,30 @@ void LockTable::link_to_nodes(std::uint32_t at) {
 void LockTable::unlink_from_nodes(std::uint32_t at) {
   const Lock& unlinked = lock(at);
   const Shape shape = unlinked.shape();
+  if (unlinked.is(Lock::bit_under_cursor)) move_cursors_past(at);
+  std::array<std::uint32_t, segments_max + 1> nodes;
   std::uint32_t current = unlinked.node;
-  remove(node(current).here[shape.lock_children ? 1 : 0], at, unlinked.depth);
+  for (std::size_t level = unlinked.depth; level > 0; --level) {
+    nodes[level] = current;
+    current = node(current).parent;
+  }
+  remove(node(unlinked.node).here[shape.lock_children ? 1 : 0], at, unlinked.depth);
+  remove_from_above(nodes, at);
+}
+
+void LockTable::remove_from_above(std::span<const std::uint32_t> nodes, std::uint32_t at) {
+  const Lock& unlinked = lock(at);
+  const std::size_t list = below_index(unlinked.shape().mode, unlinked.shape().lock_parents);
   for (std::size_t level = unlinked.depth; level-- > 0;) {
-    const std::uint32_t above = node(current).parent;
-    remove(node(above).below[below_index(shape.mode, shape.lock_parents)], at, level);
-    if (node(current).is_empty()) remove_node(current);
-    current = above;
+    remove(node(level == 0 ? root_ : nodes[level]).below[list], at, level);
+  }
+  // A node is empty only when all below it are: those that go are the last ones of the path.
+  std::size_t staying = unlinked.depth;
+  while (staying > 0 && node(nodes[staying]).is_empty()) --staying;
+  Hash hash = hash_;
+  for (std::size_t level = 1; level <= unlinked.depth && staying < unlinked.depth; ++level) {
+    hash = hash.then(segment_of(node(nodes[level])));
+    if (level > staying) remove_node(nodes[level], hash.folded());
   }
 }
 
@@ -270,61 +396,159 @@ void LockTable::apply(const Granted& granted) {
   last_id_ = granted.id;
   std::uint32_t at_node = root_;
   std::size_t depth = 0;
+  Hash hash = hash_;
   for (const std::string_view segment : granted.path) {
-    const std::uint32_t child = find_child(at_node, segment);
-    at_node = child != null ? child : add_child(at_node, segment);
+    hash = hash.then(segment);
+    const std::uint32_t child = find_child(at_node, segment, hash.folded());
+    at_node = child != null ? child : add_child(at_node, segment, hash.folded());
     ++depth;
   }
-  std::uint32_t owning = find_lease(granted.token);
-  if (owning == null) owning = add_lease(granted.token, granted.owner);
-
   const std::uint32_t at = arena_.allocate(lock_units(depth));
   Lock& added = lock(at) = Lock{};
   added.fence = granted.id.fence;
   added.position = granted.id.position;
   added.node = at_node;
-  added.lease = owning;
   added.depth = static_cast<std::uint8_t>(depth);
   added.set_shape(granted.shape);
-  Lease& of = lease(owning);
-  added.lease_previous = of.last_lock;
-  (of.last_lock == null ? of.first_lock : lock(of.last_lock).lease_next) = at;
-  of.last_lock = at;
+  if (granted.is_cooling) {
+    added.set(Lock::bit_cooling);
+    cooling_[granted.id] = at;
+  } else {
+    const std::uint32_t owning = find_lease(granted.token);
+    link_to_lease(at, owning != null ? owning
+                                     : add_lease(granted.token, granted.owner, granted.ttl));
+  }
+  set_details(at, granted.lock_delay, granted.meta,
+              granted.is_cooling ? granted.owner : std::string_view{});
   link_to_nodes(at);
   ++lock_count_;
 }
 
-void LockTable::apply(const Ended& ended) {
-  const std::uint32_t at = find_lock(ended.token, ended.id);
+void LockTable::apply(const LeaseOpened& opened) {
+  LOCKER_ASSERT(opened.id > last_id_);
+  last_id_ = opened.id;
+  LeaseTerms& terms = add_terms(lease(add_lease(opened.token, opened.owner, opened.ttl)));
+  terms.opened_fence = opened.id.fence;
+}
+
+void LockTable::apply(const TtlChanged& changed) {
+  const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
-  const Lock& removed = lock(at);
-  Lease& of = lease(removed.lease);
-  (removed.lease_previous == null ? of.first_lock : lock(removed.lease_previous).lease_next) =
-      removed.lease_next;
-  (removed.lease_next == null ? of.last_lock : lock(removed.lease_next).lease_previous) =
-      removed.lease_previous;
-  if (of.first_lock == null) remove_lease(removed.lease);
+  add_terms(lease(at)).ttl = changed.ttl.count();
+}
+
+void LockTable::apply(const Cooling& cooling) {
+  const std::uint32_t at = find_lock(cooling.token, cooling.id);
+  LOCKER_ASSERT(at != null);
+  const HeldLock held = describe(at);
+  const std::string owner{held.owner};
+  const std::string meta{meta_of(held)};
+  set_details(at, lock_delay_of(held), meta, owner);
+  unlink_from_lease(at, cooling.reason);
+  lock(at).set(Lock::bit_cooling);
+  cooling_[cooling.id] = at;
+}
+
+void LockTable::apply(const Ended& ended) {
+  std::uint32_t at = find_lock(ended.token, ended.id);
+  if (at != null) {
+    unlink_from_lease(at, ended.reason);
+  } else if (const auto cooling = cooling_.find(ended.id); cooling != cooling_.end()) {
+    at = cooling->second;
+    cooling_.erase(cooling);
+  } else {
+    const std::uint32_t opened = find_lease(ended.token);
+    LOCKER_ASSERT(opened != null && lease(opened).first_lock == null);
+    return remove_lease(opened);
+  }
   unlink_from_nodes(at);
+  free_details(at);
+  const Lock& removed = lock(at);
   arena_.free(at, lock_units(removed.depth));
   --lock_count_;
 }
 
+void LockTable::set_details(std::uint32_t at, Milliseconds lock_delay, std::string_view meta,
+                            std::string_view owner) {
+  free_details(at);
+  if (lock_delay.count() == 0 && meta.empty() && owner.empty()) return;
+  const std::uint32_t block =
+      arena_.allocate(UnitArena::units_for(sizeof(LockDetails) + owner.size() + meta.size()));
+  LockDetails& details = *arena_.at<LockDetails>(block);
+  details = {lock_delay.count(), static_cast<std::uint16_t>(meta.size()),
+             static_cast<std::uint16_t>(owner.size())};
+  char* const text = reinterpret_cast<char*>(&details + 1);
+  owner.copy(text, owner.size());
+  meta.copy(text + owner.size(), meta.size());
+  lock(at).details = block;
+}
+
+void LockTable::free_details(std::uint32_t at) {
+  const std::uint32_t block = lock(at).details;
+  if (block == null) return;
+  const LockDetails& details = *arena_.at<LockDetails>(block);
+  arena_.free(block, UnitArena::units_for(sizeof details + details.owner_size + details.meta_size));
+  lock(at).details = null;
+}
+
+std::string_view LockTable::meta_of(const HeldLock& held) const {
+  const std::uint32_t block = lock(held.handle).details;
+  if (block == null) return {};
+  const LockDetails& details = *arena_.at<LockDetails>(block);
+  return {reinterpret_cast<const char*>(&details + 1) + details.owner_size, details.meta_size};
+}
+
+Milliseconds LockTable::lock_delay_of(const HeldLock& held) const {
+  const std::uint32_t block = lock(held.handle).details;
+  return Milliseconds{block == null ? 0 : arena_.at<LockDetails>(block)->lock_delay};
+}
+
+bool LockTable::fits(const Granted& granted) const {
+  if (granted.id <= last_id_) return false;
+  const std::uint32_t owning = find_lease(granted.token);
+  return granted.is_cooling || owning == null || find_lock(owning, granted.path) == null;
+}
+
+bool LockTable::fits(const LeaseOpened& opened) const {
+  return opened.id > last_id_ && find_lease(opened.token) == null;
+}
+
+bool LockTable::fits(const TtlChanged& changed) const { return find_lease(changed.token) != null; }
+
+bool LockTable::fits(const Cooling& cooling) const {
+  return find_lock(cooling.token, cooling.id) != null;
+}
+
+bool LockTable::fits(const Ended& ended) const {
+  if (find_lock(ended.token, ended.id) != null || cooling_.count(ended.id) != 0) return true;
+  const auto opened = find_lease_of(ended.token);
+  return opened && opened->opened == ended.id && ended.id.fence != 0 && !opened->has_locks;
+}
+
 bool LockTable::try_apply(const Record& record) {
-  if (const auto* granted = std::get_if<Granted>(&record)) {
-    if (granted->id <= last_id_ || find_lock(granted->token, granted->path) != null) return false;
-    apply(*granted);
-    return true;
-  }
-  const auto& ended = std::get<Ended>(record);
-  if (find_lock(ended.token, ended.id) == null) return false;
-  apply(ended);
-  return true;
+  return std::visit(
+      [this](const auto& kind) {
+        if (!fits(kind)) return false;
+        apply(kind);
+        return true;
+      },
+      record);
 }
 
 HeldLock LockTable::describe(std::uint32_t at) const {
   const Lock& of = lock(at);
-  return {of.id(), of.shape(), owner_of(lease(of.lease)), at};
+  if (!of.is(Lock::bit_cooling)) {
+    return {of.id(), of.shape(), owner_of(lease(of.lease)), at, false};
+  }
+  std::string_view owner;
+  if (of.details != null) {
+    const LockDetails& details = *arena_.at<LockDetails>(of.details);
+    owner = {reinterpret_cast<const char*>(&details + 1), details.owner_size};
+  }
+  return {of.id(), of.shape(), owner, at, true};
 }
+
+HeldLock LockTable::lock_at(std::uint32_t handle) const { return describe(handle); }
 
 std::optional<HeldLock> LockTable::describe_if(std::uint32_t at) const {
   if (at == null) return std::nullopt;
@@ -347,6 +571,48 @@ Path LockTable::path_of(const HeldLock& held) const {
 
 const Token& LockTable::token_of(const HeldLock& held) const {
   return lease(lock(held.handle).lease).token;
+}
+
+void LockTable::open_cursor(std::size_t slot, PathView prefix) {
+  LOCKER_ASSERT(slot < cursors_max);
+  if (cursors_.size() <= slot) cursors_.resize(slot + 1);
+  Cursor& cursor = cursors_[slot] = Cursor{};
+  const Found found = find_nodes(prefix);
+  if (!found.whole) return;
+  cursor.level = found.level;
+  const Node& at = node(found.nodes[found.level]);
+  for (std::size_t list = 0; list < 6; ++list) {
+    place_cursor(cursor, list, list < 2 ? at.here[list].first : at.below[list - 2].first);
+  }
+}
+
+void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t at) {
+  cursor.next[list] = at;
+  if (at != null) lock(at).set(Lock::bit_under_cursor);
+}
+
+std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
+  Cursor& cursor = cursors_[slot];
+  std::size_t oldest = cursor.next.size();
+  for (std::size_t list = 0; list < cursor.next.size(); ++list) {
+    if (cursor.next[list] == null) continue;
+    if (oldest == cursor.next.size() ||
+        lock(cursor.next[list]).id() < lock(cursor.next[oldest]).id()) {
+      oldest = list;
+    }
+  }
+  if (oldest == cursor.next.size()) return std::nullopt;
+  const std::uint32_t at = cursor.next[oldest];
+  place_cursor(cursor, oldest, links(lock(at))[cursor.level].next);
+  return describe(at);
+}
+
+void LockTable::move_cursors_past(std::uint32_t at) {
+  for (Cursor& cursor : cursors_) {
+    for (std::size_t list = 0; list < cursor.next.size(); ++list) {
+      if (cursor.next[list] == at) place_cursor(cursor, list, links(lock(at))[cursor.level].next);
+    }
+  }
 }
 
 void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit) const {

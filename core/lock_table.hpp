@@ -1,13 +1,17 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/extendible_table.hpp"
+#include "core/hash.hpp"
 #include "core/lock.hpp"
 #include "core/path.hpp"
 #include "core/record.hpp"
@@ -36,7 +40,18 @@ struct HeldLock {
   LockId id;
   Shape shape;
   std::string_view owner;    ///< Empty when unknown.
-  std::uint32_t handle = 0;  ///< For LockTable::path_of() and token_of().
+  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lock is held.
+  bool is_cooling = false;   ///< No lease has it any more; it only blocks.
+};
+
+/// A lease, seen from outside. Good until the table changes.
+struct LivingLease {
+  Token token;
+  std::string_view owner;
+  Milliseconds ttl{};
+  LockId opened;             ///< The id under which it was opened; fence zero: by a grant.
+  bool has_locks = false;
+  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lease lives.
 };
 
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
@@ -48,7 +63,8 @@ struct HeldLock {
 /// Invariants (check_invariants() asserts them):
 ///   1. A node's lists hold exactly the locks at it and below it, in order of grant.
 ///   2. Every node but the root holds or covers a lock.
-///   3. Every lease has at least one lock.
+///   3. Every lease has a lock, or was opened by itself.
+///   4. A cooling lock is in no lease.
 class LockTable {
  public:
   explicit LockTable(std::uint64_t hash_seed = 0);
@@ -64,21 +80,67 @@ class LockTable {
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
-  /// Applies a decision; nothing is checked again. REQUIRES, of a grant: its id is above every
-  /// other's, and its lease holds no lock at its path; of an end: the lock is held.
+  /// Calls `visit` for locks that are in the request's way, until it returns false: those at and
+  /// above the path first, nearest first; then those below. O(their number).
+  void for_each_blocker(const AcquireRequest& request,
+                        const std::function<bool(const HeldLock&)>& visit) const;
+
+  /// Applies a decision; nothing is checked again. REQUIRES, of a grant and of an opened lease: the
+  /// id is above every other's, and the lease holds no lock at the path, or does not live; of the
+  /// others: the lock is held, the lease lives.
   void apply(const Granted& granted);
+  void apply(const LeaseOpened& opened);
+  void apply(const TtlChanged& changed);
+  void apply(const Cooling& cooling);
   void apply(const Ended& ended);
 
   /// For records from a journal, which may contradict what is held when a file was damaged in a
   /// way that no checksum sees. False: it does, and nothing was changed.
   [[nodiscard]] bool try_apply(const Record& record);
 
+  [[nodiscard]] std::optional<LivingLease> find_lease_of(const Token& token) const;
+  [[nodiscard]] LivingLease lease_at(std::uint32_t handle) const;
+  /// The lock that the lease holds at exactly this path.
+  [[nodiscard]] std::optional<HeldLock> held_by(const LivingLease& lease, PathView path) const;
+  /// Oldest first, until `visit` returns false.
+  void for_each_lock_of(const LivingLease& lease,
+                        const std::function<bool(const HeldLock&)>& visit) const;
+  /// The lock's lease; null when it is cooling.
+  [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
+  [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;
+
+  /// A number that the caller keeps with a lease that has a TTL or was opened by itself: which timer
+  /// ends it. Zero at first, and for others.
+  [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
+  void set_timer(std::uint32_t lease, std::uint32_t timer);
+  /// A mark that the caller sets on a lock that somebody waits for.
+  [[nodiscard]] bool is_watched(std::uint32_t lock) const;
+  void watch(std::uint32_t lock);
+
+  /// A place in the locks at and below a path, in order of grant, which stays right while locks come
+  /// and go. At most cursors_max at a time.
+  static constexpr std::size_t cursors_max = 64;
+  struct Cursor {
+    std::array<std::uint32_t, 6> next{};  // by list of the prefix's node
+    std::size_t level = 0;
+  };
+  /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
+  void open_cursor(std::size_t slot, PathView prefix);
+  /// The next lock, which the cursor then stands behind; null at the end. A lock that was granted
+  /// after the cursor was opened may be left out.
+  [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
+
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
 
   [[nodiscard]] Path path_of(const HeldLock& held) const;
+  /// REQUIRES: not cooling.
   [[nodiscard]] const Token& token_of(const HeldLock& held) const;
+  [[nodiscard]] std::string_view meta_of(const HeldLock& held) const;
+  [[nodiscard]] Milliseconds lock_delay_of(const HeldLock& held) const;
+  /// The highest id given out.
+  [[nodiscard]] LockId last_id() const { return last_id_; }
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;
   void check_invariants() const;
@@ -86,48 +148,70 @@ class LockTable {
  private:
   struct Node;
   struct Lock;
+  struct LockDetails;
   struct Lease;
+  struct LeaseTerms;
   struct Found;
   struct List;
   static const std::size_t node_units;
   static const std::size_t lease_units;
+  static const std::size_t terms_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
   [[nodiscard]] Node& node(std::uint32_t at) const;
   [[nodiscard]] Lock& lock(std::uint32_t at) const;
   [[nodiscard]] Lease& lease(std::uint32_t at) const;
 
-  [[nodiscard]] std::uint32_t hash_segment(std::uint32_t parent, std::string_view segment) const;
   [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
   [[nodiscard]] std::string_view segment_of(const Node& node) const;
-  [[nodiscard]] std::uint32_t find_child(std::uint32_t parent, std::string_view segment) const;
-  std::uint32_t add_child(std::uint32_t parent, std::string_view segment);
-  void remove_node(std::uint32_t at);
+  [[nodiscard]] std::uint32_t find_child(std::uint32_t parent, std::string_view segment,
+                                         std::uint32_t hash) const;
+  std::uint32_t add_child(std::uint32_t parent, std::string_view segment, std::uint32_t hash);
+  void remove_node(std::uint32_t at, std::uint32_t hash);
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
-  std::uint32_t add_lease(const Token& token, std::string_view owner);
+  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
+  LeaseTerms& add_terms(Lease& lease);
   void remove_lease(std::uint32_t at);
+  void link_to_lease(std::uint32_t lock, std::uint32_t lease);
+  void unlink_from_lease(std::uint32_t lock, End reason);
   [[nodiscard]] std::string_view owner_of(const Lease& lease) const;
   [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
-  [[nodiscard]] std::uint32_t find_lock(const Token& token, PathView path) const;
+  [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+  void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
+                   std::string_view owner);
+  void free_details(std::uint32_t lock);
+  void move_cursors_past(std::uint32_t lock);
+  void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t lock);
 
   [[nodiscard]] Found find_nodes(PathView path) const;
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
                                                std::size_t level, std::uint32_t own) const;
   [[nodiscard]] std::uint32_t find_blocker(const AcquireRequest& request) const;
+  template <typename Visit>
+  void visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
+                              const Visit& visit) const;
   void append(List& list, std::uint32_t lock, std::size_t level);
   void remove(List& list, std::uint32_t lock, std::size_t level);
   void link_to_nodes(std::uint32_t lock);
   void unlink_from_nodes(std::uint32_t lock);
+  void remove_from_above(std::span<const std::uint32_t> nodes, std::uint32_t lock);
+  [[nodiscard]] bool fits(const Granted& granted) const;
+  [[nodiscard]] bool fits(const LeaseOpened& opened) const;
+  [[nodiscard]] bool fits(const TtlChanged& changed) const;
+  [[nodiscard]] bool fits(const Cooling& cooling) const;
+  [[nodiscard]] bool fits(const Ended& ended) const;
   [[nodiscard]] HeldLock describe(std::uint32_t lock) const;
   [[nodiscard]] std::optional<HeldLock> describe_if(std::uint32_t lock) const;
 
-  std::uint64_t hash_seed_;
+  Hash hash_;
   UnitArena arena_;
   ExtendibleTable nodes_;   // (parent, segment) -> node; the root is in no table
   ExtendibleTable leases_;  // token -> lease
   std::uint32_t root_;
   LockId last_id_;
   std::size_t lock_count_ = 0;
+  std::map<LockId, std::uint32_t> cooling_;
+  std::vector<Cursor> cursors_;
 };
 
 }  // namespace locker::core

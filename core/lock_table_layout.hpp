@@ -47,20 +47,37 @@ struct LockTable::Lock {
   std::uint32_t lease = UnitArena::null;
   std::uint32_t lease_previous = UnitArena::null;
   std::uint32_t lease_next = UnitArena::null;
+  std::uint32_t details = UnitArena::null;  // a block that begins with LockDetails
   std::uint16_t position = 0;
   std::uint8_t depth = 0;
-  std::uint8_t shape_bits = 0;
+  std::uint8_t bits = 0;  // bit_…
+
+  static constexpr std::uint8_t bit_shared = 1;
+  static constexpr std::uint8_t bit_lock_parents = 2;
+  static constexpr std::uint8_t bit_lock_children = 4;
+  static constexpr std::uint8_t bit_cooling = 8;
+  static constexpr std::uint8_t bit_watched = 16;
+  static constexpr std::uint8_t bit_under_cursor = 32;
+  [[nodiscard]] bool is(std::uint8_t bit) const { return (bits & bit) != 0; }
+  void set(std::uint8_t bit) { bits = static_cast<std::uint8_t>(bits | bit); }
 
   [[nodiscard]] LockId id() const { return {fence, position}; }
   [[nodiscard]] Shape shape() const {
-    return {(shape_bits & 1U) != 0 ? Mode::shared : Mode::exclusive, (shape_bits & 2U) != 0,
-            (shape_bits & 4U) != 0};
+    return {is(bit_shared) ? Mode::shared : Mode::exclusive, is(bit_lock_parents),
+            is(bit_lock_children)};
   }
   void set_shape(const Shape& shape) {
-    shape_bits =
-        static_cast<std::uint8_t>((shape.mode == Mode::shared ? 1U : 0U) |
-                                  (shape.lock_parents ? 2U : 0U) | (shape.lock_children ? 4U : 0U));
+    if (shape.mode == Mode::shared) set(bit_shared);
+    if (shape.lock_parents) set(bit_lock_parents);
+    if (shape.lock_children) set(bit_lock_children);
   }
+};
+
+/// What few locks have, followed by the owner's bytes and the meta's.
+struct LockTable::LockDetails {
+  std::uint32_t lock_delay = 0;
+  std::uint16_t meta_size = 0;
+  std::uint16_t owner_size = 0;  // only of a cooling lock, whose lease is gone
 };
 
 struct LockTable::Lease {
@@ -68,6 +85,14 @@ struct LockTable::Lease {
   std::uint32_t owner = UnitArena::null;  // a block: length byte, then the bytes
   std::uint32_t first_lock = UnitArena::null;
   std::uint32_t last_lock = UnitArena::null;
+  std::uint32_t terms = UnitArena::null;  // a block with LeaseTerms
+};
+
+/// Of a lease with a TTL, and of one that was opened by itself.
+struct LockTable::LeaseTerms {
+  Fence opened_fence = 0;  // zero: opened by a grant
+  std::uint32_t ttl = 0;
+  std::uint32_t timer = 0;
 };
 
 struct LockTable::Found {

@@ -18,7 +18,7 @@ class UnitArena {
   /// No block has this number.
   static constexpr std::uint32_t null = 0;
   static constexpr std::size_t unit_bytes = 8;
-  static constexpr std::size_t units_max = 72;  ///< The largest block.
+  static constexpr std::size_t units_max = 560;  ///< The largest block.
 
   /// REQUIRES: 1 <= units <= units_max. The block's bytes are not initialised.
   [[nodiscard]] std::uint32_t allocate(std::size_t units);

@@ -1,6 +1,8 @@
 #include "persistence/compaction.hpp"
 
 #include <algorithm>
+#include <map>
+#include <type_traits>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -33,12 +35,46 @@ OpenResult<void> read_segment(FileSystem& files, const std::string& directory, c
   return {};
 }
 
-/// The ids that ended, and the highest fence granted.
+/// What happened in the segments to what was opened in them or before.
 struct Changes {
   std::vector<core::LockId> ended;
+  std::vector<core::LockId> cooling;
+  std::map<core::Token, core::Milliseconds> ttls;  // the last one of each lease that got another
   core::Fence last_fence = 0;
-  [[nodiscard]] bool has_ended(core::LockId id) const {
-    return std::binary_search(ended.begin(), ended.end(), id);
+
+  /// A token can open another lease once its first one has ended; each opening tells the TTL of then.
+  void note_ttl(const core::Record& record) {
+    if (const auto* const changed = std::get_if<core::TtlChanged>(&record)) {
+      ttls[changed->token] = changed->ttl;
+    } else if (const auto* const granted = std::get_if<core::Granted>(&record)) {
+      if (const auto ttl = ttls.find(granted->token); ttl != ttls.end()) ttl->second = granted->ttl;
+    } else if (const auto* const opened = std::get_if<core::LeaseOpened>(&record)) {
+      if (const auto ttl = ttls.find(opened->token); ttl != ttls.end()) ttl->second = opened->ttl;
+    }
+  }
+
+  /// The opening as it stands at the end, or null when it has ended.
+  [[nodiscard]] std::optional<core::Record> apply_to(const core::Record& opening) const {
+    return std::visit([this](const auto& kind) { return apply_to(kind); }, opening);
+  }
+
+ private:
+  static bool has(const std::vector<core::LockId>& ids, core::LockId id) {
+    return std::binary_search(ids.begin(), ids.end(), id);
+  }
+  template <typename Opening>
+  [[nodiscard]] std::optional<core::Record> apply_to(Opening opening) const {
+    if constexpr (std::is_same_v<Opening, core::Granted> ||
+                  std::is_same_v<Opening, core::LeaseOpened>) {
+      if (has(ended, opening.id)) return std::nullopt;
+      if (const auto ttl = ttls.find(opening.token); ttl != ttls.end()) opening.ttl = ttl->second;
+      if constexpr (std::is_same_v<Opening, core::Granted>) {
+        opening.is_cooling = opening.is_cooling || has(cooling, opening.id);
+      }
+      return opening;
+    } else {
+      return std::nullopt;
+    }
   }
 };
 
@@ -47,15 +83,18 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
   Changes changes;
   for (const SealedSegment& segment : input.segments) {
     auto read = read_segment(files, directory, input.store, segment, [&](const auto& record) {
-      if (const auto* const granted = std::get_if<core::Granted>(&record)) {
-        changes.last_fence = std::max(changes.last_fence, granted->id.fence);
-      } else {
-        changes.ended.push_back(std::get<core::Ended>(record).id);
+      changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
+      changes.note_ttl(record);
+      if (const auto* const ended = std::get_if<core::Ended>(&record)) {
+        changes.ended.push_back(ended->id);
+      } else if (const auto* const cooling = std::get_if<core::Cooling>(&record)) {
+        changes.cooling.push_back(cooling->id);
       }
     });
     if (!read) return read.error();
   }
   std::sort(changes.ended.begin(), changes.ended.end());
+  std::sort(changes.cooling.begin(), changes.cooling.end());
   return changes;
 }
 
@@ -81,8 +120,9 @@ OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& director
   if (!writer) return open_fault(writer.error());
 
   IoResult<void> written;
-  const auto keep = [&](const core::Granted& granted) {
-    if (written && !changes->has_ended(granted.id)) written = writer->add(granted);
+  const auto keep = [&](const core::Record& record) {
+    if (!written) return false;
+    if (const auto opening = changes->apply_to(record)) written = writer->add(*opening);
     return written.has_value();
   };
   if (older) {
@@ -91,9 +131,7 @@ OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& director
     if (!read) return read.error();
   }
   for (const SealedSegment& segment : input.segments) {
-    auto read = read_segment(files, directory, input.store, segment, [&](const auto& record) {
-      if (const auto* const granted = std::get_if<core::Granted>(&record)) keep(*granted);
-    });
+    auto read = read_segment(files, directory, input.store, segment, keep);
     if (!written) return open_fault(written.error());
     if (!read) return read.error();
   }

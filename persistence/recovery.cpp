@@ -37,7 +37,7 @@ class Recovery {
   OpenResult<SnapshotHeader> verify_snapshot(Index index) {
     auto reader = open_snapshot(index);
     if (!reader) return reader.error();
-    auto read = reader->read([](const core::Granted&) { return true; });
+    auto read = reader->read([](const core::Record&) { return true; });
     if (!read) return read.error();
     return reader->header();
   }
@@ -65,8 +65,8 @@ class Recovery {
     if (store_.snapshots.empty()) return {};
     auto reader = open_snapshot(store_.snapshots.back());
     if (!reader) return reader.error();
-    return reader->read([&](const core::Granted& granted) {
-      return on_record_(store_.summary.last_index, granted);
+    return reader->read([&](const core::Record& opening) {
+      return on_record_(store_.summary.last_index, opening);
     });
   }
 
@@ -82,9 +82,7 @@ class Recovery {
       if (index <= store_.summary.last_index) continue;
       if (!on_record_(index, record)) return fault("it contradicts the records before it");
       store_.summary.last_index = index;
-      if (const auto* const granted = std::get_if<core::Granted>(&record)) {
-        store_.summary.last_fence = std::max(store_.summary.last_fence, granted->id.fence);
-      }
+      store_.summary.last_fence = std::max(store_.summary.last_fence, core::fence_given_by(record));
     }
     if (records.fault() != nullptr) {
       OpenFault unknown = fault(records.fault());

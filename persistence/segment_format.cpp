@@ -82,7 +82,7 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
                          " at offset 0: the segment's header is damaged; restore the file from "
                          "a backup taken after the last change."};
   }
-  if (header.version != format_version) {
+  if (!reads_format(header.version)) {
     return OpenFault{OpenFault::Kind::newer_format,
                      path + " is of format " + std::to_string(header.version) +
                          ", which this version does not read; use the version that wrote it."};

@@ -66,7 +66,7 @@ OpenResult<SnapshotHeader> decode_snapshot_header(std::string_view bytes, const 
     return OpenFault{OpenFault::Kind::damaged,
                      path + " at offset 0: the snapshot's header is damaged."};
   }
-  if (header.version != format_version) {
+  if (!reads_format(header.version)) {
     return OpenFault{OpenFault::Kind::newer_format,
                      path + " is of format " + std::to_string(header.version) +
                          ", which this version does not read; use the version that wrote it."};

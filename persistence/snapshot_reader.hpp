@@ -18,9 +18,10 @@ class SnapshotReader {
                                                        Index index, const StoreId& store);
   [[nodiscard]] const SnapshotHeader& header() const { return header_; }
 
-  /// Calls `on_grant` for each grant, in order of id, and checks every byte on the way; the file
-  /// is known to be whole only when this has returned. False from `on_grant` is a contradiction.
-  [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Granted&)>& on_grant);
+  /// Calls `on_opening` for each grant and each opened lease, in order of id, and checks every byte
+  /// on the way; the file is known to be whole only when this has returned. False from `on_opening`
+  /// is a contradiction.
+  [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Record&)>& on_opening);
 
  private:
   SnapshotReader(std::unique_ptr<File> file, std::string path, const SnapshotHeader& header)

@@ -24,9 +24,9 @@ std::string SnapshotWriter::temporary_path() const {
   return in_directory(directory_, snapshot_name(header_.index) + ".tmp");
 }
 
-IoResult<void> SnapshotWriter::add(const core::Granted& granted) {
+IoResult<void> SnapshotWriter::add(const core::Record& opening) {
   const std::size_t before = records_.size();
-  core::append_record(granted, records_);
+  core::append_record(opening, records_);
   if (records_.size() > snapshot_block_bytes - snapshot_block_overhead) {
     const std::string last = records_.substr(before);
     records_.resize(before);
@@ -53,7 +53,7 @@ OpenResult<void> SnapshotWriter::publish() {
   file_.reset();
   auto reader = SnapshotReader::open(*files_, temporary_path(), header_.index, header_.store);
   if (!reader) return reader.error();
-  if (auto read = reader->read([](const core::Granted&) { return true; }); !read) {
+  if (auto read = reader->read([](const core::Record&) { return true; }); !read) {
     return read.error();
   }
   const std::string path = in_directory(directory_, snapshot_name(header_.index));

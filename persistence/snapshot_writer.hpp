@@ -14,8 +14,8 @@ class SnapshotWriter {
   [[nodiscard]] static IoResult<SnapshotWriter> create(FileSystem& files, std::string directory,
                                                        const SnapshotHeader& header);
 
-  /// REQUIRES: in ascending order of id.
-  [[nodiscard]] IoResult<void> add(const core::Granted& granted);
+  /// A grant or an opened lease. REQUIRES: in ascending order of id.
+  [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
   /// Writes the rest, syncs, reads everything back, renames, syncs the directory. Durable on
   /// return. A fault of kind `damaged` says that the disk does not give back what it was given.

@@ -1,6 +1,7 @@
 #include "persistence/store_files.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -105,10 +106,12 @@ OpenResult<StoreId> parse_identity(std::string_view text, const std::string& pat
   text.remove_prefix(identity_first_line.size());
   const auto format = take_line(text, "format ");
   if (!format) return damaged;
-  if (*format != std::to_string(format_version)) {
+  std::uint32_t version = 0;
+  std::from_chars(format->data(), format->data() + format->size(), version);
+  if (!reads_format(version)) {
     return OpenFault{OpenFault::Kind::newer_format,
-                     path + " says format " + std::string(*format) + ", and this version reads " +
-                         std::to_string(format_version) + " only; use the version that wrote it."};
+                     path + " says format " + std::string(*format) + ", and this version reads 1 to " +
+                         std::to_string(format_version) + "; use the version that wrote it."};
   }
   const auto digits = take_line(text, "id ");
   if (!digits || digits->size() != 2 * sizeof(StoreId) || !text.empty()) return damaged;

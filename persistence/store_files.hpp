@@ -36,8 +36,11 @@ struct StoreFiles {
 /// Tells files of one store from those of another.
 using StoreId = std::array<std::uint8_t, 16>;
 
-/// The newest format of a store that this version reads, and the one that it writes.
-inline constexpr std::uint32_t format_version = 1;
+/// The format that this version writes, and the newest that it reads. FORMAT.md says what changed.
+inline constexpr std::uint32_t format_version = 2;
+[[nodiscard]] constexpr bool reads_format(std::uint32_t version) {
+  return version >= 1 && version <= format_version;
+}
 
 /// The text in STORE, for people too: three lines.
 [[nodiscard]] std::string identity_text(const StoreId& id);

@@ -13,7 +13,7 @@ OpenResult<void> check_snapshots(FileSystem& files, const std::string& directory
     auto reader =
         SnapshotReader::open(files, in_directory(directory, snapshot_name(index)), index, id);
     if (!reader) return reader.error();
-    auto read = reader->read([](const core::Granted&) { return true; });
+    auto read = reader->read([](const core::Record&) { return true; });
     if (!read) return read.error();
   }
   return {};

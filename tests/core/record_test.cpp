@@ -51,7 +51,7 @@ TEST(Record, CutAnywhereIsAFaultAndNeverARecord) {
 TEST(Record, UnknownKindsAndFlagsAreRefusedNotGuessed) {
   std::string bytes;
   append_record(Granted{token(1), {9, 0}, {}, "", {}}, bytes);
-  for (const auto& [at, value] : {std::pair{0U, 3}, std::pair{0U, 0}, std::pair{1U, 8}}) {
+  for (const auto& [at, value] : {std::pair{0U, 6}, std::pair{0U, 0}, std::pair{1U, 32}}) {
     std::string changed = bytes;
     changed[at] = static_cast<char>(value);
     RecordReader reader{changed};

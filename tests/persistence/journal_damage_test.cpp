@@ -129,7 +129,7 @@ TEST_F(JournalDamageTest, ADamagedSegmentHeaderIsRefused) {
 TEST_F(JournalDamageTest, ANewerFormatIsRefusedAsSuch) {
   write_frames(2);
   std::string& identity = disk_.bytes(path("STORE"));
-  identity.replace(identity.find("format 1"), 8, "format 2");
+  identity.replace(identity.find("format 2"), 8, "format 3");
   expect_refused(Kind::newer_format, "STORE");
 }
 

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "core/hash.hpp"
+#include "core/lock_table.hpp"
+#include "core/waiter.hpp"
+
+namespace locker::core {
+
+/// Where in the tree is who waiting: finds the waiters that clash with a request. A pure index; who
+/// may be granted is decided by Arbiter. Not thread-safe.
+///
+/// Under each path prefix there is an ordered map of the waiters for exactly that path and below
+/// it, by shape and then ticket. So the last one before a ticket is found in O(depth x log n).
+class WaitQueue {
+ public:
+  explicit WaitQueue(std::uint64_t hash_seed) : prefixes_(16, PrefixHash{Hash{hash_seed}}) {}
+
+  void insert(Waiter& waiter);
+  void erase(Waiter& waiter);
+  [[nodiscard]] bool is_empty() const { return count_ == 0; }
+  [[nodiscard]] std::size_t size() const { return count_; }
+
+  struct Request {
+    PathView path;
+    Shape shape;
+    ClashRule rule = ClashRule::symmetric;
+    Ticket before = ~Ticket{0};
+  };
+  /// The latest waiter that clashes with the request, among those before its ticket that `passes`
+  /// does not hold for; null when there is none.
+  [[nodiscard]] Waiter* latest_clash(const Request& request,
+                                     const std::function<bool(const Waiter&)>& passes) const;
+  /// The latest waiter before the ticket that wants exactly the same one lock, and all that it wants.
+  [[nodiscard]] Waiter* latest_equal(PathView path, const Shape& shape, Ticket before) const;
+
+  /// What visit_clashes() has shown already, so that a search looks at each waiter once.
+  using Seen = std::map<std::pair<const void*, unsigned>, Ticket>;
+  /// Calls `visit` for every waiter that clashes with the request and was not seen.
+  void visit_clashes(const Request& request, Seen& seen,
+                     const std::function<void(Waiter&)>& visit) const;
+  /// The waiters for exactly this path, in order of ticket, until `visit` returns false.
+  void visit_at(PathView path, const std::function<bool(const Waiter&)>& visit) const;
+  [[nodiscard]] std::size_t count_at(PathView path) const;
+
+ private:
+  static constexpr unsigned shapes = 8;
+  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it; index: of the lock in the waiter.
+  struct Key {
+    unsigned group = 0;
+    Ticket ticket = 0;
+    std::size_t index = 0;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  using Entries = std::map<Key, Waiter*>;
+  struct PrefixHash {
+    using is_transparent = void;
+    Hash hash;
+    std::size_t operator()(std::string_view text) const { return hash.then(text).value(); }
+  };
+
+  [[nodiscard]] static unsigned index_of(const Shape& shape);
+  template <typename Visit>
+  void for_each_prefix(PathView path, const Visit& visit);
+  template <typename Visit>
+  void visit_groups(const Request& request, const Visit& visit) const;
+  [[nodiscard]] const Entries* find(std::string_view prefix) const;
+
+  std::unordered_map<std::string, Entries, PrefixHash, std::equal_to<>> prefixes_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace locker::core

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/deadline_queue.hpp"
+#include "core/lock.hpp"
+#include "core/path.hpp"
+
+namespace locker::core {
+
+using WaiterId = std::uint64_t;
+/// The place in the queue: who has the lower one came first.
+using Ticket = std::uint64_t;
+
+struct Waiter;
+
+/// Who is looked at again when something goes. A waiter is in the list of one thing that is in its
+/// way, and not of all: as long as that one stands nothing can change for it.
+using Dependants = std::list<Waiter*>;
+
+/// A queued request.
+struct Waiter {
+  struct Wanted {
+    std::string packed_path;
+    Shape shape;
+    [[nodiscard]] PathView path() const { return PathView{packed_path}; }
+  };
+  struct Registration {
+    Dependants* list = nullptr;
+    Dependants::iterator place;
+  };
+
+  WaiterId id = 0;
+  Ticket ticket = 0;
+  Token token;
+  bool token_is_chosen = false;  ///< By the client, who can come back with it.
+  std::string owner;
+  std::vector<Wanted> wanted;
+  std::size_t any = 0;  ///< How many of them suffice; zero: all.
+  Milliseconds ttl{};
+  Milliseconds lock_delay{};
+  std::string meta;
+  Instant since{};
+  bool is_kept = false;  ///< Nobody waits at the moment: skipped, but its place is kept.
+  bool is_upgrade = false;
+  bool had_lease = false;  ///< Its token had a living lease when it was queued.
+  std::uint32_t timer = 0;
+  std::vector<Registration> registrations;
+  std::unique_ptr<Dependants> dependants = std::make_unique<Dependants>();
+  Dependants followers;  ///< Requests that want just the same, one behind the other.
+};
+
+}  // namespace locker::core

@@ -45,6 +45,10 @@ void DeadlineQueue::remove(std::uint32_t at) {
   --size_;
 }
 
+Instant DeadlineQueue::deadline_of(std::uint32_t at) const {
+  return Instant{static_cast<std::int64_t>(entry(at).deadline) * tick};
+}
+
 // The level is where the deadline differs from now: what is in a slot is of the same coarse time.
 void DeadlineQueue::link(std::uint32_t at) {
   Entry& linked = entry(at);

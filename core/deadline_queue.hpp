@@ -29,6 +29,8 @@ class DeadlineQueue {
   std::uint32_t add(Instant deadline, Kind kind, std::uint64_t subject);
   /// REQUIRES: the entry was not removed nor taken.
   void remove(std::uint32_t entry);
+  /// REQUIRES: as of remove(). Rounded up to the millisecond.
+  [[nodiscard]] Instant deadline_of(std::uint32_t entry) const;
   /// Takes the next entry that is due at `now`, which must not go back from call to call.
   [[nodiscard]] std::optional<Due> take_due(Instant now);
   /// When take_due() can have something at the earliest; null when there is nothing at all.
@@ -44,7 +46,7 @@ class DeadlineQueue {
 
   struct Entry;
   [[nodiscard]] Entry& entry(std::uint32_t at) const;
-  [[nodiscard]] std::uint32_t& list_of(const Entry& entry);
+  [[nodiscard]] std::uint32_t& list_of(const Entry& of);
   void link(std::uint32_t at);
   void unlink(std::uint32_t at);
   void turn_to(std::uint64_t tick);

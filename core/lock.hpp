@@ -8,8 +8,9 @@
 namespace locker::core {
 
 /// Rises with every grant for ever, over restarts and restored backups; below 2^53, so that it is
-/// exact in every JSON reader. Zero is no fence. A grant's fence is the microseconds since 1970 when
-/// it was decided, or one more than the fence before it: so it also tells since when a lock is held.
+/// exact in every JSON reader. Zero is no fence. A grant's fence is the microseconds since 1970
+/// when it was decided, or one more than the fence before it: so it also tells since when a lock is
+/// held.
 using Fence = std::uint64_t;
 
 /// The secret that proves a lease: the 16 bytes of a version 4 UUID.

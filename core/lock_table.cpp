@@ -194,8 +194,7 @@ LockTable::Found LockTable::find_nodes(PathView path) const {
   Found found;
   found.nodes[0] = root_;
   for (const std::string_view segment : path) {
-    const std::uint32_t child =
-        find_child(found.nodes[found.level], segment, hashes[found.level]);
+    const std::uint32_t child = find_child(found.nodes[found.level], segment, hashes[found.level]);
     if (child == null) {
       found.whole = false;
       break;
@@ -216,8 +215,8 @@ std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, st
   return oldest;
 }
 
-/// Calls `visit(lists, level)` for each group of lists that can hold a lock in the way, in the order
-/// in which a reason is named, until it returns true.
+/// Calls `visit(lists, level)` for each group of lists that can hold a lock in the way, in the
+/// order in which a reason is named, until it returns true.
 template <typename Visit>
 void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
                                        const Visit& visit) const {
@@ -281,6 +280,10 @@ std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const 
 std::optional<HeldLock> LockTable::covering(PathView path) const {
   const AcquireRequest request{path, {}, ClashRule::holder_only, std::nullopt};
   return describe_if(find_blocker(request));
+}
+
+std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
+  return describe_if(find_lock(token, id));
 }
 
 std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
@@ -415,8 +418,8 @@ void LockTable::apply(const Granted& granted) {
     cooling_[granted.id] = at;
   } else {
     const std::uint32_t owning = find_lease(granted.token);
-    link_to_lease(at, owning != null ? owning
-                                     : add_lease(granted.token, granted.owner, granted.ttl));
+    link_to_lease(at,
+                  owning != null ? owning : add_lease(granted.token, granted.owner, granted.ttl));
   }
   set_details(at, granted.lock_delay, granted.meta,
               granted.is_cooling ? granted.owner : std::string_view{});

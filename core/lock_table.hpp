@@ -49,7 +49,7 @@ struct LivingLease {
   Token token;
   std::string_view owner;
   Milliseconds ttl{};
-  LockId opened;             ///< The id under which it was opened; fence zero: by a grant.
+  LockId opened;  ///< The id under which it was opened; fence zero: by a grant.
   bool has_locks = false;
   std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lease lives.
 };
@@ -77,6 +77,7 @@ class LockTable {
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
   [[nodiscard]] std::optional<HeldLock> covering(PathView path) const;
 
+  [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
@@ -109,16 +110,16 @@ class LockTable {
   [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
   [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;
 
-  /// A number that the caller keeps with a lease that has a TTL or was opened by itself: which timer
-  /// ends it. Zero at first, and for others.
+  /// A number that the caller keeps with a lease that has a TTL or was opened by itself: which
+  /// timer ends it. Zero at first, and for others.
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
 
-  /// A place in the locks at and below a path, in order of grant, which stays right while locks come
-  /// and go. At most cursors_max at a time.
+  /// A place in the locks at and below a path, in order of grant, which stays right while locks
+  /// come and go. At most cursors_max at a time.
   static constexpr std::size_t cursors_max = 64;
   struct Cursor {
     std::array<std::uint32_t, 6> next{};  // by list of the prefix's node

@@ -22,10 +22,10 @@ enum class Kind : std::uint8_t {
 constexpr std::uint8_t flag_shared = 1;
 constexpr std::uint8_t flag_lock_parents = 2;
 constexpr std::uint8_t flag_lock_children = 4;
-constexpr std::uint8_t flag_terms = 8;  // TTL, lock-delay and length of the meta follow the lengths, the meta the path
+constexpr std::uint8_t flag_terms =
+    8;  // TTL, lock-delay and length of the meta follow the lengths, the meta the path
 constexpr std::uint8_t flag_cooling = 16;
 constexpr std::uint8_t flags_known = 31;
-
 
 struct Head {
   std::uint8_t kind;
@@ -57,12 +57,11 @@ void append(const Granted& granted, std::string& out) {
   LOCKER_ASSERT(granted.owner.size() <= owner_bytes_max && granted.meta.size() <= meta_bytes_max);
   const bool has_terms =
       granted.ttl.count() != 0 || granted.lock_delay.count() != 0 || !granted.meta.empty();
-  const auto flags =
-      static_cast<std::uint8_t>((granted.shape.mode == Mode::shared ? flag_shared : 0) |
-                                (granted.shape.lock_parents ? flag_lock_parents : 0) |
-                                (granted.shape.lock_children ? flag_lock_children : 0) |
-                                (has_terms ? flag_terms : 0) |
-                                (granted.is_cooling ? flag_cooling : 0));
+  const auto flags = static_cast<std::uint8_t>(
+      (granted.shape.mode == Mode::shared ? flag_shared : 0) |
+      (granted.shape.lock_parents ? flag_lock_parents : 0) |
+      (granted.shape.lock_children ? flag_lock_children : 0) | (has_terms ? flag_terms : 0) |
+      (granted.is_cooling ? flag_cooling : 0));
   const Head head = head_of(Kind::granted, flags, granted.id, granted.token);
   append_bytes(out, &head, sizeof head);
   out += static_cast<char>(granted.owner.size());

@@ -118,13 +118,15 @@ Waiter* WaitQueue::latest_equal(PathView path, const Shape& shape, Ticket before
 }
 
 void WaitQueue::visit_clashes(const Request& request, Seen& seen,
-                              const std::function<void(Waiter&)>& visit) const {
+                              const std::function<bool(const Waiter&)>& visit) const {
+  bool goes_on = true;
   visit_groups(request, [&](const Entries& entries, unsigned group) {
     Ticket& up_to = seen[{&entries, group}];
     for (auto at = entries.lower_bound(Key{group, up_to, 0});
-         at != entries.end() && at->first.group == group && at->first.ticket < request.before;
+         goes_on && at != entries.end() && at->first.group == group &&
+         at->first.ticket < request.before;
          ++at) {
-      visit(*at->second);
+      goes_on = visit(*at->second);
     }
     up_to = std::max(up_to, request.before);
   });
@@ -134,7 +136,8 @@ void WaitQueue::visit_at(PathView path, const std::function<bool(const Waiter&)>
   const Entries* const entries = find(path.packed());
   if (entries == nullptr) return;
   std::array<Entries::const_iterator, shapes> next;
-  for (unsigned group = 0; group < shapes; ++group) next[group] = entries->lower_bound({group, 0, 0});
+  for (unsigned group = 0; group < shapes; ++group)
+    next[group] = entries->lower_bound({group, 0, 0});
   while (true) {
     std::optional<unsigned> first;
     for (unsigned group = 0; group < shapes; ++group) {

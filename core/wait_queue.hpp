@@ -40,21 +40,24 @@ class WaitQueue {
   /// does not hold for; null when there is none.
   [[nodiscard]] Waiter* latest_clash(const Request& request,
                                      const std::function<bool(const Waiter&)>& passes) const;
-  /// The latest waiter before the ticket that wants exactly the same one lock, and all that it wants.
+  /// The latest waiter before the ticket that wants exactly the same one lock, and all that it
+  /// wants.
   [[nodiscard]] Waiter* latest_equal(PathView path, const Shape& shape, Ticket before) const;
 
   /// What visit_clashes() has shown already, so that a search looks at each waiter once.
   using Seen = std::map<std::pair<const void*, unsigned>, Ticket>;
-  /// Calls `visit` for every waiter that clashes with the request and was not seen.
+  /// Calls `visit` for every waiter that clashes with the request and was not seen, until it
+  /// returns false.
   void visit_clashes(const Request& request, Seen& seen,
-                     const std::function<void(Waiter&)>& visit) const;
+                     const std::function<bool(const Waiter&)>& visit) const;
   /// The waiters for exactly this path, in order of ticket, until `visit` returns false.
   void visit_at(PathView path, const std::function<bool(const Waiter&)>& visit) const;
   [[nodiscard]] std::size_t count_at(PathView path) const;
 
  private:
   static constexpr unsigned shapes = 8;
-  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it; index: of the lock in the waiter.
+  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it; index: of the lock in the
+  /// waiter.
   struct Key {
     unsigned group = 0;
     Ticket ticket = 0;

@@ -40,10 +40,11 @@ struct Waiter {
   Ticket ticket = 0;
   Token token;
   bool token_is_chosen = false;  ///< By the client, who can come back with it.
-  std::string owner;
+  std::string owner;             ///< For a lease that the grant opens.
   std::vector<Wanted> wanted;
-  std::size_t any = 0;  ///< How many of them suffice; zero: all.
-  Milliseconds ttl{};
+  std::size_t any = 0;                ///< How many of them suffice; zero: all.
+  std::optional<Milliseconds> ttl{};  ///< What the client said.
+  Milliseconds default_ttl{};         ///< For a lease that the grant opens.
   Milliseconds lock_delay{};
   std::string meta;
   Instant since{};
@@ -53,6 +54,7 @@ struct Waiter {
   std::uint32_t timer = 0;
   std::vector<Registration> registrations;
   std::unique_ptr<Dependants> dependants = std::make_unique<Dependants>();
+  [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
   Dependants followers;  ///< Requests that want just the same, one behind the other.
 };
 

@@ -1,0 +1,313 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/deadline_queue.hpp"
+#include "core/ended_memory.hpp"
+#include "core/lock_table.hpp"
+#include "core/record.hpp"
+#include "core/wait_queue.hpp"
+#include "core/waiter.hpp"
+
+namespace locker::core {
+
+/// The time of a command.
+struct Now {
+  Instant instant{};
+  Fence wall = 0;  ///< Microseconds since 1970; only fences are made of it.
+};
+
+enum class Outcome : std::uint8_t {
+  granted,
+  held_already,  ///< The same request was granted before: the same answer.
+  blocked,
+  queued,
+  deadlock,
+  token_in_use,
+  lease_ended,
+  too_many_locks,
+  too_many_leases,
+  too_many_waiters,
+  too_many_waiters_of_lease,
+  too_many_locks_of_lease,
+  busy,
+  disk_full,
+  superseded,  ///< The same client asked again; its later request has the place.
+};
+
+/// Somebody in the way, or something in a list; owns its text.
+struct LockInfo {
+  enum class State : std::uint8_t { held, cooling, waiting };
+  std::string packed_path;
+  Shape shape;
+  std::string owner;
+  State state = State::held;
+  Fence fence = 0;                   ///< Zero for a waiter.
+  Instant waiting_since{};           ///< Of a waiter.
+  Milliseconds ttl{};                ///< Zero: none.
+  std::optional<Instant> expires{};  ///< When the lease or the cooling ends.
+  std::string meta{};
+};
+
+struct CycleStep {
+  std::string owner;
+  std::string waits_for;  ///< A packed path.
+};
+
+/// What is asked of several paths, or of one.
+struct AcquireCommand {
+  std::vector<Waiter::Wanted> wanted;  ///< Not empty, no path twice.
+  std::size_t any = 0;                 ///< How many of them; zero: all.
+  std::optional<Token> token;          ///< The client's.
+  Token fresh_token;                   ///< For a lease if the client gave none.
+  std::optional<std::string> owner;
+  std::optional<Milliseconds> ttl;
+  Milliseconds default_ttl{};
+  Milliseconds lock_delay{};
+  std::string meta;
+  Instant wait{};  ///< Zero: answer at once.
+};
+
+struct Acquired {
+  Outcome outcome = Outcome::granted;
+  Token token;
+  std::string owner;
+  Fence fence = 0;
+  Milliseconds ttl{};
+  std::vector<Waiter::Wanted> locks;  ///< What was granted.
+  std::vector<LockInfo> blocked_by;
+  std::vector<CycleStep> cycle;
+  End reason = End::expired;  ///< Of an ended lease.
+  std::string detail;
+  WaiterId waiter = 0;  ///< When queued.
+  Instant waited{};
+  bool lease_is_fresh = false;
+};
+
+enum class EventKind : std::uint8_t { granted, released, expired, forced, cooled, waiting, left };
+struct Event {
+  EventKind kind = EventKind::granted;
+  PathView path;
+  Shape shape;
+  std::string_view owner;
+  Fence fence = 0;
+};
+
+/// Who grants, refuses, queues, expires: every rule about time and order is here. A state machine:
+/// the same commands at the same times give the same records and answers. No clock, no I/O, no
+/// threads; not thread-safe.
+///
+/// Who is in whose way: DESIGN.md beside this file. Each decision that lasts is told as a record;
+/// waiters are not recorded, they ask again after a restart.
+class Arbiter {
+ public:
+  struct Limits {
+    std::size_t locks_max = 20'000'000;
+    std::size_t leases_max = 20'000'000;
+    std::size_t waiters_max = 1'000'000;
+    std::size_t waiters_of_lease_max = 1'000;
+    std::size_t locks_of_lease_max = 100'000;
+  };
+  enum class Room : std::uint8_t { enough, soon, none };
+
+  /// Where decisions go. Called from inside the commands; must not call back.
+  class Host {
+   public:
+    virtual ~Host() = default;
+    virtual void on_record(const Record& record) = 0;
+    virtual void on_event(const Event& event) = 0;
+    /// A queued request is decided: granted, blocked (its wait is over), …
+    virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
+    /// Whether so many bytes of records can be journaled; a reserve is kept for what ends locks.
+    [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
+  };
+
+  Arbiter(std::uint64_t hash_seed, Host& host, const Limits& limits);
+
+  /// Before the first command: what the journal has. False: it contradicts what is there.
+  [[nodiscard]] bool replay(const Record& record);
+  /// After the last record: all clocks start at zero, so every lease has its whole TTL.
+  void start(Fence first_fence);
+
+  [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
+
+  struct SeedAcquired {
+    Outcome outcome = Outcome::granted;
+    std::string_view blocked_by;  ///< The owner; good until the next command.
+  };
+  /// For a fresh lease with this one lock, by the rule of the seed's verbs; never waits.
+  [[nodiscard]] SeedAcquired acquire_for_seed(PathView path, const Shape& shape,
+                                              std::string_view owner, const Token& fresh_token,
+                                              Milliseconds ttl, const Now& now);
+
+  enum class ReleaseOutcome : std::uint8_t {
+    released,
+    released_before,
+    lease_ended,
+    wrong_token,
+    not_held,
+    busy,
+    disk_full
+  };
+  struct Released {
+    ReleaseOutcome outcome = ReleaseOutcome::released;
+    Fence fence = 0;
+    std::size_t count = 0;
+    End reason = End::expired;
+    std::string detail;
+  };
+  [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
+  /// The same without looking back: what is not held is not held.
+  [[nodiscard]] Released release_for_seed(const Token& token, PathView path, const Now& now);
+  /// Everything that the lease holds, and the lease.
+  [[nodiscard]] Released release_all(const Token& token, const Now& now);
+
+  enum class LeaseOutcome : std::uint8_t {
+    opened,
+    living,
+    ended,
+    unknown,
+    in_use,
+    too_many,
+    busy,
+    disk_full
+  };
+  struct LeaseAnswer {
+    LeaseOutcome outcome = LeaseOutcome::living;
+    Token token;
+    std::string owner;
+    Milliseconds ttl{};
+    std::size_t locks = 0;
+    std::size_t waiters = 0;
+    End reason = End::expired;
+    std::string detail;
+  };
+  [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
+                                       const std::optional<std::string>& owner, Milliseconds ttl,
+                                       const Now& now);
+  [[nodiscard]] LeaseAnswer renew(const Token& token, std::optional<Milliseconds> ttl,
+                                  const Now& now);
+
+  struct ForceFilter {
+    std::optional<std::string> packed_path;  ///< Exactly this one.
+    std::optional<std::string> packed_prefix;
+    std::optional<std::string> owner;
+    std::optional<Fence> fence;
+  };
+  struct Forced {
+    Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
+    std::size_t count = 0;
+  };
+  /// Ends what fits. O(locks under the path or prefix).
+  [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
+
+  /// Nobody waits for this any more. With a token that the client chose the place is kept for
+  /// place_kept. False when it was decided already.
+  bool abandon(WaiterId waiter, const Now& now);
+  static constexpr Instant place_kept = std::chrono::seconds{15};
+
+  /// Does up to `limit` things that are due or left over: expiries, ends of waits, grants behind a
+  /// release. True: there is more to do right now.
+  bool advance(const Now& now, std::size_t limit);
+  /// When advance() has something to do at the earliest.
+  [[nodiscard]] std::optional<Instant> next_due() const;
+
+  [[nodiscard]] const LockTable& table() const { return table_; }
+  [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
+  [[nodiscard]] Fence last_fence() const { return last_fence_; }
+
+  [[nodiscard]] LockInfo describe(const HeldLock& held) const;
+  [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Waiter::Wanted& wanted);
+  /// Who is in the way of an exclusive request with both flags; up to `limit`, waiters aside.
+  [[nodiscard]] std::vector<LockInfo> covering(PathView path, std::size_t limit) const;
+  /// The requests for exactly this path, in order, up to `limit`.
+  [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
+  [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }
+  /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
+  void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
+  /// The table with its cursors, for lists.
+  [[nodiscard]] LockTable& table_for_lists() { return table_; }
+
+ private:
+  class DeadlockSearch;
+  using MaybeLease = std::optional<LivingLease>;
+
+  [[nodiscard]] Fence take_fence();
+  // Who is in the way.
+  [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
+                               const MaybeLease& lease) const;
+  [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
+                                          const MaybeLease& lease) const;
+  [[nodiscard]] std::optional<HeldLock> holder_in_the_way(const Waiter& request,
+                                                          const Waiter::Wanted& wanted) const;
+  [[nodiscard]] std::vector<std::size_t> free_ones(const Waiter& request) const;
+  [[nodiscard]] std::vector<LockInfo> list_blockers(const Waiter& request) const;
+  // Acquiring.
+  [[nodiscard]] std::unique_ptr<Waiter> make_request(const AcquireCommand& command) const;
+  [[nodiscard]] std::optional<Acquired> answer_known_token(const AcquireCommand& command,
+                                                           Waiter& request);
+  [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
+                                                    const LivingLease& lease, Waiter& request);
+  [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  void change_lock(const LivingLease& lease, const HeldLock& held);
+  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
+  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Instant wait);
+  [[nodiscard]] Acquired resume(Waiter& waiter, Instant wait);
+  // The queue.
+  void examine(Waiter& waiter);
+  void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
+  void register_in(Waiter& waiter, Dependants& list);
+  [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
+  void unregister(Waiter& waiter);
+  void recheck_all(Dependants& list);
+  void activate(Waiter& waiter, Instant deadline);
+  void deactivate(Waiter& waiter);
+  void remove(Waiter& waiter);
+  void stop_waiting(Waiter& waiter);
+  void decide(Waiter& waiter, Outcome outcome, End reason, const std::string& detail);
+  void set_timer(Waiter& waiter, Instant deadline);
+  void tell(EventKind kind, const Waiter& waiter);
+  // Ending.
+  void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
+  void end_lease(const LivingLease& lease, End reason, const std::string& detail);
+  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
+  [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
+  void stop_timer(const LivingLease& lease);
+  void restart_timer(const Token& token);
+  void change_ttl(const LivingLease& lease, Milliseconds ttl);
+  void on_due(const DeadlineQueue::Due& due);
+  [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
+  void record(const Record& record);
+
+  LockTable table_;
+  WaitQueue queue_;
+  EndedMemory ended_;
+  DeadlineQueue deadlines_;
+  Host& host_;
+  const Limits limits_;
+  Now now_;
+  Fence last_fence_ = 0;
+  std::uint64_t last_number_ = 0;  // of tickets and of waiters' ids
+  std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
+  std::map<Ticket, Waiter*> by_ticket_;
+  std::map<Token, std::vector<Waiter*>> by_token_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock
+  std::map<LockId, std::uint32_t> cooling_timers_;
+  std::map<Ticket, Waiter*> recheck_;
+  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
+  std::set<Token> opened_in_replay_;
+};
+
+}  // namespace locker::core

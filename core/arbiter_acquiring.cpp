@@ -1,0 +1,373 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/arbiter.hpp"
+#include "core/assert.hpp"
+#include "core/clash.hpp"
+#include "core/deadlock_search.hpp"
+
+namespace locker::core {
+namespace {
+
+constexpr std::size_t blockers_listed_max = 16;
+
+std::size_t bytes_for(const Waiter& request) {
+  std::size_t bytes = 64;  // a changed TTL
+  for (const Waiter::Wanted& wanted : request.wanted) {
+    // An upgrade also ends the lock that was held.
+    bytes += 2 * 28 + 13 + owner_bytes_max + wanted.packed_path.size() + request.meta.size();
+  }
+  return bytes;
+}
+
+bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
+  const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+    return a.packed_path == b.packed_path && a.shape == b.shape;
+  };
+  return waiter.any == command.any && waiter.ttl == command.ttl && waiter.meta == command.meta &&
+         waiter.lock_delay == command.lock_delay &&
+         std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
+                    command.wanted.end(), equal);
+}
+
+bool shares_path(const Waiter& waiter, const AcquireCommand& command) {
+  return std::any_of(waiter.wanted.begin(), waiter.wanted.end(), [&](const auto& a) {
+    return std::any_of(command.wanted.begin(), command.wanted.end(),
+                       [&](const auto& b) { return a.packed_path == b.packed_path; });
+  });
+}
+
+Acquired refused(Outcome outcome) {
+  Acquired acquired;
+  acquired.outcome = outcome;
+  return acquired;
+}
+
+}  // namespace
+
+Arbiter::Arbiter(std::uint64_t hash_seed, Host& host, const Limits& limits)
+    : table_(hash_seed), queue_(hash_seed), ended_(hash_seed), host_(host), limits_(limits) {}
+
+Fence Arbiter::take_fence() {
+  last_fence_ = std::max(last_fence_ + 1, now_.wall);
+  return last_fence_;
+}
+
+/// Whether the request of this lease need not stand behind the other one: it is the lease's own, or
+/// it waits for the lease anyway.
+bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLease& lease) const {
+  if (other.token == token) return true;
+  if (!lease || !lease->has_locks) return false;
+  bool waits_for_us = false;
+  table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    const Path path = table_.path_of(held);
+    waits_for_us = std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& wanted) {
+      return clash(path, held.shape, wanted.path(), wanted.shape);
+    });
+    return !waits_for_us;
+  });
+  return waits_for_us;
+}
+
+Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
+                                   const MaybeLease& lease) const {
+  if (queue_.is_empty() || request.is_upgrade) return nullptr;
+  return queue_.latest_clash(
+      {wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
+      [&](const Waiter& other) { return is_passed(other, request.token, lease); });
+}
+
+std::optional<HeldLock> Arbiter::holder_in_the_way(const Waiter& request,
+                                                   const Waiter::Wanted& wanted) const {
+  return table_.blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token});
+}
+
+/// Which of the wanted locks could be granted now, in the order they were asked for.
+std::vector<std::size_t> Arbiter::free_ones(const Waiter& request) const {
+  std::vector<std::size_t> free;
+  const MaybeLease lease = queue_.is_empty() ? std::nullopt : table_.find_lease_of(request.token);
+  for (std::size_t index = 0; index < request.wanted.size(); ++index) {
+    const Waiter::Wanted& wanted = request.wanted[index];
+    const bool is_free =
+        !holder_in_the_way(request, wanted) && waiter_in_the_way(request, wanted, lease) == nullptr;
+    if (is_free) free.push_back(index);
+    if (free.size() == request.needed()) break;
+    if (!is_free && request.any == 0) break;
+  }
+  return free;
+}
+
+std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
+  std::vector<LockInfo> blockers;
+  const MaybeLease lease = table_.find_lease_of(request.token);
+  for (const Waiter::Wanted& wanted : request.wanted) {
+    if (blockers.size() == blockers_listed_max) break;
+    table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
+                            [&](const HeldLock& held) {
+                              blockers.push_back(describe(held));
+                              return blockers.size() < blockers_listed_max;
+                            });
+    if (blockers.size() == blockers_listed_max) break;
+    const Waiter* const other = waiter_in_the_way(request, wanted, lease);
+    if (other == nullptr) continue;
+    for (const Waiter::Wanted& others : other->wanted) {
+      if (!clash(others.path(), others.shape, wanted.path(), wanted.shape)) continue;
+      blockers.push_back(describe(*other, others));
+      break;
+    }
+  }
+  return blockers;
+}
+
+std::unique_ptr<Waiter> Arbiter::make_request(const AcquireCommand& command) const {
+  auto request = std::make_unique<Waiter>();
+  request->ticket = ~Ticket{0};  // behind all who wait
+  request->token = command.token.value_or(command.fresh_token);
+  request->token_is_chosen = command.token.has_value();
+  request->owner = command.owner.value_or("");
+  request->wanted = command.wanted;
+  request->any = command.any;
+  request->ttl = command.ttl;
+  request->default_ttl = command.default_ttl;
+  request->lock_delay = command.lock_delay;
+  request->meta = command.meta;
+  return request;
+}
+
+Acquired Arbiter::acquire(const AcquireCommand& command, const Now& now) {
+  now_ = now;
+  auto request = make_request(command);
+  if (command.token) {
+    if (auto answer = answer_known_token(command, *request)) return std::move(*answer);
+  }
+  const std::vector<std::size_t> free = free_ones(*request);
+  if (free.size() == request->needed()) return try_grant(*request, free);
+  if (command.wait.count() == 0) {
+    Acquired acquired = refused(Outcome::blocked);
+    acquired.blocked_by = list_blockers(*request);
+    return acquired;
+  }
+  return enqueue(std::move(request), command.wait);
+}
+
+/// What a token says that is known already: null when the request is a new one.
+std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
+                                                    Waiter& request) {
+  const Token& token = *command.token;
+  const MaybeLease lease = table_.find_lease_of(token);
+  if (!lease) {
+    const auto ended = ended_.find_lease(token, now_.instant);
+    if (ended && ended->reason != End::released) {
+      Acquired acquired = refused(Outcome::lease_ended);
+      acquired.reason = ended->reason;
+      acquired.detail = ended->detail;
+      return acquired;
+    }
+  } else {
+    if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
+    request.had_lease = true;
+    if (auto answer = answer_held(command, *lease, request)) return answer;
+  }
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return std::nullopt;
+  for (Waiter* const waiter : waiting->second) {
+    if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
+    if (shares_path(*waiter, command)) return refused(Outcome::token_in_use);
+  }
+  return std::nullopt;
+}
+
+std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
+                                             const LivingLease& lease, Waiter& request) {
+  Acquired again;
+  bool same = true;
+  std::optional<HeldLock> changes;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    const auto held = table_.held_by(lease, wanted.path());
+    if (!held) continue;
+    again.locks.push_back(wanted);
+    same = same && held->shape == wanted.shape &&
+           (again.fence == 0 || again.fence == held->id.fence) &&
+           table_.meta_of(*held) == command.meta &&
+           table_.lock_delay_of(*held) == command.lock_delay;
+    again.fence = held->id.fence;
+    changes = held;
+  }
+  if (again.locks.empty()) return std::nullopt;
+  const bool all = again.locks.size() == request.needed();
+  if (all && same && (!command.ttl || *command.ttl == lease.ttl)) {
+    again.outcome = Outcome::held_already;
+    again.token = lease.token;
+    again.owner = lease.owner;
+    again.ttl = lease.ttl;
+    restart_timer(lease.token);
+    return again;
+  }
+  const bool only_mode_differs =
+      command.wanted.size() == 1 && changes->shape.mode != command.wanted[0].shape.mode &&
+      changes->shape.lock_parents == command.wanted[0].shape.lock_parents &&
+      changes->shape.lock_children == command.wanted[0].shape.lock_children;
+  if (!only_mode_differs) return refused(Outcome::token_in_use);
+  request.is_upgrade = true;
+  return std::nullopt;
+}
+
+std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
+  const std::size_t count = request.needed();
+  if (table_.lock_count() + count > limits_.locks_max) return Outcome::too_many_locks;
+  const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
+  if (!lease) {
+    if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
+    return std::nullopt;
+  }
+  std::size_t held = 0;
+  table_.for_each_lock_of(
+      *lease, [&](const HeldLock&) { return ++held + count <= limits_.locks_of_lease_max; });
+  if (held + count > limits_.locks_of_lease_max) return Outcome::too_many_locks_of_lease;
+  return std::nullopt;
+}
+
+std::optional<Outcome> Arbiter::refusal_by_room(const Waiter& request) const {
+  switch (host_.room_for(bytes_for(request), false)) {
+    case Room::enough:
+      return std::nullopt;
+    case Room::soon:
+      return Outcome::busy;
+    case Room::none:
+      return Outcome::disk_full;
+  }
+  return std::nullopt;
+}
+
+Acquired Arbiter::try_grant(const Waiter& request, const std::vector<std::size_t>& chosen) {
+  if (const auto outcome = refusal_by_limits(request)) return refused(*outcome);
+  if (const auto outcome = refusal_by_room(request)) return refused(*outcome);
+  return grant(request, chosen);
+}
+
+Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& chosen) {
+  MaybeLease lease = table_.find_lease_of(request.token);
+  Acquired acquired;
+  acquired.token = request.token;
+  acquired.owner = lease ? std::string{lease->owner} : request.owner;
+  acquired.lease_is_fresh = !lease;
+  acquired.ttl = lease && !request.ttl ? lease->ttl : request.ttl.value_or(request.default_ttl);
+  if (lease && acquired.ttl != lease->ttl) change_ttl(*lease, acquired.ttl);
+  if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
+  acquired.fence = take_fence();
+  for (std::size_t position = 0; position < chosen.size(); ++position) {
+    const Waiter::Wanted& wanted = request.wanted[chosen[position]];
+    const auto held = lease ? table_.held_by(*lease, wanted.path()) : std::nullopt;
+    if (held) change_lock(*lease, *held);
+    record(Granted{request.token,
+                   {acquired.fence, static_cast<std::uint16_t>(position)},
+                   wanted.shape,
+                   acquired.owner,
+                   wanted.path(),
+                   acquired.ttl,
+                   request.lock_delay,
+                   request.meta,
+                   false});
+    host_.on_event(
+        {EventKind::granted, wanted.path(), wanted.shape, acquired.owner, acquired.fence});
+    acquired.locks.push_back(wanted);
+  }
+  if (acquired.ttl.count() != 0) restart_timer(request.token);
+  return acquired;
+}
+
+/// The lock makes way for one of another mode at the same path; who waited for it looks again.
+void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
+  std::unique_ptr<Dependants> watching;
+  if (table_.is_watched(held.handle)) {
+    const auto at = watchers_.find(held.handle);
+    watching = std::move(at->second);
+    watchers_.erase(at);
+  }
+  record(Ended{lease.token, held.id, End::changed});
+  if (watching) recheck_all(*watching);
+}
+
+Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape,
+                                                std::string_view owner, const Token& fresh_token,
+                                                Milliseconds ttl, const Now& now) {
+  now_ = now;
+  if (const auto held = table_.blocker({path, shape, ClashRule::holder_only, std::nullopt})) {
+    return {Outcome::blocked, held->owner};
+  }
+  if (!queue_.is_empty()) {
+    const Waiter* const waiter = queue_.latest_clash({path, shape, ClashRule::holder_only},
+                                                     [](const Waiter&) { return false; });
+    if (waiter != nullptr) return {Outcome::blocked, waiter->owner};
+  }
+  if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}};
+  if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}};
+  const Room room = host_.room_for(record_bytes_max, false);
+  if (room != Room::enough) return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}};
+  const Fence fence = take_fence();
+  record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
+  host_.on_event({EventKind::granted, path, shape, owner, fence});
+  if (ttl.count() != 0) restart_timer(fresh_token);
+  return {Outcome::granted, {}};
+}
+
+Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
+  if (const auto outcome = refusal_by_limits(*request)) return refused(*outcome);
+  if (waiters_.size() >= limits_.waiters_max) return refused(Outcome::too_many_waiters);
+  const auto others = by_token_.find(request->token);
+  if (others != by_token_.end() && others->second.size() >= limits_.waiters_of_lease_max) {
+    return refused(Outcome::too_many_waiters_of_lease);
+  }
+  request->ticket = ++last_number_;
+  request->since = now_.instant;
+  Acquired acquired = refused(Outcome::queued);
+  acquired.cycle = DeadlockSearch{*this}.find(*request);
+  if (!acquired.cycle.empty()) {
+    acquired.outcome = Outcome::deadlock;
+    return acquired;
+  }
+  Waiter& waiter = *request;
+  acquired.waiter = waiter.id = ++last_number_;
+  waiters_.emplace(waiter.id, std::move(request));
+  by_ticket_.emplace(waiter.ticket, &waiter);
+  by_token_[waiter.token].push_back(&waiter);
+  activate(waiter, now_.instant + wait);
+  return acquired;
+}
+
+/// The client of this waiter asks again. The connection that waited before, if it still does, is
+/// told so.
+Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
+  if (!waiter.is_kept) {
+    host_.on_decided(waiter.id, refused(Outcome::superseded));
+    deactivate(waiter);
+    waiter.is_kept = true;
+    set_timer(waiter, now_.instant + place_kept);
+  }
+  const std::vector<std::size_t> free = free_ones(waiter);
+  if (free.size() == waiter.needed()) {
+    Acquired acquired = try_grant(waiter, free);
+    acquired.waited = now_.instant - waiter.since;
+    if (acquired.outcome == Outcome::granted) remove(waiter);
+    return acquired;
+  }
+  if (wait.count() == 0) {
+    Acquired acquired = refused(Outcome::blocked);
+    acquired.blocked_by = list_blockers(waiter);
+    return acquired;
+  }
+  Acquired acquired = refused(Outcome::queued);
+  acquired.cycle = DeadlockSearch{*this}.find(waiter);
+  if (!acquired.cycle.empty()) {
+    acquired.outcome = Outcome::deadlock;
+    remove(waiter);
+    return acquired;
+  }
+  auto node = waiters_.extract(waiter.id);
+  acquired.waiter = node.key() = waiter.id = ++last_number_;
+  waiters_.insert(std::move(node));
+  activate(waiter, now_.instant + wait);
+  return acquired;
+}
+
+}  // namespace locker::core

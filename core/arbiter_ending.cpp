@@ -1,0 +1,399 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/arbiter.hpp"
+#include "core/assert.hpp"
+
+namespace locker::core {
+namespace {
+
+constexpr std::size_t waiters_counted_max = 1'000;
+constexpr std::size_t end_bytes = 2 * 28;
+
+EventKind event_of(End reason) {
+  switch (reason) {
+    case End::expired:
+      return EventKind::expired;
+    case End::forced:
+      return EventKind::forced;
+    case End::cooled:
+      return EventKind::cooled;
+    case End::released:
+    case End::changed:
+      break;
+  }
+  return EventKind::released;
+}
+
+}  // namespace
+
+bool Arbiter::replay(const Record& record) {
+  std::optional<HeldLock> held;
+  Token token;
+  End reason = End::released;
+  if (const auto* const ended = std::get_if<Ended>(&record)) {
+    held = table_.find(ended->token, ended->id);
+    token = ended->token;
+    reason = ended->reason;
+  } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
+    held = table_.find(cooling->token, cooling->id);
+    token = cooling->token;
+    reason = cooling->reason;
+  } else if (const auto* const opened = std::get_if<LeaseOpened>(&record)) {
+    opened_in_replay_.insert(opened->token);
+  }
+  last_fence_ = std::max(last_fence_, fence_given_by(record));
+  const std::optional<Path> path = held ? std::optional<Path>{table_.path_of(*held)} : std::nullopt;
+  if (!table_.try_apply(record)) return false;
+  if (path && reason != End::changed) {
+    ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
+    if (!table_.find_lease_of(token)) {
+      ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+    }
+  }
+  return true;
+}
+
+void Arbiter::start(Fence first_fence) {
+  last_fence_ = std::max(last_fence_, first_fence - 1);
+  table_.for_each_lock([this](const HeldLock& held) {
+    if (held.is_cooling) {
+      const Milliseconds delay = table_.lock_delay_of(held);
+      cooling_timers_[held.id] = deadlines_.add(std::chrono::milliseconds{delay.count()},
+                                                DeadlineQueue::Kind::cooling, held.handle);
+      return;
+    }
+    const LivingLease lease = *table_.lease_of(held);
+    if (lease.ttl.count() != 0 && table_.timer_of(lease.handle) == 0) restart_timer(lease.token);
+  });
+  for (const Token& token : opened_in_replay_) {
+    const auto lease = table_.find_lease_of(token);
+    if (lease && lease->ttl.count() != 0) restart_timer(token);
+  }
+  opened_in_replay_.clear();
+}
+
+void Arbiter::record(const Record& record) {
+  std::visit([this](const auto& kind) { table_.apply(kind); }, record);
+  host_.on_record(record);
+}
+
+bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
+  return host_.room_for(bytes, reserved) == Room::enough;
+}
+
+void Arbiter::stop_timer(const LivingLease& lease) {
+  const std::uint32_t timer = table_.timer_of(lease.handle);
+  if (timer == 0) return;
+  deadlines_.remove(timer);
+  table_.set_timer(lease.handle, 0);
+}
+
+void Arbiter::restart_timer(const Token& token) {
+  const LivingLease lease = *table_.find_lease_of(token);
+  stop_timer(lease);
+  if (lease.ttl.count() == 0) return;
+  const Instant deadline = now_.instant + std::chrono::milliseconds{lease.ttl.count()};
+  table_.set_timer(lease.handle,
+                   deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
+}
+
+void Arbiter::change_ttl(const LivingLease& lease, Milliseconds ttl) {
+  stop_timer(lease);
+  record(TtlChanged{lease.token, ttl});
+}
+
+bool Arbiter::is_only_lock(const LivingLease& lease) const {
+  std::size_t count = 0;
+  table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count < 2; });
+  return count == 1;
+}
+
+void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
+  const MaybeLease lease = table_.lease_of(held);
+  const Token token = lease ? lease->token : Token{};
+  const Fence fence = held.id.fence;
+  const bool is_last = lease && is_only_lock(*lease);
+  const bool lease_ends = is_last && lease->opened.fence == 0;
+  const LockId opened = lease ? lease->opened : LockId{};
+  if (lease_ends) stop_timer(*lease);
+  host_.on_event({event_of(reason), path, held.shape, held.owner, fence});
+
+  const Milliseconds delay = table_.lock_delay_of(held);
+  const bool cools =
+      lease && delay.count() != 0 && (reason == End::expired || reason == End::forced);
+  std::unique_ptr<Dependants> watching;
+  if (cools) {
+    record(Cooling{token, held.id, reason});
+    const Instant until = now_.instant + std::chrono::milliseconds{delay.count()};
+    cooling_timers_[held.id] = deadlines_.add(until, DeadlineQueue::Kind::cooling, held.handle);
+  } else {
+    if (const auto timer = cooling_timers_.find(held.id); timer != cooling_timers_.end()) {
+      deadlines_.remove(timer->second);
+      cooling_timers_.erase(timer);
+    }
+    if (table_.is_watched(held.handle)) {
+      const auto at = watchers_.find(held.handle);
+      watching = std::move(at->second);
+      watchers_.erase(at);
+    }
+    record(Ended{token, held.id, reason});
+  }
+  if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
+  if (watching) recheck_all(*watching);
+  if (lease_ends) {
+    on_lease_gone(token, fence, reason, detail);
+  } else if (is_last && reason == End::forced) {
+    // Whoever lost all it had by force shall hear so when it renews.
+    stop_timer(*table_.find_lease_of(token));
+    record(Ended{token, opened, reason});
+    on_lease_gone(token, fence, reason, detail);
+  }
+}
+
+void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
+                            const std::string& detail) {
+  ended_.remember_lease(token, {reason, fence, detail}, now_.instant);
+  if (reason == End::released) return;
+  while (true) {
+    const auto waiting = by_token_.find(token);
+    if (waiting == by_token_.end()) return;
+    const auto at = std::find_if(waiting->second.begin(), waiting->second.end(),
+                                 [](const Waiter* waiter) { return waiter->had_lease; });
+    if (at == waiting->second.end()) return;
+    decide(**at, Outcome::lease_ended, reason, detail);
+  }
+}
+
+void Arbiter::end_lease(const LivingLease& lease, End reason, const std::string& detail) {
+  const Token token = lease.token;
+  const LockId opened = lease.opened;
+  table_.for_each_lock_of(lease, [&](const HeldLock& held) {
+    end_lock(held, table_.path_of(held), reason, detail);
+    return true;
+  });
+  const MaybeLease left = table_.find_lease_of(token);
+  if (!left) return;
+  stop_timer(*left);
+  record(Ended{token, opened, reason});
+  on_lease_gone(token, opened.fence, reason, detail);
+}
+
+Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now& now) {
+  Released released = release_for_seed(token, path, now);
+  if (released.outcome != ReleaseOutcome::not_held) return released;
+  if (const auto ended = ended_.find_lock(token, path, now_.instant)) {
+    released.fence = ended->fence;
+    released.reason = ended->reason;
+    released.detail = ended->detail;
+    released.outcome = ended->reason == End::released ? ReleaseOutcome::released_before
+                                                      : ReleaseOutcome::lease_ended;
+    return released;
+  }
+  table_.for_each_blocker({path, {}, ClashRule::holder_only, std::nullopt},
+                          [&](const HeldLock& held) {
+                            const bool is_here = table_.path_of(held).view() == path;
+                            if (is_here) released.outcome = ReleaseOutcome::wrong_token;
+                            return false;
+                          });
+  return released;
+}
+
+Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, const Now& now) {
+  now_ = now;
+  Released released;
+  const auto held = table_.held_by(token, path);
+  if (!held) {
+    released.outcome = ReleaseOutcome::not_held;
+    return released;
+  }
+  if (const Room room = host_.room_for(end_bytes, true); room != Room::enough) {
+    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    return released;
+  }
+  released.fence = held->id.fence;
+  released.count = 1;
+  end_lock(*held, path, End::released, "");
+  return released;
+}
+
+Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
+  now_ = now;
+  Released released;
+  const MaybeLease lease = table_.find_lease_of(token);
+  if (!lease) {
+    const auto ended = ended_.find_lease(token, now_.instant);
+    released.outcome = !ended                           ? ReleaseOutcome::not_held
+                       : ended->reason == End::released ? ReleaseOutcome::released_before
+                                                        : ReleaseOutcome::lease_ended;
+    if (ended) {
+      released.reason = ended->reason;
+      released.detail = ended->detail;
+    }
+    return released;
+  }
+  table_.for_each_lock_of(*lease, [&](const HeldLock&) { return ++released.count != 0; });
+  const Room room = host_.room_for((released.count + 1) * end_bytes, true);
+  if (room != Room::enough) {
+    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    return released;
+  }
+  end_lease(*lease, End::released, "");
+  return released;
+}
+
+Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, const Token& fresh,
+                                         const std::optional<std::string>& owner, Milliseconds ttl,
+                                         const Now& now) {
+  now_ = now;
+  LeaseAnswer answer;
+  answer.token = chosen.value_or(fresh);
+  answer.owner = owner.value_or("");
+  answer.ttl = ttl;
+  if (chosen) {
+    if (const MaybeLease lease = table_.find_lease_of(*chosen)) {
+      const bool is_same =
+          lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
+      answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
+      if (is_same) restart_timer(*chosen);
+      return answer;
+    }
+    const auto ended = ended_.find_lease(*chosen, now_.instant);
+    if (ended && ended->reason != End::released) {
+      answer.outcome = LeaseOutcome::ended;
+      answer.reason = ended->reason;
+      answer.detail = ended->detail;
+      return answer;
+    }
+    ended_.forget_lease(*chosen);
+  }
+  if (table_.lease_count() >= limits_.leases_max) {
+    answer.outcome = LeaseOutcome::too_many;
+    return answer;
+  }
+  if (const Room room = host_.room_for(record_bytes_max, false); room != Room::enough) {
+    answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+    return answer;
+  }
+  record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
+  restart_timer(answer.token);
+  answer.outcome = LeaseOutcome::opened;
+  return answer;
+}
+
+Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
+                                    const Now& now) {
+  now_ = now;
+  LeaseAnswer answer;
+  const MaybeLease lease = table_.find_lease_of(token);
+  if (!lease) {
+    const auto ended = ended_.find_lease(token, now_.instant);
+    answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
+    if (ended) {
+      answer.reason = ended->reason;
+      answer.detail = ended->detail;
+    }
+    return answer;
+  }
+  if (ttl && *ttl != lease->ttl) {
+    if (const Room room = host_.room_for(record_bytes_max, true); room != Room::enough) {
+      answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+      return answer;
+    }
+    change_ttl(*lease, *ttl);
+  }
+  restart_timer(token);
+  answer.token = token;
+  answer.owner = lease->owner;
+  answer.ttl = ttl.value_or(lease->ttl);
+  WaitQueue::Seen seen;
+  table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    ++answer.locks;
+    if (queue_.is_empty() || answer.waiters >= waiters_counted_max) return true;
+    queue_.visit_clashes({table_.path_of(held), held.shape}, seen, [&](const Waiter& waiter) {
+      if (waiter.token != token) ++answer.waiters;
+      return answer.waiters < waiters_counted_max;
+    });
+    return true;
+  });
+  return answer;
+}
+
+Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& detail,
+                               const Now& now) {
+  now_ = now;
+  const std::string under = filter.packed_path.value_or(filter.packed_prefix.value_or(""));
+  std::vector<std::uint32_t> chosen;
+  const std::size_t slot = LockTable::cursors_max - 1;
+  table_.open_cursor(slot, PathView{under});
+  while (const auto held = table_.advance_cursor(slot)) {
+    if (filter.fence && held->id.fence != *filter.fence) continue;
+    if (filter.owner && held->owner != *filter.owner) continue;
+    if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;
+    chosen.push_back(held->handle);
+  }
+  Forced forced;
+  for (const std::uint32_t handle : chosen) {
+    if (const Room room = host_.room_for(end_bytes, true); room != Room::enough) {
+      forced.outcome = room == Room::soon ? Outcome::busy : Outcome::disk_full;
+      return forced;
+    }
+    const HeldLock held = table_.lock_at(handle);
+    end_lock(held, table_.path_of(held), End::forced, detail);
+    ++forced.count;
+  }
+  return forced;
+}
+
+LockInfo Arbiter::describe(const HeldLock& held) const {
+  LockInfo info;
+  info.packed_path = table_.path_of(held).view().packed();
+  info.shape = held.shape;
+  info.owner = held.owner;
+  info.fence = held.id.fence;
+  info.meta = table_.meta_of(held);
+  if (held.is_cooling) {
+    info.state = LockInfo::State::cooling;
+    info.expires = deadlines_.deadline_of(cooling_timers_.at(held.id));
+    return info;
+  }
+  const LivingLease lease = *table_.lease_of(held);
+  info.ttl = lease.ttl;
+  const std::uint32_t timer = table_.timer_of(lease.handle);
+  if (timer != 0) info.expires = deadlines_.deadline_of(timer);
+  return info;
+}
+
+LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  LockInfo info;
+  info.packed_path = wanted.packed_path;
+  info.shape = wanted.shape;
+  info.owner = waiter.owner;
+  info.state = LockInfo::State::waiting;
+  info.waiting_since = waiter.since;
+  info.meta = waiter.meta;
+  return info;
+}
+
+std::vector<LockInfo> Arbiter::covering(PathView path, std::size_t limit) const {
+  std::vector<LockInfo> infos;
+  table_.for_each_blocker({path, {}, ClashRule::symmetric, std::nullopt},
+                          [&](const HeldLock& held) {
+                            infos.push_back(describe(held));
+                            return infos.size() < limit;
+                          });
+  return infos;
+}
+
+std::vector<LockInfo> Arbiter::waiting_at(PathView path, std::size_t limit) const {
+  std::vector<LockInfo> infos;
+  queue_.visit_at(path, [&](const Waiter& waiter) {
+    for (const Waiter::Wanted& wanted : waiter.wanted) {
+      if (wanted.path() == path) infos.push_back(describe(waiter, wanted));
+    }
+    return infos.size() < limit;
+  });
+  return infos;
+}
+
+}  // namespace locker::core

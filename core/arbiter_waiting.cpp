@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/arbiter.hpp"
+#include "core/assert.hpp"
+
+namespace locker::core {
+
+// Invariant: every waiter that is not kept is in queue_, and either in recheck_ or registered with
+// something that is in its way (for `any`: with one thing in the way of each that is not free). So
+// no wake-up is lost, and what goes wakes only those who counted on it.
+
+void Arbiter::activate(Waiter& waiter, Instant deadline) {
+  waiter.is_kept = false;
+  queue_.insert(waiter);
+  set_timer(waiter, deadline);
+  tell(EventKind::waiting, waiter);
+  examine(waiter);
+}
+
+void Arbiter::deactivate(Waiter& waiter) {
+  recheck_.erase(waiter.ticket);
+  unregister(waiter);
+  queue_.erase(waiter);
+  recheck_all(*waiter.dependants);
+  recheck_all(waiter.followers);
+  tell(EventKind::left, waiter);
+}
+
+void Arbiter::set_timer(Waiter& waiter, Instant deadline) {
+  if (waiter.timer != 0) deadlines_.remove(waiter.timer);
+  waiter.timer = deadlines_.add(deadline, DeadlineQueue::Kind::waiter, waiter.ticket);
+}
+
+void Arbiter::tell(EventKind kind, const Waiter& waiter) {
+  for (const Waiter::Wanted& wanted : waiter.wanted) {
+    host_.on_event({kind, wanted.path(), wanted.shape, waiter.owner, 0});
+  }
+}
+
+/// REQUIRES: it is out of the queue.
+void Arbiter::remove(Waiter& waiter) {
+  if (waiter.timer != 0) deadlines_.remove(waiter.timer);
+  const auto same = by_token_.find(waiter.token);
+  std::erase(same->second, &waiter);
+  if (same->second.empty()) by_token_.erase(same);
+  by_ticket_.erase(waiter.ticket);
+  waiters_.erase(waiter.id);
+}
+
+/// Looks whether the request can be granted; else finds what to wait for.
+void Arbiter::examine(Waiter& waiter) {
+  const MaybeLease lease = table_.find_lease_of(waiter.token);
+  const bool owns_nothing = !lease || !lease->has_locks;
+  if (waiter.wanted.size() == 1 && owns_nothing) {
+    // Whatever is in the way of an equal request before it is in its way too.
+    const Waiter::Wanted& wanted = waiter.wanted.front();
+    Waiter* const equal = queue_.latest_equal(wanted.path(), wanted.shape, waiter.ticket);
+    if (equal != nullptr) return register_in(waiter, equal->followers);
+  }
+  std::vector<std::size_t> free;
+  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
+    const Waiter::Wanted& wanted = waiter.wanted[index];
+    if (Waiter* const before = waiter_in_the_way(waiter, wanted, lease)) {
+      register_in(waiter, *before->dependants);
+    } else if (const auto held = holder_in_the_way(waiter, wanted)) {
+      register_in(waiter, watchers_of(held->handle));
+    } else {
+      free.push_back(index);
+      if (free.size() == waiter.needed()) return grant_queued(waiter, free);
+      continue;
+    }
+    if (waiter.any == 0) return;
+  }
+}
+
+void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen) {
+  unregister(waiter);
+  Acquired acquired = try_grant(waiter, chosen);
+  acquired.waited = now_.instant - waiter.since;
+  if (acquired.outcome == Outcome::busy) {
+    stuck_until_ = now_.instant + std::chrono::milliseconds{5};
+    recheck_.emplace(waiter.ticket, &waiter);
+    return;
+  }
+  recheck_.erase(waiter.ticket);
+  queue_.erase(waiter);
+  if (acquired.outcome == Outcome::granted && chosen.size() == 1 && waiter.wanted.size() == 1 &&
+      !waiter.dependants->empty()) {
+    // Who was behind the waiter is behind the holder now, however many they are.
+    const auto held = table_.held_by(waiter.token, waiter.wanted.front().path());
+    table_.watch(held->handle);
+    watchers_[held->handle] = std::move(waiter.dependants);
+  } else {
+    recheck_all(*waiter.dependants);
+  }
+  recheck_all(waiter.followers);
+  if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
+  host_.on_decided(waiter.id, std::move(acquired));
+  remove(waiter);
+}
+
+void Arbiter::register_in(Waiter& waiter, Dependants& list) {
+  waiter.registrations.push_back({&list, list.insert(list.end(), &waiter)});
+}
+
+Dependants& Arbiter::watchers_of(std::uint32_t lock) {
+  auto& list = watchers_[lock];
+  if (list == nullptr) {
+    list = std::make_unique<Dependants>();
+    table_.watch(lock);
+  }
+  return *list;
+}
+
+void Arbiter::unregister(Waiter& waiter) {
+  for (const Waiter::Registration& registration : waiter.registrations) {
+    registration.list->erase(registration.place);
+  }
+  waiter.registrations.clear();
+}
+
+void Arbiter::recheck_all(Dependants& list) {
+  while (!list.empty()) {
+    Waiter& waiter = *list.front();
+    unregister(waiter);
+    recheck_.emplace(waiter.ticket, &waiter);
+  }
+}
+
+/// It leaves the queue; its place is kept when its client can come back for it.
+void Arbiter::stop_waiting(Waiter& waiter) {
+  deactivate(waiter);
+  if (!waiter.token_is_chosen) return remove(waiter);
+  waiter.is_kept = true;
+  set_timer(waiter, now_.instant + place_kept);
+}
+
+void Arbiter::decide(Waiter& waiter, Outcome outcome, End reason, const std::string& detail) {
+  Acquired acquired;
+  acquired.outcome = outcome;
+  acquired.reason = reason;
+  acquired.detail = detail;
+  acquired.waited = now_.instant - waiter.since;
+  if (!waiter.is_kept) {
+    host_.on_decided(waiter.id, std::move(acquired));
+    deactivate(waiter);
+  }
+  remove(waiter);
+}
+
+bool Arbiter::abandon(WaiterId id, const Now& now) {
+  now_ = now;
+  const auto at = waiters_.find(id);
+  if (at == waiters_.end() || at->second->is_kept) return false;
+  stop_waiting(*at->second);
+  return true;
+}
+
+bool Arbiter::advance(const Now& now, std::size_t limit) {
+  now_ = now;
+  for (; limit > 0; --limit) {
+    if (const auto due = deadlines_.take_due(now_.instant)) {
+      on_due(*due);
+    } else if (!recheck_.empty() && now_.instant >= stuck_until_) {
+      Waiter& first = *recheck_.begin()->second;
+      recheck_.erase(recheck_.begin());
+      examine(first);
+    } else {
+      return false;
+    }
+  }
+  const auto next = next_due();
+  return next && *next <= now_.instant;
+}
+
+std::optional<Instant> Arbiter::next_due() const {
+  const auto deadline = deadlines_.next();
+  if (recheck_.empty()) return deadline;
+  return deadline ? std::min(*deadline, stuck_until_) : stuck_until_;
+}
+
+void Arbiter::on_due(const DeadlineQueue::Due& due) {
+  switch (due.kind) {
+    case DeadlineQueue::Kind::lease: {
+      const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
+      table_.set_timer(lease.handle, 0);
+      if (!has_room(record_bytes_max, true)) {  // it lasts until the end of it can be recorded
+        table_.set_timer(lease.handle, deadlines_.add(now_.instant + std::chrono::milliseconds{10},
+                                                      due.kind, due.subject));
+        return;
+      }
+      return end_lease(lease, End::expired, "");
+    }
+    case DeadlineQueue::Kind::cooling: {
+      const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));
+      cooling_timers_.erase(held.id);
+      return end_lock(held, table_.path_of(held), End::cooled, "");
+    }
+    case DeadlineQueue::Kind::waiter: {
+      Waiter& waiter = *by_ticket_.at(due.subject);
+      waiter.timer = 0;
+      if (waiter.is_kept) return remove(waiter);
+      Acquired acquired;
+      acquired.outcome = Outcome::blocked;
+      acquired.blocked_by = list_blockers(waiter);
+      acquired.waited = now_.instant - waiter.since;
+      host_.on_decided(waiter.id, std::move(acquired));
+      return stop_waiting(waiter);
+    }
+  }
+}
+
+void Arbiter::for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const {
+  for (auto at = by_ticket_.lower_bound(from); at != by_ticket_.end(); ++at) {
+    if (!visit(*at->second)) return;
+  }
+}
+
+}  // namespace locker::core

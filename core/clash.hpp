@@ -1,0 +1,22 @@
+#pragma once
+
+#include "core/lock.hpp"
+#include "core/path.hpp"
+
+namespace locker::core {
+
+/// Whether a lock of this shape at `from` reaches `to`: its own path, what is below it if it locks
+/// its children, what is above it if it locks its parents.
+[[nodiscard]] inline bool blocks(PathView from, const Shape& shape, PathView to) {
+  return from == to || (shape.lock_children && from.is_ancestor_of(to)) ||
+         (shape.lock_parents && to.is_ancestor_of(from));
+}
+
+/// Whether two locks of different leases cannot be held at once, by the symmetric rule.
+[[nodiscard]] inline bool clash(PathView a, const Shape& a_shape, PathView b,
+                                const Shape& b_shape) {
+  if (a_shape.mode == Mode::shared && b_shape.mode == Mode::shared) return false;
+  return blocks(a, a_shape, b) || blocks(b, b_shape, a);
+}
+
+}  // namespace locker::core

@@ -1,0 +1,118 @@
+#include "core/deadlock_search.hpp"
+
+#include <algorithm>
+
+#include "core/clash.hpp"
+
+namespace locker::core {
+
+bool Arbiter::DeadlockSearch::somebody_waits_for(const Waiter& request) const {
+  if (arbiter_.by_token_.count(own_) != 0) return true;
+  const auto lease = arbiter_.table_.find_lease_of(own_);
+  if (!lease) return false;
+  bool found = false;
+  arbiter_.table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    const Path path = arbiter_.table_.path_of(held);
+    found = arbiter_.queue_.latest_clash(
+                {path, held.shape, ClashRule::symmetric, request.ticket},
+                [&](const Waiter& other) { return other.token == own_; }) != nullptr;
+    return !found;
+  });
+  return found;
+}
+
+std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
+  own_ = request.token;
+  if (request.any != 0 || arbiter_.queue_.is_empty() || !somebody_waits_for(request)) return {};
+  for (const auto& [token, waiters] : arbiter_.by_token_) {
+    const auto lease = arbiter_.table_.find_lease_of(token);
+    if (lease && lease->has_locks) holding_.push_back(token);
+  }
+  if (arbiter_.by_token_.count(own_) == 0) holding_.push_back(own_);
+  expand(request);
+  next_.push_back(own_);
+  while (!is_found_ && !next_.empty()) {
+    const Token token = next_.front();
+    next_.pop_front();
+    const auto waiters = arbiter_.by_token_.find(token);
+    if (waiters == arbiter_.by_token_.end()) continue;
+    for (const Waiter* const waiter : waiters->second) {
+      if (!waiter->is_kept && waiter->ticket != request.ticket) expand(*waiter);
+    }
+  }
+  return is_found_ ? trace() : std::vector<CycleStep>{};
+}
+
+void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
+  if (waiter.any != 0) return;
+  for (const Waiter::Wanted& wanted : waiter.wanted) {
+    if (!is_found_) expand_wanted(waiter, wanted);
+  }
+}
+
+void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  for (const Token& token : holding_) {
+    if (token != waiter.token && holds_in_the_way(token, wanted)) reach(token, waiter, wanted);
+  }
+  if (waiter.is_upgrade) return;
+  const auto lease = arbiter_.table_.find_lease_of(waiter.token);
+  const std::size_t passed_before = passed_.size();
+  const auto meet = [&](const Waiter& other) {
+    if (arbiter_.is_passed(other, waiter.token, lease)) return false;
+    reach(other.token, waiter, wanted);
+    return true;
+  };
+  arbiter_.queue_.visit_clashes({wanted.path(), wanted.shape, ClashRule::symmetric, waiter.ticket},
+                                seen_, [&](const Waiter& other) {
+                                  if (!meet(other)) passed_.push_back(&other);
+                                  return !is_found_;
+                                });
+  for (std::size_t i = 0; i < passed_before && !is_found_; ++i) {
+    const Waiter& other = *passed_[i];
+    const bool is_in_the_way =
+        other.ticket < waiter.ticket &&
+        std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& its) {
+          return clash(its.path(), its.shape, wanted.path(), wanted.shape);
+        });
+    if (is_in_the_way) meet(other);
+  }
+}
+
+bool Arbiter::DeadlockSearch::holds_in_the_way(const Token& token,
+                                               const Waiter::Wanted& wanted) const {
+  const auto lease = arbiter_.table_.find_lease_of(token);
+  if (!lease) return false;
+  bool found = false;
+  arbiter_.table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    found = clash(arbiter_.table_.path_of(held), held.shape, wanted.path(), wanted.shape);
+    return !found;
+  });
+  return found;
+}
+
+void Arbiter::DeadlockSearch::reach(const Token& to, const Waiter& from,
+                                    const Waiter::Wanted& wanted) {
+  if (is_found_) return;
+  const auto lease = arbiter_.table_.find_lease_of(from.token);
+  const std::string owner{lease ? lease->owner : std::string_view{from.owner}};
+  if (!reached_.try_emplace(to, Reached{from.token, {owner, wanted.packed_path}}).second) return;
+  if (to == own_) {
+    is_found_ = true;
+  } else {
+    next_.push_back(to);
+  }
+}
+
+std::vector<CycleStep> Arbiter::DeadlockSearch::trace() const {
+  std::vector<CycleStep> cycle;
+  Token at = own_;
+  do {
+    const Reached& reached = reached_.at(at);
+    cycle.push_back(reached.step);
+    at = reached.from;
+  } while (at != own_);
+  std::reverse(cycle.begin(), cycle.end());
+  return cycle;
+}
+
+}  // namespace locker::core

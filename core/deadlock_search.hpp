@@ -1,0 +1,44 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/arbiter.hpp"
+
+namespace locker::core {
+
+/// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
+/// first, from the request's own lease. Who waits for any of several is not followed: another one
+/// may come free. O(waiters and holders that are met).
+class Arbiter::DeadlockSearch {
+ public:
+  explicit DeadlockSearch(const Arbiter& arbiter) : arbiter_(arbiter) {}
+  /// The cycle, beginning with the request itself; empty when there is none.
+  [[nodiscard]] std::vector<CycleStep> find(const Waiter& request);
+
+ private:
+  struct Reached {
+    Token from;
+    CycleStep step;  // of `from`
+  };
+  [[nodiscard]] bool somebody_waits_for(const Waiter& request) const;
+  void expand(const Waiter& waiter);
+  void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);
+  [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
+  void reach(const Token& to, const Waiter& from, const Waiter::Wanted& wanted);
+  [[nodiscard]] std::vector<CycleStep> trace() const;
+
+  const Arbiter& arbiter_;
+  Token own_;
+  bool is_found_ = false;
+  std::map<Token, Reached> reached_;
+  std::deque<Token> next_;
+  std::vector<Token> holding_;  // leases that wait and hold
+  WaitQueue::Seen seen_;
+  std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
+};
+
+}  // namespace locker::core

@@ -1,0 +1,76 @@
+#include "core/ended_memory.hpp"
+
+namespace locker::core {
+namespace {
+
+std::uint32_t fold(std::uint64_t key) {
+  return static_cast<std::uint32_t>(key >> 32U) ^ static_cast<std::uint32_t>(key);
+}
+
+}  // namespace
+
+Hash EndedMemory::hash_of(const Token& token) const {
+  return hash_.then({reinterpret_cast<const char*>(token.bytes.data()), sizeof token.bytes});
+}
+
+std::uint64_t EndedMemory::key_of(const Token& token, PathView path) const {
+  return hash_of(token).then(path.packed()).value();
+}
+
+std::uint32_t EndedMemory::find_slot(const Token& token, std::uint64_t key) const {
+  return slots_.find(fold(key), [&](std::uint32_t slot) {
+    return ring_[slot - 1].key == key && ring_[slot - 1].token == token;
+  });
+}
+
+void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {
+  if (const std::uint32_t slot = find_slot(token, key); slot != ExtendibleTable::none) {
+    ring_[slot - 1].when = now;
+    ring_[slot - 1].ended = ended;
+    return;
+  }
+  if (ring_.size() < capacity) ring_.emplace_back();
+  Entry& entry = ring_[next_];
+  const auto slot = static_cast<std::uint32_t>(next_ + 1);
+  next_ = (next_ + 1) % capacity;
+  if (entry.is_used) slots_.erase(fold(entry.key), slot);
+  entry = {token, key, now, ended, true};
+  slots_.insert(fold(key), slot);
+}
+
+void EndedMemory::remember_lock(const Token& token, PathView path, const Ended& ended,
+                                Instant now) {
+  remember(token, key_of(token, path), ended, now);
+}
+
+void EndedMemory::remember_lease(const Token& token, const Ended& ended, Instant now) {
+  remember(token, hash_of(token).value(), ended, now);
+}
+
+std::optional<EndedMemory::Ended> EndedMemory::find(const Token& token, std::uint64_t key,
+                                                    Instant now) const {
+  const std::uint32_t slot = find_slot(token, key);
+  if (slot == ExtendibleTable::none || now - ring_[slot - 1].when > memory_span) {
+    return std::nullopt;
+  }
+  return ring_[slot - 1].ended;
+}
+
+std::optional<EndedMemory::Ended> EndedMemory::find_lock(const Token& token, PathView path,
+                                                         Instant now) const {
+  return find(token, key_of(token, path), now);
+}
+
+std::optional<EndedMemory::Ended> EndedMemory::find_lease(const Token& token, Instant now) const {
+  return find(token, hash_of(token).value(), now);
+}
+
+void EndedMemory::forget_lease(const Token& token) {
+  const std::uint64_t key = hash_of(token).value();
+  const std::uint32_t slot = find_slot(token, key);
+  if (slot == ExtendibleTable::none) return;
+  slots_.erase(fold(key), slot);
+  ring_[slot - 1].is_used = false;
+}
+
+}  // namespace locker::core

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/deadline_queue.hpp"
+#include "core/extendible_table.hpp"
+#include "core/hash.hpp"
+#include "core/lock.hpp"
+#include "core/path.hpp"
+
+namespace locker::core {
+
+/// What became of locks and leases that are no more, for a while: so that a release that is sent
+/// again succeeds, and a holder that lost its lease hears why. The last `capacity` of them, each
+/// for `memory_span` at most.
+class EndedMemory {
+ public:
+  static constexpr std::size_t capacity = 262'144;
+  static constexpr Instant memory_span = std::chrono::minutes{10};
+
+  struct Ended {
+    End reason = End::released;
+    Fence fence = 0;
+    std::string detail;  ///< Why it was forced, in the administrator's words.
+  };
+
+  explicit EndedMemory(std::uint64_t hash_seed) : hash_(hash_seed) {}
+  void remember_lock(const Token& token, PathView path, const Ended& ended, Instant now);
+  void remember_lease(const Token& token, const Ended& ended, Instant now);
+  [[nodiscard]] std::optional<Ended> find_lock(const Token& token, PathView path,
+                                               Instant now) const;
+  [[nodiscard]] std::optional<Ended> find_lease(const Token& token, Instant now) const;
+  /// The token opens a lease again.
+  void forget_lease(const Token& token);
+
+ private:
+  struct Entry {
+    Token token;
+    std::uint64_t key = 0;  // hash of token and path
+    Instant when{};
+    Ended ended;
+    bool is_used = false;
+  };
+  [[nodiscard]] Hash hash_of(const Token& token) const;
+  [[nodiscard]] std::uint64_t key_of(const Token& token, PathView path) const;
+  void remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now);
+  [[nodiscard]] std::optional<Ended> find(const Token& token, std::uint64_t key, Instant now) const;
+  [[nodiscard]] std::uint32_t find_slot(const Token& token, std::uint64_t key) const;
+
+  Hash hash_;
+  std::vector<Entry> ring_;
+  std::size_t next_ = 0;
+  ExtendibleTable slots_;  // key -> place in the ring, from 1
+};
+
+}  // namespace locker::core

@@ -190,7 +190,8 @@ void Session::refuse(const Refusal& refusal, bool to_head) {
 void Session::append(const Response& response, const Request* request, ConnectionField connection,
                      bool to_head) {
   const std::size_t before = output_.size();
-  append_response(response, worker_.date(), connection, to_head, output_);
+  append_response(response, worker_.date(), worker_.commit().durable_index(), connection, to_head,
+                  output_);
   const auto& access = worker_.hooks().access;
   if (!access) return;
   AccessEntry entry{"", "", response.status, output_.size() - before, peer_};

@@ -56,7 +56,7 @@ ErrorCode Worker::listen(const tcp::endpoint& endpoint) {
 }
 
 void Worker::listen(Acceptor acceptor) {
-  listener_ = std::make_shared<Listener>(std::move(acceptor), options_.limits.accept_pause,
+  listener_ = std::make_shared<Listener>(std::move(acceptor), commit_, options_.limits.accept_pause,
                                          [this](Socket socket) { adopt(std::move(socket)); });
   listener_->start();
 }

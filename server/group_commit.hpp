@@ -54,8 +54,10 @@ class GroupCommit {
   [[nodiscard]] std::size_t pending_bytes() const { return open_.size() + under_way_.size(); }
 
   /// Whether everything up to `index` is durable, which needs no lock.
-  [[nodiscard]] bool is_durable(Index index) const {
-    return index <= durable_index_.load(std::memory_order_acquire);
+  [[nodiscard]] bool is_durable(Index index) const { return index <= durable_index(); }
+  /// Everything up to here is durable; needs no lock.
+  [[nodiscard]] Index durable_index() const {
+    return durable_index_.load(std::memory_order_acquire);
   }
   /// False when `index` is durable already. Else true, and the waiter is called later; somebody
   /// has to call commit(). The waiter must live until then.

@@ -32,6 +32,9 @@ struct HttpLimits {
   std::size_t linger_bytes = 64 * 1024;  ///< client sees it and not a reset.
   Milliseconds drain_first_byte{500};    ///< For who connected just before a stop.
 
+  std::size_t stream_piece = 64 * 1024;  ///< What a stream is asked for at a time.
+  Milliseconds stream_silence{15'000};   ///< After so long without an event a comment is sent.
+
   Milliseconds tick{100};            ///< How exactly the times above are kept.
   Milliseconds accept_pause{100};    ///< After running out of file descriptors.
   std::size_t turned_away_max = 64;  ///< Lingering 503s of one worker; more: closed.

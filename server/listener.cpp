@@ -64,10 +64,11 @@ boost::system::result<std::vector<Acceptor>> open_acceptors(
   return error.code();
 }
 
-Listener::Listener(Acceptor acceptor, std::chrono::milliseconds pause,
+Listener::Listener(Acceptor acceptor, const GroupCommit& commit, std::chrono::milliseconds pause,
                    std::function<void(Socket)> on_accept)
     : acceptor_(std::move(acceptor)),
       timer_(acceptor_.get_executor()),
+      commit_(commit),
       pause_(pause),
       on_accept_(std::move(on_accept)),
       spare_descriptor_(open_spare_descriptor()) {}
@@ -114,7 +115,8 @@ void Listener::turn_one_away() {
     DateText date;
     date.set(std::time(nullptr));
     std::string text;
-    append_response(response, date.text(), ConnectionField::close, false, text);
+    append_response(response, date.text(), commit_.durable_index(), ConnectionField::close, false,
+                    text);
     socket.non_blocking(true, error);
     if (!error) socket.write_some(net::buffer(text), error);
     socket.close(error);

@@ -8,6 +8,7 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 
+#include "server/group_commit.hpp"
 #include "server/net.hpp"
 
 namespace locker::server {
@@ -22,7 +23,8 @@ namespace locker::server {
 /// one client away with a 503 and pauses, so that it never spins. On one thread.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(Acceptor acceptor, std::chrono::milliseconds pause,
+  /// `commit` must live until close().
+  Listener(Acceptor acceptor, const GroupCommit& commit, std::chrono::milliseconds pause,
            std::function<void(Socket)> on_accept);
   ~Listener();
   Listener(const Listener&) = delete;
@@ -43,6 +45,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   Acceptor acceptor_;
   Timer timer_;
+  const GroupCommit& commit_;
   const std::chrono::milliseconds pause_;
   const std::function<void(Socket)> on_accept_;
   int spare_descriptor_;  // given up when there is no other, to be able to accept and close

@@ -1,12 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace locker::server {
 
-enum class Method : std::uint8_t { get, head, post, put, delete_, other };
+enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
 
 /// One HTTP request, checked as HTTP and not yet as anything else. The views point into the
 /// connection's read buffer and are good until the handler returns.
@@ -24,16 +26,80 @@ struct Request {
   std::string_view sec_purpose;     ///< Sent by browsers (also as Purpose): a prefetch.
 };
 
-/// One answer without its framing (Date, Content-Length, Connection), which the connection adds.
-/// Reused from request to request, so that the body's memory is.
+struct Response;
+
+/// Wakes a connection. Any thread, also under locks: it only posts.
+class Waker {
+ public:
+  virtual void wake() = 0;
+
+ protected:
+  ~Waker() = default;
+};
+
+/// Why nobody waits for a pending answer any more.
+enum class Abandon : std::uint8_t { disconnected, draining };
+
+/// An answer that is not there yet: a request that waits for a lock. All calls but Waker::wake()
+/// are made on the connection's thread. Only finish() may throw.
+class PendingAnswer {
+ public:
+  virtual ~PendingAnswer() = default;
+  /// Called once. From now on (also from inside this call) wake() is called exactly once, unless
+  /// abandon() comes first and returns true.
+  virtual void start(Waker& waker) = 0;
+  /// After wake(): fills in the response (a fresh one), as RequestHandler::answer does; never sets
+  /// `pending` or `stream`. Called also when the client has gone meanwhile: then the response's
+  /// `delivery` is lost.
+  virtual void finish(Response& response) = 0;
+  /// The client has gone, or the server stops. True: wake() was not called and never will be, and
+  /// finish() will not be either. False: wake() was called or is just being called; it arrives.
+  [[nodiscard]] virtual bool abandon(Abandon why) = 0;
+};
+
+/// What is to be undone when an answer cannot be written to its connection. Destroyed without
+/// lost() once the kernel has taken the answer's last byte. On the connection's thread.
+class Delivery {
+ public:
+  virtual ~Delivery() = default;
+  /// Must not throw.
+  virtual void lost() = 0;
+};
+
+/// An answer without end, in pieces: server-sent events. On the connection's thread but for
+/// wake(). Only read() may throw, which closes the connection.
+class Stream {
+ public:
+  virtual ~Stream() = default;  ///< The connection is gone; after this wake() is not called.
+  /// Called once. wake() may be called once after each read() that returned `waits`, and once after
+  /// start(). Before the header is sent nothing is read.
+  virtual void start(Waker& waker) = 0;
+  enum class Outcome : std::uint8_t {
+    more,   ///< Call again when those are sent.
+    waits,  ///< Nothing more now; what was appended ends where an event does.
+    over,   ///< Close after what was appended: the reader is too slow, or the server stops.
+  };
+  /// Appends at most about `limit` bytes.
+  virtual Outcome read(std::string& out, std::size_t limit) = 0;
+};
+
+/// One answer without its framing (Date, Locker-Index, Content-Length, Connection), which the
+/// connection adds. Reused from request to request, so that the body's memory is.
 struct Response {
   unsigned status = 200;
   std::string_view content_type = "application/json";  ///< Must be of static lifetime.
   std::string_view allow;                              ///< Header Allow, when not empty; static.
   bool retry_after = false;                            ///< Adds `Retry-After: 1`.
   std::string body;
-  /// The journal index whose durability this answer waits for; 0 waits for nothing.
+  /// The journal index whose durability this answer waits for, and its header Locker-Index. 0
+  /// waits for nothing, and Locker-Index is the last durable index.
   std::uint64_t index = 0;
+  /// The answer comes later: the rest of this one is ignored.
+  std::unique_ptr<PendingAnswer> pending;
+  /// Told when this answer cannot be written.
+  std::unique_ptr<Delivery> delivery;
+  /// Comes instead of the body; the connection is closed after it. A HEAD gets only the header.
+  std::unique_ptr<Stream> stream;
 };
 
 /// Who decides what a request gets. Called from any thread, must not block.

@@ -56,6 +56,10 @@ Method method_of(http::verb verb) {
       return Method::put;
     case http::verb::delete_:
       return Method::delete_;
+    case http::verb::lock:
+      return Method::lock;
+    case http::verb::unlock:
+      return Method::unlock;
     default:
       return Method::other;
   }

@@ -72,10 +72,10 @@ std::string_view reason_of(unsigned status) {
   }
 }
 
-void append_number(std::size_t number, std::string& out) {
+void append_number(std::uint64_t number, std::string& out) {
   std::array<char, 20> digits;
   const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-  static_cast<void>(fault);  // twenty digits hold any size
+  static_cast<void>(fault);  // twenty digits hold any number
   out.append(digits.data(), end);
 }
 
@@ -106,9 +106,10 @@ void DateText::set(std::time_t seconds) {
   put(24, utc.tm_sec);
 }
 
-void append_response(const Response& response, std::string_view date, ConnectionField connection,
-                     bool to_head, std::string& out) {
+void append_response(const Response& response, std::string_view date, std::uint64_t durable_index,
+                     ConnectionField connection, bool to_head, std::string& out) {
   const bool has_body = response.status != 204;
+  const bool has_length = has_body && !response.stream;
   if (response.status == 200 && response.content_type == "application/json") {
     out += json_ok;
   } else {
@@ -123,6 +124,8 @@ void append_response(const Response& response, std::string_view date, Connection
     out += "\r\nCache-Control: no-store\r\nDate: ";
   }
   out += date;
+  out += "\r\nLocker-Index: ";
+  append_number(response.index != 0 ? response.index : durable_index, out);
   if (!response.allow.empty()) {
     out += "\r\nAllow: ";
     out += response.allow;
@@ -130,12 +133,12 @@ void append_response(const Response& response, std::string_view date, Connection
   if (response.retry_after) out += "\r\nRetry-After: 1";
   if (connection == ConnectionField::close) out += "\r\nConnection: close";
   if (connection == ConnectionField::keep_alive) out += "\r\nConnection: keep-alive";
-  if (has_body) {
+  if (has_length) {
     out += "\r\nContent-Length: ";
     append_number(response.body.size(), out);
   }
   out += "\r\n\r\n";
-  if (has_body && !to_head) out += response.body;
+  if (has_length && !to_head) out += response.body;
 }
 
 void fill_in(const Refusal& refusal, Response& response) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <string>
 #include <string_view>
@@ -28,9 +29,10 @@ enum class ConnectionField {
   close,
 };
 
-/// Appends the whole answer; without its body, but with its length, when it answers a HEAD.
-void append_response(const Response& response, std::string_view date, ConnectionField connection,
-                     bool to_head, std::string& out);
+/// Appends the whole answer; without its body, but with its length, when it answers a HEAD. Of a
+/// stream only the header. `durable_index` is the Locker-Index of an answer that has none itself.
+void append_response(const Response& response, std::string_view date, std::uint64_t durable_index,
+                     ConnectionField connection, bool to_head, std::string& out);
 
 /// Makes the answer to a request that the handler does not get to see.
 void fill_in(const Refusal& refusal, Response& response);

@@ -1,10 +1,15 @@
 #include "server/session.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
 
 #include "core/assert.hpp"
 #include "server/worker.hpp"
@@ -21,6 +26,19 @@ constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
 
+using KeepaliveIdle = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+using KeepaliveInterval = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+using KeepaliveProbes = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
+
+/// Who waits for a pending answer sends nothing for long; without its host it waits no more.
+void notice_dead_hosts(Socket& socket) {
+  ErrorCode ignored;
+  socket.set_option(net::socket_base::keep_alive(true), ignored);
+  socket.set_option(KeepaliveIdle(15), ignored);
+  socket.set_option(KeepaliveInterval(5), ignored);
+  socket.set_option(KeepaliveProbes(3), ignored);
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, Socket socket, std::string peer, bool counted)
@@ -35,6 +53,7 @@ void Session::start() {
   buffer_ = std::make_unique<char[]>(capacity_);
   ErrorCode error;
   socket_.set_option(tcp::no_delay(true), error);
+  notice_dead_hosts(socket_);
   socket_.non_blocking(true, error);
   if (error) return close();
   enter(Phase::fresh);
@@ -47,34 +66,57 @@ void Session::turn_away() {
   ErrorCode error;
   socket_.non_blocking(true, error);
   if (error) return close();
-  refuse(too_many, false);
+  refuse(too_many, {});
   send();
 }
 
 void Session::read() {
   if (state_ != State::lingering) state_ = State::reading;
-  make_room();
-  socket_.async_read_some(net::buffer(buffer_.get() + end_, capacity_ - end_),
+  if (reads_) return;
+  if (read_ended_) return close();
+  compact();
+  if (end_ == capacity_) grow();
+  begin_read(capacity_ - end_);
+}
+
+void Session::begin_read(std::size_t size_max) {
+  reads_ = true;
+  socket_.async_read_some(net::buffer(buffer_.get() + end_, size_max),
                           [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
                             self->on_read(error, size);
                           });
 }
 
 void Session::on_read(const ErrorCode& error, std::size_t size) {
+  reads_ = false;
   if (state_ == State::closed) return;
-  // A client that has shut down its side only gets here after everything it asked is answered.
-  if (error) return close();
+  if (error) return on_end();
   if (state_ == State::lingering) {
     lingered_ += size;
     if (lingered_ > worker_.limits().linger_bytes) return close();
     begin_ = end_ = 0;
     return read();
   }
-  end_ += size;
-  run_round();
+  on_bytes(size);
 }
 
-void Session::make_room() {
+void Session::on_bytes(std::size_t size) {
+  end_ += size;
+  if (state_ == State::reading) return run_round();
+  if (state_ == State::pending || state_ == State::streaming) return watch();
+  if (!stream_) more_ = true;  // which this round has not looked at
+}
+
+void Session::on_end() {
+  // A client that has shut down its side is only read from after everything it asked is answered,
+  // unless it waited: then it may not be there any more.
+  const bool is_owed =
+      state_ == State::yielding || state_ == State::waiting || state_ == State::writing;
+  if (!is_owed || stream_) return close();
+  read_ended_ = true;
+}
+
+void Session::compact() {
   if (begin_ == end_) {
     begin_ = end_ = 0;
     const std::size_t kept = worker_.limits().read_buffer;
@@ -88,7 +130,9 @@ void Session::make_room() {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  if (end_ < capacity_) return;
+}
+
+void Session::grow() {
   // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
   // refuses what is too large, so this ends.
   const std::size_t whole = parser_.awaits_body() ? parser_.size() : 2 * capacity_;
@@ -113,20 +157,27 @@ void Session::enter(Phase phase) {
 }
 
 void Session::run_round() {
+  state_ = State::yielding;
+  more_ = false;
   try {
-    answer_requests();
+    if (is_pending_ready()) finish_pending();
+    if (stream_) {
+      read_stream();
+    } else {
+      answer_requests();
+    }
     go_on();
-  } catch (const std::exception& exception) {
-    // No memory for a buffer: this connection goes, and gives back what it had.
-    worker_.report(exception.what());
+  } catch (...) {
+    // No memory for a buffer, or a stream that fails: this connection goes, and gives back what it
+    // had.
+    worker_.report_exception();
     close();
   }
 }
 
 void Session::answer_requests() {
   const HttpLimits& limits = worker_.limits();
-  more_ = false;
-  for (std::size_t answered = 0; !last_round_;) {
+  for (std::size_t answered = 0; !last_round_ && !later_ && !stream_;) {
     if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
       more_ = true;
       return;
@@ -143,7 +194,7 @@ void Session::answer_requests() {
         begin_ += parser_.size();
         break;
       case RequestParser::Outcome::refused:
-        return refuse(parser_.refusal(), unread().starts_with("HEAD "));
+        return refuse(parser_.refusal(), {.to_head = unread().starts_with("HEAD ")});
       case RequestParser::Outcome::incomplete:
         if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
         return;
@@ -153,52 +204,54 @@ void Session::answer_requests() {
 
 void Session::answer_request() {
   const Request& request = parser_.request();
+  const Asked asked{request.method_name, request.target, request.method == Method::head,
+                    parser_.keep_alive(), parser_.is_http_1_0()};
   Response& response = worker_.fresh_response();
   try {
     worker_.handler().answer(request, response);
-  } catch (const std::exception& exception) {
-    return answer_fault(exception.what());
   } catch (...) {
-    return answer_fault("an exception of an unknown type");
+    worker_.report_exception();
+    return answer_fault(response, asked);
   }
-  awaited_ = std::max(awaited_, response.index);
+  if (response.pending) return begin_pending(std::move(response.pending), asked);
+  if (response.stream) return begin_stream(response, asked);
+  append_answer(response, asked, begin_ + parser_.size() == end_);
+}
+
+void Session::answer_fault(const Response& failed, const Asked& asked) {
+  if (failed.delivery) failed.delivery->lost();
+  refuse(internal, asked);
+}
+
+void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
   // A server that stops still answers what it has read: the last of these answers says so.
-  const bool is_last = worker_.is_draining() && begin_ + parser_.size() == end_;
-  last_round_ = !parser_.keep_alive() || is_last;
-  const ConnectionField connection = last_round_             ? ConnectionField::close
-                                     : parser_.is_http_1_0() ? ConnectionField::keep_alive
-                                                             : ConnectionField::none;
-  append(response, &request, connection, request.method == Method::head);
+  last_round_ = !asked.keep_alive || (worker_.is_draining() && nothing_unread);
+  append(response, asked,
+         last_round_         ? ConnectionField::close
+         : asked.is_http_1_0 ? ConnectionField::keep_alive
+                             : ConnectionField::none);
 }
 
-void Session::answer_fault(std::string_view what) {
-  worker_.report(what);
-  const Request& request = parser_.request();
-  Response& response = worker_.fresh_response();
-  fill_in(internal, response);
-  last_round_ = refused_ = true;
-  append(response, &request, ConnectionField::close, request.method == Method::head);
-}
-
-void Session::refuse(const Refusal& refusal, bool to_head) {
+void Session::refuse(const Refusal& refusal, const Asked& asked) {
   Response& response = worker_.fresh_response();
   fill_in(refusal, response);
   last_round_ = refused_ = true;
-  append(response, nullptr, ConnectionField::close, to_head);
+  append(response, asked, ConnectionField::close);
 }
 
-void Session::append(const Response& response, const Request* request, ConnectionField connection,
-                     bool to_head) {
+void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
+  // First, so that it is lost when memory runs out for the rest.
+  const bool is_owed = response.delivery != nullptr;
+  if (is_owed) owed_.emplace_back().delivery = std::move(response.delivery);
+  awaited_ = std::max(awaited_, response.index);
   const std::size_t before = output_.size();
-  append_response(response, worker_.date(), connection, to_head, output_);
+  append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
+                  asked.to_head, output_);
+  if (is_owed) owed_.back().end = output_.size();
   const auto& access = worker_.hooks().access;
   if (!access) return;
-  AccessEntry entry{"", "", response.status, output_.size() - before, peer_};
-  if (request != nullptr) {
-    entry.method = request->method_name;
-    entry.path = request->target.substr(0, request->target.find('?'));
-  }
-  access(entry);
+  access({asked.method, asked.target.substr(0, asked.target.find('?')), response.status,
+          output_.size() - before, peer_});
 }
 
 void Session::go_on() {
@@ -213,6 +266,8 @@ void Session::go_on() {
 }
 
 void Session::on_durable() { worker_.on_durable(*this); }
+
+void Session::wake() { worker_.on_woken(*this); }
 
 void Session::on_commit_needed() { worker_.on_commit_needed(); }
 
@@ -251,17 +306,17 @@ void Session::on_write(const ErrorCode& error, std::size_t size) {
 }
 
 void Session::finish_round() {
+  owed_.clear();
+  if (stream_ && !output_.empty()) {
+    stream_begun_ = true;
+    deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().stream_silence;
+  }
+  sent_ = 0;
   if (output_.capacity() > worker_.limits().output_kept) std::string{}.swap(output_);
   output_.clear();
   if (last_round_) return linger();
-  if (more_) {
-    // The other connections come first: one that pipelines without end must not have it all.
-    state_ = State::yielding;
-    net::post(worker_.executor(), [self = Pointer{this}] {
-      if (self->state_ == State::yielding) self->run_round();
-    });
-    return;
-  }
+  if (more_ || is_pending_ready()) return yield();
+  if (later_ || stream_) return hold();
   if (begin_ == end_) {
     if (phase_ != Phase::fresh) enter(Phase::idle);
     // This answer did not say that it is the last one, so the next request may be on its way.
@@ -272,6 +327,29 @@ void Session::finish_round() {
   read();
 }
 
+void Session::yield() {
+  // The other connections come first: one that pipelines without end must not have it all.
+  state_ = State::yielding;
+  net::post(worker_.executor(), [self = Pointer{this}] {
+    if (self->state_ == State::yielding) self->run_round();
+  });
+}
+
+void Session::hold() {
+  state_ = later_ ? State::pending : State::streaming;
+  watch();
+}
+
+void Session::watch() {
+  if (reads_) return;
+  if (read_ended_) return close();
+  if (stream_) begin_ = end_;  // nobody looks at what comes behind the request
+  compact();
+  // More than an idle connection has is not taken in before its turn comes.
+  const std::size_t size_max = worker_.limits().read_buffer;
+  if (end_ < size_max) begin_read(size_max - end_);
+}
+
 void Session::linger() {
   ErrorCode error;
   // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
@@ -279,16 +357,21 @@ void Session::linger() {
   if (!refused_ && !unread_bytes) return close();
   socket_.shutdown(tcp::socket::shutdown_send, error);
   if (error) return close();
-  const bool reads_already = state_ == State::reading;
   state_ = State::lingering;
   deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().linger;
-  if (reads_already) return;
+  if (reads_) return;
   begin_ = end_ = 0;
   read();
 }
 
 void Session::tick(SteadyClock::time_point now) {
-  if (now < deadline_ || state_ == State::waiting || state_ == State::yielding) return;
+  const bool has_deadline =
+      state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
+  if (!has_deadline || now < deadline_) return;
+  if (state_ == State::streaming) {
+    output_ += ": \n\n";
+    return send();
+  }
   const bool owes_answer =
       state_ == State::reading && (phase_ == Phase::header || phase_ == Phase::body);
   if (owes_answer) return time_out();
@@ -297,7 +380,7 @@ void Session::tick(SteadyClock::time_point now) {
 
 void Session::time_out() {
   // The read that is under way stays so, and becomes the one that lingers.
-  refuse(too_slow, unread().starts_with("HEAD "));
+  refuse(too_slow, {.to_head = unread().starts_with("HEAD ")});
   ErrorCode error;
   const std::size_t size = socket_.write_some(net::buffer(output_), error);
   if (error || size != output_.size()) return close();
@@ -305,6 +388,8 @@ void Session::time_out() {
 }
 
 void Session::drain() {
+  if (later_) return drain_pending();
+  if (stream_) return drain_stream();
   if (state_ != State::reading || begin_ != end_) return;
   ErrorCode error;
   if (socket_.available(error) > 0) return;
@@ -323,6 +408,16 @@ void Session::close() {
   socket_.close(ignored);
   unlink();
   worker_.on_closed(counted_);
+  lose_unsent();
+  if (later_) return give_up_pending();
+  if (stream_) end_stream();
+}
+
+void Session::lose_unsent() {
+  for (const Owed& each : owed_) {
+    if (each.end > sent_) each.delivery->lost();
+  }
+  owed_.clear();
 }
 
 }  // namespace locker::server

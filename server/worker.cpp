@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <exception>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -29,16 +30,33 @@ Worker::Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit
 
 Worker::~Worker() {
   stop();
-  if (waiting_ != 0) {
-    commit_.commit_until(awaited_max_);
-    std::unique_lock lock{mailbox_.mutex};
-    mailbox_.arrived.wait(lock, [this] { return mailbox_.count == waiting_; });
-    mailbox_.list.resume_all();
-  }
+  await_wakes();
+  await_durability();
   // commit() may have left records to us that other workers wait for.
   while (commit_posted_ && commit_.commit()) {
   }
   *alive_ = nullptr;
+}
+
+void Worker::await_wakes() {
+  deliver_wakes();  // also those of streams, which nobody has to wait for
+  while (awaited_wakes_ != 0) {
+    {
+      std::unique_lock lock{mailbox_.mutex};
+      mailbox_.arrived.wait(lock, [this] { return !mailbox_.woken.empty(); });
+    }
+    deliver_wakes();
+  }
+}
+
+void Worker::await_durability() {
+  if (waiting_ == 0) return;
+  commit_.commit_until(awaited_max_);
+  std::unique_lock lock{mailbox_.mutex};
+  mailbox_.arrived.wait(lock, [this] { return mailbox_.ready_count == waiting_; });
+  ReadyList ready = std::exchange(mailbox_.ready, {});
+  lock.unlock();
+  waiting_ -= resume_all(ready);
 }
 
 template <void (Worker::*member)()>
@@ -56,7 +74,7 @@ ErrorCode Worker::listen(const tcp::endpoint& endpoint) {
 }
 
 void Worker::listen(Acceptor acceptor) {
-  listener_ = std::make_shared<Listener>(std::move(acceptor), options_.limits.accept_pause,
+  listener_ = std::make_shared<Listener>(std::move(acceptor), commit_, options_.limits.accept_pause,
                                          [this](Socket socket) { adopt(std::move(socket)); });
   listener_->start();
 }
@@ -96,15 +114,18 @@ void Worker::drain(std::chrono::milliseconds grace) {
   drained_by_ = now_ + grace;
   if (listener_) std::exchange(listener_, nullptr)->finish();
   for (auto next = sessions_.begin(); next != sessions_.end();) {
-    Session& session = *next++;  // it may leave the list
-    session.drain();
+    const Session::Pointer session{&*next++};  // it may leave the list
+    session->drain();
   }
 }
 
 void Worker::stop() {
   draining_ = true;
   if (listener_) std::exchange(listener_, nullptr)->close();
-  while (!sessions_.empty()) sessions_.front().close();
+  while (!sessions_.empty()) {
+    const Session::Pointer session{&sessions_.front()};
+    session->close();
+  }
 }
 
 Response& Worker::fresh_response() {
@@ -112,8 +133,15 @@ Response& Worker::fresh_response() {
   return response_;
 }
 
-void Worker::report(std::string_view what) {
-  if (options_.hooks.on_error) options_.hooks.on_error(what);
+void Worker::report_exception() const {
+  if (!options_.hooks.on_error) return;
+  try {
+    throw;
+  } catch (const std::exception& exception) {
+    options_.hooks.on_error(exception.what());
+  } catch (...) {
+    options_.hooks.on_error("an exception of an unknown type");
+  }
 }
 
 // Who commits. A session that waits has a commit posted behind the handlers that are ready now, so
@@ -143,42 +171,69 @@ void Worker::commit_batch() {
   committing_here = nullptr;
   commit_posted_ = more;
   if (more) post_later<&Worker::commit_batch>();
-  waiting_ -= ready_.resume_all();
+  waiting_ -= resume_all(ready_);
 }
 
 void Worker::on_durable(Session& session) {
   if (committing_here == this) return ready_.push(session);
   // Under the mutex to the end: ~Worker waits for the count, and then nothing of it may be used.
   const std::lock_guard lock{mailbox_.mutex};
-  mailbox_.list.push(session);
-  ++mailbox_.count;
-  if (!std::exchange(mailbox_.posted, true)) post_later<&Worker::take_mail>();
+  mailbox_.ready.push(session);
+  ++mailbox_.ready_count;
+  post_mail();
+}
+
+void Worker::on_woken(Session& session) {
+  // Also on this worker's own thread, where a post() is cheap: the session's turn comes later, not
+  // inside of whatever wakes it.
+  const std::lock_guard lock{mailbox_.mutex};
+  if (std::exchange(session.is_in_mail, true)) return;
+  mailbox_.woken.push(session);
+  post_mail();
+}
+
+// REQUIRES: the mailbox's mutex is held.
+void Worker::post_mail() {
+  if (!mailbox_.posted) post_later<&Worker::take_mail>();
+  mailbox_.posted = true;
   mailbox_.arrived.notify_one();
+}
+
+bool Worker::has_mail(const Session& session) {
+  const std::lock_guard lock{mailbox_.mutex};
+  return session.is_in_mail;
 }
 
 void Worker::on_commit_needed() { post_later<&Worker::commit_batch>(); }
 
 void Worker::take_mail() {
-  ReadyList list;
+  ReadyList ready;
   {
     const std::lock_guard lock{mailbox_.mutex};
-    list = std::exchange(mailbox_.list, {});
-    mailbox_.count = 0;
+    ready = std::exchange(mailbox_.ready, {});
+    mailbox_.ready_count = 0;
     mailbox_.posted = false;
   }
-  waiting_ -= list.resume_all();
+  waiting_ -= resume_all(ready);
+  deliver_wakes();
 }
 
-void Worker::ReadyList::push(Session& session) {
-  session.next_ready = nullptr;
-  (last_ == nullptr ? first_ : last_->next_ready) = &session;
-  last_ = &session;
+// A session stays in the mail until its turn comes: only then may it be put into the list again.
+void Worker::deliver_wakes() {
+  std::unique_lock lock{mailbox_.mutex};
+  for (Session* session = mailbox_.woken.take_all(); session != nullptr;) {
+    Session* const next = session->next_woken;
+    session->is_in_mail = false;
+    lock.unlock();
+    session->on_wake();
+    session = next;
+    lock.lock();
+  }
 }
 
-std::size_t Worker::ReadyList::resume_all() {
+std::size_t Worker::resume_all(ReadyList& list) {
   std::size_t count = 0;
-  last_ = nullptr;
-  for (Session* session = std::exchange(first_, nullptr); session != nullptr; ++count) {
+  for (Session* session = list.take_all(); session != nullptr; ++count) {
     Session* const next = session->next_ready;  // the session may end, or wait again
     session->resume();
     session = next;
@@ -209,13 +264,13 @@ void Worker::tick() {
   const auto held_up = now_ - before - options_.limits.tick;
   const bool pardon = held_up > 5 * options_.limits.tick;
   for (auto next = sessions_.begin(); next != sessions_.end();) {
-    Session& session = *next++;  // it may leave the list
-    if (pardon) session.extend_deadline(held_up);
-    session.tick(now_);
+    const Session::Pointer session{&*next++};  // it may leave the list
+    if (pardon) session->extend_deadline(held_up);
+    session->tick(now_);
   }
   if (now_ >= drained_by_) stop();
-  // While somebody waits for another thread's commit the ticks keep the io_context running.
-  ticking_ = !sessions_.empty() || waiting_ != 0;
+  // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
+  ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0;
   if (ticking_) schedule_tick();
 }
 

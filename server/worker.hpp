@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/intrusive/list.hpp>
 
@@ -54,8 +55,8 @@ class Worker {
   /// All three must outlive the worker.
   Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,
          Options options);
-  /// Closes everything, and blocks until nobody else knows its sessions: until what they wait for
-  /// is durable.
+  /// Closes everything, and blocks until nobody else knows its sessions: until wakes that were
+  /// under way have arrived, and what they wait for is durable.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -85,29 +86,51 @@ class Worker {
   [[nodiscard]] SteadyClock::time_point now() const { return now_; }  // at the last tick
   [[nodiscard]] bool is_draining() const { return draining_; }
   [[nodiscard]] Response& fresh_response();
-  void report(std::string_view what);
+  /// REQUIRES: an exception is being handled.
+  void report_exception() const;
   /// False when `index` is durable already; else true, and resume() follows.
   [[nodiscard]] bool await_durable(Session& session, Index index);
   void on_durable(Session& session);  // any thread
   void on_commit_needed();            // any thread
+  /// on_wake() follows. More wakes until then are the same one.
+  void on_woken(Session& session);  // any thread
+  /// For a session that is woken once for sure, and must be waited for.
+  void begin_await_wake() { ++awaited_wakes_; }
+  void end_await_wake() { --awaited_wakes_; }
+  /// Whether on_wake() follows, for a session that nobody wakes any more.
+  [[nodiscard]] bool has_mail(const Session& session);
   void on_closed(bool counted);
 
   /// First in, first out.
-  class ReadyList {
+  template <Session* Session::*next>
+  class SessionList {
    public:
-    void push(Session& session);
-    std::size_t resume_all();
+    void push(Session& session) {
+      session.*next = nullptr;
+      (last_ == nullptr ? first_ : last_->*next) = &session;
+      last_ = &session;
+    }
+    [[nodiscard]] bool empty() const { return first_ == nullptr; }
+    /// The first one, which leads to the others.
+    [[nodiscard]] Session* take_all() {
+      last_ = nullptr;
+      return std::exchange(first_, nullptr);
+    }
 
    private:
     Session* first_ = nullptr;
     Session* last_ = nullptr;
   };
-  /// Where other threads put sessions whose index is durable; one post() carries all of them.
+  using ReadyList = SessionList<&Session::next_ready>;
+  using WokenList = SessionList<&Session::next_woken>;
+  /// Where other threads put sessions whose index is durable, and any thread those that it wakes;
+  /// one post() carries all of them.
   struct Mailbox {
     std::mutex mutex;
     std::condition_variable arrived;
-    ReadyList list;
-    std::size_t count = 0;
+    ReadyList ready;
+    std::size_t ready_count = 0;
+    WokenList woken;
     bool posted = false;
   };
 
@@ -115,7 +138,12 @@ class Worker {
   template <void (Worker::*member)()>
   void post_later();
   void commit_batch();
+  void post_mail();
   void take_mail();
+  [[nodiscard]] static std::size_t resume_all(ReadyList& list);
+  void deliver_wakes();
+  void await_wakes();
+  void await_durability();
   void start_ticking();
   void schedule_tick();
   void tick();
@@ -137,7 +165,8 @@ class Worker {
   bool ticking_ = false;
   bool draining_ = false;
   bool commit_posted_ = false;
-  std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox or ready_
+  std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox's ready or ready_
+  std::size_t awaited_wakes_ = 0;
   Index awaited_max_ = 0;
   ReadyList ready_;  // whose index this very thread made durable
   Mailbox mailbox_;

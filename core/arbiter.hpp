@@ -233,6 +233,9 @@ class Arbiter {
   /// The requests for exactly this path, in order, up to `limit`.
   [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
   [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }
+  /// Whether a request for exactly this path, with both flags, would stand behind a waiter.
+  [[nodiscard]] bool is_awaited(PathView path) const;
+  [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
   /// The table with its cursors, for lists.

@@ -359,9 +359,18 @@ LockInfo Arbiter::describe(const HeldLock& held) const {
   }
   const LivingLease lease = *table_.lease_of(held);
   info.ttl = lease.ttl;
-  const std::uint32_t timer = table_.timer_of(lease.handle);
-  if (timer != 0) info.expires = deadlines_.deadline_of(timer);
+  info.expires = expiry_of(lease);
   return info;
+}
+
+std::optional<Instant> Arbiter::expiry_of(const LivingLease& lease) const {
+  const std::uint32_t timer = table_.timer_of(lease.handle);
+  if (timer == 0) return std::nullopt;
+  return deadlines_.deadline_of(timer);
+}
+
+bool Arbiter::is_awaited(PathView path) const {
+  return queue_.latest_clash({path, {}}, [](const Waiter&) { return false; }) != nullptr;
 }
 
 LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {

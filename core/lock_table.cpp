@@ -610,6 +610,15 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   return describe(at);
 }
 
+void LockTable::skip_cursor(std::size_t slot, LockId behind) {
+  Cursor& cursor = cursors_[slot];
+  for (std::size_t list = 0; list < cursor.next.size(); ++list) {
+    std::uint32_t at = cursor.next[list];
+    while (at != null && lock(at).id() <= behind) at = links(lock(at))[cursor.level].next;
+    place_cursor(cursor, list, at);
+  }
+}
+
 void LockTable::move_cursors_past(std::uint32_t at) {
   for (Cursor& cursor : cursors_) {
     for (std::size_t list = 0; list < cursor.next.size(); ++list) {

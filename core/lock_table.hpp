@@ -127,6 +127,8 @@ class LockTable {
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
+  /// Moves it behind this lock's place. O(locks passed).
+  void skip_cursor(std::size_t slot, LockId behind);
   /// The next lock, which the cursor then stands behind; null at the end. A lock that was granted
   /// after the cursor was opened may be left out.
   [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);

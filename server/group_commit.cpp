@@ -67,6 +67,7 @@ bool GroupCommit::commit() {
   const bool more = open_count_ != 0;
   lock.unlock();
   committed_.notify_all();
+  if (on_durable_) on_durable_(reached);
   for (DurabilityWaiter* waiter = ripe; waiter != nullptr;) {
     DurabilityWaiter* const next = waiter->next_;  // on_durable() may put it in the list again
     waiter->on_durable();

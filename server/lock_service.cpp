@@ -1,64 +1,360 @@
 #include "server/lock_service.hpp"
 
-#include <utility>
+#include <algorithm>
+#include <charconv>
 
 namespace locker::server {
+namespace {
 
+using core::Arbiter;
 using Room = persistence::Journal::Room;
 
-LockService::LockService(core::LockTable table, GroupCommit& commit,
-                         const persistence::Journal& journal, core::Fence first_fence,
-                         std::size_t locks_max)
-    : table_(std::move(table)),
-      commit_(commit),
+constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
+constexpr std::size_t done_at_once = 256;
+constexpr std::chrono::milliseconds look_every{500};
+constexpr std::size_t shown_max = 100;
+constexpr std::size_t looked_at_max = 10'000;
+
+std::string text_of(core::LockId id) {
+  return std::to_string(id.fence) + "." + std::to_string(id.position);
+}
+
+core::LockId read_id(const std::string& text) {
+  core::LockId id;
+  const char* const end = text.data() + text.size();
+  const auto fence = std::from_chars(text.data(), end, id.fence);
+  if (fence.ptr != end) std::from_chars(fence.ptr + 1, end, id.position);
+  return id;
+}
+
+}  // namespace
+
+LockService::LockService(GroupCommit& commit, const persistence::Journal& journal,
+                         std::uint64_t hash_seed, const Options& options)
+    : commit_(commit),
       journal_(journal),
-      next_fence_(first_fence),
-      locks_max_(locks_max) {}
+      options_(options),
+      arbiter_(hash_seed, *this, options.limits),
+      events_(options.event_readers_max) {}
 
-persistence::Journal::Room LockService::room_for_record(bool reserved) const {
-  return journal_.room_for(commit_.pending_bytes() + core::record_bytes_max, reserved);
+LockService::~LockService() {
+  commit_.set_on_durable({});
+  if (!timekeeper_.joinable()) return;
+  timekeeper_.request_stop();
+  timekeeper_.join();
 }
 
-LockService::Acquired LockService::acquire(core::PathView path, const core::Shape& shape,
-                                           std::string_view owner, std::string& blocked_by) {
-  const core::AcquireRequest request{path, shape, core::ClashRule::holder_only, std::nullopt};
-  const std::lock_guard lock{commit_.mutex()};
-  if (const auto blocker = table_.blocker(request)) {
-    blocked_by = blocker->owner;
-    return {Outcome::blocked, {}, commit_.last_index()};
-  }
-  if (table_.lock_count() >= locks_max_) return {Outcome::too_many_locks, {}, commit_.last_index()};
-  if (const Room room = room_for_record(false); room != Room::enough) {
-    return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, 0};
-  }
-  const core::Granted granted{tokens_.next(), {next_fence_++, 0}, shape, owner, path};
-  table_.apply(granted);
-  return {Outcome::granted, granted.token, commit_.add(granted)};
+void LockService::start(core::Fence first_fence, Index index) {
+  began_ = last_read_ = std::chrono::steady_clock::now();
+  arbiter_.start(first_fence);
+  events_.start(index);
+  commit_.set_on_durable([this](Index durable) { events_.publish(durable); });
+  timekeeper_ = std::jthread([this](const std::stop_token& stop) { keep_time(stop); });
 }
 
-LockService::Released LockService::release(core::PathView path, const core::Token& token) {
-  const std::lock_guard lock{commit_.mutex()};
-  const auto held = table_.held_by(token, path);
-  if (!held) return {ReleaseOutcome::not_held, commit_.last_index()};
-  if (const Room room = room_for_record(true); room != Room::enough) {
-    return {room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full, 0};
+// While the timekeeper runs, the clock is read twice a second at least. A longer gap is a process
+// that was stopped, or a machine that was: clients could not renew then, so that time is left out.
+core::Now LockService::read_now() {
+  const auto read = std::chrono::steady_clock::now();
+  const auto gap = read - last_read_;
+  if (gap > look_every + std::chrono::seconds{1}) stood_still_ += gap - look_every;
+  last_read_ = read;
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
+          static_cast<core::Fence>(
+              std::chrono::duration_cast<std::chrono::microseconds>(wall).count())};
+}
+
+void LockService::after_command(const core::Now& now) {
+  const auto due = arbiter_.next_due();
+  if (!due) return;
+  if (*due <= now.instant && !arbiter_.advance(now, done_after_command)) return;
+  if (*due < wakes_at_) due_.notify_one();
+}
+
+void LockService::keep_time(const std::stop_token& stop) {
+  std::unique_lock lock{commit_.mutex()};
+  while (!stop.stop_requested()) {
+    const core::Now now = read_now();
+    const Index before = commit_.last_index();
+    const bool more = arbiter_.advance(now, done_at_once);
+    const Index after = commit_.last_index();
+    if (after != before || std::exchange(commit_wanted_, false)) {
+      lock.unlock();
+      commit_.commit_until(after);
+      lock.lock();
+      continue;
+    }
+    if (more) {
+      lock.unlock();  // others get in between
+      std::this_thread::yield();
+      lock.lock();
+      continue;
+    }
+    const core::Instant latest = now.instant + look_every;
+    const auto due = arbiter_.next_due();
+    wakes_at_ = std::min(due.value_or(latest), latest);
+    due_.wait_for(lock, stop, wakes_at_ - now.instant + std::chrono::microseconds{100}, [this] {
+      const auto next = arbiter_.next_due();
+      return commit_wanted_ || (next && *next < wakes_at_);
+    });
   }
-  const core::Ended ended{token, held->id, core::End::released};
-  table_.apply(ended);
-  return {ReleaseOutcome::released, commit_.add(ended)};
+}
+
+void LockService::on_record(const core::Record& record) { commit_.add(record); }
+
+void LockService::on_event(const core::Event& event) {
+  // The record of an end comes right behind its event; all others stand before theirs.
+  const bool is_end = event.kind != core::EventKind::granted &&
+                      event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
+  events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
+}
+
+void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
+  const auto at = listeners_.find(waiter);
+  if (at == listeners_.end()) return;
+  Listener& listener = *at->second;
+  listeners_.erase(at);
+  listener.on_decided(std::move(acquired), commit_.last_index());
+}
+
+Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
+  switch (journal_.room_for(commit_.pending_bytes() + bytes, reserved)) {
+    case Room::enough:
+      return Arbiter::Room::enough;
+    case Room::soon:
+      return Arbiter::Room::soon;
+    case Room::none:
+      break;
+  }
+  return Arbiter::Room::none;
+}
+
+core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> asked) const {
+  if (asked) return *asked;
+  return options_.default_ttl.count() != 0 ? options_.default_ttl : options_.max_ttl;
+}
+
+LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
+                                                        const core::Shape& shape,
+                                                        std::string_view owner,
+                                                        std::string& blocked_by) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  const core::Token token = tokens_.next();
+  const auto acquired =
+      arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
+  blocked_by = acquired.blocked_by;
+  after_command(now);
+  return {acquired.outcome, token, commit_.last_index()};
+}
+
+LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
+                                                                 const core::Token& token) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto released = arbiter_.release_for_seed(token, path, now);
+  after_command(now);
+  return {std::move(released), commit_.last_index(), now};
 }
 
 LockService::Queried LockService::query(core::PathView path, std::string& blocked_by) {
   const std::lock_guard lock{commit_.mutex()};
-  const auto held = table_.covering(path);
+  const auto held = arbiter_.table().covering(path);
   if (held) blocked_by = held->owner;
   return {held.has_value(), commit_.last_index()};
 }
 
+LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
+                                                     Listener& listener) {
+  command.default_ttl = fitting_ttl({});
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  command.fresh_token = tokens_.next();
+  core::Acquired acquired = arbiter_.acquire(command, now);
+  if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
+  after_command(now);
+  return {std::move(acquired), commit_.last_index(), now};
+}
+
+bool LockService::abandon(core::WaiterId waiter) {
+  const std::lock_guard lock{commit_.mutex()};
+  if (listeners_.erase(waiter) == 0) return false;
+  const core::Now now = read_now();
+  arbiter_.abandon(waiter, now);
+  after_command(now);
+  return true;
+}
+
+LockService::At<Arbiter::Released> LockService::release(core::PathView path,
+                                                        const core::Token& token) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto released = arbiter_.release(token, path, now);
+  after_command(now);
+  return {std::move(released), commit_.last_index(), now};
+}
+
+LockService::At<Arbiter::Released> LockService::release_all(const core::Token& token) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto released = arbiter_.release_all(token, now);
+  after_command(now);
+  return {std::move(released), commit_.last_index(), now};
+}
+
+void LockService::take_back(const core::Token& token) {
+  static_cast<void>(release_all(token));
+  const std::lock_guard lock{commit_.mutex()};
+  commit_wanted_ = true;
+  due_.notify_one();
+}
+
+LockService::At<Arbiter::LeaseAnswer> LockService::open_lease(
+    const std::optional<core::Token>& chosen, const std::optional<std::string>& owner,
+    std::optional<core::Milliseconds> ttl) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto answer = arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
+  after_command(now);
+  return {std::move(answer), commit_.last_index(), now};
+}
+
+LockService::At<Arbiter::LeaseAnswer> LockService::renew(const core::Token& token,
+                                                         std::optional<core::Milliseconds> ttl) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto answer = arbiter_.renew(token, ttl, now);
+  after_command(now);
+  return {std::move(answer), commit_.last_index(), now};
+}
+
+LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& filter,
+                                                    const std::string& reason) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  const auto forced = arbiter_.force(filter, reason, now);
+  after_command(now);
+  return {forced, commit_.last_index(), now};
+}
+
+LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
+  const std::lock_guard lock{commit_.mutex()};
+  PathState state;
+  for (core::LockInfo& info : arbiter_.covering(path, shown_max)) {
+    const bool is_here = info.packed_path == path.packed();
+    (is_here ? state.holders : state.covered_by).push_back(std::move(info));
+  }
+  state.waiters = arbiter_.waiting_at(path, shown_max);
+  state.waiter_count = arbiter_.count_waiting_at(path);
+  state.is_free = state.holders.empty() && state.covered_by.empty() && !arbiter_.is_awaited(path);
+  return {std::move(state), commit_.last_index(), read_now()};
+}
+
+LockService::At<LockService::LeaseContents> LockService::look_at(const core::Token& token) {
+  const std::lock_guard lock{commit_.mutex()};
+  LeaseContents contents;
+  if (const auto lease = arbiter_.table().find_lease_of(token)) {
+    contents.is_living = true;
+    contents.owner = lease->owner;
+    contents.ttl = lease->ttl;
+    contents.expires = arbiter_.expiry_of(*lease);
+    arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
+      contents.locks.push_back(arbiter_.describe(held));
+      return true;
+    });
+  }
+  return {std::move(contents), commit_.last_index(), read_now()};
+}
+
+LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
+  const std::lock_guard lock{commit_.mutex()};
+  Page page;
+  if (query.state == core::LockInfo::State::waiting) {
+    list_waiting(query, page);
+  } else {
+    list_held(query, page);
+  }
+  return {std::move(page), commit_.last_index(), read_now()};
+}
+
+/// A cursor of the table that stands behind this lock: the one that the page before left there, or
+/// a new one that is moved there.
+std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after,
+                                     core::LockId behind) {
+  constexpr std::size_t slots = core::LockTable::cursors_max - 1;  // the last one is Arbiter's
+  const std::string key = prefix + "|" + after;
+  for (std::size_t slot = 0; slot < bookmarks_.size(); ++slot) {
+    if (!after.empty() && bookmarks_[slot].key == key) return slot;
+  }
+  std::size_t slot = bookmarks_.size();
+  if (slot < slots) {
+    bookmarks_.emplace_back();
+  } else {
+    slot = static_cast<std::size_t>(
+        std::min_element(bookmarks_.begin(), bookmarks_.end(),
+                         [](const auto& a, const auto& b) { return a.used < b.used; }) -
+        bookmarks_.begin());
+  }
+  core::LockTable& table = arbiter_.table_for_lists();
+  table.open_cursor(slot, core::PathView{prefix});
+  table.skip_cursor(slot, behind);
+  return slot;
+}
+
+void LockService::list_held(const ListQuery& query, Page& page) {
+  core::LockId last = read_id(query.after);
+  const std::size_t slot = find_cursor(query.packed_prefix, query.after, last);
+  core::LockTable& table = arbiter_.table_for_lists();
+  std::size_t looked_at = 0;
+  while (page.locks.size() < query.limit && looked_at < looked_at_max) {
+    const auto held = table.advance_cursor(slot);
+    if (!held) {
+      bookmarks_[slot] = {};
+      return;
+    }
+    ++looked_at;
+    last = held->id;
+    if (query.owner && held->owner != *query.owner) continue;
+    if (query.state && (*query.state == core::LockInfo::State::cooling) != held->is_cooling) {
+      continue;
+    }
+    page.locks.push_back(arbiter_.describe(*held));
+  }
+  page.next = text_of(last);
+  bookmarks_[slot] = {query.packed_prefix + "|" + page.next, ++bookmarks_used_};
+}
+
+void LockService::list_waiting(const ListQuery& query, Page& page) const {
+  const core::PathView prefix{query.packed_prefix};
+  std::size_t looked_at = 0;
+  arbiter_.for_each_waiter(read_id(query.after).fence, [&](const core::Waiter& waiter) {
+    if (page.locks.size() >= query.limit || looked_at++ == looked_at_max) {
+      page.next = std::to_string(waiter.ticket);
+      return false;
+    }
+    if (query.owner && waiter.owner != *query.owner) return true;
+    for (const auto& wanted : waiter.wanted) {
+      if (wanted.path() != prefix && !prefix.is_ancestor_of(wanted.path())) continue;
+      page.locks.push_back(Arbiter::describe(waiter, wanted));
+    }
+    return true;
+  });
+}
+
 LockService::Status LockService::status() {
   const std::lock_guard lock{commit_.mutex()};
-  return {table_.lock_count(), table_.lease_count(), commit_.last_index(), next_fence_ - 1,
-          room_for_record(false) != Room::none};
+  return {arbiter_.table().lock_count(),
+          arbiter_.table().lease_count(),
+          arbiter_.waiter_count(),
+          commit_.last_index(),
+          arbiter_.last_fence(),
+          room_for(core::record_bytes_max, false) != Arbiter::Room::none};
+}
+
+core::Now LockService::now() {
+  const std::lock_guard lock{commit_.mutex()};
+  return read_now();
 }
 
 }  // namespace locker::server

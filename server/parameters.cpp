@@ -39,6 +39,21 @@ std::string quoted(std::string_view name) {
 
 }  // namespace
 
+std::optional<Fault> read_json_object(const Request& request, boost::json::object& object) {
+  namespace json = boost::json;
+  json::parse_options options;
+  options.max_depth = 16;
+  boost::system::error_code error;
+  json::stream_parser parser{{}, options};
+  parser.write(request.body, error);
+  if (!error) parser.finish(error);
+  if (error) return Fault{"The body is not valid JSON: " + error.message() + "."};
+  json::value value = parser.release();
+  if (!value.is_object()) return Fault{"The body must be a JSON object with the parameters."};
+  object = std::move(value.get_object());
+  return std::nullopt;
+}
+
 std::optional<Fault> Parameters::parse(std::string_view query, const Request& request) {
   if (request.body.empty()) return query.empty() ? std::nullopt : parse_form(query);
   if (!query.empty()) {
@@ -47,7 +62,11 @@ std::optional<Fault> Parameters::parse(std::string_view query, const Request& re
   if (starts_with_type(request.content_type, "application/x-www-form-urlencoded")) {
     return parse_form(request.body);
   }
-  if (starts_with_type(request.content_type, "application/json")) return parse_json(request.body);
+  if (starts_with_type(request.content_type, "application/json")) {
+    boost::json::object object;
+    if (auto fault = read_json_object(request, object)) return fault;
+    return take(object);
+  }
   return Fault{
       "The body's Content-Type is not understood; send application/json or "
       "application/x-www-form-urlencoded, or put the parameters into the query."};
@@ -69,18 +88,8 @@ std::optional<Fault> Parameters::parse_form(std::string_view text) {
   return std::nullopt;
 }
 
-std::optional<Fault> Parameters::parse_json(std::string_view text) {
-  namespace json = boost::json;
-  json::parse_options options;
-  options.max_depth = 16;
-  boost::system::error_code error;
-  json::stream_parser parser{{}, options};
-  parser.write(text, error);
-  if (!error) parser.finish(error);
-  if (error) return Fault{"The body is not valid JSON: " + error.message() + "."};
-  const json::value value = parser.release();
-  if (!value.is_object()) return Fault{"The body must be a JSON object with the parameters."};
-  for (const auto& [name, member] : value.get_object()) {
+std::optional<Fault> Parameters::take(const boost::json::object& object) {
+  for (const auto& [name, member] : object) {
     if (all_.size() == count_max) return too_many();
     Parameter& added = all_.emplace_back();
     added.name = name;
@@ -90,6 +99,8 @@ std::optional<Fault> Parameters::parse_json(std::string_view text) {
       added.value = member.get_bool() ? "true" : "false";
     } else if (member.is_int64()) {
       added.value = std::to_string(member.get_int64());
+    } else if (member.is_double()) {
+      added.value = std::to_string(member.get_double());
     } else {
       return Fault{"Parameter " + quoted(added.name) + " must be a string, a number or a boolean."};
     }

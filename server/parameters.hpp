@@ -5,11 +5,16 @@
 #include <string_view>
 
 #include <boost/container/static_vector.hpp>
+#include <boost/json/object.hpp>
 
 #include "core/error.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {
+
+/// Reads a body that must be a JSON object.
+[[nodiscard]] std::optional<core::Fault> read_json_object(const Request& request,
+                                                          boost::json::object& object);
 
 /// A request's named parameters, from the query or from the body (a form, or a flat JSON object),
 /// never from both. Decoded once; names as they are.
@@ -18,6 +23,9 @@ class Parameters {
   /// Fills it in; a fault when the text is malformed, when there are too many, or when the body is
   /// of a type that is not understood.
   [[nodiscard]] std::optional<core::Fault> parse(std::string_view query, const Request& request);
+
+  /// Adds the members of a flat object.
+  [[nodiscard]] std::optional<core::Fault> take(const boost::json::object& object);
 
   /// A fault that names the first parameter which is not in `known` or is given twice: a mistyped
   /// flag must not take another lock than was meant. `known` is a space-separated list.
@@ -36,7 +44,6 @@ class Parameters {
     std::string value;
   };
   [[nodiscard]] std::optional<core::Fault> parse_form(std::string_view text);
-  [[nodiscard]] std::optional<core::Fault> parse_json(std::string_view text);
 
   boost::container::static_vector<Parameter, count_max> all_;
 };

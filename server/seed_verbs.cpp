@@ -5,7 +5,9 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/error_answer.hpp"
 #include "server/json_text.hpp"
+#include "server/lock_json.hpp"
 #include "server/parameters.hpp"
 
 namespace locker::server {
@@ -20,11 +22,7 @@ void refuse(unsigned status, std::string_view sentence, Response& response) {
 
 /// A lock must not be taken by a page that a browser visits or guesses it might visit.
 bool is_refused_browser_request(const Request& request, Response& response) {
-  const bool from_elsewhere =
-      request.sec_fetch_site == "cross-site" || request.sec_fetch_site == "same-site";
-  const bool ahead_of_time = request.sec_purpose.find("prefetch") != std::string_view::npos ||
-                             request.sec_purpose.find("prerender") != std::string_view::npos;
-  if (!from_elsewhere && !ahead_of_time) return false;
+  if (!is_sent_for_another_site(request)) return false;
   refuse(403,
          "A browser sent this for another site's page or ahead of time; locks are not taken or "
          "released that way.",
@@ -60,10 +58,6 @@ std::optional<core::Fault> check_id(std::string_view id) {
   return std::nullopt;
 }
 
-void append_owner(std::string_view owner, std::string& out) {
-  append_json_string(owner.empty() ? "?" : owner, out);
-}
-
 void refuse_busy(Response& response) {
   response.retry_after = true;
   refuse(503, "The journal is making room and takes nothing at this moment; try again now.",
@@ -95,28 +89,29 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   if (fault) return refuse(400, fault->message, response);
 
   std::string blocked_by;
-  const auto acquired =
-      service_.acquire(path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
+  const auto acquired = service_.acquire_for_seed(
+      path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
   response.index = acquired.index;
   switch (acquired.outcome) {
-    case LockService::Outcome::granted:
+    case core::Outcome::granted:
       response.body = R"({"ok": true, "token": ")";
       core::append_token(acquired.token, response.body);
       response.body += "\"}";
       return;
-    case LockService::Outcome::blocked:
+    case core::Outcome::blocked:
       response.body = R"({"ok": false, "lockedBy": )";
       append_owner(blocked_by, response.body);
       response.body += '}';
       return;
-    case LockService::Outcome::too_many_locks:
+    case core::Outcome::too_many_locks:
+    case core::Outcome::too_many_leases:
       response.retry_after = true;
       return refuse(503, "As many locks are held as this server may hold; try again later.",
                     response);
-    case LockService::Outcome::busy:
-      return refuse_busy(response);
-    case LockService::Outcome::disk_full:
+    case core::Outcome::disk_full:
       return refuse_disk_full(response);
+    default:
+      return refuse_busy(response);
   }
 }
 
@@ -134,11 +129,12 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   }
   bool released = false;
   if (const auto token = core::parse_token(*text)) {
-    const auto done = service_.release(path, *token);
+    using Outcome = core::Arbiter::ReleaseOutcome;
+    const auto done = service_.release_for_seed(path, *token);
     response.index = done.index;
-    if (done.outcome == LockService::ReleaseOutcome::busy) return refuse_busy(response);
-    if (done.outcome == LockService::ReleaseOutcome::disk_full) return refuse_disk_full(response);
-    released = done.outcome == LockService::ReleaseOutcome::released;
+    if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
+    if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
+    released = done.answer.outcome == Outcome::released;
   }
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }

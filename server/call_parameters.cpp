@@ -1,0 +1,96 @@
+#include "server/call_parameters.hpp"
+
+#include "core/record.hpp"
+#include "core/token_text.hpp"
+#include "core/utf8.hpp"
+#include "server/duration.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Fault;
+using Microseconds = std::chrono::microseconds;
+
+std::string text_of(Microseconds duration) {
+  return std::to_string(duration.count() / 1000) + "ms";
+}
+
+}  // namespace
+
+std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std::string>& owner) {
+  const std::string* const text = parameters.find("owner");
+  if (text == nullptr) return std::nullopt;
+  if (text->size() > core::owner_bytes_max) return Fault{"The owner is longer than 255 bytes."};
+  if (core::check_text(*text) != core::TextFault::none) {
+    return Fault{"The owner must be valid UTF-8 without control characters."};
+  }
+  owner = *text;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_meta(const Parameters& parameters, std::string& meta) {
+  const std::string* const text = parameters.find("meta");
+  if (text == nullptr) return std::nullopt;
+  if (text->size() > core::meta_bytes_max) return Fault{"The meta is longer than 4,096 bytes."};
+  if (core::check_text(*text) != core::TextFault::none) {
+    return Fault{"The meta must be valid UTF-8 without control characters."};
+  }
+  meta = *text;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_mode(const std::string& text, core::Mode& mode) {
+  if (text == "exclusive") {
+    mode = core::Mode::exclusive;
+  } else if (text == "shared") {
+    mode = core::Mode::shared;
+  } else {
+    return Fault{"Parameter 'mode' must be exclusive or shared."};
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> read_duration(const Parameters& parameters, std::string_view name,
+                                   Microseconds least, Microseconds most,
+                                   std::optional<Microseconds>& value) {
+  const std::string* const text = parameters.find(name);
+  if (text == nullptr) return std::nullopt;
+  const auto duration = parse_duration(*text);
+  if (!duration) {
+    return Fault{"Parameter '" + std::string{name} +
+                 "' must be a duration: 500ms, 30s, 5m, 1h, or a number of seconds."};
+  }
+  if (*duration < least || *duration > most) {
+    return Fault{"Parameter '" + std::string{name} + "' must be from " + text_of(least) + " to " +
+                 text_of(most) + "."};
+  }
+  value = duration;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_ttl(const Parameters& parameters, core::Milliseconds max_ttl,
+                              std::optional<core::Milliseconds>& ttl) {
+  constexpr core::Milliseconds format_max{30U * 86'400'000U};
+  const core::Milliseconds most = max_ttl.count() != 0 ? max_ttl : format_max;
+  std::optional<Microseconds> duration;
+  if (auto fault = read_duration(parameters, "ttl", std::chrono::milliseconds{1},
+                                 std::chrono::milliseconds{most.count()}, duration)) {
+    return fault;
+  }
+  if (duration) ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+  return std::nullopt;
+}
+
+std::optional<Fault> read_token(const Parameters& parameters, const Request& request,
+                                std::optional<core::Token>& token) {
+  const std::string* const text = parameters.find("token");
+  if (text != nullptr && !request.lock_token.empty()) {
+    return Fault{"The token stands in a parameter and in the header Lock-Token; use one of them."};
+  }
+  if (text == nullptr && request.lock_token.empty()) return std::nullopt;
+  token = core::parse_token(text != nullptr ? *text : request.lock_token);
+  if (token) return std::nullopt;
+  return Fault{"The token must be a UUID, such as uuidgen prints."};
+}
+
+}  // namespace locker::server

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/error.hpp"
+#include "core/lock.hpp"
+#include "server/parameters.hpp"
+
+namespace locker::server {
+
+// Reads what several calls of /v1 take. A value stays as it is when its parameter is not given.
+
+[[nodiscard]] std::optional<core::Fault> read_owner(const Parameters& parameters,
+                                                    std::optional<std::string>& owner);
+[[nodiscard]] std::optional<core::Fault> read_meta(const Parameters& parameters, std::string& meta);
+[[nodiscard]] std::optional<core::Fault> read_mode(const std::string& text, core::Mode& mode);
+/// A duration from `least` to `most`.
+[[nodiscard]] std::optional<core::Fault> read_duration(
+    const Parameters& parameters, std::string_view name, std::chrono::microseconds least,
+    std::chrono::microseconds most, std::optional<std::chrono::microseconds>& value);
+/// `max_ttl` zero: as long as the format allows.
+[[nodiscard]] std::optional<core::Fault> read_ttl(const Parameters& parameters,
+                                                  core::Milliseconds max_ttl,
+                                                  std::optional<core::Milliseconds>& ttl);
+/// From the parameter, else from the header Lock-Token.
+[[nodiscard]] std::optional<core::Fault> read_token(const Parameters& parameters,
+                                                    const Request& request,
+                                                    std::optional<core::Token>& token);
+
+}  // namespace locker::server

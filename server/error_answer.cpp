@@ -1,0 +1,53 @@
+#include "server/error_answer.hpp"
+
+#include "server/json_text.hpp"
+
+namespace locker::server {
+
+void begin_error(unsigned status, std::string_view code, std::string_view sentence,
+                 Response& response) {
+  response.status = status;
+  response.retry_after = status == 429 || status == 503 || status == 507;
+  response.body = R"({"error": ")";
+  response.body += code;
+  response.body += R"(", "message": )";
+  append_json_string(sentence, response.body);
+}
+
+void answer_error(unsigned status, std::string_view code, std::string_view sentence,
+                  Response& response) {
+  begin_error(status, code, sentence, response);
+  response.body += '}';
+}
+
+void answer_lease_ended(core::End reason, std::string_view detail, Response& response) {
+  const bool is_forced = reason == core::End::forced;
+  const std::string_view name = is_forced                       ? "forced"
+                                : reason == core::End::expired ? "expired"
+                                                               : "released";
+  begin_error(410, "lease_ended",
+              is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
+                          "acquire anew with another token."
+              : reason == core::End::expired
+                  ? "The lease was not renewed in time and has expired; stop what it protected, and "
+                    "acquire anew with another token."
+                  : "The lease was released; acquire anew.",
+              response);
+  response.body += R"(, "reason": ")";
+  response.body += name;
+  response.body += R"(", "detail": )";
+  if (detail.empty()) {
+    response.body += "null";
+  } else {
+    append_json_string(detail, response.body);
+  }
+  response.body += '}';
+}
+
+bool is_sent_for_another_site(const Request& request) {
+  return request.sec_fetch_site == "cross-site" || request.sec_fetch_site == "same-site" ||
+         request.sec_purpose.find("prefetch") != std::string_view::npos ||
+         request.sec_purpose.find("prerender") != std::string_view::npos;
+}
+
+}  // namespace locker::server

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string_view>
+
+#include "core/lock.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// {"error": "<code>", "message": "<sentence>"}; with Retry-After where trying again can help.
+void answer_error(unsigned status, std::string_view code, std::string_view sentence,
+                  Response& response);
+
+/// The same, left open for more members: append `, "name": value` and a closing brace.
+void begin_error(unsigned status, std::string_view code, std::string_view sentence,
+                 Response& response);
+
+/// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
+void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
+
+/// Whether a browser sent this for another site's page, or ahead of time: nothing may change then.
+[[nodiscard]] bool is_sent_for_another_site(const Request& request);
+
+}  // namespace locker::server

@@ -1,0 +1,174 @@
+#include "server/event_log.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/url_path.hpp"
+#include "server/json_text.hpp"
+
+namespace locker::server {
+namespace {
+
+std::string_view name_of(core::EventKind kind) {
+  switch (kind) {
+    case core::EventKind::granted:
+      return "granted";
+    case core::EventKind::released:
+      return "released";
+    case core::EventKind::expired:
+      return "expired";
+    case core::EventKind::forced:
+      return "forced";
+    case core::EventKind::cooled:
+      return "cooled";
+    case core::EventKind::waiting:
+      return "waiting";
+    case core::EventKind::left:
+      return "left";
+  }
+  return "";
+}
+
+}  // namespace
+
+class EventLog::Reader final : public Stream {
+ public:
+  Reader(EventLog& log, std::string packed_prefix, Place next, bool is_reset)
+      : log_(log), packed_prefix_(std::move(packed_prefix)), next_(next), is_reset_(is_reset) {}
+  ~Reader() override {
+    const std::lock_guard lock{log_.mutex_};
+    log_.readers_.erase(this);
+  }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  void start(Waker& waker) override {
+    const std::lock_guard lock{log_.mutex_};
+    waker_ = &waker;
+  }
+
+  Outcome read(std::string& out, std::size_t limit) override {
+    const std::lock_guard lock{log_.mutex_};
+    if (std::exchange(is_first_, false)) {
+      out += "retry: 1000\n\n";  // also shows the client that it is being served
+      if (is_reset_) out += "event: reset\ndata: {}\n\n";
+    }
+    if (next_ < log_.oldest()) return Outcome::over;  // too slow: it would miss some
+    const core::PathView prefix{packed_prefix_};
+    for (const std::size_t before = out.size(); next_ < log_.shown_; ++next_) {
+      if (out.size() - before >= limit) return Outcome::more;
+      const Entry& entry = log_.at(next_);
+      const core::PathView path{entry.packed_path};
+      if (path == prefix || prefix.is_ancestor_of(path)) append(entry, out);
+    }
+    is_waiting_ = true;
+    return Outcome::waits;
+  }
+
+  /// REQUIRES: the log's mutex is held.
+  void wake() {
+    if (waker_ != nullptr && std::exchange(is_waiting_, false)) waker_->wake();
+  }
+
+ private:
+  EventLog& log_;
+  const std::string packed_prefix_;
+  Place next_;
+  const bool is_reset_;
+  bool is_first_ = true;
+  bool is_waiting_ = false;
+  Waker* waker_ = nullptr;
+};
+
+void EventLog::start(Index index) {
+  const std::lock_guard lock{mutex_};
+  durable_ = index;
+  start_id_ = last_id_ = {index, 0};
+}
+
+void EventLog::add(const core::Event& event, Index index) {
+  const std::lock_guard lock{mutex_};
+  last_id_ = index == last_id_.index ? Id{index, last_id_.number + 1} : Id{index, 0};
+  if (ring_.size() < capacity) ring_.emplace_back();
+  Entry& entry = ring_[end_ % capacity];  // its strings keep their memory
+  entry.id = last_id_;
+  entry.kind = event.kind;
+  entry.shape = event.shape;
+  entry.fence = event.fence;
+  entry.packed_path = event.path.packed();
+  entry.owner = event.owner;
+  ++end_;
+  show_until_durable();
+}
+
+void EventLog::publish(Index durable) {
+  const std::lock_guard lock{mutex_};
+  durable_ = std::max(durable_, durable);
+  show_until_durable();
+}
+
+void EventLog::show_until_durable() {
+  const Place before = shown_;
+  shown_ = std::max(shown_, oldest());
+  while (shown_ < end_ && at(shown_).id.index <= durable_) ++shown_;
+  if (shown_ == before) return;
+  for (Reader* const reader : readers_) reader->wake();
+}
+
+/// False: what came behind that event is not known any more.
+bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
+  Id id;
+  const char* const end = last_event_id.data() + last_event_id.size();
+  const auto index = std::from_chars(last_event_id.data(), end, id.index);
+  if (index.ec != std::errc{} || index.ptr == end || *index.ptr != '.') return false;
+  const auto number = std::from_chars(index.ptr + 1, end, id.number);
+  if (number.ec != std::errc{} || number.ptr != end) return false;
+  if (id < start_id_ || id > last_id_) return false;
+  const Place first = oldest();
+  if (first > 0 && id < at(first).id) return false;  // its own successor may be gone
+  Place low = first;
+  for (Place high = end_; low < high;) {
+    const Place middle = low + (high - low) / 2;
+    if (at(middle).id <= id) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  place = low;
+  return true;
+}
+
+std::unique_ptr<Stream> EventLog::follow(std::string packed_prefix,
+                                         std::string_view last_event_id) {
+  const std::lock_guard lock{mutex_};
+  if (readers_.size() >= readers_max_) return nullptr;
+  Place place = shown_;
+  const bool is_reset = !last_event_id.empty() && !find_place(last_event_id, place);
+  auto reader = std::make_unique<Reader>(*this, std::move(packed_prefix), place, is_reset);
+  readers_.insert(reader.get());
+  return reader;
+}
+
+std::size_t EventLog::readers() const {
+  const std::lock_guard lock{mutex_};
+  return readers_.size();
+}
+
+void EventLog::append(const Entry& entry, std::string& out) {
+  out += "id: " + std::to_string(entry.id.index) + "." + std::to_string(entry.id.number);
+  out += "\nevent: ";
+  out += name_of(entry.kind);
+  out += "\ndata: {\"path\": \"";
+  core::append_url_path(core::PathView{entry.packed_path}, out);
+  out += R"(", "owner": )";
+  append_json_string(entry.owner.empty() ? "?" : entry.owner, out);
+  out += entry.shape.mode == core::Mode::shared ? R"(, "mode": "shared")"
+                                                : R"(, "mode": "exclusive")";
+  out += R"(, "fence": )";
+  out += entry.fence == 0 ? "null" : std::to_string(entry.fence);
+  out += R"(, "index": )" + std::to_string(entry.id.index) + "}\n\n";
+}
+
+}  // namespace locker::server

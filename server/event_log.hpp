@@ -1,0 +1,75 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/arbiter.hpp"
+#include "server/group_commit.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// The last events, and who follows them. An event is shown when what it tells is durable.
+/// Thread-safe; its mutex is taken inside GroupCommit's and never the other way round.
+class EventLog {
+ public:
+  static constexpr std::size_t capacity = 65'536;
+
+  explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
+  /// `index`: of the last record there is. What happened up to then is not known here.
+  void start(Index index);
+  /// Under GroupCommit's mutex, so that events come in the order of decisions.
+  void add(const core::Event& event, Index index);
+  /// Everything up to `durable` may be shown.
+  void publish(Index durable);
+
+  /// Follows the events at and below `packed_prefix`; from now on, or from behind the event
+  /// `last_event_id` when that is not empty. Null: there are as many readers as may be.
+  [[nodiscard]] std::unique_ptr<Stream> follow(std::string packed_prefix,
+                                               std::string_view last_event_id);
+  [[nodiscard]] std::size_t readers() const;
+
+ private:
+  class Reader;
+  /// Names an event for ever: the journal's index, and which event of that index it is.
+  struct Id {
+    Index index = 0;
+    std::uint32_t number = 0;
+    friend auto operator<=>(const Id&, const Id&) = default;
+  };
+  struct Entry {
+    Id id;
+    core::EventKind kind = core::EventKind::granted;
+    core::Shape shape;
+    core::Fence fence = 0;
+    std::string packed_path;
+    std::string owner;
+  };
+  using Place = std::uint64_t;  // counts all events since the start
+
+  [[nodiscard]] const Entry& at(Place place) const { return ring_[place % capacity]; }
+  [[nodiscard]] Place oldest() const { return end_ > capacity ? end_ - capacity : 0; }
+  void show_until_durable();
+  [[nodiscard]] bool find_place(std::string_view last_event_id, Place& place) const;
+  static void append(const Entry& entry, std::string& out);
+
+  const std::size_t readers_max_;
+  mutable std::mutex mutex_;
+  std::vector<Entry> ring_;  // grows up to its capacity
+  Place end_ = 0;            // behind the newest event
+  Place shown_ = 0;          // behind the newest that may be shown
+  Index durable_ = 0;
+  Id last_id_;
+  Id start_id_;
+  std::set<Reader*> readers_;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,199 @@
+#include "server/lock_json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "core/url_path.hpp"
+#include "server/json_text.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::LockInfo;
+
+std::optional<core::Instant> remaining(const LockInfo& info, const core::Now& now) {
+  if (!info.expires) return std::nullopt;
+  return std::max(*info.expires - now.instant, core::Instant{0});
+}
+
+std::string short_text(core::Instant duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  char text[32];
+  if (seconds < 60) {
+    std::snprintf(text, sizeof text, "%.1fs", static_cast<double>(duration.count()) / 1e6);
+  } else if (seconds < 3'600) {
+    std::snprintf(text, sizeof text, "%lldm%02llds", static_cast<long long>(seconds / 60),
+                  static_cast<long long>(seconds % 60));
+  } else {
+    std::snprintf(text, sizeof text, "%lldh%02lldm", static_cast<long long>(seconds / 3'600),
+                  static_cast<long long>(seconds / 60 % 60));
+  }
+  return text;
+}
+
+}  // namespace
+
+void append_path(std::string_view packed, std::string& out) {
+  out += '"';
+  core::append_url_path(core::PathView{packed}, out);
+  out += '"';
+}
+
+void append_owner(std::string_view owner, std::string& out) {
+  append_json_string(owner.empty() ? "?" : owner, out);
+}
+
+void append_milliseconds(std::optional<core::Instant> duration, std::string& out) {
+  out += duration ? std::to_string(duration->count() / 1000) : "null";
+}
+
+void append_ttl(core::Milliseconds ttl, std::string& out) {
+  const std::string text = ttl.count() == 0 ? "null" : std::to_string(ttl.count());
+  out += R"("ttl_ms": )" + text + R"(, "expires_in_ms": )" + text;
+}
+
+void append_shape(const core::Shape& shape, std::string& out) {
+  out += R"("mode": ")";
+  out += shape.mode == core::Mode::shared ? "shared" : "exclusive";
+  out += R"(", "lock_parents": )";
+  out += shape.lock_parents ? "true" : "false";
+  out += R"(, "lock_children": )";
+  out += shape.lock_children ? "true" : "false";
+}
+
+core::Instant age_of(const LockInfo& info, const core::Now& now) {
+  if (info.state == LockInfo::State::waiting) {
+    return std::max(now.instant - info.waiting_since, core::Instant{0});
+  }
+  return core::Instant{now.wall > info.fence ? static_cast<std::int64_t>(now.wall - info.fence)
+                                             : 0};
+}
+
+std::string_view name_of(LockInfo::State state) {
+  switch (state) {
+    case LockInfo::State::held:
+      return "held";
+    case LockInfo::State::cooling:
+      return "cooling";
+    case LockInfo::State::waiting:
+      return "waiting";
+  }
+  return "";
+}
+
+std::string_view name_of(core::End reason) {
+  switch (reason) {
+    case core::End::expired:
+      return "expired";
+    case core::End::forced:
+      return "forced";
+    case core::End::released:
+    case core::End::changed:
+    case core::End::cooled:
+      break;
+  }
+  return "released";
+}
+
+void append_lock(const LockInfo& info, const core::Now& now, std::string& out) {
+  out += R"({"path": )";
+  append_path(info.packed_path, out);
+  out += R"(, "owner": )";
+  append_owner(info.owner, out);
+  out += ", ";
+  append_shape(info.shape, out);
+  out += R"(, "fence": )" + std::to_string(info.fence);
+  out += R"(, "state": ")";
+  out += name_of(info.state);
+  out += R"(", "held_ms": )";
+  append_milliseconds(age_of(info, now), out);
+  out += R"(, "ttl_ms": )";
+  out += info.ttl.count() == 0 ? "null" : std::to_string(info.ttl.count());
+  out += R"(, "expires_in_ms": )";
+  append_milliseconds(remaining(info, now), out);
+  out += R"(, "meta": )";
+  if (info.meta.empty()) {
+    out += "null";
+  } else {
+    append_json_string(info.meta, out);
+  }
+  out += '}';
+}
+
+void append_waiter(const LockInfo& info, const core::Now& now, std::size_t place,
+                   std::string& out) {
+  out += R"({"path": )";
+  append_path(info.packed_path, out);
+  out += R"(, "owner": )";
+  append_owner(info.owner, out);
+  out += ", ";
+  append_shape(info.shape, out);
+  out += R"(, "state": "waiting", "waiting_ms": )";
+  append_milliseconds(age_of(info, now), out);
+  if (place != 0) out += R"(, "place": )" + std::to_string(place);
+  out += R"(, "meta": )";
+  if (info.meta.empty()) {
+    out += "null";
+  } else {
+    append_json_string(info.meta, out);
+  }
+  out += '}';
+}
+
+void append_blockers(const std::vector<LockInfo>& blockers, const core::Now& now,
+                     std::string& out) {
+  out += '[';
+  for (const LockInfo& info : blockers) {
+    if (&info != &blockers.front()) out += ", ";
+    out += R"({"path": )";
+    append_path(info.packed_path, out);
+    out += R"(, "owner": )";
+    append_owner(info.owner, out);
+    out += R"(, "mode": ")";
+    out += info.shape.mode == core::Mode::shared ? "shared" : "exclusive";
+    out += R"(", "fence": )";
+    out += info.fence == 0 ? "null" : std::to_string(info.fence);
+    out += R"(, "state": ")";
+    out += name_of(info.state);
+    out += R"(", "held_ms": )";
+    append_milliseconds(age_of(info, now), out);
+    out += R"(, "expires_in_ms": )";
+    append_milliseconds(remaining(info, now), out);
+    out += '}';
+  }
+  out += ']';
+}
+
+std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now) {
+  constexpr std::size_t columns = 8;
+  std::vector<std::array<std::string, columns>> rows{
+      {"PATH", "OWNER", "MODE", "STATE", "SINCE", "EXPIRES", "FENCE", "META"}};
+  for (const LockInfo& info : infos) {
+    std::string path;
+    core::append_url_path(core::PathView{info.packed_path}, path);
+    const auto left = remaining(info, now);
+    rows.push_back({path, info.owner.empty() ? "?" : info.owner,
+                    info.shape.mode == core::Mode::shared ? "shared" : "exclusive",
+                    std::string{name_of(info.state)}, short_text(age_of(info, now)),
+                    left ? short_text(*left) : "-",
+                    info.fence == 0 ? "-" : std::to_string(info.fence), info.meta});
+  }
+  std::array<std::size_t, columns> widths{};
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < columns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < columns; ++i) {
+      line += row[i];
+      if (i + 1 < columns) line.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace locker::server

@@ -1,0 +1,151 @@
+#include "server/terraform.hpp"
+
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include <boost/json.hpp>
+#include <boost/uuid/name_generator_sha1.hpp>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "server/call_parameters.hpp"
+#include "server/error_answer.hpp"
+#include "server/parameters.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Fault;
+
+/// Never called: these requests do not wait.
+class NobodyWaits final : public LockService::Listener {
+  void on_decided(core::Acquired&&, Index) override {}
+};
+
+/// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).
+core::Token token_of(const std::string& id) {
+  if (const auto token = core::parse_token(id)) return *token;
+  boost::uuids::name_generator_sha1 generate{boost::uuids::ns::oid()};
+  const boost::uuids::uuid made = generate(id);
+  core::Token token;
+  std::memcpy(token.bytes.data(), made.data, sizeof token.bytes);
+  return token;
+}
+
+std::optional<Fault> read_info(const Request& request, std::string& id, std::string& who) {
+  if (request.body.size() > core::meta_bytes_max) {
+    return Fault{"The lock info is longer than 4,096 bytes."};
+  }
+  boost::json::object info;
+  if (auto fault = read_json_object(request, info)) return fault;
+  const auto text = [&info](std::string_view name) {
+    const boost::json::value* const value = info.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
+  };
+  id = text("ID");
+  who = text("Who").substr(0, core::owner_bytes_max);
+  if (id.empty()) return Fault{"The lock info has no ID."};
+  return std::nullopt;
+}
+
+/// The holder's lock info, as it was sent; made up for one that came another way.
+std::string info_of(const core::LockInfo& holder) {
+  boost::system::error_code error;
+  const boost::json::value meta = boost::json::parse(holder.meta, error);
+  if (!error && meta.is_object()) return holder.meta;
+  std::string path;
+  core::append_url_path(core::PathView{holder.packed_path}, path);
+  return boost::json::serialize(
+      boost::json::object{{"ID", std::to_string(holder.fence)},
+                          {"Who", holder.owner.empty() ? "?" : holder.owner},
+                          {"Operation", "lock"},
+                          {"Info", "held outside of Terraform"},
+                          {"Path", path}});
+}
+
+void answer_held(const std::vector<core::LockInfo>& holders, Response& response) {
+  response.status = 423;
+  response.body = holders.empty() ? "{}" : info_of(holders.front());
+}
+
+void lock(LockService& service, const core::Path& path, const std::string& id,
+          const std::string& who, const Request& request, Response& response) {
+  core::AcquireCommand command;
+  command.wanted.push_back({std::string{path.view().packed()}, {}});
+  command.token = token_of(id);
+  command.owner = who;
+  command.ttl = core::Milliseconds{0};  // Terraform sends no heartbeat
+  command.meta = request.body;
+  NobodyWaits nobody;
+  const auto asked = service.acquire(command, nobody);
+  response.index = asked.index;
+  switch (asked.answer.outcome) {
+    case core::Outcome::granted:
+    case core::Outcome::held_already:
+      response.body = request.body;
+      return;
+    case core::Outcome::blocked:
+      return answer_held(asked.answer.blocked_by, response);
+    case core::Outcome::token_in_use:
+      return answer_held(service.look_at(path).answer.holders, response);
+    case core::Outcome::lease_ended:
+      return answer_lease_ended(asked.answer.reason, asked.answer.detail, response);
+    case core::Outcome::disk_full:
+      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
+    default:
+      return answer_error(503, "busy", "The lock server takes no more locks now; try again later.",
+                          response);
+  }
+}
+
+void unlock(LockService& service, const core::Path& path, const std::string& id,
+            Response& response) {
+  using Outcome = core::Arbiter::ReleaseOutcome;
+  const auto done = service.release(path, token_of(id));
+  response.index = done.index;
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::released_before:
+      response.body = "{}";
+      return;
+    case Outcome::wrong_token:
+      return answer_held(service.look_at(path).answer.holders, response);
+    case Outcome::lease_ended:
+      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+    case Outcome::not_held:
+      return answer_error(404, "not_held", "Nobody holds this path.", response);
+    case Outcome::disk_full:
+      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
+    case Outcome::busy:
+      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+  }
+}
+
+}  // namespace
+
+void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
+                      const Request& request, Response& response) {
+  if (request.method != Method::lock && request.method != Method::unlock) {
+    response.allow = "LOCK, UNLOCK";
+    return answer_error(405, "method_not_allowed",
+                        "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
+                        "unlock_address.",
+                        response);
+  }
+  if (is_sent_for_another_site(request)) {
+    return answer_error(403, "cross_site", "A browser sent this for another site's page.",
+                        response);
+  }
+  core::Path path;
+  std::string id;
+  std::string who;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
+  if (!fault) fault = read_info(request, id, who);
+  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (request.method == Method::lock) return lock(service, path, id, who, request, response);
+  unlock(service, path, id, response);
+}
+
+}  // namespace locker::server

@@ -1,0 +1,480 @@
+#include "server/v1.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "server/acquire_call.hpp"
+#include "server/call_parameters.hpp"
+#include "server/error_answer.hpp"
+#include "server/lock_json.hpp"
+#include "server/openapi.hpp"
+#include "server/parameters.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Arbiter;
+using core::Fault;
+
+void answer_fault(const Fault& fault, Response& response) {
+  answer_error(400, "bad_request", fault.message, response);
+}
+
+void refuse_method(std::string_view allowed, Response& response) {
+  response.allow = allowed;
+  answer_error(405, "method_not_allowed", "Use " + std::string{allowed} + " for this call.",
+               response);
+}
+
+bool reads(const Request& request) {
+  return request.method == Method::get || request.method == Method::head;
+}
+
+bool refuse_another_site(const Request& request, Response& response) {
+  if (!is_sent_for_another_site(request)) return false;
+  answer_error(403, "cross_site",
+               "A browser sent this for another site's page or ahead of time; nothing is changed "
+               "that way.",
+               response);
+  return true;
+}
+
+void answer_no_room(bool is_full, Response& response) {
+  if (is_full) {
+    return answer_error(507, "disk_full",
+                        "The lock server's disk is full; free space there, or try again later.",
+                        response);
+  }
+  answer_error(503, "busy", "The journal is making room; try again now.", response);
+}
+
+bool wants_text(const Request& request) {
+  return request.accept.find("text/plain") != std::string_view::npos;
+}
+
+void answer_text(std::string text, Response& response) {
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = std::move(text);
+}
+
+std::optional<Fault> read_number(const Parameters& parameters, std::string_view name,
+                                 std::uint64_t least, std::uint64_t most,
+                                 std::optional<std::uint64_t>& value) {
+  const std::string* const text = parameters.find(name);
+  if (text == nullptr) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const end = text->data() + text->size();
+  const auto read = std::from_chars(text->data(), end, number);
+  if (read.ec != std::errc{} || read.ptr != end || number < least || number > most) {
+    return Fault{"Parameter '" + std::string{name} + "' must be a number from " +
+                 std::to_string(least) + " to " + std::to_string(most) + "."};
+  }
+  value = number;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_prefix(const Parameters& parameters,
+                                 std::optional<std::string>& packed) {
+  const std::string* const text = parameters.find("prefix");
+  if (text == nullptr) return std::nullopt;
+  core::Path path;
+  if (auto fault = core::parse_url_path(*text, path)) return fault;
+  packed = path.view().packed();
+  return std::nullopt;
+}
+
+std::optional<Fault> need_token(const Parameters& parameters, const Request& request,
+                                core::Token& token) {
+  std::optional<core::Token> given;
+  if (auto fault = read_token(parameters, request, given)) return fault;
+  if (!given) return Fault{"Add the lease's token: the parameter token, or the header Lock-Token."};
+  token = *given;
+  return std::nullopt;
+}
+
+template <typename Append>
+void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
+                 const Append& append) {
+  body += '[';
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (i != 0) body += ", ";
+    append(infos[i], i);
+  }
+  body += ']';
+}
+
+}  // namespace
+
+bool V1::answer(std::string_view path, std::string_view query, const Request& request,
+                Response& response) {
+  constexpr std::string_view one = "/v1/locks/";
+  if (path.starts_with(one)) {
+    lock_at(path.substr(one.size() - 1), query, request, response);
+  } else if (path == "/v1/locks") {
+    locks(query, request, response);
+  } else if (path == "/v1/leases") {
+    leases(query, request, response);
+  } else if (path == "/v1/leases/renew") {
+    renew(query, request, response);
+  } else if (path == "/v1/events") {
+    events(query, request, response);
+  } else if (path == "/v1/openapi.json") {
+    if (reads(request)) {
+      response.body = openapi_json;
+    } else {
+      refuse_method("GET, HEAD", response);
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void V1::locks(std::string_view query, const Request& request, Response& response) {
+  if (reads(request)) return list(query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) {
+    return answer_acquire_several(service_, query, request, response);
+  }
+  if (request.method != Method::delete_) {
+    return refuse_method("GET, HEAD, POST, DELETE", response);
+  }
+  Parameters parameters;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("force prefix owner fence reason");
+  bool is_force = false;
+  if (!fault) fault = parameters.read_flag("force", is_force);
+  const bool has_filter = parameters.find("prefix") != nullptr ||
+                          parameters.find("owner") != nullptr ||
+                          parameters.find("fence") != nullptr;
+  if (!fault && !is_force) {
+    fault = Fault{"To end many locks add force=true; to release your own, DELETE /v1/leases."};
+  }
+  if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
+  if (fault) return answer_fault(*fault, response);
+  force({}, parameters, response);
+}
+
+void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
+                 Response& response) {
+  if (reads(request)) return look(path, query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) {
+    return answer_acquire(service_, path, query, request, response);
+  }
+  if (request.method == Method::delete_) return release(path, query, request, response);
+  refuse_method("GET, HEAD, POST, DELETE", response);
+}
+
+void V1::release(std::string_view path_text, std::string_view query, const Request& request,
+                 Response& response) {
+  Parameters parameters;
+  core::Path path;
+  bool is_force = false;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.read_flag("force", is_force);
+  if (!fault) fault = parameters.expect_only(is_force ? "force fence reason" : "token force");
+  if (!fault && is_force) return force(path_text, parameters, response);
+  core::Token token;
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto done = service_.release(path, token);
+  response.index = done.index;
+  using Outcome = Arbiter::ReleaseOutcome;
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::released_before:
+      response.body = R"({"path": )";
+      append_path(path.view().packed(), response.body);
+      response.body +=
+          R"(, "released": true, "fence": )" + std::to_string(done.answer.fence) + "}";
+      return;
+    case Outcome::lease_ended:
+      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+    case Outcome::wrong_token:
+      return answer_error(403, "wrong_token",
+                          "Another lease holds this path; use the token that its acquire answered.",
+                          response);
+    case Outcome::not_held:
+      return answer_error(404, "not_held", "Nobody holds exactly this path.", response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::force(std::string_view path_text, const Parameters& parameters, Response& response) {
+  Arbiter::ForceFilter filter;
+  std::optional<Fault> fault;
+  if (!path_text.empty()) {
+    core::Path path;
+    fault = core::parse_url_path(path_text, path);
+    filter.packed_path = path.view().packed();
+  }
+  if (!fault) fault = read_prefix(parameters, filter.packed_prefix);
+  if (!fault) fault = read_owner(parameters, filter.owner);
+  if (filter.owner == "?") filter.owner = "";
+  std::optional<std::uint64_t> fence;
+  constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
+  if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
+  filter.fence = fence;
+  std::string reason;
+  if (const std::string* const text = parameters.find("reason")) reason = *text;
+  if (!fault) fault = check_reason(reason);
+  if (fault) return answer_fault(*fault, response);
+  const auto forced = service_.force(filter, reason);
+  response.index = forced.index;
+  if (forced.answer.outcome != core::Outcome::granted) {
+    return answer_no_room(forced.answer.outcome == core::Outcome::disk_full, response);
+  }
+  if (forced.answer.count == 0) {
+    return answer_error(404, "not_held", "No lock fits, so none was ended.", response);
+  }
+  response.body = R"({"ended": )" + std::to_string(forced.answer.count) + "}";
+}
+
+void V1::look(std::string_view path_text, std::string_view query, const Request& request,
+              Response& response) {
+  core::Path path;
+  Parameters parameters;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("");
+  if (fault) return answer_fault(*fault, response);
+  const auto looked = service_.look_at(path);
+  const LockService::PathState& state = looked.answer;
+  response.index = looked.index;
+  if (wants_text(request)) {
+    std::vector<core::LockInfo> all = state.holders;
+    all.insert(all.end(), state.covered_by.begin(), state.covered_by.end());
+    all.insert(all.end(), state.waiters.begin(), state.waiters.end());
+    return answer_text(text_table(all, looked.now), response);
+  }
+  std::string& body = response.body;
+  const auto append_held = [&](const core::LockInfo& info, std::size_t) {
+    append_lock(info, looked.now, body);
+  };
+  body = R"({"path": )";
+  append_path(path.view().packed(), body);
+  body += R"(, "free": )";
+  body += state.is_free ? "true" : "false";
+  body += R"(, "holders": )";
+  append_list(state.holders, body, append_held);
+  body += R"(, "covered_by": )";
+  append_list(state.covered_by, body, append_held);
+  body += R"(, "waiters": )";
+  append_list(state.waiters, body, [&](const core::LockInfo& info, std::size_t i) {
+    append_waiter(info, looked.now, i + 1, body);
+  });
+  body += R"(, "waiter_count": )" + std::to_string(state.waiter_count) + "}";
+}
+
+void V1::list(std::string_view query, const Request& request, Response& response) {
+  LockService::ListQuery wanted;
+  Parameters parameters;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("prefix owner state limit after");
+  std::optional<std::string> prefix;
+  if (!fault) fault = read_prefix(parameters, prefix);
+  wanted.packed_prefix = prefix.value_or("");
+  if (!fault) fault = read_owner(parameters, wanted.owner);
+  if (wanted.owner == "?") wanted.owner = "";
+  if (const std::string* const state = parameters.find("state")) {
+    if (*state == "cooling") {
+      wanted.state = core::LockInfo::State::cooling;
+    } else if (*state == "waiting") {
+      wanted.state = core::LockInfo::State::waiting;
+    } else if (*state != "held" && !fault) {
+      fault = Fault{"Parameter 'state' must be held, cooling or waiting."};
+    }
+  }
+  std::optional<std::uint64_t> limit;
+  if (!fault) fault = read_number(parameters, "limit", 1, 1'000, limit);
+  wanted.limit = limit.value_or(wanted.limit);
+  if (const std::string* const after = parameters.find("after")) {
+    const bool is_place = after->find_first_not_of("0123456789.") == std::string::npos;
+    if (!fault && (!is_place || after->size() > 30)) {
+      fault = Fault{"Parameter 'after' must be what `next` of the page before said."};
+    }
+    wanted.after = *after;
+  }
+  if (fault) return answer_fault(*fault, response);
+  const auto listed = service_.list(wanted);
+  const LockService::Page& page = listed.answer;
+  response.index = listed.index;
+  if (wants_text(request)) {
+    std::string text = text_table(page.locks, listed.now);
+    if (!page.next.empty()) text += "… go on with after=" + page.next + "\n";
+    return answer_text(std::move(text), response);
+  }
+  response.body = R"({"locks": )";
+  append_list(page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+    if (info.state == core::LockInfo::State::waiting) {
+      append_waiter(info, listed.now, 0, response.body);
+    } else {
+      append_lock(info, listed.now, response.body);
+    }
+  });
+  response.body += R"(, "next": )";
+  response.body += page.next.empty() ? "null}" : "\"" + page.next + "\"}";
+}
+
+void V1::leases(std::string_view query, const Request& request, Response& response) {
+  if (reads(request)) return look_at_lease(query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) return open_lease(query, request, response);
+  if (request.method == Method::delete_) return release_all(query, request, response);
+  refuse_method("GET, HEAD, POST, DELETE", response);
+}
+
+void V1::open_lease(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  std::optional<std::string> owner;
+  std::optional<core::Milliseconds> ttl;
+  std::optional<core::Token> token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("owner ttl token");
+  if (!fault) fault = read_owner(parameters, owner);
+  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
+  if (!fault) fault = read_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto opened = service_.open_lease(token, owner, ttl);
+  response.index = opened.index;
+  using Outcome = Arbiter::LeaseOutcome;
+  switch (opened.answer.outcome) {
+    case Outcome::opened:
+    case Outcome::living:
+      response.status = opened.answer.outcome == Outcome::opened ? 201 : 200;
+      response.body = R"({"token": ")";
+      core::append_token(opened.answer.token, response.body);
+      response.body += R"(", "owner": )";
+      append_owner(opened.answer.owner, response.body);
+      response.body += ", ";
+      append_ttl(opened.answer.ttl, response.body);
+      response.body += '}';
+      return;
+    case Outcome::ended:
+      return answer_lease_ended(opened.answer.reason, opened.answer.detail, response);
+    case Outcome::in_use:
+      return answer_error(409, "token_in_use",
+                          "A lease with this token lives already, with other parameters.",
+                          response);
+    case Outcome::too_many:
+      return answer_error(503, "too_many_leases",
+                          "There are as many leases as this server may have; try again later.",
+                          response);
+    case Outcome::unknown:
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(opened.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::renew(std::string_view query, const Request& request, Response& response) {
+  if (request.method != Method::post) return refuse_method("POST", response);
+  if (refuse_another_site(request, response)) return;
+  Parameters parameters;
+  std::optional<core::Milliseconds> ttl;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token ttl");
+  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto renewed = service_.renew(token, ttl);
+  response.index = renewed.index;
+  using Outcome = Arbiter::LeaseOutcome;
+  switch (renewed.answer.outcome) {
+    case Outcome::ended:
+      return answer_lease_ended(renewed.answer.reason, renewed.answer.detail, response);
+    case Outcome::unknown:
+      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
+                          response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(renewed.answer.outcome == Outcome::disk_full, response);
+    default:
+      break;
+  }
+  response.body = "{";
+  append_ttl(renewed.answer.ttl, response.body);
+  response.body += R"(, "locks": )" + std::to_string(renewed.answer.locks);
+  response.body += R"(, "waiters": )" + std::to_string(renewed.answer.waiters) + "}";
+}
+
+void V1::look_at_lease(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token");
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto looked = service_.look_at(token);
+  const LockService::LeaseContents& contents = looked.answer;
+  response.index = looked.index;
+  if (!contents.is_living) {
+    return answer_error(404, "no_such_lease", "No lease has this token now.", response);
+  }
+  if (wants_text(request)) return answer_text(text_table(contents.locks, looked.now), response);
+  response.body = R"({"owner": )";
+  append_owner(contents.owner, response.body);
+  response.body += R"(, "ttl_ms": )";
+  response.body += contents.ttl.count() == 0 ? "null" : std::to_string(contents.ttl.count());
+  response.body += R"(, "expires_in_ms": )";
+  std::optional<core::Instant> left;
+  if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});
+  append_milliseconds(left, response.body);
+  response.body += R"(, "locks": )";
+  append_list(contents.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+    append_lock(info, looked.now, response.body);
+  });
+  response.body += '}';
+}
+
+void V1::release_all(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token");
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto done = service_.release_all(token);
+  response.index = done.index;
+  using Outcome = Arbiter::ReleaseOutcome;
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::released_before:
+      response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
+      return;
+    case Outcome::lease_ended:
+      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+    case Outcome::wrong_token:
+    case Outcome::not_held:
+      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
+                          response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::events(std::string_view query, const Request& request, Response& response) {
+  if (!reads(request)) return refuse_method("GET, HEAD", response);
+  Parameters parameters;
+  std::optional<std::string> prefix;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("prefix");
+  if (!fault) fault = read_prefix(parameters, prefix);
+  if (fault) return answer_fault(*fault, response);
+  response.stream = service_.events().follow(prefix.value_or(""), request.last_event_id);
+  if (!response.stream) {
+    return answer_error(503, "too_many_event_readers",
+                        "As many clients follow events as may; try again later.", response);
+  }
+  response.content_type = "text/event-stream";
+}
+
+}  // namespace locker::server

@@ -61,9 +61,54 @@ TEST_F(HttpAnswerTest, ABodyReachesTheHandler) {
 
 TEST_F(HttpAnswerTest, AnUnknownMethodReachesTheHandler) {
   start();
-  const auto answer = client().ask("LOCK /x HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto answer = client().ask("PATCH /x HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->body, "LOCK /x ");
+  EXPECT_EQ(answer->body, "PATCH /x ");
+}
+
+TEST_F(HttpAnswerTest, LockAndUnlockTakeABody) {
+  start();
+  for (const char* method : {"LOCK", "UNLOCK"}) {
+    const auto answer = client().ask(
+        method + std::string{" /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"});
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->body, method + std::string{" /x hello"});
+  }
+}
+
+TEST_F(HttpAnswerTest, EveryReplySaysItsIndexOrTheLastDurableOne) {
+  options_.limits.tick = options_.limits.header = std::chrono::milliseconds{20};
+  options_.connections_max = 2;
+  start();
+  RawClient one = client();
+  EXPECT_EQ(one.ask(get("/x"))->field("Locker-Index"), "0");
+  EXPECT_EQ(one.ask(get("/write"))->field("Locker-Index"), "1");
+  EXPECT_EQ(one.ask(get("/write"))->field("Locker-Index"), "2");
+  EXPECT_EQ(one.ask(get("/x"))->field("Locker-Index"), "2");
+  EXPECT_EQ(one.ask(get("/missing"))->field("Locker-Index"), "2");
+
+  RawClient slow = client();
+  ASSERT_TRUE(eventually([&] { return server_->connections() == 2; }));
+  const auto turned_away = client().read_answer();
+  ASSERT_TRUE(turned_away);
+  EXPECT_EQ(turned_away->status, 503);
+  EXPECT_EQ(turned_away->field("Locker-Index"), "2");
+  const auto timed_out = slow.ask("GET / HT");
+  ASSERT_TRUE(timed_out);
+  EXPECT_EQ(timed_out->status, 408);
+  EXPECT_EQ(timed_out->field("Locker-Index"), "2");
+  const auto refused = one.ask("nonsense\r\n\r\n");
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 400);
+  EXPECT_EQ(refused->field("Locker-Index"), "2");
+}
+
+TEST_F(HttpAnswerTest, TheIndexComesBehindTheDate) {
+  start();
+  const auto answer = client().ask(get("/x"));
+  ASSERT_TRUE(answer);
+  EXPECT_NE(answer->head.find(" GMT\r\nLocker-Index: 0\r\nContent-Length: 7\r\n"),
+            std::string::npos);
 }
 
 struct ConnectionCase {

@@ -50,6 +50,7 @@ class EchoHandler final : public RequestHandler {
       response.status = 405;
       response.allow = "GET, HEAD";
     }
+    if (request.target == "/missing") response.status = 404;
     if (request.target == "/later") {
       response.status = 503;
       response.retry_after = true;
@@ -79,8 +80,9 @@ class HttpTest : public testing::Test {
   }
   ~HttpTest() override { journal_.open_gate(); }
 
-  void start() {
-    server_ = std::make_unique<HttpServer>(handler_, commit_, options_);
+  void start() { start(handler_); }
+  void start(RequestHandler& handler) {
+    server_ = std::make_unique<HttpServer>(handler, commit_, options_);
     const tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
     ASSERT_FALSE(server_->start(any_port));
   }

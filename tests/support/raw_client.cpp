@@ -34,8 +34,16 @@ RawClient::RawClient() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXE
   ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
-RawClient::~RawClient() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+RawClient::~RawClient() { close(); }
+
+void RawClient::close() {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+void RawClient::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
 }
 
 RawClient::RawClient(RawClient&& other) noexcept
@@ -97,6 +105,14 @@ std::optional<Answer> RawClient::read_answer(bool to_head) {
   answer.body = received_.substr(0, size);
   received_.erase(0, size);
   return answer;
+}
+
+std::string RawClient::read(std::size_t size) {
+  while (received_.size() < size && receive()) {
+  }
+  std::string bytes = received_.substr(0, size);
+  received_.erase(0, size);
+  return bytes;
 }
 
 std::string RawClient::read_to_end() {

@@ -38,8 +38,13 @@ class RawClient {
   /// Whether the kernel takes bytes within this time.
   [[nodiscard]] bool can_send(int milliseconds);
   void shut_down_sending();
+  void close();
+  /// Closes in such a way that the server's next write fails.
+  void reset();
   /// Nothing when the connection ends before an answer does. `to_head`: it has no body.
   std::optional<Answer> read_answer(bool to_head = false);
+  /// Exactly so many bytes; fewer when the connection ends before.
+  std::string read(std::size_t size);
   /// What comes until the server closes.
   std::string read_to_end();
   /// True when the server closed and nothing more came before.

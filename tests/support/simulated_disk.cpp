@@ -35,10 +35,7 @@ class SimulatedFile final : public persistence::File {
  public:
   SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedDisk::Content> content,
                 std::string path, bool is_direct)
-      : disk_(disk),
-        content_(std::move(content)),
-        path_(std::move(path)),
-        is_direct_(is_direct) {}
+      : disk_(disk), content_(std::move(content)), path_(std::move(path)), is_direct_(is_direct) {}
 
   IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override {
     if (auto error = disk_.call("write " + path_)) {
@@ -299,7 +296,7 @@ void SimulatedDisk::keep(Content& content, Survival survival, std::mt19937_64& r
       // Sectors of the disk and not of the write.
       const std::size_t piece =
           std::min(sector - (write.offset + at) % sector, write.bytes.size() - at);
-      const bool is_kept = survival == Survival::something ? random() % 2 == 0
+      const bool is_kept = survival == Survival::something   ? random() % 2 == 0
                            : survival == Survival::beginning ? left > 0
                                                              : true;
       if (is_kept) {
@@ -323,8 +320,7 @@ void SimulatedDisk::restart(Survival survival, std::mt19937_64& random) {
                          (survival == Survival::beginning && i < beginning);
     if (is_kept) apply(changes_[i], names);
   }
-  if (survival == Survival::everything ||
-      (survival != Survival::nothing && random() % 2 == 0)) {
+  if (survival == Survival::everything || (survival != Survival::nothing && random() % 2 == 0)) {
     durable_directories_ = directories_;
   }
   directories_ = durable_directories_;

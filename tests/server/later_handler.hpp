@@ -1,0 +1,140 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/group_commit.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// What became of the deliveries.
+struct DeliveryCount {
+  std::atomic<int> made = 0;
+  std::atomic<int> lost = 0;
+  std::atomic<int> ended = 0;  ///< Destroyed, lost or not.
+};
+
+class CountedDelivery final : public Delivery {
+ public:
+  explicit CountedDelivery(DeliveryCount& count) : count_(count) { ++count_.made; }
+  ~CountedDelivery() override { ++count_.ended; }
+  void lost() override { ++count_.lost; }
+
+ private:
+  DeliveryCount& count_;
+};
+
+/// A request that waits for something, as the test sees it: it lets it go on. Any thread.
+class Ticket {
+ public:
+  /// The answer is there. False when the connection has given up before.
+  bool wake() {
+    const std::lock_guard lock{mutex};
+    if (abandoned || std::exchange(woken, true)) return false;
+    if (waker != nullptr) waker->wake();
+    return true;
+  }
+  [[nodiscard]] std::optional<Abandon> why() {
+    const std::lock_guard lock{mutex};
+    return abandoned;
+  }
+  [[nodiscard]] int finishes() {
+    const std::lock_guard lock{mutex};
+    return finished;
+  }
+
+  std::mutex mutex;
+  Waker* waker = nullptr;
+  bool woken = false;
+  std::optional<Abandon> abandoned;  ///< abandon() was called first.
+  int refused_abandons = 0;          ///< abandon() came too late.
+  int finished = 0;
+};
+
+/// Events of a stream, as the test makes them. Any thread.
+class Channel {
+ public:
+  void put(std::string_view text) {
+    const std::lock_guard lock{mutex};
+    events += text;
+    wake();
+  }
+  void end() {
+    const std::lock_guard lock{mutex};
+    over = true;
+    wake();
+  }
+  /// REQUIRES: mutex is held.
+  void wake() {
+    if (waker != nullptr && std::exchange(waits, false)) waker->wake();
+  }
+  [[nodiscard]] bool is_gone() {
+    const std::lock_guard lock{mutex};
+    return gone;
+  }
+  [[nodiscard]] std::size_t largest() {
+    const std::lock_guard lock{mutex};
+    return largest_limit;
+  }
+
+  std::mutex mutex;
+  Waker* waker = nullptr;
+  bool waits = true;  ///< start() counts as a read() that had nothing.
+  std::string events;
+  bool endless = false;  ///< Always as many bytes as may be.
+  bool throws = false;
+  bool over = false;
+  bool gone = false;  ///< The stream is destroyed.
+  std::size_t largest_limit = 0;
+};
+
+/// Answers later. The paths:
+///   /pend      when its ticket says so; "PUT /pend"
+///   /instant   as that, and the ticket says so within start()
+///   /throws    as /pend, but finish() throws, with a delivery
+///   /write     adds a record, answers with its index
+///   /pwrite    the same in finish()
+///   /deliver   at once, with a delivery
+///   /big       at once, 30 MB, with a delivery
+///   /stream    events of a new channel; /endless without end
+///   others     at once, with the path
+/// A pending answer has a delivery when its query is ?deliver.
+class LaterHandler final : public RequestHandler {
+ public:
+  explicit LaterHandler(GroupCommit& commit) : commit_(commit) {}
+
+  void answer(const Request& request, Response& response) override;
+
+  /// Waits for the ticket or channel of that number.
+  std::shared_ptr<Ticket> ticket(std::size_t number);
+  std::shared_ptr<Channel> channel(std::size_t number);
+
+  DeliveryCount deliveries;
+  std::atomic<int> calls = 0;
+
+ private:
+  class TicketAnswer;
+  class ChannelStream;
+
+  std::uint64_t write();
+  std::unique_ptr<PendingAnswer> make_pending(std::string_view path, std::string_view query);
+
+  GroupCommit& commit_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<Ticket>> tickets_;
+  std::deque<std::shared_ptr<Channel>> channels_;
+};
+
+}  // namespace locker::server

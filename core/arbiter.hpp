@@ -132,12 +132,13 @@ class Arbiter {
     [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
   };
 
-  Arbiter(std::uint64_t hash_seed, Host& host, const Limits& limits);
+  Arbiter(std::uint64_t hash_seed, const Limits& limits);
 
   /// Before the first command: what the journal has. False: it contradicts what is there.
   [[nodiscard]] bool replay(const Record& record);
-  /// After the last record: all clocks start at zero, so every lease has its whole TTL.
-  void start(Fence first_fence);
+  /// After the last record: all clocks start at zero, so every lease has its whole TTL. The fences
+  /// to come are at least `first_fence`. The host must outlive this.
+  void start(Host& host, Fence first_fence);
 
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
@@ -298,7 +299,7 @@ class Arbiter {
   WaitQueue queue_;
   EndedMemory ended_;
   DeadlineQueue deadlines_;
-  Host& host_;
+  Host* host_ = nullptr;
   const Limits limits_;
   Now now_;
   Fence last_fence_ = 0;

@@ -45,8 +45,8 @@ Acquired refused(Outcome outcome) {
 
 }  // namespace
 
-Arbiter::Arbiter(std::uint64_t hash_seed, Host& host, const Limits& limits)
-    : table_(hash_seed), queue_(hash_seed), ended_(hash_seed), host_(host), limits_(limits) {}
+Arbiter::Arbiter(std::uint64_t hash_seed, const Limits& limits)
+    : table_(hash_seed), queue_(hash_seed), ended_(hash_seed), limits_(limits) {}
 
 Fence Arbiter::take_fence() {
   last_fence_ = std::max(last_fence_ + 1, now_.wall);
@@ -228,7 +228,7 @@ std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_room(const Waiter& request) const {
-  switch (host_.room_for(bytes_for(request), false)) {
+  switch (host_->room_for(bytes_for(request), false)) {
     case Room::enough:
       return std::nullopt;
     case Room::soon:
@@ -268,11 +268,19 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
                    request.lock_delay,
                    request.meta,
                    false});
-    host_.on_event(
+    host_->on_event(
         {EventKind::granted, wanted.path(), wanted.shape, acquired.owner, acquired.fence});
     acquired.locks.push_back(wanted);
   }
   if (acquired.ttl.count() != 0) restart_timer(request.token);
+  // Those who stand before the lease's other requests may be waiting for it now: they are passed.
+  if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
+    for (Waiter* const waiter : waiting->second) {
+      if (waiter->ticket == request.ticket || waiter->is_kept) continue;
+      unregister(*waiter);
+      recheck_.emplace(waiter->ticket, waiter);
+    }
+  }
   return acquired;
 }
 
@@ -302,11 +310,11 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
   }
   if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}};
-  const Room room = host_.room_for(record_bytes_max, false);
+  const Room room = host_->room_for(record_bytes_max, false);
   if (room != Room::enough) return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}};
   const Fence fence = take_fence();
   record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
-  host_.on_event({EventKind::granted, path, shape, owner, fence});
+  host_->on_event({EventKind::granted, path, shape, owner, fence});
   if (ttl.count() != 0) restart_timer(fresh_token);
   return {Outcome::granted, {}};
 }
@@ -339,7 +347,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
 /// told so.
 Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
   if (!waiter.is_kept) {
-    host_.on_decided(waiter.id, refused(Outcome::superseded));
+    host_->on_decided(waiter.id, refused(Outcome::superseded));
     deactivate(waiter);
     waiter.is_kept = true;
     set_timer(waiter, now_.instant + place_kept);

@@ -54,7 +54,8 @@ bool Arbiter::replay(const Record& record) {
   return true;
 }
 
-void Arbiter::start(Fence first_fence) {
+void Arbiter::start(Host& host, Fence first_fence) {
+  host_ = &host;
   last_fence_ = std::max(last_fence_, first_fence - 1);
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {
@@ -75,11 +76,11 @@ void Arbiter::start(Fence first_fence) {
 
 void Arbiter::record(const Record& record) {
   std::visit([this](const auto& kind) { table_.apply(kind); }, record);
-  host_.on_record(record);
+  host_->on_record(record);
 }
 
 bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
-  return host_.room_for(bytes, reserved) == Room::enough;
+  return host_->room_for(bytes, reserved) == Room::enough;
 }
 
 void Arbiter::stop_timer(const LivingLease& lease) {
@@ -117,7 +118,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const bool lease_ends = is_last && lease->opened.fence == 0;
   const LockId opened = lease ? lease->opened : LockId{};
   if (lease_ends) stop_timer(*lease);
-  host_.on_event({event_of(reason), path, held.shape, held.owner, fence});
+  host_->on_event({event_of(reason), path, held.shape, held.owner, fence});
 
   const Milliseconds delay = table_.lock_delay_of(held);
   const bool cools =
@@ -207,7 +208,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
     released.outcome = ReleaseOutcome::not_held;
     return released;
   }
-  if (const Room room = host_.room_for(end_bytes, true); room != Room::enough) {
+  if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
     released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
     return released;
   }
@@ -233,7 +234,7 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     return released;
   }
   table_.for_each_lock_of(*lease, [&](const HeldLock&) { return ++released.count != 0; });
-  const Room room = host_.room_for((released.count + 1) * end_bytes, true);
+  const Room room = host_->room_for((released.count + 1) * end_bytes, true);
   if (room != Room::enough) {
     released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
     return released;
@@ -271,7 +272,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     answer.outcome = LeaseOutcome::too_many;
     return answer;
   }
-  if (const Room room = host_.room_for(record_bytes_max, false); room != Room::enough) {
+  if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
     answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
     return answer;
   }
@@ -296,7 +297,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
     return answer;
   }
   if (ttl && *ttl != lease->ttl) {
-    if (const Room room = host_.room_for(record_bytes_max, true); room != Room::enough) {
+    if (const Room room = host_->room_for(record_bytes_max, true); room != Room::enough) {
       answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
       return answer;
     }
@@ -334,7 +335,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   }
   Forced forced;
   for (const std::uint32_t handle : chosen) {
-    if (const Room room = host_.room_for(end_bytes, true); room != Room::enough) {
+    if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
       forced.outcome = room == Room::soon ? Outcome::busy : Outcome::disk_full;
       return forced;
     }

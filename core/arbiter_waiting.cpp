@@ -34,7 +34,7 @@ void Arbiter::set_timer(Waiter& waiter, Instant deadline) {
 
 void Arbiter::tell(EventKind kind, const Waiter& waiter) {
   for (const Waiter::Wanted& wanted : waiter.wanted) {
-    host_.on_event({kind, wanted.path(), wanted.shape, waiter.owner, 0});
+    host_->on_event({kind, wanted.path(), wanted.shape, waiter.owner, 0});
   }
 }
 
@@ -96,7 +96,7 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
   }
   recheck_all(waiter.followers);
   if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
-  host_.on_decided(waiter.id, std::move(acquired));
+  host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
 }
 
@@ -143,7 +143,7 @@ void Arbiter::decide(Waiter& waiter, Outcome outcome, End reason, const std::str
   acquired.detail = detail;
   acquired.waited = now_.instant - waiter.since;
   if (!waiter.is_kept) {
-    host_.on_decided(waiter.id, std::move(acquired));
+    host_->on_decided(waiter.id, std::move(acquired));
     deactivate(waiter);
   }
   remove(waiter);
@@ -205,7 +205,7 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
       acquired.outcome = Outcome::blocked;
       acquired.blocked_by = list_blockers(waiter);
       acquired.waited = now_.instant - waiter.since;
-      host_.on_decided(waiter.id, std::move(acquired));
+      host_->on_decided(waiter.id, std::move(acquired));
       return stop_waiting(waiter);
     }
   }

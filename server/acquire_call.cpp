@@ -155,8 +155,8 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
                           "The lock server's disk is full; free space there, or try again later.",
                           response);
     case Outcome::superseded:
-      return answer_error(409, "superseded",
-                          "The same request was sent again; that one waits now.", response);
+      return answer_error(409, "superseded", "The same request was sent again; that one waits now.",
+                          response);
     case Outcome::busy:
     case Outcome::queued:
       break;
@@ -236,8 +236,7 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
   duration.reset();
   if (!fault) fault = read_duration(parameters, "lock_delay", {}, lock_delay_max, duration);
   if (duration) {
-    command.lock_delay =
-        core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+    command.lock_delay = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
   }
   return fault;
 }

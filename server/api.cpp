@@ -3,25 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/error_answer.hpp"
 #include "server/json_text.hpp"
+#include "server/terraform.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
 namespace {
 
-void refuse(unsigned status, std::string_view code, std::string_view sentence, Response& response) {
-  response.status = status;
-  response.body = R"({"error": ")";
-  response.body += code;
-  response.body += R"(", "message": )";
-  append_json_string(sentence, response.body);
-  response.body += '}';
-}
-
 bool reads_only(const Request& request, Response& response) {
   if (request.method == Method::get || request.method == Method::head) return true;
   response.allow = "GET, HEAD";
-  refuse(405, "method_not_allowed", "Use GET for this call.", response);
+  answer_error(405, "method_not_allowed", "Use GET for this call.", response);
   return false;
 }
 
@@ -30,6 +23,7 @@ bool reads_only(const Request& request, Response& response) {
 Api::Api(LockService& service, std::string durability_name, std::string store)
     : service_(service),
       seed_verbs_(service),
+      v1_(service),
       durability_name_(std::move(durability_name)),
       store_(std::move(store)) {}
 
@@ -48,10 +42,13 @@ void Api::answer(const Request& request, Response& response) {
   if (whole == "/healthz") return reads_only(request, response) ? health(response) : void();
   if (whole == "/readyz") return reads_only(request, response) ? readiness(response) : void();
   if (whole == "/v1/status") return reads_only(request, response) ? status(response) : void();
-  refuse(404, "not_found",
-         "There is nothing here; lock with /canhaz/<path>, unlock with /nowant/<path>?token=…, "
-         "ask with /dohaz/<path>, look at /v1/status.",
-         response);
+  if (verb == "/v1" && v1_.answer(whole, query, request, response)) return;
+  if (verb == "/terraform") return answer_terraform(service_, rest, query, request, response);
+  answer_error(
+      404, "not_found",
+      "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "
+      "calls in /v1/openapi.json.",
+      response);
 }
 
 void Api::health(Response& response) const { response.body = R"({"status": "ok"})"; }
@@ -62,7 +59,8 @@ void Api::readiness(Response& response) const {
     return;
   }
   response.retry_after = true;
-  refuse(503, "draining", "The server is stopping; use another one or try again soon.", response);
+  answer_error(503, "draining", "The server is stopping; use another one or try again soon.",
+               response);
 }
 
 void Api::status(Response& response) {
@@ -75,6 +73,8 @@ void Api::status(Response& response) {
   append_json_string(store_, body);
   body += R"(, "locks": )" + std::to_string(status.locks);
   body += R"(, "leases": )" + std::to_string(status.leases);
+  body += R"(, "waiters": )" + std::to_string(status.waiters);
+  body += R"(, "event_readers": )" + std::to_string(service_.events().readers());
   body += R"(, "index": )" + std::to_string(status.index);
   body += R"(, "last_fence": )" + std::to_string(status.last_fence);
   body += R"(, "accepts_grants": )";

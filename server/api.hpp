@@ -7,10 +7,11 @@
 #include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
 #include "server/seed_verbs.hpp"
+#include "server/v1.hpp"
 
 namespace locker::server {
 
-/// Which URL does what: the seed's verbs, /healthz, /readyz and /v1/status. Thread-safe.
+/// Which URL does what: the seed's verbs, /v1, /terraform, /healthz and /readyz. Thread-safe.
 class Api final : public RequestHandler {
  public:
   /// `durability_name` and `store` stand in /v1/status.
@@ -28,6 +29,7 @@ class Api final : public RequestHandler {
 
   LockService& service_;
   SeedVerbs seed_verbs_;
+  V1 v1_;
   const std::string durability_name_;
   const std::string store_;
   std::atomic<bool> draining_ = false;

@@ -22,17 +22,18 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 
 void answer_lease_ended(core::End reason, std::string_view detail, Response& response) {
   const bool is_forced = reason == core::End::forced;
-  const std::string_view name = is_forced                       ? "forced"
+  const std::string_view name = is_forced                      ? "forced"
                                 : reason == core::End::expired ? "expired"
                                                                : "released";
-  begin_error(410, "lease_ended",
-              is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
-                          "acquire anew with another token."
-              : reason == core::End::expired
-                  ? "The lease was not renewed in time and has expired; stop what it protected, and "
-                    "acquire anew with another token."
-                  : "The lease was released; acquire anew.",
-              response);
+  begin_error(
+      410, "lease_ended",
+      is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
+                  "acquire anew with another token."
+      : reason == core::End::expired
+          ? "The lease was not renewed in time and has expired; stop what it protected, and "
+            "acquire anew with another token."
+          : "The lease was released; acquire anew.",
+      response);
   response.body += R"(, "reason": ")";
   response.body += name;
   response.body += R"(", "detail": )";

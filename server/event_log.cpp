@@ -164,8 +164,8 @@ void EventLog::append(const Entry& entry, std::string& out) {
   core::append_url_path(core::PathView{entry.packed_path}, out);
   out += R"(", "owner": )";
   append_json_string(entry.owner.empty() ? "?" : entry.owner, out);
-  out += entry.shape.mode == core::Mode::shared ? R"(, "mode": "shared")"
-                                                : R"(, "mode": "exclusive")";
+  out +=
+      entry.shape.mode == core::Mode::shared ? R"(, "mode": "shared")" : R"(, "mode": "exclusive")";
   out += R"(, "fence": )";
   out += entry.fence == 0 ? "null" : std::to_string(entry.fence);
   out += R"(, "index": )" + std::to_string(entry.id.index) + "}\n\n";

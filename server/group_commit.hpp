@@ -78,7 +78,9 @@ class GroupCommit {
   static constexpr std::chrono::milliseconds slow_sync{2};
   /// Called after each commit with the durable index, on the thread that committed and under no
   /// lock. Set while nothing is being committed.
-  void set_on_durable(std::function<void(Index)> on_durable) { on_durable_ = std::move(on_durable); }
+  void set_on_durable(std::function<void(Index)> on_durable) {
+    on_durable_ = std::move(on_durable);
+  }
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:

@@ -17,6 +17,12 @@ std::optional<core::Instant> remaining(const LockInfo& info, const core::Now& no
   return std::max(*info.expires - now.instant, core::Instant{0});
 }
 
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  return text;
+}
+
 std::string short_text(core::Instant duration) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
   char text[32];
@@ -177,7 +183,7 @@ std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now)
                     info.shape.mode == core::Mode::shared ? "shared" : "exclusive",
                     std::string{name_of(info.state)}, short_text(age_of(info, now)),
                     left ? short_text(*left) : "-",
-                    info.fence == 0 ? "-" : std::to_string(info.fence), info.meta});
+                    info.fence == 0 ? "-" : std::to_string(info.fence), one_line(info.meta)});
   }
   std::array<std::size_t, columns> widths{};
   for (const auto& row : rows) {

@@ -29,27 +29,30 @@ core::LockId read_id(const std::string& text) {
 
 }  // namespace
 
-LockService::LockService(GroupCommit& commit, const persistence::Journal& journal,
-                         std::uint64_t hash_seed, const Options& options)
+LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
+                         const persistence::Journal& journal, core::Fence first_fence,
+                         const Options& options)
     : commit_(commit),
       journal_(journal),
       options_(options),
-      arbiter_(hash_seed, *this, options.limits),
-      events_(options.event_readers_max) {}
-
-LockService::~LockService() {
-  commit_.set_on_durable({});
-  if (!timekeeper_.joinable()) return;
-  timekeeper_.request_stop();
-  timekeeper_.join();
-}
-
-void LockService::start(core::Fence first_fence, Index index) {
-  began_ = last_read_ = std::chrono::steady_clock::now();
-  arbiter_.start(first_fence);
-  events_.start(index);
+      arbiter_owner_(std::move(arbiter)),
+      arbiter_(*arbiter_owner_),
+      events_(options.event_readers_max),
+      began_(std::chrono::steady_clock::now()),
+      last_read_(began_) {
+  arbiter_.start(*this, first_fence);
+  {
+    const std::lock_guard lock{commit_.mutex()};
+    events_.start(commit_.last_index());
+  }
   commit_.set_on_durable([this](Index durable) { events_.publish(durable); });
   timekeeper_ = std::jthread([this](const std::stop_token& stop) { keep_time(stop); });
+}
+
+LockService::~LockService() {
+  timekeeper_.request_stop();
+  timekeeper_.join();
+  commit_.set_on_durable({});
 }
 
 // While the timekeeper runs, the clock is read twice a second at least. A longer gap is a process

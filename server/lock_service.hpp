@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,16 +42,12 @@ class LockService final : private core::Arbiter::Host {
     core::Milliseconds seed_ttl{};     ///< Of locks taken by canhaz; zero: none.
   };
 
-  LockService(GroupCommit& commit, const persistence::Journal& journal, std::uint64_t hash_seed,
-              const Options& options);
+  /// Begins to serve what `arbiter` has replayed. `first_fence` is above every fence ever given.
+  LockService(std::unique_ptr<core::Arbiter> arbiter, GroupCommit& commit,
+              const persistence::Journal& journal, core::Fence first_fence, const Options& options);
   ~LockService() override;
   LockService(const LockService&) = delete;
   LockService& operator=(const LockService&) = delete;
-
-  /// Before start(): what the journal has. False: it contradicts what was replayed before.
-  [[nodiscard]] bool replay(const core::Record& record) { return arbiter_.replay(record); }
-  /// Begins to serve; `first_fence` is above every fence ever given, `index` the last record's.
-  void start(core::Fence first_fence, Index index);
 
   template <typename Answer>
   struct At {
@@ -167,7 +164,8 @@ class LockService final : private core::Arbiter::Host {
   GroupCommit& commit_;
   const persistence::Journal& journal_;
   const Options options_;
-  core::Arbiter arbiter_;
+  const std::unique_ptr<core::Arbiter> arbiter_owner_;
+  core::Arbiter& arbiter_;
   EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, Listener*> listeners_;
@@ -178,7 +176,7 @@ class LockService final : private core::Arbiter::Host {
   std::chrono::steady_clock::time_point last_read_;
   std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
-  bool commit_wanted_ = false;  // nobody waits for what was recorded last
+  bool commit_wanted_ = false;                     // nobody waits for what was recorded last
   core::Instant wakes_at_ = core::Instant::max();  // when the timekeeper looks next
   std::jthread timekeeper_;
 };

@@ -1,9 +1,12 @@
 #include "server/locker.hpp"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 
 #include "persistence/posix_file_system.hpp"
+#include "server/error_answer.hpp"
 #include "server/token_source.hpp"
 
 namespace locker::server {
@@ -48,6 +51,25 @@ const char* name_of(persistence::Durability durability) {
   return "";
 }
 
+/// For a caller that has no connection, and nothing else to do.
+class BlockingWaker final : public Waker {
+ public:
+  void wake() override {
+    const std::lock_guard lock{mutex_};
+    is_woken_ = true;
+    woken_.notify_one();
+  }
+  void block() {
+    std::unique_lock lock{mutex_};
+    woken_.wait(lock, [this] { return is_woken_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable woken_;
+  bool is_woken_ = false;
+};
+
 void say(const core::Fault& fault) { std::fprintf(stderr, "locker: %s\n", fault.message.c_str()); }
 
 }  // namespace
@@ -63,24 +85,26 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   journal_options.on_warning = options.on_warning ? options.on_warning : [](std::string_view) {};
   journal_options.on_failure = options.on_failure ? options.on_failure : say;
 
-  core::LockTable table{random_seed()};
+  auto arbiter = std::make_unique<core::Arbiter>(random_seed(), options.service.limits);
   persistence::Recovered recovered;
   auto journal = persistence::LocalJournal::open(
       disk(), journal_options,
-      [&table](persistence::Index, const core::Record& record) { return table.try_apply(record); },
+      [&arbiter](persistence::Index, const core::Record& record) {
+        return arbiter->replay(record);
+      },
       recovered);
   if (!journal) return journal.error();
   return std::unique_ptr<Locker>(
-      new Locker(options, std::move(*journal), std::move(table), recovered));
+      new Locker(options, std::move(*journal), std::move(arbiter), recovered));
 }
 
 Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
-               core::LockTable table, const persistence::Recovered& recovered)
+               std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered)
     : recovered_(recovered),
       journal_(std::move(journal)),
       commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),
-      service_(std::move(table), commit_, *journal_, first_fence(recovered.last_fence),
-               options.locks_max),
+      service_(std::move(arbiter), commit_, *journal_, first_fence(recovered.last_fence),
+               options.service),
       api_(service_, name_of(options.durability), options.file) {}
 
 Locker::~Locker() {
@@ -123,6 +147,17 @@ std::string Locker::call_verb(std::string_view verb, std::string_view path, Para
 Response Locker::call(const Request& request) {
   Response response;
   api_.answer(request, response);
+  if (response.stream) {
+    response = {};
+    answer_error(501, "not_implemented", "Events are served to connections only.", response);
+  }
+  if (const auto pending = std::move(response.pending)) {
+    BlockingWaker waker;
+    pending->start(waker);
+    waker.block();
+    response = {};
+    pending->finish(response);
+  }
   commit_.commit_until(response.index);
   return response;
 }

@@ -33,7 +33,7 @@ class Locker {
     persistence::Durability durability = persistence::Durability::always;
     std::chrono::milliseconds sync_interval{1000};
     std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
-    std::size_t locks_max = 20'000'000;
+    LockService::Options service = {};
     /// Told what is odd but no reason to stop. Any thread.
     std::function<void(std::string_view)> on_warning = {};
     /// Told once when the disk failed; the process must end then, and is aborted if this returns.
@@ -54,7 +54,8 @@ class Locker {
   std::string nowant(std::string_view path, Parameters parameters = {});
   std::string dohaz(std::string_view path);
 
-  /// Answers any request of the HTTP API; blocks until the answer may be told.
+  /// Answers any request of the HTTP API but events; blocks until the answer may be told, with
+  /// `wait` until there is one.
   [[nodiscard]] Response call(const Request& request);
 
   [[nodiscard]] Api& handler() { return api_; }
@@ -65,7 +66,7 @@ class Locker {
 
  private:
   Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
-         core::LockTable table, const persistence::Recovered& recovered);
+         std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered);
   std::string call_verb(std::string_view verb, std::string_view path, Parameters parameters);
 
   const persistence::Recovered recovered_;

@@ -95,7 +95,7 @@ ExitCode serve(const Options& options) {
   locker_options.durability = options.durability;
   locker_options.sync_interval = options.sync_interval;
   locker_options.segment_bytes = options.segment_bytes;
-  locker_options.locks_max = options.locks_max;
+  locker_options.service = options.service;
   locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
   locker_options.on_failure = end_on_disk_failure;
   const auto began = std::chrono::steady_clock::now();

@@ -5,10 +5,12 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/program_options.hpp>
 
+#include "server/duration.hpp"
 #include "server/exit_code.hpp"
 #include "server/version.hpp"
 
@@ -34,6 +36,9 @@ struct Texts {
   unsigned sync_interval = 0;
   unsigned segment_size = 0;
   std::string log_format;
+  std::string default_ttl;
+  std::string max_ttl;
+  std::string canhaz_ttl;
 };
 
 po::options_description describe(Options& options, Texts& texts) {
@@ -60,8 +65,21 @@ po::options_description describe(Options& options, Texts& texts) {
       "Threads that serve connections.");
   add("connections-max", po::value(&options.connections_max)->default_value(10'000),
       "More connections than these are turned away with 503.");
-  add("locks-max", po::value(&options.locks_max)->default_value(20'000'000),
+  core::Arbiter::Limits& limits = options.service.limits;
+  add("locks-max", po::value(&limits.locks_max)->default_value(limits.locks_max),
       "More locks than these are refused with 503. A lock costs about 200 bytes of memory.");
+  add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
+      "More leases than these are refused with 503.");
+  add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
+      "More waiting requests than these are refused with 503. Each has a connection, too.");
+  add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
+      "More followers of /v1/events than these are refused with 503.");
+  add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
+      "TTL of leases of /v1 that name none, such as 30s; 0: they are held until released.");
+  add("max-ttl", po::value(&texts.max_ttl)->default_value("0"),
+      "The longest TTL that /v1 takes; with one no lease of /v1 is without TTL. 0: 30 days.");
+  add("canhaz-ttl", po::value(&texts.canhaz_ttl)->default_value("0"),
+      "TTL of locks taken by canhaz, which cannot be renewed; 0: held until released.");
   add("segment-size", po::value(&texts.segment_size)->default_value(64),
       "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
   add("log-level", po::value(&options.log_level)->default_value(options.log_level),
@@ -138,7 +156,24 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   if (options.threads > 1024) return "--threads must be from 0 to 1024";
   if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
   if (options.connections_max < 1) return "--connections-max must be at least 1";
-  if (options.locks_max < 1) return "--locks-max must be at least 1";
+  const core::Arbiter::Limits& limits = options.service.limits;
+  if (limits.locks_max < 1 || limits.leases_max < 1) {
+    return "--locks-max and --leases-max must be at least 1";
+  }
+  LockService::Options& service = options.service;
+  for (const auto& [name, text, ttl] :
+       {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
+        std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
+        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
+    const auto duration = parse_duration(*text);
+    if (!duration || *duration > std::chrono::hours{24 * 30}) {
+      return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
+    }
+    *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+  }
+  if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
+    return "--default-ttl must not be longer than --max-ttl";
+  }
   if (texts.segment_size < 1 || texts.segment_size > 1024) {
     return "--segment-size must be from 1 to 1024 MiB";
   }

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "persistence/journal.hpp"
+#include "server/lock_service.hpp"
 
 namespace locker::server {
 
@@ -20,7 +21,7 @@ struct Options {
   std::chrono::milliseconds sync_interval{1000};
   unsigned threads = 0;  ///< 0: one for each core.
   std::size_t connections_max = 10'000;
-  std::size_t locks_max = 20'000'000;
+  LockService::Options service;
   std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
   std::string log_level = "info";
   bool log_json = false;

@@ -89,8 +89,8 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   if (fault) return refuse(400, fault->message, response);
 
   std::string blocked_by;
-  const auto acquired = service_.acquire_for_seed(
-      path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
+  const auto acquired =
+      service_.acquire_for_seed(path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
   response.index = acquired.index;
   switch (acquired.outcome) {
     case core::Outcome::granted:

@@ -9,6 +9,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
+#include "core/utf8.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/parameters.hpp"
@@ -44,7 +45,9 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
     return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
   };
   id = text("ID");
-  who = text("Who").substr(0, core::owner_bytes_max);
+  who = text("Who");
+  if (who.size() > core::owner_bytes_max || core::check_text(who) != core::TextFault::none)
+    who = "";
   if (id.empty()) return Fault{"The lock info has no ID."};
   return std::nullopt;
 }
@@ -69,7 +72,7 @@ void answer_held(const std::vector<core::LockInfo>& holders, Response& response)
   response.body = holders.empty() ? "{}" : info_of(holders.front());
 }
 
-void lock(LockService& service, const core::Path& path, const std::string& id,
+void take(LockService& service, const core::Path& path, const std::string& id,
           const std::string& who, const Request& request, Response& response) {
   core::AcquireCommand command;
   command.wanted.push_back({std::string{path.view().packed()}, {}});
@@ -99,8 +102,8 @@ void lock(LockService& service, const core::Path& path, const std::string& id,
   }
 }
 
-void unlock(LockService& service, const core::Path& path, const std::string& id,
-            Response& response) {
+void give_back(LockService& service, const core::Path& path, const std::string& id,
+               Response& response) {
   using Outcome = core::Arbiter::ReleaseOutcome;
   const auto done = service.release(path, token_of(id));
   response.index = done.index;
@@ -144,8 +147,8 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
   if (!fault) fault = read_info(request, id, who);
   if (fault) return answer_error(400, "bad_request", fault->message, response);
-  if (request.method == Method::lock) return lock(service, path, id, who, request, response);
-  unlock(service, path, id, response);
+  if (request.method == Method::lock) return take(service, path, id, who, request, response);
+  give_back(service, path, id, response);
 }
 
 }  // namespace locker::server

@@ -5,6 +5,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
+#include "core/utf8.hpp"
 #include "server/acquire_call.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
@@ -75,8 +76,14 @@ std::optional<Fault> read_number(const Parameters& parameters, std::string_view 
   return std::nullopt;
 }
 
-std::optional<Fault> read_prefix(const Parameters& parameters,
-                                 std::optional<std::string>& packed) {
+std::optional<Fault> check_reason(std::string_view reason) {
+  const bool fits =
+      reason.size() <= core::owner_bytes_max && core::check_text(reason) == core::TextFault::none;
+  if (fits) return std::nullopt;
+  return Fault{"The reason must be valid UTF-8 without control characters, at most 255 bytes."};
+}
+
+std::optional<Fault> read_prefix(const Parameters& parameters, std::optional<std::string>& packed) {
   const std::string* const text = parameters.find("prefix");
   if (text == nullptr) return std::nullopt;
   core::Path path;
@@ -189,8 +196,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
     case Outcome::released_before:
       response.body = R"({"path": )";
       append_path(path.view().packed(), response.body);
-      response.body +=
-          R"(, "released": true, "fence": )" + std::to_string(done.answer.fence) + "}";
+      response.body += R"(, "released": true, "fence": )" + std::to_string(done.answer.fence) + "}";
       return;
     case Outcome::lease_ended:
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);

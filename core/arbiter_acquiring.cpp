@@ -365,7 +365,10 @@ Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
     return acquired;
   }
   Acquired acquired = refused(Outcome::queued);
+  // Others can be behind it again, at its old place: they count in the search.
+  queue_.insert(waiter);
   acquired.cycle = DeadlockSearch{*this}.find(waiter);
+  queue_.erase(waiter);
   if (!acquired.cycle.empty()) {
     acquired.outcome = Outcome::deadlock;
     remove(waiter);

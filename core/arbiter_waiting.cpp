@@ -51,9 +51,10 @@ void Arbiter::remove(Waiter& waiter) {
 /// Looks whether the request can be granted; else finds what to wait for.
 void Arbiter::examine(Waiter& waiter) {
   const MaybeLease lease = table_.find_lease_of(waiter.token);
-  const bool owns_nothing = !lease || !lease->has_locks;
-  if (waiter.wanted.size() == 1 && owns_nothing) {
-    // Whatever is in the way of an equal request before it is in its way too.
+  const bool is_alone = by_token_.at(waiter.token).size() == 1 && (!lease || !lease->has_locks);
+  if (waiter.wanted.size() == 1 && is_alone) {
+    // Whatever is in the way of an equal request before it is in its way too: nothing of its own
+    // lease can be.
     const Waiter::Wanted& wanted = waiter.wanted.front();
     Waiter* const equal = queue_.latest_equal(wanted.path(), wanted.shape, waiter.ticket);
     if (equal != nullptr) return register_in(waiter, equal->followers);

@@ -1,0 +1,367 @@
+#include "tests/core/oracle_arbiter.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "core/clash.hpp"
+
+namespace locker::core {
+namespace {
+
+bool clash(const OracleArbiter::Lock& lock, const Waiter::Wanted& wanted) {
+  return clash(PathView{lock.packed_path}, lock.shape, wanted.path(), wanted.shape);
+}
+
+bool clash(const OracleArbiter::Request& request, const Waiter::Wanted& wanted) {
+  return std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& its) {
+    return clash(its.path(), its.shape, wanted.path(), wanted.shape);
+  });
+}
+
+std::size_t needed(const OracleArbiter::Request& request) {
+  return request.any == 0 ? request.wanted.size() : request.any;
+}
+
+}  // namespace
+
+bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
+  if (other.token == token || other.is_kept) return true;
+  return std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    if (lock.token != token || lock.is_cooling) return false;
+    return std::any_of(other.wanted.begin(), other.wanted.end(),
+                       [&](const auto& wanted) { return clash(lock, wanted); });
+  });
+}
+
+bool OracleArbiter::is_free(const Request& request, const Waiter::Wanted& wanted,
+                            std::size_t before) const {
+  for (const Lock& lock : locks_) {
+    if ((lock.is_cooling || lock.token != request.token) && clash(lock, wanted)) return false;
+  }
+  if (request.is_upgrade) return true;
+  for (std::size_t place = 0; place < before; ++place) {
+    const Request& other = requests_[place];
+    if (!is_passed(other, request.token) && clash(other, wanted)) return false;
+  }
+  return true;
+}
+
+std::vector<std::size_t> OracleArbiter::free_ones(const Request& request,
+                                                  std::size_t before) const {
+  std::vector<std::size_t> free;
+  for (std::size_t i = 0; i < request.wanted.size() && free.size() < needed(request); ++i) {
+    if (is_free(request, request.wanted[i], before)) free.push_back(i);
+  }
+  return free;
+}
+
+bool OracleArbiter::waits_for(const Token& from, const Token& to,
+                              const std::vector<Request>& requests) const {
+  for (std::size_t place = 0; place < requests.size(); ++place) {
+    const Request& request = requests[place];
+    if (request.token != from || request.is_kept || request.any != 0) continue;
+    for (const auto& wanted : request.wanted) {
+      for (const Lock& lock : locks_) {
+        if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
+      }
+      for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
+        const Request& other = requests[before];
+        if (other.token == to && !is_passed(other, from) && clash(other, wanted)) return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool OracleArbiter::is_deadlock(const Request& request, std::size_t place) const {
+  if (request.any != 0) return false;
+  std::vector<Request> requests = requests_;
+  if (place == requests.size()) {
+    requests.push_back(request);
+  } else {
+    requests[place].is_kept = false;
+  }
+  std::set<Token> tokens;
+  for (const Lock& lock : locks_) tokens.insert(lock.token);
+  for (const Request& each : requests) tokens.insert(each.token);
+  std::set<Token> reached;
+  std::vector<Token> next{request.token};
+  while (!next.empty()) {
+    const Token token = next.back();
+    next.pop_back();
+    for (const Token& to : tokens) {
+      if (to == token || !waits_for(token, to, requests)) continue;
+      if (to == request.token) return true;
+      if (reached.insert(to).second) next.push_back(to);
+    }
+  }
+  return false;
+}
+
+OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wait, Instant now) {
+  Request request = asked;
+  Decision decision{request.number, Outcome::granted, {}};
+  const auto refused = [&](Outcome outcome) {
+    decision.outcome = outcome;
+    return decision;
+  };
+  std::size_t place = requests_.size();
+  if (request.is_chosen) {
+    const auto lease = leases_.find(request.token);
+    const auto ended = ended_.find(request.token);
+    if (lease == leases_.end()) {
+      if (ended != ended_.end() && ended->second != End::released) {
+        return refused(Outcome::lease_ended);
+      }
+    } else {
+      request.had_lease = true;
+      std::vector<const Lock*> held;
+      for (const auto& wanted : request.wanted) {
+        for (const Lock& lock : locks_) {
+          if (!lock.is_cooling && lock.token == request.token &&
+              lock.packed_path == wanted.packed_path) {
+            held.push_back(&lock);
+            decision.paths.push_back(wanted.packed_path);
+          }
+        }
+      }
+      if (!held.empty()) {
+        const auto is_same = [&](const Lock* lock) {
+          return lock->order == held.front()->order && lock->lock_delay == request.lock_delay &&
+                 std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& wanted) {
+                   return wanted.packed_path == lock->packed_path && wanted.shape == lock->shape;
+                 });
+        };
+        if (held.size() == needed(request) && std::all_of(held.begin(), held.end(), is_same) &&
+            request.ttl == lease->second.ttl) {
+          renew(request.token, now);
+          return refused(Outcome::held_already);
+        }
+        decision.paths.clear();
+        const Shape& had = held.front()->shape;
+        const Shape& wants = request.wanted.front().shape;
+        if (request.wanted.size() != 1 || had.mode == wants.mode ||
+            had.lock_parents != wants.lock_parents || had.lock_children != wants.lock_children) {
+          return refused(Outcome::token_in_use);
+        }
+        request.is_upgrade = true;
+      }
+    }
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      const Request& other = requests_[i];
+      if (other.token != request.token) continue;
+      const auto equal = [](const auto& a, const auto& b) {
+        return a.packed_path == b.packed_path && a.shape == b.shape;
+      };
+      if (other.any == request.any && other.ttl == request.ttl &&
+          other.lock_delay == request.lock_delay &&
+          std::equal(other.wanted.begin(), other.wanted.end(), request.wanted.begin(),
+                     request.wanted.end(), equal)) {
+        if (!other.is_kept) {
+          decisions_.push_back({other.number, Outcome::superseded, {}});
+          stop_waiting(i, now);
+        }
+        place = i;
+        requests_[i].number = request.number;
+        request = requests_[i];
+        break;
+      }
+      const bool shares = std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& a) {
+        return std::any_of(request.wanted.begin(), request.wanted.end(),
+                           [&](const auto& b) { return a.packed_path == b.packed_path; });
+      });
+      if (shares) return refused(Outcome::token_in_use);
+    }
+  }
+  const auto free = free_ones(request, place);
+  if (free.size() == needed(request)) {
+    if (place < requests_.size()) {
+      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    }
+    decision = grant(request, free, now);
+    settle(now);
+    return decision;
+  }
+  if (wait.count() == 0) {
+    settle(now);
+    return refused(Outcome::blocked);
+  }
+  if (is_deadlock(request, place)) {
+    if (place < requests_.size()) {
+      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    }
+    settle(now);
+    return refused(Outcome::deadlock);
+  }
+  request.deadline = now + wait;
+  request.is_kept = false;
+  if (place < requests_.size()) {
+    requests_[place] = request;
+  } else {
+    requests_.push_back(request);
+  }
+  settle(now);
+  return refused(Outcome::queued);
+}
+
+OracleArbiter::Decision OracleArbiter::grant(const Request& request,
+                                             const std::vector<std::size_t>& chosen, Instant now) {
+  Decision decision{request.number, Outcome::granted, {}};
+  const auto lease = leases_.find(request.token);
+  const Fence order = ++last_order_;
+  for (const std::size_t index : chosen) {
+    const Waiter::Wanted& wanted = request.wanted[index];
+    std::erase_if(locks_, [&](const Lock& lock) {
+      return !lock.is_cooling && lock.token == request.token &&
+             lock.packed_path == wanted.packed_path;
+    });
+    locks_.push_back({request.token, wanted.packed_path, wanted.shape, order, false, Instant{},
+                      request.lock_delay});
+    decision.paths.push_back(wanted.packed_path);
+  }
+  if (lease == leases_.end()) {
+    leases_[request.token] = Lease{request.ttl, Instant::max()};
+    ended_.erase(request.token);
+  } else {
+    lease->second.ttl = request.ttl;
+    lease->second.expires = Instant::max();
+  }
+  renew(request.token, now);
+  return decision;
+}
+
+bool OracleArbiter::renew(const Token& token, Instant now) {
+  const auto lease = leases_.find(token);
+  if (lease == leases_.end()) return false;
+  if (lease->second.ttl.count() != 0) {
+    lease->second.expires = now + std::chrono::milliseconds{lease->second.ttl.count()};
+  }
+  return true;
+}
+
+void OracleArbiter::end_locks(const Token& token, const std::string* packed_path, End reason,
+                              Instant now) {
+  for (std::size_t i = 0; i < locks_.size();) {
+    Lock& lock = locks_[i];
+    if (lock.token != token || lock.is_cooling ||
+        (packed_path != nullptr && lock.packed_path != *packed_path)) {
+      ++i;
+    } else if (reason != End::released && lock.lock_delay.count() != 0) {
+      lock.is_cooling = true;
+      lock.cools_until = now + std::chrono::milliseconds{lock.lock_delay.count()};
+      ++i;
+    } else {
+      locks_.erase(locks_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    return lock.token == token && !lock.is_cooling;
+  });
+  if (holds) return;
+  leases_.erase(token);
+  ended_[token] = reason;
+  if (reason == End::released) return;
+  std::erase_if(requests_, [&](const Request& request) {
+    if (request.token != token || !request.had_lease) return false;
+    if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
+    return true;
+  });
+}
+
+bool OracleArbiter::release(const Token& token, const std::string& packed_path, Instant now) {
+  const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    return !lock.is_cooling && lock.token == token && lock.packed_path == packed_path;
+  });
+  if (!holds) return false;
+  end_locks(token, &packed_path, End::released, now);
+  settle(now);
+  return true;
+}
+
+void OracleArbiter::force(const std::string& packed_path, Instant now) {
+  std::erase_if(
+      locks_, [&](const Lock& lock) { return lock.is_cooling && lock.packed_path == packed_path; });
+  const std::vector<Lock> before = locks_;
+  for (const Lock& lock : before) {
+    if (lock.packed_path == packed_path && !lock.is_cooling) {
+      end_locks(lock.token, &packed_path, End::forced, now);
+    }
+  }
+  settle(now);
+}
+
+void OracleArbiter::stop_waiting(std::size_t place, Instant now) {
+  if (!requests_[place].is_chosen) {
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    return;
+  }
+  requests_[place].is_kept = true;
+  requests_[place].deadline = now + Arbiter::place_kept;
+}
+
+bool OracleArbiter::abandon(std::uint64_t number, Instant now) {
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    if (requests_[place].number != number || requests_[place].is_kept) continue;
+    stop_waiting(place, now);
+    settle(now);
+    return true;
+  }
+  return false;
+}
+
+std::optional<Instant> OracleArbiter::next_due() const {
+  Instant next = Instant::max();
+  for (const auto& [token, lease] : leases_) next = std::min(next, lease.expires);
+  for (const Request& request : requests_) next = std::min(next, request.deadline);
+  for (const Lock& lock : locks_) {
+    if (lock.is_cooling) next = std::min(next, lock.cools_until);
+  }
+  if (next == Instant::max()) return std::nullopt;
+  return next;
+}
+
+void OracleArbiter::advance(Instant now) {
+  const auto expired = std::find_if(leases_.begin(), leases_.end(),
+                                    [&](const auto& each) { return each.second.expires <= now; });
+  if (expired != leases_.end()) {
+    end_locks(Token{expired->first}, nullptr, End::expired, now);
+  }
+  std::erase_if(locks_,
+                [&](const Lock& lock) { return lock.is_cooling && lock.cools_until <= now; });
+  for (std::size_t place = 0; place < requests_.size();) {
+    if (requests_[place].deadline > now) {
+      ++place;
+    } else if (requests_[place].is_kept) {
+      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    } else {
+      decisions_.push_back({requests_[place].number, Outcome::blocked, {}});
+      const bool stays = requests_[place].is_chosen;
+      stop_waiting(place, now);
+      if (stays) ++place;
+    }
+  }
+  settle(now);
+}
+
+void OracleArbiter::settle(Instant now) {
+  for (std::size_t place = 0; place < requests_.size();) {
+    const Request request = requests_[place];
+    const auto free = request.is_kept ? std::vector<std::size_t>{} : free_ones(request, place);
+    if (request.is_kept || free.size() < needed(request)) {
+      ++place;
+      continue;
+    }
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    decisions_.push_back(grant(request, free, now));
+    place = 0;
+  }
+}
+
+std::vector<OracleArbiter::Decision> OracleArbiter::take_decisions() {
+  auto taken = std::exchange(decisions_, {});
+  std::sort(taken.begin(), taken.end());
+  return taken;
+}
+
+}  // namespace locker::core

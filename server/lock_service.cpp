@@ -69,10 +69,12 @@ core::Now LockService::read_now() {
 }
 
 void LockService::after_command(const core::Now& now) {
-  const auto due = arbiter_.next_due();
-  if (!due) return;
-  if (*due <= now.instant && !arbiter_.advance(now, done_after_command)) return;
-  if (*due < wakes_at_) due_.notify_one();
+  auto due = arbiter_.next_due();
+  if (due && *due <= now.instant) {
+    arbiter_.advance(now, done_after_command);
+    due = arbiter_.next_due();
+  }
+  if (due && *due < wakes_at_) due_.notify_one();
 }
 
 void LockService::keep_time(const std::stop_token& stop) {

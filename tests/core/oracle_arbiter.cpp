@@ -322,26 +322,30 @@ std::optional<Instant> OracleArbiter::next_due() const {
 }
 
 void OracleArbiter::advance(Instant now) {
-  const auto expired = std::find_if(leases_.begin(), leases_.end(),
-                                    [&](const auto& each) { return each.second.expires <= now; });
-  if (expired != leases_.end()) {
-    end_locks(Token{expired->first}, nullptr, End::expired, now);
-  }
-  std::erase_if(locks_,
-                [&](const Lock& lock) { return lock.is_cooling && lock.cools_until <= now; });
-  for (std::size_t place = 0; place < requests_.size();) {
-    if (requests_[place].deadline > now) {
-      ++place;
-    } else if (requests_[place].is_kept) {
-      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    } else {
-      decisions_.push_back({requests_[place].number, Outcome::blocked, {}});
-      const bool stays = requests_[place].is_chosen;
-      stop_waiting(place, now);
-      if (stays) ++place;
-    }
-  }
+  advance_once(now);
   settle(now);
+}
+
+void OracleArbiter::advance_once(Instant now) {
+  for (const auto& [token, lease] : leases_) {
+    if (lease.expires <= now) return end_locks(Token{token}, nullptr, End::expired, now);
+  }
+  const auto cooled = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    return lock.is_cooling && lock.cools_until <= now;
+  });
+  if (cooled != locks_.end()) {
+    locks_.erase(cooled);
+    return;
+  }
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    if (requests_[place].deadline > now) continue;
+    if (!requests_[place].is_kept) {
+      decisions_.push_back({requests_[place].number, Outcome::blocked, {}});
+      return stop_waiting(place, now);
+    }
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    return;
+  }
 }
 
 void OracleArbiter::settle(Instant now) {

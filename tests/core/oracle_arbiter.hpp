@@ -49,6 +49,7 @@ class OracleArbiter {
   void force(const std::string& packed_path, Instant now);
   bool renew(const Token& token, Instant now);
   bool abandon(std::uint64_t number, Instant now);
+  /// Does one thing that is due.
   void advance(Instant now);
   /// When something happens by itself.
   [[nodiscard]] std::optional<Instant> next_due() const;
@@ -71,6 +72,7 @@ class OracleArbiter {
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
   void end_locks(const Token& token, const std::string* packed_path, End reason, Instant now);
+  void advance_once(Instant now);
   void settle(Instant now);
   void stop_waiting(std::size_t place, Instant now);
 

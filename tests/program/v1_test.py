@@ -1,0 +1,563 @@
+"""/v1 as its users meet it: what API.md says, over HTTP, against the real program."""
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+import unittest
+
+from lockerd import Lockerd
+from v1_client import Background, Client, fresh_token
+
+
+class V1Test(unittest.TestCase):
+    options = ()
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.store = os.path.join(self.directory, "locks.db")
+        self.server = Lockerd(self.store, *self.options)
+        self.addCleanup(lambda: self.server.__exit__())
+        self.client = Client(self.server.port)
+        self.addCleanup(self.client.close)
+
+    def restart(self, kill=True):
+        port = self.server.port
+        self.client.close()
+        self.server.kill() if kill else self.server.stop()
+        self.server = Lockerd(self.store, *self.options, port=port)
+
+    def background(self, call):
+        asked = Background(self.server.port, call)
+        self.addCleanup(asked.client.close)
+        return asked
+
+    def wait_in_line(self, path, **parameters):
+        """Returns when the request is in the queue."""
+        before = self.client.ask("GET", "/v1/status")["waiters"]
+        asked = self.background(lambda c: c.acquire(path, **{"wait": "20s", **parameters}))
+        for _ in range(500):
+            if self.client.ask("GET", "/v1/status")["waiters"] > before:
+                return asked
+            time.sleep(0.005)
+        self.fail("it does not wait")
+
+    def expect(self, status, answer, error=None):
+        self.assertEqual(answer.status, status, answer)
+        if error:
+            self.assertEqual(answer["error"], error)
+            self.assertTrue(answer["message"].endswith("."), answer["message"])
+        return answer
+
+
+class Acquiring(V1Test):
+    def test_what_clashes(self):
+        self.expect(201, self.client.acquire("/foo/bar", owner="timmy"))
+        for path in ("/foo", "/foo/bar", "/foo/bar/baz", "/"):
+            refused = self.expect(423, self.client.acquire(path), "locked")
+            self.assertEqual(refused["blocked_by"][0]["owner"], "timmy")
+            self.assertEqual(refused["blocked_by"][0]["path"], "/foo/bar")
+            self.assertEqual(refused["blocked_by"][0]["state"], "held")
+        self.expect(201, self.client.acquire("/foo/zip"))
+
+    def test_the_rule_is_symmetric(self):
+        self.expect(201, self.client.acquire("/a/b", lock_parents="false"))
+        self.expect(423, self.client.acquire("/a"))  # it would lock its children
+        self.expect(201, self.client.acquire("/a", lock_children="false"))
+        self.expect(201, self.client.acquire("/x", lock_children="false"))
+        self.expect(423, self.client.acquire("/x/y"))  # it would lock its parents
+        self.expect(201, self.client.acquire("/x/y", lock_parents="false"))
+
+    def test_shared(self):
+        one = self.expect(201, self.client.acquire("/s", mode="shared"))
+        self.expect(201, self.client.acquire("/s", mode="shared"))
+        self.expect(201, self.client.acquire("/s/t", mode="shared"))
+        self.expect(423, self.client.acquire("/s"))
+        self.expect(423, self.client.acquire("/s/u"))
+        self.assertEqual(one["mode"], "shared")
+
+    def test_own_locks_never_clash_and_join_the_lease(self):
+        token = self.client.acquire("/foo", owner="me")["token"]
+        below = self.expect(201, self.client.acquire("/foo/bar", token=token))
+        self.assertEqual(below["owner"], "me")
+        held = self.client.call("GET", "/v1/leases", token=token)
+        self.assertEqual([lock["path"] for lock in held["locks"]], ["/foo", "/foo/bar"])
+        self.expect(409, self.client.acquire("/foo/x", token=token, owner="other"), "token_in_use")
+
+    def test_the_same_request_again_is_the_same_grant(self):
+        token = fresh_token()
+        asked = dict(token=token, owner="a", ttl="30s", meta="why")
+        first = self.expect(201, self.client.acquire("/p", **asked))
+        again = self.expect(200, self.client.acquire("/p", **asked))
+        self.assertEqual(first["fence"], again["fence"])
+        self.restart()
+        again = self.expect(200, self.client.acquire("/p", **asked))
+        self.assertEqual(first["fence"], again["fence"])
+        for other in ({"ttl": "31s"}, {"lock_parents": "false"}, {"meta": "x"}, {"owner": "b"}):
+            self.expect(409, self.client.acquire("/p", **{**asked, **other}), "token_in_use")
+        self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
+
+    def test_upgrade_and_downgrade(self):
+        a, b = fresh_token(), fresh_token()
+        self.client.acquire("/u", token=a, mode="shared", owner="a")
+        first = self.expect(201, self.client.acquire("/u", token=a))
+        self.assertEqual(first["mode"], "exclusive")
+        self.expect(201, self.client.acquire("/u", token=a, mode="shared"))
+        self.expect(201, self.client.acquire("/u", token=b, mode="shared", owner="b"))
+        self.expect(423, self.client.acquire("/u", token=a))
+        waiting = self.wait_in_line("/u", token=a)
+        refused = self.expect(409, self.client.acquire("/u", token=b, wait="20s"), "deadlock")
+        self.assertEqual({step["owner"] for step in refused["cycle"]}, {"a", "b"})
+        self.expect(200, self.client.release("/u", b))
+        self.expect(201, waiting.answer())
+
+    def test_several_are_all_or_none(self):
+        held = self.client.acquire("/b")
+        locks = [{"path": "/a"}, {"path": "/b/c", "mode": "shared"}]
+        refused = self.expect(423, self.client.several(locks=locks), "locked")
+        self.assertEqual(refused["blocked_by"][0]["path"], "/b")
+        self.assertTrue(self.client.ask("GET", "/v1/locks/a")["free"])
+        waiting = self.background(lambda c: c.several(locks=locks, wait=10, owner="s"))
+        time.sleep(0.2)
+        self.client.release("/b", held["token"])
+        granted = self.expect(201, waiting.answer())
+        self.assertEqual([lock["path"] for lock in granted["locks"]], ["/a", "/b/c"])
+        self.assertEqual(granted["locks"][1]["mode"], "shared")
+        released = self.client.call("DELETE", "/v1/leases", token=granted["token"])
+        self.assertEqual(released["released"], 2)
+
+    def test_any_of_several(self):
+        machines = [{"path": f"/pool/{n}"} for n in range(3)]
+        first = self.expect(201, self.client.several(locks=machines, any=2))
+        self.assertEqual([lock["path"] for lock in first["locks"]], ["/pool/0", "/pool/1"])
+        second = self.expect(201, self.client.several(locks=machines, any=1))
+        self.assertEqual([lock["path"] for lock in second["locks"]], ["/pool/2"])
+        self.expect(423, self.client.several(locks=machines, any=1))
+        waiting = self.background(lambda c: c.several(locks=machines, any=1, wait=10))
+        time.sleep(0.2)
+        self.client.release("/pool/1", first["token"])
+        self.assertEqual([lock["path"] for lock in waiting.answer()["locks"]], ["/pool/1"])
+
+    def test_bad_input_changes_nothing(self):
+        for parameters in ({"ttl": "x"}, {"ttl": "0"}, {"wait": "-1"}, {"wait": "25h"}, {"mode": "x"},
+                           {"lock_parents": "maybe"}, {"token": "abc"}, {"nonsense": "1"},
+                           {"meta": "x" * 4097}, {"owner": "x" * 256}, {"lock_delay": "2h"}):
+            self.expect(400, self.client.acquire("/bad", **parameters), "bad_request")
+        self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a&owner=b"))
+        self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a", {"owner": "b"}))
+        self.expect(400, self.client.ask("POST", "/v1/locks/..", None))
+        for body in ({}, {"locks": []}, {"locks": [{"path": "a"}]}, {"locks": [{"path": "/a"}] * 2},
+                     {"locks": [{"path": "/a"}], "any": 2}, {"locks": [{"path": "/a", "x": 1}]},
+                     {"locks": [{"path": "/a"}], "mode": "shared"}, []):
+            self.expect(400, self.client.ask("POST", "/v1/locks", body), "bad_request")
+        self.expect(405, self.client.ask("PUT", "/v1/locks/a"), "method_not_allowed")
+        self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 0)
+
+    def test_json_bodies_and_the_token_in_a_header(self):
+        token = fresh_token()
+        body = {"owner": "j", "ttl": 1.5, "lock_children": False}
+        taken = self.expect(201, self.client.ask("POST", "/v1/locks/j", body, {"Lock-Token": token}))
+        self.assertEqual((taken["token"], taken["ttl_ms"]), (token, 1500))
+        self.assertFalse(taken["lock_children"])
+        self.expect(200, self.client.ask("DELETE", "/v1/locks/j", headers={"Lock-Token": token}))
+
+    def test_a_page_of_another_site_takes_nothing(self):
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}):
+            self.expect(403, self.client.ask("POST", "/v1/locks/x", headers=headers), "cross_site")
+
+
+class Leasing(V1Test):
+    def test_expiry_is_exact_and_never_early(self):
+        sent = time.monotonic()
+        self.expect(201, self.client.acquire("/t", ttl="400ms"))
+        got = time.monotonic()
+        waiting = self.wait_in_line("/t")
+        self.expect(201, waiting.answer())
+        self.assertGreaterEqual(waiting.when - sent, 0.4)
+        self.assertLess(waiting.when - got, 0.4 + 0.05)
+
+    def test_renewal_keeps_and_an_ended_lease_says_why(self):
+        token = self.client.acquire("/t", ttl="300ms")["token"]
+        for _ in range(4):
+            time.sleep(0.15)
+            renewed = self.expect(200, self.client.renew(token))
+            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (300, 1))
+        self.expect(423, self.client.acquire("/t"))
+        self.assertEqual(self.client.renew(token, ttl="200ms")["ttl_ms"], 200)
+        time.sleep(0.3)
+        gone = self.expect(410, self.client.renew(token), "lease_ended")
+        self.assertEqual(gone["reason"], "expired")
+        self.expect(410, self.client.release("/t", token), "lease_ended")
+        self.expect(410, self.client.acquire("/t", token=token), "lease_ended")
+        self.expect(404, self.client.renew(fresh_token()), "no_such_lease")
+
+    def test_a_restart_gives_the_whole_ttl_again(self):
+        token = self.client.acquire("/t", ttl="1s")["token"]
+        self.client.acquire("/keep", ttl="60s")
+        time.sleep(0.7)
+        self.restart()
+        time.sleep(0.6)
+        self.expect(423, self.client.acquire("/t"))
+        time.sleep(0.6)
+        self.expect(201, self.client.acquire("/t"))
+        self.expect(410, self.client.renew(token))
+        self.expect(423, self.client.acquire("/keep"))
+
+    def test_release_is_idempotent(self):
+        first = self.client.acquire("/r")
+        other = self.client.acquire("/other")["token"]
+        self.expect(403, self.client.release("/r", other), "wrong_token")
+        for _ in range(2):
+            done = self.expect(200, self.client.release("/r", first["token"]))
+            self.assertEqual((done["released"], done["fence"]), (True, first["fence"]))
+        self.expect(404, self.client.release("/r", other), "not_held")
+        self.restart()
+        self.expect(200, self.client.release("/r", first["token"]))
+
+    def test_a_lease_without_locks(self):
+        token = fresh_token()
+        asked = dict(token=token, owner="w", ttl="1s")
+        self.expect(201, self.client.call("POST", "/v1/leases", **asked))
+        self.expect(200, self.client.call("POST", "/v1/leases", **asked))
+        self.expect(409, self.client.call("POST", "/v1/leases", token=token, owner="x", ttl="1s"))
+        self.expect(201, self.client.acquire("/l", token=token))
+        self.expect(200, self.client.release("/l", token))
+        self.restart()
+        self.assertEqual(self.client.renew(token)["locks"], 0)
+        self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
+        again = self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
+        self.assertEqual(again["released"], 0)
+        self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
+
+    def test_fences_rise_for_ever(self):
+        fences = []
+
+        def take():
+            taken = self.client.acquire("/f")
+            fences.append(taken["fence"])
+            self.client.release("/f", taken["token"])
+
+        take()
+        self.server.stop()
+        backup = os.path.join(self.directory, "backup")
+        shutil.copytree(self.store, backup)
+        self.restart(kill=True)
+        for _ in range(5):
+            take()
+        self.restart()
+        take()
+        self.server.kill()
+        shutil.rmtree(self.store)
+        shutil.copytree(backup, self.store)
+        self.restart()
+        take()
+        self.assertEqual(fences, sorted(set(fences)))
+        self.assertLess(fences[-1], 2**53)
+
+
+class Waiting(V1Test):
+    def test_first_come_first_served(self):
+        holder = self.client.acquire("/q")["token"]
+        asked = [self.wait_in_line("/q", owner=str(n)) for n in range(4)]
+        state = self.client.ask("GET", "/v1/locks/q")
+        self.assertEqual([(w["owner"], w["place"]) for w in state["waiters"]],
+                         [("0", 1), ("1", 2), ("2", 3), ("3", 4)])
+        for waiter in asked:
+            self.expect(200, self.client.release("/q", holder))
+            granted = self.expect(201, waiter.answer())
+            self.assertGreater(granted["waited_ms"], 0)
+            holder = granted["token"]
+            self.assertEqual([w.is_done() for w in asked], [w.when is not None for w in asked])
+
+    def test_nobody_overtakes_a_request_for_the_root(self):
+        holder = self.client.acquire("/a")["token"]
+        root = self.wait_in_line("/")
+        refused = self.expect(423, self.client.acquire("/b"), "locked")
+        self.assertEqual(refused["blocked_by"][0]["state"], "waiting")
+        self.assertEqual(self.client.ask("GET", "/canhaz/b?id=x")["ok"], False)
+        behind = self.wait_in_line("/b")
+        self.client.release("/a", holder)
+        token = self.expect(201, root.answer())["token"]
+        self.assertFalse(behind.is_done())
+        self.client.release("/", token)
+        self.expect(201, behind.answer())
+
+    def test_the_wait_ends(self):
+        self.client.acquire("/w")
+        began = time.monotonic()
+        refused = self.expect(423, self.client.acquire("/w", wait="300ms"), "locked")
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
+        self.assertGreaterEqual(refused["waited_ms"], 300)
+        self.assertEqual(refused["blocked_by"][0]["path"], "/w")
+        self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
+
+    def test_who_disconnects_leaves_and_is_never_granted(self):
+        holder = self.client.acquire("/d")["token"]
+        first = self.wait_in_line("/d")
+        second = self.wait_in_line("/d")
+        first.client.connection.sock.shutdown(socket.SHUT_RDWR)
+        for _ in range(200):
+            if self.client.ask("GET", "/v1/status")["waiters"] == 1:
+                break
+            time.sleep(0.01)
+        self.client.release("/d", holder)
+        self.expect(201, second.answer())
+        self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
+
+    def test_a_token_of_ones_own_keeps_the_place(self):
+        token = fresh_token()
+        holder = self.client.acquire("/k")["token"]
+        self.expect(423, self.client.acquire("/k", token=token, wait="100ms"))
+        behind = self.wait_in_line("/k")
+        back = self.background(lambda c: c.acquire("/k", token=token, wait="10s"))
+        time.sleep(0.2)
+        self.client.release("/k", holder)
+        self.expect(201, back.answer())
+        self.assertFalse(behind.is_done())
+        self.client.release("/k", token)
+        self.expect(201, behind.answer())
+
+    def test_deadlocks_are_refused(self):
+        tokens = [fresh_token() for _ in range(3)]
+        for n, token in enumerate(tokens):
+            self.expect(201, self.client.acquire(f"/{n}", token=token, owner=str(n)))
+        asked = [self.wait_in_line("/1", token=tokens[0]), self.wait_in_line("/2", token=tokens[1])]
+        refused = self.expect(409, self.client.acquire("/0", token=tokens[2], wait="9s"), "deadlock")
+        self.assertEqual([(step["owner"], step["waits_for"]) for step in refused["cycle"]],
+                         [("2", "/0"), ("0", "/1"), ("1", "/2")])
+        self.client.call("DELETE", "/v1/leases", token=tokens[2])
+        self.expect(201, asked[1].answer())
+        self.client.call("DELETE", "/v1/leases", token=tokens[1])
+        self.expect(201, asked[0].answer())
+
+    def test_a_holder_takes_more_while_others_wait_for_it(self):
+        token = self.client.acquire("/h")["token"]
+        waiting = self.wait_in_line("/h")
+        self.assertEqual(self.client.renew(token)["waiters"], 1)
+        self.expect(201, self.client.acquire("/h/below", token=token))
+        self.client.call("DELETE", "/v1/leases", token=token)
+        self.expect(201, waiting.answer())
+
+    def test_a_stop_answers_those_who_wait(self):
+        self.client.acquire("/z")
+        waiting = self.wait_in_line("/z")
+        self.assertEqual(self.server.stop(), 0)
+        answer = self.expect(503, waiting.answer(), "draining")
+        self.assertEqual(answer.headers["Retry-After"], "1")
+
+
+class Looking(V1Test):
+    def test_pages_stay_right_while_things_change(self):
+        taken = [self.client.acquire(f"/n/{i}", owner=f"o{i % 2}") for i in range(50)]
+        seen, after = [], None
+        while True:
+            page = self.client.call("GET", "/v1/locks", prefix="/n", limit=7,
+                                    **({"after": after} if after else {}))
+            seen += [lock["path"] for lock in page["locks"]]
+            after = page["next"]
+            if after is None:
+                break
+            gone = taken[len(seen) // 2]  # some before, some behind the page
+            self.client.release(gone["path"], gone["token"])
+            ahead = taken[min(49, len(seen) + 3)]
+            self.client.release(ahead["path"], ahead["token"])
+        self.assertEqual(len(seen), len(set(seen)))
+        staying = [lock["path"] for lock in self.client.call("GET", "/v1/locks", limit=1000)["locks"]]
+        self.assertLessEqual(set(staying), set(seen))
+        mine = self.client.call("GET", "/v1/locks", owner="o1", limit=1000)["locks"]
+        self.assertTrue(mine and all(lock["owner"] == "o1" for lock in mine))
+        # The same page again, and one whose cursor is long gone.
+        page = self.client.call("GET", "/v1/locks", limit=5)
+        again = self.client.call("GET", "/v1/locks", limit=5, after=page["next"])
+        twice = self.client.call("GET", "/v1/locks", limit=5, after=page["next"])
+        self.assertEqual([lock["path"] for lock in again["locks"]],
+                         [lock["path"] for lock in twice["locks"]])
+
+    def test_state_of_a_path_and_tables(self):
+        token = self.client.acquire("/l/m", owner="me", ttl="30s", meta="deploy 7")["token"]
+        state = self.client.ask("GET", "/v1/locks/l/m")
+        self.assertFalse(state["free"])
+        self.assertEqual(state["holders"][0]["meta"], "deploy 7")
+        self.assertEqual(self.client.ask("GET", "/v1/locks/l")["covered_by"][0]["path"], "/l/m")
+        self.assertTrue(self.client.ask("GET", "/v1/locks/free")["free"])
+        table = self.client.ask("GET", "/v1/locks", headers={"Accept": "text/plain"})
+        self.assertEqual(table.headers["Content-Type"], "text/plain; charset=utf-8")
+        self.assertRegex(table.text, r"PATH +OWNER.*\n/l/m +me +exclusive +held .*deploy 7\n")
+        everything = [self.client.ask("GET", "/v1/locks").text, state.text, table.text]
+        self.assertFalse(any(token in text for text in everything))
+
+    def test_every_reply_names_its_index(self):
+        last = 0
+        for method, target in (("POST", "/v1/locks/i"), ("GET", "/v1/locks"), ("GET", "/nothing"),
+                               ("GET", "/dohaz/i"), ("POST", "/v1/locks/i"), ("GET", "/canhaz/k"),
+                               ("POST", "/v1/locks/%zz"), ("GET", "/healthz")):
+            answer = self.client.ask(method, target)
+            self.assertGreaterEqual(answer.index, last, target)
+            last = answer.index
+        self.assertEqual(last, 2)
+
+    def test_openapi_names_calls_that_are_there(self):
+        described = self.client.ask("GET", "/v1/openapi.json").body
+        self.assertTrue(described["openapi"].startswith("3."))
+        count = 0
+        for path, methods in described["paths"].items():
+            for method in methods:
+                if path == "/v1/events":
+                    continue
+                target = path.replace("{path}", "some/path")
+                status = self.client.ask(method.upper(), target).status
+                allowed = described["paths"][path][method]["responses"]
+                self.assertIn(str(status), allowed, f"{method} {path}")
+                self.assertNotEqual(status, 405)
+                count += 1
+        self.assertGreater(count, 12)
+
+
+class Following(V1Test):
+    def follow(self, target="/v1/events", **headers):
+        follower = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        self.addCleanup(follower.close)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        stream = follower.makefile("r", encoding="utf-8")
+        self.assertIn("200", stream.readline())
+        while stream.readline().strip():
+            pass
+        self.assertEqual(self.next_event(stream), {"retry": "1000"})
+        return stream
+
+    @staticmethod
+    def next_event(stream):
+        event = {}
+        while True:
+            line = stream.readline().rstrip("\n")
+            if not line and event:
+                return event
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+
+    def test_all_kinds(self):
+        stream = self.follow("/v1/events?prefix=/e")
+        self.client.acquire("/elsewhere")
+        token = self.client.acquire("/e/1", owner="x")["token"]
+        waiting = self.wait_in_line("/e/1", owner="y", ttl="200ms")
+        self.client.release("/e/1", token)
+        self.expect(201, waiting.answer())
+        time.sleep(0.3)
+        self.client.acquire("/e/2")
+        self.client.call("DELETE", "/v1/locks/e/2", force="true")
+        self.client.acquire("/e/3")
+        self.client.acquire("/e/3", wait="50ms")
+        kinds = []
+        for _ in range(9):
+            event = self.next_event(stream)
+            data = json.loads(event["data"])
+            self.assertEqual(event["id"].split(".")[0], str(data["index"]))
+            self.assertNotIn("token", data)
+            kinds.append((event["event"], data["path"]))
+        self.assertEqual(kinds, [("granted", "/e/1"), ("waiting", "/e/1"), ("released", "/e/1"),
+                                 ("granted", "/e/1"), ("expired", "/e/1"), ("granted", "/e/2"),
+                                 ("forced", "/e/2"), ("granted", "/e/3"), ("waiting", "/e/3")])
+        self.assertEqual(self.next_event(stream)["event"], "left")
+
+    def test_resume_and_reset(self):
+        stream = self.follow()
+        for n in range(4):
+            self.client.acquire(f"/{n}")
+        ids = [self.next_event(stream)["id"] for _ in range(4)]
+        again = self.follow(Last_Event_ID=ids[1])
+        self.assertEqual([self.next_event(again)["id"] for _ in range(2)], ids[2:])
+        self.restart()
+        after = self.follow(Last_Event_ID=ids[0])
+        self.assertEqual(self.next_event(after)["event"], "reset")
+        self.client.acquire("/new")
+        self.assertEqual(json.loads(self.next_event(after)["data"])["path"], "/new")
+
+
+class Forcing(V1Test):
+    def test_by_path_fence_owner_and_prefix(self):
+        victim = self.client.acquire("/v/1", owner="a").body
+        self.expect(404, self.client.call("DELETE", "/v1/locks/v/1", force="true",
+                                          fence=victim["fence"] + 1), "not_held")
+        done = self.client.call("DELETE", "/v1/locks/v/1", force="true", fence=victim["fence"],
+                                reason="maintenance")
+        self.assertEqual(self.expect(200, done)["ended"], 1)
+        gone = self.expect(410, self.client.renew(victim["token"]), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", "maintenance"))
+        for n in range(4):
+            self.client.acquire(f"/v/{n}", owner="even" if n % 2 == 0 else "odd")
+        self.client.acquire("/w", owner="even")
+        self.assertEqual(self.client.call("DELETE", "/v1/locks", force="true", owner="even",
+                                          prefix="/v")["ended"], 2)
+        self.assertEqual(self.client.call("DELETE", "/v1/locks", force="true", prefix="/v")["ended"], 2)
+        self.expect(400, self.client.call("DELETE", "/v1/locks", force="true"))
+        self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
+        self.expect(423, self.client.acquire("/w"))
+
+    def test_a_lock_delay_cools(self):
+        token = self.client.acquire("/c", ttl="200ms", lock_delay="800ms", owner="slow")["token"]
+        time.sleep(0.3)
+        self.expect(410, self.client.renew(token))
+        refused = self.expect(423, self.client.acquire("/c"))
+        self.assertEqual(refused["blocked_by"][0]["state"], "cooling")
+        self.assertEqual(refused["blocked_by"][0]["owner"], "slow")
+        self.restart()
+        self.expect(423, self.client.acquire("/c"))
+        self.expect(201, self.client.acquire("/c", wait="3s"))
+        mild = self.client.acquire("/d", lock_delay="10s")["token"]
+        self.client.release("/d", mild)
+        self.expect(201, self.client.acquire("/d"))
+
+
+class Terraform(V1Test):
+    def test_lock_and_unlock(self):
+        mine = {"ID": fresh_token(), "Operation": "OperationTypeApply", "Who": "me@host"}
+        yours = {**mine, "ID": fresh_token(), "Who": "you@host"}
+        for _ in range(2):
+            self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", mine))
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/prod/net", yours))
+        self.assertEqual(refused.body, mine)
+        self.expect(423, self.client.acquire("/prod"))
+        self.expect(423, self.client.ask("UNLOCK", "/terraform/prod/net", yours))
+        self.restart()
+        for _ in range(2):
+            self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", mine))
+        self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
+        self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
+        self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
+
+
+class Limits(V1Test):
+    options = ("--locks-max", "3", "--waiters-max", "1", "--event-readers-max", "0",
+               "--leases-max", "2", "--max-ttl", "10s", "--default-ttl", "5s", "--canhaz-ttl", "300ms")
+
+    def test_they_are_kept(self):
+        token = self.client.acquire("/1")
+        self.assertEqual(token["ttl_ms"], 5000)
+        token = token["token"]
+        self.expect(400, self.client.acquire("/2", ttl="11s"))
+        other = self.client.acquire("/2")["token"]
+        refused = self.expect(503, self.client.acquire("/3"), "too_many_leases")
+        self.assertEqual(refused.headers["Retry-After"], "1")
+        self.expect(503, self.client.call("POST", "/v1/leases"), "too_many_leases")
+        self.expect(201, self.client.acquire("/3", token=token))
+        self.expect(503, self.client.acquire("/4", token=token), "too_many_locks")
+        self.client.release("/3", token)
+        self.wait_in_line("/2", token=token)
+        self.expect(503, self.client.acquire("/1", token=other, wait="5s"), "too_many_waiters")
+        self.expect(503, self.client.ask("GET", "/v1/events"), "too_many_event_readers")
+
+    def test_locks_of_the_seed_expire_if_the_operator_says_so(self):
+        self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
+        self.assertFalse(self.client.ask("GET", "/canhaz/s")["ok"])
+        time.sleep(0.4)
+        self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
+
+
+if __name__ == "__main__":
+    unittest.main()

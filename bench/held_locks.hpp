@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstring>
-#include <random>
 #include <string>
 
 #include "core/lock_table.hpp"
@@ -25,11 +24,17 @@ inline core::Path path_number(std::uint64_t n) {
   return path;
 }
 
+/// One step of SplitMix64 (Steele, Lea, Flood 2014): spreads a number over all bits.
+inline std::uint64_t spread(std::uint64_t n) {
+  n += 0x9E3779B97F4A7C15;
+  n = (n ^ (n >> 30U)) * 0xBF58476D1CE4E5B9;
+  n = (n ^ (n >> 27U)) * 0x94D049BB133111EB;
+  return n ^ (n >> 31U);
+}
+
 inline core::Token token_number(std::uint64_t n) {
-  // Spread over all bits, as random tokens are.
-  std::mt19937_64 random{n};
   core::Token token;
-  const std::uint64_t halves[2] = {random(), random()};
+  const std::uint64_t halves[2] = {spread(n), spread(~n)};
   std::memcpy(token.bytes.data(), halves, sizeof halves);
   return token;
 }

@@ -397,6 +397,7 @@ void LockTable::remove_from_above(std::span<const std::uint32_t> nodes, std::uin
 void LockTable::apply(const Granted& granted) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
+  leases_.prefetch(hash_token(granted.token));
   std::uint32_t at_node = root_;
   std::size_t depth = 0;
   Hash hash = hash_;

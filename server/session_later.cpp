@@ -50,8 +50,12 @@ bool Session::is_pending_ready() const {
 
 void Session::finish_pending() {
   const std::unique_ptr<Later> later = std::move(later_);
-  if (later->progress == Later::Progress::abandoned) return refuse(draining, later->asked);
   Response& response = worker_.fresh_response();
+  if (later->progress == Later::Progress::abandoned) {
+    fill_in(draining, response);
+    last_round_ = true;
+    return append(response, later->asked, ConnectionField::close);
+  }
   try {
     later->answer->finish(response);
   } catch (...) {

@@ -109,6 +109,49 @@ TEST_F(HttpPendingTest, AFinishedAnswerWaitsForItsIndex) {
   EXPECT_EQ(answer->field("Locker-Index"), "1");
 }
 
+/// A finished answer waits for the disk, and the thread that serves connections does not.
+class HttpPendingSlowDiskTest : public LaterTest {
+ protected:
+  void wait_for_the_disk(RawClient& one) {
+    journal_.set_delay(10 * GroupCommit::slow_sync);
+    ASSERT_TRUE(one.ask(get("/write")));  // shows that the disk is slow
+    ASSERT_TRUE(one.send(get("/pwrite")));
+    const auto ticket = later_.ticket(0);
+    let_the_server_look();  // now it reads, to notice the client's end
+    journal_.close_gate();
+    ticket->wake();
+    journal_.wait_for_appends(2);
+  }
+  /// Returns when the server has seen what was sent before.
+  void let_the_server_look() {
+    RawClient other = client();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(other.ask(get("/x")));
+  }
+};
+
+TEST_F(HttpPendingSlowDiskTest, WhatComesMeanwhileIsAnswered) {
+  start();
+  RawClient one = client();
+  wait_for_the_disk(one);
+  ASSERT_TRUE(one.send(get("/next")));
+  let_the_server_look();
+  EXPECT_FALSE(one.has_something());
+  journal_.open_gate();
+  EXPECT_EQ(one.read_answer()->body, "2");
+  EXPECT_EQ(one.read_answer()->body, "/next");
+}
+
+TEST_F(HttpPendingSlowDiskTest, WhoShutsDownItsSideMeanwhileGetsItsAnswer) {
+  start();
+  RawClient one = client();
+  wait_for_the_disk(one);
+  one.shut_down_sending();
+  let_the_server_look();
+  journal_.open_gate();
+  EXPECT_EQ(one.read_answer()->body, "2");
+  EXPECT_TRUE(one.is_at_end());
+}
+
 TEST_F(HttpPendingTest, HeadVersionAndConnectionAreThoseOfItsRequest) {
   start();
   RawClient one = client();
@@ -268,6 +311,28 @@ TEST_F(HttpPendingTest, AStopSendsWhatCameBeforeAPendingAnswerFirst) {
   EXPECT_EQ(ticket->why(), Abandon::draining);
 }
 
+TEST_F(HttpPendingTest, WhoAsksWhileTheServerStopsDoesNotWait) {
+  start();
+  RawClient pending = client();
+  RawClient stream = client();
+  RawClient idle = client();
+  for (RawClient* each : {&pending, &stream, &idle}) ASSERT_TRUE(each->ask(get("/x")));
+  ASSERT_TRUE(pending.send("GET /pend HTT"));
+  ASSERT_TRUE(stream.send("GET /stream HTT"));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(idle.ask(get("/x")));  // what was begun is read now
+  std::thread stopping{[&] { server_->stop(milliseconds{600'000}); }};
+  EXPECT_TRUE(idle.is_at_end());
+  const auto answer = pending.ask("P/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_TRUE(pending.is_at_end());
+  ASSERT_TRUE(stream.send("P/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(stream.read_answer(true));
+  EXPECT_TRUE(stream.is_at_end());
+  stopping.join();
+  EXPECT_EQ(later_.ticket(0)->why(), Abandon::draining);
+}
+
 TEST_F(HttpPendingTest, AnAnswerThatWasWokenBeforeTheStopIsSent) {
   start();
   RawClient one = client();
@@ -314,8 +379,9 @@ class PendingWorkerTest : public testing::Test {
     worker_->adopt(acceptor.accept());
   }
   void ask(std::string_view target) {
+    const int calls = later_.calls;
     ASSERT_TRUE(one_.send(get(target)));
-    while (later_.calls == 0) io_context_.run_one();
+    while (later_.calls == calls) io_context_.run_one();
   }
 
   test::GatedJournal journal_;
@@ -344,6 +410,8 @@ TEST_F(PendingWorkerTest, ADestroyedWorkerTakesTheWakesThatWereUnderWay) {
 }
 
 TEST_F(PendingWorkerTest, ADestroyedWorkerLosesWhatWaitsForTheDisk) {
+  ask("/a-long-answer-that-was-sent-before/" + std::string(1000, 'x'));
+  while (!one_.has_something()) io_context_.run_one();
   ask("/write?deliver");
   worker_.reset();
   EXPECT_EQ(later_.deliveries.lost, 1);

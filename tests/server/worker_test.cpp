@@ -1,6 +1,11 @@
 // A worker on an io_context of the program that embeds it.
 #include "server/worker.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -30,6 +35,24 @@ TEST_F(WorkerTest, ServesAConnectionThatWasAcceptedElsewhere) {
   ASSERT_TRUE(one.send(get("/write", "Connection: close\r\n")));
   io_context_.run();  // until nothing is left to do
   EXPECT_EQ(one.read_answer()->body, "1");
+}
+
+TEST_F(WorkerTest, ADeadHostIsNoticedOnEveryConnection) {
+  Worker worker{io_context_, handler_, commit_, {}};
+  auto [one, socket] = connect(io_context_);
+  const int descriptor = ::dup(socket.native_handle());
+  worker.adopt(std::move(socket));
+  const auto option = [descriptor](int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(descriptor, level, name, &value, &size), 0);
+    return value;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 15);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 5);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPCNT), 3);
+  ::close(descriptor);
 }
 
 TEST_F(WorkerTest, ItsContextRunsOutOfWorkAfterADrain) {

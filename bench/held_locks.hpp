@@ -9,8 +9,8 @@
 namespace locker::bench {
 
 /// The n-th of many locks on paths of four segments of eight bytes: ten under each parent, a
-/// hundred parents in each folder, and so on.
-inline core::Path path_number(std::uint64_t n) {
+/// hundred parents in each folder, and so on. With another leaf: a sibling of a lock that is held.
+inline core::Path path_number(std::uint64_t n, char leaf = 'd') {
   core::Path path;
   const auto push = [&path](char kind, std::uint64_t number) {
     char segment[9];
@@ -20,7 +20,7 @@ inline core::Path path_number(std::uint64_t n) {
   push('a', n / 100'000);
   push('b', n / 1'000);
   push('c', n / 10);
-  push('d', n);
+  push(leaf, n);
   return path;
 }
 

@@ -28,15 +28,16 @@ void acquire_and_release(benchmark::State& state) {
   const auto held = static_cast<std::uint64_t>(state.range(0));
   core::LockTable& table = table_with(held);
   std::mt19937_64 random{7};
-  std::vector<std::pair<core::Path, core::Token>> work;
+  std::vector<std::pair<std::string, core::Token>> work;
   for (int i = 0; i < 4096; ++i) {
-    const std::uint64_t n = held + 1 + random() % (held + 1'000'000);
-    work.emplace_back(path_number(n), token_number(n));
+    const std::uint64_t n = 1 + random() % (held + 1);
+    work.emplace_back(path_number(n, 'e').view().packed(), token_number(held + 2 + random() % 1'000'000'000));
   }
   std::uint64_t fence = table.last_id().fence;
   std::size_t next = 0;
   for (auto _ : state) {
-    const auto& [path, token] = work[next++ % work.size()];
+    const auto& [packed, token] = work[next++ % work.size()];
+    const core::PathView path{packed};
     const core::AcquireRequest request{path, {}, core::ClashRule::symmetric, std::nullopt};
     if (table.blocker(request)) state.SkipWithError("unexpected clash");
     table.apply(core::Granted{token, {++fence, 0}, {}, {}, path});

@@ -66,14 +66,13 @@ class Comparison final : public Arbiter::Host {
 
   /// One timer after the other; false when two are due at once, whose order nobody promises.
   bool catch_up() {
-    while (const auto due = oracle_.next_due()) {
-      if (*due > now_) break;
-      const Instant later = std::exchange(now_, *due);
+    for (auto due = oracle_.deadlines(); !due.empty() && due.front() <= now_;
+         due = oracle_.deadlines()) {
+      if (due.size() > 1 && due[0] == due[1]) return false;
+      const Instant later = std::exchange(now_, due.front());
       oracle_.advance(now_);
-      const auto next = oracle_.next_due();
       while (arbiter_.advance(now(), 1000)) {
       }
-      if (next && *next <= now_) return false;
       compare();
       now_ = later;
     }

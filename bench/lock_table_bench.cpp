@@ -31,7 +31,8 @@ void acquire_and_release(benchmark::State& state) {
   std::vector<std::pair<std::string, core::Token>> work;
   for (int i = 0; i < 4096; ++i) {
     const std::uint64_t n = 1 + random() % (held + 1);
-    work.emplace_back(path_number(n, 'e').view().packed(), token_number(held + 2 + random() % 1'000'000'000));
+    work.emplace_back(path_number(n, 'e').view().packed(),
+                      token_number(held + 2 + random() % 1'000'000'000));
   }
   std::uint64_t fence = table.last_id().fence;
   std::size_t next = 0;

@@ -276,17 +276,22 @@ class Arbiter {
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
   void unregister(Waiter& waiter);
   void recheck_all(Dependants& list);
+  void recheck_later(std::unique_ptr<Dependants> list);
+  [[nodiscard]] Waiter* take_next_to_examine();
   void activate(Waiter& waiter, Instant deadline);
   void deactivate(Waiter& waiter);
   void remove(Waiter& waiter);
   void stop_waiting(Waiter& waiter);
-  void decide(Waiter& waiter, Outcome outcome, End reason, const std::string& detail);
+  void decide(Waiter& waiter, Acquired&& acquired);
   void set_timer(Waiter& waiter, Instant deadline);
   void tell(EventKind kind, const Waiter& waiter);
   // Ending.
-  void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
+  enum class Extent : std::uint8_t { one_lock, whole_lease };  // what ends
+  void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
+                Extent extent);
   void end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
+  void on_path_lost(const Token& token, PathView path, Extent extent);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   void stop_timer(const LivingLease& lease);
   void restart_timer(const Token& token);
@@ -310,6 +315,7 @@ class Arbiter {
   std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;
+  std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
   Instant stuck_until_{};  // the journal makes room; no queued request is granted before
   std::set<Token> opened_in_replay_;
 };

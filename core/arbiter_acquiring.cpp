@@ -54,19 +54,20 @@ Fence Arbiter::take_fence() {
 }
 
 /// Whether the request of this lease need not stand behind the other one: it is the lease's own, or
-/// it waits for the lease anyway.
+/// it cannot be granted before the lease lets go of something anyway.
 bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLease& lease) const {
   if (other.token == token) return true;
   if (!lease || !lease->has_locks) return false;
-  bool waits_for_us = false;
-  table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-    const Path path = table_.path_of(held);
-    waits_for_us = std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& wanted) {
-      return clash(path, held.shape, wanted.path(), wanted.shape);
+  std::size_t open = 0;  // of what it wants, what the lease does not hold from it
+  for (const Waiter::Wanted& wanted : other.wanted) {
+    bool is_held = false;
+    table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+      is_held = clash(table_.path_of(held), held.shape, wanted.path(), wanted.shape);
+      return !is_held;
     });
-    return !waits_for_us;
-  });
-  return waits_for_us;
+    if (!is_held) ++open;
+  }
+  return open < other.needed();
 }
 
 Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
@@ -293,7 +294,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
     watchers_.erase(at);
   }
   record(Ended{lease.token, held.id, End::changed});
-  if (watching) recheck_all(*watching);
+  if (watching) recheck_later(std::move(watching));
 }
 
 Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape,

@@ -3,6 +3,7 @@
 
 #include "core/arbiter.hpp"
 #include "core/assert.hpp"
+#include "core/deadlock_search.hpp"
 
 namespace locker::core {
 namespace {
@@ -110,7 +111,8 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
   return count == 1;
 }
 
-void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
+void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
+                       Extent extent) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
   const Fence fence = held.id.fence;
@@ -141,7 +143,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
     record(Ended{token, held.id, reason});
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
-  if (watching) recheck_all(*watching);
+  if (watching) recheck_later(std::move(watching));
   if (lease_ends) {
     on_lease_gone(token, fence, reason, detail);
   } else if (is_last && reason == End::forced) {
@@ -149,6 +151,24 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
     stop_timer(*table_.find_lease_of(token));
     record(Ended{token, opened, reason});
     on_lease_gone(token, fence, reason, detail);
+  }
+  if (lease) on_path_lost(token, path, extent);
+}
+
+/// A request to change the mode of a lock that is gone is one like any other now.
+void Arbiter::on_path_lost(const Token& token, PathView path, Extent extent) {
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return;
+  for (Waiter* const waiter : waiting->second) {
+    if (!waiter->is_upgrade || waiter->wanted.front().path() != path) continue;
+    waiter->is_upgrade = false;
+    if (waiter->is_kept || extent == Extent::whole_lease) return;
+    std::vector<CycleStep> cycle = DeadlockSearch{*this}.find(*waiter);
+    if (cycle.empty()) return;
+    Acquired acquired;
+    acquired.outcome = Outcome::deadlock;
+    acquired.cycle = std::move(cycle);
+    return decide(*waiter, std::move(acquired));
   }
 }
 
@@ -162,7 +182,11 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
     const auto at = std::find_if(waiting->second.begin(), waiting->second.end(),
                                  [](const Waiter* waiter) { return waiter->had_lease; });
     if (at == waiting->second.end()) return;
-    decide(**at, Outcome::lease_ended, reason, detail);
+    Acquired acquired;
+    acquired.outcome = Outcome::lease_ended;
+    acquired.reason = reason;
+    acquired.detail = detail;
+    decide(**at, std::move(acquired));
   }
 }
 
@@ -170,7 +194,7 @@ void Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   const Token token = lease.token;
   const LockId opened = lease.opened;
   table_.for_each_lock_of(lease, [&](const HeldLock& held) {
-    end_lock(held, table_.path_of(held), reason, detail);
+    end_lock(held, table_.path_of(held), reason, detail, Extent::whole_lease);
     return true;
   });
   const MaybeLease left = table_.find_lease_of(token);
@@ -214,7 +238,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
   }
   released.fence = held->id.fence;
   released.count = 1;
-  end_lock(*held, path, End::released, "");
+  end_lock(*held, path, End::released, "", Extent::one_lock);
   return released;
 }
 
@@ -340,7 +364,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
       return forced;
     }
     const HeldLock held = table_.lock_at(handle);
-    end_lock(held, table_.path_of(held), End::forced, detail);
+    end_lock(held, table_.path_of(held), End::forced, detail, Extent::one_lock);
     ++forced.count;
   }
   return forced;

@@ -5,10 +5,16 @@
 #include "core/assert.hpp"
 
 namespace locker::core {
+namespace {
 
-// Invariant: every waiter that is not kept is in queue_, and either in recheck_ or registered with
-// something that is in its way (for `any`: with one thing in the way of each that is not free). So
-// no wake-up is lost, and what goes wakes only those who counted on it.
+constexpr std::size_t short_list = 64;
+
+}  // namespace
+
+// Invariant: every waiter that is not kept is in queue_, and either in recheck_, in one of
+// recheck_lists_, or registered with something that is in its way (for `any`: with one thing in the
+// way of each that is not free). So no wake-up is lost, and what goes wakes only those who counted
+// on it.
 
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;
@@ -22,7 +28,7 @@ void Arbiter::deactivate(Waiter& waiter) {
   recheck_.erase(waiter.ticket);
   unregister(waiter);
   queue_.erase(waiter);
-  recheck_all(*waiter.dependants);
+  recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
   recheck_all(waiter.followers);
   tell(EventKind::left, waiter);
 }
@@ -93,7 +99,7 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     table_.watch(held->handle);
     watchers_[held->handle] = std::move(waiter.dependants);
   } else {
-    recheck_all(*waiter.dependants);
+    recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
   }
   recheck_all(waiter.followers);
   if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
@@ -102,7 +108,9 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
 }
 
 void Arbiter::register_in(Waiter& waiter, Dependants& list) {
-  waiter.registrations.push_back({&list, list.insert(list.end(), &waiter)});
+  // Most come last. A waiter for any of several can be in a list already.
+  list.emplace_hint(list.end(), waiter.ticket, &waiter);
+  waiter.registrations.push_back(&list);
 }
 
 Dependants& Arbiter::watchers_of(std::uint32_t lock) {
@@ -115,18 +123,38 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
 }
 
 void Arbiter::unregister(Waiter& waiter) {
-  for (const Waiter::Registration& registration : waiter.registrations) {
-    registration.list->erase(registration.place);
-  }
+  for (Dependants* const list : waiter.registrations) list->erase(waiter.ticket);
   waiter.registrations.clear();
 }
 
 void Arbiter::recheck_all(Dependants& list) {
   while (!list.empty()) {
-    Waiter& waiter = *list.front();
+    Waiter& waiter = *list.begin()->second;
     unregister(waiter);
     recheck_.emplace(waiter.ticket, &waiter);
   }
+}
+
+/// The same for a list that goes with what it belonged to. O(1) for a long one: its members stay
+/// registered in it until it is their turn.
+void Arbiter::recheck_later(std::unique_ptr<Dependants> list) {
+  if (list->size() <= short_list) return recheck_all(*list);
+  recheck_lists_.push_back(std::move(list));
+}
+
+/// First come, first served: the lowest ticket of all that are to be looked at.
+Waiter* Arbiter::take_next_to_examine() {
+  if (now_.instant < stuck_until_) return nullptr;
+  std::erase_if(recheck_lists_, [](const auto& list) { return list->empty(); });
+  Waiter* next = recheck_.empty() ? nullptr : recheck_.begin()->second;
+  for (const auto& list : recheck_lists_) {
+    Waiter* const first = list->begin()->second;
+    if (next == nullptr || first->ticket < next->ticket) next = first;
+  }
+  if (next == nullptr) return nullptr;
+  recheck_.erase(next->ticket);
+  unregister(*next);
+  return next;
 }
 
 /// It leaves the queue; its place is kept when its client can come back for it.
@@ -137,11 +165,7 @@ void Arbiter::stop_waiting(Waiter& waiter) {
   set_timer(waiter, now_.instant + place_kept);
 }
 
-void Arbiter::decide(Waiter& waiter, Outcome outcome, End reason, const std::string& detail) {
-  Acquired acquired;
-  acquired.outcome = outcome;
-  acquired.reason = reason;
-  acquired.detail = detail;
+void Arbiter::decide(Waiter& waiter, Acquired&& acquired) {
   acquired.waited = now_.instant - waiter.since;
   if (!waiter.is_kept) {
     host_->on_decided(waiter.id, std::move(acquired));
@@ -163,10 +187,8 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
   for (; limit > 0; --limit) {
     if (const auto due = deadlines_.take_due(now_.instant)) {
       on_due(*due);
-    } else if (!recheck_.empty() && now_.instant >= stuck_until_) {
-      Waiter& first = *recheck_.begin()->second;
-      recheck_.erase(recheck_.begin());
-      examine(first);
+    } else if (Waiter* const next = take_next_to_examine()) {
+      examine(*next);
     } else {
       return false;
     }
@@ -177,7 +199,7 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
 
 std::optional<Instant> Arbiter::next_due() const {
   const auto deadline = deadlines_.next();
-  if (recheck_.empty()) return deadline;
+  if (recheck_.empty() && recheck_lists_.empty()) return deadline;
   return deadline ? std::min(*deadline, stuck_until_) : stuck_until_;
 }
 
@@ -196,7 +218,7 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
     case DeadlineQueue::Kind::cooling: {
       const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));
       cooling_timers_.erase(held.id);
-      return end_lock(held, table_.path_of(held), End::cooled, "");
+      return end_lock(held, table_.path_of(held), End::cooled, "", Extent::one_lock);
     }
     case DeadlineQueue::Kind::waiter: {
       Waiter& waiter = *by_ticket_.at(due.subject);

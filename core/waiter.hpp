@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +22,7 @@ struct Waiter;
 
 /// Who is looked at again when something goes. A waiter is in the list of one thing that is in its
 /// way, and not of all: as long as that one stands nothing can change for it.
-using Dependants = std::list<Waiter*>;
+using Dependants = std::map<Ticket, Waiter*>;
 
 /// A queued request.
 struct Waiter {
@@ -30,10 +30,6 @@ struct Waiter {
     std::string packed_path;
     Shape shape;
     [[nodiscard]] PathView path() const { return PathView{packed_path}; }
-  };
-  struct Registration {
-    Dependants* list = nullptr;
-    Dependants::iterator place;
   };
 
   WaiterId id = 0;
@@ -52,7 +48,7 @@ struct Waiter {
   bool is_upgrade = false;
   bool had_lease = false;  ///< Its token had a living lease when it was queued.
   std::uint32_t timer = 0;
-  std::vector<Registration> registrations;
+  std::vector<Dependants*> registrations;  ///< The lists that it is in.
   std::unique_ptr<Dependants> dependants = std::make_unique<Dependants>();
   [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
   Dependants followers;  ///< Requests that want just the same, one behind the other.

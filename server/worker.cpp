@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -39,24 +40,28 @@ Worker::~Worker() {
 }
 
 void Worker::await_wakes() {
-  deliver_wakes();  // also those of streams, which nobody has to wait for
+  constexpr auto all = std::numeric_limits<std::size_t>::max();
+  while (deliver_wakes(all)) {  // also those of streams, which nobody has to wait for
+  }
   while (awaited_wakes_ != 0) {
     {
       std::unique_lock lock{mailbox_.mutex};
       mailbox_.arrived.wait(lock, [this] { return !mailbox_.woken.empty(); });
     }
-    deliver_wakes();
+    static_cast<void>(deliver_wakes(all));
   }
 }
 
 void Worker::await_durability() {
+  constexpr auto all = std::numeric_limits<std::size_t>::max();
+  waiting_ -= resume(ready_, all);
   if (waiting_ == 0) return;
   commit_.commit_until(awaited_max_);
   std::unique_lock lock{mailbox_.mutex};
   mailbox_.arrived.wait(lock, [this] { return mailbox_.ready_count == waiting_; });
   ReadyList ready = std::exchange(mailbox_.ready, {});
   lock.unlock();
-  waiting_ -= resume_all(ready);
+  waiting_ -= resume(ready, all);
 }
 
 template <void (Worker::*member)()>
@@ -171,7 +176,12 @@ void Worker::commit_batch() {
   committing_here = nullptr;
   commit_posted_ = more;
   if (more) post_later<&Worker::commit_batch>();
-  waiting_ -= resume_all(ready_);
+  resume_ready();
+}
+
+void Worker::resume_ready() {
+  waiting_ -= resume(ready_, resumed_in_turn);
+  if (!ready_.empty()) post_later<&Worker::resume_ready>();
 }
 
 void Worker::on_durable(Session& session) {
@@ -208,35 +218,46 @@ void Worker::on_commit_needed() { post_later<&Worker::commit_batch>(); }
 
 void Worker::take_mail() {
   ReadyList ready;
+  bool is_left = false;
   {
     const std::lock_guard lock{mailbox_.mutex};
-    ready = std::exchange(mailbox_.ready, {});
-    mailbox_.ready_count = 0;
+    for (std::size_t count = 0; count < resumed_in_turn; ++count) {
+      Session* const session = mailbox_.ready.take_first();
+      if (session == nullptr) break;
+      ready.push(*session);
+      --mailbox_.ready_count;
+    }
+    is_left = !mailbox_.ready.empty();
     mailbox_.posted = false;
   }
-  waiting_ -= resume_all(ready);
-  deliver_wakes();
+  waiting_ -= resume(ready, resumed_in_turn);
+  is_left = deliver_wakes(resumed_in_turn) || is_left;
+  if (!is_left) return;
+  const std::lock_guard lock{mailbox_.mutex};
+  post_mail();
 }
 
 // A session stays in the mail until its turn comes: only then may it be put into the list again.
-void Worker::deliver_wakes() {
+/// Returns whether some are left.
+bool Worker::deliver_wakes(std::size_t limit) {
   std::unique_lock lock{mailbox_.mutex};
-  for (Session* session = mailbox_.woken.take_all(); session != nullptr;) {
-    Session* const next = session->next_woken;
+  for (; limit > 0; --limit) {
+    Session* const session = mailbox_.woken.take_first();
+    if (session == nullptr) return false;
     session->is_in_mail = false;
     lock.unlock();
     session->on_wake();
-    session = next;
     lock.lock();
   }
+  return !mailbox_.woken.empty();
 }
 
-std::size_t Worker::resume_all(ReadyList& list) {
+std::size_t Worker::resume(ReadyList& list, std::size_t limit) {
   std::size_t count = 0;
-  for (Session* session = list.take_all(); session != nullptr; ++count) {
-    Session* const next = session->next_ready;  // the session may end, or wait again
-    session->resume();
-    session = next;
+  for (; count < limit; ++count) {
+    Session* const session = list.take_first();
+    if (session == nullptr) break;
+    session->resume();  // it may end, or wait again
   }
   return count;
 }

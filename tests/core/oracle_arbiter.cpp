@@ -27,11 +27,13 @@ std::size_t needed(const OracleArbiter::Request& request) {
 
 bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
   if (other.token == token || other.is_kept) return true;
-  return std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    if (lock.token != token || lock.is_cooling) return false;
-    return std::any_of(other.wanted.begin(), other.wanted.end(),
-                       [&](const auto& wanted) { return clash(lock, wanted); });
-  });
+  const auto is_open = [&](const Waiter::Wanted& wanted) {
+    return std::none_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+      return lock.token == token && !lock.is_cooling && clash(lock, wanted);
+    });
+  };
+  const auto open = std::count_if(other.wanted.begin(), other.wanted.end(), is_open);
+  return static_cast<std::size_t>(open) < needed(other);
 }
 
 bool OracleArbiter::is_free(const Request& request, const Waiter::Wanted& wanted,
@@ -258,6 +260,7 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
   const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
     return lock.token == token && !lock.is_cooling;
   });
+  forget_upgrades(token, holds || reason == End::released);
   if (holds) return;
   leases_.erase(token);
   ended_[token] = reason;
@@ -267,6 +270,23 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
     if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
     return true;
   });
+}
+
+void OracleArbiter::forget_upgrades(const Token& token, bool looks_for_deadlock) {
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    Request& request = requests_[place];
+    if (request.token != token || !request.is_upgrade) continue;
+    const bool is_still_one = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+      return lock.token == token && !lock.is_cooling &&
+             lock.packed_path == request.wanted.front().packed_path;
+    });
+    if (is_still_one) continue;
+    request.is_upgrade = false;
+    if (!looks_for_deadlock || request.is_kept || !is_deadlock(request, place)) continue;
+    decisions_.push_back({request.number, Outcome::deadlock, {}});
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    return;
+  }
 }
 
 bool OracleArbiter::release(const Token& token, const std::string& packed_path, Instant now) {

@@ -72,6 +72,7 @@ class OracleArbiter {
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
   void end_locks(const Token& token, const std::string* packed_path, End reason, Instant now);
+  void forget_upgrades(const Token& token, bool looks_for_deadlock);
   void advance_once(Instant now);
   void settle(Instant now);
   void stop_waiting(std::size_t place, Instant now);

@@ -1,22 +1,11 @@
 #include "core/extendible_table.hpp"
 
-#include <new>
-#include <type_traits>
-
 #include "core/assert.hpp"
 
 namespace locker::core {
 
-ExtendibleTable::ExtendibleTable() : directory_{0} { add_bucket(0); }
-
-ExtendibleTable::Bucket* ExtendibleTable::add_bucket(unsigned depth) {
-  static_assert(std::is_trivially_destructible_v<Bucket>);
-  const std::size_t place = buckets_.size() % buckets_in_block;
-  if (place == 0) blocks_.push_back(make_large_block(!blocks_.empty()));
-  auto* const bucket = new (blocks_.back().get() + place * sizeof(Bucket)) Bucket{};
-  bucket->depth = depth;
-  buckets_.push_back(bucket);
-  return bucket;
+ExtendibleTable::ExtendibleTable() : directory_{0} {
+  buckets_.push_back(std::make_unique<Bucket>());
 }
 
 void ExtendibleTable::insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value) {
@@ -43,19 +32,20 @@ void ExtendibleTable::split(std::uint32_t hash) {
     directory_ = std::move(doubled);
     ++depth_;
   }
-  const Bucket before = old;
-  const auto added = static_cast<std::uint32_t>(buckets_.size());
-  Bucket& upper = *add_bucket(before.depth + 1);
-  old = Bucket{};
-  old.depth = before.depth + 1;
-  const std::uint32_t bit = 1U << (31 - before.depth);
-  for (const Slot& slot : before.slots) {
+  auto lower = std::make_unique<Bucket>();
+  auto upper = std::make_unique<Bucket>();
+  lower->depth = upper->depth = old.depth + 1;
+  const std::uint32_t bit = 1U << (31 - old.depth);
+  for (const Slot& slot : old.slots) {
     if (slot.value == none) continue;
-    insert_into((slot.hash & bit) != 0 ? upper : old, slot.hash, slot.value);
+    insert_into((slot.hash & bit) != 0 ? *upper : *lower, slot.hash, slot.value);
   }
   // The directory's entries for one bucket stand together; the later half goes to the new one.
-  const std::size_t span = std::size_t{1} << (depth_ - before.depth);
+  const std::size_t span = std::size_t{1} << (depth_ - old.depth);
   const std::size_t first = directory_index(hash) & ~(span - 1);
+  buckets_[full] = std::move(lower);
+  const auto added = static_cast<std::uint32_t>(buckets_.size());
+  buckets_.push_back(std::move(upper));
   for (std::size_t i = first + span / 2; i < first + span; ++i) directory_[i] = added;
 }
 

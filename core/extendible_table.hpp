@@ -2,9 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
-
-#include "core/large_block.hpp"
 
 namespace locker::core {
 
@@ -77,11 +76,7 @@ class ExtendibleTable {
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   void split(std::uint32_t hash);
 
-  static constexpr std::size_t buckets_in_block = large_block_bytes / sizeof(Bucket);
-  Bucket* add_bucket(unsigned depth);
-
-  std::vector<LargeBlock> blocks_;
-  std::vector<Bucket*> buckets_;  // in the blocks, in order; none ever goes
+  std::vector<std::unique_ptr<Bucket>> buckets_;
   std::vector<std::uint32_t> directory_;
   unsigned depth_ = 0;
   std::size_t size_ = 0;

@@ -16,8 +16,7 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
     next_ = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
     remaining_ = 1U << chunk_shift;
     LOCKER_ASSERT(chunks_.size() < (std::size_t{1} << (32 - chunk_shift)));
-    static_assert(std::size_t{chunk_mask + 1} * unit_bytes == large_block_bytes);
-    chunks_.push_back(make_large_block(!chunks_.empty()));
+    chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>((chunk_mask + 1) * unit_bytes));
     if (next_ == null) {
       ++next_;
       --remaining_;

@@ -3,9 +3,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
-
-#include "core/large_block.hpp"
 
 namespace locker::core {
 
@@ -38,10 +37,10 @@ class UnitArena {
   }
 
  private:
-  static constexpr unsigned chunk_shift = 18;  // 2 MiB
+  static constexpr unsigned chunk_shift = 17;  // 1 MiB
   static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;
 
-  std::vector<LargeBlock> chunks_;
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
   std::uint32_t next_ = 0;       // first unit never given out, within the last chunk
   std::uint32_t remaining_ = 0;  // units from there to the chunk's end
   std::array<std::uint32_t, units_max + 1> free_{};

@@ -42,7 +42,8 @@ struct Changes {
   std::map<core::Token, core::Milliseconds> ttls;  // the last one of each lease that got another
   core::Fence last_fence = 0;
 
-  /// A token can open another lease once its first one has ended; each opening tells the TTL of then.
+  /// A token can open another lease once its first one has ended; each opening tells the TTL of
+  /// then.
   void note_ttl(const core::Record& record) {
     if (const auto* const changed = std::get_if<core::TtlChanged>(&record)) {
       ttls[changed->token] = changed->ttl;

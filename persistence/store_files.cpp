@@ -109,9 +109,10 @@ OpenResult<StoreId> parse_identity(std::string_view text, const std::string& pat
   std::uint32_t version = 0;
   std::from_chars(format->data(), format->data() + format->size(), version);
   if (!reads_format(version)) {
-    return OpenFault{OpenFault::Kind::newer_format,
-                     path + " says format " + std::string(*format) + ", and this version reads 1 to " +
-                         std::to_string(format_version) + "; use the version that wrote it."};
+    return OpenFault{OpenFault::Kind::newer_format, path + " says format " + std::string(*format) +
+                                                        ", and this version reads 1 to " +
+                                                        std::to_string(format_version) +
+                                                        "; use the version that wrote it."};
   }
   const auto digits = take_line(text, "id ");
   if (!digits || digits->size() != 2 * sizeof(StoreId) || !text.empty()) return damaged;

@@ -26,6 +26,7 @@ const char* const introduction =
     "  lockerd                                  serve on 127.0.0.1:8765, store in ./locks.db\n"
     "  lockerd --ip 0.0.0.0 --port 8080 --file /var/lib/locker\n"
     "  curl http://127.0.0.1:8765/canhaz/my/resource?id=me\n"
+    "  curl -X POST 'http://127.0.0.1:8765/v1/locks/my/resource?owner=me&ttl=30s&wait=5m'\n"
     "\n"
     "Every option can also stand in the environment (LOCKER_PORT=8080) and in a config file\n"
     "(port = 8080). The command line wins over the environment, and that over the file.\n";

@@ -232,6 +232,35 @@ class Leasing(V1Test):
         self.assertEqual(again["released"], 0)
         self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
 
+    def test_snapshots_keep_all_of_it(self):
+        opened, holder = fresh_token(), fresh_token()
+        self.client.call("POST", "/v1/leases", token=opened, owner="opened", ttl="60s")
+        self.client.renew(opened, ttl="50s")
+        self.client.acquire("/keep", token=holder, owner="h", ttl="60s", meta="why", mode="shared")
+        self.client.renew(holder, ttl="40s")
+        self.client.acquire("/cool", owner="c", lock_delay="1h")
+        self.client.call("DELETE", "/v1/locks/cool", force="true")
+        for _ in range(2500):  # 10 MB of journal: two snapshots, and the segments before them go
+            token = self.client.acquire("/churn", meta="m" * 4096)["token"]
+            self.client.release("/churn", token)
+        for _ in range(500):
+            files = os.listdir(self.store)
+            if sum(name.endswith(".snapshot") for name in files) == 2:
+                break
+            time.sleep(0.01)
+        self.assertNotIn(f"journal-{1:016x}.segment", files)
+        before = self.client.ask("GET", "/v1/locks")["locks"]
+        self.restart()
+        after = self.client.ask("GET", "/v1/locks")["locks"]
+        for lock in before + after:
+            del lock["held_ms"], lock["expires_in_ms"]
+        self.assertEqual(before, after)
+        self.assertEqual([(lock["path"], lock["state"], lock["owner"]) for lock in after],
+                         [("/keep", "held", "h"), ("/cool", "cooling", "c")])
+        self.assertEqual(self.client.renew(opened)["ttl_ms"], 50_000)
+        self.assertEqual(self.client.renew(holder)["ttl_ms"], 40_000)
+        self.expect(423, self.client.acquire("/cool"))
+
     def test_fences_rise_for_ever(self):
         fences = []
 

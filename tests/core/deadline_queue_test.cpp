@@ -1,0 +1,54 @@
+#include "core/deadline_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace locker::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
+  std::mt19937_64 random{5};
+  DeadlineQueue queue;
+  std::map<std::uint32_t, std::pair<Instant, std::uint64_t>> entries;
+  std::map<std::uint64_t, Instant> deadlines;
+  Instant now{0};
+  std::uint64_t subject = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    if (random() % 3 != 0) {
+      const Instant deadline =
+          now + Instant{static_cast<std::int64_t>(random() % (1ULL << (random() % 40)))};
+      entries[queue.add(deadline, DeadlineQueue::Kind::waiter, ++subject)] = {deadline, subject};
+      deadlines[subject] = deadline;
+    } else if (!entries.empty() && random() % 2 == 0) {
+      const auto removed = entries.begin();
+      queue.remove(removed->first);
+      deadlines.erase(removed->second.second);
+      entries.erase(removed);
+    }
+    now += Instant{static_cast<std::int64_t>(random() % (1ULL << (random() % 34)))};
+    const auto next = queue.next();
+    while (const auto due = queue.take_due(now)) {
+      ASSERT_TRUE(next && *next <= now);
+      ASSERT_EQ(deadlines.count(due->subject), 1U);
+      ASSERT_LE(deadlines[due->subject], now);
+      deadlines.erase(due->subject);
+      std::erase_if(entries, [&](const auto& each) { return each.second.second == due->subject; });
+    }
+    ASSERT_EQ(queue.size(), deadlines.size());
+    for (const auto& [each, deadline] : deadlines) {
+      ASSERT_GT(deadline + milliseconds{1}, now) << "left behind";
+    }
+    if (deadlines.size() > 60) {
+      for (const auto& [entry, what] : entries) queue.remove(entry);
+      entries.clear();
+      deadlines.clear();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace locker::core

@@ -237,6 +237,10 @@ class Arbiter {
   /// Whether a request for exactly this path, with both flags, would stand behind a waiter.
   [[nodiscard]] bool is_awaited(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
+  /// What became of the token's lease, if it has ended lately.
+  [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const {
+    return ended_.find_lease(token, now_.instant);
+  }
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
   /// The table with its cursors, for lists.

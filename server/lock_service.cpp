@@ -268,6 +268,8 @@ LockService::At<LockService::LeaseContents> LockService::look_at(const core::Tok
       contents.locks.push_back(arbiter_.describe(held));
       return true;
     });
+  } else {
+    contents.ended = arbiter_.ended_lease(token);
   }
   return {std::move(contents), commit_.last_index(), read_now()};
 }

@@ -108,6 +108,7 @@ class LockService final : private core::Arbiter::Host {
 
   struct LeaseContents {
     bool is_living = false;
+    std::optional<core::EndedMemory::Ended> ended{};  ///< When it is not, and that is known.
     std::string owner;
     core::Milliseconds ttl{};
     std::optional<core::Instant> expires{};

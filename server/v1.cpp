@@ -421,6 +421,9 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   const auto looked = service_.look_at(token);
   const LockService::LeaseContents& contents = looked.answer;
   response.index = looked.index;
+  if (contents.ended) {
+    return answer_lease_ended(contents.ended->reason, contents.ended->detail, response);
+  }
   if (!contents.is_living) {
     return answer_error(404, "no_such_lease", "No lease has this token now.", response);
   }

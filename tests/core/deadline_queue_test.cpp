@@ -21,7 +21,8 @@ TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
     if (random() % 3 != 0) {
       const Instant deadline =
           now + Instant{static_cast<std::int64_t>(random() % (1ULL << (random() % 40)))};
-      entries[queue.add(deadline, DeadlineQueue::Kind::waiter, ++subject)] = {deadline, subject};
+      const auto entry = queue.add(deadline, DeadlineQueue::Kind::waiter, ++subject);
+      entries[entry] = {deadline, subject};
       deadlines[subject] = deadline;
     } else if (!entries.empty() && random() % 2 == 0) {
       const auto removed = entries.begin();

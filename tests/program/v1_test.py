@@ -192,6 +192,8 @@ class Leasing(V1Test):
         self.assertEqual(gone["reason"], "expired")
         self.expect(410, self.client.release("/t", token), "lease_ended")
         self.expect(410, self.client.acquire("/t", token=token), "lease_ended")
+        self.expect(410, self.client.call("GET", "/v1/leases", token=token), "lease_ended")
+        self.expect(404, self.client.call("GET", "/v1/leases", token=fresh_token()), "no_such_lease")
         self.expect(404, self.client.renew(fresh_token()), "no_such_lease")
 
     def test_a_restart_gives_the_whole_ttl_again(self):

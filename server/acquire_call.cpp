@@ -151,9 +151,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
                           "This lease has as many locks as one may have; release some first.",
                           response);
     case Outcome::disk_full:
-      return answer_error(507, "disk_full",
-                          "The lock server's disk is full; free space there, or try again later.",
-                          response);
+      return answer_no_room(true, response);
     case Outcome::superseded:
       return answer_error(409, "superseded", "The same request was sent again; that one waits now.",
                           response);
@@ -161,7 +159,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::queued:
       break;
   }
-  answer_error(503, "busy", "The journal is making room; try again now.", response);
+  answer_no_room(false, response);
 }
 
 void finish(LockService& service, const Call& call, const Acquired& acquired, Index index,

@@ -1,6 +1,7 @@
 #include "server/error_answer.hpp"
 
 #include "server/json_text.hpp"
+#include "server/lock_json.hpp"
 
 namespace locker::server {
 
@@ -22,9 +23,6 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 
 void answer_lease_ended(core::End reason, std::string_view detail, Response& response) {
   const bool is_forced = reason == core::End::forced;
-  const std::string_view name = is_forced                      ? "forced"
-                                : reason == core::End::expired ? "expired"
-                                                               : "released";
   begin_error(
       410, "lease_ended",
       is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
@@ -35,7 +33,7 @@ void answer_lease_ended(core::End reason, std::string_view detail, Response& res
           : "The lease was released; acquire anew.",
       response);
   response.body += R"(, "reason": ")";
-  response.body += name;
+  response.body += name_of(reason);
   response.body += R"(", "detail": )";
   if (detail.empty()) {
     response.body += "null";
@@ -43,6 +41,15 @@ void answer_lease_ended(core::End reason, std::string_view detail, Response& res
     append_json_string(detail, response.body);
   }
   response.body += '}';
+}
+
+void answer_no_room(bool is_full, Response& response) {
+  if (is_full) {
+    return answer_error(507, "disk_full",
+                        "The lock server's disk is full; free space there, or try again later.",
+                        response);
+  }
+  answer_error(503, "busy", "The journal is making room; try again now.", response);
 }
 
 bool is_sent_for_another_site(const Request& request) {

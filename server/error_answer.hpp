@@ -18,6 +18,9 @@ void begin_error(unsigned status, std::string_view code, std::string_view senten
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
 void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
 
+/// 507 when the disk is full, else 503: the journal makes room.
+void answer_no_room(bool is_full, Response& response);
+
 /// Whether a browser sent this for another site's page, or ahead of time: nothing may change then.
 [[nodiscard]] bool is_sent_for_another_site(const Request& request);
 

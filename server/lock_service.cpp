@@ -140,6 +140,16 @@ core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> as
   return options_.default_ttl.count() != 0 ? options_.default_ttl : options_.max_ttl;
 }
 
+/// One command: under the mutex, at one time, and what it made possible with it.
+template <typename Command>
+auto LockService::carry_out(const Command& command) {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  auto answer = command(now);
+  after_command(now);
+  return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};
+}
+
 LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
                                                         const core::Shape& shape,
                                                         std::string_view owner,
@@ -156,11 +166,8 @@ LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
 
 LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
                                                                  const core::Token& token) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  auto released = arbiter_.release_for_seed(token, path, now);
-  after_command(now);
-  return {std::move(released), commit_.last_index(), now};
+  return carry_out(
+      [&](const core::Now& now) { return arbiter_.release_for_seed(token, path, now); });
 }
 
 LockService::Queried LockService::query(core::PathView path, std::string& blocked_by) {
@@ -193,19 +200,11 @@ bool LockService::abandon(core::WaiterId waiter) {
 
 LockService::At<Arbiter::Released> LockService::release(core::PathView path,
                                                         const core::Token& token) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  auto released = arbiter_.release(token, path, now);
-  after_command(now);
-  return {std::move(released), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) { return arbiter_.release(token, path, now); });
 }
 
 LockService::At<Arbiter::Released> LockService::release_all(const core::Token& token) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  auto released = arbiter_.release_all(token, now);
-  after_command(now);
-  return {std::move(released), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); });
 }
 
 void LockService::take_back(const core::Token& token) {
@@ -218,29 +217,19 @@ void LockService::take_back(const core::Token& token) {
 LockService::At<Arbiter::LeaseAnswer> LockService::open_lease(
     const std::optional<core::Token>& chosen, const std::optional<std::string>& owner,
     std::optional<core::Milliseconds> ttl) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  auto answer = arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
-  after_command(now);
-  return {std::move(answer), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) {
+    return arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
+  });
 }
 
 LockService::At<Arbiter::LeaseAnswer> LockService::renew(const core::Token& token,
                                                          std::optional<core::Milliseconds> ttl) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  auto answer = arbiter_.renew(token, ttl, now);
-  after_command(now);
-  return {std::move(answer), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) { return arbiter_.renew(token, ttl, now); });
 }
 
 LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& filter,
                                                     const std::string& reason) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  const auto forced = arbiter_.force(filter, reason, now);
-  after_command(now);
-  return {forced, commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) { return arbiter_.force(filter, reason, now); });
 }
 
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {

@@ -155,6 +155,8 @@ class LockService final : private core::Arbiter::Host {
 
   [[nodiscard]] core::Now read_now();
   void after_command(const core::Now& now);
+  template <typename Command>
+  [[nodiscard]] auto carry_out(const Command& command);
   void keep_time(const std::stop_token& stop);
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
   void list_held(const ListQuery& query, Page& page);

@@ -42,15 +42,6 @@ bool refuse_another_site(const Request& request, Response& response) {
   return true;
 }
 
-void answer_no_room(bool is_full, Response& response) {
-  if (is_full) {
-    return answer_error(507, "disk_full",
-                        "The lock server's disk is full; free space there, or try again later.",
-                        response);
-  }
-  answer_error(503, "busy", "The journal is making room; try again now.", response);
-}
-
 bool wants_text(const Request& request) {
   return request.accept.find("text/plain") != std::string_view::npos;
 }

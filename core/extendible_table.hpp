@@ -13,7 +13,7 @@ namespace locker::core {
 /// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables,
 /// of which one is split in two when it fills up. So growing never stops the world: the longest
 /// pause is the split of one bucket (1,024 slots, a few microseconds) or the doubling of the
-/// directory (four bytes for each 600 or so entries), not a rehash of everything. 12 bytes an
+/// directory (eight bytes for each 600 or so entries), not a rehash of everything. 12 bytes an
 /// entry on the average. Does not shrink.
 class ExtendibleTable {
  public:
@@ -68,7 +68,7 @@ class ExtendibleTable {
   };
 
   [[nodiscard]] const Bucket& bucket_of(std::uint32_t hash) const {
-    return *buckets_[directory_[directory_index(hash)]];
+    return *directory_[directory_index(hash)];
   }
   [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
     return depth_ == 0 ? 0 : std::size_t{hash >> (32 - depth_)};
@@ -77,7 +77,7 @@ class ExtendibleTable {
   void split(std::uint32_t hash);
 
   std::vector<std::unique_ptr<Bucket>> buckets_;
-  std::vector<std::uint32_t> directory_;
+  std::vector<Bucket*> directory_;
   unsigned depth_ = 0;
   std::size_t size_ = 0;
 };

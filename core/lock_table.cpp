@@ -16,6 +16,13 @@ constexpr std::uint32_t null = UnitArena::null;
 
 bool clash(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
 
+/// Without a call for the common short ones.
+bool is_same(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (a.size() > ShortPiece::size_max) return a == b;
+  return ShortPiece{a} == ShortPiece{b};
+}
+
 }  // namespace
 
 const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
@@ -49,7 +56,7 @@ std::uint32_t LockTable::find_child(std::uint32_t parent, std::string_view segme
                                     std::uint32_t hash) const {
   return nodes_.find(hash, [&](std::uint32_t at) {
     const Node& candidate = node(at);
-    return candidate.parent == parent && segment_of(candidate) == segment;
+    return candidate.parent == parent && is_same(segment_of(candidate), segment);
   });
 }
 

@@ -171,10 +171,15 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
+  std::vector<Waiter*> given_up;
   for (Waiter* const waiter : waiting->second) {
     if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
-    if (shares_path(*waiter, command)) return refused(Outcome::token_in_use);
+    if (!shares_path(*waiter, command)) continue;
+    if (!waiter->is_kept) return refused(Outcome::token_in_use);
+    given_up.push_back(waiter);
   }
+  // A place is kept for who comes back for it; this client wants something else now.
+  for (Waiter* const waiter : given_up) remove(*waiter);
   return std::nullopt;
 }
 

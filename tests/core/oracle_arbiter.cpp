@@ -150,6 +150,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         request.is_upgrade = true;
       }
     }
+    std::set<std::uint64_t> given_up;
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       const Request& other = requests_[i];
       if (other.token != request.token) continue;
@@ -173,7 +174,15 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return std::any_of(request.wanted.begin(), request.wanted.end(),
                            [&](const auto& b) { return a.packed_path == b.packed_path; });
       });
-      if (shares) return refused(Outcome::token_in_use);
+      if (!shares) continue;
+      if (!other.is_kept) return refused(Outcome::token_in_use);
+      given_up.insert(other.number);
+    }
+    if (place == requests_.size()) {
+      std::erase_if(requests_, [&](const Request& other) {
+        return other.is_kept && given_up.contains(other.number);
+      });
+      place = requests_.size();
     }
   }
   const auto free = free_ones(request, place);

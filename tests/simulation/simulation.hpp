@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/client_promises.hpp"
+#include "tests/simulation/simulated_server.hpp"
+
+namespace locker::simulation {
+
+/// Clients, a network that delays and loses, a server that crashes, and a disk that fails, in
+/// virtual time and on one thread: all of it follows from the seed.
+///
+/// Checked throughout: exclusion, fences, nothing acknowledged or shown is lost, no lease ends
+/// early, fair order, replay gives the same state; at the end, without faults: everything ends.
+class Simulation {
+ public:
+  explicit Simulation(std::uint64_t seed);
+
+  /// Empty, or what went wrong and when.
+  [[nodiscard]] std::string run();
+  /// Of all that happened: the same for the same seed.
+  [[nodiscard]] std::uint64_t trace() const { return trace_; }
+  struct Counts {
+    std::uint64_t grants = 0;
+    std::uint64_t crashes = 0;
+    std::uint64_t power_cuts = 0;
+    std::uint64_t waits = 0;
+    std::uint64_t lost_records = 0;  ///< Never acknowledged.
+    std::uint64_t snapshots = 0;     ///< That are there at the end.
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
+ private:
+  struct Pending {
+    Request request;
+    core::Instant sent{};
+    core::Fence floor = 0;
+    bool is_first = true;
+    int attempts = 0;
+  };
+  struct Client {
+    std::size_t number = 0;
+    core::Token token;
+    core::Milliseconds ttl{};
+    std::vector<core::Waiter::Wanted> held;
+    std::optional<Pending> pending;
+    std::uint64_t generation = 0;  // of its timer
+    bool has_lease = false;
+    bool is_dead = false;
+  };
+  struct Event {
+    enum class Kind : std::uint8_t { request, disconnect, reply, client, tick, fault, space };
+    core::Instant at{};
+    std::uint64_t order = 0;
+    Kind kind = Kind::tick;
+    std::size_t client = 0;
+    std::uint64_t number = 0;  // request or generation
+    std::uint64_t life = 0;    // of the server that it goes to or comes from
+    friend bool operator<(const Event& a, const Event& b) {  // the earliest on top
+      return a.at != b.at ? a.at > b.at : a.order > b.order;
+    }
+  };
+
+  void schedule(core::Instant delay, Event event);
+  [[nodiscard]] bool chance(unsigned percent) { return random_() % 100 < percent; }
+  [[nodiscard]] core::Instant milliseconds(std::uint64_t most) {
+    return std::chrono::milliseconds{random_() % (most + 1)};
+  }
+  [[nodiscard]] core::Now server_now() const;
+
+  void step(const Event& event);
+  void on_server(const Event& event);
+  void start_server();
+  void crash(bool with_power_cut);
+  void check_recovered();
+  void check();
+  void inject_fault();
+  void fill_journal();
+
+  void wake(Client& client);
+  void sleep(Client& client, core::Instant delay);
+  void begin_acquire(Client& client);
+  void act_as_holder(Client& client);
+  void release_all(Client& client);
+  void send(Client& client, Request request);
+  void send_again(Client& client);
+  void on_reply(const Reply& reply);
+  void read_reply(Client& client, const Pending& pending, const Reply& reply);
+  void forget_lease(Client& client);
+  [[nodiscard]] std::string random_path();
+  [[nodiscard]] core::AcquireCommand random_acquire(const Client& client);
+  void fail(std::string what);
+  void note(std::uint64_t value);
+
+  std::mt19937_64 random_;
+  test::SimulatedDisk disk_;
+  std::unique_ptr<SimulatedServer> server_;
+  std::vector<std::string> records_;  // of all lives, up to what the last recovery found
+  persistence::Index shown_index_ = 0;
+  ClientPromises promises_;
+  std::vector<Client> clients_;
+  std::map<std::uint64_t, Request> requests_;  // on their way
+  std::map<std::uint64_t, Reply> replies_;
+  std::map<std::uint64_t, std::size_t> senders_;
+  std::priority_queue<Event> events_;
+  core::Instant now_{};
+  core::Instant server_started_{};
+  core::Instant paused_until_{};
+  std::int64_t clock_error_ = 0;  // of the server's wall clock, microseconds
+  std::uint64_t last_number_ = 0;
+  std::uint64_t life_ = 0;
+  bool winds_down_ = false;
+  // Drawn once: so that some runs have much of one kind and none of another.
+  unsigned loss_ = 0;
+  unsigned death_ = 0;
+  unsigned waiting_ = 0;
+  unsigned several_ = 0;
+  unsigned commit_ = 0;
+  std::uint64_t names_ = 3;
+  bool fills_journal_ = false;
+  std::string failure_;
+  std::uint64_t trace_ = 14695981039346656037U;
+  Counts counts_;
+};
+
+}  // namespace locker::simulation

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -213,6 +214,13 @@ class Leasing(V1Test):
         self.expect(410, self.client.renew(token))
         self.expect(423, self.client.acquire("/keep"))
 
+    def test_no_lease_ends_because_the_server_stood_still(self):
+        token = self.client.acquire("/s", ttl="1s")["token"]
+        self.server.process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        self.server.process.send_signal(signal.SIGCONT)
+        self.expect(200, self.client.renew(token))
+
     def test_release_is_idempotent(self):
         first = self.client.acquire("/r")
         other = self.client.acquire("/other")["token"]
@@ -354,6 +362,15 @@ class Waiting(V1Test):
         self.expect(201, back.answer())
         self.assertFalse(behind.is_done())
         self.client.release("/k", token)
+        self.expect(201, behind.answer())
+
+    def test_another_request_for_the_path_gives_the_kept_place_up(self):
+        token = fresh_token()
+        holder = self.client.acquire("/k")["token"]
+        self.expect(423, self.client.acquire("/k", token=token, wait="100ms"))
+        behind = self.wait_in_line("/k")
+        self.expect(423, self.client.acquire("/k", token=token, mode="shared"), "locked")
+        self.client.release("/k", holder)
         self.expect(201, behind.answer())
 
     def test_deadlocks_are_refused(self):

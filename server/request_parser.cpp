@@ -195,8 +195,9 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
 
 RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
   if (header_size_ == 0) {
-    if (scanned_ == 0 && bytes.starts_with("\r\n")) {
+    if (bytes.starts_with("\r\n")) {
       if (++empty_lines_ > limits_.empty_lines_max) return refuse(empty_lines);
+      scanned_ = 0;  // its first byte may have come alone
       whole_size_ = 2;
       return Outcome::empty_line;
     }

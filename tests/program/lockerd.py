@@ -15,12 +15,13 @@ LOCKER = os.path.join(BUILD, "locker")
 
 
 class Lockerd:
-    """One server on a port the system chose. `store` outlives it, so that it can be restarted."""
+    """One server on a port the system chose. `store` outlives it, so that it can be restarted.
+    `wrapper` is a command that starts it, as strace does."""
 
-    def __init__(self, store, *options, port=0, environment=None):
+    def __init__(self, store, *options, port=0, environment=None, wrapper=()):
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
         self.process = subprocess.Popen(
-            [LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
+            [*wrapper, LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
             stderr=self.log, env={**os.environ, **(environment or {})})
         self.port = self._await_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -42,6 +43,12 @@ class Lockerd:
     def get(self, target):
         with urllib.request.urlopen(self.url + target, timeout=20) as reply:
             return json.load(reply)
+
+    def child(self):
+        """The number of the server's own process, when a wrapper started it."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return int(file.read().split()[0])
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -351,6 +351,30 @@ class Waiting(V1Test):
         self.expect(201, second.answer())
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
 
+    def test_a_grant_that_cannot_be_delivered_is_taken_back(self):
+        if shutil.which("strace") is None:
+            self.skipTest("needs strace, to make the disk slow")
+        slow = ["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=fdatasync", "-e",
+                "inject=fdatasync:delay_enter=400000"]
+        with Lockerd(self.store + ".slow", wrapper=slow) as server:
+            client = Client(server.port)
+            holder = client.acquire("/l")["token"]
+            leaving = Background(server.port, lambda c: c.acquire("/l", wait="20s"))
+            while client.ask("GET", "/v1/status")["waiters"] == 0:
+                time.sleep(0.005)
+            released = Background(server.port, lambda c: c.release("/l", holder))
+            time.sleep(0.2)  # the grant is on its way to the disk
+            leaving.client.connection.sock.shutdown(socket.SHUT_RDWR)
+            self.expect(200, released.answer())
+            for _ in range(100):
+                if client.ask("GET", "/v1/status")["locks"] == 0:
+                    break
+                time.sleep(0.05)
+            self.expect(201, client.acquire("/l"))
+            client.close()
+            os.kill(server.child(), signal.SIGTERM)
+            self.assertEqual(server.process.wait(timeout=15), 0)
+
     def test_a_token_of_ones_own_keeps_the_place(self):
         token = fresh_token()
         holder = self.client.acquire("/k")["token"]

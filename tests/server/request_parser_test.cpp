@@ -44,6 +44,15 @@ TEST(RequestParser, SecPurposeGoesBeforePurpose) {
   }
 }
 
+TEST(RequestParser, AnEmptyLineMayComeInTwoPieces) {
+  const HttpLimits limits;
+  RequestParser parser{limits};
+  EXPECT_EQ(parser.parse("\r"), Outcome::incomplete);
+  EXPECT_EQ(parser.parse("\r\n"), Outcome::empty_line);
+  EXPECT_EQ(parser.parse("G"), Outcome::incomplete);
+  EXPECT_EQ(parser.parse("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), Outcome::complete);
+}
+
 TEST(RequestParser, NothingOfARequestIsLeftInTheNext) {
   const HttpLimits limits;
   RequestParser parser{limits};

@@ -1,0 +1,156 @@
+"""The real lockerd with a system call that fails, the n-th or all from then on, or that kills it.
+
+Whatever happens: it answers, refuses or ends with a message and a documented exit code; and a start
+without the fault finds everything that was acknowledged.
+
+Usage: syscall_faults_test.py [--all]   (a sample otherwise; LOCKER_SEED chooses it)
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from crash_client import Promises, Worker
+from lockerd import Lockerd
+from v1_client import Client
+
+CALLS = ["fdatasync", "fsync", "pwrite64", "pread64", "openat", "rename", "unlink", "mkdir",
+         "fallocate", "getdents64", "statfs", "fadvise64"]
+ERRORS = ["EIO", "ENOSPC", "EINTR"]
+SKIPPED = 77
+# Disk, damaged, resources, in use, unavailable; 127: the loader met the fault.
+EXIT_CODES = {0, 74, 78, 71, 73, 69, 127}
+
+
+def cases(everything):
+    for call in CALLS:
+        for error in ERRORS:
+            for when in list(range(1, 41)) + [f"{n}+" for n in (1, 2, 4, 8, 16, 32)]:
+                yield call, f"error={error}", when
+    for when in range(1, 41 if everything else 21):
+        yield "fdatasync", "signal=SIGKILL", when
+        yield "pwrite64", "signal=SIGKILL", when
+        yield "rename", "signal=SIGKILL", when
+    yield "fdatasync", "delay_enter=1500000", 5
+
+
+def make_template(directory):
+    """A store with a snapshot, several segments, and locks that are known."""
+    store = os.path.join(directory, "template")
+    promises = Promises()
+    with Lockerd(store) as server:
+        worker = Worker(server.port, "before", promises, 120, "m" * 4000)
+        worker.join()
+        assert server.stop() == 0
+    assert len(promises.held) > 50, "the template is empty"
+    return store, promises
+
+
+def stop(server):
+    """Ends the traced server; the exit code if it ended by itself or by SIGTERM, else None."""
+    if server.process.poll() is None:
+        try:
+            os.kill(server.child(), signal.SIGTERM)
+        except (OSError, IndexError):
+            pass
+        try:
+            server.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.kill(server.child(), signal.SIGKILL)
+            server.process.wait()
+            return None
+    return server.process.returncode
+
+
+def run_case(template, call, action, when):
+    store_before, before = template
+    with tempfile.TemporaryDirectory() as directory:
+        store = os.path.join(directory, "locks.db")
+        shutil.copytree(store_before, store)
+        log = os.path.join(directory, "strace")
+        wrapper = ["strace", "-f", "--seccomp-bpf", "-o", log, "-e", f"trace={call}",
+                   "-e", f"inject={call}:{action}:when={when}"]
+        promises = Promises()
+        promises.held.update(before.held)
+        promises.released |= before.released
+        problems, text, code = [], "", None
+        try:
+            server = Lockerd(store, wrapper=wrapper)
+        except RuntimeError as error:
+            text, code = str(error), "at the start"
+        else:
+            workers = [Worker(server.port, str(n), promises, 60, "m" * 4000) for n in range(2)]
+            for worker in workers:
+                worker.join(60)
+                if worker.is_alive():
+                    problems.append("a request hangs")
+            code = stop(server)
+            text = server.text()
+            if code is None:
+                problems.append("SIGTERM does not end it")
+        with open(log, encoding="utf-8", errors="replace") as file:
+            was_hit = "INJECTED" in file.read()
+        by_signal = action.startswith("signal") and was_hit
+        if code == "at the start":
+            ended = [c for c in EXIT_CODES if f"ended with {c}:" in text]
+            if not ended and not by_signal:
+                problems.append("no documented exit code at the start")
+        elif code is not None and code not in EXIT_CODES and not by_signal:
+            problems.append(f"exit code {code} is not documented")
+        is_failed_sync = call in ("fdatasync", "fsync") and "error=EIO" in action and was_hit
+        if is_failed_sync and code == 0:
+            problems.append("it goes on after a failed sync")
+        if code not in (0, None) and not by_signal and "127" not in text and store not in text:
+            problems.append("its message does not name the store")
+        try:
+            with Lockerd(store) as again, contextlib.closing(Client(again.port)) as client:
+                problems += promises.check(client)
+        except RuntimeError as error:
+            problems.append(f"it does not start without the fault: {error}")
+        return was_hit, problems, text
+
+
+def main():
+    if subprocess.run(["strace", "-o", "/dev/null", "true"], check=False,
+                      capture_output=True).returncode != 0:
+        print("skipped: strace is missing or may not trace")
+        return SKIPPED
+    everything = "--all" in sys.argv
+    chosen = list(cases(everything))
+    if not everything:
+        seed = int(os.environ.get("LOCKER_SEED", "0")) or random.randrange(1, 1_000_000)
+        print(f"LOCKER_SEED={seed}")
+        # The first few of each kind are the ones that are surely hit.
+        chosen = random.Random(seed).sample([c for c in chosen if str(c[2]).rstrip("+") in
+                                             ("1", "2", "3", "4", "5", "8", "12")], 100)
+    began = time.monotonic()
+    hit = 0
+    failed = 0
+    with tempfile.TemporaryDirectory() as directory:
+        template = make_template(directory)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            runs = {pool.submit(run_case, template, *case): case for case in chosen}
+            for done in concurrent.futures.as_completed(runs):
+                was_hit, problems, text = done.result()
+                hit += was_hit
+                if problems:
+                    failed += 1
+                    call, action, when = runs[done]
+                    print(f"inject={call}:{action}:when={when}: " + "; ".join(problems[:5]))
+                    print("    " + text.strip().replace("\n", "\n    ")[-1500:], flush=True)
+    print(f"{len(chosen)} cases, {hit} hit, {failed} failed ({time.monotonic() - began:.0f} s)")
+    if hit < len(chosen) / 10:
+        print("hardly any fault was hit: this proves nothing")
+        return 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

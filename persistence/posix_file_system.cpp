@@ -23,12 +23,15 @@ IoError last_error(const char* what, const std::string& path) {
   return {code, std::string("cannot ") + what + " " + path + ": " + code.message()};
 }
 
-/// Calls until no signal came between. Not for close(): on Linux the number is gone at once.
+/// Calls until no signal came between. Not for close(): on Linux the number is gone at once. A file
+/// system that says EINTR again and again does not work, and is an error like any other: without a
+/// bound the process would neither answer nor end.
 template <typename Call>
 auto without_interruption(Call call) {
-  for (;;) {
+  constexpr int interruptions_max = 1000;
+  for (int interruptions = 0;; ++interruptions) {
     const auto result = call();
-    if (result >= 0 || errno != EINTR) return result;
+    if (result >= 0 || errno != EINTR || interruptions == interruptions_max) return result;
   }
 }
 

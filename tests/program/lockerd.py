@@ -22,7 +22,8 @@ class Lockerd:
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
         self.process = subprocess.Popen(
             [*wrapper, LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
-            stderr=self.log, env={**os.environ, **(environment or {})})
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
+            env={**os.environ, **(environment or {})})
         self.port = self._await_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -55,6 +56,10 @@ class Lockerd:
         return self.process.wait(timeout=15)
 
     def kill(self):
+        try:
+            os.kill(self.child(), signal.SIGKILL)  # its wrapper would leave it alone
+        except (OSError, IndexError):
+            pass
         self.process.kill()
         self.process.wait()
 

@@ -81,7 +81,7 @@ class Background:
     def _run(self, call):
         try:
             self.result = call(self.client)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             self.result = error
         self.when = time.monotonic()
 

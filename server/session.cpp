@@ -281,6 +281,7 @@ void Session::resume() {
 void Session::send() {
   state_ = State::writing;
   awaited_ = 0;
+  if (!owed_.empty() && waited_in_vain()) return close();
   ErrorCode error;
   sent_ = socket_.write_some(net::buffer(output_), error);
   if (error && error != net::error::would_block) return close();

@@ -110,6 +110,7 @@ class Session final : public DurabilityWaiter,
   struct Owed {
     std::size_t end = std::string::npos;
     std::unique_ptr<Delivery> delivery;
+    bool has_waited = false;  // it is a pending answer's
   };
 
   friend void intrusive_ptr_add_ref(Session* session) { ++session->references_; }
@@ -152,6 +153,7 @@ class Session final : public DurabilityWaiter,
   void finish_round();
   void yield();
   void hold();
+  [[nodiscard]] bool waited_in_vain();
   void lose_unsent();
   void linger();
   void time_out();

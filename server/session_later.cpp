@@ -1,4 +1,7 @@
 // The part of Session that deals with pending answers and streams.
+#include <poll.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "server/session.hpp"
@@ -62,7 +65,19 @@ void Session::finish_pending() {
     worker_.report_exception();
     return answer_fault(response, later->asked);
   }
+  const bool is_owed = response.delivery != nullptr;
   append_answer(response, later->asked, begin_ == end_);
+  if (is_owed) owed_.back().has_waited = true;
+}
+
+/// Whether the client has gone or shut down its side while a pending answer of its waited for the
+/// disk. The kernel would take the answer all the same; and the read that would tell may not have
+/// had its turn, because this thread itself was at the disk.
+bool Session::waited_in_vain() {
+  const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
+  if (std::none_of(owed_.begin(), owed_.end(), has_waited)) return false;
+  pollfd asked{socket_.native_handle(), POLLRDHUP, 0};
+  return ::poll(&asked, 1, 0) == 1;
 }
 
 void Session::on_wake() {

@@ -24,11 +24,15 @@ class Lockerd:
             [*wrapper, LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
             env={**os.environ, **(environment or {})})
-        self.port = self._await_port()
+        try:
+            self.port = self._await_port()
+        except RuntimeError:
+            self.kill()
+            raise
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _await_port(self):
-        for _ in range(1500):
+        for _ in range(6000):
             found = re.search(r"listening on \S+:(\d+)", self.text())
             if found:
                 return int(found.group(1))

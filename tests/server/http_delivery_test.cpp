@@ -42,6 +42,39 @@ TEST_F(HttpDeliveryTest, WhoLeftWhileTheDiskWasAtWorkGetsNothing) {
   EXPECT_EQ(later_.deliveries.lost, 2);
 }
 
+TEST_F(HttpDeliveryTest, WhoWaitedAndShutsDownItsSideWhileTheDiskIsAtWorkGetsNothing) {
+  options_.threads = 2;
+  start();
+  journal_.close_gate();
+  RawClient one = client();
+  ASSERT_TRUE(one.send(get("/pwrite?deliver")));
+  later_.ticket(0)->wake();
+  journal_.wait_for_appends(1);
+  one.shut_down_sending();
+  std::this_thread::sleep_for(milliseconds{20});
+  EXPECT_EQ(later_.deliveries.ended, 0);
+  journal_.open_gate();
+  EXPECT_TRUE(all_ended(1));
+  EXPECT_EQ(later_.deliveries.lost, 1);
+  EXPECT_TRUE(one.is_at_end());
+}
+
+TEST_F(HttpDeliveryTest, WhoDidNotWaitMayShutDownItsSide) {
+  options_.threads = 2;
+  start();
+  journal_.close_gate();
+  RawClient one = client();
+  ASSERT_TRUE(one.send(get("/write?deliver") + get("/deliver")));
+  journal_.wait_for_appends(1);
+  one.shut_down_sending();
+  std::this_thread::sleep_for(milliseconds{20});
+  journal_.open_gate();
+  EXPECT_TRUE(one.read_answer());
+  EXPECT_TRUE(one.read_answer());
+  EXPECT_TRUE(all_ended(2));
+  EXPECT_EQ(later_.deliveries.lost, 0);
+}
+
 TEST_F(HttpDeliveryTest, WhoLeftBeforeAPendingAnswerCameGetsItTakenBack) {
   start();
   journal_.close_gate();

@@ -39,7 +39,7 @@ void acquire_and_release(benchmark::State& state) {
   for (auto _ : state) {
     const auto& [packed, token] = work[next++ % work.size()];
     const core::PathView path{packed};
-    const core::AcquireRequest request{path, {}, core::ClashRule::symmetric, std::nullopt};
+    const core::AcquireRequest request{path, {}, core::ClashRule::symmetric, token};
     if (table.blocker(request)) state.SkipWithError("unexpected clash");
     table.apply(core::Granted{token, {++fence, 0}, {}, {}, path});
     table.apply(core::Ended{token, {fence, 0}, core::End::released});

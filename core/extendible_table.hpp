@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,8 +14,8 @@ namespace locker::core {
 /// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables,
 /// of which one is split in two when it fills up. So growing never stops the world: the longest
 /// pause is the split of one bucket (1,024 slots, a few microseconds) or the doubling of the
-/// directory (eight bytes for each 600 or so entries), not a rehash of everything. 12 bytes an
-/// entry on the average. Does not shrink.
+/// directory (some twenty bytes for each 600 or so entries), not a rehash of everything. 12 bytes
+/// an entry on the average. Does not shrink.
 class ExtendibleTable {
  public:
   static constexpr std::uint32_t none = 0;
@@ -24,23 +25,21 @@ class ExtendibleTable {
   /// The value under this hash for which `same(value)` holds, or `none`.
   template <typename Same>
   [[nodiscard]] std::uint32_t find(std::uint32_t hash, Same&& same) const {
-    const Bucket& bucket = bucket_of(hash);
+    const Slots& slots = slots_of(hash);
     for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
-      const Slot& slot = bucket.slots[i];
+      const Slot& slot = slots[i];
       if (slot.value == none) return none;
       if (slot.hash == hash && same(slot.value)) return slot.value;
     }
   }
   /// Fetches what find() will look at: several lookups then wait for memory once.
-  void prefetch(std::uint32_t hash) const {
-    __builtin_prefetch(&bucket_of(hash).slots[hash & slot_mask]);
-  }
+  void prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_of(hash)[hash & slot_mask]); }
   /// The first value under this hash, whatever its key; or `none`. For prefetching what find() will
   /// compare.
   [[nodiscard]] std::uint32_t peek(std::uint32_t hash) const {
-    const Bucket& bucket = bucket_of(hash);
+    const Slots& slots = slots_of(hash);
     for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
-      const Slot& slot = bucket.slots[i];
+      const Slot& slot = slots[i];
       if (slot.value == none || slot.hash == hash) return slot.value;
     }
   }
@@ -61,14 +60,20 @@ class ExtendibleTable {
   // The upper bits choose the bucket, the lower ten the slot; more bits there are not.
   static constexpr unsigned depth_max = 22;
 
+  using Slots = std::array<Slot, slot_count>;
+
+  // Apart from its slots: the counts of all buckets are then close together and stay in the cache.
   struct Bucket {
-    Slot slots[slot_count];
+    std::unique_ptr<Slots> slots = std::make_unique<Slots>();
     std::uint32_t count = 0;
     unsigned depth = 0;  // how many bits of the directory this bucket answers to
   };
 
-  [[nodiscard]] const Bucket& bucket_of(std::uint32_t hash) const {
-    return *directory_[directory_index(hash)];
+  [[nodiscard]] Bucket& bucket_of(std::uint32_t hash) {
+    return buckets_[directory_[directory_index(hash)]];
+  }
+  [[nodiscard]] const Slots& slots_of(std::uint32_t hash) const {
+    return *buckets_[directory_[directory_index(hash)]].slots;
   }
   [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
     return depth_ == 0 ? 0 : std::size_t{hash >> (32 - depth_)};
@@ -76,8 +81,8 @@ class ExtendibleTable {
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   void split(std::uint32_t hash);
 
-  std::vector<std::unique_ptr<Bucket>> buckets_;
-  std::vector<Bucket*> directory_;
+  std::vector<Bucket> buckets_;
+  std::vector<std::uint32_t> directory_;  // numbers of buckets
   unsigned depth_ = 0;
   std::size_t size_ = 0;
 };

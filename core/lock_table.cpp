@@ -175,14 +175,16 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   if (!found.whole) return null;
   const std::uint32_t at_node = found.nodes[found.level];
   std::uint32_t of_lease = lease(owning).first_lock;
-  std::uint32_t here[2] = {node(at_node).here[0].first, node(at_node).here[1].first};
+  const List(&lists)[2] = node(at_node).here;
+  std::uint32_t here[2] = {lists[0].first, lists[1].first};
   while (of_lease != null && (here[0] != null || here[1] != null)) {
     if (lock(of_lease).node == at_node) return of_lease;
     of_lease = lock(of_lease).lease_next;
-    for (std::uint32_t& at : here) {
+    for (std::size_t list = 0; list < 2; ++list) {
+      std::uint32_t& at = here[list];
       if (at == null) continue;
       if (lock(at).lease == owning) return at;
-      at = links(lock(at))[found.level].next;
+      at = next_of(lists[list], at, found.level);
     }
   }
   return null;
@@ -227,7 +229,7 @@ std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, st
   std::uint32_t oldest = null;
   for (const List* list : lists) {
     std::uint32_t at = list->first;
-    while (at != null && own != null && lock(at).lease == own) at = links(lock(at))[level].next;
+    while (at != null && own != null && lock(at).lease == own) at = next_of(*list, at, level);
     if (at != null && (oldest == null || lock(at).id() < lock(oldest).id())) oldest = at;
   }
   return oldest;
@@ -264,9 +266,12 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
 }
 
 std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
+  // Fetched while the path is looked for; apply() asks for it again.
+  if (request.token) leases_.prefetch(hash_token(*request.token));
+  const Found found = find_nodes(request.path);
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   std::uint32_t blocking = null;
-  visit_lists_in_the_way(request, find_nodes(request.path), [&](auto lists, std::size_t level) {
+  visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
     // At one node there are locks of one mode only, but for those of one lease: whichever is the
     // oldest of the others speaks for all.
     const std::uint32_t oldest = oldest_of_others(lists, level, own);
@@ -281,7 +286,7 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   visit_lists_in_the_way(request, find_nodes(request.path), [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
-      for (std::uint32_t at = list->first; at != null; at = links(lock(at))[level].next) {
+      for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own != null && lock(at).lease == own) continue;
         if (!clash(lock(at).shape().mode, request.shape.mode)) continue;
         if (!visit(describe(at))) return true;
@@ -360,21 +365,40 @@ bool LockTable::is_watched(std::uint32_t at) const { return lock(at).is(Lock::bi
 
 void LockTable::watch(std::uint32_t at) { lock(at).set(Lock::bit_watched); }
 
+std::uint32_t LockTable::next_of(const List& list, std::uint32_t at, std::size_t level) const {
+  if (at == list.last) return null;
+  if (list.is_pending && links(lock(list.last))[level].previous == at) return list.last;
+  return links(lock(at))[level].next;
+}
+
+void LockTable::link_pending(List& list, std::size_t level) {
+  if (!list.is_pending) return;
+  links(lock(links(lock(list.last))[level].previous))[level].next = list.last;
+  list.is_pending = 0;
+}
+
 void LockTable::append(List& list, std::uint32_t at, std::size_t level) {
-  links(lock(at))[level] = {list.last, null};
-  (list.last == null ? list.first : links(lock(list.last))[level].next) = at;
-  list.last = at;
+  link_pending(list, level);
+  links(lock(at))[level].previous = list.last;
+  if (list.last == null) list.first = at;
+  list.set_last(at, list.last != null);
 }
 
 void LockTable::remove(List& list, std::uint32_t at, std::size_t level) {
+  if (at == list.last) {
+    const std::uint32_t previous = links(lock(at))[level].previous;
+    if (previous == null) list.first = null;
+    return list.set_last(previous, false);
+  }
+  link_pending(list, level);
   const Link link = links(lock(at))[level];
   (link.previous == null ? list.first : links(lock(link.previous))[level].next) = link.next;
-  (link.next == null ? list.last : links(lock(link.next))[level].previous) = link.previous;
+  links(lock(link.next))[level].previous = link.previous;
 }
 
-/// What append() will write to.
-void LockTable::prefetch_last(const List& list, std::size_t level) const {
-  if (list.last != null) __builtin_prefetch(&links(lock(list.last))[level]);
+/// What append() will read.
+void LockTable::prefetch_pending(const List& list, std::size_t level) const {
+  if (list.is_pending) __builtin_prefetch(&links(lock(list.last))[level]);
 }
 
 void LockTable::link_to_nodes(std::uint32_t at) {
@@ -427,7 +451,7 @@ void LockTable::apply(const Granted& granted) {
   const std::size_t list = below_index(granted.shape.mode, granted.shape.lock_parents);
   Hash hash = hash_;
   for (const std::string_view segment : granted.path) {
-    prefetch_last(node(nodes[depth]).below[list], depth);
+    prefetch_pending(node(nodes[depth]).below[list], depth);
     hash = hash.then(segment);
     const std::uint32_t child = find_child(nodes[depth], segment, hash.folded());
     nodes[depth + 1] = child != null ? child : add_child(nodes[depth], segment, hash.folded());
@@ -609,16 +633,21 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
   Cursor& cursor = cursors_[slot] = Cursor{};
   const Found found = find_nodes(prefix);
   if (!found.whole) return;
+  cursor.node = found.nodes[found.level];
   cursor.level = found.level;
-  const Node& at = node(found.nodes[found.level]);
   for (std::size_t list = 0; list < 6; ++list) {
-    place_cursor(cursor, list, list < 2 ? at.here[list].first : at.below[list - 2].first);
+    place_cursor(cursor, list, node(cursor.node).list(list).first);
   }
 }
 
 void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t at) {
   cursor.next[list] = at;
   if (at != null) lock(at).set(Lock::bit_under_cursor);
+}
+
+void LockTable::step_cursor(Cursor& cursor, std::size_t list) {
+  const List& of = node(cursor.node).list(list);
+  place_cursor(cursor, list, next_of(of, cursor.next[list], cursor.level));
 }
 
 std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
@@ -633,23 +662,23 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   }
   if (oldest == cursor.next.size()) return std::nullopt;
   const std::uint32_t at = cursor.next[oldest];
-  place_cursor(cursor, oldest, links(lock(at))[cursor.level].next);
+  step_cursor(cursor, oldest);
   return describe(at);
 }
 
 void LockTable::skip_cursor(std::size_t slot, LockId behind) {
   Cursor& cursor = cursors_[slot];
   for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-    std::uint32_t at = cursor.next[list];
-    while (at != null && lock(at).id() <= behind) at = links(lock(at))[cursor.level].next;
-    place_cursor(cursor, list, at);
+    while (cursor.next[list] != null && lock(cursor.next[list]).id() <= behind) {
+      step_cursor(cursor, list);
+    }
   }
 }
 
 void LockTable::move_cursors_past(std::uint32_t at) {
   for (Cursor& cursor : cursors_) {
     for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-      if (cursor.next[list] == at) place_cursor(cursor, list, links(lock(at))[cursor.level].next);
+      if (cursor.next[list] == at) step_cursor(cursor, list);
     }
   }
 }
@@ -657,17 +686,17 @@ void LockTable::move_cursors_past(std::uint32_t at) {
 void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit) const {
   // The root's lists hold everything, each in order of grant: a merge of six.
   const Node& root = node(root_);
-  std::array<std::uint32_t, 6> next{root.here[0].first,  root.here[1].first,  root.below[0].first,
-                                    root.below[1].first, root.below[2].first, root.below[3].first};
+  std::array<std::uint32_t, 6> next;
+  for (std::size_t list = 0; list < 6; ++list) next[list] = root.list(list).first;
   while (true) {
-    std::uint32_t* oldest = nullptr;
-    for (std::uint32_t& candidate : next) {
-      if (candidate == null) continue;
-      if (oldest == nullptr || lock(candidate).id() < lock(*oldest).id()) oldest = &candidate;
+    std::size_t oldest = next.size();
+    for (std::size_t list = 0; list < next.size(); ++list) {
+      if (next[list] == null) continue;
+      if (oldest == next.size() || lock(next[list]).id() < lock(next[oldest]).id()) oldest = list;
     }
-    if (oldest == nullptr) return;
-    visit(describe(*oldest));
-    *oldest = links(lock(*oldest))[0].next;
+    if (oldest == next.size()) return;
+    visit(describe(next[oldest]));
+    next[oldest] = next_of(root.list(oldest), next[oldest], 0);
   }
 }
 

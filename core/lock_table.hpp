@@ -123,6 +123,7 @@ class LockTable {
   static constexpr std::size_t cursors_max = 64;
   struct Cursor {
     std::array<std::uint32_t, 6> next{};  // by list of the prefix's node
+    std::uint32_t node = 0;               // there as long as any of those is
     std::size_t level = 0;
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
@@ -185,16 +186,20 @@ class LockTable {
   void free_details(std::uint32_t lock);
   void move_cursors_past(std::uint32_t lock);
   void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t lock);
+  void step_cursor(Cursor& cursor, std::size_t list);
 
   [[nodiscard]] Found find_nodes(PathView path) const;
   void prefetch_nodes(PathView path, std::array<std::uint32_t, segments_max>& hashes) const;
-  void prefetch_last(const List& list, std::size_t level) const;
+  void prefetch_pending(const List& list, std::size_t level) const;
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
                                                std::size_t level, std::uint32_t own) const;
   [[nodiscard]] std::uint32_t find_blocker(const AcquireRequest& request) const;
   template <typename Visit>
   void visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
                               const Visit& visit) const;
+  [[nodiscard]] std::uint32_t next_of(const List& list, std::uint32_t lock,
+                                      std::size_t level) const;
+  void link_pending(List& list, std::size_t level);
   void append(List& list, std::uint32_t lock, std::size_t level);
   void remove(List& list, std::uint32_t lock, std::size_t level);
   void link_to_nodes(std::uint32_t lock);

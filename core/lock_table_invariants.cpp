@@ -41,14 +41,14 @@ void LockTable::check_invariants() const {
   for (const auto& [at, level] : levels) {
     LOCKER_ASSERT(at == root_ || !node(at).is_empty());
     for (std::size_t list = 0; list < 6; ++list) {
-      const List& actual = list < 2 ? node(at).here[list] : node(at).below[list - 2];
+      const List& actual = node(at).list(list);
       std::uint32_t previous = UnitArena::null;
       std::uint32_t current = actual.first;
       for (const std::uint32_t member : expected[{at, list}]) {
         LOCKER_ASSERT(current == member);
         LOCKER_ASSERT(links(lock(current))[level].previous == previous);
         previous = current;
-        current = links(lock(current))[level].next;
+        current = next_of(actual, current, level);
       }
       LOCKER_ASSERT(current == UnitArena::null && actual.last == previous);
     }

@@ -11,9 +11,20 @@ namespace locker::core {
 // How LockTable lies in its arena; for lock_table*.cpp only.
 
 /// Locks in order of grant, linked at the level of the node that has the list.
+///
+/// The link to the last one is written when another comes behind it: until then the last is
+/// pending, and the one before it has no good `next`. So a lock that comes and goes while others
+/// stay touches none of them, at none of its levels: with a million locks those are the accesses
+/// that miss all caches (2.2 -> 3.1 million pairs a second).
 struct LockTable::List {
   std::uint32_t first = UnitArena::null;
-  std::uint32_t last = UnitArena::null;
+  std::uint32_t last : UnitArena::number_bits = UnitArena::null;
+  std::uint32_t is_pending : 1 = 0;
+
+  void set_last(std::uint32_t lock, bool pending) {
+    last = lock & UnitArena::number_mask;
+    is_pending = pending ? 1 : 0;
+  }
 };
 
 /// One path prefix that holds or covers a lock. One cache line.
@@ -24,6 +35,10 @@ struct LockTable::Node {
   List here[2];           // by lock_children
   List below[4];          // by below_index(): locks of the whole subtree under this node
 
+  /// All six, one after the other.
+  [[nodiscard]] const List& list(std::size_t number) const {
+    return number < 2 ? here[number] : below[number - 2];
+  }
   [[nodiscard]] bool is_empty() const {
     for (const List& list : here) {
       if (list.first != UnitArena::null) return false;
@@ -37,7 +52,7 @@ struct LockTable::Node {
 
 struct Link {
   std::uint32_t previous = UnitArena::null;
-  std::uint32_t next = UnitArena::null;
+  std::uint32_t next = UnitArena::null;  // good when neither this lock nor the next one is the last
 };
 
 /// A held lock, followed by depth + 1 links: one for each node from the root to its own.

@@ -9,7 +9,7 @@
 namespace locker::core {
 
 /// Hands out blocks of 8-byte units, named by a 32-bit number instead of a pointer: half the size,
-/// and the same in every run. Up to 32 GiB in all.
+/// and the same in every run. Up to 16 GiB in all.
 ///
 /// Freed blocks are kept by size and given out again; they are never merged, nor given back to the
 /// system. Grows a chunk at a time, so that no growth ever copies what is there.
@@ -17,6 +17,9 @@ class UnitArena {
  public:
   /// No block has this number.
   static constexpr std::uint32_t null = 0;
+  /// A number's highest bit is never set, and free for other use.
+  static constexpr unsigned number_bits = 31;
+  static constexpr std::uint32_t number_mask = (std::uint32_t{1} << number_bits) - 1;
   static constexpr std::size_t unit_bytes = 8;
   static constexpr std::size_t units_max = 560;  ///< The largest block.
 

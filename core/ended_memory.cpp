@@ -23,19 +23,30 @@ std::uint32_t EndedMemory::find_slot(const Token& token, std::uint64_t key) cons
   });
 }
 
+void EndedMemory::set(std::uint32_t slot, const Ended& ended, Instant now) {
+  Entry& entry = ring_[slot - 1];
+  entry.when = now;
+  entry.fence = ended.fence;
+  entry.reason = ended.reason;
+  if (entry.has_detail) details_.erase(slot);
+  entry.has_detail = !ended.detail.empty();
+  if (entry.has_detail) details_[slot] = ended.detail;
+}
+
 void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {
   if (const std::uint32_t slot = find_slot(token, key); slot != ExtendibleTable::none) {
-    ring_[slot - 1].when = now;
-    ring_[slot - 1].ended = ended;
-    return;
+    return set(slot, ended, now);
   }
   if (ring_.size() < capacity) ring_.emplace_back();
   Entry& entry = ring_[next_];
   const auto slot = static_cast<std::uint32_t>(next_ + 1);
   next_ = (next_ + 1) % capacity;
   if (entry.is_used) slots_.erase(fold(entry.key), slot);
-  entry = {token, key, now, ended, true};
+  entry.token = token;
+  entry.key = key;
+  entry.is_used = true;
   slots_.insert(fold(key), slot);
+  set(slot, ended, now);
 }
 
 void EndedMemory::remember_lock(const Token& token, PathView path, const Ended& ended,
@@ -53,7 +64,8 @@ std::optional<EndedMemory::Ended> EndedMemory::find(const Token& token, std::uin
   if (slot == ExtendibleTable::none || now - ring_[slot - 1].when > memory_span) {
     return std::nullopt;
   }
-  return ring_[slot - 1].ended;
+  const Entry& entry = ring_[slot - 1];
+  return Ended{entry.reason, entry.fence, entry.has_detail ? details_.at(slot) : std::string{}};
 }
 
 std::optional<EndedMemory::Ended> EndedMemory::find_lock(const Token& token, PathView path,

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
+#include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/deadline_queue.hpp"
 #include "core/extendible_table.hpp"
@@ -41,8 +42,10 @@ class EndedMemory {
     Token token;
     std::uint64_t key = 0;  // hash of token and path
     Instant when{};
-    Ended ended;
+    Fence fence = 0;
+    End reason = End::released;
     bool is_used = false;
+    bool has_detail = false;
   };
   [[nodiscard]] Hash hash_of(const Token& token) const;
   [[nodiscard]] std::uint64_t key_of(const Token& token, PathView path) const;
@@ -50,8 +53,11 @@ class EndedMemory {
   [[nodiscard]] std::optional<Ended> find(const Token& token, std::uint64_t key, Instant now) const;
   [[nodiscard]] std::uint32_t find_slot(const Token& token, std::uint64_t key) const;
 
+  void set(std::uint32_t slot, const Ended& ended, Instant now);
+
   Hash hash_;
-  std::vector<Entry> ring_;
+  std::deque<Entry> ring_;  // grows up to the capacity, and copies nothing when it does
+  std::map<std::uint32_t, std::string> details_;  // by slot; few have one
   std::size_t next_ = 0;
   ExtendibleTable slots_;  // key -> place in the ring, from 1
 };

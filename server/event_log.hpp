@@ -9,7 +9,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/arbiter.hpp"
 #include "server/group_commit.hpp"
@@ -63,9 +62,9 @@ class EventLog {
 
   const std::size_t readers_max_;
   mutable std::mutex mutex_;
-  std::vector<Entry> ring_;  // grows up to its capacity
-  Place end_ = 0;            // behind the newest event
-  Place shown_ = 0;          // behind the newest that may be shown
+  std::deque<Entry> ring_;  // grows up to its capacity, and copies nothing when it does
+  Place end_ = 0;           // behind the newest event
+  Place shown_ = 0;         // behind the newest that may be shown
   Index durable_ = 0;
   Id last_id_;
   Id start_id_;

@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include "client/lease_numbers.hpp"
 #include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
 #include "persistence/store_inspection.hpp"
@@ -31,7 +32,9 @@ const char* name_of(core::End end) {
 boost::json::object describe(const core::Granted& granted) {
   std::string path;
   core::append_url_path(granted.path, path);
-  boost::json::object object{{"record", "granted"}, {"fence", granted.id.fence}, {"path", path}};
+  boost::json::object object{{"record", "granted"}, {"fence", granted.id.fence}};
+  object["position"] = granted.id.position;
+  object["path"] = path;
   object["mode"] = granted.shape.mode == core::Mode::shared ? "shared" : "exclusive";
   object["lock_parents"] = granted.shape.lock_parents;
   object["lock_children"] = granted.shape.lock_children;
@@ -55,16 +58,24 @@ boost::json::object describe(const core::TtlChanged& changed) {
 }
 
 boost::json::object describe(const core::Cooling& cooling) {
-  return {{"record", "cooling"}, {"fence", cooling.id.fence}, {"reason", name_of(cooling.reason)}};
+  return {{"record", "cooling"},
+          {"fence", cooling.id.fence},
+          {"position", cooling.id.position},
+          {"reason", name_of(cooling.reason)}};
 }
 
 boost::json::object describe(const core::Ended& ended) {
-  return {{"record", name_of(ended.reason)}, {"fence", ended.id.fence}};
+  return {{"record", name_of(ended.reason)},
+          {"fence", ended.id.fence},
+          {"position", ended.id.position}};
 }
 
-/// A line for each record; tokens are secrets and stay out.
-bool print_record(persistence::Index index, const core::Record& record) {
+/// A line for each record; tokens are secrets and stay out, a number stands for each lease.
+bool print_record(persistence::Index index, const core::Record& record, LeaseNumbers& leases) {
   boost::json::object object = std::visit([](const auto& kind) { return describe(kind); }, record);
+  const std::uint64_t lease = leases.number_of(record);
+  object["lease"] = nullptr;
+  if (lease != 0) object["lease"] = lease;
   object["index"] = index;
   std::cout << object << "\n";
   return true;
@@ -86,9 +97,10 @@ int run_store_command(const std::vector<std::string>& arguments) {
   const std::string& action = arguments[0];
   const std::string& directory = arguments[1];
   persistence::PosixFileSystem files;
+  LeaseNumbers leases;
   const auto inspected = persistence::inspect_store(
-      files, directory, [&action](persistence::Index index, const core::Record& record) {
-        return action != "dump" || print_record(index, record);
+      files, directory, [&](persistence::Index index, const core::Record& record) {
+        return action != "dump" || print_record(index, record, leases);
       });
   if (!inspected) {
     std::cout.flush();

@@ -32,10 +32,12 @@ bool Arbiter::replay(const Record& record) {
   std::optional<HeldLock> held;
   Token token;
   End reason = End::released;
+  std::optional<Fence> ended_lease;  // one that was opened by itself
   if (const auto* const ended = std::get_if<Ended>(&record)) {
     held = table_.find(ended->token, ended->id);
     token = ended->token;
     reason = ended->reason;
+    if (!held && table_.find_lease_of(token)) ended_lease = ended->id.fence;
   } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
     held = table_.find(cooling->token, cooling->id);
     token = cooling->token;
@@ -51,6 +53,8 @@ bool Arbiter::replay(const Record& record) {
     if (!table_.find_lease_of(token)) {
       ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
     }
+  } else if (ended_lease) {
+    ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
   }
   return true;
 }

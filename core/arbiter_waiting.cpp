@@ -224,6 +224,9 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
       Waiter& waiter = *by_ticket_.at(due.subject);
       waiter.timer = 0;
       if (waiter.is_kept) return remove(waiter);
+      // Its turn can have come together with the end of its wait.
+      const std::vector<std::size_t> free = free_ones(waiter);
+      if (free.size() == waiter.needed()) return grant_queued(waiter, free);
       Acquired acquired;
       acquired.outcome = Outcome::blocked;
       acquired.blocked_by = list_blockers(waiter);

@@ -12,6 +12,7 @@ import time
 import unittest
 
 from lockerd import LOCKER, LOCKERD, Lockerd, run
+from v1_client import Client, fresh_token
 
 
 class Program(unittest.TestCase):
@@ -186,6 +187,32 @@ class Program(unittest.TestCase):
         self.assertIn("someone", text)
         self.assertNotIn(token, text)
         self.assertNotIn(token.replace("-", ""), text)
+
+    def test_store_dump_names_locks_and_leases(self):
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            mine, other = fresh_token(), fresh_token()
+            client.several(locks=[{"path": "/a"}, {"path": "/b"}], token=mine, owner="me")
+            client.acquire("/c", token=other, owner="other")
+            client.acquire("/a", token=mine, mode="shared")
+            client.release("/b", mine)
+            client.call("DELETE", "/v1/leases", token=other)
+            client.acquire("/c", token=other, owner="again", lock_delay=60)
+            client.call("DELETE", "/v1/locks", force="true", owner="again")
+            client.call("DELETE", "/v1/locks", force="true", owner="again")
+            client.close()
+            server.stop()
+        code, text = run(LOCKER, "store", "dump", self.store)
+        self.assertEqual(code, 0, text)
+        records = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual(
+            [(r["record"], r.get("path"), r["lease"], r["position"]) for r in records],
+            [("granted", "/a", 1, 0), ("granted", "/b", 1, 1), ("granted", "/c", 2, 0),
+             ("changed", None, 1, 0), ("granted", "/a", 1, 0), ("released", None, 1, 1),
+             ("released", None, 2, 0), ("granted", "/c", 3, 0), ("cooling", None, 3, 0),
+             ("forced", None, None, 0)])
+        self.assertEqual([r["index"] for r in records], list(range(1, 11)))
+        self.assertEqual(records[5]["fence"], records[1]["fence"])
 
     def test_no_token_in_any_log(self):
         with Lockerd(self.store, "--log-level", "trace") as server:

@@ -1,0 +1,147 @@
+// Answers to those who renew and give back, and to administrators.
+#include <algorithm>
+
+#include "tests/histories/answer_check.hpp"
+#include "tests/histories/rules.hpp"
+
+namespace locker::histories {
+namespace {
+
+using End = Record::Kind;
+
+bool fits(const ForceFilter& filter, const LockModel::Lock& lock) {
+  return (filter.path.empty() || filter.path == lock.path) &&
+         (filter.prefix.empty() || is_at_or_below(lock.path, filter.prefix)) &&
+         (filter.owner.empty() || filter.owner == lock.owner) &&
+         (filter.fence == 0 || filter.fence == lock.fence);
+}
+
+}  // namespace
+
+void AnswerCheck::check_nowant(const Operation& operation) {
+  const std::string& path = operation.path();
+  if (!operation.reply.ok) {
+    const bool fits =
+        is_in_some_state([&](Index at) { return held_by(operation.owner, path, at) == nullptr; });
+    if (!fits) faults_.add(operation, "it was held");
+    return;
+  }
+  const Index at = model_.first_possible(operation.index);
+  const Lock* const lost = lost_by(operation.owner, path, at);
+  if (lost == nullptr || lost->until != at || lost->end != End::released ||
+      at <= timeline_.known_at(operation.sent)) {
+    faults_.add(operation, "the journal has no such release at index " + std::to_string(at));
+  }
+}
+
+void AnswerCheck::check_release(const Operation& operation) {
+  const std::string& path = operation.path();
+  const bool is_released = operation.status == 200;
+  const bool is_lost = operation.status == 410;
+  const bool is_right = is_in_some_state([&](Index at) {
+    if (held_by(operation.owner, path, at) != nullptr) return false;
+    const Lock* const lost = lost_by(operation.owner, path, at);
+    if (is_released || is_lost) {
+      return lost != nullptr &&
+             name_of(lost->end) == (is_lost ? operation.reply.reason : "released") &&
+             (is_lost || lost->fence == operation.reply.fence);
+    }
+    if (lost != nullptr && is_remembered(lost->lost_at(), operation)) return false;
+    const bool is_others =
+        !locks_at(at, [&path](const Lock& lock) { return lock.path == path; }).empty();
+    return is_others == (operation.status == 403);
+  });
+  if (!is_right) {
+    faults_.add(operation, "its answer " + std::to_string(operation.status) + " " +
+                               operation.reply.reason + " is not so at index " +
+                               std::to_string(operation.index));
+  }
+}
+
+void AnswerCheck::check_release_all(const Operation& operation) {
+  const std::size_t count = operation.reply.count;
+  if (count == 0) {  // it was released before, or had no lock
+    const bool is_right = is_in_some_state([&](Index at) {
+      const Lease* const ended = model_.ended_lease(operation.owner, at);
+      return model_.living_lease(operation.owner, at) == nullptr && ended != nullptr &&
+             ended->end == End::released;
+    });
+    if (!is_right) faults_.add(operation, "there was no lease without locks");
+    return;
+  }
+  const Index at = model_.first_possible(operation.index);
+  const Lease* const lease = model_.ended_lease(operation.owner, at);
+  if (lease == nullptr || lease->until != at || lease->end != End::released ||
+      at <= timeline_.known_at(operation.sent)) {
+    return faults_.add(operation, "the journal has no such release at index " + std::to_string(at));
+  }
+  const Index before = at - count - (lease->opened != 0 ? 1 : 0);
+  const auto held = locks_at(before, [&](const Lock& lock) {
+    return is_own(lock, operation, before) && lock.until <= at && lock.end == End::released;
+  });
+  if (held.size() != count) {
+    faults_.add(operation, "it has released " + std::to_string(held.size()) + " locks");
+  }
+}
+
+// How many wait behind the lease's locks cannot be decided: the journal has no waiters.
+void AnswerCheck::check_renew(const Operation& operation) {
+  const bool is_right = is_in_some_state([&](Index at) {
+    const Lease* const lease = model_.living_lease(operation.owner, at);
+    if (lease == nullptr || lease->ttl_ms(at) != operation.reply.ttl_ms) return false;
+    const auto held = locks_at(at, [&](const Lock& lock) { return is_own(lock, operation, at); });
+    return held.size() == operation.reply.count;
+  });
+  if (!is_right) {
+    faults_.add(operation, "no such lease with this TTL and so many locks lives at index " +
+                               std::to_string(operation.index));
+  }
+  if (operation.ttl_ms && *operation.ttl_ms != operation.reply.ttl_ms) {
+    faults_.add(operation, "it has another TTL than was wanted");
+  }
+}
+
+void AnswerCheck::check_opened(const Operation& operation) {
+  const Index opened_at = model_.first_possible(operation.index);
+  const bool is_right = is_in_some_state([&](Index at) {
+    const Lease* const lease = model_.living_lease(operation.owner, at);
+    return lease != nullptr && lease->opened != 0 &&
+           lease->ttl_ms(at) == operation.ttl_ms.value_or(0) &&
+           (operation.status == 200 ||
+            (lease->from == opened_at && lease->from > timeline_.known_at(operation.sent)));
+  });
+  if (!is_right) faults_.add(operation, "it is not in the journal as it was answered");
+}
+
+void AnswerCheck::check_force(const Operation& operation) {
+  const auto is_meant = [&](const Lock& lock) { return fits(operation.filter, lock); };
+  if (operation.status == 404) {
+    const bool is_right =
+        is_in_some_state([&](Index at) { return locks_at(at, is_meant).empty(); });
+    if (!is_right) faults_.add(operation, "there was something to end");
+    return;
+  }
+  const Index last = model_.first_possible(operation.index);
+  Index at = last;
+  std::size_t count = 0;
+  for (; at > 0 && count < operation.reply.count; --at) {
+    const Record& record = model_.record(at);
+    if (record.kind != End::forced && !(record.kind == End::cooling && record.is_forced)) break;
+    for (const std::size_t place : model_.locks_with(record.fence)) {
+      const Lock& lock = model_.locks()[place];
+      if (lock.position != record.position) continue;
+      if (!is_meant(lock)) return faults_.add(operation, "it ended " + lock.path + ", too");
+      ++count;
+    }
+  }
+  if (count != operation.reply.count || at < timeline_.known_at(operation.sent)) {
+    return faults_.add(operation, "the journal has " + std::to_string(count) +
+                                      " of what it ended before index " + std::to_string(last));
+  }
+  const auto left = locks_at(last, [&](const Lock& lock) {
+    return is_meant(lock) && !(lock.is_cooling(last) && lock.cools_from > at);
+  });
+  if (!left.empty()) faults_.add(operation, "it has left " + left.front()->path);
+}
+
+}  // namespace locker::histories

@@ -1,0 +1,81 @@
+"""Where the server is, and how paths are spelled in URLs."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import socket
+import urllib.parse
+from dataclasses import dataclass
+
+DEFAULT_URL = "http://127.0.0.1:8765"
+# Stays as it is in a segment: what RFC 3986 allows there, and escapes that are there already.
+_KEPT = "/%:@!$&'()*+,;=~-._"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server's base URL, in its parts."""
+
+    is_tls: bool
+    host: str
+    port: int
+    prefix: str  # of every target: a proxy may serve Locker below a path
+
+    @classmethod
+    def parse(cls, url: str | None) -> Address:
+        url = url or os.environ.get("LOCKER_URL") or DEFAULT_URL
+        parts = urllib.parse.urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if (parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or
+                parts.query or parts.fragment or parts.username is not None):
+            raise ValueError(f"{url!r} is no address of a lock server; write it as in "
+                             f"{DEFAULT_URL!r}.")
+        is_tls = parts.scheme == "https"
+        if port is None:
+            port = 443 if is_tls else 80
+        return cls(is_tls, parts.hostname, port, quote_path(parts.path).rstrip("/"))
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}{self.prefix}"
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
+
+
+def quote_path(path: str) -> str:
+    """A path as it stands in a URL: what may not stand there is escaped, escapes are left alone."""
+    return urllib.parse.quote(path, safe=_KEPT)
+
+
+def resource_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
+    return quote_path(path)
+
+
+def join_path(*segments: str) -> str:
+    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`."""
+    return "/" + "/".join(urllib.parse.quote(segment, safe="") for segment in segments)
+
+
+def default_owner() -> str:
+    """`user@host:pid`: for people who ask who holds a lock."""
+    return f"{_user_and_host()}:{os.getpid()}"
+
+
+@functools.lru_cache(maxsize=None)
+def _user_and_host() -> str:
+    try:
+        user = getpass.getuser()
+    except Exception:  # no such user, as in some containers; which exception depends on the version
+        user = str(os.getuid()) if hasattr(os, "getuid") else "?"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,183 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Any, AsyncIterator, Callable, Iterable, TypeVar, cast
+
+from .. import calls, protocol
+from ..address import Address, default_owner
+from ..errors import LockerError
+from ..exchange import Answer, NoAnswer, Pause, Request, Steps
+from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
+from .connections import Connections
+from .events import AsyncEvents
+from .lock import AsyncLease, AsyncLock, OnLost
+
+Result = TypeVar("Result")
+
+
+class AsyncClient:
+    """As `lockerclient.Client`, for one event loop, without threads."""
+
+    def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
+                 ssl_context: ssl.SSLContext | None = None, timeout: float = 10.0,
+                 patience: float = 30.0):
+        self._address = Address.parse(url)
+        self._owner = owner
+        self._settings = protocol.Settings(timeout, patience)
+        self._connections = Connections(self._address, key, ssl_context)
+
+    @property
+    def url(self) -> str:
+        return self._address.url
+
+    @property
+    def owner(self) -> str:
+        return self._owner or default_owner()
+
+    async def close(self) -> None:
+        """Closes the connections that are kept open. Locks that are held stay held."""
+        await self._connections.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient of {self.url}>"
+
+    # Locks that are renewed in the background.
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None = 30,
+             wait: float | None = None, mode: str = "exclusive", *, lock_parents: bool = True,
+             lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
+             any: int | None = None, owner: str | None = None, on_lost: OnLost | None = None,
+             cancel_on_loss: bool = False) -> AsyncLock:
+        """A block in which the lock is held: `async with client.lock("/a/b") as lock:`.
+
+        As `lockerclient.Client.lock`. With `cancel_on_loss` the task in the block is cancelled when
+        the lock is lost, and the block raises LockLost. `on_lost` is called by the event loop.
+        """
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, ttl=ttl,
+                                 owner=owner or self.owner, meta=meta, lock_delay=lock_delay)
+        return AsyncLock(self, wanted, wait, on_lost, cancel_on_loss)
+
+    def lease(self, ttl: float | None = 30, *, owner: str | None = None,
+              on_lost: OnLost | None = None, cancel_on_loss: bool = False) -> AsyncLease:
+        """A block with one lease, to which locks are added: `await lease.acquire("/a")`."""
+        return AsyncLease(self, owner or self.owner, ttl, on_lost, cancel_on_loss)
+
+    # The calls of the API. Nothing is renewed in the background.
+
+    async def acquire(self, path: calls.Resource | Iterable[calls.Resource],
+                      ttl: float | None = 30, wait: float | None = None, mode: str = "exclusive", *,
+                      lock_parents: bool = True, lock_children: bool = True,
+                      meta: str | None = None, lock_delay: float = 0, any: int | None = None,
+                      owner: str | None = None, token: str | None = None) -> Grant:
+        """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
+        joins = token is not None
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, ttl=None if joins else ttl,
+                                 owner=owner if joins else owner or self.owner, meta=meta,
+                                 lock_delay=lock_delay)
+        return await self._acquire(protocol.Acquisition(self._settings, wanted, wait, token))
+
+    async def renew(self, token: str, ttl: float | None = None) -> Renewal:
+        """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
+        return await self._call(calls.renew(token, ttl), Renewal.parse)
+
+    async def release(self, token: str, path: str | None = None) -> None:
+        """Gives back one path, or everything that the token has."""
+        request = calls.release_lease(token) if path is None else calls.release_path(token, path)
+        await self._call(request, lambda answer: None)
+
+    async def lease_state(self, token: str) -> LeaseState:
+        return await self._call(calls.look_at_lease(token), LeaseState.parse)
+
+    async def state(self, path: str) -> PathState:
+        """Who holds a path, what else is in the way, who waits at which place."""
+        return await self._call(calls.look_at_path(path), PathState.parse)
+
+    async def locks(self, prefix: str | None = None, owner: str | None = None,
+                    state: str | None = None, *, page_size: int = 1000) -> AsyncIterator[LockInfo]:
+        """All that is held; with `state`, what is `cooling` or `waiting`. Asks page by page."""
+        after: str | None = None
+        while True:
+            page, after = await self._run(protocol.page_of_locks(self._settings, prefix, owner,
+                                                                 state, page_size, after))
+            for lock in page:
+                yield lock
+            if after is None:
+                return
+
+    async def force(self, path: str, *, fence: int | None = None, reason: str | None = None) -> int:
+        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one."""
+        return await self._call(calls.force(path, fence, reason),
+                                ended)
+
+    async def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
+                             fence: int | None = None, reason: str | None = None) -> int:
+        """Ends all locks that match everything given; says how many."""
+        return await self._call(calls.force_matching(prefix, owner, fence, reason),
+                                ended)
+
+    def events(self, prefix: str | None = None, last_event_id: str | None = None) -> AsyncEvents:
+        """Iterates over what happens from now on, or since an event, over interruptions."""
+        return AsyncEvents(self._connections, self._settings, prefix, last_event_id)
+
+    async def status(self) -> dict[str, Any]:
+        return await self._call(calls.status(), lambda answer: answer.body)
+
+    # The verbs of Locker 1.0b: the same answers, as dictionaries.
+
+    async def canhaz(self, path: str, id: str | None = None, lock_parents: bool = True,
+                     lock_children: bool = True) -> dict[str, Any]:
+        """`{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
+        return await self._call(calls.canhaz(path, id, lock_parents, lock_children),
+                                lambda answer: answer.body)
+
+    async def nowant(self, path: str, token: str) -> dict[str, Any]:
+        """`{"ok": True}`, or `{"ok": False}` if the path is not locked with this token."""
+        return await self._call(calls.nowant(path, token), lambda answer: answer.body)
+
+    async def dohaz(self, path: str) -> dict[str, Any]:
+        """`{"lockedBy": …}`: an id, `"?"`, or None when it is free."""
+        return await self._call(calls.dohaz(path), lambda answer: answer.body)
+
+    # How it is done.
+
+    async def _run(self, steps: Steps[Result]) -> Result:
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = steps.send(None)
+                    continue
+                try:
+                    answer = await self._connections.send(step.request, step.timeout)
+                except NoAnswer as failure:
+                    step = steps.throw(failure)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as stop:
+            return cast(Result, stop.value)
+
+    async def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
+        return await self._run(protocol.call(self._settings, request, parse))
+
+    async def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
+        try:
+            return await self._run(acquisition.steps())
+        except LockerError:
+            raise
+        except (asyncio.CancelledError, Exception):
+            await self._run(acquisition.give_up())
+            raise

@@ -1,0 +1,191 @@
+"""Sends requests over asyncio's streams, over connections that are kept open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from typing import AsyncGenerator, AsyncIterator
+
+from .. import deadline
+from ..address import Address
+from ..connections import (CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT,
+                           failure_of)
+from ..exchange import Answer, NoAnswer, Request
+from . import http
+
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Stream = tuple[http.Head, AsyncGenerator[bytes, None]]
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    try:
+        writer.transport.abort()
+    except AttributeError:  # the TLS of early Pythons 3.11, when it is closed already
+        pass
+
+
+class _Timeout:
+    """Ends a connection's silence: its reader fails when it took too long.
+
+    Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation.
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter, seconds: float):
+        self.is_over = False
+        self._writer = writer
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        self.stop()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, self._end)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self.is_over = True
+        abort(self._writer)
+
+
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As the blocking client's hang_up: see there why."""
+    timeout = _Timeout(writer, HANG_UP_TIMEOUT)
+    try:
+        if writer.can_write_eof():  # not with TLS
+            writer.write_eof()
+            while await reader.read(64 * 1024):
+                pass
+    except OSError:
+        pass
+    finally:
+        timeout.stop()
+
+
+def _close_unwanted(connecting: asyncio.Future[_Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        abort(connecting.result()[1])
+
+
+class Connections:
+    """Of one event loop."""
+
+    def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
+        self._address = address
+        self._headers = {"Host": address.host_header}
+        if key is not None:
+            self._headers["Authorization"] = "Bearer " + key
+        self._tls = tls or (ssl.create_default_context() if address.is_tls else None)
+        self._idle: list[tuple[float, _Connection]] = []
+
+    async def close(self) -> None:
+        idle, self._idle = self._idle, []
+        for _, (_, writer) in idle:
+            writer.close()
+        for _, (_, writer) in idle:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def send(self, request: Request, timeout: float) -> Answer:
+        connection = self._take_idle() if request.is_repeatable else None
+        if connection is not None:
+            try:
+                return await self._exchange(connection, request, timeout)
+            except NoAnswer as failure:
+                if not failure.was_cut:
+                    raise
+                # It was closed while it was idle, perhaps: that says nothing about the server.
+        return await self._exchange(await self._open(timeout), request, timeout)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, request: Request, silence_max: float) -> AsyncIterator[_Stream]:
+        """A reply that does not end, as lines. Its connection ends with the block."""
+        reader, writer = await self._open(silence_max)
+        timeout = _Timeout(writer, silence_max)
+        lines: AsyncGenerator[bytes, None] | None = None
+        try:
+            writer.write(self._render(request))
+            head = await http.read_head(reader)
+            lines = self._lines(reader, head, timeout)
+            yield head, lines
+        except (OSError, http.BadReply) as error:
+            raise self._failure(error, timeout) from error
+        finally:
+            timeout.stop()
+            abort(writer)
+            if lines is not None:
+                await lines.aclose()
+
+    @staticmethod
+    async def _lines(reader: asyncio.StreamReader, head: http.Head,
+                     timeout: _Timeout) -> AsyncGenerator[bytes, None]:
+        async for line in http.read_lines(reader, head):
+            timeout.restart()
+            yield line
+
+    async def _open(self, timeout: float) -> _Connection:
+        # Not asyncio.wait_for, for the reason above.
+        connecting = asyncio.ensure_future(asyncio.open_connection(
+            self._address.host, self._address.port, ssl=self._tls, limit=http.HEAD_MAX))
+        try:
+            await asyncio.wait({connecting}, timeout=min(timeout, CONNECT_TIMEOUT))
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_close_unwanted)
+            connecting.cancel()
+            raise
+        if not connecting.done():
+            connecting.add_done_callback(_close_unwanted)
+            connecting.cancel()
+            raise NoAnswer("it took too long to connect", False)
+        try:
+            return connecting.result()
+        except OSError as error:
+            raise failure_of(error, False) from error
+
+    def _render(self, request: Request) -> bytes:
+        return http.render(request.method, self._address.prefix + request.target,
+                           {**self._headers, **request.all_headers()}, request.encoded_body())
+
+    async def _exchange(self, connection: _Connection, request: Request, seconds: float) -> Answer:
+        reader, writer = connection
+        timeout = _Timeout(writer, seconds)
+        is_kept = False
+        try:
+            sent = deadline.now()
+            writer.write(self._render(request))
+            head = await http.read_head(reader)
+            text = (await http.read_body(reader, head)).decode("utf-8", "replace")
+            is_kept = head.keeps_open
+        except (OSError, http.BadReply) as error:
+            raise self._failure(error, timeout) from error
+        except asyncio.CancelledError:
+            timeout.stop()
+            await _hang_up(reader, writer)
+            raise
+        finally:
+            timeout.stop()
+            if is_kept and not timeout.is_over and len(self._idle) < IDLE_KEPT:
+                self._idle.append((time.monotonic(), connection))
+            else:
+                abort(writer)
+        return Answer(head.status, head.headers, text, sent)
+
+    @staticmethod
+    def _failure(error: Exception, timeout: _Timeout) -> NoAnswer:
+        if timeout.is_over:
+            return NoAnswer("it took too long", True)
+        return failure_of(error, True)
+
+    def _take_idle(self) -> _Connection | None:
+        oldest = time.monotonic() - IDLE_FOR
+        while self._idle:
+            since, (reader, writer) = self._idle.pop()
+            if since >= oldest and not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            abort(writer)
+        return None

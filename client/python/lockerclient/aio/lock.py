@@ -1,0 +1,305 @@
+"""Locks and leases as blocks of a coroutine: held inside of `async with`, renewed by a task."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Iterable
+
+from .. import calls, deadline, protocol
+from ..deadline import Deadline
+from ..errors import LockerError, LockLost, chain
+from ..records import Grant
+from ..tenure import Tenure
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+
+log = logging.getLogger("lockerclient")
+OnLost = Callable[[LockLost], None]
+
+
+class _Cancellation:
+    """Cancels the task of a block when its lease is lost, and tells that from other reasons."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._count()
+        self._is_done = False
+        self._is_left = False
+
+    def _count(self) -> int:
+        if sys.version_info >= (3, 11) and self._task is not None:
+            return self._task.cancelling()
+        return 0  # before, nobody counted cancellations
+
+    def cancel(self) -> None:
+        if not self._is_done and not self._is_left and self._task is not None:
+            self._is_done = True
+            self._task.cancel()
+
+    async def leave(self, error: BaseException | None) -> bool:
+        """At the end of the block. Whether the cancellation that ended it, if one did, is ours."""
+        self._is_left = True
+        if not self._is_done:
+            return False
+        if not isinstance(error, asyncio.CancelledError):
+            try:
+                await asyncio.sleep(0)  # ours has not arrived: here it does
+            except asyncio.CancelledError:
+                pass
+        if sys.version_info >= (3, 11) and self._task is not None:
+            return self._task.uncancel() <= self._before
+        return True
+
+
+class _Block:
+    """What a lock and a lease have in common."""
+
+    def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
+        self._client = client
+        self._on_lost = on_lost
+        self._cancel_on_loss = cancel_on_loss
+        self._cancellation: _Cancellation | None = None
+        self._tenure: Tenure | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_begun = False
+
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+        self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
+        if self._cancel_on_loss:
+            self._cancellation = _Cancellation()
+        keep = protocol.keep(self._client._settings, self._tenure)
+        self._tasks = [asyncio.ensure_future(self._client._run(keep)),
+                       asyncio.ensure_future(self._watch(self._tenure))]
+
+    async def _watch(self, tenure: Tenure) -> None:
+        """Notices the deadline while the other task waits for an answer."""
+        while tenure.look_at_the_clock() is None:
+            left = tenure.deadline.ends - deadline.now()
+            # A timer stands still while the machine is suspended: look again before long.
+            await asyncio.sleep(max(0.0, min(left, 2.0)))
+
+    def _tell(self, loss: LockLost) -> None:
+        self.lost.set()
+        log.warning("%s", loss)
+        if self._cancellation is not None:
+            self._cancellation.cancel()
+        if self._on_lost is not None:
+            asyncio.get_running_loop().call_soon(self._on_lost, copy.copy(loss))
+
+    def _held(self) -> Tenure:
+        if self._tenure is None:
+            raise LockerError("This is not held: use it in an `async with` block.", "not_held")
+        return self._tenure
+
+    def _expect_free(self) -> None:
+        if self._tenure is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
+
+    @property
+    def held(self) -> bool:
+        """Whether it is surely held now."""
+        return self._tenure is not None and self._tenure.look_at_the_clock() is None
+
+    @property
+    def token(self) -> str:
+        """The proof of holding it; a secret."""
+        return self._held().token
+
+    @property
+    def ttl(self) -> float | None:
+        return self._held().ttl
+
+    @property
+    def sure_for(self) -> float:
+        """Seconds for which it is surely held if it is not renewed any more; at most zero: lost."""
+        return self._held().deadline.ends - deadline.now()
+
+    def check(self) -> None:
+        """Raises LockLost unless it is surely held now. Asks nobody: costs nothing."""
+        self._held().check()
+
+    async def _end(self) -> LockLost | None:
+        tenure, self._tenure = self._held(), None
+        loss = tenure.finish()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        if loss is not None:
+            if loss.status is None:  # the server may have it still
+                await self._client._run(protocol.abandon(tenure))
+            return copy.copy(loss)
+        try:
+            await self._client._run(protocol.release(self._client._settings, tenure))
+        except LockLost as found:
+            return found
+        except LockerError as error:
+            if tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and ends by its TTL: %s", error)
+        return None
+
+    async def release(self) -> None:
+        """Gives it back; raises LockLost if it was lost before."""
+        loss = await self._end()
+        if loss is not None:
+            raise loss
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        cancellation, self._cancellation = self._cancellation, None
+        is_ours = cancellation is not None and await cancellation.leave(error)
+        if self._tenure is None:
+            return  # released in the block
+        try:
+            loss = await self._end()
+        except LockerError as problem:
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)
+            return
+        if loss is None:
+            return
+        if error is None or (is_ours and isinstance(error, asyncio.CancelledError)):
+            raise loss
+        chain(error, loss)
+
+
+class AsyncLock(_Block):
+    """Made by `AsyncClient.lock`. A block for one lock, or for several taken in one step."""
+
+    def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
+                 on_lost: OnLost | None, cancel_on_loss: bool):
+        super().__init__(client, on_lost, cancel_on_loss)
+        self._wanted = wanted
+        self._wait = wait
+        self._grant: Grant | None = None
+
+    async def acquire(self) -> AsyncLock:
+        """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        self._expect_free()
+        grant = await self._client._acquire(
+            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
+        self._grant = grant
+        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        return self
+
+    async def __aenter__(self) -> AsyncLock:
+        return await self.acquire()
+
+    @property
+    def grant(self) -> Grant:
+        if self._grant is None:
+            raise LockerError("This was never acquired: use it in an `async with` block.",
+                              "not_held")
+        return self._grant
+
+    @property
+    def fence(self) -> int:
+        """Rises with every grant for ever: let the resource refuse a lower one than it has seen."""
+        return self.grant.fence
+
+    @property
+    def path(self) -> str:
+        return self.grant.path
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self.grant.paths
+
+    def __repr__(self) -> str:
+        return f"<AsyncLock {self._wanted.paths}: {'held' if self.held else 'not held'}>"
+
+
+class AsyncLease(_Block):
+    """Made by `AsyncClient.lease`. One lease for locks that come and go inside of its block."""
+
+    def __init__(self, client: AsyncClient, owner: str, ttl: float | None, on_lost: OnLost | None,
+                 cancel_on_loss: bool):
+        super().__init__(client, on_lost, cancel_on_loss)
+        self._owner = owner
+        self._ttl = ttl
+
+    async def open(self) -> AsyncLease:
+        self._expect_free()
+        opened = await self._client._run(
+            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
+        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
+        return self
+
+    async def __aenter__(self) -> AsyncLease:
+        return await self.open()
+
+    async def acquire(self, path: calls.Resource | Iterable[calls.Resource],
+                      wait: float | None = None, mode: str = "exclusive", *,
+                      lock_parents: bool = True, lock_children: bool = True,
+                      meta: str | None = None, lock_delay: float = 0,
+                      any: int | None = None) -> Grant:
+        """Adds a lock, or several, to the lease."""
+        self.check()
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, meta=meta,
+                                 lock_delay=lock_delay)
+        grant = await self._client._acquire(
+            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
+        self.check()
+        return grant
+
+    async def release_path(self, path: str) -> None:
+        """Gives one lock back. The lease lives on."""
+        await self._client.release(self.token, path)
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+             **options: Any) -> AsyncLockOfLease:
+        """A block in which the lease has this lock, too; takes what `acquire` takes."""
+        return AsyncLockOfLease(self, path, {"wait": wait, **options})
+
+    def __repr__(self) -> str:
+        return f"<AsyncLease of {self._owner}: {'held' if self.held else 'not held'}>"
+
+
+class AsyncLockOfLease:
+    def __init__(self, lease: AsyncLease, path: calls.Resource | Iterable[calls.Resource],
+                 options: dict[str, Any]):
+        self.lease = lease
+        self._path = path
+        self._options = options
+
+    async def __aenter__(self) -> AsyncLockOfLease:
+        self.grant = await self.lease.acquire(self._path, **self._options)
+        return self
+
+    @property
+    def fence(self) -> int:
+        return self.grant.fence
+
+    @property
+    def path(self) -> str:
+        return self.grant.path
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self.grant.paths
+
+    def check(self) -> None:
+        self.lease.check()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        try:
+            for path in self.grant.paths:
+                await self.lease.release_path(path)
+        except LockLost as loss:
+            if error is None:
+                raise
+            chain(error, loss)
+        except LockerError as problem:
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)

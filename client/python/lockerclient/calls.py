@@ -1,0 +1,168 @@
+"""The request of every call of the API, without sending it."""
+
+from __future__ import annotations
+
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping, Union
+
+from .address import resource_path
+from .exchange import Request
+
+# A path, or {"path": …} with mode, lock_parents, lock_children of its own.
+Resource = Union[str, Mapping[str, Any]]
+
+
+def _target(path: str, **parameters: Any) -> str:
+    given = {name: _text(value) for name, value in parameters.items() if value is not None}
+    return path + ("?" + urllib.parse.urlencode(given) if given else "")
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _with_token(token: str | None) -> dict[str, str]:
+    # In a header it stays out of the access logs of proxies.
+    return {} if token is None else {"Lock-Token": token}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an acquire asks for: the same each time it is sent again, as idempotence needs."""
+
+    locks: tuple[Mapping[str, Any], ...]
+    any: int | None = None
+    ttl: float | None = None
+    owner: str | None = None
+    meta: str | None = None
+    lock_delay: float = 0
+
+    @classmethod
+    def of(cls, resources: Resource | Iterable[Resource], *, mode: str, lock_parents: bool,
+           lock_children: bool, **common: Any) -> Wanted:
+        if isinstance(resources, (str, Mapping)):
+            resources = [resources]
+        locks = []
+        for resource in resources:
+            given = {"path": resource} if isinstance(resource, str) else resource
+            lock: dict[str, Any] = {"mode": mode, "lock_parents": lock_parents,
+                                    "lock_children": lock_children, **given}
+            lock["path"] = resource_path(lock["path"])
+            locks.append(lock)
+        if not locks:
+            raise ValueError("Name at least one path.")
+        return cls(tuple(locks), **common)
+
+    @property
+    def paths(self) -> str:
+        """For messages."""
+        return ", ".join(lock["path"] for lock in self.locks)
+
+    def request(self, token: str, wait: float) -> Request:
+        body: dict[str, Any] = {}
+        if self.owner is not None:
+            body["owner"] = self.owner
+        if self.ttl is not None:
+            body["ttl"] = _duration(self.ttl)
+        if self.meta is not None:
+            body["meta"] = self.meta
+        if self.lock_delay:
+            body["lock_delay"] = _duration(self.lock_delay)
+        if wait > 0:
+            body["wait"] = _duration(max(wait, 0.001))
+        target = "/v1/locks"
+        if len(self.locks) == 1 and self.any is None:
+            (lock,) = self.locks
+            body.update(lock)
+            target += body.pop("path")
+        else:
+            body["locks"] = list(self.locks)
+            if self.any is not None:
+                body["any"] = self.any
+        return Request("POST", target, body, _with_token(token))
+
+
+def renew(token: str, ttl: float | None = None) -> Request:
+    return Request("POST", "/v1/leases/renew", None if ttl is None else {"ttl": _duration(ttl)},
+                   _with_token(token))
+
+
+def open_lease(token: str, owner: str | None, ttl: float | None) -> Request:
+    body: dict[str, Any] = {}
+    if owner is not None:
+        body["owner"] = owner
+    if ttl is not None:
+        body["ttl"] = _duration(ttl)
+    return Request("POST", "/v1/leases", body, _with_token(token))
+
+
+def look_at_lease(token: str) -> Request:
+    return Request("GET", "/v1/leases", None, _with_token(token))
+
+
+def release_lease(token: str) -> Request:
+    return Request("DELETE", "/v1/leases", None, _with_token(token))
+
+
+def release_path(token: str, path: str) -> Request:
+    return Request("DELETE", "/v1/locks" + resource_path(path), None, _with_token(token))
+
+
+def look_at_path(path: str) -> Request:
+    return Request("GET", "/v1/locks" + resource_path(path))
+
+
+def list_locks(prefix: str | None, owner: str | None, state: str | None, limit: int,
+               after: str | None) -> Request:
+    return Request("GET", _target("/v1/locks", prefix=None if prefix is None else
+                                  resource_path(prefix), owner=owner, state=state, limit=limit,
+                                  after=after))
+
+
+def force(path: str, fence: int | None, reason: str | None) -> Request:
+    # Without a fence it would hit the next holder if it were sent again.
+    return Request("DELETE", _target("/v1/locks" + resource_path(path), force=True, fence=fence,
+                                     reason=reason), is_repeatable=fence is not None)
+
+
+def force_matching(prefix: str | None, owner: str | None, fence: int | None,
+                   reason: str | None) -> Request:
+    return Request("DELETE", _target("/v1/locks", force=True, owner=owner, fence=fence,
+                                     prefix=None if prefix is None else resource_path(prefix),
+                                     reason=reason), is_repeatable=fence is not None)
+
+
+def status() -> Request:
+    return Request("GET", "/v1/status")
+
+
+def events(prefix: str | None, last_event_id: str | None) -> Request:
+    headers = {"Accept": "text/event-stream"}
+    if last_event_id is not None:
+        headers["Last-Event-ID"] = last_event_id
+    return Request("GET", _target("/v1/events", prefix=None if prefix is None else
+                                  resource_path(prefix)), None, headers)
+
+
+# The verbs of Locker 1.0b. Their locks have tokens of the server's choice, so a request whose reply
+# was lost is not sent again.
+
+
+def canhaz(path: str, id: str | None, lock_parents: bool, lock_children: bool) -> Request:
+    return Request("POST", _target("/canhaz" + resource_path(path), id=id,
+                                   lockParents=None if lock_parents else False,
+                                   lockChildren=None if lock_children else False),
+                   is_repeatable=False)
+
+
+def nowant(path: str, token: str) -> Request:
+    return Request("POST", "/nowant" + resource_path(path), {"token": token}, is_repeatable=False)
+
+
+def dohaz(path: str) -> Request:
+    return Request("GET", "/dohaz" + resource_path(path))

@@ -1,0 +1,214 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import ssl
+import time
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Iterable, Iterator, TypeVar
+
+from . import calls, protocol
+from .address import Address, default_owner
+from .connections import Connections
+from .errors import LockerError
+from .events import Events
+from .exchange import Answer, Request, Send, Steps
+from .keeper import DeadlineWatch, drive
+from .lock import Lease, Lock, OnLost, _Holding
+from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """Talks to one lock server. Thread-safe.
+
+    `url` is LOCKER_URL, else http://127.0.0.1:8765, when not given. `owner` is shown to people who
+    ask who holds a lock: `user@host:pid` when not given. `key` is sent as a bearer token. `timeout`
+    is for each answer, waiting for a lock aside; a request without an answer is sent again for
+    `patience` seconds before Unreachable is raised.
+    """
+
+    def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
+                 ssl_context: ssl.SSLContext | None = None, timeout: float = 10.0,
+                 patience: float = 30.0):
+        self._address = Address.parse(url)
+        self._owner = owner
+        self._settings = protocol.Settings(timeout, patience)
+        self._connections = Connections(self._address, key, ssl_context)
+        self._watch = DeadlineWatch()
+        self._holdings: set[_Holding] = set()
+        _clients.add(self)
+
+    @property
+    def url(self) -> str:
+        return self._address.url
+
+    @property
+    def owner(self) -> str:
+        return self._owner or default_owner()
+
+    def close(self) -> None:
+        """Closes the connections that are kept open. Locks that are held stay held."""
+        self._connections.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.url}>"
+
+    # Locks that are renewed in the background.
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None = 30,
+             wait: float | None = None, mode: str = "exclusive", *, lock_parents: bool = True,
+             lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
+             any: int | None = None, owner: str | None = None,
+             on_lost: OnLost | None = None) -> Lock:
+        """A block in which the lock is held: `with client.lock("/a/b", ttl=30) as lock:`.
+
+        Several paths are taken in one step, all or none, or `any` of them. `wait` is None for ever,
+        0 not at all, else seconds. If this process dies or cannot reach the server, others get the
+        lock `ttl` seconds after the last renewal; `on_lost` is called in a thread of its own when
+        that can have happened, or an administrator took the lock away.
+        """
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, ttl=ttl,
+                                 owner=owner or self.owner, meta=meta, lock_delay=lock_delay)
+        return Lock(self, wanted, wait, on_lost)
+
+    def lease(self, ttl: float | None = 30, *, owner: str | None = None,
+              on_lost: OnLost | None = None) -> Lease:
+        """A block with one lease, to which locks are added: `lease.acquire("/a")`."""
+        return Lease(self, owner or self.owner, ttl, on_lost)
+
+    # The calls of the API. Nothing is renewed in the background.
+
+    def acquire(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None = 30,
+                wait: float | None = None, mode: str = "exclusive", *, lock_parents: bool = True,
+                lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
+                any: int | None = None, owner: str | None = None,
+                token: str | None = None) -> Grant:
+        """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
+        joins = token is not None
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, ttl=None if joins else ttl,
+                                 owner=owner if joins else owner or self.owner, meta=meta,
+                                 lock_delay=lock_delay)
+        return self._acquire(protocol.Acquisition(self._settings, wanted, wait, token))
+
+    def renew(self, token: str, ttl: float | None = None) -> Renewal:
+        """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
+        return self._call(calls.renew(token, ttl), Renewal.parse)
+
+    def release(self, token: str, path: str | None = None) -> None:
+        """Gives back one path, or everything that the token has."""
+        request = calls.release_lease(token) if path is None else calls.release_path(token, path)
+        self._call(request, lambda answer: None)
+
+    def lease_state(self, token: str) -> LeaseState:
+        return self._call(calls.look_at_lease(token), LeaseState.parse)
+
+    def state(self, path: str) -> PathState:
+        """Who holds a path, what else is in the way, who waits at which place."""
+        return self._call(calls.look_at_path(path), PathState.parse)
+
+    def locks(self, prefix: str | None = None, owner: str | None = None, state: str | None = None,
+              *, page_size: int = 1000) -> Iterator[LockInfo]:
+        """All that is held; with `state`, what is `cooling` or `waiting`. Asks page by page."""
+        after: str | None = None
+        while True:
+            page, after = self._run(protocol.page_of_locks(self._settings, prefix, owner, state,
+                                                           page_size, after))
+            yield from page
+            if after is None:
+                return
+
+    def force(self, path: str, *, fence: int | None = None, reason: str | None = None) -> int:
+        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one."""
+        return self._call(calls.force(path, fence, reason), ended)
+
+    def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
+                       fence: int | None = None, reason: str | None = None) -> int:
+        """Ends all locks that match everything given; says how many."""
+        return self._call(calls.force_matching(prefix, owner, fence, reason),
+                          ended)
+
+    def events(self, prefix: str | None = None, last_event_id: str | None = None) -> Events:
+        """Iterates over what happens from now on, or since an event, over interruptions."""
+        return Events(self._connections, self._settings, prefix, last_event_id)
+
+    def status(self) -> dict[str, Any]:
+        return self._call(calls.status(), lambda answer: answer.body)
+
+    # The verbs of Locker 1.0b: the same answers, as dictionaries.
+
+    def canhaz(self, path: str, id: str | None = None, lock_parents: bool = True,
+               lock_children: bool = True) -> dict[str, Any]:
+        """`{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
+        return self._call(calls.canhaz(path, id, lock_parents, lock_children),
+                          lambda answer: answer.body)
+
+    def nowant(self, path: str, token: str) -> dict[str, Any]:
+        """`{"ok": True}`, or `{"ok": False}` if the path is not locked with this token."""
+        return self._call(calls.nowant(path, token), lambda answer: answer.body)
+
+    def dohaz(self, path: str) -> dict[str, Any]:
+        """`{"lockedBy": …}`: an id, `"?"`, or None when it is free."""
+        return self._call(calls.dohaz(path), lambda answer: answer.body)
+
+    # How it is done.
+
+    def _send(self, step: Send) -> Answer:
+        return self._connections.send(step.request, step.timeout)
+
+    def _run(self, steps: Steps[Result]) -> Result:
+        return drive(steps, self._send, time.sleep)
+
+    def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
+        return self._run(protocol.call(self._settings, request, parse))
+
+    def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
+        try:
+            return self._run(acquisition.steps())
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, for example
+            self._run(acquisition.give_up())
+            raise
+
+    def _after_fork_in_child(self) -> None:
+        self._connections.forget()
+        self._watch = DeadlineWatch()
+        self._holdings = set()  # they belong to the parent
+
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _release_all_at_exit() -> None:
+    for client in list(_clients):
+        for holding in list(client._holdings):
+            if not holding.end_at_exit():
+                break
+
+
+def _forget_in_child() -> None:
+    for client in list(_clients):
+        client._after_fork_in_child()
+
+
+# Resolving a name imports this codec when it is used first. A fork at that moment would leave a
+# child in which nobody finishes the import.
+"".encode("idna")
+
+atexit.register(_release_all_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

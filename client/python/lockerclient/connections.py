@@ -1,0 +1,156 @@
+"""Sends requests by blocking sockets (http.client), over connections that are kept open."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from typing import Iterator
+
+from . import deadline
+from .address import Address
+from .exchange import Answer, NoAnswer, Request
+
+CONNECT_TIMEOUT = 10.0
+HANG_UP_TIMEOUT = 2.0
+IDLE_KEPT = 16
+IDLE_FOR = 50.0  # the server closes what is idle for 75 s
+
+
+def failure_of(error: BaseException, was_sent: bool) -> NoAnswer:
+    """What an error of a socket means for the request."""
+    no_such_host = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    timed_out = isinstance(error, (socket.timeout, TimeoutError))
+    text = "it took too long" if timed_out else str(error) or type(error).__name__
+    return NoAnswer(text, was_sent, was_sent and not timed_out, no_such_host or untrusted)
+
+
+def hang_up(connection: http.client.HTTPConnection) -> None:
+    """Closes a connection whose answer nobody wants any more, and waits until the server did, too.
+
+    Then it has read the request, and will not carry it out after what is sent to undo it.
+    """
+    until = time.monotonic() + HANG_UP_TIMEOUT
+    try:
+        connection.sock.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.sock.settimeout(left)
+            if not connection.sock.recv(64 * 1024):
+                break
+    except (OSError, AttributeError):  # it is closed already
+        pass
+    finally:
+        connection.close()
+
+
+class Connections:
+    """Thread-safe."""
+
+    def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
+        self._address = address
+        self._headers = {"Host": address.host_header}
+        if key is not None:
+            self._headers["Authorization"] = "Bearer " + key
+        self._tls = tls or (ssl.create_default_context() if address.is_tls else None)
+        self.forget()
+
+    def forget(self) -> None:
+        """In a child of the process that made them: its parent goes on using them."""
+        self._mutex = threading.Lock()
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+
+    def close(self) -> None:
+        with self._mutex:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            connection.close()
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        connection = self._take_idle() if request.is_repeatable else None
+        if connection is not None:
+            try:
+                return self._exchange(connection, request, timeout)
+            except NoAnswer as failure:
+                if not failure.was_cut:
+                    raise
+                # It was closed while it was idle, perhaps: that says nothing about the server.
+        return self._exchange(self._open(timeout), request, timeout)
+
+    @contextlib.contextmanager
+    def stream(self, request: Request, timeout: float) -> Iterator[http.client.HTTPResponse]:
+        """A reply that does not end. Its connection ends with the block."""
+        connection = self._open(timeout)
+        try:
+            reply = self._begin(connection, request, timeout)
+            yield reply
+        except (OSError, http.client.HTTPException) as error:
+            raise failure_of(error, True) from error
+        finally:
+            connection.close()
+
+    def _open(self, timeout: float) -> http.client.HTTPConnection:
+        connect_timeout = min(timeout, CONNECT_TIMEOUT)
+        address = self._address
+        connection: http.client.HTTPConnection
+        if address.is_tls:
+            connection = http.client.HTTPSConnection(address.host, address.port, context=self._tls,
+                                                     timeout=connect_timeout)
+        else:
+            connection = http.client.HTTPConnection(address.host, address.port,
+                                                    timeout=connect_timeout)
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise failure_of(error, False) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begin(self, connection: http.client.HTTPConnection, request: Request,
+               timeout: float) -> http.client.HTTPResponse:
+        connection.sock.settimeout(timeout)
+        connection.request(request.method, self._address.prefix + request.target,
+                           request.encoded_body(), {**self._headers, **request.all_headers()})
+        return connection.getresponse()
+
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request,
+                  timeout: float) -> Answer:
+        sent = deadline.now()
+        try:
+            reply = self._begin(connection, request, timeout)
+            text = reply.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise failure_of(error, True) from error
+        except BaseException:  # Ctrl-C, for example
+            hang_up(connection)
+            raise
+        if reply.will_close:
+            connection.close()
+        else:
+            self._give_back(connection)
+        headers = {name.lower(): value for name, value in reply.getheaders()}
+        return Answer(reply.status, headers, text, sent)
+
+    def _take_idle(self) -> http.client.HTTPConnection | None:
+        oldest = time.monotonic() - IDLE_FOR
+        with self._mutex:
+            while self._idle:
+                since, connection = self._idle.pop()
+                if since >= oldest:
+                    return connection
+                connection.close()
+        return None
+
+    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+        with self._mutex:
+            if len(self._idle) < IDLE_KEPT:
+                self._idle.append((time.monotonic(), connection))
+                return
+        connection.close()

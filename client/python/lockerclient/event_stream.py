@@ -1,0 +1,84 @@
+"""Server-sent events: lines in, events out, and how to go on after an interruption."""
+
+from __future__ import annotations
+
+import json
+
+from . import calls
+from .errors import LockerError, Unreachable
+from .exchange import Request
+from .protocol import Settings
+from .records import Event
+
+SILENCE_MAX = 45.0  # the server says something every 15 s
+RETRY_MAX = 10.0
+
+
+class EventStream:
+    """What is known of a stream over all its connections."""
+
+    def __init__(self, settings: Settings, prefix: str | None, last_event_id: str | None):
+        self._settings = settings
+        self._prefix = prefix
+        self._was_connected = False
+        self._failing_since: float | None = None
+        self._retry_after = 1.0
+        self.last_event_id = last_event_id
+        self._begin()
+
+    def _begin(self) -> None:
+        self._kind = ""
+        self._data: list[str] = []
+        self._id = self.last_event_id
+
+    def request(self) -> Request:
+        return calls.events(self._prefix, self.last_event_id)
+
+    def connected(self) -> Event | None:
+        """A reply begins. A reset if it goes on from nowhere: nobody knows what came meanwhile."""
+        self._begin()  # what the connection before it left half said comes again
+        is_gap = self._was_connected and self.last_event_id is None
+        self._was_connected = True
+        self._failing_since = None
+        return Event("reset") if is_gap else None
+
+    def interrupted(self, problem: str) -> float:
+        """How long to pause before the next connection; raises Unreachable when it is enough."""
+        now = self._settings.now()
+        if self._failing_since is None:
+            self._failing_since = now
+        pause = min(self._retry_after, RETRY_MAX)
+        if now + pause > self._failing_since + self._settings.patience:
+            raise Unreachable(f"The lock server's events are not to be had: {problem}.")
+        return pause
+
+    def feed(self, line: str) -> Event | None:
+        """One line, without its end. The event that it completes, if it does."""
+        if not line:
+            return self._complete()
+        name, _, value = line.partition(":")
+        value = value[1:] if value.startswith(" ") else value
+        if name == "id" and "\0" not in value:
+            self._id = value
+        elif name == "event":
+            self._kind = value
+        elif name == "data":
+            self._data.append(value)
+        elif name == "retry" and value.isdecimal():
+            self._retry_after = int(value) / 1000
+        return None
+
+    def _complete(self) -> Event | None:
+        kind, data, self.last_event_id = self._kind, "\n".join(self._data), self._id
+        self._begin()
+        if not kind or not data:
+            return None
+        if kind == "reset":
+            return Event(kind)
+        try:
+            body = json.loads(data)
+            return Event(kind, self.last_event_id, body["path"], body["owner"], body["mode"],
+                         body.get("fence"), body.get("index"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LockerError(f"This is no event of a lock server: {data[:200]!r}. Check the URL, "
+                              "and what is between.", "not_a_lock_server") from error

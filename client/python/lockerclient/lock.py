@@ -1,0 +1,303 @@
+"""Locks and leases as blocks of a program: held inside of `with`, renewed in the background."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Iterable
+
+from . import calls, deadline, protocol
+from .deadline import Deadline
+from .errors import LockerError, LockLost, chain
+from .exchange import NoAnswer, Send
+from .keeper import DeadlineWatch, Keeper
+from .records import Grant
+from .tenure import Tenure
+
+if TYPE_CHECKING:
+    from .client import Client
+
+log = logging.getLogger("lockerclient")
+OnLost = Callable[[LockLost], None]
+
+
+class _Holding:
+    """One lease from its grant to its end."""
+
+    def __init__(self, client: Client, token: str, what: str, first: Deadline,
+                 lost: threading.Event, on_lost: OnLost | None):
+        self._client = client
+        self._lost = lost
+        self._on_lost = on_lost
+        self.process = os.getpid()
+        self.tenure = Tenure(token, what, first, deadline.now, self._tell)
+        self._keeper = Keeper(client._settings, self.tenure, client._send)
+        client._watch.add(self.tenure)
+        client._holdings.add(self)
+
+    def is_of_another_process(self) -> bool:
+        return self.process != os.getpid()
+
+    def check(self) -> None:
+        if self.is_of_another_process():
+            raise LockLost(
+                f"Process {self.process} has this lock, and this is a child of it that cannot know "
+                "until when: let the parent check, or take a lock here.", "forked")
+        self.tenure.check()
+
+    def _tell(self, loss: LockLost) -> None:
+        self._lost.set()
+        log.warning("%s", loss)
+        if self._on_lost is not None:
+            try:
+                threading.Thread(target=self._on_lost, args=(copy.copy(loss),), daemon=True,
+                                 name="locker-on-lost").start()
+            except RuntimeError:  # the interpreter ends
+                pass
+
+    def end(self) -> LockLost | None:
+        """Releases; returns the loss if it was lost before."""
+        if self.is_of_another_process():
+            return None
+        loss = self.tenure.finish()
+        self._keeper.stop()
+        self._client._watch.remove(self.tenure)
+        self._client._holdings.discard(self)
+        if loss is not None:
+            if loss.status is None:  # the server may have it still
+                self._client._run(protocol.abandon(self.tenure))
+            return copy.copy(loss)
+        try:
+            self._client._run(protocol.release(self._client._settings, self.tenure))
+        except LockLost as found:
+            return found
+        except LockerError as error:
+            if self.tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and ends by its TTL: %s", error)
+        return None
+
+    def end_at_exit(self) -> bool:
+        """Quick, and silent: false if it is no use to go on with others."""
+        self.tenure.finish()
+        self._keeper.stop()
+        try:
+            self._client._send(Send(calls.release_lease(self.tenure.token),
+                                             protocol.FAREWELL_TIMEOUT))
+        except NoAnswer:
+            return False
+        return True
+
+
+class _Block:
+    """What a lock and a lease have in common."""
+
+    def __init__(self, client: Client, on_lost: OnLost | None):
+        self._client = client
+        self._on_lost = on_lost
+        self._holding: _Holding | None = None
+        self.lost = threading.Event()  #: Set when the lease has ended, or can have.
+
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+        self._holding = _Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+                                 self._on_lost)
+
+    def _held(self) -> _Holding:
+        if self._holding is None:
+            raise LockerError("This is not held: use it in a `with` block.", "not_held")
+        return self._holding
+
+    def _expect_free(self) -> None:
+        if self._holding is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        self.lost = threading.Event()
+
+    @property
+    def held(self) -> bool:
+        """Whether it is surely held now."""
+        try:
+            self.check()
+        except LockerError:
+            return False
+        return True
+
+    @property
+    def token(self) -> str:
+        """The proof of holding it; a secret."""
+        return self._held().tenure.token
+
+    @property
+    def ttl(self) -> float | None:
+        return self._held().tenure.ttl
+
+    @property
+    def sure_for(self) -> float:
+        """Seconds for which it is surely held if it is not renewed any more; at most zero: lost."""
+        return self._held().tenure.deadline.ends - deadline.now()
+
+    def check(self) -> None:
+        """Raises LockLost unless it is surely held now. Asks nobody: costs nothing."""
+        self._held().check()
+
+    def _end(self) -> LockLost | None:
+        holding, self._holding = self._held(), None
+        return holding.end()
+
+    def release(self) -> None:
+        """Gives it back; raises LockLost if it was lost before."""
+        loss = self._end()
+        if loss is not None:
+            raise loss
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        if self._holding is None:
+            return  # released in the block
+        if error is None:
+            return self.release()
+        try:
+            loss = self._end()
+        except LockerError as problem:
+            log.warning("A lock could not be released: %s", problem)
+            return
+        if loss is not None:
+            chain(error, loss)
+
+
+class Lock(_Block):
+    """Made by `Client.lock`. A block for one lock, or for several that are taken in one step."""
+
+    def __init__(self, client: Client, wanted: calls.Wanted, wait: float | None,
+                 on_lost: OnLost | None):
+        super().__init__(client, on_lost)
+        self._wanted = wanted
+        self._wait = wait
+        self._grant: Grant | None = None
+
+    def acquire(self) -> Lock:
+        """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        self._expect_free()
+        grant = self._client._acquire(
+            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
+        self._grant = grant
+        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        return self
+
+    __enter__ = acquire
+
+    @property
+    def grant(self) -> Grant:
+        if self._grant is None:
+            raise LockerError("This was never acquired: use it in a `with` block.", "not_held")
+        return self._grant
+
+    @property
+    def fence(self) -> int:
+        """Rises with every grant for ever: let the resource refuse a lower one than it has seen."""
+        return self.grant.fence
+
+    @property
+    def path(self) -> str:
+        return self.grant.path
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self.grant.paths
+
+    def __repr__(self) -> str:
+        return f"<Lock {self._wanted.paths}: {'held' if self.held else 'not held'}>"
+
+
+class Lease(_Block):
+    """Made by `Client.lease`. One lease for locks that come and go inside of its block.
+
+    They never clash with each other, and the server sees when two leases wait for each other.
+    """
+
+    def __init__(self, client: Client, owner: str, ttl: float | None, on_lost: OnLost | None):
+        super().__init__(client, on_lost)
+        self._owner = owner
+        self._ttl = ttl
+
+    def open(self) -> Lease:
+        self._expect_free()
+        opened = self._client._run(
+            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
+        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
+        return self
+
+    __enter__ = open
+
+    def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+                mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
+                meta: str | None = None, lock_delay: float = 0, any: int | None = None) -> Grant:
+        """Adds a lock, or several, to the lease."""
+        self.check()
+        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                                 lock_children=lock_children, any=any, meta=meta,
+                                 lock_delay=lock_delay)
+        grant = self._client._acquire(
+            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
+        self.check()
+        return grant
+
+    def release_path(self, path: str) -> None:
+        """Gives one lock back. The lease lives on."""
+        self._client.release(self.token, path)
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+             **options: Any) -> LockOfLease:
+        """A block in which the lease has this lock, too; takes what `acquire` takes."""
+        return LockOfLease(self, path, {"wait": wait, **options})
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self._owner}: {'held' if self.held else 'not held'}>"
+
+
+class LockOfLease:
+    def __init__(self, lease: Lease, path: calls.Resource | Iterable[calls.Resource],
+                 options: dict[str, Any]):
+        self.lease = lease
+        self._path = path
+        self._options = options
+
+    def __enter__(self) -> LockOfLease:
+        self.grant = self.lease.acquire(self._path, **self._options)
+        return self
+
+    @property
+    def fence(self) -> int:
+        return self.grant.fence
+
+    @property
+    def path(self) -> str:
+        return self.grant.path
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self.grant.paths
+
+    def check(self) -> None:
+        self.lease.check()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        try:
+            for path in self.grant.paths:
+                self.lease.release_path(path)
+        except LockLost as loss:
+            if error is None:
+                raise
+            chain(error, loss)
+        except LockerError as problem:
+            # The lease goes on and would keep it; unless the block ends in an error anyway.
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)
+
+
+__all__ = ["DeadlineWatch", "Lease", "Lock", "LockOfLease"]

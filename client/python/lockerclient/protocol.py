@@ -1,0 +1,253 @@
+"""What a client does, step by step, without doing it: see exchange.py."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, replace
+from typing import Callable, Iterator, TypeVar
+
+from . import calls, deadline
+from .deadline import Deadline
+from .errors import LockLost, LockerError, Unreachable
+from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from .records import Grant, LockInfo, OpenedLease, Renewal, error_of
+from .tenure import Tenure
+
+Result = TypeVar("Result")
+# Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
+# keeps the place in the line between two of them.
+WAIT_PIECE = 20.0
+FAREWELL_TIMEOUT = 2.0
+
+
+def is_transient(answer: Answer) -> bool:
+    """Worth asking again: what the server says when it stops, and proxies while it is away."""
+    return answer.status in (502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Settings:
+    timeout: float  # for the answer to a request, its wait aside
+    patience: float  # a request without an answer is sent again for so long
+    now: Callable[[], float] = deadline.now
+
+
+def fresh_token() -> str:
+    return str(uuid.uuid4())
+
+
+def backoff(longest: float = 1.0) -> Iterator[float]:
+    """Pauses between tries: short at first, and never of the same length for two clients."""
+    pause = min(0.05, longest)
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(pause * 2, longest)
+
+
+def ask(settings: Settings, request: Request) -> Steps[Answer]:
+    """Sends it until it is answered, or there was no answer for as long as `patience`."""
+    return ask_waiting(settings, lambda: (request, 0.0))
+
+
+def ask_waiting(settings: Settings,
+                make: Callable[[], tuple[Request, float]]) -> Steps[Answer]:
+    """The same for a request that the server may leave unanswered for a while: the second of what
+    is made says how long."""
+    pauses = backoff()
+    silent_since: float | None = None
+    while True:
+        request, wait = make()
+        sent = settings.now()
+        refusal: Answer | None = None
+        failure: NoAnswer | None = None
+        try:
+            answer: Answer = yield Send(request, settings.timeout + wait)
+            if not is_transient(answer):
+                return answer
+            problem = f"HTTP status {answer.status}"
+            # 503 by Locker itself: nothing was done. By a proxy: who knows.
+            refusal = answer if _is_refusal(answer) else None
+            in_doubt = not request.is_repeatable and refusal is None
+            is_final = in_doubt
+            was_cut = answer.status == 504
+        except NoAnswer as caught:
+            failure, problem = caught, str(caught)
+            in_doubt = failure.was_sent and not request.is_repeatable
+            is_final = failure.is_hopeless or in_doubt
+            was_cut = failure.was_cut
+        now = settings.now()
+        if wait > 0 and was_cut and now - sent >= 1:
+            silent_since = None  # it waited, and something between found that too long
+            pauses = backoff()
+        elif silent_since is None:
+            silent_since = now
+        pause = next(pauses)
+        since = now if silent_since is None else silent_since
+        if is_final or now + pause > since + settings.patience:
+            break
+        yield Pause(pause)
+    if refusal is not None:
+        raise error_of(refusal)
+    doubt = " It may have been carried out." if in_doubt else ""
+    raise Unreachable(f"{request.method} {request.target.split('?')[0]}: no answer from the lock "
+                      f"server: {problem}.{doubt}") from failure
+
+
+def _is_refusal(answer: Answer) -> bool:
+    try:
+        return "error" in answer.body
+    except LockerError:
+        return False
+
+
+def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]) -> Steps[Result]:
+    answer = yield from ask(settings, request)
+    if answer.status >= 300:
+        raise error_of(answer)
+    return answer.parsed(parse)
+
+
+class Acquisition:
+    """An acquire with a token of the client's choice: sent again until it is answered, it gets the
+    same answer, and keeps its place in the line meanwhile, also over a restart of the server."""
+
+    def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
+                 token: str | None = None):
+        self._settings = settings
+        self._wanted = wanted
+        self._wait = wait
+        self._joins = token is not None  # a lease that is there
+        self._token = token or fresh_token()
+
+    def steps(self) -> Steps[Grant]:
+        now = self._settings.now
+        until = float("inf") if self._wait is None else now() + self._wait
+
+        def make() -> tuple[Request, float]:
+            piece = max(0.0, min(until - now(), WAIT_PIECE))
+            return self._wanted.request(self._token, piece), piece
+
+        while True:
+            answer = yield from ask_waiting(self._settings, make)
+            if answer.status in (200, 201):
+                grant = yield from self._confirmed(answer.parsed(Grant.parse))
+                if grant is not None:
+                    return grant
+                continue
+            error = error_of(answer)
+            if error.code == "locked" and now() < until:
+                continue
+            if not self._has_expired(error):
+                raise error
+            self._token = fresh_token()
+
+    def _has_expired(self, error: LockerError) -> bool:
+        """It was granted, but this program could not be told before it ended: ask anew."""
+        return isinstance(error, LockLost) and error.reason == "expired" and not self._joins
+
+    def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
+        """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
+        if grant.ttl is None or self._settings.now() - grant.sent < grant.ttl / 10:
+            return grant
+        answer = yield from ask(self._settings, calls.renew(grant.token))
+        if answer.status == 200:
+            return replace(grant, sent=answer.sent)
+        error = error_of(answer)
+        if not self._has_expired(error):
+            raise error
+        self._token = fresh_token()
+        return None
+
+    def give_up(self) -> Steps[None]:
+        """After an interruption: leaves the line, and gives back what may have been granted.
+
+        Asking without waiting takes the request out of the line for good; releasing alone could
+        come before a grant.
+        """
+        try:
+            answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+            if answer.status not in (200, 201):
+                return
+            if not self._joins:
+                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
+                return
+            for path in answer.parsed(Grant.parse).paths:
+                yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+        except (NoAnswer, LockerError):
+            pass  # it ends by its TTL
+
+
+def opened_lease(settings: Settings, owner: str | None, ttl: float | None) -> Steps[OpenedLease]:
+    return call(settings, calls.open_lease(fresh_token(), owner, ttl), OpenedLease.parse)
+
+
+def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """Renews until it is lost; whoever drives this stops when the lease is released."""
+    while True:
+        due = tenure.deadline.renewal_is_due
+        yield Pause(max(0.0, due - settings.now()))
+        retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
+        for pause in backoff(retry_pause):
+            if tenure.look_at_the_clock() is not None:
+                return
+            problem = yield from _renew_once(settings, tenure)
+            if problem is None:
+                break
+            tenure.note_problem(problem)
+            yield Pause(pause)
+
+
+def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
+    """What went wrong, or None."""
+    timeout = settings.timeout
+    if tenure.ttl is not None:
+        left = tenure.deadline.ends - settings.now()
+        timeout = max(0.01, min(timeout, tenure.ttl / deadline.RENEWALS_PER_TTL, left))
+    try:
+        answer = yield Send(calls.renew(tenure.token), timeout)
+        if answer.status == 200:
+            tenure.renewed(Deadline(answer.parsed(Renewal.parse).ttl, answer.sent))
+            return None
+        error = error_of(answer)
+    except (NoAnswer, LockerError) as failure:
+        return str(failure)
+    if isinstance(error, LockLost):
+        tenure.lose(error)
+    elif error.code == "no_such_lease":
+        tenure.lose(_forgotten(answer))
+    else:
+        return str(error)
+    return None
+
+
+def _forgotten(answer: Answer) -> LockLost:
+    return LockLost("The lock server does not know this lease any more; stop what it protected.",
+                    "unknown", status=answer.status)
+
+
+def release(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """Raises LockLost when it was lost. REQUIRES: the tenure is finished and knows of no loss."""
+    left = tenure.deadline.ends - settings.now()  # then it ends by itself
+    hurried = replace(settings, patience=min(settings.patience, left))
+    answer = yield from ask(hurried, calls.release_lease(tenure.token))
+    if answer.status == 200:
+        return
+    error = error_of(answer)
+    raise _forgotten(answer) if error.code == "no_such_lease" else error
+
+
+def abandon(tenure: Tenure) -> Steps[None]:
+    """Gives back what is lost or about to be, if it is easy: others need not wait for the TTL."""
+    try:
+        yield Send(calls.release_lease(tenure.token), FAREWELL_TIMEOUT)
+    except NoAnswer:
+        pass
+
+
+def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,
+                  size: int, after: str | None) -> Steps[tuple[list[LockInfo], str | None]]:
+    """One page, and where the next one begins."""
+    return call(settings, calls.list_locks(prefix, owner, state, size, after),
+                lambda answer: ([LockInfo.parse(lock) for lock in answer.body["locks"]],
+                                answer.body["next"]))

@@ -1,0 +1,77 @@
+"""What a program knows about a lease that it has: until when it surely lives, or why it is lost."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Callable
+
+from .deadline import Deadline
+from .errors import LockLost
+
+
+class Tenure:
+    """Thread-safe. Once lost, it stays lost, whatever the server says later: somebody was told.
+
+    `on_lost` is called once, by whoever notices.
+    """
+
+    def __init__(self, token: str, what: str, deadline: Deadline, now: Callable[[], float],
+                 on_lost: Callable[[LockLost], None]):
+        self.token = token
+        self._what = what
+        self._now = now
+        self._on_lost = on_lost
+        self._mutex = threading.Lock()
+        self._deadline = deadline
+        self._loss: LockLost | None = None
+        self._is_finished = False
+        self._last_problem = ""
+
+    @property
+    def deadline(self) -> Deadline:
+        return self._deadline
+
+    @property
+    def ttl(self) -> float | None:
+        return self._deadline.ttl
+
+    def renewed(self, deadline: Deadline) -> None:
+        with self._mutex:
+            if self._now() < self._deadline.ends and deadline.sent >= self._deadline.sent:
+                self._deadline = deadline
+                self._last_problem = ""
+
+    def note_problem(self, problem: str) -> None:
+        """Why the last renewal failed, for the message if it is the last."""
+        self._last_problem = problem
+
+    def lose(self, loss: LockLost) -> None:
+        with self._mutex:
+            if self._is_finished or self._loss is not None:
+                return
+            self._loss = loss
+        self._on_lost(loss)
+
+    def look_at_the_clock(self) -> LockLost | None:
+        """The loss, if there is one."""
+        now = self._now()
+        deadline = self._deadline
+        if self._loss is None and not self._is_finished and now >= deadline.ends:
+            problem = f" ({self._last_problem})" if self._last_problem else ""
+            self.lose(LockLost(
+                f"The lease of {self._what} was last renewed {now - deadline.sent:.1f} s ago"
+                f"{problem} and can have ended; stop what it protected.", "unrenewed"))
+        return self._loss
+
+    def check(self) -> None:
+        loss = self.look_at_the_clock()
+        if loss is not None:
+            raise copy.copy(loss)  # each traceback is its own
+
+    def finish(self) -> LockLost | None:
+        """Its holder releases it: from here on it cannot be lost. The loss, if there was one."""
+        loss = self.look_at_the_clock()
+        with self._mutex:
+            self._is_finished = True
+        return self._loss if loss is None else loss

@@ -1,0 +1,423 @@
+"""The asyncio client, against the real server."""
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import unittest
+import warnings
+from unittest import mock
+
+from lossy_proxy import LossyProxy
+from server_case import LONG, PACKAGE, PATIENCE, ServerCase
+from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
+                          protocol)
+from lockerclient.aio import AsyncClient
+
+
+def in_loop(test):
+    """Runs a test that is a coroutine, with a client of its own."""
+    def run(self):
+        async def body():
+            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
+                await asyncio.wait_for(test(self, client), 2 * PATIENCE)
+        asyncio.run(body())
+    run.__name__ = test.__name__
+    return run
+
+
+async def until(condition, what="it does not happen"):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(what)
+        await asyncio.sleep(0.01)
+
+
+class AioCase(ServerCase):
+    def waiting(self, path, count=1):
+        return lambda: self.client.state(path).waiter_count == count
+
+
+class Blocks(AioCase):
+    @in_loop
+    async def test_held_inside_and_free_after(self, client):
+        async with client.lock("/a/b", ttl=LONG, meta="why") as lock:
+            (holder,) = (await client.state("/a/b")).holders
+            self.assertEqual((holder.fence, holder.owner, holder.meta),
+                             (lock.fence, client.owner, "why"))
+            lock.check()
+            self.assertTrue(lock.held)
+            self.assertEqual((lock.path, lock.paths, lock.ttl), ("/a/b", ("/a/b",), LONG))
+            self.assertLess(lock.sure_for, LONG)
+            self.assertNotIn(lock.token, repr(lock))
+            with self.assertRaises(LockerError):
+                await lock.acquire()
+            with self.assertRaises(NotAcquired) as caught:
+                async with client.lock("/a", wait=0.1):
+                    self.fail("two hold it")
+            self.assertEqual(caught.exception.blocked_by[0].fence, lock.fence)
+        self.assertFalse(lock.held)
+        self.assertTrue((await client.state("/a/b")).free)
+
+    @in_loop
+    async def test_without_threads(self, client):
+        before = threading.active_count()
+        async with client.lock("/a", ttl=LONG), client.lease(ttl=LONG), client.events():
+            self.assertEqual(threading.active_count(), before)
+
+    @in_loop
+    async def test_renewed_by_a_task(self, client):
+        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+            async with client.lock("/a", ttl=LONG) as lock:
+                first = lock._held().deadline.ends
+                await until(lambda: lock._held().deadline.ends > first + 1)
+
+    @in_loop
+    async def test_an_error_in_the_block_is_told(self, client):
+        with self.assertRaises(ZeroDivisionError):
+            async with client.lock("/a"):
+                raise ZeroDivisionError
+        self.assertTrue((await client.state("/a")).free)
+
+    @in_loop
+    async def test_several_any_and_leases(self, client):
+        async with client.lock(["/p/1", "/p/2"], ttl=LONG):
+            async with client.lock(["/p/1", "/p/3"], any=1, ttl=LONG) as one:
+                self.assertEqual(one.paths, ("/p/3",))
+        async with client.lease(ttl=LONG, owner="worker") as lease:
+            grant = await lease.acquire("/a")
+            self.assertEqual((grant.owner, grant.token), ("worker", lease.token))
+            async with lease.lock("/a/below") as lock:
+                self.assertGreater(lock.fence, grant.fence)
+                lock.check()
+            await lease.release_path("/a")
+            self.assertEqual((await client.lease_state(lease.token)).locks, ())
+        self.assertEqual([lock async for lock in client.locks()], [])
+
+    @in_loop
+    async def test_deadlock(self, client):
+        async with client.lease(ttl=LONG, owner="one") as one, \
+                client.lease(ttl=LONG, owner="two") as two:
+            await one.acquire("/1")
+            await two.acquire("/2")
+            waiting = asyncio.ensure_future(one.acquire("/2"))
+            await until(self.waiting("/2"))
+            with self.assertRaises(Deadlock):
+                await two.acquire("/1")
+            await two.release_path("/2")
+            self.assertEqual((await waiting).path, "/2")
+
+    @in_loop
+    async def test_fifty_tasks_take_turns_on_a_counter(self, client):
+        before = asyncio.all_tasks()
+        value, last_fence = 0, 0
+
+        async def count():
+            nonlocal value, last_fence
+            for _ in range(3):
+                async with client.lock("/counter", ttl=LONG) as lock:
+                    seen = value
+                    self.assertGreater(lock.fence, last_fence)
+                    await asyncio.sleep(0.001)  # others would come between
+                    value, last_fence = seen + 1, lock.fence
+
+        await asyncio.gather(*(count() for _ in range(50)))
+        self.assertEqual(value, 150)
+        await until(lambda: asyncio.all_tasks() == before, "tasks are left")
+
+
+class Losing(AioCase):
+    @in_loop
+    async def test_by_force(self, client):
+        told = []
+        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+            with self.assertRaises(LockLost) as caught:
+                async with client.lock("/f", ttl=LONG, on_lost=told.append) as lock:
+                    await client.force("/f", fence=lock.fence, reason="maintenance")
+                    await asyncio.wait_for(lock.lost.wait(), PATIENCE)
+                    await asyncio.sleep(0.01)
+                    with self.assertRaises(LockLost):
+                        lock.check()
+        self.assertEqual((caught.exception.detail, len(told)), ("maintenance", 1))
+
+    @in_loop
+    async def test_the_block_is_cancelled_if_wanted(self, client):
+        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+            with self.assertRaises(LockLost) as caught:
+                async with client.lock("/f", ttl=LONG, cancel_on_loss=True):
+                    await client.force("/f", reason="maintenance")
+                    await asyncio.sleep(10 * PATIENCE)
+                    self.fail("it was not cancelled")
+            self.assertEqual(caught.exception.reason, "forced")
+            await asyncio.sleep(0.01)  # and this task goes on
+            if sys.version_info >= (3, 11):
+                self.assertEqual(asyncio.current_task().cancelling(), 0)
+
+    @in_loop
+    async def test_a_block_that_ends_by_itself_when_it_is_cancelled(self, client):
+        with self.assertRaises(LockLost):
+            async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                lock._held().lose(LockLost("x", "forced"))  # cancels; nothing awaits until the end
+        await asyncio.sleep(0.01)
+
+    @in_loop
+    async def test_a_cancellation_by_others_stays_one(self, client):
+        entered = asyncio.Event()
+
+        async def work():
+            async with client.lock("/f", ttl=LONG, cancel_on_loss=True):
+                entered.set()
+                await asyncio.sleep(10 * PATIENCE)
+
+        task = asyncio.ensure_future(work())
+        await entered.wait()
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertTrue((await client.state("/f")).free)
+
+    @in_loop
+    async def test_both_at_once_is_a_cancellation_by_others(self, client):
+        if sys.version_info < (3, 11):
+            self.skipTest("nobody counts cancellations there")
+        entered = asyncio.Event()
+        held = []
+
+        async def work():
+            async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                held.append(lock)
+                entered.set()
+                await asyncio.sleep(10 * PATIENCE)
+
+        task = asyncio.ensure_future(work())
+        await entered.wait()
+        held[0]._held().lose(LockLost("x", "forced"))
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+
+    @in_loop
+    async def test_the_clock_is_watched_while_the_server_is_silent(self, client):
+        with self.assertRaises(LockLost) as caught:
+            async with client.lock("/f", ttl=2, cancel_on_loss=True):
+                self.server.process.send_signal(signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(10 * PATIENCE)
+                finally:
+                    self.server.process.send_signal(signal.SIGCONT)
+        self.assertEqual(caught.exception.reason, "unrenewed")
+
+    @in_loop
+    async def test_another_error_stays_what_it_is_and_tells_of_the_loss(self, client):
+        with self.assertRaises(KeyError) as caught:
+            async with client.lock("/f", ttl=LONG):
+                await client.force("/f")
+                raise KeyError
+        self.assertIsInstance(caught.exception.__context__, LockLost)
+
+    @in_loop
+    async def test_a_lease(self, client):
+        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+            with self.assertRaises(LockLost):
+                async with client.lease(ttl=LONG, cancel_on_loss=True) as lease:
+                    await lease.acquire("/f")
+                    await client.force("/f")
+                    await asyncio.sleep(10 * PATIENCE)
+
+    def test_a_process_that_stood_still(self):
+        program = f"""
+            import asyncio, sys
+            from lockerclient import LockLost, deadline
+            from lockerclient.aio import AsyncClient
+            async def main():
+                async with AsyncClient(patience={PATIENCE}) as client:
+                    try:
+                        async with client.lock("/p", ttl=2, cancel_on_loss=True) as lock:
+                            while True:
+                                looked = deadline.now()
+                                lock.check()
+                                print(looked, flush=True)
+                                await asyncio.sleep(0.05)
+                    except LockLost as lost:
+                        print("lost", flush=True)
+            asyncio.run(main())
+        """
+        child = subprocess.Popen(
+            [sys.executable, "-B", "-c", textwrap.dedent(program)], stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": PACKAGE, "LOCKER_URL": self.server.url})
+        try:
+            child.stdout.readline()
+            child.send_signal(signal.SIGSTOP)
+            self.client.acquire("/p", ttl=LONG)
+            taken = deadline.now()
+            child.send_signal(signal.SIGCONT)
+            *looks, end = child.communicate(timeout=PATIENCE)[0].decode().split()
+            self.assertEqual(end, "lost")
+            self.assertTrue(all(float(look) < taken for look in looks))
+        finally:
+            child.kill()
+            child.communicate()
+
+
+class Waiting(AioCase):
+    @in_loop
+    async def test_cancelled_while_waiting(self, client):
+        async with client.lock("/w", ttl=LONG):
+            waiting = asyncio.ensure_future(client.acquire("/w", ttl=None))
+            await until(self.waiting("/w"))
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            await until(self.waiting("/w", 0))
+        self.assertEqual([lock async for lock in client.locks()], [])
+
+    @in_loop
+    async def test_cancelled_at_any_moment_nothing_is_left(self, client):
+        # Each round is cancelled a little later: before, while and after it is granted.
+        for number in range(60):
+            acquiring = asyncio.ensure_future(client.acquire("/w", ttl=None))
+            await asyncio.sleep(number / 30_000)
+            acquiring.cancel()
+            try:
+                grant = await acquiring
+            except asyncio.CancelledError:
+                pass
+            else:
+                await client.release(grant.token)
+            await until(lambda: self.is_free("/w"), f"something is left in round {number}")
+
+    @in_loop
+    async def test_cancelled_while_the_request_is_still_on_its_way(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url) as through:
+                proxy.flows.clear()
+                acquiring = asyncio.ensure_future(through.acquire("/w", ttl=None))
+                await until(lambda: b"POST /v1/locks/w" in proxy.seen)
+                acquiring.cancel()
+                await until(lambda: proxy.hung_up)
+                proxy.flows.set()  # the request arrives after it was given up
+                with self.assertRaises(asyncio.CancelledError):
+                    await acquiring
+        self.assertTrue((await client.state("/w")).free)
+
+    @in_loop
+    async def test_kill_9_while_held_and_while_waiting(self, client):
+        async with client.lock("/a", ttl=LONG) as holder:
+            waiting = asyncio.ensure_future(client.acquire("/a", ttl=LONG))
+            for _ in range(2):
+                await until(self.waiting("/a"))
+                await asyncio.get_running_loop().run_in_executor(None, self.restart)
+                await until(self.waiting("/a"))
+            holder.check()
+            self.assertEqual((await client.state("/a")).holders[0].fence, holder.fence)
+        self.assertGreater((await waiting).fence, holder.fence)
+
+    @in_loop
+    async def test_lost_replies_and_cut_waits(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url, patience=PATIENCE, key="s3cret") as through:
+                proxy.lose_replies(3, b"POST /v1/locks/once")
+                grant = await through.acquire("/once", ttl=LONG)
+                self.assertEqual(proxy.lost, 3)
+                self.assertEqual([lock.fence async for lock in client.locks()], [grant.fence])
+                proxy.lose_replies(1, b"POST /canhaz")
+                with self.assertRaisesRegex(Unreachable, "may have been carried out"):
+                    await through.canhaz("/c")
+                waiting = asyncio.ensure_future(through.acquire("/once", ttl=LONG))
+                await until(self.waiting("/once"))
+                proxy.cut()
+                await until(lambda: proxy.seen.count(b"POST /v1/locks/once") == 6)
+                await client.release(grant.token)
+                self.assertEqual((await waiting).path, "/once")
+                self.assertIn(b"Authorization: Bearer s3cret\r\n", proxy.seen)
+
+    @in_loop
+    async def test_pieces(self, client):
+        with mock.patch.object(protocol, "WAIT_PIECE", 0.1):
+            async with client.lock("/w", ttl=LONG):
+                with self.assertRaises(NotAcquired):
+                    await client.acquire("/w", wait=0.5)
+                waiting = asyncio.ensure_future(client.acquire("/w"))
+                await asyncio.sleep(0.3)
+            self.assertEqual((await waiting).path, "/w")
+
+
+class Calls(AioCase):
+    @in_loop
+    async def test_all_of_them(self, client):
+        grant = await client.acquire("/a", ttl=LONG, owner="me")
+        self.assertEqual((await client.renew(grant.token, ttl=2 * LONG)).ttl, 2 * LONG)
+        more = await client.acquire("/b", token=grant.token)
+        self.assertEqual([lock.path async for lock in client.locks(owner="me", page_size=1)],
+                         ["/a", "/b"])
+        await client.release(grant.token, "/b")
+        self.assertEqual((await client.status())["locks"], 1)
+        self.assertEqual(await client.force_matching(owner="me"), 1)
+        with self.assertRaises(LockLost):
+            await client.release(more.token)
+        with self.assertRaises(LockerError) as caught:
+            await client.acquire("/a/../b")
+        self.assertEqual(caught.exception.code, "bad_request")
+        taken = await client.canhaz("/seed", id="timmy", lock_parents=False, lock_children=False)
+        self.assertEqual(await client.dohaz("/seed"), {"lockedBy": "timmy"})
+        self.assertEqual(await client.nowant("/seed", taken["token"]), {"ok": True})
+        self.assertRegex(repr(client), self.server.url)
+
+    @in_loop
+    async def test_who_is_not_there_is_unreachable(self, _):
+        proxy = LossyProxy(self.server.port)
+        proxy.close()
+        async with AsyncClient(proxy.url, patience=0.3) as client:
+            with self.assertRaises(Unreachable):
+                await client.status()
+            with self.assertRaises(Unreachable):
+                async with client.events():
+                    pass
+
+    @in_loop
+    async def test_events(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url, patience=PATIENCE) as through:
+                seen = []
+                async with through.events("/n") as events:
+                    for number in range(30):
+                        await client.acquire(f"/n/{number}")
+                        if number % 10 == 5:
+                            proxy.cut()
+                    async for event in events:
+                        seen.append(event.path)
+                        if len(seen) == 30:
+                            break
+                    last = events.last_event_id
+        self.assertEqual(seen, [f"/n/{number}" for number in range(30)])
+        await client.acquire("/n/later")
+        events = client.events("/n", last)
+        self.assertEqual((await events.__anext__()).path, "/n/later")
+        await events.aclose()
+
+    def test_nothing_is_left_open(self):
+        gc.collect()  # what other tests left
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+
+            async def body():
+                async with AsyncClient(self.server.url) as client:
+                    async with client.lock("/a"):
+                        await asyncio.gather(*(client.status() for _ in range(30)))
+                    async with client.events() as events:
+                        await client.acquire("/b")
+                        await events.__anext__()
+
+            asyncio.run(body())
+            gc.collect()
+        self.assertEqual([str(warning.message) for warning in caught], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

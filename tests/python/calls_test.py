@@ -1,0 +1,311 @@
+"""The calls of the API by the Python client, against the real server."""
+
+import os
+import pickle
+import unittest
+
+from server_case import LONG, ServerCase, lockerclient
+from lossy_proxy import LossyProxy
+from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
+
+
+class Acquiring(ServerCase):
+    def test_a_grant_says_what_was_granted(self):
+        grant = self.client.acquire("/a/b", ttl=LONG, owner="me", meta="why")
+        self.assertEqual((grant.path, grant.paths, grant.owner, grant.ttl, grant.waited),
+                         ("/a/b", ("/a/b",), "me", LONG, 0))
+        self.assertGreater(grant.fence, 1)
+        self.assertNotIn(grant.token, repr(grant))
+        (lock,) = self.client.state("/a/b").holders
+        self.assertEqual((lock.path, lock.owner, lock.state, lock.mode, lock.fence, lock.ttl,
+                          lock.meta), ("/a/b", "me", "held", "exclusive", grant.fence, LONG, "why"))
+        self.assertLessEqual(lock.expires_in, LONG)
+        self.client.release(grant.token)
+        self.assertTrue(self.is_free("/a/b"))
+        self.client.release(grant.token)  # sent again, it is the same
+
+    def test_who_is_in_the_way(self):
+        held = self.client.acquire("/a/b", ttl=LONG, owner="timmy")
+        with self.assertRaises(NotAcquired) as caught:
+            self.client.acquire("/a", wait=0)
+        error = caught.exception
+        self.assertEqual((error.code, error.status), ("locked", 423))
+        (blocker,) = error.blocked_by
+        self.assertEqual((blocker.path, blocker.owner, blocker.state, blocker.fence),
+                         ("/a/b", "timmy", "held", held.fence))
+        self.assertGreater(blocker.expires_in, 0)
+        with self.assertRaises(NotAcquired) as caught:
+            self.client.acquire("/a", wait=0.2)
+        self.assertGreaterEqual(caught.exception.waited, 0.2)
+        self.assertEqual(pickle.loads(pickle.dumps(error)).blocked_by, error.blocked_by)
+
+    def test_modes_and_flags(self):
+        self.client.acquire("/s", mode="shared")
+        self.client.acquire("/s", mode="shared")
+        self.client.acquire("/p/q", lock_parents=False)
+        self.client.acquire("/p", lock_children=False)
+        with self.assertRaises(NotAcquired):
+            self.client.acquire("/s", wait=0)
+        with self.assertRaises(NotAcquired):
+            self.client.acquire("/p/q/r", wait=0)
+
+    def test_several_and_any_of_them(self):
+        both = self.client.acquire(["/m/1", {"path": "/m/2", "mode": "shared"}])
+        self.assertEqual(both.paths, ("/m/1", "/m/2"))
+        self.client.acquire("/m/2", mode="shared")
+        with self.assertRaises(NotAcquired):
+            self.client.acquire(["/m/1", "/m/3"], wait=0)
+        self.assertTrue(self.is_free("/m/3"))
+        any_two = self.client.acquire(["/m/1", "/m/3", "/m/4"], any=2)
+        self.assertEqual(any_two.paths, ("/m/3", "/m/4"))
+        self.assertEqual(self.client.acquire(["/m/5"], any=1).paths, ("/m/5",))
+        with self.assertRaises(ValueError):
+            self.client.acquire([])
+
+    def test_a_token_joins_a_lease(self):
+        first = self.client.acquire("/x", ttl=LONG, owner="o")
+        second = self.client.acquire("/x/below", token=first.token)
+        self.assertEqual((second.token, second.owner, second.ttl), (first.token, "o", LONG))
+        state = self.client.lease_state(first.token)
+        self.assertEqual([lock.path for lock in state.locks], ["/x", "/x/below"])
+        self.client.release(first.token, "/x")
+        self.assertEqual([lock.path for lock in self.client.locks()], ["/x/below"])
+
+    def test_renew(self):
+        grant = self.client.acquire("/r", ttl=LONG)
+        renewal = self.client.renew(grant.token, ttl=2 * LONG)
+        self.assertEqual((renewal.ttl, renewal.locks, renewal.waiters), (2 * LONG, 1, 0))
+        with self.assertRaises(LockerError) as caught:
+            self.client.renew(lockerclient.protocol.fresh_token())
+        self.assertEqual(caught.exception.code, "no_such_lease")
+        self.client.force("/r", reason="maintenance")
+        with self.assertRaises(LockLost) as caught:
+            self.client.renew(grant.token)
+        self.assertEqual((caught.exception.reason, caught.exception.detail),
+                         ("forced", "maintenance"))
+        self.assertIn("maintenance", str(caught.exception))
+
+    def test_without_ttl_it_is_held_until_released(self):
+        grant = self.client.acquire("/forever", ttl=None)
+        self.assertIsNone(grant.ttl)
+        self.assertIsNone(self.client.state("/forever").holders[0].expires_in)
+
+    def test_a_lock_delay_cools(self):
+        self.client.acquire("/c", lock_delay=LONG, owner="slow")
+        self.client.force("/c")
+        with self.assertRaises(NotAcquired) as caught:
+            self.client.acquire("/c", wait=0)
+        self.assertEqual(caught.exception.blocked_by[0].state, "cooling")
+        self.assertEqual([lock.path for lock in self.client.locks(state="cooling")], ["/c"])
+
+    def test_deadlock(self):
+        one = self.client.acquire("/1", owner="one")
+        two = self.client.acquire("/2", owner="two")
+        waiting = self.in_background(lambda: self.client.acquire("/2", token=one.token))
+        self.wait_in_line("/2")
+        with self.assertRaises(Deadlock) as caught:
+            self.client.acquire("/1", token=two.token)
+        self.assertEqual(caught.exception.cycle, [("two", "/1"), ("one", "/2")])
+        self.client.release(two.token)
+        self.assertEqual(waiting.result().path, "/2")
+
+
+class Looking(ServerCase):
+    def test_all_locks_over_all_pages(self):
+        expected = []
+        for number in range(25):
+            expected.append(self.client.acquire(f"/n/{number}", owner=f"o{number % 2}").path)
+        self.client.acquire("/other")
+        self.assertEqual([lock.path for lock in self.client.locks("/n", page_size=7)], expected)
+        self.assertEqual(len(list(self.client.locks(owner="o1"))), 12)
+        self.assertEqual(len(list(self.client.locks())), 26)
+
+    def test_who_waits(self):
+        held = self.client.acquire("/w")
+        waiting = self.in_background(lambda: self.client.acquire("/w", owner="next"))
+        self.wait_in_line("/w")
+        (waiter,) = self.client.state("/w").waiters
+        self.assertEqual((waiter.owner, waiter.place, waiter.state, waiter.fence),
+                         ("next", 1, "waiting", None))
+        self.assertGreaterEqual(waiter.age, 0)
+        self.assertEqual([lock.owner for lock in self.client.locks(state="waiting")], ["next"])
+        self.client.release(held.token)
+        self.assertGreater(waiting.result().fence, held.fence)
+
+    def test_what_covers_a_path(self):
+        self.client.acquire("/a/b")
+        state = self.client.state("/a")
+        self.assertFalse(state.free)
+        self.assertEqual((state.path, state.holders, [lock.path for lock in state.covered_by]),
+                         ("/a", (), ["/a/b"]))
+
+    def test_status(self):
+        self.client.acquire("/a")
+        self.assertEqual(self.client.status()["locks"], 1)
+
+    def test_force_matching(self):
+        fences = [self.client.acquire(f"/f/{number}", owner="o").fence for number in range(3)]
+        with self.assertRaises(LockerError) as caught:
+            self.client.force("/f/0", fence=fences[1])
+        self.assertEqual(caught.exception.code, "not_held")
+        self.assertEqual(self.client.force("/f/0", fence=fences[0]), 1)
+        self.assertEqual(self.client.force_matching(prefix="/f", owner="o", reason="why"), 2)
+
+
+class Spelling(ServerCase):
+    def test_paths(self):
+        for path, spelling in (("/a b/ü?x#y", "/a%20b/%C3%BC%3Fx%23y"), ("/a%2Fb", "/a%2Fb"),
+                               (join_path("a/b", "100%", "ü"), "/a%2Fb/100%25/%C3%BC"), ("/", "/"),
+                               ("//x///y/", "/x/y"), ("/+@:,;=", "/+@:,;=")):
+            grant = self.client.acquire(path)
+            several = self.client.acquire([path + "/below", "/z"], token=grant.token)
+            self.assertEqual(self.client.state(path).holders[0].fence, grant.fence)
+            self.assertEqual(bytes(grant.path, "ascii"), bytes(self.client.state(spelling).path,
+                                                               "ascii"))
+            self.assertEqual(len(list(self.client.locks(path))), 2 if path != "/" else 3)
+            self.assertEqual(len(several.paths), 2)
+            self.client.release(grant.token, path)
+            self.client.release(grant.token)
+
+    def test_a_path_begins_with_a_slash(self):
+        for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
+            with self.assertRaisesRegex(ValueError, "'/foo'"):
+                call("foo")
+
+    def test_what_the_server_refuses_is_told(self):
+        with self.assertRaises(LockerError) as caught:
+            self.client.acquire("/a/../b")
+        self.assertEqual((caught.exception.code, caught.exception.status), ("bad_request", 400))
+        self.assertTrue(str(caught.exception).endswith("."), caught.exception)
+        with self.assertRaises(LockerError) as caught:
+            self.client.canhaz("/a/../b")
+        self.assertEqual((caught.exception.code, caught.exception.status), ("bad_request", 400))
+        self.assertGreater(len(str(caught.exception)), 15)
+
+    def test_owners_and_reasons_of_any_text(self):
+        owner = 'Tim & "Lassie" é \\ +%'
+        self.client.acquire("/o", owner=owner)
+        self.assertEqual([lock.owner for lock in self.client.locks(owner=owner)], [owner])
+        self.client.force("/o", reason=owner)
+
+    def test_the_default_owner_says_who_and_where(self):
+        self.assertRegex(self.client.owner, rf".+@.+:{os.getpid()}$")
+        self.assertEqual(self.client.acquire("/o").owner, self.client.owner)
+
+    def test_urls(self):
+        self.addCleanup(os.environ.pop, "LOCKER_URL", None)
+        os.environ.pop("LOCKER_URL", None)
+        self.assertEqual(lockerclient.Client().url, "http://127.0.0.1:8765")
+        os.environ["LOCKER_URL"] = self.server.url + "/"
+        client = lockerclient.Client()
+        self.assertEqual(client.url, self.server.url)
+        self.assertEqual(client.status()["locks"], 0)
+        client.close()
+        self.assertEqual(lockerclient.Client("https://[::1]/a b/").url, "https://[::1]:443/a%20b")
+        for bad in ("locker:8765", "ftp://x", "http://", "http://a:x", "http://u:p@a",
+                    "http://a?b"):
+            with self.assertRaisesRegex(ValueError, "no address of a lock server"):
+                lockerclient.Client(bad)
+
+
+class SeedVerbs(ServerCase):
+    def test_scripts_for_locker_1_0b(self):
+        taken = self.client.canhaz("/this", id="timmy")
+        self.assertEqual(set(taken), {"ok", "token"})
+        self.assertEqual(self.client.canhaz("/this", id="lassie"),
+                         {"ok": False, "lockedBy": "timmy"})
+        self.assertEqual(self.client.dohaz("/this"), {"lockedBy": "timmy"})
+        self.assertEqual(self.client.nowant("/this", "invalid-token"), {"ok": False})
+        self.assertEqual(self.client.nowant("/this", taken["token"]), {"ok": True})
+        self.assertEqual(self.client.dohaz("/this"), {"lockedBy": None})
+
+    def test_flags(self):
+        self.client.canhaz("/foo/bar", lock_parents=False)
+        self.assertTrue(self.client.canhaz("/foo")["ok"])
+        self.client.canhaz("/bar", lock_children=False)
+        self.assertTrue(self.client.canhaz("/bar/foo")["ok"])
+
+
+class OnTheWire(ServerCase):
+    def setUp(self):
+        super().setUp()
+        self.proxy = LossyProxy(self.server.port)
+        self.addCleanup(self.proxy.close)
+        self.through = self.new_client(url=self.proxy.url, key="s3cret")
+
+    def test_a_lost_reply_never_locks_twice(self):
+        self.proxy.lose_replies(3, b"POST /v1/locks/once")
+        grant = self.through.acquire("/once", ttl=LONG)
+        self.assertEqual(self.proxy.lost, 3)
+        self.assertEqual([lock.fence for lock in self.client.locks()], [grant.fence])
+        self.proxy.lose_replies(2, b"DELETE /v1/leases")
+        self.through.release(grant.token)
+        self.assertEqual(self.proxy.lost, 5)
+        self.assertEqual(list(self.client.locks()), [])
+
+    def test_what_must_not_be_done_twice_is_not_sent_twice(self):
+        held = self.client.acquire("/f", ttl=LONG)
+        for call in (lambda: self.through.canhaz("/c"), lambda: self.through.force("/f")):
+            self.proxy.lose_replies(1)
+            with self.assertRaisesRegex(Unreachable, "may have been carried out"):
+                call()
+        self.assertEqual(self.proxy.seen.count(b"/canhaz/c"), 1)
+        self.assertEqual(self.proxy.seen.count(b"/v1/locks/f"), 1)
+        with self.assertRaises(LockLost):
+            self.client.renew(held.token)
+
+    def test_connections_are_kept_and_made_again(self):
+        self.through.status()
+        self.through.status()
+        self.proxy.cut()
+        self.through.status()
+
+    def test_the_key_goes_along_and_the_token_is_in_no_url(self):
+        grant = self.through.acquire("/k", ttl=LONG)
+        self.through.renew(grant.token)
+        self.through.release(grant.token)
+        self.assertEqual(self.proxy.seen.count(b"Authorization: Bearer s3cret\r\n"), 3)
+        self.assertEqual(self.proxy.seen.count(grant.token.encode()), 3)
+        for line in self.proxy.seen.splitlines():
+            if b"HTTP/1.1" in line:
+                self.assertNotIn(grant.token.encode(), line)
+        self.assertNotIn("s3cret", repr(self.through))
+
+    def test_who_is_not_there_is_unreachable(self):
+        self.proxy.close()
+        client = self.new_client(url=self.proxy.url, patience=0.3)
+        for call in (client.status, lambda: client.acquire("/a", wait=0), client.lock("/a").acquire,
+                     client.events, lambda: list(client.locks())):
+            with self.assertRaises(Unreachable) as caught:
+                call()
+            self.assertEqual(caught.exception.code, "unreachable")
+
+    def test_an_answer_of_something_else_is_told(self):
+        foreign = Foreign(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>")
+        self.addCleanup(foreign.close)
+        client = self.new_client(url=foreign.url)
+        for call in (client.status, lambda: client.acquire("/a"), lambda: client.dohaz("/a")):
+            with self.assertRaisesRegex(LockerError, "no answer of a lock server.*<html/>"):
+                call()
+
+
+class Foreign(LossyProxy):
+    """Answers everything with the same bytes."""
+
+    def __init__(self, reply):
+        self._reply = reply
+        super().__init__(0)
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                client.recv(65536)
+                client.sendall(self._reply)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,115 @@
+"""A proxy in front of lockerd that loses or holds back what it is told to."""
+
+import socket
+import threading
+
+
+class LossyProxy:
+    """Forwards bytes. `lose_replies(n)`: the next n replies are not delivered, their connections
+    cut. `cut()` ends all connections. When `flows` is cleared, a request does not arrive until its
+    client has hung up, and `flows` is set. What clients sent is in `seen`."""
+
+    def __init__(self, port):
+        self._port = port
+        self._mutex = threading.Lock()
+        self._to_lose = 0
+        self._match = b""
+        self._pairs = []
+        self.flows = threading.Event()
+        self.flows.set()
+        self.seen = b""
+        self.lost = 0
+        self.hung_up = False  # the client of a request that is held back
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def lose_replies(self, count, to=b""):
+        """Of requests that begin with `to`."""
+        with self._mutex:
+            self._to_lose, self._match = count, to
+
+    def cut(self):
+        with self._mutex:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            for side in pair:
+                _shut(side)
+
+    def close(self):
+        self.flows.set()
+        _shut(self._listener)  # ends accept(), which a mere close() would not
+        self._accepting.join()
+        self.cut()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                client.close()
+                continue
+            with self._mutex:
+                self._pairs.append((client, server))
+            state = {"request": b""}
+            for source, drain, is_reply in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._forward, args=(source, drain, is_reply, state),
+                                 daemon=True).start()
+
+    def _forward(self, source, drain, is_reply, state):
+        try:
+            while data := source.recv(65536):
+                if not is_reply:
+                    state["request"] += data
+                    with self._mutex:
+                        self.seen += data
+                    if not self.flows.is_set():
+                        data += self._held_back(source)
+                elif self._loses(state["request"]):
+                    break
+                else:
+                    state["request"] = b""
+                drain.sendall(data)
+            else:
+                drain.shutdown(socket.SHUT_WR)  # the other direction may go on
+                return
+        except OSError:
+            pass
+        _shut(source)
+        _shut(drain)
+
+    def _held_back(self, source):
+        rest = b""
+        while data := source.recv(65536):
+            rest += data
+        self.hung_up = True
+        self.flows.wait()
+        return rest
+
+    def _loses(self, request):
+        with self._mutex:
+            if self._to_lose == 0 or not request.startswith(self._match):
+                return False
+            self._to_lose -= 1
+            self.lost += 1
+            return True
+
+
+def _shut(side):
+    try:
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    side.close()

@@ -1,0 +1,192 @@
+"""Processes that hold a lock and are stopped, forked, interrupted, killed or just end."""
+
+import os
+import signal
+import time
+import unittest
+
+from child import Child
+from server_case import LONG, ServerCase, wait_until
+from lockerclient import deadline
+
+
+class Processes(ServerCase):
+    def child(self, program):
+        return Child(self.server.url, program)
+
+    def test_stopped_for_longer_than_its_ttl(self):
+        with self.child("""
+            from lockerclient import deadline
+            try:
+                with locker.lock("/p", ttl=2) as lock:
+                    while True:
+                        looked = deadline.now()
+                        lock.check()
+                        say(looked)
+                        time.sleep(0.05)
+            except lockerclient.LockLost as lost:
+                say("lost", lost.reason)
+        """) as child:
+            child.line()
+            child.process.send_signal(signal.SIGSTOP)
+            mine = self.client.acquire("/p", ttl=LONG)  # when the lease has expired
+            taken = deadline.now()
+            child.process.send_signal(signal.SIGCONT)
+            code, lines, err = child.end()
+            self.assertEqual(code, 0, err)
+            *looks, end = lines
+            self.assertIn(end, ("lost unrenewed", "lost expired"))
+            for look in looks:
+                self.assertLess(float(look), taken)  # none after others had it
+            self.assertEqual(self.client.renew(mine.token).locks, 1)
+
+    def test_stopped_for_a_short_while(self):
+        with self.child(f"""
+            with locker.lock("/p", ttl={LONG}) as lock:
+                say("held")
+                sys.stdin.readline()
+                lock.check()
+        """) as child:
+            child.line()
+            child.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.5)
+            child.process.send_signal(signal.SIGCONT)
+            child.go_on()
+            self.assertEqual(child.end()[0], 0)
+
+    def test_fork_in_a_block(self):
+        with self.child(f"""
+            with locker.lock("/p", ttl={LONG}) as lock:
+                child = os.fork()
+                if child == 0:
+                    try:
+                        lock.check()
+                    except lockerclient.LockLost as lost:
+                        say("child", lost.reason)
+                    with locker.lock("/q", ttl={LONG}) as other:   # a client works in a child, too
+                        other.check()
+                        say("child", locker.owner.endswith(":" + str(os.getpid())))
+                    sys.exit(0)  # leaves the block, and runs what runs at exit
+                _, status = os.waitpid(child, 0)
+                say("child ended", status)
+                lock.check()
+                say("parent", locker.state("/p").holders[0].fence == lock.fence)
+            say("free", locker.state("/p").free and locker.state("/q").free)
+        """) as child:
+            code, lines, err = child.end()
+            self.assertEqual((code, lines), (0, ["child forked", "child True", "child ended 0",
+                                                 "parent True", "free True"]), err)
+
+    def test_fork_while_other_threads_ask(self):
+        with self.child(f"""
+            stop = threading.Event()
+            def work(number):
+                while not stop.is_set():
+                    with locker.lock(f"/t/{{number}}", ttl={LONG}):
+                        locker.status()
+            threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+            for thread in threads: thread.start()
+            for number in range(20):
+                child = os.fork()
+                if child == 0:
+                    with locker.lock("/c", ttl={LONG}): pass
+                    os._exit(0)
+                _, status = os.waitpid(child, 0)
+                say(status)
+            stop.set()
+            for thread in threads: thread.join()
+            say(len(list(locker.locks())))
+        """) as child:
+            code, lines, err = child.end()
+            self.assertEqual((code, lines), (0, ["0"] * 21), err)
+
+    def test_what_is_held_at_the_end_of_a_process_is_given_back(self):
+        for ending in ("", "sys.exit(3)", "raise RuntimeError"):
+            with self.child("""
+                one = locker.lock("/p", ttl=None).acquire()
+                two = locker.lock("/q", ttl=3600).acquire()
+                say("held")
+                """ + ending) as child:
+                child.line()
+                child.end()
+                self.assertEqual(list(self.client.locks()), [])
+
+    def test_the_end_of_a_process_is_not_held_up_by_a_server_that_is_away(self):
+        with self.child("""
+            held = [locker.lock(f"/{n}", ttl=3600).acquire() for n in range(100)]
+            say("held")
+            sys.stdin.readline()
+        """) as child:
+            child.line()
+            self.server.kill()
+            child.go_on()
+            self.assertEqual(child.end()[0], 0)  # 100 times any patience would be too long
+
+    def test_killed(self):
+        with self.child("""
+            with locker.lock("/p", ttl=2):
+                say("held")
+                time.sleep(3600)
+        """) as child:
+            child.line()
+            child.process.kill()
+            self.assertEqual(self.client.acquire("/p").path, "/p")
+
+    def test_ctrl_c_while_waiting_leaves_the_line(self):
+        with self.client.lock("/p", ttl=LONG), self.child("""
+            say("waits")
+            locker.acquire("/p", ttl=None)
+        """) as child:
+            child.line()
+            self.wait_in_line("/p")
+            child.process.send_signal(signal.SIGINT)
+            code, _, err = child.end()
+            self.assertNotEqual(code, 0)
+            self.assertIn("KeyboardInterrupt", err)
+            wait_until(lambda: self.client.state("/p").waiter_count == 0)
+        self.assertEqual(list(self.client.locks()), [])
+
+    def test_ctrl_c_in_the_block_gives_back(self):
+        with self.child("""
+            with locker.lock("/p", ttl=None):
+                say("held")
+                time.sleep(3600)
+        """) as child:
+            child.line()
+            child.process.send_signal(signal.SIGINT)
+            self.assertIn("KeyboardInterrupt", child.end()[2])
+            self.assertTrue(self.is_free("/p"))
+
+    def test_a_loss_that_nobody_catches_is_a_traceback(self):
+        with self.child(f"""
+            with locker.lock("/p", ttl={LONG}) as lock:
+                say("held")
+                sys.stdin.readline()
+        """) as child:
+            child.line()
+            self.client.force("/p", reason="maintenance")
+            child.go_on()
+            code, _, err = child.end()
+            self.assertEqual(code, 1)
+            self.assertRegex(err, "LockLost: .*maintenance")
+
+    def test_counters_of_many_processes(self):
+        counter = os.path.join(self.directory, "counter")
+        with open(counter, "w", encoding="ascii") as file:
+            file.write("0")
+        program = f"""
+            for _ in range(20):
+                with locker.lock("/counter", ttl={LONG}):
+                    with open({counter!r}) as file: value = int(file.read())
+                    with open({counter!r}, "w") as file: file.write(str(value + 1))
+        """
+        children = [self.child(program) for _ in range(5)]
+        for child in children:
+            with child:
+                self.assertEqual(child.end()[0], 0)
+        with open(counter, encoding="ascii") as file:
+            self.assertEqual(file.read(), "100")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,396 @@
+"""The rules of the Python client without sockets and without waiting: the clock is made up."""
+
+import asyncio
+import json
+import unittest
+
+import server_case  # noqa: F401, where the package is
+from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
+                          protocol)
+from lockerclient.aio import http
+from lockerclient.deadline import Deadline
+from lockerclient.errors import chain
+from lockerclient.event_stream import EventStream
+from lockerclient.exchange import Answer, NoAnswer, Send
+from lockerclient.tenure import Tenure
+
+GRANT = {"token": "t", "path": "/a", "owner": "o", "fence": 7, "ttl_ms": 30000, "waited_ms": 0}
+LOCKED = {"error": "locked", "message": "No.", "blocked_by": [], "waited_ms": 0}
+RENEWED = {"ttl_ms": 30000, "locks": 1, "waiters": 0}
+EXPIRED = {"error": "lease_ended", "message": "Gone.", "reason": "expired", "detail": None}
+FORCED = {**EXPIRED, "reason": "forced", "detail": "why"}
+REFUSED = NoAnswer("refused", was_sent=False)
+
+
+class World:
+    """A clock, and a network that does what a list says: (seconds that it takes, status, body), or
+    (seconds, NoAnswer)."""
+
+    def __init__(self, *script, patience=30.0):
+        self.now = 1000.0
+        self.script = list(script)
+        self.requests = []
+        self.settings = protocol.Settings(10.0, patience, lambda: self.now)
+
+    def drive(self, steps):
+        try:
+            step = next(steps)
+            while True:
+                if not isinstance(step, Send):
+                    self.now += step.seconds
+                    step = steps.send(None)
+                    continue
+                self.requests.append((self.now, step))
+                taken, what, *body = self.script.pop(0)
+                sent, self.now = self.now, self.now + taken
+                if isinstance(what, NoAnswer):
+                    step = steps.throw(what)
+                else:
+                    text = body[0] if isinstance(body[0], str) else json.dumps(body[0])
+                    step = steps.send(Answer(what, {}, text, sent))
+        except StopIteration as stop:
+            return stop.value
+
+    def tokens(self):
+        return [step.request.headers["Lock-Token"] for _, step in self.requests]
+
+    def waits(self):
+        return [step.request.body.get("wait") for _, step in self.requests]
+
+
+def wanted(ttl=30.0):
+    return calls.Wanted.of("/a", mode="exclusive", lock_parents=True, lock_children=True, ttl=ttl)
+
+
+class Asking(unittest.TestCase):
+    def test_again_and_again_while_there_is_no_answer(self):
+        world = World((0, REFUSED), (0, 502, "<html>"), (0, 503, {"error": "busy", "message": "x"}),
+                      (0, 200, {}))
+        self.assertEqual(world.drive(protocol.ask(world.settings, calls.status())).status, 200)
+        self.assertLess(world.now, 1001)
+
+    def test_patience_ends(self):
+        world = World(*[(0, REFUSED)] * 1000)
+        with self.assertRaisesRegex(Unreachable, "GET /v1/status: .*refused"):
+            world.drive(protocol.ask(world.settings, calls.status()))
+        self.assertGreater(world.now, 1028)
+        self.assertLessEqual(world.now, 1030)
+        self.assertGreater(len(world.requests), 25)  # a server that comes back is noticed soon
+
+    def test_a_refusal_that_lasts_is_told_as_such(self):
+        world = World(*[(0, 503, {"error": "too_many_leases", "message": "Full."})] * 1000)
+        with self.assertRaises(LockerError) as caught:
+            world.drive(protocol.ask(world.settings, calls.status()))
+        self.assertEqual((caught.exception.code, caught.exception.status), ("too_many_leases", 503))
+
+    def test_what_cannot_be_mended_is_told_at_once(self):
+        world = World((0, NoAnswer("no such host", False, is_hopeless=True)))
+        with self.assertRaises(Unreachable):
+            world.drive(protocol.ask(world.settings, calls.status()))
+
+    def test_what_may_have_been_done_is_not_done_again(self):
+        request = calls.canhaz("/a", None, True, True)
+        for first in ((0, NoAnswer("cut", True, True)), (0, 502, "<html>")):
+            world = World(first)
+            with self.assertRaisesRegex(Unreachable, "may have been carried out"):
+                world.drive(protocol.ask(world.settings, request))
+        world = World((0, REFUSED), (0, 503, {"ok": False, "error": "Later."}), (0, 200, {}))
+        self.assertEqual(world.drive(protocol.ask(world.settings, request)).status, 200)
+        world = World(*[(0, REFUSED)] * 1000)
+        with self.assertRaises(Unreachable) as caught:
+            world.drive(protocol.ask(world.settings, request))
+        self.assertNotIn("carried out", str(caught.exception))
+
+    def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
+        cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
+        world = World(*cuts, (1, 200, {}))
+        world.drive(protocol.ask_waiting(world.settings, lambda: (calls.status(), 20)))
+        self.assertEqual(len(world.requests), 21)
+        hangs = World(*[(30, NoAnswer("timeout", True))] * 5)
+        with self.assertRaises(Unreachable):
+            hangs.drive(protocol.ask_waiting(hangs.settings, lambda: (calls.status(), 20)))
+
+
+class Acquiring(unittest.TestCase):
+    def acquire(self, world, wait=None, **options):
+        return world.drive(
+            protocol.Acquisition(world.settings, wanted(**options), wait).steps())
+
+    def test_one_token_until_it_is_answered(self):
+        world = World((0, REFUSED), (5, NoAnswer("cut", True, True)), (20, 423, LOCKED),
+                      (0, 502, "x"), (0, 201, GRANT))
+        self.assertEqual(self.acquire(world).fence, 7)
+        self.assertEqual(len(set(world.tokens())), 1)
+
+    def test_long_waits_are_made_of_pieces(self):
+        world = World((20, 423, LOCKED), (20, 423, LOCKED), (5, 423, LOCKED))
+        with self.assertRaises(NotAcquired):
+            self.acquire(world, wait=45)
+        self.assertEqual(world.waits(), ["20000ms", "20000ms", "5000ms"])
+
+    def test_the_wait_is_over_when_the_server_was_away_for_as_long(self):
+        world = World(*[(2, NoAnswer("timeout", True))] * 4, (0, 423, LOCKED))
+        with self.assertRaises(NotAcquired):
+            self.acquire(world, wait=5)
+        self.assertEqual(len(world.requests), 5)  # asked once more, in case it was granted
+        self.assertEqual((world.waits()[0], world.waits()[-1]), ("5000ms", None))
+        self.assertLess(int(world.waits()[1][:-2]), 3000)
+
+    def test_no_waiting_is_asked_for_when_none_is_wanted(self):
+        world = World((0, 423, LOCKED))
+        with self.assertRaises(NotAcquired):
+            self.acquire(world, wait=0)
+        self.assertEqual(world.waits(), [None])
+
+    def test_a_grant_that_may_be_old_is_renewed_before_it_is_trusted(self):
+        world = World((19, 201, GRANT), (1, 200, RENEWED))
+        grant = self.acquire(world)
+        self.assertEqual(world.requests[1][1].request.target, "/v1/leases/renew")
+        self.assertEqual(grant.sent, 1019)
+        for answer in ((2.9, 201, GRANT), (50, 201, {**GRANT, "ttl_ms": None})):
+            world = World(answer)
+            self.assertEqual(self.acquire(world).sent, 1000)
+
+    def test_a_grant_that_expired_on_its_way_is_asked_for_anew(self):
+        world = World((19, 201, GRANT), (0, 410, EXPIRED), (0, 410, EXPIRED), (0, 201, GRANT))
+        self.acquire(world)
+        first, _, second, third = world.tokens()
+        self.assertEqual(len({first, second, third}), 3)
+
+    def test_a_lease_that_it_should_join_is_not_made_anew(self):
+        world = World((0, 410, EXPIRED))
+        with self.assertRaises(LockLost):
+            world.drive(protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
+
+    def test_what_an_administrator_ended_is_not_asked_for_again(self):
+        with self.assertRaises(LockLost):
+            self.acquire(World((0, 410, FORCED)))
+
+    def test_errors_as_they_are(self):
+        deadlock = {"error": "deadlock", "message": "x",
+                    "cycle": [{"owner": "o", "waits_for": "/a"}]}
+        with self.assertRaises(Deadlock):
+            self.acquire(World((0, 409, deadlock)))
+        for status, body in ((400, {"error": "bad_request", "message": "x"}), (403, "<html>"),
+                             (200, "[]"), (200, "{}"), (423, "{}"), (401, ""),
+                             (201, {**GRANT, "ttl_ms": "x"})):
+            with self.assertRaises(LockerError, msg=f"{status} {body}") as caught:
+                self.acquire(World((0, status, body)))
+            self.assertNotIsInstance(caught.exception, (NotAcquired, LockLost))
+
+    def test_giving_up_takes_the_request_out_before_it_releases(self):
+        for joins, last in ((None, "/v1/leases"), ("mine", "/v1/locks/a")):
+            world = World((0, 200, GRANT), (0, 200, {}))
+            acquisition = protocol.Acquisition(world.settings, wanted(), None, joins)
+            world.drive(acquisition.give_up())
+            self.assertEqual([step.request.target for _, step in world.requests],
+                             ["/v1/locks/a", last])
+            self.assertNotIn("wait", world.requests[0][1].request.body)
+        for failing in ((0, REFUSED), (0, 423, LOCKED), (0, 200, "<html>")):
+            world = World(failing, (0, REFUSED))
+            world.drive(protocol.Acquisition(world.settings, wanted(), None).give_up())
+
+
+class Keeping(unittest.TestCase):
+    def keep(self, *script, ttl=30.0):
+        world = World(*script)
+        losses = []
+        tenure = Tenure("t", "/a", Deadline(ttl, world.now), world.settings.now, losses.append)
+        world.tenure = tenure
+        try:
+            world.drive(protocol.keep(world.settings, tenure))
+        except IndexError:
+            pass  # the script is over
+        self.assertLessEqual(len(losses), 1)
+        return world, losses
+
+    def test_renewed_at_a_third_of_the_ttl_counted_from_when_it_was_sent(self):
+        world, losses = self.keep((4, 200, RENEWED), (0, 200, RENEWED), (0, 200, RENEWED))
+        self.assertEqual([when for when, _ in world.requests], [1010, 1020, 1030, 1040])
+        self.assertEqual(losses, [])
+        self.assertEqual(world.tenure.deadline.ends, 1030 + 29)
+
+    def test_a_ttl_that_somebody_changed_is_kept(self):
+        world, _ = self.keep((0, 200, {**RENEWED, "ttl_ms": 3000}), (0, 200, RENEWED))
+        self.assertEqual([when for when, _ in world.requests], [1010, 1011, 1021])
+
+    def test_failures_are_tried_again_until_the_deadline(self):
+        world, (loss,) = self.keep(*[(0, REFUSED), (0, 503, {"error": "draining", "message": "x"}),
+                                     (0, 502, "<html>"), (0, 200, "<html>")] * 50)
+        self.assertEqual(loss.reason, "unrenewed")
+        self.assertGreater(len(world.requests), 15)
+        self.assertGreaterEqual(world.now, 1029)
+        self.assertLess(world.now, 1030)  # before the server can give it to others
+
+    def test_no_request_lasts_beyond_the_deadline(self):
+        for seconds in (9, 10, 11):
+            world, (loss,) = self.keep(*[(seconds, NoAnswer("timeout", True))] * 9)
+            for when, step in world.requests:
+                self.assertLessEqual(when + step.timeout, 1029)
+            self.assertIn("timeout", str(loss))
+
+    def test_what_comes_after_the_deadline_changes_nothing(self):
+        world, (loss,) = self.keep((20, 200, RENEWED))
+        self.assertEqual(loss.reason, "unrenewed")
+        with self.assertRaises(LockLost):
+            world.tenure.check()
+
+    def test_it_ends_when_the_server_says_so(self):
+        _, (loss,) = self.keep((0, 410, FORCED))
+        self.assertEqual((loss.reason, loss.detail), ("forced", "why"))
+        _, (loss,) = self.keep((0, 404, {"error": "no_such_lease", "message": "x"}))
+        self.assertEqual(loss.reason, "unknown")
+
+    def test_without_a_ttl_it_never_ends_by_the_clock(self):
+        world, (loss,) = self.keep(*[(0, REFUSED)] * 50, (0, 410, FORCED), ttl=None)
+        self.assertEqual(loss.reason, "forced")
+
+    def test_short_ttls(self):
+        world, (loss,) = self.keep(*[(0, REFUSED)] * 100, ttl=0.3)
+        self.assertGreater(len(world.requests), 4)
+        self.assertLess(world.now, 1000.3)
+
+
+class Tenures(unittest.TestCase):
+    def setUp(self):
+        self.now = 0.0
+        self.losses = []
+        self.tenure = Tenure("t", "/a", Deadline(30, 0), lambda: self.now, self.losses.append)
+
+    def test_lost_by_the_clock_alone(self):
+        self.now = 28.9
+        self.tenure.check()
+        self.now = 29
+        for _ in range(2):
+            with self.assertRaises(LockLost) as caught:
+                self.tenure.check()
+        self.assertEqual(len(self.losses), 1)
+        self.assertRegex(str(caught.exception), "/a was last renewed 29.0 s ago")
+
+    def test_once_lost_always_lost(self):
+        self.now = 29
+        self.tenure.renewed(Deadline(30, 28))
+        with self.assertRaises(LockLost):
+            self.tenure.check()
+
+    def test_an_older_renewal_does_not_shorten_it(self):
+        self.tenure.renewed(Deadline(30, 5))
+        self.tenure.renewed(Deadline(30, 3))
+        self.assertEqual(self.tenure.deadline.ends, 34)
+
+    def test_what_was_released_is_not_lost_later(self):
+        self.assertIsNone(self.tenure.finish())
+        self.now = 100
+        self.tenure.lose(LockLost("x"))
+        self.tenure.check()
+        self.assertEqual(self.losses, [])
+
+    def test_margins(self):
+        for ttl, margin in ((3600, 1), (30, 1), (10, 1), (1, 0.1), (0.1, 0.01)):
+            self.assertAlmostEqual(Deadline(ttl, 5).ends, 5 + ttl - margin)
+
+
+class Chaining(unittest.TestCase):
+    def test_the_loss_is_what_happened_first(self):
+        loss, error = LockLost("x"), ValueError()
+        chain(error, loss)
+        self.assertIs(error.__context__, loss)
+        chain(error, LockLost("y"))
+        self.assertIs(error.__context__, loss)
+
+    def test_circles_do_not_hang(self):
+        one, two = ValueError(), KeyError()
+        one.__context__, two.__context__ = two, one
+        chain(one, LockLost("x"))
+
+
+class Streams(unittest.TestCase):
+    def setUp(self):
+        self.stream = EventStream(World().settings, "/e", None)
+
+    def feed(self, text):
+        return [event for event in map(self.stream.feed, text.split("\n")) if event is not None]
+
+    def test_events(self):
+        self.assertIsNone(self.stream.connected())
+        data = json.dumps({"path": "/a", "owner": "x", "mode": "shared", "fence": 1, "index": 5})
+        events = self.feed(f"retry: 2000\n\n: calm\n\nid: 5.0\nevent: granted\ndata: {data}\n\n"
+                           f"id: 5.1\nevent: left\nda")
+        self.assertEqual([(event.kind, event.id, event.path) for event in events],
+                         [("granted", "5.0", "/a")])
+        self.assertEqual(self.stream.last_event_id, "5.0")
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "5.0")
+        self.assertEqual(self.stream.request().target, "/v1/events?prefix=%2Fe")
+        self.assertEqual(self.stream.interrupted("x"), 2)
+        self.assertIsNone(self.stream.connected())
+        self.assertEqual(self.feed("\n\n"), [])  # the half of an event is forgotten
+
+    def test_going_on_from_nowhere_is_a_gap(self):
+        self.stream.connected()
+        self.stream.interrupted("x")
+        self.assertEqual(self.stream.connected().kind, "reset")
+        self.assertEqual(self.feed("event: reset\ndata: {}\n\n")[0].kind, "reset")
+
+    def test_nonsense_is_told(self):
+        for data in ("<html>", "[]", "{}"):
+            with self.assertRaisesRegex(LockerError, "no event of a lock server"):
+                self.feed(f"event: granted\ndata: {data}\n\n")
+
+
+class Http(unittest.TestCase):
+    """The HTTP of the asyncio client."""
+
+    def read(self, *pieces):
+        async def read():
+            reader = asyncio.StreamReader(limit=http.HEAD_MAX)
+            for piece in pieces:
+                reader.feed_data(piece)
+            reader.feed_eof()
+            head = await http.read_head(reader)
+            return head, await http.read_body(reader, head)
+        return asyncio.run(read())
+
+    def test_lengths_chunks_and_ends(self):
+        for reply in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+                      b"HTTP/1.1 100 Continue\r\n\r\n"
+                      b"HTTP/1.1 200 OK\r\ncontent-length:5\r\n\r\nhello",
+                      b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n"
+                      b"3;x=y\r\nllo\r\n0\r\nTrailer: x\r\n\r\n"):
+            head, body = self.read(reply)
+            self.assertEqual((head.status, body, head.keeps_open), (200, b"hello", True))
+        for reply in (b"HTTP/1.1 200 OK\r\n\r\nhello",
+                      b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+                      b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 5\r\n\r\nhello"):
+            head, body = self.read(reply)
+            self.assertEqual((body, head.keeps_open), (b"hello", False))
+        self.assertEqual(self.read(b"HTTP/1.1 204 No Content\r\n\r\n")[1], b"")
+
+    def test_what_is_no_http(self):
+        for reply in (b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n",
+                      b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello",
+                      b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nhello",
+                      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+                      b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2 * http.HEAD_MAX):
+            with self.assertRaises(http.BadReply, msg=reply[:80]):
+                self.read(reply)
+
+    def test_lines(self):
+        async def read():
+            reader = asyncio.StreamReader()
+            reader.feed_data(b"a\r\nb\n\nc")
+            reader.feed_eof()
+            return [line async for line in http.read_lines(reader, http.Head(200, {}, True))]
+        self.assertEqual(asyncio.run(read()), [b"a", b"b", b""])
+
+    def test_requests(self):
+        self.assertEqual(http.render("POST", "/x", {"Host": "h"}, None),
+                         b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual(http.render("GET", "/x", {"Host": "h"}, None),
+                         b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+        with self.assertRaises(ValueError):
+            http.render("GET", "/x", {"Lock-Token": "a\r\nX: y"}, None)
+
+
+if __name__ == "__main__":
+    unittest.main()

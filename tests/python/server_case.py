@@ -1,0 +1,93 @@
+"""What the tests of the Python client have in common: a real server, and patience.
+
+A busy machine can stand still for seconds. So a lock that a test needs to keep has a TTL of a
+minute, and nothing is expected within a time but what would otherwise never happen.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+PACKAGE = os.path.join(ROOT, "client", "python")
+sys.path[:0] = [PACKAGE, os.path.join(ROOT, "tests", "program")]
+
+import lockerclient  # noqa: E402
+from lockerd import Lockerd  # noqa: E402
+
+logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
+
+LONG = 60  # a TTL that no pause of the machine reaches
+PATIENCE = 120  # for what must happen
+
+
+def wait_until(condition, what="it does not happen"):
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(what)
+        time.sleep(0.01)
+
+
+class ServerCase(unittest.TestCase):
+    options = ()
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.store = os.path.join(self.directory, "locks.db")
+        self.server = Lockerd(self.store, *self.options)
+        self.addCleanup(lambda: self.server.__exit__())
+        self.client = self.new_client()
+
+    def new_client(self, **options):
+        client = lockerclient.Client(**{"url": self.server.url, "patience": PATIENCE, **options})
+        self.addCleanup(client.close)
+        return client
+
+    def restart(self):
+        port = self.server.port
+        self.server.kill()
+        self.server = Lockerd(self.store, *self.options, port=port)
+
+    def in_background(self, call):
+        thread = Background(call)
+        self.addCleanup(thread.join, PATIENCE)
+        return thread
+
+    def wait_in_line(self, path, count=1):
+        wait_until(lambda: self.client.state(path).waiter_count == count, "it does not wait")
+
+    def is_free(self, path):
+        return self.client.state(path).free
+
+
+class Background(threading.Thread):
+    """A call in a thread; `result()` is what it returned, or raises what it raised."""
+
+    def __init__(self, call):
+        super().__init__(daemon=True)
+        self._call = call
+        self._returned = None
+        self._raised = None
+        self.start()
+
+    def run(self):
+        try:
+            self._returned = self._call()
+        except BaseException as error:
+            self._raised = error
+
+    def result(self):
+        self.join(PATIENCE)
+        if self.is_alive():
+            raise AssertionError("it does not end")
+        if self._raised is not None:
+            raise self._raised
+        return self._returned

@@ -3,25 +3,39 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "core/lock_table.hpp"
 
 namespace locker::bench {
 
+struct HeldSegment {
+  char text[9];
+  [[nodiscard]] std::string_view view() const { return {text, 8}; }
+};
+
+inline HeldSegment held_segment(char kind, std::uint64_t number) {
+  HeldSegment segment;
+  std::snprintf(segment.text, sizeof segment.text, "%c%07u", kind, static_cast<unsigned>(number));
+  return segment;
+}
+
 /// The n-th of many locks on paths of four segments of eight bytes: ten under each parent, a
 /// hundred parents in each folder, and so on. With another leaf: a sibling of a lock that is held.
 inline core::Path path_number(std::uint64_t n, char leaf = 'd') {
   core::Path path;
-  const auto push = [&path](char kind, std::uint64_t number) {
-    char segment[9];
-    std::snprintf(segment, sizeof segment, "%c%07u", kind, static_cast<unsigned>(number));
-    static_cast<void>(path.push_back({segment, 8}));
-  };
-  push('a', n / 100'000);
-  push('b', n / 1'000);
-  push('c', n / 10);
-  push(leaf, n);
+  static_cast<void>(path.push_back(held_segment('a', n / 100'000).view()));
+  static_cast<void>(path.push_back(held_segment('b', n / 1'000).view()));
+  static_cast<void>(path.push_back(held_segment('c', n / 10).view()));
+  static_cast<void>(path.push_back(held_segment(leaf, n).view()));
   return path;
+}
+
+/// The text of the path above the n-th lock, without the slash before it.
+inline std::string held_parent(std::uint64_t n) {
+  std::string text{held_segment('a', n / 100'000).view()};
+  text.append("/").append(held_segment('b', n / 1'000).view());
+  return text.append("/").append(held_segment('c', n / 10).view());
 }
 
 /// One step of SplitMix64 (Steele, Lea, Flood 2014): spreads a number over all bits.

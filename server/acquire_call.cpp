@@ -11,6 +11,7 @@
 #include "core/url_path.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
+#include "server/json_body.hpp"
 #include "server/lock_json.hpp"
 #include "server/parameters.hpp"
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
-#include <boost/json.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
 
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/json_body.hpp"
 
 namespace locker::server {
 namespace {
@@ -38,21 +40,6 @@ std::string quoted(std::string_view name) {
 }
 
 }  // namespace
-
-std::optional<Fault> read_json_object(const Request& request, boost::json::object& object) {
-  namespace json = boost::json;
-  json::parse_options options;
-  options.max_depth = 16;
-  boost::system::error_code error;
-  json::stream_parser parser{{}, options};
-  parser.write(request.body, error);
-  if (!error) parser.finish(error);
-  if (error) return Fault{"The body is not valid JSON: " + error.message() + "."};
-  json::value value = parser.release();
-  if (!value.is_object()) return Fault{"The body must be a JSON object with the parameters."};
-  object = std::move(value.get_object());
-  return std::nullopt;
-}
 
 std::optional<Fault> Parameters::parse(std::string_view query, const Request& request) {
   if (request.body.empty()) return query.empty() ? std::nullopt : parse_form(query);
@@ -99,6 +86,8 @@ std::optional<Fault> Parameters::take(const boost::json::object& object) {
       added.value = member.get_bool() ? "true" : "false";
     } else if (member.is_int64()) {
       added.value = std::to_string(member.get_int64());
+    } else if (member.is_uint64()) {
+      added.value = std::to_string(member.get_uint64());
     } else if (member.is_double()) {
       added.value = std::to_string(member.get_double());
     } else {

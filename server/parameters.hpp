@@ -12,10 +12,6 @@
 
 namespace locker::server {
 
-/// Reads a body that must be a JSON object.
-[[nodiscard]] std::optional<core::Fault> read_json_object(const Request& request,
-                                                          boost::json::object& object);
-
 /// A request's named parameters, from the query or from the body (a form, or a flat JSON object),
 /// never from both. Decoded once; names as they are.
 class Parameters {

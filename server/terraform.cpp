@@ -12,7 +12,7 @@
 #include "core/utf8.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
-#include "server/parameters.hpp"
+#include "server/json_body.hpp"
 
 namespace locker::server {
 namespace {
@@ -72,6 +72,14 @@ void answer_held(const std::vector<core::LockInfo>& holders, Response& response)
   response.body = holders.empty() ? "{}" : info_of(holders.front());
 }
 
+/// Looks again, so it may tell of a later grant than the request met, and waits for that one's
+/// disk.
+void answer_held_now(LockService& service, const core::Path& path, Response& response) {
+  const auto looked = service.look_at(path);
+  response.index = looked.index;
+  answer_held(looked.answer.holders, response);
+}
+
 void take(LockService& service, const core::Path& path, const std::string& id,
           const std::string& who, const Request& request, Response& response) {
   core::AcquireCommand command;
@@ -91,7 +99,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
     case core::Outcome::blocked:
       return answer_held(asked.answer.blocked_by, response);
     case core::Outcome::token_in_use:
-      return answer_held(service.look_at(path).answer.holders, response);
+      return answer_held_now(service, path, response);
     case core::Outcome::lease_ended:
       return answer_lease_ended(asked.answer.reason, asked.answer.detail, response);
     case core::Outcome::disk_full:
@@ -113,7 +121,7 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
       response.body = "{}";
       return;
     case Outcome::wrong_token:
-      return answer_held(service.look_at(path).answer.holders, response);
+      return answer_held_now(service, path, response);
     case Outcome::lease_ended:
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);
     case Outcome::not_held:

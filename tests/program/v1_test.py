@@ -467,6 +467,26 @@ class Looking(V1Test):
         self.assertEqual([lock["path"] for lock in again["locks"]],
                          [lock["path"] for lock in twice["locks"]])
 
+    def test_long_texts_make_short_pages(self):
+        token = fresh_token()
+        for group in range(12):
+            locks = [{"path": f"/long/{group}/{n}"} for n in range(25)]
+            while self.client.several(locks=locks, token=token, meta="m" * 4000).status == 503:
+                time.sleep(0.01)  # the journal makes room
+        for call in (dict(path="/v1/locks", limit=1000), dict(path="/v1/leases", token=token)):
+            seen, pages, after = [], 0, {}
+            while True:
+                page = self.expect(200, self.client.call("GET", **call, **after))
+                self.assertLess(len(page.text), 1024 * 1024)
+                seen += [lock["path"] for lock in page["locks"]]
+                pages += 1
+                if page["next"] is None:
+                    break
+                after = {"after": page["next"]}
+            self.assertEqual(len(seen), 300)
+            self.assertEqual(len(set(seen)), 300)
+            self.assertGreater(pages, 1)
+
     def test_state_of_a_path_and_tables(self):
         token = self.client.acquire("/l/m", owner="me", ttl="30s", meta="deploy 7")["token"]
         state = self.client.ask("GET", "/v1/locks/l/m")
@@ -612,6 +632,8 @@ class Terraform(V1Test):
             self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", mine))
         refused = self.expect(423, self.client.ask("LOCK", "/terraform/prod/net", yours))
         self.assertEqual(refused.body, mine)
+        twice = json.dumps(mine)[:-1] + f', "ID": "{fresh_token()}"}}'
+        self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", twice))
         self.expect(423, self.client.acquire("/prod"))
         self.expect(423, self.client.ask("UNLOCK", "/terraform/prod/net", yours))
         self.restart()

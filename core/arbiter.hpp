@@ -115,6 +115,7 @@ class Arbiter {
     std::size_t locks_max = 20'000'000;
     std::size_t leases_max = 20'000'000;
     std::size_t waiters_max = 1'000'000;
+    std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Of memory for all who wait.
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
   };
@@ -249,13 +250,15 @@ class Arbiter {
  private:
   class DeadlockSearch;
   using MaybeLease = std::optional<LivingLease>;
+  /// Whom a request passes, as far as that was asked: for one look at the queue.
+  using Passed = std::unordered_map<const Waiter*, bool>;
 
   [[nodiscard]] Fence take_fence();
   // Who is in the way.
   [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
                                const MaybeLease& lease) const;
   [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
-                                          const MaybeLease& lease) const;
+                                          const MaybeLease& lease, Passed& passed) const;
   [[nodiscard]] std::optional<HeldLock> holder_in_the_way(const Waiter& request,
                                                           const Waiter::Wanted& wanted) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Waiter& request) const;
@@ -314,6 +317,7 @@ class Arbiter {
   Fence last_fence_ = 0;
   std::uint64_t last_number_ = 0;  // of tickets and of waiters' ids
   std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
+  std::size_t waiting_bytes_ = 0;
   std::map<Ticket, Waiter*> by_ticket_;
   std::map<Token, std::vector<Waiter*>> by_token_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock

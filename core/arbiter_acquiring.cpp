@@ -20,6 +20,23 @@ std::size_t bytes_for(const Waiter& request) {
   return bytes;
 }
 
+/// About what it costs to wait: the queue keeps each prefix of each path, so long and deep paths
+/// cost the square of their length. What is asked for is here and with who asks.
+std::size_t waiting_bytes(const Waiter& request) {
+  constexpr std::size_t each = 512;
+  constexpr std::size_t each_prefix = 192;
+  std::size_t bytes = each + 2 * request.meta.size();
+  for (const Waiter::Wanted& wanted : request.wanted) {
+    bytes += each_prefix + 3 * wanted.packed_path.size();
+    std::size_t prefix = 0;
+    for (const std::string_view segment : wanted.path()) {
+      bytes += each_prefix + prefix;
+      prefix += 1 + segment.size();
+    }
+  }
+  return bytes;
+}
+
 bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
   const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
@@ -58,24 +75,29 @@ Fence Arbiter::take_fence() {
 bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLease& lease) const {
   if (other.token == token) return true;
   if (!lease || !lease->has_locks) return false;
-  std::size_t open = 0;  // of what it wants, what the lease does not hold from it
+  std::size_t open = other.wanted.size();  // of what it wants, what the lease may not hold from it
+  std::size_t not_held = 0;
   for (const Waiter::Wanted& wanted : other.wanted) {
-    bool is_held = false;
-    table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-      is_held = clash(table_.path_of(held), held.shape, wanted.path(), wanted.shape);
-      return !is_held;
-    });
-    if (!is_held) ++open;
+    if (table_.holds_clash(*lease, wanted.path(), wanted.shape)) {
+      if (--open < other.needed()) return true;
+    } else if (++not_held == other.needed()) {
+      return false;
+    }
   }
   return open < other.needed();
 }
 
 Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
-                                   const MaybeLease& lease) const {
+                                   const MaybeLease& lease, Passed& passed) const {
   if (queue_.is_empty() || request.is_upgrade) return nullptr;
-  return queue_.latest_clash(
-      {wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
-      [&](const Waiter& other) { return is_passed(other, request.token, lease); });
+  return queue_.latest_clash({wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
+                             [&](const Waiter& other) {
+                               if (!lease || other.token == request.token)
+                                 return other.token == request.token;
+                               const auto [known, is_new] = passed.try_emplace(&other);
+                               if (is_new) known->second = is_passed(other, request.token, lease);
+                               return known->second;
+                             });
 }
 
 std::optional<HeldLock> Arbiter::holder_in_the_way(const Waiter& request,
@@ -87,10 +109,11 @@ std::optional<HeldLock> Arbiter::holder_in_the_way(const Waiter& request,
 std::vector<std::size_t> Arbiter::free_ones(const Waiter& request) const {
   std::vector<std::size_t> free;
   const MaybeLease lease = queue_.is_empty() ? std::nullopt : table_.find_lease_of(request.token);
+  Passed passed;
   for (std::size_t index = 0; index < request.wanted.size(); ++index) {
     const Waiter::Wanted& wanted = request.wanted[index];
-    const bool is_free =
-        !holder_in_the_way(request, wanted) && waiter_in_the_way(request, wanted, lease) == nullptr;
+    const bool is_free = !holder_in_the_way(request, wanted) &&
+                         waiter_in_the_way(request, wanted, lease, passed) == nullptr;
     if (is_free) free.push_back(index);
     if (free.size() == request.needed()) break;
     if (!is_free && request.any == 0) break;
@@ -101,6 +124,7 @@ std::vector<std::size_t> Arbiter::free_ones(const Waiter& request) const {
 std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
   std::vector<LockInfo> blockers;
   const MaybeLease lease = table_.find_lease_of(request.token);
+  Passed passed;
   for (const Waiter::Wanted& wanted : request.wanted) {
     if (blockers.size() == blockers_listed_max) break;
     table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
@@ -109,7 +133,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
                               return blockers.size() < blockers_listed_max;
                             });
     if (blockers.size() == blockers_listed_max) break;
-    const Waiter* const other = waiter_in_the_way(request, wanted, lease);
+    const Waiter* const other = waiter_in_the_way(request, wanted, lease, passed);
     if (other == nullptr) continue;
     for (const Waiter::Wanted& others : other->wanted) {
       if (!clash(others.path(), others.shape, wanted.path(), wanted.shape)) continue;
@@ -327,7 +351,11 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
 
 Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
   if (const auto outcome = refusal_by_limits(*request)) return refused(*outcome);
-  if (waiters_.size() >= limits_.waiters_max) return refused(Outcome::too_many_waiters);
+  request->bytes = waiting_bytes(*request);
+  if (waiters_.size() >= limits_.waiters_max ||
+      waiting_bytes_ + request->bytes > limits_.waiting_bytes_max) {
+    return refused(Outcome::too_many_waiters);
+  }
   const auto others = by_token_.find(request->token);
   if (others != by_token_.end() && others->second.size() >= limits_.waiters_of_lease_max) {
     return refused(Outcome::too_many_waiters_of_lease);
@@ -342,6 +370,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
   }
   Waiter& waiter = *request;
   acquired.waiter = waiter.id = ++last_number_;
+  waiting_bytes_ += waiter.bytes;
   waiters_.emplace(waiter.id, std::move(request));
   by_ticket_.emplace(waiter.ticket, &waiter);
   by_token_[waiter.token].push_back(&waiter);

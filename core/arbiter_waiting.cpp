@@ -51,6 +51,7 @@ void Arbiter::remove(Waiter& waiter) {
   std::erase(same->second, &waiter);
   if (same->second.empty()) by_token_.erase(same);
   by_ticket_.erase(waiter.ticket);
+  waiting_bytes_ -= waiter.bytes;
   waiters_.erase(waiter.id);
 }
 
@@ -66,9 +67,10 @@ void Arbiter::examine(Waiter& waiter) {
     if (equal != nullptr) return register_in(waiter, equal->followers);
   }
   std::vector<std::size_t> free;
+  Passed passed;
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
     const Waiter::Wanted& wanted = waiter.wanted[index];
-    if (Waiter* const before = waiter_in_the_way(waiter, wanted, lease)) {
+    if (Waiter* const before = waiter_in_the_way(waiter, wanted, lease, passed)) {
       register_in(waiter, *before->dependants);
     } else if (const auto held = holder_in_the_way(waiter, wanted)) {
       register_in(waiter, watchers_of(held->handle));

@@ -81,13 +81,7 @@ void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::
 bool Arbiter::DeadlockSearch::holds_in_the_way(const Token& token,
                                                const Waiter::Wanted& wanted) const {
   const auto lease = arbiter_.table_.find_lease_of(token);
-  if (!lease) return false;
-  bool found = false;
-  arbiter_.table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-    found = clash(arbiter_.table_.path_of(held), held.shape, wanted.path(), wanted.shape);
-    return !found;
-  });
-  return found;
+  return lease && arbiter_.table_.holds_clash(*lease, wanted.path(), wanted.shape);
 }
 
 void Arbiter::DeadlockSearch::reach(const Token& to, const Waiter& from,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/assert.hpp"
+#include "core/clash.hpp"
 #include "core/lock_table_layout.hpp"
 
 namespace locker::core {
@@ -316,6 +317,26 @@ std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) co
 
 std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path) const {
   return describe_if(find_lock(of.handle, path));
+}
+
+bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& shape) const {
+  bool is_found = false;
+  std::uint32_t own = lease(of.handle).first_lock;
+  const AcquireRequest request{path, shape};
+  visit_lists_in_the_way(request, find_nodes(path), [&](auto lists, std::size_t level) {
+    for (const List* list : lists) {
+      for (std::uint32_t at = list->first; at != null; at = links(lock(at))[level].next) {
+        is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
+        if (is_found || own == null) return true;
+        const HeldLock held = describe(own);
+        is_found = core::clash(path_of(held), held.shape, path, shape);
+        if (is_found) return true;
+        own = lock(own).lease_next;
+      }
+    }
+    return false;
+  });
+  return is_found;
 }
 
 std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
@@ -666,13 +687,17 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   return describe(at);
 }
 
-void LockTable::skip_cursor(std::size_t slot, LockId behind) {
+bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) {
   Cursor& cursor = cursors_[slot];
   for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-    while (cursor.next[list] != null && lock(cursor.next[list]).id() <= behind) {
-      step_cursor(cursor, list);
+    std::uint32_t at = cursor.next[list];
+    for (; at != null && lock(at).id() <= behind && limit > 0; --limit) {
+      at = next_of(node(cursor.node).list(list), at, cursor.level);
     }
+    place_cursor(cursor, list, at);
+    if (at != null && lock(at).id() <= behind) return false;
   }
+  return true;
 }
 
 void LockTable::move_cursors_past(std::uint32_t at) {

@@ -103,6 +103,9 @@ class LockTable {
   [[nodiscard]] LivingLease lease_at(std::uint32_t handle) const;
   /// The lock that the lease holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const LivingLease& lease, PathView path) const;
+  /// Whether the lease holds a lock that clashes with one of this shape at `path`, by the symmetric
+  /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there).
+  [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
   /// Oldest first, until `visit` returns false.
   void for_each_lock_of(const LivingLease& lease,
                         const std::function<bool(const HeldLock&)>& visit) const;
@@ -128,8 +131,8 @@ class LockTable {
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
-  /// Moves it behind this lock's place. O(locks passed).
-  void skip_cursor(std::size_t slot, LockId behind);
+  /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
+  [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
   /// The next lock, which the cursor then stands behind; null at the end. A lock that was granted
   /// after the cursor was opened may be left out.
   [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);

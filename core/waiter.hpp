@@ -44,7 +44,8 @@ struct Waiter {
   Milliseconds lock_delay{};
   std::string meta;
   Instant since{};
-  bool is_kept = false;  ///< Nobody waits at the moment: skipped, but its place is kept.
+  std::size_t bytes = 0;  ///< Of memory that it takes, about.
+  bool is_kept = false;   ///< Nobody waits at the moment: skipped, but its place is kept.
   bool is_upgrade = false;
   bool had_lease = false;  ///< Its token had a living lease when it was queued.
   std::uint32_t timer = 0;

@@ -14,6 +14,15 @@ constexpr std::size_t done_at_once = 256;
 constexpr std::chrono::milliseconds look_every{500};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
+constexpr std::size_t skipped_max = 100'000;
+constexpr std::size_t lease_page_max = 1'000;
+/// Of the texts of one page, and of what is written around them: who asks for much and does not
+/// read it must not cost much.
+constexpr std::size_t page_bytes_max = 512 * 1024;
+
+std::size_t bytes_of(const core::LockInfo& info) {
+  return 256 + info.packed_path.size() + info.owner.size() + info.meta.size();
+}
 
 std::string text_of(core::LockId id) {
   return std::to_string(id.fence) + "." + std::to_string(id.position);
@@ -245,7 +254,8 @@ LockService::At<LockService::PathState> LockService::look_at(core::PathView path
   return {std::move(state), commit_.last_index(), read_now()};
 }
 
-LockService::At<LockService::LeaseContents> LockService::look_at(const core::Token& token) {
+LockService::At<LockService::LeaseContents> LockService::look_at(const core::Token& token,
+                                                                 const std::string& after) {
   const std::lock_guard lock{commit_.mutex()};
   LeaseContents contents;
   if (const auto lease = arbiter_.table().find_lease_of(token)) {
@@ -253,8 +263,17 @@ LockService::At<LockService::LeaseContents> LockService::look_at(const core::Tok
     contents.owner = lease->owner;
     contents.ttl = lease->ttl;
     contents.expires = arbiter_.expiry_of(*lease);
+    core::LockId last = read_id(after);
+    std::size_t bytes = 0;
     arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
+      if (held.id <= last) return true;
+      if (contents.locks.size() == lease_page_max || bytes >= page_bytes_max) {
+        contents.next = text_of(last);
+        return false;
+      }
+      last = held.id;
       contents.locks.push_back(arbiter_.describe(held));
+      bytes += bytes_of(contents.locks.back());
       return true;
     });
   } else {
@@ -274,10 +293,9 @@ LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
   return {std::move(page), commit_.last_index(), read_now()};
 }
 
-/// A cursor of the table that stands behind this lock: the one that the page before left there, or
-/// a new one that is moved there.
-std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after,
-                                     core::LockId behind) {
+/// A cursor of the table for this page: the one that the page before left there, or a new one at
+/// the beginning.
+std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after) {
   constexpr std::size_t slots = core::LockTable::cursors_max - 1;  // the last one is Arbiter's
   const std::string key = prefix + "|" + after;
   for (std::size_t slot = 0; slot < bookmarks_.size(); ++slot) {
@@ -294,16 +312,23 @@ std::size_t LockService::find_cursor(const std::string& prefix, const std::strin
   }
   core::LockTable& table = arbiter_.table_for_lists();
   table.open_cursor(slot, core::PathView{prefix});
-  table.skip_cursor(slot, behind);
   return slot;
 }
 
 void LockService::list_held(const ListQuery& query, Page& page) {
   core::LockId last = read_id(query.after);
-  const std::size_t slot = find_cursor(query.packed_prefix, query.after, last);
+  const std::size_t slot = find_cursor(query.packed_prefix, query.after);
   core::LockTable& table = arbiter_.table_for_lists();
+  if (!table.skip_cursor(slot, last, skipped_max)) {
+    // The place is far away. The same page asked for again goes on from here: nobody else waits
+    // for as long as it takes to walk over millions of locks.
+    page.next = query.after;
+    bookmarks_[slot] = {query.packed_prefix + "|" + page.next, ++bookmarks_used_};
+    return;
+  }
   std::size_t looked_at = 0;
-  while (page.locks.size() < query.limit && looked_at < looked_at_max) {
+  std::size_t bytes = 0;
+  while (page.locks.size() < query.limit && looked_at < looked_at_max && bytes < page_bytes_max) {
     const auto held = table.advance_cursor(slot);
     if (!held) {
       bookmarks_[slot] = {};
@@ -316,6 +341,7 @@ void LockService::list_held(const ListQuery& query, Page& page) {
       continue;
     }
     page.locks.push_back(arbiter_.describe(*held));
+    bytes += bytes_of(page.locks.back());
   }
   page.next = text_of(last);
   bookmarks_[slot] = {query.packed_prefix + "|" + page.next, ++bookmarks_used_};
@@ -324,8 +350,10 @@ void LockService::list_held(const ListQuery& query, Page& page) {
 void LockService::list_waiting(const ListQuery& query, Page& page) const {
   const core::PathView prefix{query.packed_prefix};
   std::size_t looked_at = 0;
+  std::size_t bytes = 0;
   arbiter_.for_each_waiter(read_id(query.after).fence, [&](const core::Waiter& waiter) {
-    if (page.locks.size() >= query.limit || looked_at++ == looked_at_max) {
+    if (page.locks.size() >= query.limit || looked_at++ == looked_at_max ||
+        bytes >= page_bytes_max) {
       page.next = std::to_string(waiter.ticket);
       return false;
     }
@@ -333,6 +361,7 @@ void LockService::list_waiting(const ListQuery& query, Page& page) const {
     for (const auto& wanted : waiter.wanted) {
       if (wanted.path() != prefix && !prefix.is_ancestor_of(wanted.path())) continue;
       page.locks.push_back(Arbiter::describe(waiter, wanted));
+      bytes += bytes_of(page.locks.back());
     }
     return true;
   });

@@ -112,16 +112,17 @@ class LockService final : private core::Arbiter::Host {
     std::string owner;
     core::Milliseconds ttl{};
     std::optional<core::Instant> expires{};
-    std::vector<core::LockInfo> locks;
+    std::vector<core::LockInfo> locks;  ///< A page of them, as in list().
+    std::string next;                   ///< Empty: this was the last one.
   };
-  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token);
+  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
 
   struct ListQuery {
     std::string packed_prefix;
     std::optional<std::string> owner;
     std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
-    std::size_t limit = 100;
-    std::string after;  ///< As `next` said; empty: from the beginning.
+    std::size_t limit = 100;                     ///< Fewer when their texts are long.
+    std::string after;                           ///< As `next` said; empty: from the beginning.
   };
   struct Page {
     std::vector<core::LockInfo> locks;
@@ -161,8 +162,7 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
   void list_held(const ListQuery& query, Page& page);
   void list_waiting(const ListQuery& query, Page& page) const;
-  [[nodiscard]] std::size_t find_cursor(const std::string& prefix, const std::string& after,
-                                        core::LockId behind);
+  [[nodiscard]] std::size_t find_cursor(const std::string& prefix, const std::string& after);
 
   GroupCommit& commit_;
   const persistence::Journal& journal_;

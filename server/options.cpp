@@ -72,7 +72,9 @@ po::options_description describe(Options& options, Texts& texts) {
   add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
       "More leases than these are refused with 503.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
-      "More waiting requests than these are refused with 503. Each has a connection, too.");
+      "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
+      "of "
+      "memory together. Each has a connection, too.");
   add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
       "More followers of /v1/events than these are refused with 503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),

@@ -92,6 +92,29 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
   return std::nullopt;
 }
 
+std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
+  const std::string* const text = parameters.find("after");
+  if (text == nullptr) return std::nullopt;
+  const bool is_place = text->find_first_not_of("0123456789.") == std::string::npos;
+  if (!is_place || text->size() > 30) {
+    return Fault{"Parameter 'after' must be what `next` of the page before said."};
+  }
+  after = *text;
+  return std::nullopt;
+}
+
+void append_next(const std::string& next, std::string& body) {
+  body += R"(, "next": )";
+  body += next.empty() ? "null}" : "\"" + next + "\"}";
+}
+
+std::string text_page(const std::vector<core::LockInfo>& infos, const core::Now& now,
+                      const std::string& next) {
+  std::string text = text_table(infos, now);
+  if (!next.empty()) text += "… go on with after=" + next + "\n";
+  return text;
+}
+
 template <typename Append>
 void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
                  const Append& append) {
@@ -291,21 +314,13 @@ void V1::list(std::string_view query, const Request& request, Response& response
   std::optional<std::uint64_t> limit;
   if (!fault) fault = read_number(parameters, "limit", 1, 1'000, limit);
   wanted.limit = limit.value_or(wanted.limit);
-  if (const std::string* const after = parameters.find("after")) {
-    const bool is_place = after->find_first_not_of("0123456789.") == std::string::npos;
-    if (!fault && (!is_place || after->size() > 30)) {
-      fault = Fault{"Parameter 'after' must be what `next` of the page before said."};
-    }
-    wanted.after = *after;
-  }
+  if (!fault) fault = read_after(parameters, wanted.after);
   if (fault) return answer_fault(*fault, response);
   const auto listed = service_.list(wanted);
   const LockService::Page& page = listed.answer;
   response.index = listed.index;
   if (wants_text(request)) {
-    std::string text = text_table(page.locks, listed.now);
-    if (!page.next.empty()) text += "… go on with after=" + page.next + "\n";
-    return answer_text(std::move(text), response);
+    return answer_text(text_page(page.locks, listed.now, page.next), response);
   }
   response.body = R"({"locks": )";
   append_list(page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
@@ -315,8 +330,7 @@ void V1::list(std::string_view query, const Request& request, Response& response
       append_lock(info, listed.now, response.body);
     }
   });
-  response.body += R"(, "next": )";
-  response.body += page.next.empty() ? "null}" : "\"" + page.next + "\"}";
+  append_next(page.next, response.body);
 }
 
 void V1::leases(std::string_view query, const Request& request, Response& response) {
@@ -406,10 +420,12 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   Parameters parameters;
   core::Token token;
   auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("token");
+  if (!fault) fault = parameters.expect_only("token after");
+  std::string after;
+  if (!fault) fault = read_after(parameters, after);
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);
-  const auto looked = service_.look_at(token);
+  const auto looked = service_.look_at(token, after);
   const LockService::LeaseContents& contents = looked.answer;
   response.index = looked.index;
   if (contents.ended) {
@@ -418,7 +434,9 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   if (!contents.is_living) {
     return answer_error(404, "no_such_lease", "No lease has this token now.", response);
   }
-  if (wants_text(request)) return answer_text(text_table(contents.locks, looked.now), response);
+  if (wants_text(request)) {
+    return answer_text(text_page(contents.locks, looked.now, contents.next), response);
+  }
   response.body = R"({"owner": )";
   append_owner(contents.owner, response.body);
   response.body += R"(, "ttl_ms": )";
@@ -431,7 +449,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   append_list(contents.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
     append_lock(info, looked.now, response.body);
   });
-  response.body += '}';
+  append_next(contents.next, response.body);
 }
 
 void V1::release_all(std::string_view query, const Request& request, Response& response) {

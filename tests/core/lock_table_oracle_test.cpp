@@ -65,6 +65,11 @@ void run(std::uint64_t seed) {
     const auto blocker = table.blocker(request);
     const auto expected = oracle.blocker(request);
     ASSERT_EQ(blocker ? std::optional{blocker->id} : std::nullopt, expected) << "step " << i;
+    if (const auto lease = table.find_lease_of(token)) {
+      ASSERT_EQ(table.holds_clash(*lease, path, request.shape),
+                oracle.holds_clash(token, path, request.shape))
+          << "step " << i;
+    }
     if (blocker || table.held_by(token, path)) continue;
     const Granted granted{token, {++fence, 0}, request.shape, "", path};
     table.apply(granted);

@@ -143,6 +143,19 @@ TEST_F(LockTableTest, RecordsThatContradictWhatIsHeldAreRefusedAndChangeNothing)
   EXPECT_TRUE(table_.try_apply(Ended{token(1), {5, 0}, End::released}));
 }
 
+TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {
+  for (const char* const at : {"/a", "/b/c", "/d", "/b/e", "/f"}) EXPECT_EQ(canhaz(at, "x"), "");
+  table_.open_cursor(0, path("/"));
+  EXPECT_FALSE(table_.skip_cursor(0, {4, 0}, 1));
+  EXPECT_FALSE(table_.skip_cursor(0, {4, 0}, 2));
+  release(2);
+  release(4);
+  EXPECT_TRUE(table_.skip_cursor(0, {4, 0}, 1));
+  EXPECT_TRUE(table_.skip_cursor(0, {4, 0}, 0));
+  EXPECT_EQ(table_.advance_cursor(0)->id.fence, 5U);
+  EXPECT_FALSE(table_.advance_cursor(0));
+}
+
 TEST_F(LockTableTest, TheDeepestPathIsHeldAndReleased) {
   Path deep;
   for (std::size_t i = 0; i < segments_max; ++i) EXPECT_EQ(deep.push_back("d"), Path::Push::ok);

@@ -1,5 +1,7 @@
 #include "tests/core/oracle_lock_table.hpp"
 
+#include <algorithm>
+
 namespace locker::core {
 namespace {
 
@@ -32,6 +34,15 @@ std::optional<LockId> OracleLockTable::blocker(const AcquireRequest& request) co
   }
   if (best == nullptr) return std::nullopt;
   return best->id;
+}
+
+bool OracleLockTable::holds_clash(const Token& token, PathView path, const Shape& shape) const {
+  return std::any_of(held_.begin(), held_.end(), [&](const Held& held) {
+    return held.token == token &&
+           (held.shape.mode == Mode::exclusive || shape.mode == Mode::exclusive) &&
+           (blocks(PathView{held.path}, held.shape, path) ||
+            blocks(path, shape, PathView{held.path}));
+  });
 }
 
 void OracleLockTable::end(LockId id) {

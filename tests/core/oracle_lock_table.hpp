@@ -20,6 +20,7 @@ class OracleLockTable {
   };
 
   [[nodiscard]] std::optional<LockId> blocker(const AcquireRequest& request) const;
+  [[nodiscard]] bool holds_clash(const Token& token, PathView path, const Shape& shape) const;
   void grant(const Held& held) { held_.push_back(held); }
   void end(LockId id);
   [[nodiscard]] const std::vector<Held>& held() const { return held_; }

@@ -96,7 +96,8 @@ def run_case(template, call, action, when):
             if code is None:
                 problems.append("SIGTERM does not end it")
         with open(log, encoding="utf-8", errors="replace") as file:
-            was_hit = "INJECTED" in file.read()
+            traced = file.read()
+        was_hit = "INJECTED" in traced or "+++ killed by SIGKILL +++" in traced
         by_signal = action.startswith("signal") and was_hit
         if code == "at the start":
             ended = [c for c in EXIT_CODES if f"ended with {c}:" in text]

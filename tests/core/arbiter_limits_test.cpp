@@ -1,0 +1,100 @@
+// What a few requests may cost, of memory and of time.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/arbiter.hpp"
+#include "core/url_path.hpp"
+
+namespace locker::core {
+namespace {
+
+class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
+ protected:
+  void start(const Arbiter::Limits& limits = {}) {
+    arbiter_ = std::make_unique<Arbiter>(1, limits);
+    arbiter_->start(*this, 1);
+  }
+
+  static Token token_of(unsigned number) {
+    Token token;
+    token.bytes[0] = static_cast<std::uint8_t>(number);
+    token.bytes[1] = static_cast<std::uint8_t>(number >> 8U);
+    token.bytes[15] = 1;
+    return token;
+  }
+  static std::string packed(const std::string& text) {
+    Path path;
+    EXPECT_FALSE(parse_url_path(text, path));
+    return std::string{path.view().packed()};
+  }
+  static std::vector<std::string> below(const std::string& parent, unsigned count) {
+    std::vector<std::string> paths;
+    for (unsigned i = 0; i < count; ++i) paths.push_back(parent + "/" + std::to_string(i));
+    return paths;
+  }
+  Acquired acquire(const Token& token, const std::vector<std::string>& paths, bool waits = false) {
+    AcquireCommand command;
+    for (const std::string& path : paths) command.wanted.push_back({packed(path), {}});
+    command.token = token;
+    if (waits) command.wait = std::chrono::hours{1};
+    return arbiter_->acquire(command, now());
+  }
+  [[nodiscard]] static Now now() { return {Instant{1}, 1}; }
+
+  std::unique_ptr<Arbiter> arbiter_;
+
+ private:
+  void on_record(const Record&) override {}
+  void on_event(const Event&) override {}
+  void on_decided(WaiterId, Acquired&&) override {}
+  Arbiter::Room room_for(std::size_t, bool) const override { return Arbiter::Room::enough; }
+};
+
+TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMemoryTogether) {
+  Arbiter::Limits limits;
+  limits.waiting_bytes_max = 1'000'000;
+  start(limits);
+  ASSERT_EQ(acquire(token_of(1), {"/"}).outcome, Outcome::granted);
+  std::string deep;
+  for (int i = 0; i < 50; ++i) deep += "/" + std::string(30, 'd');
+  ASSERT_EQ(acquire(token_of(2), below(deep, 10), true).outcome, Outcome::queued);
+  const Acquired waiting = acquire(token_of(3), below(deep + "/x", 8), true);
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  EXPECT_EQ(acquire(token_of(4), below(deep + "/y", 8), true).outcome, Outcome::too_many_waiters);
+  EXPECT_EQ(acquire(token_of(5), {"/short"}, true).outcome, Outcome::queued);
+
+  // A place that is kept takes memory as well; who comes back for it is not refused.
+  EXPECT_TRUE(arbiter_->abandon(waiting.waiter, now()));
+  EXPECT_EQ(acquire(token_of(4), below(deep + "/y", 8), true).outcome, Outcome::too_many_waiters);
+  EXPECT_EQ(acquire(token_of(3), below(deep + "/x", 8), true).outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  while (arbiter_->advance(now(), 1000)) {
+  }
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  EXPECT_EQ(acquire(token_of(4), below(deep, 8), true).outcome, Outcome::queued);
+}
+
+// Stepping over every lock of the lease, for every path of every waiter, would take an hour here;
+// the test's time limit notices.
+TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughForEachOfThem) {
+  start();
+  for (unsigned i = 0; i < 200; ++i) {
+    const std::string parent = "/mine/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(1), below(parent, 250)).outcome, Outcome::granted);
+  }
+  ASSERT_EQ(acquire(token_of(2), {"/theirs"}).outcome, Outcome::granted);
+  for (unsigned i = 0; i < 100; ++i) {
+    ASSERT_EQ(acquire(token_of(10 + i), below("/theirs", 250), true).outcome, Outcome::queued);
+  }
+  EXPECT_EQ(acquire(token_of(1), below("/theirs", 250)).outcome, Outcome::blocked);
+  ASSERT_EQ(arbiter_->release(token_of(2), PathView{packed("/theirs")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  EXPECT_EQ(acquire(token_of(1), below("/theirs", 250)).outcome, Outcome::blocked);
+  EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
+}
+
+}  // namespace
+}  // namespace locker::core

@@ -34,6 +34,9 @@ std::string_view name_of(core::EventKind kind) {
 
 class EventLog::Reader final : public Stream {
  public:
+  /// Events of one read(), wanted or not: whoever decides waits meanwhile.
+  static constexpr std::size_t looked_at_max = 4'096;
+
   Reader(EventLog& log, std::string packed_prefix, Place next, bool is_reset)
       : log_(log), packed_prefix_(std::move(packed_prefix)), next_(next), is_reset_(is_reset) {}
   ~Reader() override {
@@ -56,8 +59,9 @@ class EventLog::Reader final : public Stream {
     }
     if (next_ < log_.oldest()) return Outcome::over;  // too slow: it would miss some
     const core::PathView prefix{packed_prefix_};
-    for (const std::size_t before = out.size(); next_ < log_.shown_; ++next_) {
-      if (out.size() - before >= limit) return Outcome::more;
+    const std::size_t before = out.size();
+    for (std::size_t looked_at = 0; next_ < log_.shown_; ++next_, ++looked_at) {
+      if (out.size() - before >= limit || looked_at == looked_at_max) return Outcome::more;
       const Entry& entry = log_.at(next_);
       const core::PathView path{entry.packed_path};
       if (path == prefix || prefix.is_ancestor_of(path)) append(entry, out);

@@ -22,6 +22,9 @@ struct HttpLimits {
   std::size_t output_kept = 16 * 1024;       ///< A larger output buffer is freed once sent.
   std::size_t round_requests_max = 64;       ///< Pipelined requests answered in one write.
   std::size_t round_bytes_max = 256 * 1024;  ///< Output of one round, but for its last answer.
+  /// Of requests that are not whole and answers that are not taken, all connections together,
+  /// beyond read_buffer and output_kept of each. More: 503 to the one, the other is closed.
+  std::size_t buffered_max = 256 * 1024 * 1024;
 
   Milliseconds first_byte{10'000};       ///< From accept; then closed without an answer.
   Milliseconds header{5'000};            ///< From a request's first byte; then 408.
@@ -56,6 +59,26 @@ class ConnectionCount {
  private:
   const std::size_t max_;
   std::atomic<std::size_t> open_ = 0;
+};
+
+/// The bytes that connections hold beyond what an idle one keeps. Without a bound of their sum a
+/// few thousand clients that do not read, or do not finish what they send, have all the memory.
+/// Thread-safe.
+class BufferedBytes {
+ public:
+  explicit BufferedBytes(std::size_t max) : max_(max) {}
+  /// False when there are as many as may be. The last that are added may go beyond.
+  [[nodiscard]] bool add(std::size_t bytes) {
+    if (held_.fetch_add(bytes, std::memory_order_relaxed) < max_) return true;
+    remove(bytes);
+    return false;
+  }
+  void remove(std::size_t bytes) { held_.fetch_sub(bytes, std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t held() const { return held_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::size_t max_;
+  std::atomic<std::size_t> held_ = 0;
 };
 
 }  // namespace locker::server

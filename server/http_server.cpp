@@ -34,7 +34,8 @@ HttpServer::HttpServer(RequestHandler& handler, GroupCommit& commit, Options opt
     : handler_(handler),
       commit_(commit),
       options_(std::move(options)),
-      connections_(std::make_shared<ConnectionCount>(options_.connections_max)) {}
+      connections_(std::make_shared<ConnectionCount>(options_.connections_max)),
+      buffered_(std::make_shared<BufferedBytes>(options_.limits.buffered_max)) {}
 
 // NOLINTNEXTLINE(bugprone-exception-escape): without memory to stop, the process ends
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
@@ -42,7 +43,7 @@ HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
 boost::system::error_code HttpServer::start(const tcp::endpoint& endpoint) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const unsigned count = options_.threads == 0 ? cores : options_.threads;
-  const Worker::Options worker_options{options_.limits, options_.hooks, connections_};
+  const Worker::Options worker_options{options_.limits, options_.hooks, connections_, buffered_};
   std::vector<std::unique_ptr<Thread>> threads;
   std::vector<Executor> executors;
   for (unsigned i = 0; i < count; ++i) {

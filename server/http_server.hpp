@@ -36,6 +36,8 @@ class HttpServer {
   void stop(std::chrono::milliseconds grace = std::chrono::seconds{8});
   /// Open connections.
   [[nodiscard]] std::size_t connections() const { return connections_->open(); }
+  /// Bytes that they hold beyond what an idle one keeps.
+  [[nodiscard]] std::size_t buffered() const { return buffered_->held(); }
 
  private:
   struct Thread;
@@ -44,6 +46,7 @@ class HttpServer {
   GroupCommit& commit_;
   const Options options_;
   const std::shared_ptr<ConnectionCount> connections_;
+  const std::shared_ptr<BufferedBytes> buffered_;
   tcp::endpoint endpoint_;
   std::vector<std::unique_ptr<Thread>> threads_;
 };

@@ -24,8 +24,10 @@ namespace locker::server {
 namespace {
 
 constexpr std::chrono::seconds stop_grace{8};
-/// Descriptors that are no connections: store, log, epoll, listening sockets.
-constexpr rlim_t descriptors_kept = 64;
+/// Descriptors that are no connections: of the store, which ends the process when it gets none,
+/// and the log; of each thread: epoll, its timer, a listening socket, one that is just accepted.
+constexpr rlim_t descriptors_kept = 32;
+constexpr rlim_t descriptors_of_thread = 8;
 
 ExitCode exit_code(const persistence::OpenFault& fault) {
   using Kind = persistence::OpenFault::Kind;
@@ -43,22 +45,26 @@ ExitCode exit_code(const persistence::OpenFault& fault) {
   return ExitCode::disk;
 }
 
-/// How many connections the system lets us have, of those that the options want.
-std::size_t allow_connections(std::size_t wanted) {
+/// As many connections as the system lets us have, of those that the options want.
+void allow_connections(HttpServer::Options& options) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
-  const rlim_t needed = wanted + descriptors_kept;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  rlim_t turned_away = options.limits.turned_away_max;
+  const rlim_t kept = descriptors_kept + descriptors_of_thread * options.threads;
+  const rlim_t wanted = std::min<rlim_t>(options.connections_max, RLIM_INFINITY / 2);
+  const rlim_t needed = wanted + turned_away * options.threads + kept;
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = std::min<rlim_t>(needed, limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
     ::getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur >= needed) return wanted;
-  const std::size_t allowed =
-      std::max<rlim_t>(limit.rlim_cur, 2 * descriptors_kept) - descriptors_kept;
-  spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}", allowed,
-               limit.rlim_cur);
-  return allowed;
+  if (limit.rlim_cur >= needed) return;
+  const rlim_t rest = limit.rlim_cur - std::min(kept, limit.rlim_cur / 4 * 3);
+  turned_away = std::min(turned_away, rest / (8 * options.threads));
+  options.limits.turned_away_max = turned_away;
+  options.connections_max = std::min(wanted, rest - turned_away * options.threads);
+  spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}",
+               options.connections_max, limit.rlim_cur);
 }
 
 /// The state of the disk is not known: nothing may be answered any more, not even an error.
@@ -116,7 +122,8 @@ ExitCode serve(const Options& options) {
 
   HttpServer::Options server_options;
   server_options.threads = options.threads;
-  server_options.connections_max = allow_connections(options.connections_max);
+  server_options.connections_max = options.connections_max;
+  allow_connections(server_options);
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
   if (spdlog::should_log(spdlog::level::debug)) server_options.hooks.access = log_access;
   HttpServer server{locker.handler(), locker.commit(), server_options};

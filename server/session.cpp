@@ -22,6 +22,9 @@ using ErrorCode = boost::system::error_code;
 constexpr Refusal too_slow{408, "request_timeout", "Send the whole request sooner."};
 constexpr Refusal too_many{503, "too_many_connections",
                            "The server has as many connections as it takes; try again soon."};
+constexpr Refusal too_much_buffered{503, "too_many_unfinished",
+                                    "The server has as many unfinished requests and untaken "
+                                    "answers as it can keep; try again soon."};
 constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
@@ -75,7 +78,10 @@ void Session::read() {
   if (reads_) return;
   if (read_ended_) return close();
   compact();
-  if (end_ == capacity_) grow();
+  if (end_ == capacity_ && !grow()) {
+    refuse(too_much_buffered, {.to_head = unread().starts_with("HEAD ")});
+    return send();
+  }
   begin_read(capacity_ - end_);
 }
 
@@ -123,6 +129,7 @@ void Session::compact() {
     if (capacity_ > kept) {
       buffer_ = std::make_unique<char[]>(kept);
       capacity_ = kept;
+      uncount(counted_input_);
     }
     return;
   }
@@ -132,15 +139,32 @@ void Session::compact() {
   }
 }
 
-void Session::grow() {
+/// False: all connections together have too much.
+bool Session::grow() {
   // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
   // refuses what is too large, so this ends.
   const std::size_t whole = parser_.awaits_body() ? parser_.size() : 2 * capacity_;
   const std::size_t larger = std::max(std::min(2 * capacity_, whole), capacity_ + 1);
+  const std::size_t more = larger - capacity_;
+  if (!worker_.buffered().add(more)) return false;
+  counted_input_ += more;
   auto buffer = std::make_unique<char[]>(larger);
   std::memcpy(buffer.get(), buffer_.get(), end_);
   buffer_ = std::move(buffer);
   capacity_ = larger;
+  return true;
+}
+
+/// Called when the output cannot leave at once. False: all connections together have too much.
+bool Session::hold_output() {
+  if (counted_output_ != 0 || output_.capacity() <= worker_.limits().output_kept) return true;
+  if (!worker_.buffered().add(output_.capacity())) return false;
+  counted_output_ = output_.capacity();
+  return true;
+}
+
+void Session::uncount(std::size_t& counted) {
+  if (counted != 0) worker_.buffered().remove(std::exchange(counted, 0));
 }
 
 void Session::enter(Phase phase) {
@@ -257,6 +281,7 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
 void Session::go_on() {
   if (output_.empty()) return finish_round();
   if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
+    if (!hold_output()) return close();
     state_ = State::waiting;
     intrusive_ptr_add_ref(this);
     if (worker_.await_durable(*this, awaited_)) return;
@@ -286,6 +311,7 @@ void Session::send() {
   sent_ = socket_.write_some(net::buffer(output_), error);
   if (error && error != net::error::would_block) return close();
   if (sent_ == output_.size()) return finish_round();
+  if (!hold_output()) return close();
   deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
   write();
 }
@@ -313,6 +339,7 @@ void Session::finish_round() {
     deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().stream_silence;
   }
   sent_ = 0;
+  uncount(counted_output_);
   if (output_.capacity() > worker_.limits().output_kept) std::string{}.swap(output_);
   output_.clear();
   if (last_round_) return linger();
@@ -409,6 +436,8 @@ void Session::close() {
   socket_.close(ignored);
   unlink();
   worker_.on_closed(counted_);
+  uncount(counted_input_);
+  uncount(counted_output_);
   lose_unsent();
   if (later_) return give_up_pending();
   if (stream_) end_stream();

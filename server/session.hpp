@@ -162,7 +162,9 @@ class Session final : public DurabilityWaiter,
 
   [[nodiscard]] std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
   void compact();
-  void grow();
+  [[nodiscard]] bool grow();
+  [[nodiscard]] bool hold_output();
+  void uncount(std::size_t& counted);
 
   Worker& worker_;
   Socket socket_;
@@ -176,9 +178,11 @@ class Session final : public DurabilityWaiter,
   std::vector<Owed> owed_;  // of the answers in the output
   std::unique_ptr<Later> later_;
   std::unique_ptr<Stream> stream_;
-  std::size_t sent_ = 0;      // of the output
-  std::size_t lingered_ = 0;  // bytes thrown away
-  Index awaited_ = 0;         // the highest of this round
+  std::size_t sent_ = 0;            // of the output
+  std::size_t lingered_ = 0;        // bytes thrown away
+  std::size_t counted_input_ = 0;   // of the buffer, in BufferedBytes
+  std::size_t counted_output_ = 0;  // the same of the output
+  Index awaited_ = 0;               // the highest of this round
   unsigned references_ = 0;
   State state_ = State::reading;
   Phase phase_ = Phase::fresh;

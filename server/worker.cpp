@@ -24,6 +24,8 @@ Worker::Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit
       handler_(handler),
       commit_(commit),
       options_(std::move(options)),
+      buffered_(options_.buffered ? options_.buffered
+                                  : std::make_shared<BufferedBytes>(options_.limits.buffered_max)),
       alive_(std::make_shared<Worker*>(this)),
       timer_(io_context.get_executor()) {
   read_clocks();
@@ -92,15 +94,22 @@ void Worker::adopt(Socket socket) {
     peer = endpoint.address().to_string() + ':' + std::to_string(endpoint.port());
   }
   start_ticking();
-  if (!options_.connections || options_.connections->enter()) {
-    const Session::Pointer session{new Session{*this, std::move(socket), std::move(peer), true}};
-    sessions_.push_back(*session);
-    session->start();
-  } else if (turned_away_ < options_.limits.turned_away_max) {
+  const bool has_place = !options_.connections || options_.connections->enter();
+  if (!has_place) {
+    if (turned_away_ == options_.limits.turned_away_max) return;
     ++turned_away_;
-    const Session::Pointer session{new Session{*this, std::move(socket), std::move(peer), false}};
+  }
+  bool is_made = false;  // from then on the session gives its place back
+  try {
+    const Session::Pointer session{
+        new Session{*this, std::move(socket), std::move(peer), has_place}};
+    is_made = true;
     sessions_.push_back(*session);
-    session->turn_away();
+    has_place ? session->start() : session->turn_away();
+  } catch (...) {
+    // No memory for it: this connection is closed, and the next one is accepted all the same.
+    if (!is_made) on_closed(has_place);
+    report_exception();
   }
 }
 
@@ -287,7 +296,12 @@ void Worker::tick() {
   for (auto next = sessions_.begin(); next != sessions_.end();) {
     const Session::Pointer session{&*next++};  // it may leave the list
     if (pardon) session->extend_deadline(held_up);
-    session->tick(now_);
+    try {
+      session->tick(now_);
+    } catch (...) {  // no memory for what it would be told
+      report_exception();
+      session->close();
+    }
   }
   if (now_ >= drained_by_) stop();
   // While somebody waits for another thread's commit or wake the ticks keep the io_context running.

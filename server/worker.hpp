@@ -49,8 +49,11 @@ class Worker {
   struct Options {
     HttpLimits limits = {};
     HttpHooks hooks = {};
-    /// Shared by all workers; none: as many as there are file descriptors.
+    /// Shared by all workers; none: as many as there are file descriptors, of which the journal
+    /// needs some too, and fails when it gets none.
     std::shared_ptr<ConnectionCount> connections = {};
+    /// Shared by all workers; none: what the limits say for this one alone.
+    std::shared_ptr<BufferedBytes> buffered = {};
   };
   /// All three must outlive the worker.
   Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,
@@ -81,6 +84,7 @@ class Worker {
   [[nodiscard]] const HttpHooks& hooks() const { return options_.hooks; }
   [[nodiscard]] RequestHandler& handler() { return handler_; }
   [[nodiscard]] GroupCommit& commit() { return commit_; }
+  [[nodiscard]] BufferedBytes& buffered() { return *buffered_; }
   [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
   [[nodiscard]] std::string_view date() const { return date_.text(); }
   [[nodiscard]] SteadyClock::time_point now() const { return now_; }  // at the last tick
@@ -160,6 +164,7 @@ class Worker {
   RequestHandler& handler_;
   GroupCommit& commit_;
   const Options options_;
+  const std::shared_ptr<BufferedBytes> buffered_;
   std::shared_ptr<Worker*> alive_;  // what late handlers look at; null when the worker is gone
   Timer timer_;
   std::shared_ptr<Listener> listener_;

@@ -51,6 +51,63 @@ TEST_F(HttpCapacityTest, ThoseTurnedAwayMakeRoomForOthersToBeTurnedAway) {
   }
 }
 
+TEST_F(HttpCapacityTest, UnfinishedRequestsTakeALimitedAmountOfMemoryTogether) {
+  options_.limits.buffered_max = 100'000;
+  start();
+  const std::string head = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
+  std::vector<RawClient> all;
+  for (int i = 0; i < 2; ++i) {
+    all.push_back(client());
+    ASSERT_TRUE(all.back().send(head + std::string(59'999, 'b')));
+  }
+  ASSERT_TRUE(eventually([&] { return server_->buffered() >= 100'000; }));
+  RawClient another = client();
+  ASSERT_TRUE(another.send(head + std::string(59'999, 'b')));
+  const auto refused = another.read_answer();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 503);
+  EXPECT_EQ(refused->field("Retry-After"), "1");
+  EXPECT_EQ(refused->field("Connection"), "close");
+  EXPECT_NE(refused->body.find(R"("error": "too_many_unfinished")"), std::string::npos);
+  EXPECT_EQ(client().ask(get("/small"))->status, 200);
+
+  for (RawClient& each : all) EXPECT_EQ(each.ask("b")->body.size(), 60'000 + 8U);
+  EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+  EXPECT_EQ(client().ask(head + std::string(60'000, 'b'))->status, 200);
+}
+
+TEST_F(HttpCapacityTest, AnswersThatNobodyTakesUseALimitedAmountOfMemoryTogether) {
+  options_.limits.buffered_max = 100'000;
+  start();
+  const std::string large = get("/big/30000000");
+  RawClient first = client();
+  ASSERT_TRUE(first.send(large));
+  ASSERT_TRUE(eventually([&] { return server_->buffered() >= 30'000'000; }));
+  RawClient second = client();
+  ASSERT_TRUE(second.send(large));
+  EXPECT_LT(second.read_to_end().size(), 30'000'000U);
+  EXPECT_EQ(client().ask(get("/small"))->status, 200);
+
+  EXPECT_EQ(first.read_answer()->body.size(), 30'000'000U);
+  EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+  EXPECT_EQ(first.ask(large)->body.size(), 30'000'000U);
+}
+
+TEST_F(HttpCapacityTest, WhoLeavesGivesBackTheMemoryThatItUsed) {
+  options_.limits.buffered_max = 100'000;
+  start();
+  {
+    RawClient sending = client();
+    ASSERT_TRUE(sending.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" +
+                             std::string(59'999, 'b')));
+    ASSERT_TRUE(eventually([&] { return server_->buffered() > 50'000; }));
+    RawClient reading = client();
+    ASSERT_TRUE(reading.send(get("/big/30000000")));
+    ASSERT_TRUE(eventually([&] { return server_->buffered() > 30'000'000; }));
+  }
+  EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+}
+
 /// Takes all file descriptors of this process until its end.
 class NoDescriptors {
  public:

@@ -50,10 +50,26 @@ void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
   }
 }
 
-void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
+/// Those who hold something in the way: what is held there is looked at, or, when that is more,
+/// what each of the leases holds that can lead further.
+void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  std::size_t looked_at = 0;
+  arbiter_.table_.for_each_blocker(
+      {wanted.path(), wanted.shape, ClashRule::symmetric, waiter.token}, [&](const HeldLock& held) {
+        if (++looked_at > holding_.size()) return false;
+        if (held.is_cooling) return true;
+        const Token& token = arbiter_.table_.token_of(held);
+        if (token == own_ || arbiter_.by_token_.count(token) != 0) reach(token, waiter, wanted);
+        return !is_found_;
+      });
+  if (looked_at <= holding_.size()) return;
   for (const Token& token : holding_) {
     if (token != waiter.token && holds_in_the_way(token, wanted)) reach(token, waiter, wanted);
   }
+}
+
+void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  expand_holders(waiter, wanted);
   if (waiter.is_upgrade) return;
   const auto lease = arbiter_.table_.find_lease_of(waiter.token);
   const std::size_t passed_before = passed_.size();

@@ -26,6 +26,7 @@ class Arbiter::DeadlockSearch {
   };
   [[nodiscard]] bool somebody_waits_for(const Waiter& request) const;
   void expand(const Waiter& waiter);
+  void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
   void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);
   [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
   void reach(const Token& to, const Waiter& from, const Waiter::Wanted& wanted);

@@ -325,7 +325,7 @@ bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& s
   const AcquireRequest request{path, shape};
   visit_lists_in_the_way(request, find_nodes(path), [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
-      for (std::uint32_t at = list->first; at != null; at = links(lock(at))[level].next) {
+      for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
         if (is_found || own == null) return true;
         const HeldLock held = describe(own);

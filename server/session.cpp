@@ -1,7 +1,9 @@
 #include "server/session.hpp"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cstring>
@@ -311,7 +313,7 @@ void Session::send() {
   sent_ = socket_.write_some(net::buffer(output_), error);
   if (error && error != net::error::would_block) return close();
   if (sent_ == output_.size()) return finish_round();
-  if (!hold_output()) return close();
+  if (!hold_output()) return cut_off();
   deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
   write();
 }
@@ -403,7 +405,7 @@ void Session::tick(SteadyClock::time_point now) {
   const bool owes_answer =
       state_ == State::reading && (phase_ == Phase::header || phase_ == Phase::body);
   if (owes_answer) return time_out();
-  close();
+  cut_off();
 }
 
 void Session::time_out() {
@@ -427,6 +429,16 @@ void Session::drain() {
 
 void Session::hurry() {
   deadline_ = std::min(deadline_, worker_.now() + worker_.limits().drain_first_byte);
+}
+
+/// Closes with a reset if the client has not taken all that it was sent. After an orderly end the
+/// kernel would keep that until it does, for minutes.
+void Session::cut_off() {
+  int untaken = 0;
+  const bool is_known = ::ioctl(socket_.native_handle(), SIOCOUTQ, &untaken) == 0;
+  ErrorCode ignored;
+  if (!is_known || untaken > 0) socket_.set_option(net::socket_base::linger(true, 0), ignored);
+  close();
 }
 
 void Session::close() {

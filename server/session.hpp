@@ -157,6 +157,7 @@ class Session final : public DurabilityWaiter,
   void lose_unsent();
   void linger();
   void time_out();
+  void cut_off();
   void hurry();
   void enter(Phase phase);
 

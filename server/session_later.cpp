@@ -159,7 +159,7 @@ void Session::end_stream() {
 
 /// At once, but for the answers before the stream.
 void Session::drain_stream() {
-  if (state_ == State::writing && stream_begun_) return close();
+  if (state_ == State::writing && stream_begun_) return cut_off();
   last_round_ = true;
   end_stream();
   if (stream_begun_) linger();

@@ -21,6 +21,7 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
     Token token;
     token.bytes[0] = static_cast<std::uint8_t>(number);
     token.bytes[1] = static_cast<std::uint8_t>(number >> 8U);
+    token.bytes[2] = static_cast<std::uint8_t>(number >> 16U);
     token.bytes[15] = 1;
     return token;
   }
@@ -94,6 +95,24 @@ TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughF
             Arbiter::ReleaseOutcome::released);
   EXPECT_EQ(acquire(token_of(1), below("/theirs", 250)).outcome, Outcome::blocked);
   EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
+}
+
+// The same of a search for a deadlock that asks each of them of the locks of each.
+TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAskingAllOfAll) {
+  constexpr unsigned count = 100'000;
+  start();
+  ASSERT_EQ(acquire(token_of(1), {"/popular"}).outcome, Outcome::granted);
+  for (unsigned i = 0; i < count; ++i) {
+    ASSERT_EQ(acquire(token_of(10 + i), {"/held/" + std::to_string(i)}).outcome, Outcome::granted);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    ASSERT_EQ(acquire(token_of(10 + i), {"/popular"}, true).outcome, Outcome::queued);
+  }
+  ASSERT_EQ(acquire(token_of(2), {"/own"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(3), {"/own"}, true).outcome, Outcome::queued);
+  const Acquired behind = acquire(token_of(2), {"/popular"}, true);
+  ASSERT_EQ(behind.outcome, Outcome::queued);
+  EXPECT_EQ(acquire(token_of(1), {"/own"}, true).outcome, Outcome::deadlock);
 }
 
 }  // namespace

@@ -93,6 +93,14 @@ TEST_F(HttpCapacityTest, AnswersThatNobodyTakesUseALimitedAmountOfMemoryTogether
   EXPECT_EQ(first.ask(large)->body.size(), 30'000'000U);
 }
 
+TEST_F(HttpCapacityTest, TheKernelKeepsLittleOfWhatNobodyTakes) {
+  start();
+  RawClient one = client();
+  ASSERT_TRUE(one.send(get("/big/1000000")));
+  EXPECT_TRUE(eventually([&] { return server_->buffered() >= 1'000'000; }));
+  EXPECT_EQ(one.read_answer()->body.size(), 1'000'000U);
+}
+
 TEST_F(HttpCapacityTest, WhoLeavesGivesBackTheMemoryThatItUsed) {
   options_.limits.buffered_max = 100'000;
   start();

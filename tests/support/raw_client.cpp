@@ -127,6 +127,11 @@ bool RawClient::is_at_end() {
   return ::recv(descriptor_, &byte, 1, 0) == 0;
 }
 
+bool RawClient::is_reset() {
+  pollfd poll_for{descriptor_, 0, 0};
+  return ::poll(&poll_for, 1, 0) == 1 && (poll_for.revents & POLLERR) != 0;
+}
+
 bool RawClient::has_something() {
   pollfd poll_for{descriptor_, POLLIN, 0};
   return !received_.empty() || ::poll(&poll_for, 1, 0) == 1;

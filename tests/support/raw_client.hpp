@@ -49,6 +49,8 @@ class RawClient {
   std::string read_to_end();
   /// True when the server closed and nothing more came before.
   [[nodiscard]] bool is_at_end();
+  /// Whether the server has reset it; bytes that came before may still be there.
+  [[nodiscard]] bool is_reset();
   /// Whether bytes (or the end) are there already.
   [[nodiscard]] bool has_something();
   /// Request and answer.

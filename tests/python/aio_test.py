@@ -211,7 +211,7 @@ class Losing(AioCase):
                     await asyncio.sleep(10 * PATIENCE)
                 finally:
                     self.server.process.send_signal(signal.SIGCONT)
-        self.assertEqual(caught.exception.reason, "unrenewed")
+        self.assertIn(caught.exception.reason, ("unrenewed", "expired"))
 
     @in_loop
     async def test_another_error_stays_what_it_is_and_tells_of_the_loss(self, client):
@@ -252,7 +252,8 @@ class Losing(AioCase):
             [sys.executable, "-B", "-c", textwrap.dedent(program)], stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": PACKAGE, "LOCKER_URL": self.server.url})
         try:
-            child.stdout.readline()
+            if child.stdout.readline().startswith(b"lost"):
+                self.skipTest("the machine is too slow: it lost its lock at once")
             child.send_signal(signal.SIGSTOP)
             self.client.acquire("/p", ttl=LONG)
             taken = deadline.now()
@@ -343,7 +344,7 @@ class Waiting(AioCase):
             async with client.lock("/w", ttl=LONG):
                 with self.assertRaises(NotAcquired):
                     await client.acquire("/w", wait=0.5)
-                waiting = asyncio.ensure_future(client.acquire("/w"))
+                waiting = asyncio.ensure_future(client.acquire("/w", ttl=LONG))
                 await asyncio.sleep(0.3)
             self.assertEqual((await waiting).path, "/w")
 
@@ -387,7 +388,7 @@ class Calls(AioCase):
                 seen = []
                 async with through.events("/n") as events:
                     for number in range(30):
-                        await client.acquire(f"/n/{number}")
+                        await client.acquire(f"/n/{number}", ttl=LONG)
                         if number % 10 == 5:
                             proxy.cut()
                     async for event in events:
@@ -396,7 +397,7 @@ class Calls(AioCase):
                             break
                     last = events.last_event_id
         self.assertEqual(seen, [f"/n/{number}" for number in range(30)])
-        await client.acquire("/n/later")
+        await client.acquire("/n/later", ttl=LONG)
         events = client.events("/n", last)
         self.assertEqual((await events.__anext__()).path, "/n/later")
         await events.aclose()
@@ -411,7 +412,7 @@ class Calls(AioCase):
                     async with client.lock("/a"):
                         await asyncio.gather(*(client.status() for _ in range(30)))
                     async with client.events() as events:
-                        await client.acquire("/b")
+                        await client.acquire("/b", ttl=LONG)
                         await events.__anext__()
 
             asyncio.run(body())

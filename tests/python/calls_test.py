@@ -40,25 +40,25 @@ class Acquiring(ServerCase):
         self.assertEqual(pickle.loads(pickle.dumps(error)).blocked_by, error.blocked_by)
 
     def test_modes_and_flags(self):
-        self.client.acquire("/s", mode="shared")
-        self.client.acquire("/s", mode="shared")
-        self.client.acquire("/p/q", lock_parents=False)
-        self.client.acquire("/p", lock_children=False)
+        self.client.acquire("/s", mode="shared", ttl=LONG)
+        self.client.acquire("/s", mode="shared", ttl=LONG)
+        self.client.acquire("/p/q", lock_parents=False, ttl=LONG)
+        self.client.acquire("/p", lock_children=False, ttl=LONG)
         with self.assertRaises(NotAcquired):
             self.client.acquire("/s", wait=0)
         with self.assertRaises(NotAcquired):
             self.client.acquire("/p/q/r", wait=0)
 
     def test_several_and_any_of_them(self):
-        both = self.client.acquire(["/m/1", {"path": "/m/2", "mode": "shared"}])
+        both = self.client.acquire(["/m/1", {"path": "/m/2", "mode": "shared"}], ttl=LONG)
         self.assertEqual(both.paths, ("/m/1", "/m/2"))
-        self.client.acquire("/m/2", mode="shared")
+        self.client.acquire("/m/2", mode="shared", ttl=LONG)
         with self.assertRaises(NotAcquired):
             self.client.acquire(["/m/1", "/m/3"], wait=0)
         self.assertTrue(self.is_free("/m/3"))
-        any_two = self.client.acquire(["/m/1", "/m/3", "/m/4"], any=2)
+        any_two = self.client.acquire(["/m/1", "/m/3", "/m/4"], any=2, ttl=LONG)
         self.assertEqual(any_two.paths, ("/m/3", "/m/4"))
-        self.assertEqual(self.client.acquire(["/m/5"], any=1).paths, ("/m/5",))
+        self.assertEqual(self.client.acquire(["/m/5"], any=1, ttl=LONG).paths, ("/m/5",))
         with self.assertRaises(ValueError):
             self.client.acquire([])
 
@@ -91,7 +91,7 @@ class Acquiring(ServerCase):
         self.assertIsNone(self.client.state("/forever").holders[0].expires_in)
 
     def test_a_lock_delay_cools(self):
-        self.client.acquire("/c", lock_delay=LONG, owner="slow")
+        self.client.acquire("/c", lock_delay=LONG, owner="slow", ttl=LONG)
         self.client.force("/c")
         with self.assertRaises(NotAcquired) as caught:
             self.client.acquire("/c", wait=0)
@@ -99,8 +99,8 @@ class Acquiring(ServerCase):
         self.assertEqual([lock.path for lock in self.client.locks(state="cooling")], ["/c"])
 
     def test_deadlock(self):
-        one = self.client.acquire("/1", owner="one")
-        two = self.client.acquire("/2", owner="two")
+        one = self.client.acquire("/1", owner="one", ttl=LONG)
+        two = self.client.acquire("/2", owner="two", ttl=LONG)
         waiting = self.in_background(lambda: self.client.acquire("/2", token=one.token))
         self.wait_in_line("/2")
         with self.assertRaises(Deadlock) as caught:
@@ -114,15 +114,16 @@ class Looking(ServerCase):
     def test_all_locks_over_all_pages(self):
         expected = []
         for number in range(25):
-            expected.append(self.client.acquire(f"/n/{number}", owner=f"o{number % 2}").path)
-        self.client.acquire("/other")
+            expected.append(f"/n/{number}")
+            self.client.acquire(expected[-1], owner=f"o{number % 2}", ttl=LONG)
+        self.client.acquire("/other", ttl=LONG)
         self.assertEqual([lock.path for lock in self.client.locks("/n", page_size=7)], expected)
         self.assertEqual(len(list(self.client.locks(owner="o1"))), 12)
         self.assertEqual(len(list(self.client.locks())), 26)
 
     def test_who_waits(self):
-        held = self.client.acquire("/w")
-        waiting = self.in_background(lambda: self.client.acquire("/w", owner="next"))
+        held = self.client.acquire("/w", ttl=LONG)
+        waiting = self.in_background(lambda: self.client.acquire("/w", owner="next", ttl=LONG))
         self.wait_in_line("/w")
         (waiter,) = self.client.state("/w").waiters
         self.assertEqual((waiter.owner, waiter.place, waiter.state, waiter.fence),
@@ -133,18 +134,19 @@ class Looking(ServerCase):
         self.assertGreater(waiting.result().fence, held.fence)
 
     def test_what_covers_a_path(self):
-        self.client.acquire("/a/b")
+        self.client.acquire("/a/b", ttl=LONG)
         state = self.client.state("/a")
         self.assertFalse(state.free)
         self.assertEqual((state.path, state.holders, [lock.path for lock in state.covered_by]),
                          ("/a", (), ["/a/b"]))
 
     def test_status(self):
-        self.client.acquire("/a")
+        self.client.acquire("/a", ttl=LONG)
         self.assertEqual(self.client.status()["locks"], 1)
 
     def test_force_matching(self):
-        fences = [self.client.acquire(f"/f/{number}", owner="o").fence for number in range(3)]
+        fences = [self.client.acquire(f"/f/{number}", owner="o", ttl=LONG).fence
+                  for number in range(3)]
         with self.assertRaises(LockerError) as caught:
             self.client.force("/f/0", fence=fences[1])
         self.assertEqual(caught.exception.code, "not_held")
@@ -157,7 +159,7 @@ class Spelling(ServerCase):
         for path, spelling in (("/a b/ü?x#y", "/a%20b/%C3%BC%3Fx%23y"), ("/a%2Fb", "/a%2Fb"),
                                (join_path("a/b", "100%", "ü"), "/a%2Fb/100%25/%C3%BC"), ("/", "/"),
                                ("//x///y/", "/x/y"), ("/+@:,;=", "/+@:,;=")):
-            grant = self.client.acquire(path)
+            grant = self.client.acquire(path, ttl=LONG)
             several = self.client.acquire([path + "/below", "/z"], token=grant.token)
             self.assertEqual(self.client.state(path).holders[0].fence, grant.fence)
             self.assertEqual(bytes(grant.path, "ascii"), bytes(self.client.state(spelling).path,
@@ -184,13 +186,13 @@ class Spelling(ServerCase):
 
     def test_owners_and_reasons_of_any_text(self):
         owner = 'Tim & "Lassie" é \\ +%'
-        self.client.acquire("/o", owner=owner)
+        self.client.acquire("/o", owner=owner, ttl=LONG)
         self.assertEqual([lock.owner for lock in self.client.locks(owner=owner)], [owner])
         self.client.force("/o", reason=owner)
 
     def test_the_default_owner_says_who_and_where(self):
         self.assertRegex(self.client.owner, rf".+@.+:{os.getpid()}$")
-        self.assertEqual(self.client.acquire("/o").owner, self.client.owner)
+        self.assertEqual(self.client.acquire("/o", ttl=LONG).owner, self.client.owner)
 
     def test_urls(self):
         self.addCleanup(os.environ.pop, "LOCKER_URL", None)

@@ -27,7 +27,9 @@ class Processes(ServerCase):
             except lockerclient.LockLost as lost:
                 say("lost", lost.reason)
         """) as child:
-            child.line()
+            first = child.line()
+            if first.startswith("lost"):
+                self.skipTest("the machine is too slow: it lost its lock at once")
             child.process.send_signal(signal.SIGSTOP)
             mine = self.client.acquire("/p", ttl=LONG)  # when the lease has expired
             taken = deadline.now()

@@ -1,0 +1,52 @@
+"""The script in the project's README that needs curl only, and what the README says of it."""
+
+import os
+import re
+import signal
+import unittest
+
+from recipe_case import LONG, ROOT, RecipeCase, wait_until
+
+
+class Readme(RecipeCase):
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            blocks = re.findall(r"```bash\n(.*?)```", file.read(), re.DOTALL)
+        (self.script,) = [block for block in blocks if "/leases/renew" in block]
+
+    def run_with(self, work, renewal="10"):
+        text = self.script
+        for old, new in (("http://127.0.0.1:8765", self.server.url), ('echo "deploying …"', work),
+                         ("sleep 10", "sleep " + renewal)):
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        return self.start("bash", self.write("script", text))
+
+    def test_it_waits_its_turn_prints_the_grant_and_gives_the_lock_back(self):
+        with self.client.lock("/deploy/production", ttl=LONG):
+            run = self.run_with("echo deploying")
+            self.wait_in_line("/deploy/production")
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertRegex(run.said(), r'(?s)^{"path": "/deploy/production", "token": ".*deploying')
+        self.assertTrue(self.is_free("/deploy/production"))
+
+    def test_it_ends_when_the_lease_is_lost(self):
+        run = self.run_with("touch begun; while :; do sleep 0.05; done", renewal="0.2")
+        wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))
+        self.client.force("/deploy/production")
+        self.assertEqual(run.wait(), -signal.SIGTERM, run.said())
+
+    def test_it_survives_an_orderly_restart_of_the_server_while_it_waits(self):
+        with self.client.lock("/deploy/production", ttl=LONG):
+            run = self.run_with("echo deploying")
+            self.wait_in_line("/deploy/production")
+            port = self.server.port
+            self.assertEqual(self.server.stop(), 0)
+            self.server = type(self.server)(self.store, port=port)
+            self.wait_in_line("/deploy/production")
+        self.assertEqual(run.wait(), 0, run.said())
+
+
+if __name__ == "__main__":
+    unittest.main()

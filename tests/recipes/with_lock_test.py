@@ -1,0 +1,194 @@
+"""The recipe with-lock, in every shell that is here."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import unittest
+
+from recipe_case import LONG, PATIENCE, RecipeCase, recipe, wait_until
+from lossy_proxy import LossyProxy
+
+
+class WithLock(RecipeCase):
+    shell = None
+
+    def setUp(self):
+        if shutil.which(self.shell[0]) is None:
+            self.skipTest(f"{self.shell[0]} is not installed")
+        super().setUp()
+        self.script = self.write("with-lock", recipe("with-lock"))
+
+    def with_lock(self, path, *command, **environment):
+        return self.start(*self.shell, self.script, path, *command, **environment)
+
+    def held(self, path):
+        return bool(self.client.state(path).holders)
+
+    def test_it_runs_a_command_under_the_lock(self):
+        run = self.with_lock("/a/b", "sh", "-c", "echo $LOCKER_PATH $LOCKER_FENCE; curl -s "
+                             "$LOCKER_URL/v1/locks/a/b; exit 7")
+        self.assertEqual(run.wait(), 7)
+        path, fence, state = run.said().split(None, 2)
+        self.assertEqual(path, "/a/b")
+        self.assertIn(f'"fence": {fence}', state)
+        self.assertTrue(self.is_free("/a/b"))
+
+    def test_arguments_and_input_stay_what_they_are(self):
+        done = subprocess.run([*self.shell, self.script, "/a", "sh", "-c", 'cat; echo "$1|$2"', "x",
+                               "two  words", "*"], input="in\n", capture_output=True, text=True,
+                              timeout=PATIENCE, cwd=self.directory,
+                              env={**os.environ, **self.environment}, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, "in\ntwo  words|*\n"), done.stderr)
+
+    def test_turns(self):
+        self.write("counter", "0\n", executable=False)
+        count = self.write("count", "#!/bin/sh\nvalue=$(cat counter); sleep 0.02\n"
+                           "echo $((value + 1)) >counter\n")
+        for run in [self.with_lock("/counter", count) for _ in range(8)]:
+            self.assertEqual(run.wait(), 0, run.said())
+        self.assertEqual(self.text_of("counter"), "8\n")
+
+    def test_the_wait_ends(self):
+        with self.client.lock("/a", ttl=LONG, owner="timmy"):
+            for wait in ("0", "2"):
+                run = self.with_lock("/a", "touch", "ran", LOCKER_WAIT=wait)
+                self.assertEqual(run.wait(), 75)
+                self.assertRegex(run.said(), "^with-lock /a: /a is held by timmy")
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
+
+    def test_what_is_wrong_is_told(self):
+        run = self.with_lock("/a/../b", "true")
+        self.assertEqual(run.wait(), 75)
+        self.assertRegex(run.said(), r"^with-lock /a/../b: .+\.$")
+        self.assertEqual(self.start(*self.shell, self.script, "/a").wait(), 64)
+
+    def test_lost_by_force_ends_all_that_was_started(self):
+        run = self.with_lock("/f", "sh", "-c", "trap '' TERM; sleep 1000 & echo $! >child; "
+                             "echo $$ >command; while :; do sleep 1; done")
+        pids = [self.pid_in("child"), self.pid_in("command")]
+        self.client.force("/f", reason="maintenance")
+        self.assertEqual(run.wait(), 70)
+        self.assertRegex(run.said(), "with-lock /f: lost, and the command was ended. An admin")
+        for pid in pids:
+            wait_until(lambda: not self.is_alive(pid), "something of it lives on")
+
+    def test_a_signal_ends_the_command_and_gives_the_lock_back(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            run = self.with_lock("/t", "sh", "-c", "echo $$ >command; exec sleep 1000")
+            pid = self.pid_in("command")
+            os.kill(run.process.pid, number)
+            self.assertEqual(run.wait(), 128 + signal.SIGTERM)
+            self.assertFalse(self.is_alive(pid))
+            self.assertTrue(self.is_free("/t"))
+            os.unlink(os.path.join(self.directory, "command"))
+
+    def test_a_signal_while_waiting_leaves_the_line(self):
+        with self.client.lock("/t", ttl=LONG):
+            run = self.with_lock("/t", "touch", "ran")
+            self.wait_in_line("/t")
+            os.killpg(run.process.pid, signal.SIGINT)  # as Ctrl-C does
+            self.assertEqual(run.wait(), 143)
+            wait_until(lambda: self.client.state("/t").waiter_count == 0)
+        self.assertTrue(self.is_free("/t"))
+
+    def test_the_server_is_killed_while_it_holds_and_while_it_waits(self):
+        holding = self.with_lock("/s", "sh", "-c", "while ! [ -e stop ]; do sleep 0.1; done",
+                                 LOCKER_TTL=str(LONG))
+        wait_until(lambda: self.held("/s"))
+        waiting = self.with_lock("/s", "true")
+        self.wait_in_line("/s")
+        for _ in range(2):
+            self.restart()
+            self.wait_in_line("/s")
+            self.assertTrue(self.held("/s"))
+        self.write("stop", "")
+        self.assertEqual(holding.wait(), 0, holding.said())
+        self.assertEqual(waiting.wait(), 0, waiting.said())
+        self.assertEqual(list(self.client.locks()), [])
+
+    def test_it_leaves_nothing_behind(self):
+        temporary = os.path.join(self.directory, "temporary")
+        os.mkdir(temporary)
+        done = subprocess.run([*self.shell, self.script, "/a", "echo", "done"], cwd=self.directory,
+                              env={**os.environ, **self.environment, "TMPDIR": temporary},
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+        # It returned: nothing holds the pipe any more.
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "done\n", ""))
+        self.assertEqual(os.listdir(temporary), [])
+
+    def test_the_token_is_in_no_command_line(self):
+        with LossyProxy(self.server.port) as proxy:
+            with self.client.lock("/w", ttl=LONG):
+                run = self.with_lock("/w", "true", LOCKER_URL=proxy.url)
+                self.wait_in_line("/w")
+                lines = []
+                for pid in filter(str.isdigit, os.listdir("/proc")):
+                    try:
+                        with open(f"/proc/{pid}/cmdline", "rb") as file:
+                            lines.append(file.read())
+                    except OSError:
+                        pass
+                self.assertTrue(any(b"/v1/locks/w" in line for line in lines), "nobody asks")
+            run.wait()
+            (token,) = set(re.findall(rb"Lock-Token: (\S+)\r\n", proxy.seen))
+            self.assertFalse(any(token in line for line in lines))
+
+
+class Sh(WithLock):
+    shell = ["sh"]
+
+    # These take long, and what they look at does not depend on the shell.
+
+    def test_kill_9_of_with_lock_leaves_the_command_its_lock(self):
+        run = self.with_lock("/k", "sh", "-c", "echo $$ >command; exec sleep 1000")
+        pid = self.pid_in("command")
+        os.kill(run.process.pid, signal.SIGKILL)
+        run.wait()
+        seen = []
+
+        def is_renewed():
+            seen.append(self.client.state("/k").holders[0].expires_in)
+            return seen[-1] > min(seen) + 1
+
+        wait_until(is_renewed, "nobody renews it")
+        self.kill(pid)
+        self.client.acquire("/k")  # by the end of its TTL: the keeper has ended, too
+
+    def test_a_server_that_stays_away_ends_the_command_before_others_have_the_lock(self):
+        # The machine may be too slow for that, which is no fault of the recipe: once is enough.
+        for attempt in range(5):
+            if self.cut_off(attempt):
+                return
+        self.fail("each time the command lived when another had the lock")
+
+    def cut_off(self, attempt):
+        name = f"command-{attempt}"
+        with LossyProxy(self.server.port) as proxy:
+            run = self.with_lock(
+                f"/away/{attempt}", "sh", "-c",
+                f"trap '' TERM; echo $$ >{name}; while :; do sleep 0.1; done", LOCKER_TTL="15",
+                LOCKER_URL=proxy.url)
+            pid = self.pid_in(name)
+        grant = self.client.acquire(f"/away/{attempt}", ttl=LONG)
+        is_right = not self.is_alive(pid)
+        self.assertEqual(run.wait(), 70)
+        self.assertFalse(self.is_alive(pid))
+        self.client.release(grant.token)
+        return is_right
+
+
+class Bash(WithLock):
+    shell = ["bash"]
+
+
+class Busybox(WithLock):
+    shell = ["busybox", "sh"]
+
+
+del WithLock  # it is no test by itself
+
+
+if __name__ == "__main__":
+    unittest.main()

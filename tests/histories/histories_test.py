@@ -101,11 +101,11 @@ class Torment:
         while time.monotonic() < end:
             time.sleep(1 + 2 * self.chance.random())
             if self.chance.random() < 0.2:
-                self.write("stopped")
                 self.server.process.send_signal(signal.SIGSTOP)
-                time.sleep(0.5 + self.chance.random())
-                self.server.process.send_signal(signal.SIGCONT)
+                self.write("stopped")
+                time.sleep(self.chance.choice([0.5, 1, 2, 2.5]))
                 self.write("continued")
+                self.server.process.send_signal(signal.SIGCONT)
                 self.stops += 1
             if self.chance.random() < 0.8:
                 self.kill()

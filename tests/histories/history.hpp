@@ -127,7 +127,7 @@ struct History {
   std::vector<Operation> operations;
 };
 
-/// What was done to the server meanwhile. From `stopped` to `continued` it stood still for certain.
+/// What was done to the server meanwhile.
 struct ServerEvent {
   enum class Kind : std::uint8_t { killed, started, stopped, continued };
   Kind kind = Kind::started;

@@ -9,10 +9,6 @@ namespace {
 constexpr Nanoseconds millisecond = 1'000'000;
 /// How late things may be on a machine that has much else to do. Nothing may ever be early.
 constexpr Nanoseconds lateness = 10'000 * millisecond;
-/// When the server has stood still for longer than the first, that time does not count, but for the
-/// second at most.
-constexpr Nanoseconds standstill_noticed = 1'600 * millisecond;
-constexpr Nanoseconds standstill_counted = 500 * millisecond;
 
 class TimeCheck {
  public:
@@ -37,7 +33,6 @@ class TimeCheck {
   void check_not_early(const LockModel::Lease& lease);
   void check_not_for_ever(const LockModel::Lease& lease);
   void check_somebody_waited(const LockModel::Lock& lock);
-  [[nodiscard]] Nanoseconds stood_still(Nanoseconds from, Index until) const;
   [[nodiscard]] Nanoseconds undisturbed_since(Nanoseconds from, Nanoseconds to) const;
 
   const Evidence& evidence_;
@@ -79,21 +74,6 @@ void TimeCheck::check_wait(const Operation& operation) {
   }
 }
 
-/// How much of the time between a renewal and the record of an end does not count.
-Nanoseconds TimeCheck::stood_still(Nanoseconds from, Index until) const {
-  Nanoseconds sum = 0;
-  Nanoseconds stopped = 0;
-  for (const ServerEvent& event : evidence_.events) {
-    if (event.kind == ServerEvent::Kind::stopped) stopped = event.at;
-    if (event.kind != ServerEvent::Kind::continued || stopped < from) continue;
-    // Somebody asked after the stop, and the end was not decided then: so it was after the stop.
-    const bool is_between = timeline_.earliest(until) > stopped + 100 * millisecond;
-    const Nanoseconds duration = event.at - stopped;
-    if (is_between && duration > standstill_noticed) sum += duration - standstill_counted;
-  }
-  return sum;
-}
-
 /// The TTL counts from the last renewal or grant that came before the end.
 void TimeCheck::check_not_early(const LockModel::Lease& lease) {
   Nanoseconds renewed = timeline_.earliest(lease.from);
@@ -107,12 +87,10 @@ void TimeCheck::check_not_early(const LockModel::Lease& lease) {
   }
   const std::int64_t ttl = lease.ttl_ms(lease.until - 1);
   const Nanoseconds ended = timeline_.latest(lease.until);
-  const Nanoseconds lives = ttl * millisecond + stood_still(renewed, lease.until);
-  if (ended >= renewed + lives) return;
+  if (ended >= renewed + ttl * millisecond) return;
   faults_.add("the lease of " + lease.owner + " expired at index " + std::to_string(lease.until) +
               ", " + std::to_string((ended - renewed) / millisecond) +
-              " ms at most after a renewal; its TTL is " + std::to_string(ttl) + " ms, and " +
-              std::to_string(lives / millisecond) + " ms with the time the server stood still");
+              " ms at most after a renewal; its TTL is " + std::to_string(ttl) + " ms");
 }
 
 void TimeCheck::check_not_for_ever(const LockModel::Lease& lease) {

@@ -65,6 +65,10 @@ class Torment:
 
     def __init__(self, store, events, chance):
         self.store, self.chance = store, chance
+        # A crash of the server alone loses nothing, whatever the durability.
+        self.options = ["--canhaz-ttl", f"{CANHAZ_TTL_MS}ms",
+                        "--durability", chance.choice(["always", "always", "interval", "none"]),
+                        "--threads", chance.choice(["1", "2", "4"])]
         self.events = open(events, "w", encoding="ascii")
         self.server = None
         self.kills = self.stops = 0
@@ -78,7 +82,7 @@ class Torment:
     def start(self, port):
         while self.server is None or self.server.process.poll() is not None:
             try:
-                self.server = Lockerd(self.store, "--canhaz-ttl", f"{CANHAZ_TTL_MS}ms", port=port)
+                self.server = Lockerd(self.store, *self.options, port=port)
             except RuntimeError as fault:
                 if "cannot listen" not in str(fault):
                     raise
@@ -100,17 +104,21 @@ class Torment:
         """Goes on until then."""
         while time.monotonic() < end:
             time.sleep(1 + 2 * self.chance.random())
-            if self.chance.random() < 0.2:
-                self.write("stopped")
-                self.server.process.send_signal(signal.SIGSTOP)
-                time.sleep(0.5 + self.chance.random())
-                self.server.process.send_signal(signal.SIGCONT)
-                self.write("continued")
-                self.stops += 1
-            if self.chance.random() < 0.8:
+            if self.chance.random() < 0.25:
+                self.stop_for_a_while()
+            else:
                 self.kill()
                 self.start(self.server.port)
                 self.kills += 1
+
+    def stop_for_a_while(self):
+        self.expect_alive()
+        self.write("stopped")
+        self.server.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5 + self.chance.random())
+        self.server.process.send_signal(signal.SIGCONT)
+        self.write("continued")
+        self.stops += 1
 
     def close(self):
         self.events.close()
@@ -144,7 +152,8 @@ def run_round(directory, seconds, seed):
         kept.finish()
     dump(at("journal"), at("journal.jsonl"))
     dump(at("store"), at("store.jsonl"))
-    print(f"seed {seed}: {torment.kills} kills, {torment.stops} stops", flush=True)
+    print(f"lockerd {' '.join(torment.options)}: {torment.kills} kills, {torment.stops} stops",
+          flush=True)
     checked = subprocess.run([CHECK, at("history.jsonl"), at("journal.jsonl"), at("events.jsonl"),
                               at("store.jsonl")], check=False)
     return is_right and checked.returncode == 0

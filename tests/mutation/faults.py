@@ -15,11 +15,13 @@ class Fault:
     file: str
     old: str
     new: str
-    test: str  # target and filter, or a file in tests/program
+    test: str  # target and filter, or a script in tests
 
 
 SIMULATION = "simulation_test Simulation.*"
 ORACLE = "core_test ArbiterOracle.*"
+ARBITER = "core_test ArbiterTest.*"
+HISTORIES = "histories/histories_test.py --seconds 20"
 
 FAULTS = [
     Fault("no-sync", "a grant is told that a power cut takes back",
@@ -70,7 +72,7 @@ FAULTS = [
     Fault("snapshot-forgets-cooling", "a lock-delay ends with a snapshot",
           "persistence/compaction.cpp",
           "        opening.is_cooling = opening.is_cooling || has(cooling, opening.id);\n", "",
-          "v1_test.py"),
+          "program/v1_test.py"),
     Fault("ancestor-not-checked", "a lock is granted inside a locked folder",
           "core/lock_table.cpp",
           "    if (at_node(above, symmetric && request.shape.lock_parents)) return;",
@@ -140,12 +142,34 @@ FAULTS = [
           "server/lock_service.cpp",
           "  if (gap > look_every + std::chrono::seconds{1}) stood_still_ += gap - look_every;\n",
           "  static_cast<void>(gap);\n",
-          "v1_test.py"),
+          "program/v1_test.py"),
     Fault("lost-grant-kept", "a grant that nobody could be told of is held",
           "server/acquire_call.cpp",
           "  void lost() override { service_.take_back(token_); }",
           "  void lost() override {}",
-          "v1_test.py"),
+          "program/v1_test.py"),
+    Fault("ended-lease-forgotten", "after a restart a lost lease can be used as if it were new",
+          "core/arbiter_ending.cpp",
+          "    ended_.remember_lease(token, {reason, *ended_lease, \"\"}, now_.instant);\n", "",
+          ARBITER),
+    Fault("refused-though-free", "a wait ends without the lock when the server stood still",
+          "core/arbiter_waiting.cpp",
+          "      const std::vector<std::size_t> free = free_ones(waiter);\n"
+          "      if (free.size() == waiter.needed()) return grant_queued(waiter, free);\n", "",
+          ARBITER),
+    Fault("index-of-before", "a reply's index is that of the state before",
+          "server/lock_service.cpp",
+          "  auto answer = command(now);\n  after_command(now);\n"
+          "  return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};",
+          "  const Index index = commit_.last_index();\n"
+          "  auto answer = command(now);\n  after_command(now);\n"
+          "  return At<decltype(answer)>{std::move(answer), index, now};",
+          HISTORIES),
+    Fault("locked-by-oneself", "a refusal names who asked and not who holds",
+          "server/seed_verbs.cpp",
+          "      append_owner(blocked_by, response.body);\n",
+          "      append_owner(id != nullptr ? *id : blocked_by, response.body);\n",
+          HISTORIES),
     Fault("smuggling", "a body in chunks is read as the next request",
           "server/request_parser.cpp",
           "      case http::field::transfer_encoding:\n        return refuse(transfer_encoding, error);",

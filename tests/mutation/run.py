@@ -46,8 +46,9 @@ def build(source, targets):
 def passes(source, test):
     directory = os.path.join(source, "build")
     environment = {**os.environ, "LOCKER_BUILD": directory, "LOCKER_SEEDS": "4000"}
-    if test.endswith(".py"):
-        command = [sys.executable, "-B", os.path.join(source, "tests", "program", test)]
+    if is_script(test):
+        script, *options = test.split()
+        command = [sys.executable, "-B", os.path.join(source, "tests", script), *options]
     else:
         target, chosen = test.split()
         command = [os.path.join(directory, target), f"--gtest_filter={chosen}"]
@@ -59,8 +60,14 @@ def passes(source, test):
     return done.returncode == 0
 
 
+def is_script(test):
+    return test.split()[0].endswith(".py")
+
+
 def targets_of(test):
-    return ["lockerd", "locker"] if test.endswith(".py") else [test.split()[0]]
+    if test.startswith("histories/"):
+        return ["lockerd", "locker", "torture", "check_history"]
+    return ["lockerd", "locker"] if is_script(test) else [test.split()[0]]
 
 
 def main():

@@ -19,11 +19,14 @@ class Lockerd:
     `wrapper` is a command that starts it, as strace does."""
 
     def __init__(self, store, *options, port=0, environment=None, wrapper=()):
+        environment = {**os.environ, **(environment or {})}
+        if wrapper:  # the leak checker of a build with AddressSanitizer cannot work under strace
+            environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
         self.process = subprocess.Popen(
             [*wrapper, LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
-            env={**os.environ, **(environment or {})})
+            env=environment)
         try:
             self.port = self._await_port()
         except RuntimeError:

@@ -330,6 +330,7 @@ class Waiting(AioCase):
                 proxy.lose_replies(1, b"POST /canhaz")
                 with self.assertRaisesRegex(Unreachable, "may have been carried out"):
                     await through.canhaz("/c")
+                self.assertEqual(proxy.seen.count(b"POST /canhaz"), 1)
                 waiting = asyncio.ensure_future(through.acquire("/once", ttl=LONG))
                 await until(self.waiting("/once"))
                 proxy.cut()

@@ -248,6 +248,7 @@ class OnTheWire(ServerCase):
     def test_what_must_not_be_done_twice_is_not_sent_twice(self):
         held = self.client.acquire("/f", ttl=LONG)
         for call in (lambda: self.through.canhaz("/c"), lambda: self.through.force("/f")):
+            self.through.status()  # so that there is a connection which could be used again
             self.proxy.lose_replies(1)
             with self.assertRaisesRegex(Unreachable, "may have been carried out"):
                 call()

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <limits>
-#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -45,7 +45,7 @@ class PromiseCheck {
 
  private:
   void find_holds();
-  void add_holds(const Operation& told);
+  void add_hold(const Operation& told, const Wanted& lock);
   [[nodiscard]] Nanoseconds counts_until(const Hold& hold) const;
   [[nodiscard]] Nanoseconds must_until(const Hold& hold) const;
   [[nodiscard]] Nanoseconds may_until(const Hold& hold) const;
@@ -71,42 +71,38 @@ void PromiseCheck::find_holds() {
   for (const Operation& operation : history_.operations) {
     if (operation.kind == Kind::force) forces_.push_back(&operation);
   }
-  std::map<std::tuple<std::string_view, std::string_view, Fence>, bool> seen;
+  std::set<std::tuple<std::string_view, std::string, Fence>> seen;
   for (const Operation& operation : history_.operations) {
     if (!is_granted(operation)) continue;
-    const std::size_t before = holds_.size();
-    add_holds(operation);
-    for (std::size_t place = before; place < holds_.size();) {
-      const Hold& hold = holds_[place];
-      const std::tuple key{std::string_view{operation.owner}, std::string_view{hold.lock.path},
-                           hold.fence};
-      // The same grant told again adds nothing.
-      if (!seen.try_emplace(key, true).second) {
-        holds_.erase(holds_.begin() + static_cast<std::ptrdiff_t>(place));
-      } else {
-        ++place;
-      }
+    // The same grant told again adds nothing.
+    const auto is_known = [&seen, &operation](const Wanted& lock) {
+      return !seen.emplace(operation.owner, lock.path, operation.reply.fence).second;
+    };
+    if (operation.kind == Kind::canhaz) {
+      const Wanted& lock = operation.wanted.front();
+      if (!is_known(lock)) add_hold(operation, lock);
+      continue;
+    }
+    for (const Listed& listed : operation.reply.locks) {
+      const Wanted lock{listed.path, listed.shape};
+      if (!is_known(lock)) add_hold(operation, lock);
     }
   }
 }
 
-void PromiseCheck::add_holds(const Operation& told) {
+void PromiseCheck::add_hold(const Operation& told, const Wanted& lock) {
   Hold hold;
   hold.told = &told;
+  hold.lock = lock;
   hold.fence = told.reply.fence;
   hold.must_from = told.got;
   hold.may_from = told.sent;
   for (const Operation* other : asked_.about(told.owner)) {
     if (other->is_acquire()) hold.may_from = std::min(hold.may_from, other->sent);
   }
-  const auto add = [&](const Wanted& lock) {
-    hold.lock = lock;
-    hold.must_until = must_until(hold);
-    hold.may_until = may_until(hold);
-    holds_.push_back(hold);
-  };
-  if (told.kind == Kind::canhaz) return add(told.wanted.front());
-  for (const Listed& listed : told.reply.locks) add({listed.path, listed.shape});
+  hold.must_until = must_until(hold);
+  hold.may_until = may_until(hold);
+  holds_.push_back(hold);
 }
 
 /// Whether a request of the lease's own client, or of an administrator, can end the lock.

@@ -198,8 +198,9 @@ class Queued final : public PendingAnswer, public LockService::Listener {
     if (waker_ != nullptr) waker_->wake();
   }
   void finish(Response& response) override {
+    const core::Now now = service_.now();  // its mutex is never taken inside of this one
     const std::lock_guard lock{mutex_};
-    server::finish(service_, call_, *decided_, index_, service_.now(), response);
+    server::finish(service_, call_, *decided_, index_, now, response);
   }
   bool abandon(Abandon) override { return service_.abandon(waiter_); }
 

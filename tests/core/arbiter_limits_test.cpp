@@ -78,6 +78,25 @@ TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMe
   EXPECT_EQ(acquire(token_of(4), below(deep, 8), true).outcome, Outcome::queued);
 }
 
+TEST_F(ArbiterLimitsTest, WhoIsGrantedGivesBackItsOwnMemoryAndNotThatOfOthers) {
+  Arbiter::Limits limits;
+  limits.waiting_bytes_max = 1'000'000;
+  start(limits);
+  ASSERT_EQ(acquire(token_of(1), {"/a"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(2), {"/b"}).outcome, Outcome::granted);
+  std::string deep;
+  for (int i = 0; i < 50; ++i) deep += "/" + std::string(30, 'd');
+  ASSERT_EQ(acquire(token_of(3), below("/a" + deep, 8), true).outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token_of(4), below("/b" + deep, 10), true).outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/a")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  while (arbiter_->advance(now(), 1000)) {
+  }
+  ASSERT_EQ(arbiter_->waiter_count(), 1U);
+  EXPECT_EQ(acquire(token_of(5), below("/b" + deep, 10), true).outcome, Outcome::too_many_waiters);
+  EXPECT_EQ(acquire(token_of(5), below("/b" + deep, 8), true).outcome, Outcome::queued);
+}
+
 // Stepping over every lock of the lease, for every path of every waiter, would take an hour here;
 // the test's time limit notices.
 TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughForEachOfThem) {

@@ -27,7 +27,8 @@ struct ShortPiece {
       last = load<std::uint32_t>(begin + size - 4);
     } else if (size > 0) {
       first = load<std::uint8_t>(begin);
-      last = load<std::uint8_t>(begin + size / 2) << 8U | load<std::uint8_t>(begin + size - 1);
+      const std::uint64_t middle = load<std::uint8_t>(begin + size / 2);
+      last = middle << 8U | load<std::uint8_t>(begin + size - 1);
     }
   }
   bool operator==(const ShortPiece&) const = default;

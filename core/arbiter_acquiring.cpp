@@ -92,8 +92,8 @@ Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& 
   if (queue_.is_empty() || request.is_upgrade) return nullptr;
   return queue_.latest_clash({wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
                              [&](const Waiter& other) {
-                               if (!lease || other.token == request.token)
-                                 return other.token == request.token;
+                               if (other.token == request.token) return true;
+                               if (!lease) return false;
                                const auto [known, is_new] = passed.try_emplace(&other);
                                if (is_new) known->second = is_passed(other, request.token, lease);
                                return known->second;

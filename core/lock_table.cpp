@@ -124,6 +124,7 @@ LockTable::LeaseTerms& LockTable::add_terms(Lease& to) {
   if (to.terms == null) {
     to.terms = arena_.allocate(terms_units);
     *arena_.at<LeaseTerms>(to.terms) = LeaseTerms{};
+    ++terms_count_;
   }
   return *arena_.at<LeaseTerms>(to.terms);
 }
@@ -134,7 +135,10 @@ void LockTable::remove_lease(std::uint32_t at) {
   if (removed.owner != null) {
     arena_.free(removed.owner, UnitArena::units_for(owner_of(removed).size() + 1));
   }
-  if (removed.terms != null) arena_.free(removed.terms, terms_units);
+  if (removed.terms != null) {
+    arena_.free(removed.terms, terms_units);
+    --terms_count_;
+  }
   arena_.free(at, lease_units);
 }
 
@@ -615,6 +619,17 @@ bool LockTable::try_apply(const Record& record) {
         return true;
       },
       record);
+}
+
+void LockTable::prefetch(const Record& record) const {
+  std::visit([this](const auto& kind) { leases_.prefetch(hash_token(kind.token)); }, record);
+  const auto* const granted = std::get_if<Granted>(&record);
+  if (granted == nullptr) return;
+  Hash hash = hash_;
+  for (const std::string_view segment : granted->path) {
+    hash = hash.then(segment);
+    nodes_.prefetch(hash.folded());
+  }
 }
 
 HeldLock LockTable::describe(std::uint32_t at) const {

@@ -100,6 +100,8 @@ class LockTable {
   /// For records from a journal, which may contradict what is held when a file was damaged in a
   /// way that no checksum sees. False: it does, and nothing was changed.
   [[nodiscard]] bool try_apply(const Record& record);
+  /// Fetches from memory what applying this record will look at first.
+  void prefetch(const Record& record) const;
 
   [[nodiscard]] std::optional<LivingLease> find_lease_of(const Token& token) const;
   [[nodiscard]] LivingLease lease_at(std::uint32_t handle) const;
@@ -119,6 +121,8 @@ class LockTable {
   /// timer ends it. Zero at first, and for others.
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
+  /// Whether there is a lease with a TTL, one that was opened by itself, or a cooling lock.
+  [[nodiscard]] bool has_deadlines() const { return terms_count_ != 0 || !cooling_.empty(); }
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
@@ -238,6 +242,7 @@ class LockTable {
   mutable bool found_is_good_ = false;
   LockId last_id_;
   std::size_t lock_count_ = 0;
+  std::size_t terms_count_ = 0;
   std::map<LockId, std::uint32_t> cooling_;
   std::vector<Cursor> cursors_;
 };

@@ -1,0 +1,113 @@
+// Asks whether a lock is really to be ended, and why; then ends exactly that one.
+
+import { Refused } from "./api.js";
+import { duration, pointInTime } from "./durations.js";
+import { element } from "./element.js";
+import { counted, readable, readablePath } from "./readable_text.js";
+
+const reasonBytesMax = 255;
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+export class ForceDialog {
+  #dialog;
+  #api;
+  #clock;
+  #on;
+  #lock = null;
+  #isSending = false;
+
+  /** on.ended(lock): done. */
+  constructor(dialog, api, clock, on) {
+    this.#dialog = dialog;
+    this.#api = api;
+    this.#clock = clock;
+    this.#on = on;
+    this.#find("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.#find(".cancel").addEventListener("click", () => dialog.close());
+    this.#find("#reason").addEventListener("input", () => this.#check());
+    dialog.addEventListener("close", () => (this.#lock = null));
+  }
+
+  /** `lock` as the server lists it; `waiting`: how many requests wait for its path. */
+  open(lock, waiting) {
+    this.#lock = lock;
+    const fact = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
+    const bdi = (text) => element("bdi", {}, text);
+    const expires = lock.expires_in_ms;
+    this.#find(".what").replaceChildren(
+      ...[
+        fact("Path", bdi(readablePath(lock.path))),
+        fact("Holder", bdi(readable(lock.owner))),
+        fact("Mode", lock.mode),
+        fact("Since", `${pointInTime(this.#clock.grantedAt(lock.fence))}, for ${duration(lock.held_ms)}`),
+        fact("Would end", expires === null ? "when it is released" : `in ${duration(expires)}, unless renewed`),
+        lock.meta ? fact("Why it is held", bdi(readable(lock.meta))) : [],
+        fact("Next", waiting > 0 ? `${counted(waiting, "request waits", "requests wait")} for it` : "nobody waits for it"),
+        fact("Fence", element("code", {}, String(lock.fence))),
+      ].flat(),
+    );
+    this.#find("#reason").value = "";
+    this.#tell("");
+    this.#dialog.showModal();
+    this.#find("#reason").focus();
+    this.#check();
+  }
+
+  /** To be called when locks have ended: the question may have become idle. */
+  review(isHeld) {
+    if (!this.#lock || this.#isSending || isHeld(this.#lock)) return;
+    this.#tell("This lock has ended meanwhile; there is nothing left to do.");
+    this.#find(".confirm").disabled = true;
+  }
+
+  #find(selector) {
+    return this.#dialog.querySelector(selector);
+  }
+
+  #tell(text) {
+    const problem = this.#find(".problem");
+    problem.textContent = text;
+    problem.hidden = text === "";
+  }
+
+  #check() {
+    const reason = this.#find("#reason").value.trim();
+    const isTooLong = bytesOf(reason) > reasonBytesMax;
+    if (isTooLong) this.#tell(`The reason is longer than ${reasonBytesMax} bytes.`);
+    else this.#tell("");
+    this.#find(".confirm").disabled = this.#isSending || isTooLong || reason === "";
+  }
+
+  async #send() {
+    const lock = this.#lock;
+    const reason = this.#find("#reason").value.trim();
+    if (!lock || this.#find(".confirm").disabled) return;
+    this.#isSending = true;
+    this.#check();
+    try {
+      await this.#api.force(lock.path, lock.fence, reason);
+      this.#dialog.close();
+      this.#on.ended(lock);
+    } catch (error) {
+      if (this.#lock !== lock) return; // the dialog was closed meanwhile
+      this.#tell(this.#sentenceOf(error));
+    } finally {
+      this.#isSending = false;
+      const isDone = this.#find(".problem").hidden === false;
+      this.#find(".confirm").disabled = !isDone || this.#find("#reason").value.trim() === "";
+    }
+  }
+
+  #sentenceOf(error) {
+    if (!(error instanceof Refused)) {
+      return `${error.message} It is not known whether the lock was ended; look at the list.`;
+    }
+    if (error.status === 404) return "This lock has ended meanwhile; nothing was changed.";
+    if (error.status === 401) return "The server wants a key for this; give one by the button Key.";
+    if (error.status === 403) return `You may not end this lock. ${error.message}`;
+    return error.message;
+  }
+}

@@ -1,14 +1,14 @@
 // The panel that tells all of one path: who holds it, what covers it, who waits at which place.
 
 import { Refused } from "./api.js";
-import { duration, pointInTime } from "./durations.js";
+import { chosenDuration, duration, pointInTime } from "./durations.js";
 import { element, setText } from "./element.js";
 import { counted, readable, readablePath } from "./readable_text.js";
 
 const owner = (name) => element("bdi", { class: "owner" }, readable(name));
 const chip = (kind, text = kind) => element("span", { class: "chip", "data-kind": kind }, text);
 
-function keepsFrom({ lock_parents: parents, lock_children: children }) {
+function closedBy({ lock_parents: parents, lock_children: children }) {
   if (parents && children) return "this path, its parents and everything below";
   if (parents) return "this path and its parents, not what is below";
   if (children) return "this path and everything below, not its parents";
@@ -108,7 +108,7 @@ export class Details {
   #head() {
     const button = (text, focus, click, label) =>
       element("button", { type: "button", class: "plain", "data-focus": focus, "aria-label": label, on: { click } }, text);
-    const copy = button("Copy path", "copy", () => this.#copy(copy));
+    const copy = button("Copy", "copy", () => this.#copy(copy), "Copy the path");
     return element(
       "header",
       {},
@@ -124,7 +124,7 @@ export class Details {
     } catch {
       button.textContent = "Not allowed here";
     }
-    setTimeout(() => (button.textContent = "Copy path"), 1500);
+    setTimeout(() => (button.textContent = "Copy"), 1500);
   }
 
   #contents(state) {
@@ -158,10 +158,10 @@ export class Details {
         fact(
           isCooling ? "Free again" : "Ends",
           lock.expires_in_ms === null ? "when it is released" : end,
-          lock.ttl_ms !== null ? `, unless renewed (every ${duration(lock.ttl_ms)} at the latest)` : "",
+          lock.ttl_ms !== null ? `, unless renewed (TTL ${chosenDuration(lock.ttl_ms)})` : "",
         ),
         fact("Why", lock.meta ? element("bdi", { class: "meta" }, readable(lock.meta)) : element("span", { class: "quiet" }, "not told")),
-        fact("Keeps others from", keepsFrom(lock)),
+        fact("Closes", closedBy(lock)),
         fact("Fence", element("code", {}, String(lock.fence))),
       ),
       isCooling

@@ -17,6 +17,24 @@ export function duration(milliseconds) {
   return `${whole(day)}d ${whole(hour) % 24}h`;
 }
 
+/** A length that somebody chose: `30s`, `1m 30s`, `10m`, `1.5s`. */
+export function chosenDuration(milliseconds) {
+  const parts = [
+    [day, "d"],
+    [hour, "h"],
+    [minute, "m"],
+  ];
+  let rest = milliseconds;
+  const texts = [];
+  for (const [unit, name] of parts) {
+    const count = Math.floor(rest / unit);
+    if (count > 0) texts.push(`${count}${name}`);
+    rest -= count * unit;
+  }
+  if (rest > 0 || texts.length === 0) texts.push(`${rest / second}s`);
+  return texts.join(" ");
+}
+
 const timeOnly = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const dateAndTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 

@@ -3,6 +3,9 @@
 import { duration } from "./durations.js";
 import { counted, readable } from "./readable_text.js";
 
+/** Each text once, however many say it. */
+const joined = (texts, separator) => [...new Set(texts)].filter(Boolean).map(readable).join(separator);
+
 const oldest = (items) => Math.min(...items.map((item) => item.since));
 
 /** Of several locks the one that ends first; null when none has an end. */
@@ -47,12 +50,14 @@ export function summaryOf({ node, isOpen, isParent }) {
   const { locks, waiters } = node;
   const isBare = locks.length === 0 && waiters.length === 0;
   const waiting = isParent && !isOpen ? node.waitingBelow : waiters.length;
+  const nobody = locks.length === 0 ? "nobody" : "";
   const below = node.heldBelow > 0 ? `${node.heldBelow.toLocaleString("en")} held below` : "";
   return {
     state: stateOf(node),
-    holder: locks.map((lock) => readable(lock.owner)).join(", "),
-    note: isBare ? below || `${counted(node.waitingBelow, "request")} below` : locks.length === 0 ? "nobody" : "",
+    isBare,
+    holder: joined(locks.map((lock) => lock.owner), ", "),
+    note: isBare ? below || `${counted(node.waitingBelow, "request")} below` : nobody,
     waiting: waiting === 0 ? "" : waiting.toLocaleString("en"),
-    why: readable((locks.length > 0 ? locks : waiters).map((each) => each.meta).filter(Boolean).join(" · ")),
+    why: joined((locks.length > 0 ? locks : waiters).map((each) => each.meta), " · "),
   };
 }

@@ -219,6 +219,7 @@ function askToForce(lock) {
 
 async function openDetails(path, { moveFocus }) {
   grid.select(path);
+  at("grid").setAttribute("data-open", "");
   const opening = details.open(path);
   writeAddress();
   if (moveFocus) at("details").querySelector("h2").focus({ preventScroll: true });
@@ -227,6 +228,7 @@ async function openDetails(path, { moveFocus }) {
 
 function closeDetails() {
   details.close();
+  at("grid").removeAttribute("data-open");
   writeAddress();
 }
 

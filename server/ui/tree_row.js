@@ -17,7 +17,7 @@ export class TreeRow {
   #chip = element("span", { class: "chip" });
   #age = element("div", { role: "gridcell", class: "age number" });
   #left = element("span", { class: "left" });
-  #bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span"));
+  #gauge = element("span", { class: "gauge", "aria-hidden": "true" }, element("span"));
   #waiting = element("span", { class: "count" });
   #why = element("bdi", { class: "why-text" });
 
@@ -31,7 +31,7 @@ export class TreeRow {
       cell("holder", this.#holder, this.#note),
       cell("state", this.#chip),
       this.#age,
-      cell("end number", this.#left, this.#bar),
+      cell("end number", this.#left, this.#gauge),
       cell("waiting number", this.#waiting),
       cell("why", this.#why),
     );
@@ -49,7 +49,7 @@ export class TreeRow {
     setAttribute(target, "aria-setsize", row.siblings);
     setAttribute(target, "aria-expanded", row.isParent ? row.isOpen : null);
     setAttribute(target, "aria-selected", isActive);
-    this.path.style.setProperty("--indent", Math.min(row.level - 1, indentMax));
+    target.style.setProperty("--indent", Math.min(row.level - 1, indentMax));
     setText(this.#depth, row.level - 1 > indentMax ? `${row.level}` : "");
     setText(this.#lead, row.lead);
     setText(this.#name, row.name);
@@ -64,6 +64,7 @@ export class TreeRow {
     setText(this.#waiting, summary.waiting);
     setText(this.#why, summary.why);
     setAttribute(this.#why, "title", summary.why || null);
+    target.classList.toggle("bare", summary.isBare);
     const isFresh = node.locks.some((lock) => now - (lock.arrivedAt ?? 0) < freshFor);
     target.classList.toggle("fresh", isFresh);
     this.tick(now);
@@ -75,8 +76,8 @@ export class TreeRow {
     setText(this.#age, age);
     setText(this.#left, end.text);
     this.#left.classList.toggle("quiet", end.left === null);
-    this.#bar.hidden = end.left === null;
-    if (end.left !== null) this.#bar.firstChild.style.transform = `scaleX(${end.left.toFixed(3)})`;
-    this.#bar.classList.toggle("low", end.left !== null && end.left < 0.2);
+    this.#gauge.hidden = end.left === null;
+    if (end.left !== null) this.#gauge.firstChild.style.transform = `scaleX(${end.left.toFixed(3)})`;
+    this.#gauge.classList.toggle("low", end.left !== null && end.left < 0.2);
   }
 }

@@ -13,7 +13,7 @@ export class LockModel {
   locks = new Map(); // by path and fence, which never come again together
   waiters = [];
   cooling = 0;
-  #ended = new Map(); // key: index; of ends that a listing under way may not know yet
+  #ended = new Map(); // by path: ends that a listing under way may not know yet
   #listings = 0; // under way
   #generation = 0;
   #onChange;
@@ -67,14 +67,16 @@ export class LockModel {
   applyListed(listed, index, at) {
     for (const told of listed) {
       const key = keyOf(told);
-      if ((this.#ended.get(key) ?? -1) > index) continue;
       this.#clock.learnFromLock(told.fence, told.held_ms, at);
       const known = this.locks.get(key);
       if (known && known.index > index) {
         known.generation = this.#generation; // it lives; which of its times is right comes later
         if (known.isDetailed) continue;
       }
-      if (!known && this.#isReplaced(told)) continue;
+      if (!known) {
+        if (this.#isOver(told, index)) continue;
+        this.#replaceBy(told, index);
+      }
       this.#put(known, {
         key,
         path: told.path,
@@ -129,11 +131,10 @@ export class LockModel {
 
   #grant(event) {
     const key = keyOf(event);
-    if (this.locks.has(key) || (this.#ended.get(key) ?? -1) > event.index) return;
-    // A lease that changes its lock's mode tells no end of the old one.
-    for (const other of [...(this.tree.find(event.path)?.locks ?? [])]) {
-      if (!canStandTogether(other, event) && other.index < event.index) this.#remove(other);
-    }
+    if (this.locks.has(key)) return;
+    this.#replaceBy(event, event.index);
+    // Gone by now, but it has shown that what was there before it is gone as well.
+    if (this.#isOver(event, event.index)) return this.#rememberEnd(event, event.index);
     this.#put(undefined, {
       key,
       path: event.path,
@@ -155,18 +156,40 @@ export class LockModel {
     });
   }
 
-  /** Whether a list of before names a lock that has changed its mode meanwhile. */
-  #isReplaced(told) {
-    const here = this.tree.find(told.path)?.locks ?? [];
-    return here.some((other) => other.fence > told.fence && !canStandTogether(other, told));
-  }
-
   #end(event) {
-    const key = keyOf(event);
-    if (this.#listings > 0) this.#ended.set(key, event.index);
-    const lock = this.locks.get(key);
+    this.#rememberEnd(event, event.index);
+    const lock = this.locks.get(keyOf(event));
     // A listing of later may have said already that it cools.
     if (lock && lock.index < event.index) this.#remove(lock);
+  }
+
+  /** A lease that changes its lock's mode tells no end of the old one, but of two locks of a path
+   * that cannot stand together the later grant shows that the other is gone. */
+  #replaceBy(lock, index) {
+    for (const other of [...(this.tree.find(lock.path)?.locks ?? [])]) {
+      if (other.fence > lock.fence || canStandTogether(other, lock)) continue;
+      if (other.index >= index) continue;
+      this.#rememberEnd(other, index);
+      this.#remove(other);
+    }
+  }
+
+  #rememberEnd({ path, fence, mode }, index) {
+    if (this.#listings === 0) return;
+    const ends = this.#ended.get(path) ?? [];
+    ends.push({ fence, mode, index });
+    this.#ended.set(path, ends);
+  }
+
+  /** Whether what was decided at `index` names a lock that has gone since, or was replaced. */
+  #isOver(lock, index) {
+    const replaces = (other) => other.fence > lock.fence && !canStandTogether(other, lock);
+    const ends = this.#ended.get(lock.path) ?? [];
+    const here = this.tree.find(lock.path)?.locks ?? [];
+    return (
+      here.some(replaces) ||
+      ends.some((end) => end.index > index && (end.fence === lock.fence || replaces(end)))
+    );
   }
 
   #put(known, lock) {

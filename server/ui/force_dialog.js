@@ -15,6 +15,7 @@ export class ForceDialog {
   #on;
   #lock = null;
   #isSending = false;
+  #isOver = false; // the lock is gone: nothing is left to confirm
 
   /** on.ended(lock): done. */
   constructor(dialog, api, clock, on) {
@@ -50,7 +51,7 @@ export class ForceDialog {
       ].flat(),
     );
     this.#find("#reason").value = "";
-    this.#tell("");
+    this.#isOver = false;
     this.#dialog.showModal();
     this.#find("#reason").focus();
     this.#check();
@@ -58,9 +59,10 @@ export class ForceDialog {
 
   /** To be called when locks have ended: the question may have become idle. */
   review(isHeld) {
-    if (!this.#lock || this.#isSending || isHeld(this.#lock)) return;
+    if (!this.#lock || this.#isSending || this.#isOver || isHeld(this.#lock)) return;
+    this.#isOver = true;
     this.#tell("This lock has ended meanwhile; there is nothing left to do.");
-    this.#find(".confirm").disabled = true;
+    this.#allow();
   }
 
   #find(selector) {
@@ -74,16 +76,25 @@ export class ForceDialog {
   }
 
   #check() {
-    const reason = this.#find("#reason").value.trim();
-    const isTooLong = bytesOf(reason) > reasonBytesMax;
-    if (isTooLong) this.#tell(`The reason is longer than ${reasonBytesMax} bytes.`);
-    else this.#tell("");
-    this.#find(".confirm").disabled = this.#isSending || isTooLong || reason === "";
+    if (this.#isOver) return;
+    const isTooLong = bytesOf(this.#reason()) > reasonBytesMax;
+    this.#tell(isTooLong ? `The reason is longer than ${reasonBytesMax} bytes.` : "");
+    this.#allow();
+  }
+
+  #reason() {
+    return this.#find("#reason").value.trim();
+  }
+
+  #allow() {
+    const size = bytesOf(this.#reason());
+    const isFit = size > 0 && size <= reasonBytesMax;
+    this.#find(".confirm").disabled = this.#isOver || this.#isSending || !isFit;
   }
 
   async #send() {
     const lock = this.#lock;
-    const reason = this.#find("#reason").value.trim();
+    const reason = this.#reason();
     if (!lock || this.#find(".confirm").disabled) return;
     this.#isSending = true;
     this.#check();
@@ -93,11 +104,11 @@ export class ForceDialog {
       this.#on.ended(lock);
     } catch (error) {
       if (this.#lock !== lock) return; // the dialog was closed meanwhile
+      this.#isOver = error instanceof Refused && error.status === 404;
       this.#tell(this.#sentenceOf(error));
     } finally {
       this.#isSending = false;
-      const isDone = this.#find(".problem").hidden === false;
-      this.#find(".confirm").disabled = !isDone || this.#find("#reason").value.trim() === "";
+      this.#allow();
     }
   }
 

@@ -1,10 +1,14 @@
 // The tree of paths that have a lock or a waiter at or below them. Knows nothing of the server.
 
-import { readablePath, readableSegment } from "./readable_text.js";
+import { readableSegment } from "./readable_text.js";
 
-const order = new Intl.Collator("en", { numeric: true });
+/** Numbers in names are sorted by their value. Not Intl.Collator: it takes ten times as long. */
+const sortKeyOf = (name) => name.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
-const compare = (a, b) => order.compare(a.name, b.name) || (a.path < b.path ? -1 : 1);
+function isBefore(a, b) {
+  if (a.sortKey !== b.sortKey) return a.sortKey < b.sortKey;
+  return a.path < b.path;
+}
 
 /** Where `node` is, or belongs, among the sorted `nodes`. */
 function placeOf(nodes, node) {
@@ -12,7 +16,7 @@ function placeOf(nodes, node) {
   for (let high = nodes.length; low < high; ) {
     const middle = (low + high) >> 1;
     if (nodes[middle] === node) return middle;
-    if (compare(nodes[middle], node) < 0) low = middle + 1;
+    if (isBefore(nodes[middle], node)) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -63,11 +67,13 @@ export class LockTree {
   }
 
   #make(path, segment, parent) {
+    const name = readableSegment(segment);
     const node = {
       path,
       parent,
-      name: readableSegment(segment),
-      readable: readablePath(path),
+      name,
+      readable: parent ? `${parent.parent ? parent.readable : ""}/${name}` : "/",
+      sortKey: sortKeyOf(name),
       depth: parent ? parent.depth + 1 : 0,
       children: [], // sorted
       locks: [],

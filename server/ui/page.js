@@ -17,7 +17,8 @@ import { TreeGrid } from "./tree_grid.js";
 import { rowsOf } from "./tree_rows.js";
 
 const at = (id) => document.getElementById(id);
-const drawShareMax = 3; // drawing takes at most one part in so many of the time
+const drawGapOfListing = 200; // milliseconds: page after page comes in
+const restAfterDrawing = 3; // the rest after drawing is so many times as long
 
 const clock = new ServerClock();
 const key = new AccessKey();
@@ -47,7 +48,8 @@ function drawWhenDue() {
   const began = performance.now();
   draw();
   const now = performance.now();
-  drawNotBefore = now + (now - began > 4 ? drawShareMax * (now - began) : 0);
+  const rest = now - began > 4 ? restAfterDrawing * (now - began) : 0;
+  drawNotBefore = now + (isListed ? rest : Math.max(rest, drawGapOfListing));
 }
 
 function draw() {

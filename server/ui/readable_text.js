@@ -14,6 +14,7 @@ export function readable(text) {
 
 /** A percent-encoded segment for people. A slash inside of it stays `%2F`. */
 export function readableSegment(segment) {
+  if (/^[\w.~-]*$/.test(segment)) return segment;
   let text = segment;
   try {
     text = decodeURIComponent(segment).replaceAll("/", "%2F");

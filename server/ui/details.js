@@ -166,7 +166,12 @@ export class Details {
       ),
       isCooling
         ? element("p", { class: "quiet" }, "It was lost; the path stays closed for a while, so that its holder can notice.")
-        : element("button", { ...force, on: { click: () => this.#on.force(lock) } }, "End this lock…"),
+        : null,
+      element(
+        "button",
+        { ...force, on: { click: () => this.#on.force(lock) } },
+        isCooling ? "Open the path now…" : "End this lock…",
+      ),
     );
   }
 

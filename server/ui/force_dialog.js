@@ -38,13 +38,19 @@ export class ForceDialog {
     const fact = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
     const bdi = (text) => element("bdi", {}, text);
     const expires = lock.expires_in_ms;
+    const isCooling = lock.state === "cooling";
+    this.#find("h2").textContent = isCooling ? "Open this path now?" : "End this lock?";
+    this.#find(".consequence").textContent = isCooling
+      ? "This lock was lost, and its holder may not have noticed yet. The next one gets the path at once."
+      : "Its holder is not asked. It learns of it with its next call, and may still be at work until then.";
+    this.#find(".confirm").textContent = isCooling ? "Open the path" : "End the lock";
     this.#find(".what").replaceChildren(
       ...[
         fact("Path", bdi(readablePath(lock.path))),
         fact("Holder", bdi(readable(lock.owner))),
         fact("Mode", lock.mode),
         fact("Since", `${pointInTime(this.#clock.grantedAt(lock.fence))}, for ${duration(lock.held_ms)}`),
-        fact("Would end", expires === null ? "when it is released" : `in ${duration(expires)}, unless renewed`),
+        fact(isCooling ? "Would open" : "Would end", expires === null ? "when it is released" : `in ${duration(expires)}${isCooling ? "" : ", unless renewed"}`),
         lock.meta ? fact("Why it is held", bdi(readable(lock.meta))) : [],
         fact("Next", waiting > 0 ? `${counted(waiting, "request waits", "requests wait")} for it` : "nobody waits for it"),
         fact("Fence", element("code", {}, String(lock.fence))),

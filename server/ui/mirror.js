@@ -28,7 +28,7 @@ export class Mirror {
   #cooling = new PacedTask(() => this.#quietly(() => this.#fetchCooling()), 250);
 
   /**
-   * report.connection(state, error): connecting, live, reconnecting, or refused for good.
+   * report.connection(state, error): connecting, live, reconnecting, paused, or refused for good.
    * report.listed({ isWhole, isAnew }): the list is complete now; isAnew: because it had been lost
    * sight of. report.waiters(isWhole). report.events(events).
    */
@@ -41,12 +41,32 @@ export class Mirror {
 
   /** Forgets all and begins anew, at and below this path. */
   start(prefix) {
+    this.#prefix = prefix === "/" ? "" : prefix;
+    this.#model.clear();
+    this.#begin();
+  }
+
+  /** Asks nothing more, until it is started or resumed. */
+  pause() {
+    this.#halt();
+    this.#report.connection("paused");
+  }
+
+  /** After a pause: what is known stays to be seen while it is asked for anew. */
+  resume() {
+    this.#model.distrust();
+    this.#begin();
+  }
+
+  #halt() {
     this.#stop.abort();
     for (const task of [this.#details, this.#waiting, this.#cooling]) task.cancel();
+  }
+
+  #begin() {
+    this.#halt();
     this.#stop = new AbortController();
-    this.#prefix = prefix === "/" ? "" : prefix;
     this.#firstUndetailed = Infinity;
-    this.#model.clear();
     this.#report.connection("connecting");
     this.#follow(this.#stop.signal);
   }
@@ -126,7 +146,8 @@ export class Mirror {
         this.#clock.learnFromDate(page.date, page.at);
         this.#model.applyListed(page.body.locks, page.index, page.at);
         after = page.body.next;
-        if (after !== null && !goesOn(page)) return false;
+        const isWanted = goesOn(page);
+        if (after !== null && !isWanted) return false;
       } finally {
         this.#model.endListing();
       }

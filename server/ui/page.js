@@ -17,6 +17,7 @@ import { TreeGrid } from "./tree_grid.js";
 import { rowsOf } from "./tree_rows.js";
 
 const at = (id) => document.getElementById(id);
+const hiddenMax = 60_000; // milliseconds
 const drawGapOfListing = 200; // milliseconds: page after page comes in
 const restAfterDrawing = 3; // the rest after drawing is so many times as long
 
@@ -97,7 +98,7 @@ function showConnection(state, error) {
   const wasLost = box.dataset.state === "reconnecting";
   box.dataset.state = state;
   box.title = error?.message ?? "";
-  const text = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", refused: "Refused" };
+  const text = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", paused: "Paused", refused: "Refused" };
   setText(at("connection-text"), text[state]);
   document.querySelector(".tree").toggleAttribute("data-stale", state === "reconnecting" || state === "refused");
   if (state === "reconnecting" && !wasLost) announcer.say("The connection to the server is lost. Trying again.");
@@ -178,13 +179,14 @@ const grid = new TreeGrid(at("grid"), at("canvas"), {
     draw();
   },
   force: (path) => {
-    const locks = model.tree.find(path)?.locks.filter((lock) => lock.state === "held") ?? [];
+    const locks = model.tree.find(path)?.locks ?? [];
     if (locks.length !== 1) return openDetails(path, { moveFocus: true });
     const [lock] = locks;
     askToForce({
       path: lock.path,
       owner: lock.owner,
       mode: lock.mode,
+      state: lock.state,
       fence: lock.fence,
       meta: lock.meta,
       held_ms: Date.now() - lock.since,
@@ -327,6 +329,20 @@ document.addEventListener("keydown", (event) => {
     at("search").select();
   } else if (event.key === "?") {
     at("help").showModal();
+  }
+});
+
+// A browser has six connections to a server for all its tabs together: one that nobody looks at
+// gives its own back.
+let pauseTimer = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(pauseTimer);
+  const { state } = at("connection").dataset;
+  if (document.hidden && state !== "refused") {
+    pauseTimer = setTimeout(() => mirror.pause(), hiddenMax);
+  } else if (!document.hidden && state === "paused") {
+    mirror.resume();
+    detailsTask.ask();
   }
 });
 

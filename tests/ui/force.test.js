@@ -42,6 +42,20 @@ test("the question shows what will be ended, and the reason reaches the holder",
   await finish(page);
 });
 
+test("a path that is cooling is opened before its time", async () => {
+  await server.take("/force/cools", { owner: "lost", lock_delay: "1h" });
+  await server.ask("DELETE", "/v1/locks/force/cools", { force: true });
+  const page = await open(server);
+  await eventually(() => page.textContent("#count-cooling"), "1");
+  await ask(page, "force/cools");
+  assert.equal(await page.textContent("#force-title"), "Open this path now?");
+  await page.fill("#reason", "it is safe");
+  await page.locator("#force .confirm").click();
+  await eventually(() => paths(page), []);
+  assert.equal((await server.ask("GET", "/v1/locks/force/cools")).body.free, true);
+  await finish(page);
+});
+
 test("of several holders only the one that was asked about is ended", async () => {
   for (const owner of ["a", "b", "c"]) await server.take("/force/shared", { owner, mode: "shared" });
   const page = await open(server);

@@ -47,12 +47,13 @@ test("what is granted, released, forced, waited for and given up is seen as it h
 
 test("an expiry is counted down, moved by a renewal, and seen", async () => {
   const page = await open(server);
-  const { token } = await server.take("/ttl/long", { ttl: "1m" });
+  const { token } = await server.take("/ttl/long", { ttl: "15s" });
   const { token: cools } = await server.take("/ttl/short", { ttl: "1500ms", lock_delay: "1h" });
   assert.ok(cools);
   await eventually(() => paths(page), ["ttl", "long", "short"]);
-  await eventually(() => cell(page, "short", "state"), "cooling");
+  await eventually(async () => /^1?\ds$/.test(await cell(page, "long", "end")), true);
   await server.ask("POST", "/v1/leases/renew", { token, ttl: "10h" });
+  await eventually(() => cell(page, "short", "state"), "cooling");
   // The page is not told; it asks now and then.
   await eventually(async () => /^(10h|9h)/.test(await cell(page, "long", "end")), true);
   await server.ask("DELETE", "/v1/locks", { force: true, prefix: "/ttl" });

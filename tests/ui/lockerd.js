@@ -1,6 +1,7 @@
 // Starts and stops the real lockerd, and asks it.
 
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,7 +85,7 @@ export class Lockerd {
 
   /** Many locks, some hundreds a request. */
   async takeMany(paths, parameters = {}) {
-    const token = crypto.randomUUID();
+    const token = randomUUID();
     for (let at = 0; at < paths.length; at += 250) {
       const locks = paths.slice(at, at + 250).map((path) => ({ path }));
       const body = { locks, owner: "tester", token, ...parameters };

@@ -50,7 +50,8 @@ def install_packages(npm, directory):
             if file.read() == wanted:
                 return
     try:
-        done = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+        done = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts",
+                               "--fetch-retries=1"],
                               cwd=directory, capture_output=True, text=True, timeout=180,
                               check=False)
     except subprocess.TimeoutExpired:

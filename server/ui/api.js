@@ -7,6 +7,11 @@ export class Refused extends Error {
     this.status = status;
     this.code = code;
   }
+
+  /** Whether the same request may be answered later. */
+  get isPassing() {
+    return this.status === 429 || this.status >= 500;
+  }
 }
 
 /** No answer came. */

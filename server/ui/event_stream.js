@@ -14,11 +14,6 @@ const pause = (milliseconds, signal) =>
     signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
 
-/** Whether asking again can help. */
-const passes = (error) =>
-  error instanceof Unreachable || (error instanceof Refused && error.status >= 500) ||
-  (error instanceof Refused && error.status === 429);
-
 /**
  * Runs until `signal` aborts, or until the server refuses for good, which it throws.
  *
@@ -63,7 +58,7 @@ export async function followEvents({ api, prefix, signal, onOpen, onEvents, onRe
       onDown(new Unreachable("The server closed the connection."));
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Refused && !passes(error)) throw error;
+      if (error instanceof Refused && !error.isPassing) throw error;
       onDown(error);
     } finally {
       clearTimeout(watchdog);

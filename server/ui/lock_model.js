@@ -57,6 +57,7 @@ export class LockModel {
   /** Of a listing of everything whose first answer was decided at `index`: what it did not name is
    * gone, but for what came later. */
   sweep(generation, index) {
+    if (generation !== this.#generation) return; // a newer listing has begun meanwhile
     for (const lock of [...this.locks.values()]) {
       if (lock.generation !== generation && lock.index <= index) this.#remove(lock);
     }

@@ -131,8 +131,10 @@ export class Mirror {
       await this.#fetchWaiters();
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Refused) return this.#report.connection("refused", error);
-      if (!(error instanceof Unreachable)) throw error;
+      const isPassing = error instanceof Unreachable || (error instanceof Refused && error.isPassing);
+      if (!isPassing) this.#halt();
+      if (error instanceof Refused && !isPassing) return this.#report.connection("refused", error);
+      if (!isPassing) throw error;
       setTimeout(() => signal.aborted || this.#relist(signal, isAnew), 1000);
     }
   }

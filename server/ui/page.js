@@ -2,7 +2,7 @@
 
 import { AccessKey } from "./access_key.js";
 import { Announcer } from "./announcer.js";
-import { Api } from "./api.js";
+import { Api, Refused } from "./api.js";
 import { Details } from "./details.js";
 import { setText } from "./element.js";
 import { ForceDialog } from "./force_dialog.js";
@@ -103,10 +103,9 @@ function showConnection(state, error) {
   document.querySelector(".tree").toggleAttribute("data-stale", state === "reconnecting" || state === "refused");
   if (state === "reconnecting" && !wasLost) announcer.say("The connection to the server is lost. Trying again.");
   if (state === "live" && wasLost) announcer.say("The connection is back.");
-  if (state !== "refused") {
-    if (state === "live") at("notice").hidden = at("notice").dataset.kind === "refused" || at("notice").hidden;
-    return;
-  }
+  if (state === "live" && ["refused", "busy"].includes(at("notice").dataset.kind)) at("notice").hidden = true;
+  if (state === "reconnecting" && error instanceof Refused) notice("busy", error.message);
+  if (state !== "refused") return;
   at("key-button").hidden = false;
   if (error.status === 401) {
     notice("refused", `${error.message} Press Key to give one.`);

@@ -138,6 +138,21 @@ test("when the server is killed and comes back, the page says so and is right ag
   await finish(page);
 });
 
+test("a server that has too many readers of events says so, and is asked again", async () => {
+  const small = await new Lockerd("--event-readers-max", "1").start();
+  const reader = new AbortController();
+  const other = await fetch(`${small.url}/v1/events`, { signal: reader.signal });
+  const page = await open(small, { listed: false, expected: [/status of 503/] });
+  await eventually(async () => (await page.textContent("#notice-text")).startsWith("As many clients follow events as may"), true);
+  reader.abort();
+  await other.body?.cancel().catch(() => null);
+  await eventually(() => page.textContent("#connection-text"), "Live");
+  await eventually(() => page.textContent("#count-held"), "0");
+  assert.ok(await page.locator("#notice").isHidden());
+  await finish(page);
+  await small.end();
+});
+
 test("a tab that nobody looks at gives its connection back, and catches up when it is seen", async () => {
   const page = await open(server);
   await server.take("/hidden/before");

@@ -137,6 +137,8 @@ class Arbiter {
 
   /// Before the first command: what the journal has. False: it contradicts what is there.
   [[nodiscard]] bool replay(const Record& record);
+  /// A record that is replayed soon: fetches from memory what it will look at first.
+  void prefetch(const Record& record) const { table_.prefetch(record); }
   /// After the last record: all clocks start at zero, so every lease has its whole TTL. The fences
   /// to come are at least `first_fence`. The host must outlive this.
   void start(Host& host, Fence first_fence);
@@ -300,6 +302,7 @@ class Arbiter {
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, Extent extent);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
+  void start_timers();
   void stop_timer(const LivingLease& lease);
   void restart_timer(const Token& token);
   void change_ttl(const LivingLease& lease, Milliseconds ttl);

@@ -62,6 +62,12 @@ bool Arbiter::replay(const Record& record) {
 void Arbiter::start(Host& host, Fence first_fence) {
   host_ = &host;
   last_fence_ = std::max(last_fence_, first_fence - 1);
+  if (table_.has_deadlines()) start_timers();
+  opened_in_replay_.clear();
+}
+
+// Every lease has its whole TTL again, and every cooling lock its whole lock-delay.
+void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {
       const Milliseconds delay = table_.lock_delay_of(held);
@@ -76,7 +82,6 @@ void Arbiter::start(Host& host, Fence first_fence) {
     const auto lease = table_.find_lease_of(token);
     if (lease && lease->ttl.count() != 0) restart_timer(token);
   }
-  opened_in_replay_.clear();
 }
 
 void Arbiter::record(const Record& record) {

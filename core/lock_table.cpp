@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -78,8 +79,18 @@ std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segmen
   return at;
 }
 
+void LockTable::add_nodes(PathView path, Found& found) {
+  PathView::Iterator segment = path.begin();
+  std::advance(segment, found.level);
+  for (; !found.is_whole(); ++found.level, ++segment) {
+    const std::size_t level = found.level;
+    found.nodes[level + 1] = add_child(found.nodes[level], *segment, found.hashes[level]);
+  }
+}
+
 void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
   const Node& removed = node(at);
+  found_is_good_ = false;
   nodes_.erase(hash, at);
   if (removed.segment_size > sizeof removed.segment) {
     std::uint32_t block = 0;
@@ -113,6 +124,7 @@ LockTable::LeaseTerms& LockTable::add_terms(Lease& to) {
   if (to.terms == null) {
     to.terms = arena_.allocate(terms_units);
     *arena_.at<LeaseTerms>(to.terms) = LeaseTerms{};
+    ++terms_count_;
   }
   return *arena_.at<LeaseTerms>(to.terms);
 }
@@ -123,7 +135,10 @@ void LockTable::remove_lease(std::uint32_t at) {
   if (removed.owner != null) {
     arena_.free(removed.owner, UnitArena::units_for(owner_of(removed).size() + 1));
   }
-  if (removed.terms != null) arena_.free(removed.terms, terms_units);
+  if (removed.terms != null) {
+    arena_.free(removed.terms, terms_units);
+    --terms_count_;
+  }
   arena_.free(at, lease_units);
 }
 
@@ -172,8 +187,8 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
 
 // A lease can have many locks, and a path many (shared) ones: whichever list ends first.
 std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
-  const Found found = find_nodes(path);
-  if (!found.whole) return null;
+  const Found& found = find_nodes(path);
+  if (!found.is_whole()) return null;
   const std::uint32_t at_node = found.nodes[found.level];
   std::uint32_t of_lease = lease(owning).first_lock;
   const List(&lists)[2] = node(at_node).here;
@@ -191,35 +206,35 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   return null;
 }
 
-LockTable::Found LockTable::find_nodes(PathView path) const {
-  std::array<std::uint32_t, segments_max> hashes;
-  prefetch_nodes(path, hashes);
-  Found found;
-  found.nodes[0] = root_;
+/// Good until the next call, or until a node goes.
+LockTable::Found& LockTable::find_nodes(PathView path) const {
+  if (found_is_good_ && found_path_ == path.packed()) return found_;
+  found_path_ = path.packed();
+  found_is_good_ = true;
+  hash_segments(path, found_);
+  found_.nodes[0] = root_;
+  found_.level = 0;
   for (const std::string_view segment : path) {
-    const std::uint32_t child = find_child(found.nodes[found.level], segment, hashes[found.level]);
-    if (child == null) {
-      found.whole = false;
-      break;
-    }
-    found.nodes[++found.level] = child;
+    const std::uint32_t child =
+        find_child(found_.nodes[found_.level], segment, found_.hashes[found_.level]);
+    if (child == null) break;
+    found_.nodes[++found_.level] = child;
   }
-  return found;
+  return found_;
 }
 
 // With a million locks nearly every step down misses all caches. The hashes depend on the path
 // only, so all levels are fetched at once: first their slots, then their nodes. A third less time.
-void LockTable::prefetch_nodes(PathView path,
-                               std::array<std::uint32_t, segments_max>& hashes) const {
-  std::size_t depth = 0;
+void LockTable::hash_segments(PathView path, Found& found) const {
+  found.depth = 0;
   Hash hash = hash_;
   for (const std::string_view segment : path) {
     hash = hash.then(segment);
-    hashes[depth] = hash.folded();
-    nodes_.prefetch(hashes[depth++]);
+    found.hashes[found.depth] = hash.folded();
+    nodes_.prefetch(found.hashes[found.depth++]);
   }
-  for (std::size_t level = 0; level < depth; ++level) {
-    const std::uint32_t at = nodes_.peek(hashes[level]);
+  for (std::size_t level = 0; level < found.depth; ++level) {
+    const std::uint32_t at = nodes_.peek(found.hashes[level]);
     if (at == null) return;
     __builtin_prefetch(&node(at));
   }
@@ -248,11 +263,11 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
     return visit(std::span{lists.data(), also_not_locking_children ? 2U : 1U}, level);
   };
   const std::size_t level = found.level;
-  if (found.whole && at_node(level, true)) return;
-  for (std::size_t above = found.whole ? level : level + 1; above-- > 0;) {
+  if (found.is_whole() && at_node(level, true)) return;
+  for (std::size_t above = found.is_whole() ? level : level + 1; above-- > 0;) {
     if (at_node(above, symmetric && request.shape.lock_parents)) return;
   }
-  if (!found.whole) return;
+  if (!found.is_whole()) return;
   const Node& at = node(found.nodes[level]);
   std::array<const List*, 4> lists{};
   std::size_t count = 0;
@@ -269,7 +284,7 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
 std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
   // Fetched while the path is looked for; apply() asks for it again.
   if (request.token) leases_.prefetch(hash_token(*request.token));
-  const Found found = find_nodes(request.path);
+  const Found& found = find_nodes(request.path);
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   std::uint32_t blocking = null;
   visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
@@ -285,7 +300,8 @@ std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
 void LockTable::for_each_blocker(const AcquireRequest& request,
                                  const std::function<bool(const HeldLock&)>& visit) const {
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
-  visit_lists_in_the_way(request, find_nodes(request.path), [&](auto lists, std::size_t level) {
+  const Found found = find_nodes(request.path);  // a copy: `visit` may look for others
+  visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own != null && lock(at).lease == own) continue;
@@ -466,23 +482,18 @@ void LockTable::apply(const Granted& granted) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
   leases_.prefetch(hash_token(granted.token));
-  std::array<std::uint32_t, segments_max + 1> nodes;
-  nodes[0] = root_;
-  std::size_t depth = 0;
+  Found& found = find_nodes(granted.path);
   const std::size_t list = below_index(granted.shape.mode, granted.shape.lock_parents);
-  Hash hash = hash_;
-  for (const std::string_view segment : granted.path) {
-    prefetch_pending(node(nodes[depth]).below[list], depth);
-    hash = hash.then(segment);
-    const std::uint32_t child = find_child(nodes[depth], segment, hash.folded());
-    nodes[depth + 1] = child != null ? child : add_child(nodes[depth], segment, hash.folded());
-    ++depth;
+  for (std::size_t level = 0; level <= found.level; ++level) {
+    prefetch_pending(node(found.nodes[level]).below[list], level);
   }
+  if (!found.is_whole()) add_nodes(granted.path, found);
+  const std::size_t depth = found.depth;
   const std::uint32_t at = arena_.allocate(lock_units(depth));
   Lock& added = lock(at) = Lock{};
   added.fence = granted.id.fence;
   added.position = granted.id.position;
-  added.node = nodes[depth];
+  added.node = found.nodes[depth];
   added.depth = static_cast<std::uint8_t>(depth);
   added.set_shape(granted.shape);
   if (granted.is_cooling) {
@@ -610,6 +621,17 @@ bool LockTable::try_apply(const Record& record) {
       record);
 }
 
+void LockTable::prefetch(const Record& record) const {
+  std::visit([this](const auto& kind) { leases_.prefetch(hash_token(kind.token)); }, record);
+  const auto* const granted = std::get_if<Granted>(&record);
+  if (granted == nullptr) return;
+  Hash hash = hash_;
+  for (const std::string_view segment : granted->path) {
+    hash = hash.then(segment);
+    nodes_.prefetch(hash.folded());
+  }
+}
+
 HeldLock LockTable::describe(std::uint32_t at) const {
   const Lock& of = lock(at);
   if (!of.is(Lock::bit_cooling)) {
@@ -652,8 +674,8 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
   LOCKER_ASSERT(slot < cursors_max);
   if (cursors_.size() <= slot) cursors_.resize(slot + 1);
   Cursor& cursor = cursors_[slot] = Cursor{};
-  const Found found = find_nodes(prefix);
-  if (!found.whole) return;
+  const Found& found = find_nodes(prefix);
+  if (!found.is_whole()) return;
   cursor.node = found.nodes[found.level];
   cursor.level = found.level;
   for (std::size_t list = 0; list < 6; ++list) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -57,8 +58,9 @@ struct LivingLease {
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
 /// the same state and the same answers everywhere; the hash seed changes neither.
 ///
-/// Not thread-safe. A check costs O(path depth) whatever is held, but for the locks of the
-/// request's own lease, which are stepped over one by one. See core/DESIGN.md for the structure.
+/// Not thread-safe, and neither are its const calls: it remembers what it found last. A check costs
+/// O(path depth) whatever is held, but for the locks of the request's own lease, which are stepped
+/// over one by one. See core/DESIGN.md for the structure.
 ///
 /// Invariants (check_invariants() asserts them):
 ///   1. A node's lists hold exactly the locks at it and below it, in order of grant.
@@ -98,6 +100,8 @@ class LockTable {
   /// For records from a journal, which may contradict what is held when a file was damaged in a
   /// way that no checksum sees. False: it does, and nothing was changed.
   [[nodiscard]] bool try_apply(const Record& record);
+  /// Fetches from memory what applying this record will look at first.
+  void prefetch(const Record& record) const;
 
   [[nodiscard]] std::optional<LivingLease> find_lease_of(const Token& token) const;
   [[nodiscard]] LivingLease lease_at(std::uint32_t handle) const;
@@ -117,6 +121,8 @@ class LockTable {
   /// timer ends it. Zero at first, and for others.
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
+  /// Whether there is a lease with a TTL, one that was opened by itself, or a cooling lock.
+  [[nodiscard]] bool has_deadlines() const { return terms_count_ != 0 || !cooling_.empty(); }
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
@@ -158,8 +164,15 @@ class LockTable {
   struct LockDetails;
   struct Lease;
   struct LeaseTerms;
-  struct Found;
   struct List;
+  /// The nodes on the way to a path.
+  struct Found {
+    std::array<std::uint32_t, segments_max + 1> nodes{};  // from the root to the deepest there is
+    std::array<std::uint32_t, segments_max> hashes{};     // of all segments, from the first
+    std::size_t level = 0;                                // of the deepest node that there is
+    std::size_t depth = 0;                                // of the path
+    [[nodiscard]] bool is_whole() const { return level == depth; }
+  };
   static const std::size_t node_units;
   static const std::size_t lease_units;
   static const std::size_t terms_units;
@@ -174,6 +187,7 @@ class LockTable {
   [[nodiscard]] std::uint32_t find_child(std::uint32_t parent, std::string_view segment,
                                          std::uint32_t hash) const;
   std::uint32_t add_child(std::uint32_t parent, std::string_view segment, std::uint32_t hash);
+  void add_nodes(PathView path, Found& found);
   void remove_node(std::uint32_t at, std::uint32_t hash);
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
   std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
@@ -191,8 +205,8 @@ class LockTable {
   void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t lock);
   void step_cursor(Cursor& cursor, std::size_t list);
 
-  [[nodiscard]] Found find_nodes(PathView path) const;
-  void prefetch_nodes(PathView path, std::array<std::uint32_t, segments_max>& hashes) const;
+  Found& find_nodes(PathView path) const;
+  void hash_segments(PathView path, Found& found) const;
   void prefetch_pending(const List& list, std::size_t level) const;
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
                                                std::size_t level, std::uint32_t own) const;
@@ -221,8 +235,14 @@ class LockTable {
   ExtendibleTable nodes_;   // (parent, segment) -> node; the root is in no table
   ExtendibleTable leases_;  // token -> lease
   std::uint32_t root_;
+  // What was found last, and for which packed path: a decision asks for the same one two or three
+  // times (a tenth less time for a pair of acquire and release).
+  mutable Found found_;
+  mutable std::string found_path_;
+  mutable bool found_is_good_ = false;
   LockId last_id_;
   std::size_t lock_count_ = 0;
+  std::size_t terms_count_ = 0;
   std::map<LockId, std::uint32_t> cooling_;
   std::vector<Cursor> cursors_;
 };

@@ -111,12 +111,6 @@ struct LockTable::LeaseTerms {
   std::uint32_t timer = 0;
 };
 
-struct LockTable::Found {
-  std::array<std::uint32_t, segments_max + 1> nodes;  // from the root to the deepest that exists
-  std::size_t level = 0;                              // where the last of them stands
-  bool whole = true;                                  // whether that is the path's own node
-};
-
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
 inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }

@@ -15,8 +15,8 @@ OpenFault damaged(std::string message) { return {OpenFault::Kind::damaged, std::
 class Recovery {
  public:
   Recovery(FileSystem& files, const std::string& directory, const StoreFiles& found,
-           const RecordVisitor& on_record)
-      : files_(files), directory_(directory), found_(found), on_record_(on_record) {}
+           const RecordVisitor& visitor)
+      : files_(files), directory_(directory), found_(found), visitor_(visitor) {}
 
   OpenResult<RecoveredStore> run() {
     const auto id = read_identity(files_, directory_);
@@ -65,24 +65,26 @@ class Recovery {
     if (store_.snapshots.empty()) return {};
     auto reader = open_snapshot(store_.snapshots.back());
     if (!reader) return reader.error();
-    return reader->read([&](const core::Record& opening) {
-      return on_record_(store_.summary.last_index, opening);
-    });
+    return reader->read(
+        [&](const core::Record& opening) {
+          return visitor_.on_record(store_.summary.last_index, opening);
+        },
+        visitor_.on_coming);
   }
 
   /// Takes the records behind last_index out of a frame.
   OpenResult<void> replay_frame(const Frame& frame, const std::string& path) {
-    core::RecordReader records{frame.records};
-    core::Record record;
+    RecordWindow records{frame.records, visitor_.on_coming};
     Index index = frame.first_index;
     const auto fault = [&](const std::string& what) {
       return damaged(path + ", record with index " + std::to_string(index) + ": " + what + ".");
     };
-    for (; records.next(record); ++index) {
+    for (; const core::Record* const record = records.next(); ++index) {
       if (index <= store_.summary.last_index) continue;
-      if (!on_record_(index, record)) return fault("it contradicts the records before it");
+      if (!visitor_.on_record(index, *record)) return fault("it contradicts the records before it");
       store_.summary.last_index = index;
-      store_.summary.last_fence = std::max(store_.summary.last_fence, core::fence_given_by(record));
+      store_.summary.last_fence =
+          std::max(store_.summary.last_fence, core::fence_given_by(*record));
     }
     if (records.fault() != nullptr) {
       OpenFault unknown = fault(records.fault());
@@ -181,7 +183,7 @@ class Recovery {
   FileSystem& files_;
   const std::string& directory_;
   const StoreFiles& found_;
-  const RecordVisitor& on_record_;
+  const RecordVisitor& visitor_;
   RecoveredStore store_;
 };
 
@@ -202,8 +204,8 @@ OpenResult<StoreId> read_identity(FileSystem& files, const std::string& director
 }
 
 OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,
-                                   const StoreFiles& found, const RecordVisitor& on_record) {
-  return Recovery{files, directory, found, on_record}.run();
+                                   const StoreFiles& found, const RecordVisitor& visitor) {
+  return Recovery{files, directory, found, visitor}.run();
 }
 
 }  // namespace locker::persistence

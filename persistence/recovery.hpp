@@ -1,19 +1,33 @@
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/record.hpp"
 #include "persistence/journal.hpp"
+#include "persistence/record_window.hpp"
 #include "persistence/segment_scan.hpp"
 #include "persistence/store_files.hpp"
 
 namespace locker::persistence {
 
-/// Told of each record in order. A grant out of a snapshot comes with the snapshot's index.
-/// False: the record contradicts the ones before it.
-using RecordVisitor = std::function<bool(Index, const core::Record&)>;
+/// Told of each record in order.
+struct RecordVisitor {
+  using OnRecord = std::function<bool(Index, const core::Record&)>;
+
+  template <std::convertible_to<OnRecord> Function>
+  RecordVisitor(Function function) : on_record(std::move(function)) {}  // NOLINT: it is one
+  RecordVisitor(OnRecord record, RecordWindow::OnComing coming)
+      : on_record(std::move(record)), on_coming(std::move(coming)) {}
+
+  /// A grant out of a snapshot comes with the snapshot's index. False: the record contradicts the
+  /// ones before it.
+  OnRecord on_record;
+  RecordWindow::OnComing on_coming;  ///< Told of records some time before, if not empty.
+};
 
 /// A segment that is full and never written again.
 struct SealedSegment {
@@ -39,7 +53,7 @@ struct RecoveredStore {
 /// snapshot is passed over with a warning while the one before it and its segments are there.
 [[nodiscard]] OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,
                                                  const StoreFiles& found,
-                                                 const RecordVisitor& on_record);
+                                                 const RecordVisitor& visitor);
 
 /// The store's identity, from its STORE file.
 [[nodiscard]] OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory);

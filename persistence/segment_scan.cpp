@@ -1,13 +1,18 @@
 #include "persistence/segment_scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace locker::persistence {
 namespace {
 
-/// Bytes up to the last that is not zero.
+/// Bytes up to the last that is not zero. In large steps: up to 64 MiB of a segment are empty.
 std::size_t used_bytes(std::string_view bytes) {
+  static constexpr std::array<char, 4096> zeros{};
+  while (bytes.ends_with(std::string_view{zeros.data(), zeros.size()})) {
+    bytes.remove_suffix(zeros.size());
+  }
   const std::size_t last = bytes.find_last_not_of('\0');
   return last == std::string_view::npos ? 0 : last + 1;
 }

@@ -7,15 +7,15 @@ namespace {
 
 /// Null, or what is wrong with the records.
 const char* read_records(const SnapshotBlock& block,
-                         const std::function<bool(const core::Record&)>& on_opening) {
-  core::RecordReader records{block.records};
-  core::Record record;
+                         const std::function<bool(const core::Record&)>& on_opening,
+                         const RecordWindow::OnComing& on_coming) {
+  RecordWindow records{block.records, on_coming};
   std::uint32_t count = 0;
-  while (records.next(record)) {
-    const bool opens = std::holds_alternative<core::Granted>(record) ||
-                       std::holds_alternative<core::LeaseOpened>(record);
+  while (const core::Record* const record = records.next()) {
+    const bool opens = std::holds_alternative<core::Granted>(*record) ||
+                       std::holds_alternative<core::LeaseOpened>(*record);
     if (!opens) return "a snapshot's record opens nothing";
-    if (!on_opening(record)) return "a record contradicts the ones before it";
+    if (!on_opening(*record)) return "a record contradicts the ones before it";
     ++count;
   }
   if (records.fault() != nullptr) return records.fault();
@@ -46,7 +46,8 @@ OpenFault SnapshotReader::damage(std::uint64_t offset, const char* what) const {
           path_ + " at offset " + std::to_string(offset) + ": " + what + "."};
 }
 
-OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Record&)>& on_opening) {
+OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Record&)>& on_opening,
+                                      const RecordWindow::OnComing& on_coming) {
   AlignedBytes bytes{snapshot_block_bytes};
   std::uint32_t previous = 0;
   for (std::uint32_t number = 0;; ++number) {
@@ -60,7 +61,8 @@ OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Recor
     if (block.number != number || block.previous != previous) {
       return damage(offset, "a block stands in the wrong place");
     }
-    if (const char* const fault = read_records(block, on_opening)) return damage(offset, fault);
+    if (const char* const fault = read_records(block, on_opening, on_coming))
+      return damage(offset, fault);
     if (block.is_last) return {};
     previous = block.checksum;
   }

@@ -6,6 +6,7 @@
 
 #include "core/record.hpp"
 #include "persistence/aligned_bytes.hpp"
+#include "persistence/record_window.hpp"
 #include "persistence/snapshot_format.hpp"
 
 namespace locker::persistence {
@@ -20,8 +21,9 @@ class SnapshotReader {
 
   /// Calls `on_opening` for each grant and each opened lease, in order of id, and checks every byte
   /// on the way; the file is known to be whole only when this has returned. False from `on_opening`
-  /// is a contradiction.
-  [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Record&)>& on_opening);
+  /// is a contradiction. `on_coming` is told of them some time before.
+  [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Record&)>& on_opening,
+                                      const RecordWindow::OnComing& on_coming = {});
 
  private:
   SnapshotReader(std::unique_ptr<File> file, std::string path, const SnapshotHeader& header)

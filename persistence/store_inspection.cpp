@@ -38,7 +38,7 @@ OpenResult<void> check_segments(FileSystem& files, const std::string& directory,
 }  // namespace
 
 OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& directory,
-                                    const RecordVisitor& on_record) {
+                                    const RecordVisitor& visitor) {
   const auto id = read_identity(files, directory);
   if (!id) return id.error();
   const auto lock = lock_store(files, directory, false);
@@ -50,7 +50,7 @@ OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& direct
   core::LockTable table;
   const auto recovered =
       recover(files, directory, found, [&](Index index, const core::Record& record) {
-        return table.try_apply(record) && on_record(index, record);
+        return table.try_apply(record) && visitor.on_record(index, record);
       });
   if (!recovered) return recovered.error();
   if (auto checked = check_segments(files, directory, found, *id); !checked) {

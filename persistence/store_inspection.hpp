@@ -19,6 +19,6 @@ struct Inspected {
 
 /// `on_record` is told of the records as a start would read them.
 [[nodiscard]] OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& directory,
-                                                  const RecordVisitor& on_record);
+                                                  const RecordVisitor& visitor);
 
 }  // namespace locker::persistence

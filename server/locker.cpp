@@ -89,9 +89,10 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   persistence::Recovered recovered;
   auto journal = persistence::LocalJournal::open(
       disk(), journal_options,
-      [&arbiter](persistence::Index, const core::Record& record) {
-        return arbiter->replay(record);
-      },
+      {[&arbiter](persistence::Index, const core::Record& record) {
+         return arbiter->replay(record);
+       },
+       [&arbiter](const core::Record& record) { arbiter->prefetch(record); }},
       recovered);
   if (!journal) return journal.error();
   return std::unique_ptr<Locker>(

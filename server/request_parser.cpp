@@ -42,6 +42,8 @@ constexpr Refusal bad_expectation{417, "expectation_failed", "Expect nothing but
 constexpr Refusal header_too_large{431, "header_too_large", "Send fewer or shorter header fields."};
 constexpr Refusal bad_version{505, "version_not_supported", "Use HTTP/1.1."};
 
+constexpr std::string_view empty_chunked_body = "0\r\n\r\n";
+
 std::string_view std_view(BeastView text) { return {text.data(), text.size()}; }
 
 Method method_of(http::verb verb) {
@@ -122,7 +124,13 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
         ++hosts_;
         return;
       case http::field::transfer_encoding:
-        return refuse(transfer_encoding, error);
+        // Terraform's force-unlock sends an empty body so, and no length.
+        if (request.method != Method::unlock || owner_.version_ != 11 || owner_.is_chunked_ ||
+            !boost::beast::iequals(field_value, "chunked")) {
+          return refuse(transfer_encoding, error);
+        }
+        owner_.is_chunked_ = true;
+        return;
       case http::field::content_length:
         if (owner_.content_length_.data() != nullptr) return refuse(bad_length, error);
         owner_.content_length_ = value;
@@ -214,6 +222,10 @@ RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
     if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
   }
   request_.body = bytes.substr(header_size_, whole_size_ - header_size_);
+  if (is_chunked_) {
+    if (request_.body != empty_chunked_body) return refuse(transfer_encoding);
+    request_.body = {};
+  }
   return Outcome::complete;
 }
 
@@ -246,7 +258,7 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
 bool RequestParser::parse_header(std::string_view header) {
   request_ = {};
   content_length_ = {};
-  wants_continue_ = false;
+  is_chunked_ = wants_continue_ = false;
   HeaderParser parser{*this};
   ErrorCode error;
   parser.put(boost::asio::const_buffer{header.data(), header.size()}, error);
@@ -280,6 +292,10 @@ const Refusal* RequestParser::judge_body() {
     const char* const end = content_length_.data() + content_length_.size();
     const auto [rest, fault] = std::from_chars(content_length_.data(), end, length);
     if (fault != std::errc{} || rest != end || content_length_.size() > 10) return &bad_length;
+  }
+  if (is_chunked_) {
+    if (content_length_.data() != nullptr) return &transfer_encoding;
+    length = empty_chunked_body.size();
   }
   const Method method = request_.method;
   const bool takes_body =

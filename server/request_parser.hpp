@@ -17,7 +17,7 @@ struct Refusal {
 };
 
 /// Finds the requests in a connection's bytes. Stricter than HTTP asks: what two programs could
-/// read differently (Transfer-Encoding, repeated lengths, folded or LF-only lines, missing hosts)
+/// read differently (Transfer-Encoding but for an empty body of UNLOCK, repeated lengths, folded or LF-only lines, missing hosts)
 /// is refused. Allocates nothing. Not thread-safe.
 class RequestParser {
  public:
@@ -72,6 +72,7 @@ class RequestParser {
   std::size_t empty_lines_ = 0;
   int version_ = 11;
   bool keep_alive_ = true;
+  bool is_chunked_ = false;  // with a body that must be empty
   bool wants_continue_ = false;
   bool told_continue_ = false;
 };

@@ -52,16 +52,23 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
   return std::nullopt;
 }
 
-/// The holder's lock info, as it was sent; made up for one that came another way.
-std::string info_of(const core::LockInfo& holder) {
+/// Whether Terraform took it: then its meta is the lock info.
+bool is_terraforms(const core::LockInfo& holder) {
   boost::system::error_code error;
   const boost::json::value meta = boost::json::parse(holder.meta, error);
-  if (!error && meta.is_object()) return holder.meta;
+  return !error && meta.is_object() && meta.get_object().contains("ID");
+}
+
+/// The holder's lock info, as it was sent; made up for one that came another way. Of that,
+/// Terraform prints the ID only.
+std::string info_of(const core::LockInfo& holder) {
+  if (is_terraforms(holder)) return holder.meta;
+  const std::string owner = holder.owner.empty() ? "?" : holder.owner;
   std::string path;
   core::append_url_path(core::PathView{holder.packed_path}, path);
   return boost::json::serialize(
-      boost::json::object{{"ID", std::to_string(holder.fence)},
-                          {"Who", holder.owner.empty() ? "?" : holder.owner},
+      boost::json::object{{"ID", "held by " + owner + ", fence " + std::to_string(holder.fence)},
+                          {"Who", owner},
                           {"Operation", "lock"},
                           {"Info", "held outside of Terraform"},
                           {"Path", path}});
@@ -133,6 +140,29 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
   }
 }
 
+/// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
+void force(LockService& service, const core::Path& path, Response& response) {
+  const auto looked = service.look_at(path);
+  response.index = looked.index;
+  const auto& holders = looked.answer.holders;
+  if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
+  if (!is_terraforms(holders.front())) return answer_held(holders, response);
+  core::Arbiter::ForceFilter filter;
+  filter.packed_path = path.view().packed();
+  filter.fence = holders.front().fence;
+  const auto done = service.force(filter, "terraform force-unlock");
+  response.index = done.index;
+  switch (done.answer.outcome) {
+    case core::Outcome::granted:
+      response.body = "{}";
+      return;
+    case core::Outcome::disk_full:
+      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
+    default:
+      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+  }
+}
+
 }  // namespace
 
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
@@ -153,8 +183,10 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   std::string who;
   auto fault = core::parse_url_path(path_text, path);
   if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
-  if (!fault) fault = read_info(request, id, who);
+  const bool is_forced = request.method == Method::unlock && request.body.empty();
+  if (!fault && !is_forced) fault = read_info(request, id, who);
   if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (is_forced) return force(service, path, response);
   if (request.method == Method::lock) return take(service, path, id, who, request, response);
   give_back(service, path, id, response);
 }

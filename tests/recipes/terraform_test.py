@@ -107,10 +107,10 @@ class Terraform(RecipeCase):
         self.assertEqual({identity == "" for identity in self.state.writes}, {False})
 
     def test_maintenance_keeps_it_out(self):
-        with self.client.lock("/prod", ttl=LONG) as lock:
+        with self.client.lock("/prod", ttl=LONG, owner="ci-7") as lock:
             refused = self.terraform("plan")
             self.assertEqual(refused.wait(), 1)
-            self.assert_names(lock.fence, refused)
+            self.assert_names(f"held by ci-7, fence {lock.fence}", refused)
         self.succeed("plan")
 
     def test_a_server_that_is_killed_meanwhile(self):
@@ -128,11 +128,23 @@ class Terraform(RecipeCase):
         self.assertEqual(self.terraform("plan").wait(), 1)
         (holder,) = self.client.state("/prod/net").holders
         unlocking = self.terraform("force-unlock", "-force", json.loads(holder.meta)["ID"])
-        self.assertEqual(unlocking.wait(), 1)  # as the page says
-        self.assertFalse(self.is_free("/prod/net"))
+        self.assertEqual(unlocking.wait(), 0, unlocking.said())
+        self.succeed("plan")
+
+    def test_after_a_crash_with_curl(self):
+        applying = self.start_apply()
+        os.killpg(applying.process.pid, signal.SIGKILL)
+        applying.wait()
         forced = self.start("sh", "-ec", recipe("terraform-force"))
         self.assertEqual(forced.wait(), 0, forced.said())
         self.succeed("plan")
+
+    def test_force_unlock_leaves_the_locks_of_others_alone(self):
+        with self.client.lock("/prod/net", ttl=LONG, owner="maintenance") as lock:
+            unlocking = self.terraform("force-unlock", "-force", "any")
+            self.assertEqual(unlocking.wait(), 1)
+            self.assertEqual([held.fence for held in self.client.state("/prod/net").holders],
+                             [lock.fence])
 
 
 if __name__ == "__main__":

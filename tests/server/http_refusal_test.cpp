@@ -39,6 +39,8 @@ std::string with_field(const std::string& field) {
   return "POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n";
 }
 
+std::string unlock(const std::string& rest) { return "UNLOCK / HTTP/1.1\r\nHost: a\r\n" + rest; }
+
 TEST_F(HttpRefusalTest, WhatTwoProgramsCouldReadDifferentlyIsRefused) {
   start();
   const Refused all[] = {
@@ -50,6 +52,13 @@ TEST_F(HttpRefusalTest, WhatTwoProgramsCouldReadDifferentlyIsRefused) {
       {411, with_field("Transfer-Encoding: chunked\r\nContent-Length: 3")},
       {411, with_field("Content-Length: 3\r\nTransfer-Encoding: chunked")},
       {411, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
+      {411, unlock("Transfer-Encoding: chunked\r\n\r\n1\r\n")},
+      {411, unlock("Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n")},
+      {411, unlock("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+      {400, unlock("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")},
+      {411, unlock("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+      {411, unlock("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")},
+      {411, "UNLOCK / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
       {400, with_field("Transfer-Encoding : chunked")},
       {400, with_field("Content-Length: 0\r\nContent-Length: 0")},
       {400, with_field("Content-Length: 3\r\nContent-Length: 4")},

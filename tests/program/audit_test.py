@@ -129,7 +129,7 @@ class WhatIsSaid(AuditCase):
         self.expect(lines[2], key="ci", action="acquire", paths=["/ci/w"], owner="late",
                     fence=answers[0]["fence"], outcome="granted")
 
-    def test_a_grant_that_nobody_was_there_to_take(self):
+    def test_a_wait_that_was_given_up_is_no_grant(self):
         first = self.acquire(self.root, "/ci/w")
         with socket.create_connection(("127.0.0.1", self.server.port), PATIENCE) as gone:
             gone.sendall(f"POST /v1/locks/ci/w?wait=60s HTTP/1.1\r\nHost: x\r\nAuthorization: "

@@ -1,10 +1,10 @@
 #include "server/api.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
+#include "server/request_target.hpp"
 #include "server/terraform.hpp"
 #include "server/ui_files.hpp"
 #include "server/version.hpp"
@@ -29,13 +29,7 @@ Api::Api(LockService& service, std::string durability_name, std::string store)
       store_(std::move(store)) {}
 
 void Api::answer(const Request& request, Response& response) {
-  const std::size_t question = std::min(request.target.find('?'), request.target.size());
-  const std::string_view whole = request.target.substr(0, question);
-  const std::string_view query =
-      question < request.target.size() ? request.target.substr(question + 1) : "";
-  const std::size_t end = std::min(whole.find('/', 1), whole.size());
-  const std::string_view verb = whole.substr(0, end);
-  const std::string_view rest = whole.substr(end);
+  const auto [whole, query, verb, rest] = RequestTarget{request.target};
 
   if (verb == "/dohaz") return seed_verbs_.dohaz(rest, query, request, response);
   if (verb == "/canhaz") return seed_verbs_.canhaz(rest, query, request, response);

@@ -6,7 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "server/access/audit_note.hpp"
+
 namespace locker::server {
+
+struct Caller;
 
 enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
 
@@ -25,6 +29,9 @@ struct Request {
   std::string_view last_event_id;   ///< Header Last-Event-ID.
   std::string_view sec_fetch_site;  ///< Sent by browsers: who caused the request.
   std::string_view sec_purpose;     ///< Sent by browsers (also as Purpose): a prefetch.
+  std::string_view peer;            ///< Address and port, if HttpHooks wants them to be told.
+  /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
+  const Caller* caller = nullptr;
 };
 
 struct Response;
@@ -103,6 +110,8 @@ struct Response {
   std::unique_ptr<Delivery> delivery;
   /// Comes instead of the body; the connection is closed after it. A HEAD gets only the header.
   std::unique_ptr<Stream> stream;
+  /// What was done, if Caller::is_audited; null: nothing that the audit log tells of.
+  std::unique_ptr<AuditNote> audit;
 };
 
 /// Who decides what a request gets. Called from any thread, must not block.

@@ -139,6 +139,11 @@ void append_response(const Response& response, std::string_view date, std::uint6
     out += "\r\nAllow: ";
     out += response.allow;
   }
+  if (response.status == 401) {
+    // Two, because browsers know only the first, and ask their user for a password by it.
+    out += "\r\nWWW-Authenticate: Basic realm=\"locker\", charset=\"UTF-8\"";
+    out += "\r\nWWW-Authenticate: Bearer realm=\"locker\"";
+  }
   if (response.retry_after) out += "\r\nRetry-After: 1";
   if (connection == ConnectionField::close) out += "\r\nConnection: close";
   if (connection == ConnectionField::keep_alive) out += "\r\nConnection: keep-alive";

@@ -1,7 +1,7 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockerd locker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS locker_core locker_persistence locker_server EXPORT LockerTargets
+install(TARGETS locker_core locker_persistence locker_asio locker_server locker_client EXPORT LockerTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/locker)
 install(FILES ${CMAKE_BINARY_DIR}/server/include/server/version.hpp

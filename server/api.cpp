@@ -6,6 +6,7 @@
 #include "server/json_text.hpp"
 #include "server/request_target.hpp"
 #include "server/terraform.hpp"
+#include "server/ui_files.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -38,6 +39,8 @@ void Api::answer(const Request& request, Response& response) {
   if (whole == "/v1/status") return reads_only(request, response) ? status(response) : void();
   if (verb == "/v1" && v1_.answer(whole, query, request, response)) return;
   if (verb == "/terraform") return answer_terraform(service_, rest, query, request, response);
+  if (verb == "/ui") return answer_ui(rest, request, response);
+  if (whole == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
       404, "not_found",
       "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "

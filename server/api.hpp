@@ -11,7 +11,7 @@
 
 namespace locker::server {
 
-/// Which URL does what: the seed's verbs, /v1, /terraform, /healthz and /readyz. Thread-safe.
+/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz and /readyz. Thread-safe.
 class Api final : public RequestHandler {
  public:
   /// `durability_name` and `store` stand in /v1/status.

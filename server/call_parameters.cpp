@@ -3,7 +3,7 @@
 #include "core/record.hpp"
 #include "core/token_text.hpp"
 #include "core/utf8.hpp"
-#include "server/duration.hpp"
+#include "core/duration_text.hpp"
 
 namespace locker::server {
 namespace {
@@ -55,7 +55,7 @@ std::optional<Fault> read_duration(const Parameters& parameters, std::string_vie
                                    std::optional<Microseconds>& value) {
   const std::string* const text = parameters.find(name);
   if (text == nullptr) return std::nullopt;
-  const auto duration = parse_duration(*text);
+  const auto duration = core::parse_duration(*text);
   if (!duration) {
     return Fault{"Parameter '" + std::string{name} +
                  "' must be a duration: 500ms, 30s, 5m, 1h, or a number of seconds."};

@@ -10,7 +10,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/program_options.hpp>
 
-#include "server/duration.hpp"
+#include "core/duration_text.hpp"
 #include "server/exit_code.hpp"
 #include "server/version.hpp"
 
@@ -175,7 +175,7 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
        {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
         std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
         std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
-    const auto duration = parse_duration(*text);
+    const auto duration = core::parse_duration(*text);
     if (!duration || *duration > std::chrono::hours{24 * 30}) {
       return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
     }

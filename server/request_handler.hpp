@@ -24,6 +24,7 @@ struct Request {
   std::string_view content_type;
   std::string_view accept;
   std::string_view authorization;
+  std::string_view if_none_match;   ///< Header If-None-Match.
   std::string_view lock_token;      ///< Header Lock-Token.
   std::string_view last_event_id;   ///< Header Last-Event-ID.
   std::string_view sec_fetch_site;  ///< Sent by browsers: who caused the request.
@@ -97,6 +98,8 @@ struct Response {
   std::string_view content_type = "application/json";  ///< Must be of static lifetime.
   std::string_view allow;                              ///< Header Allow, when not empty; static.
   bool retry_after = false;                            ///< Adds `Retry-After: 1`.
+  /// Header lines that stand in place of `Cache-Control: no-store`, each with its CR LF; static.
+  std::string_view other_fields;
   std::string body;
   /// The journal index whose durability this answer waits for, and its header Locker-Index. 0
   /// waits for nothing, and Locker-Index is the last durable index.

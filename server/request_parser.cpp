@@ -151,6 +151,8 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
         return keep_first(request.content_type, value);
       case http::field::accept:
         return keep_first(request.accept, value);
+      case http::field::if_none_match:
+        return keep_first(request.if_none_match, value);
       case http::field::sec_fetch_site:
         return keep_first(request.sec_fetch_site, value);
       case http::field::unknown:

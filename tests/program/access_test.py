@@ -475,7 +475,7 @@ class TokenCommand(unittest.TestCase):
                                 (("new", "a", "--allow", "lock ci"), "slash"),
                                 (("new", "a b", "--allow", "lock /ci"), "letters"),
                                 (("new", "a", "b", "--allow", "lock /ci"), "one NAME"),
-                                (("new", "a", "--alow", "lock /ci"), "--alow"),
+                                (("new", "a", "--alow", "lock /ci"), "alow"),
                                 (("old",), "locker token new"), ((), "locker token new")):
             code, text = run(LOCKER, "token", *arguments)
             self.assertEqual(code, 64, text)

@@ -1,9 +1,9 @@
-#include "server/duration.hpp"
+#include "core/duration_text.hpp"
 
 #include <charconv>
 #include <cmath>
 
-namespace locker::server {
+namespace locker::core {
 
 std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
   double number = 0;
@@ -31,4 +31,4 @@ std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
   return std::chrono::microseconds{std::llround(total * 1e6)};
 }
 
-}  // namespace locker::server
+}  // namespace locker::core

@@ -1,11 +1,11 @@
-#include "client/store_command.hpp"
+#include "client/command/commands.hpp"
 
 #include <iostream>
 #include <string>
 
 #include <boost/json.hpp>
 
-#include "client/lease_numbers.hpp"
+#include "client/command/lease_numbers.hpp"
 #include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
 #include "persistence/store_inspection.hpp"

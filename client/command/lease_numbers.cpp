@@ -1,4 +1,4 @@
-#include "client/lease_numbers.hpp"
+#include "client/command/lease_numbers.hpp"
 
 #include <variant>
 

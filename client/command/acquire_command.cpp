@@ -1,0 +1,95 @@
+#include <fstream>
+#include <iostream>
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "client/command/commands.hpp"
+#include "client/command/waiting_line.hpp"
+#include "client/command/wanted_options.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* help =
+    "locker acquire [OPTION…] PATH…\n"
+    "\n"
+    "Takes locks and prints their token, for scripts that give them back by themselves. Nothing\n"
+    "renews the lease meanwhile: call `locker renew`, or let the TTL be long enough. `locker run`\n"
+    "does all of that.\n"
+    "\n"
+    "  token=$(locker acquire --ttl 10m --wait 5m /db/backup) || exit\n"
+    "  …\n"
+    "  locker release --token $token\n"
+    "\n"
+    "  eval \"$(locker acquire --export /db/backup)\"   sets LOCKER_TOKEN, LOCKER_FENCE, "
+    "LOCKER_PATH\n";
+
+boost::json::object describe(const Grant& grant) {
+  boost::json::object object{
+      {"token", grant.token}, {"fence", grant.fence}, {"owner", grant.owner}};
+  boost::json::array paths;
+  for (const std::string& path : grant.paths) paths.emplace_back(path);
+  object["paths"] = std::move(paths);
+  object["ttl_ms"] = nullptr;
+  if (grant.ttl) object["ttl_ms"] = grant.ttl->count();
+  return object;
+}
+
+void print_exports(const Grant& grant) {
+  // Paths as the server writes them have no character that a shell would take for its own but
+  // those that stand safely between single quotes.
+  std::string paths;
+  for (const std::string& path : grant.paths) {
+    if (!paths.empty()) paths += ' ';
+    for (const char c : path) paths += c == '\'' ? std::string{"%27"} : std::string{c};
+  }
+  std::cout << "export LOCKER_TOKEN='" << grant.token << "' LOCKER_FENCE='" << grant.fence
+            << "' LOCKER_PATH='" << paths << "'\n";
+}
+
+}  // namespace
+
+int run_acquire_command(const Arguments& arguments) {
+  CommandLine line{help, options::options_description{"Options"}};
+  add_wanted_options(line.visible);
+  auto add = line.visible.add_options();
+  add("token", options::value<std::string>()->value_name("UUID"),
+      "a living lease to add the locks to (LOCKER_TOKEN is not asked)");
+  add("json", "print all that is known, as JSON");
+  add("export", "print variables for a shell to eval");
+  add("quiet,q", "do not say who is waited for");
+  line.hidden.add_options()("path", options::value<Arguments>());
+  line.positional.add("path", -1);
+  const auto read = read_arguments(arguments, std::move(line));
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  const auto& values = std::get<options::variables_map>(read);
+  auto wanted = read_wanted_options(values);
+  if (!wanted) return number(ExitCode::usage);
+  if (values.count("path") == 0) {
+    return complain("Name what to lock: locker acquire PATH…", ExitCode::usage);
+  }
+  wanted->wanted.paths = values["path"].as<Arguments>();
+  const auto server = server_of(values);
+  if (!server) return complain(server.error());
+
+  Acquisition::Options how;
+  how.wait = wanted->wait;
+  how.token = text_of(values, "token");
+  if (!how.token.empty()) {  // the lease has an owner and a TTL
+    if (values.count("owner") == 0) wanted->wanted.owner.clear();
+    if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
+  }
+  const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
+  if (!granted) return complain(granted.error());
+  if (values.count("json") != 0) {
+    std::cout << boost::json::serialize(describe(*granted)) << "\n";
+  } else if (values.count("export") != 0) {
+    print_exports(*granted);
+  } else {
+    std::cout << granted->token << "\n";
+  }
+  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+}
+
+}  // namespace locker::client

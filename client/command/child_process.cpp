@@ -1,0 +1,120 @@
+#include "client/command/child_process.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <string_view>
+
+namespace locker::client {
+namespace {
+
+constexpr int terminal = STDIN_FILENO;
+
+/// A stopped or background process that changes the terminal's group is sent SIGTTOU.
+void set_terminal_group(pid_t group) {
+  sigset_t blocked;
+  sigset_t before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTTOU);
+  ::sigprocmask(SIG_BLOCK, &blocked, &before);
+  ::tcsetpgrp(terminal, group);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+/// Pointers to the texts, and null behind them, as exec wants them.
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// Ours, with what is added.
+std::vector<std::string> environment_with(
+    const std::vector<std::pair<std::string, std::string>>& added) {
+  std::vector<std::string> all;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text{*variable};
+    const bool is_replaced = std::any_of(added.begin(), added.end(), [&](const auto& each) {
+      return text.starts_with(each.first + "=");
+    });
+    if (!is_replaced) all.emplace_back(text);
+  }
+  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
+  return all;
+}
+
+/// In the child: only what is safe after a fork.
+[[noreturn]] void become(const ChildProcess::Start& start, const std::vector<char*>& arguments,
+                         const std::vector<char*>& environment, bool has_terminal, int report) {
+  ::setpgid(0, 0);
+  if (has_terminal) set_terminal_group(::getpid());
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE,
+                           SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH}) {
+    ::signal(number, SIG_DFL);
+  }
+  ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);
+  ::execvpe(arguments[0], arguments.data(), environment.data());
+  const int error = errno;
+  const auto told = ::write(report, &error, sizeof error);
+  ::_exit(told == sizeof error ? 127 : 126);
+}
+
+}  // namespace
+
+std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& start) {
+  const std::vector<char*> arguments = pointers_to(start.command);
+  const std::vector<std::string> texts = environment_with(start.environment);
+  const std::vector<char*> environment = pointers_to(texts);
+  const bool has_terminal = ::isatty(terminal) != 0 && ::tcgetpgrp(terminal) == ::getpgrp();
+  int report[2];
+  if (::pipe2(report, O_CLOEXEC) != 0) return {std::nullopt, errno};
+  const pid_t pid = ::fork();
+  if (pid < 0) {
+    const int error = errno;
+    ::close(report[0]);
+    ::close(report[1]);
+    return {std::nullopt, error};
+  }
+  if (pid == 0) become(start, arguments, environment, has_terminal, report[1]);
+  ::setpgid(pid, pid);  // whichever of the two comes first
+  if (has_terminal) set_terminal_group(pid);
+  ::close(report[1]);
+  int error = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(report[0], &error, sizeof error);  // ends when exec closes the pipe
+  } while (got < 0 && errno == EINTR);
+  ::close(report[0]);
+  ChildProcess child{pid, has_terminal};
+  if (got == 0) return {child, 0};
+  ::waitpid(pid, nullptr, 0);
+  child.take_terminal();
+  return {std::nullopt, error};
+}
+
+void ChildProcess::signal(int number) const { ::kill(-pid_, number); }
+
+ChildProcess::State ChildProcess::look(int& status) const {
+  const pid_t found = ::waitpid(pid_, &status, WNOHANG | WUNTRACED);
+  if (found != pid_) return State::running;
+  return WIFSTOPPED(status) ? State::stopped : State::ended;
+}
+
+void ChildProcess::give_terminal() const {
+  if (has_terminal_) set_terminal_group(pid_);
+}
+
+void ChildProcess::take_terminal() const {
+  if (has_terminal_) set_terminal_group(::getpgrp());
+}
+
+int exit_code_of_status(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace locker::client

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace locker::client {
+
+/// A command in a process group of its own, which has the terminal while it runs in the foreground.
+/// Linux and POSIX; on the main thread.
+class ChildProcess {
+ public:
+  struct Start {
+    std::vector<std::string> command;
+    std::vector<std::pair<std::string, std::string>> environment;  ///< In addition to ours.
+    sigset_t signal_mask;  ///< What the command begins with.
+  };
+  /// The error number of exec, or of fork, when the command does not run.
+  [[nodiscard]] static std::pair<std::optional<ChildProcess>, int> start(const Start& start);
+
+  [[nodiscard]] pid_t group() const { return pid_; }
+  /// To all of the group.
+  void signal(int number) const;
+
+  enum class State { running, stopped, ended };
+  /// Looks what has happened; `status` as of waitpid() when it ended or was stopped.
+  [[nodiscard]] State look(int& status) const;
+  /// Gives it the terminal, if we have it; or takes it back.
+  void give_terminal() const;
+  void take_terminal() const;
+
+ private:
+  ChildProcess(pid_t pid, bool has_terminal) : pid_(pid), has_terminal_(has_terminal) {}
+
+  pid_t pid_;
+  bool has_terminal_;  // we had it at the start
+};
+
+/// What a shell would say: the exit code, or 128 and the signal's number.
+[[nodiscard]] int exit_code_of_status(int status);
+
+}  // namespace locker::client

@@ -1,0 +1,147 @@
+#include "client/command/command_line.hpp"
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <optional>
+
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/parsers.hpp>
+
+#include "client/command/terminal_text.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* default_url = "http://127.0.0.1:8765";
+
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// The user's own, else the machine's; empty when there is none.
+std::string config_file() {
+  if (std::string named = environment("LOCKER_CONFIG"); !named.empty()) return named;
+  std::string home = environment("XDG_CONFIG_HOME");
+  if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.config";
+  const std::array<std::string, 2> places{home + "/locker/locker.conf", "/etc/locker/locker.conf"};
+  for (const std::string& place : places) {
+    if (::access(place.c_str(), R_OK) == 0) return place;
+  }
+  return "";
+}
+
+options::options_description server_options() {
+  options::options_description description{"Server"};
+  auto add = description.add_options();
+  add("url", options::value<std::string>()->value_name("URL"),
+      "the server (LOCKER_URL; http://127.0.0.1:8765)");
+  add("key-file", options::value<std::string>()->value_name("FILE"),
+      "a file with the API key, if the server wants one (LOCKER_KEY_FILE, or the key itself in "
+      "LOCKER_KEY)");
+  return description;
+}
+
+/// url and key-file, from a file of lines `name = value`.
+Result<options::variables_map> read_config(const std::string& path) {
+  options::variables_map values;
+  if (path.empty()) return values;
+  std::ifstream file{path};
+  Failure failure;
+  failure.code = "bad_url";
+  failure.message = path + " cannot be read; mend it, or name another in LOCKER_CONFIG.";
+  if (!file) return failure;
+  try {
+    options::store(options::parse_config_file(file, server_options()), values);
+  } catch (const options::error& error) {
+    failure.message = path + ": " + error.what() + ". It takes url and key-file.";
+    return failure;
+  }
+  return values;
+}
+
+Result<std::string> read_key(const std::string& path) {
+  Failure failure;
+  failure.code = "bad_url";
+  std::ifstream file{path};
+  std::string key;
+  if (!file || !std::getline(file, key) || key.empty()) {
+    failure.message = "The key file " + path + " cannot be read, or its first line is empty.";
+    return failure;
+  }
+  struct stat found {};
+  if (::stat(path.c_str(), &found) == 0 && (found.st_mode & (S_IRGRP | S_IROTH)) != 0) {
+    std::cerr << "locker: others can read " << path << "; chmod 600 keeps the key secret.\n";
+  }
+  return key;
+}
+
+}  // namespace
+
+ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool asks_server) {
+  line.visible.add_options()("help,h", "print this");
+  options::options_description all;
+  all.add(line.visible).add(line.hidden);
+  if (asks_server) all.add(server_options());
+  options::variables_map values;
+  try {
+    options::command_line_parser parser{arguments};
+    options::store(parser.options(all).positional(line.positional).run(), values);
+    options::notify(values);
+  } catch (const options::error& error) {
+    return complain(std::string{error.what()} + "; --help tells more.", ExitCode::usage);
+  }
+  if (values.count("help") == 0) return values;
+  std::cout << line.help << "\n" << line.visible;
+  if (asks_server) std::cout << "\n" << server_options();
+  return std::cout.flush() ? 0 : number(ExitCode::io);
+}
+
+Result<ServerAddress> server_of(const options::variables_map& values) {
+  const auto config = read_config(config_file());
+  if (!config) return config.error();
+  const auto first_of = [&](const char* option, const char* variable) {
+    if (values.count(option) != 0) return values[option].as<std::string>();
+    if (std::string value = environment(variable); !value.empty()) return value;
+    return config->count(option) != 0 ? (*config)[option].as<std::string>() : std::string{};
+  };
+  const std::string url = first_of("url", "LOCKER_URL");
+  auto address = parse_server_address(url.empty() ? default_url : url);
+  if (!address) return address;
+  address->key = environment("LOCKER_KEY");
+  if (const std::string file = first_of("key-file", "LOCKER_KEY_FILE");
+      address->key.empty() && !file.empty()) {
+    const auto key = read_key(file);
+    if (!key) return key.error();
+    address->key = *key;
+  }
+  return address;
+}
+
+int complain(const std::string& message, ExitCode code) {
+  std::cerr << "locker: " << printable(message) << "\n";
+  return number(code);
+}
+
+int complain(const Failure& failure) { return complain(failure.message, exit_code_of(failure)); }
+
+std::string text_of(const options::variables_map& values, const char* name) {
+  return values.count(name) == 0 ? "" : values[name].as<std::string>();
+}
+
+std::string default_owner() {
+  const passwd* const user = ::getpwuid(::geteuid());
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  const std::string name = user != nullptr ? user->pw_name : std::to_string(::geteuid());
+  return name + "@" + host.data() + ":" + std::to_string(::getpid());
+}
+
+}  // namespace locker::client

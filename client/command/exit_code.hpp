@@ -1,0 +1,41 @@
+#pragma once
+
+#include "client/library/failure.hpp"
+
+namespace locker::client {
+
+/// What the exit codes of `locker` mean; the numbers are those of BSD's sysexits.h where it has
+/// one. `locker run` ends with the command's own code when it ran to its end.
+enum class ExitCode : int {
+  ok = 0,
+  refused = 1,         ///< The server refused it; the message says why.
+  usage = 64,          ///< An option or argument is wrong.
+  unreachable = 69,    ///< No answer from the server.
+  lost = 70,           ///< The lock was lost while it was held.
+  io = 74,             ///< Nothing could be written to the output.
+  not_acquired = 75,   ///< Somebody else holds it, or waiting would never end.
+  not_permitted = 77,  ///< The key is missing, or may not do this.
+  cannot_run = 126,    ///< The command was found and cannot be run.
+  not_found = 127,     ///< There is no such command.
+};
+
+constexpr int number(ExitCode code) { return static_cast<int>(code); }
+
+[[nodiscard]] inline ExitCode exit_code_of(const Failure& failure) {
+  switch (failure.kind) {
+    case Failure::Kind::unreachable:
+      return ExitCode::unreachable;
+    case Failure::Kind::not_acquired:
+    case Failure::Kind::deadlock:
+      return ExitCode::not_acquired;
+    case Failure::Kind::lost:
+      return ExitCode::lost;
+    case Failure::Kind::refused:
+      break;
+  }
+  if (failure.code == "bad_url") return ExitCode::usage;
+  const bool is_forbidden = failure.status == 401 || failure.status == 403;
+  return is_forbidden ? ExitCode::not_permitted : ExitCode::refused;
+}
+
+}  // namespace locker::client

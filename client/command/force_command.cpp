@@ -1,0 +1,92 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "client/command/commands.hpp"
+#include "client/command/pages.hpp"
+#include "client/command/terminal_text.hpp"
+#include "client/library/lock.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* help =
+    "locker force --reason TEXT (PATH | --prefix PATH | --owner TEXT) [--fence N] [--yes]\n"
+    "\n"
+    "Ends locks of others; their programs are told the reason. On a terminal it shows which and\n"
+    "asks first. --fence keeps it from hitting the next holder:\n"
+    "\n"
+    "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n";
+
+constexpr std::size_t shown_max = 20;
+
+/// Whether the user says yes to what would end.
+Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
+  ListFilter filter;
+  filter.prefix = force.path.empty() ? force.prefix : force.path;
+  filter.owner = force.owner;
+  std::size_t count = 0;
+  std::vector<Row> rows;
+  const std::string path = url_path(force.path);
+  const auto listed = for_each_lock(server, filter, [&](const boost::json::object& lock) {
+    if (!force.path.empty() && text_field(lock, "path") != path) return;
+    if (!force.fence.empty() && text_field(lock, "fence") != force.fence) return;
+    if (++count > shown_max) return;
+    rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "owner"),
+                    duration_field(lock, "held_ms"), text_field(lock, "fence"),
+                    text_field(lock, "meta")});
+  });
+  if (!listed) return listed.error();
+  std::cerr << table(rows);
+  if (count > shown_max) std::cerr << "  … and " << count - shown_max << " more\n";
+  std::cerr << "End " << (count == 1 ? "this lock" : std::to_string(count) + " locks")
+            << "? [y/N] ";
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+}  // namespace
+
+int run_force_command(const Arguments& arguments) {
+  CommandLine line{help, options::options_description{"Options"}};
+  auto add = line.visible.add_options();
+  const auto text = [](const char* name) {
+    return options::value<std::string>()->value_name(name);
+  };
+  add("reason", text("TEXT"), "why; told to those who lose their locks");
+  add("prefix", text("PATH"), "everything at and below this path");
+  add("owner", text("TEXT"), "everything of this owner");
+  add("fence", text("N"), "only the lock with this fence");
+  add("yes,y", "do not ask");
+  line.hidden.add_options()("path", options::value<std::string>());
+  line.positional.add("path", 1);
+  const auto read = read_arguments(arguments, std::move(line));
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  const auto& values = std::get<options::variables_map>(read);
+  const ForceFilter filter{text_of(values, "path"), text_of(values, "prefix"),
+                           text_of(values, "owner"), text_of(values, "fence")};
+  const std::string reason = text_of(values, "reason");
+  if (reason.empty()) return complain("Say why, with --reason.", ExitCode::usage);
+  if (!filter.path.empty() && !(filter.prefix.empty() && filter.owner.empty())) {
+    return complain("Name a path, or --prefix and --owner, not both.", ExitCode::usage);
+  }
+  if (filter.path.empty() && filter.prefix.empty() && filter.owner.empty() &&
+      filter.fence.empty()) {
+    return complain("Say which locks: a path, --prefix, --owner or --fence.", ExitCode::usage);
+  }
+  const auto server = server_of(values);
+  if (!server) return complain(server.error());
+  if (values.count("yes") == 0 && ::isatty(STDIN_FILENO) != 0) {
+    const auto confirmed = confirm(*server, filter);
+    if (!confirmed) return complain(confirmed.error());
+    if (!*confirmed) return complain("Nothing was ended.", ExitCode::refused);
+  }
+  const auto answered = call(*server, force_call(filter, reason));
+  if (!answered) return complain(answered.error());
+  if (answered->status != 200) return complain(answered->failure());
+  std::cout << "ended " << text_field(answered->json(), "ended") << "\n";
+  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+}
+
+}  // namespace locker::client

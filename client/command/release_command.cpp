@@ -1,0 +1,46 @@
+#include <cstdlib>
+#include <iostream>
+
+#include "client/command/commands.hpp"
+#include "client/library/lock.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* help =
+    "locker release [--token UUID] [PATH…]\n"
+    "\n"
+    "Gives back all locks of a lease, or some of its paths. The token is LOCKER_TOKEN when --token "
+    "is\n"
+    "not there. To release twice does no harm.\n";
+
+}  // namespace
+
+int run_release_command(const Arguments& arguments) {
+  CommandLine line{help, options::options_description{"Options"}};
+  line.visible.add_options()("token", options::value<std::string>()->value_name("UUID"),
+                             "the lease's (LOCKER_TOKEN)");
+  line.hidden.add_options()("path", options::value<Arguments>());
+  line.positional.add("path", -1);
+  const auto read = read_arguments(arguments, std::move(line));
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  const auto& values = std::get<options::variables_map>(read);
+  std::string token = text_of(values, "token");
+  const char* const named = std::getenv("LOCKER_TOKEN");
+  if (token.empty() && named != nullptr) token = named;
+  if (token.empty()) {
+    return complain("Say whose lock: --token, or LOCKER_TOKEN.", ExitCode::usage);
+  }
+  const auto server = server_of(values);
+  if (!server) return complain(server.error());
+  Arguments paths{""};
+  if (values.count("path") != 0) paths = values["path"].as<Arguments>();
+  for (const std::string& path : paths) {
+    const auto answered = call(*server, release_call(token, path));
+    if (!answered) return complain(answered.error());
+    if (answered->status != 200) return complain(answered->failure());
+  }
+  return number(ExitCode::ok);
+}
+
+}  // namespace locker::client

@@ -1,0 +1,293 @@
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <optional>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "client/command/child_process.hpp"
+#include "client/command/commands.hpp"
+#include "client/command/guardian.hpp"
+#include "client/command/terminal_text.hpp"
+#include "client/command/waiting_line.hpp"
+#include "client/command/wanted_options.hpp"
+#include "client/library/lease_keeper.hpp"
+#include "client/library/lock.hpp"
+#include "core/duration_text.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* help =
+    "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
+    "\n"
+    "Waits for the locks, holds them while the command runs, and gives them back.\n"
+    "\n"
+    "  locker run /db/backup -- pg_dump shop\n"
+    "  locker run --wait 0 /cron/report -- ./report    or not at all, if another machine does it\n"
+    "  locker run --any 1 /agents/a /agents/b -- sh -c 'build-on \"$LOCKER_PATH\"'\n"
+    "\n"
+    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its environment. "
+    "It\n"
+    "has a process group of its own, which gets the signals that locker gets. When the lock is "
+    "lost\n"
+    "(forced, or not renewed in time) the group gets TERM, and KILL before others can have the "
+    "lock;\n"
+    "the same when locker is killed. Processes that the command leaves behind are left alone.\n"
+    "\n"
+    "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
+    "is\n"
+    "unreachable, 70 the lock was lost, 75 not acquired, 126 and 127 the command cannot be run.\n";
+
+/// Everything of one run; on one thread.
+class Run {
+ public:
+  Run(ServerAddress server, Wanted wanted, Acquisition::Options how, Arguments command, bool says,
+      milliseconds kill_after)
+      : server_(std::move(server)),
+        wanted_(std::move(wanted)),
+        command_(std::move(command)),
+        says_(says),
+        kill_after_(kill_after),
+        client_(io_context_, server_),
+        signals_(io_context_),
+        timer_(io_context_),
+        line_(io_context_, server_, wanted_),
+        acquisition_(client_, wanted_, with_trouble(std::move(how))) {}
+
+  int run() {
+    for (const int number :
+         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGCHLD, SIGWINCH}) {
+      signals_.add(number);
+    }
+    await_signal();
+    net::co_spawn(io_context_, acquisition_.async_run(),
+                  [this](const std::exception_ptr& error, Result<Grant> granted) {
+                    line_.stop();
+                    if (error) std::rethrow_exception(error);
+                    if (!ended_) on_decided(granted);
+                  });
+    if (says_) {
+      net::co_spawn(io_context_, line_.async_run(), [](const std::exception_ptr& error) {
+        if (error) std::rethrow_exception(error);
+      });
+    }
+    while (!ended_ && io_context_.run_one() != 0) {
+    }
+    if (interrupted_while_waiting_) leave_the_line();
+    return *ended_;
+  }
+
+ private:
+  Acquisition::Options with_trouble(Acquisition::Options how) {
+    if (says_) how.on_trouble = [this](const Failure& failure) { line_.say_trouble(failure); };
+    return how;
+  }
+
+  void say(const std::string& text) const { std::cerr << "locker: " << printable(text) << "\n"; }
+
+  void await_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      on_signal(number);
+      if (!ended_) await_signal();
+    });
+  }
+
+  void on_signal(int number) {
+    if (!child_) {
+      const bool ends =
+          number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+      if (!ends) return;
+      line_.stop();
+      interrupted_while_waiting_ = true;
+      ended_ = 128 + number;
+      return;
+    }
+    if (number == SIGCHLD) return on_child();
+    if (number == SIGCONT) {  // we were stopped, and so the lease was not renewed
+      keeper_->hurry();
+      child_->give_terminal();
+    }
+    child_->signal(number);
+  }
+
+  void on_decided(const Result<Grant>& granted) {
+    if (!granted) {
+      ended_ = complain(granted.error());
+      return;
+    }
+    grant_ = *granted;
+    ChildProcess::Start start;
+    start.command = command_;
+    std::string paths;
+    for (const std::string& path : grant_.paths) paths += (paths.empty() ? "" : " ") + path;
+    start.environment = {{"LOCKER_PATH", paths},
+                         {"LOCKER_TOKEN", grant_.token},
+                         {"LOCKER_FENCE", std::to_string(grant_.fence)},
+                         {"LOCKER_URL", "http://" + server_.host_field() + server_.base}};
+    sigemptyset(&start.signal_mask);
+    guardian_.emplace(grant_.ttl ? *grant_.ttl / 3 : kill_after_);
+    auto [child, fault] = ChildProcess::start(start);
+    if (!child) {
+      say("cannot run " + command_.front() + ": " + std::strerror(fault));
+      guardian_->dismiss();
+      release();
+      ended_ = number(fault == ENOENT ? ExitCode::not_found : ExitCode::cannot_run);
+      return;
+    }
+    child_ = *child;
+    guardian_->watch(child_->group());
+    keeper_.emplace(io_context_, server_, grant_);
+    net::co_spawn(io_context_, keeper_->async_run(),
+                  [this](const std::exception_ptr& error, std::optional<Failure> failure) {
+                    if (error) std::rethrow_exception(error);
+                    if (failure && !ended_) on_lost(*failure);
+                  });
+    on_child();  // it may have ended before its signal was waited for
+  }
+
+  void on_child() {
+    int status = 0;
+    switch (child_->look(status)) {
+      case ChildProcess::State::running:
+        return;
+      case ChildProcess::State::stopped:
+        return stop_too(WSTOPSIG(status));
+      case ChildProcess::State::ended:
+        break;
+    }
+    child_->take_terminal();
+    keeper_->stop();
+    guardian_->dismiss();
+    if (is_lost_) {
+      child_->signal(SIGKILL);  // what is left of the group
+      ended_ = number(ExitCode::lost);
+      release();  // others need not wait for the TTL
+      return;
+    }
+    ended_ = exit_code_of_status(status);
+    release();
+  }
+
+  /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed.
+  void stop_too(int number) {
+    child_->take_terminal();
+    if (grant_.ttl) {
+      say("stopped; the lock is kept for at most " + short_duration(*grant_.ttl));
+    }
+    ::raise(number == SIGTTIN || number == SIGTTOU ? number : SIGSTOP);
+  }
+
+  void on_lost(const Failure& failure) {
+    is_lost_ = true;
+    say("the lock is lost: " + failure.message);
+    child_->signal(SIGTERM);
+    child_->signal(SIGCONT);
+    // Where the server could not be asked, the lease still lives; where it said that it has ended,
+    // every moment counts, and the command gets a short one.
+    const auto now = SteadyClock::now();
+    auto kill_at = now + kill_after_;
+    if (failure.kind != Failure::Kind::lost) {
+      kill_at = std::max(now, keeper_->ends_at() - *grant_.ttl / 20);
+    }
+    timer_.expires_at(kill_at);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error || ended_) return;
+      say("it does not end, and is killed");
+      child_->signal(SIGKILL);
+    });
+  }
+
+  void release() const {
+    const auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
+    if (answered && answered->status == 200) return;
+    if (is_lost_) return;
+    const Failure failure = answered ? answered->failure() : answered.error();
+    if (failure.kind == Failure::Kind::lost) {
+      say("the lock was lost before the command ended: " + failure.message);
+    } else if (grant_.ttl) {
+      say("the lock ends by its TTL, for it could not be released: " + failure.message);
+    } else {
+      say("THE LOCK IS STILL HELD, for it could not be released: " + failure.message);
+    }
+  }
+
+  void leave_the_line() {
+    io_context_.restart();
+    client_.close();
+    HttpClient another{io_context_, server_};
+    bool done = false;
+    net::co_spawn(io_context_, acquisition_.async_give_up(another),
+                  [&done](const std::exception_ptr&) { done = true; });
+    while (!done && io_context_.run_one() != 0) {
+    }
+  }
+
+  const ServerAddress server_;
+  const Wanted wanted_;
+  const Arguments command_;
+  const bool says_;
+  const milliseconds kill_after_;
+  net::io_context io_context_{1};
+  HttpClient client_;
+  net::signal_set signals_;
+  net::steady_timer timer_;
+  WaitingLine line_;
+  Acquisition acquisition_;
+  Grant grant_;
+  std::optional<Guardian> guardian_;
+  std::optional<ChildProcess> child_;
+  std::optional<LeaseKeeper> keeper_;
+  std::optional<int> ended_;  // with which exit code
+  bool is_lost_ = false;
+  bool interrupted_while_waiting_ = false;
+};
+
+}  // namespace
+
+int run_run_command(const Arguments& arguments) {
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  CommandLine line{help, options::options_description{"Options"}};
+  add_wanted_options(line.visible);
+  auto add = line.visible.add_options();
+  add("kill-after", options::value<std::string>()->value_name("TIME")->default_value("5s"),
+      "when the server says that the lock is lost: from TERM to KILL");
+  add("quiet,q", "do not say who is waited for");
+  line.hidden.add_options()("path", options::value<Arguments>());
+  line.positional.add("path", -1);
+  const auto read = read_arguments({arguments.begin(), separator}, std::move(line));
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  const auto& values = std::get<options::variables_map>(read);
+  auto wanted = read_wanted_options(values);
+  if (!wanted) return number(ExitCode::usage);
+  if (values.count("path") == 0 || separator == arguments.end() ||
+      separator + 1 == arguments.end()) {
+    return complain("Write what to lock and what to run: locker run PATH… -- COMMAND…",
+                    ExitCode::usage);
+  }
+  const auto kill_after = core::parse_duration(text_of(values, "kill-after"));
+  if (!kill_after) return complain("--kill-after is no time; write 5s.", ExitCode::usage);
+  wanted->wanted.paths = values["path"].as<Arguments>();
+  auto server = server_of(values);
+  if (!server) return complain(server.error());
+  Acquisition::Options how;
+  how.wait = wanted->wait;
+  Run run{std::move(*server),
+          std::move(wanted->wanted),
+          std::move(how),
+          {separator + 1, arguments.end()},
+          values.count("quiet") == 0,
+          std::chrono::ceil<milliseconds>(*kill_after)};
+  return run.run();
+}
+
+}  // namespace locker::client

@@ -1,0 +1,136 @@
+#include "client/command/waiting_line.hpp"
+
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+
+#include "client/command/terminal_text.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr milliseconds silent_for{300};
+constexpr milliseconds interval{2'000};
+constexpr milliseconds timeout{5'000};
+
+boost::json::array list_of(const boost::json::object& state, const char* name) {
+  const auto* const list = state.if_contains(name);
+  return list != nullptr && list->is_array() ? list->get_array() : boost::json::array{};
+}
+
+/// Who is in the way: the holder, else who covers it, else the first in line.
+std::optional<boost::json::object> reason_of(const boost::json::object& state) {
+  for (const char* const name : {"holders", "covered_by", "waiters"}) {
+    const boost::json::array list = list_of(state, name);
+    if (!list.empty() && list.front().is_object()) return list.front().get_object();
+  }
+  return std::nullopt;
+}
+
+/// "you are 3rd of 5 in line".
+std::string place_of(const boost::json::object& state, const std::string& owner) {
+  std::string place;
+  for (const auto& waiter : list_of(state, "waiters")) {
+    if (waiter.is_object() && text_field(waiter.get_object(), "owner") == printable(owner)) {
+      place = text_field(waiter.get_object(), "place");
+    }
+  }
+  const std::string count = text_field(state, "waiter_count");
+  if (place.empty()) return count.empty() || count == "0" ? "" : count + " in line";
+  return "number " + place + " of " + count + " in line";
+}
+
+}  // namespace
+
+WaitingLine::WaitingLine(net::io_context& io_context, const ServerAddress& server,
+                         const Wanted& wanted)
+    : client_(io_context, server),
+      timer_(io_context),
+      look_(look_call(wanted.paths.front())),
+      path_(url_path(wanted.paths.front())),
+      owner_(wanted.owner),
+      is_terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+void WaitingLine::say(const std::string& text, const std::string& same) {
+  if (is_terminal_) {
+    std::cerr << "\r\x1b[K"
+              << "locker: " << text << std::flush;
+  } else if (same != said_) {
+    std::cerr << "locker: " << text << std::endl;
+  }
+  said_ = same;
+}
+
+void WaitingLine::say_trouble(const Failure& failure) {
+  if (is_stopped_) return;
+  say(printable(failure.message) + " Trying again.", failure.message);
+}
+
+void WaitingLine::stop() {
+  if (std::exchange(is_stopped_, true)) return;
+  timer_.cancel();
+  client_.close();
+  if (is_terminal_ && !said_.empty()) std::cerr << "\r\x1b[K" << std::flush;
+}
+
+net::awaitable<void> WaitingLine::async_run() {
+  for (milliseconds pause = silent_for;; pause = interval) {
+    timer_.expires_after(pause);
+    auto [cancelled] = co_await timer_.async_wait(net::as_tuple(net::use_awaitable));
+    if (cancelled || is_stopped_) co_return;
+    Result<Reply> answered = co_await client_.async_call(look_, timeout);
+    if (is_stopped_) co_return;
+    if (!answered || answered->status != 200) continue;
+    const boost::json::object state = answered->json();
+    const auto reason = reason_of(state);
+    if (!reason) continue;
+    const bool waits = text_field(*reason, "state") == "waiting";
+    const std::string at = text_field(*reason, "path");
+    std::string who = "waiting for " + path_ + ": ";
+    if (at != path_) who += at + " ";
+    who += (waits         ? "wanted before by "
+            : at != path_ ? "is held by "
+                          : "held by ") +
+           text_field(*reason, "owner");
+    const std::string place = place_of(state, owner_);
+    std::string text = who + " for " + duration_field(*reason, waits ? "waiting_ms" : "held_ms");
+    if (const std::string left = duration_field(*reason, "expires_in_ms"); left != "-") {
+      text += ", at most " + left + " more unless renewed";
+    }
+    if (!place.empty()) text += "; " + place;
+    say(text, who + place);
+  }
+}
+
+Result<Grant> acquire_and_say(const ServerAddress& server, const Wanted& wanted,
+                              Acquisition::Options how, bool says) {
+  net::io_context io_context{1};
+  HttpClient client{io_context, server};
+  WaitingLine line{io_context, server, wanted};
+  if (says) how.on_trouble = [&line](const Failure& failure) { line.say_trouble(failure); };
+  Acquisition acquisition{client, wanted, std::move(how)};
+  std::optional<Result<Grant>> granted;
+  net::co_spawn(io_context, acquisition.async_run(),
+                [&](const std::exception_ptr& error, Result<Grant> result) {
+                  line.stop();
+                  if (error) std::rethrow_exception(error);
+                  granted.emplace(std::move(result));
+                });
+  if (says) {
+    net::co_spawn(io_context, line.async_run(), [](const std::exception_ptr& error) {
+      if (error) std::rethrow_exception(error);
+    });
+  }
+  io_context.run();
+  return std::move(*granted);
+}
+
+}  // namespace locker::client

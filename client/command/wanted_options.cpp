@@ -1,0 +1,51 @@
+#include "client/command/wanted_options.hpp"
+
+#include "core/duration_text.hpp"
+
+namespace locker::client {
+
+void add_wanted_options(options::options_description& description) {
+  auto add = description.add_options();
+  const auto text = [](const char* name, const char* without) {
+    return options::value<std::string>()->value_name(name)->default_value(without);
+  };
+  add("ttl", text("TIME", "30s"), "others get the lock so long after this machine was heard last");
+  add("wait", text("TIME", "forever"), "wait so long for the lock, in line; 0: do not");
+  add("owner", options::value<std::string>()->value_name("TEXT"),
+      "who you are, for people who ask (user@host:pid)");
+  add("meta", options::value<std::string>()->value_name("TEXT"), "why, for people who ask");
+  add("shared", "together with others who want it shared");
+  add("no-lock-parents", "do not keep others from what is above the path");
+  add("no-lock-children", "do not keep others from what is below the path");
+  add("any", options::value<unsigned>()->value_name("COUNT"),
+      "so many of the paths, whichever are free first");
+  add("lock-delay", options::value<std::string>()->value_name("TIME"),
+      "when the lock is lost, keep others out for so long");
+}
+
+std::optional<WantedOptions> read_wanted_options(const options::variables_map& values) {
+  WantedOptions read;
+  read.wanted.ttl = text_of(values, "ttl");
+  read.wanted.owner = values.count("owner") != 0 ? text_of(values, "owner") : default_owner();
+  read.wanted.meta = text_of(values, "meta");
+  read.wanted.lock_delay = text_of(values, "lock-delay");
+  read.wanted.shared = values.count("shared") != 0;
+  read.wanted.lock_parents = values.count("no-lock-parents") == 0;
+  read.wanted.lock_children = values.count("no-lock-children") == 0;
+  if (values.count("any") != 0) read.wanted.any = values["any"].as<unsigned>();
+  for (const char* const name : {"ttl", "wait", "lock-delay"}) {
+    const std::string text = text_of(values, name);
+    const bool is_forever = std::string_view{name} == "wait" && text == "forever";
+    if (text.empty() || is_forever || core::parse_duration(text)) continue;
+    complain(
+        std::string{"--"} + name + " is no time: '" + text + "'; write it as 500ms, 30s, 5m, 1h.",
+        ExitCode::usage);
+    return std::nullopt;
+  }
+  if (const std::string wait = text_of(values, "wait"); wait != "forever") {
+    read.wait = std::chrono::ceil<milliseconds>(*core::parse_duration(wait));
+  }
+  return read;
+}
+
+}  // namespace locker::client

@@ -1,0 +1,117 @@
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <optional>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "client/command/commands.hpp"
+#include "client/command/event_reader.hpp"
+#include "client/command/terminal_text.hpp"
+#include "client/library/calls.hpp"
+
+namespace locker::client {
+namespace {
+
+constexpr const char* help =
+    "locker watch [--json] [PREFIX]\n"
+    "\n"
+    "What happens at and below a path, as it happens: granted, released, expired, forced, cooled,\n"
+    "waiting, left. When the connection breaks it goes on behind the last event; `reset` means "
+    "that\n"
+    "some are missing. Ends by a signal, or when nobody reads its output.\n";
+
+constexpr milliseconds silence_max{40'000};  // the server says something every 15 s
+constexpr milliseconds pause_before_retry{1'000};
+
+void print(const Event& event, bool as_json) {
+  boost::system::error_code error;
+  const boost::json::value parsed = boost::json::parse(event.data, error);
+  boost::json::object data;
+  if (!error && parsed.is_object()) data = parsed.get_object();
+  if (as_json) {
+    boost::json::object line{{"event", event.name}};
+    for (const auto& [name, value] : data) line[name] = value;
+    std::cout << boost::json::serialize(line) << "\n";
+  } else {
+    std::string name = event.name;
+    name.resize(10, ' ');
+    std::cout << name << text_field(data, "path") << "  " << text_field(data, "owner");
+    if (text_field(data, "mode") == "shared") std::cout << "  shared";
+    if (const std::string fence = text_field(data, "fence"); !fence.empty()) {
+      std::cout << "  fence " << fence;
+    }
+    if (const std::string reason = text_field(data, "reason"); !reason.empty()) {
+      std::cout << "  " << reason;
+    }
+    std::cout << "\n";
+  }
+  std::cout.flush();
+}
+
+/// Until nobody reads the output, or the server refuses. `client` and `call` outlive it.
+net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_json) {
+  net::steady_timer timer{co_await net::this_coro::executor};
+  EventReader reader;
+  bool is_troubled = false;
+  for (;;) {
+    Result<Reply> opened =
+        co_await client.async_open_stream(call, reader.last_id(), milliseconds{10'000});
+    if (opened && opened->status != 200 && opened->status != 503) {
+      co_return complain(opened->failure());
+    }
+    bool reads = opened && opened->status == 200;
+    if (reads && is_troubled) std::cerr << "locker: the server answers again\n";
+    if (reads) is_troubled = false;
+    std::string trouble = opened ? opened->failure().message : opened.error().message;
+    while (reads) {
+      Result<std::string> more = co_await client.async_read_more(silence_max);
+      reads = more && !more->empty();
+      if (!reads) trouble = more ? "The server ended the stream." : more.error().message;
+      if (!reads) break;
+      for (const Event& event : reader.take(*more)) print(event, as_json);
+      if (!std::cout) co_return number(ExitCode::io);
+    }
+    client.close();
+    reader.begin_again();
+    if (!is_troubled) std::cerr << "locker: " << printable(trouble) << " Trying again.\n";
+    is_troubled = true;
+    timer.expires_after(pause_before_retry);
+    co_await timer.async_wait(net::use_awaitable);
+  }
+}
+
+}  // namespace
+
+int run_watch_command(const Arguments& arguments) {
+  CommandLine line{help, options::options_description{"Options"}};
+  line.visible.add_options()("json", "a JSON object a line");
+  line.hidden.add_options()("prefix", options::value<std::string>());
+  line.positional.add("prefix", 1);
+  const auto read = read_arguments(arguments, std::move(line));
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  const auto& values = std::get<options::variables_map>(read);
+  const auto server = server_of(values);
+  if (!server) return complain(server.error());
+  std::signal(SIGPIPE, SIG_IGN);
+  net::io_context io_context{1};
+  HttpClient client{io_context, *server};
+  const Call call = events_call(text_of(values, "prefix"));
+  int code = 0;
+  net::co_spawn(io_context, async_watch(client, call, values.count("json") != 0),
+                [&code](const std::exception_ptr& error, int ended) {
+                  if (error) std::rethrow_exception(error);
+                  code = ended;
+                });
+  io_context.run();
+  return code;
+}
+
+}  // namespace locker::client

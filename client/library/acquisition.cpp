@@ -1,0 +1,119 @@
+#include "client/library/acquisition.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace locker::client {
+namespace {
+
+// Many a proxy cuts a request that is silent for 30 s. The server keeps the place between two
+// pieces of a wait.
+constexpr milliseconds piece_max{20'000};
+
+/// What the server says when it stops, and proxies while it is away.
+bool is_transient(const Reply& reply) {
+  return reply.status == 502 || reply.status == 503 || reply.status == 504;
+}
+
+/// Longer from try to try, and never of the same length for two clients.
+milliseconds pause_before(unsigned attempt) {
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  const int longest = std::min(50 << std::min(attempt, 5U), 1'000);
+  return milliseconds{std::uniform_int_distribution<int>{longest / 2, longest}(random)};
+}
+
+net::awaitable<void> async_pause(milliseconds time) {
+  net::steady_timer timer{co_await net::this_coro::executor, time};
+  co_await timer.async_wait(net::use_awaitable);
+}
+
+}  // namespace
+
+Acquisition::Acquisition(HttpClient& client, Wanted wanted, Options options)
+    : client_(client),
+      wanted_(std::move(wanted)),
+      options_(std::move(options)),
+      token_(options_.token.empty() ? fresh_token() : options_.token) {}
+
+milliseconds Acquisition::piece() const {
+  const auto left = std::chrono::ceil<milliseconds>(until_ - SteadyClock::now());
+  return std::clamp(left, milliseconds{0}, piece_max);
+}
+
+/// It was granted, but we could not be told before it ended: ask anew.
+bool Acquisition::has_expired(const Failure& failure) const {
+  return failure.kind == Failure::Kind::lost && options_.token.empty();
+}
+
+net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseconds wait) {
+  auto silent_since = SteadyClock::now();
+  for (unsigned attempt = 0;; ++attempt) {
+    const auto asked = SteadyClock::now();
+    Result<Reply> answered = co_await client_.async_call(call, options_.timeout + wait);
+    if (answered && !is_transient(*answered)) {
+      has_answered_ = true;
+      co_return answered;
+    }
+    const auto now = SteadyClock::now();
+    // It waited for a while, and something between found that too long.
+    if (now - asked >= std::chrono::seconds{1} && wait.count() > 0) {
+      silent_since = now;
+      attempt = 0;
+    }
+    Failure failure = answered ? answered->failure() : answered.error();
+    const milliseconds pause = pause_before(attempt);
+    const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
+    if (now + pause > silent_since + patience) co_return failure;
+    if (options_.on_trouble) options_.on_trouble(failure);
+    co_await async_pause(pause);
+  }
+}
+
+net::awaitable<Result<Grant>> Acquisition::async_run() {
+  until_ = options_.wait ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
+  for (;;) {
+    const milliseconds wait = options_.wait ? piece() : piece_max;
+    const Call call = acquire_call(wanted_, token_, wait);
+    Result<Reply> answered = co_await async_ask(call, wait);
+    if (!answered) co_return answered.error();
+    Result<Grant> granted = parse_grant(*answered);
+    if (granted) granted = co_await async_confirm(std::move(*granted));
+    if (granted) co_return granted;
+    const Failure& failure = granted.error();
+    const bool waits_on =
+        failure.kind == Failure::Kind::not_acquired && SteadyClock::now() < until_;
+    if (waits_on) continue;
+    if (!has_expired(failure)) co_return granted;
+    token_ = fresh_token();
+  }
+}
+
+// When it took long, nobody here knows when it was granted: a renewal makes that sure.
+net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
+  if (!grant.ttl || SteadyClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
+  const Call call = renew_call(grant.token);
+  Result<Reply> answered = co_await async_ask(call, milliseconds{0});
+  if (!answered) co_return answered.error();
+  if (answered->status != 200) co_return answered->failure();
+  grant.sent = answered->sent;
+  co_return grant;
+}
+
+net::awaitable<void> Acquisition::async_give_up(HttpClient& client) {
+  // Asking without waiting takes the request out of the line for good; releasing alone could come
+  // before a grant.
+  const Call ask = acquire_call(wanted_, token_, milliseconds{0});
+  const milliseconds hurry{2'000};
+  Result<Reply> answered = co_await client.async_call(ask, hurry);
+  if (!answered || answered->status >= 300 || !options_.token.empty()) co_return;
+  const Call release = release_call(token_);
+  Result<Reply> released = co_await client.async_call(release, hurry);
+  static_cast<void>(released);  // without an answer it ends by its TTL
+}
+
+}  // namespace locker::client

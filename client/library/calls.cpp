@@ -1,0 +1,185 @@
+#include "client/library/calls.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
+
+namespace locker::client {
+namespace {
+
+using boost::beast::http::verb;
+
+void append_encoded(char c, std::string& out) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '%';
+  out += digits[byte >> 4U];
+  out += digits[byte & 15U];
+}
+
+bool is_plain(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+class Query {
+ public:
+  Query& add(std::string_view name, std::string_view value) {
+    if (value.empty()) return *this;
+    text_ += text_.empty() ? '?' : '&';
+    text_.append(name).append("=").append(query_value(value));
+    return *this;
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+boost::json::object shape_of(const Wanted& wanted) {
+  boost::json::object object;
+  if (wanted.shared) object["mode"] = "shared";
+  if (!wanted.lock_parents) object["lock_parents"] = false;
+  if (!wanted.lock_children) object["lock_children"] = false;
+  return object;
+}
+
+}  // namespace
+
+std::string fresh_token() {
+  boost::uuids::random_generator generate;  // of the system's random source
+  return to_string(generate());
+}
+
+std::string url_path(std::string_view typed) {
+  std::string path = typed.starts_with('/') ? "" : "/";
+  for (const char c : typed) {
+    if (c > ' ' && c < '\x7f' && c != '?' && c != '#') {
+      path += c;
+    } else {
+      append_encoded(c, path);
+    }
+  }
+  return path;
+}
+
+std::string query_value(std::string_view text) {
+  std::string value;
+  for (const char c : text) {
+    if (is_plain(c)) {
+      value += c;
+    } else {
+      append_encoded(c, value);
+    }
+  }
+  return value;
+}
+
+Call acquire_call(const Wanted& wanted, const std::string& token, milliseconds wait) {
+  Call call;
+  call.method = verb::post;
+  call.token = token;
+  boost::json::object body;
+  if (wanted.paths.size() == 1 && wanted.any == 0) {
+    call.target = "/v1/locks" + url_path(wanted.paths.front());
+    body = shape_of(wanted);
+  } else {
+    call.target = "/v1/locks";
+    boost::json::array locks;
+    for (const std::string& path : wanted.paths) {
+      boost::json::object lock = shape_of(wanted);
+      lock["path"] = url_path(path);
+      locks.push_back(std::move(lock));
+    }
+    body["locks"] = std::move(locks);
+    if (wanted.any != 0) body["any"] = wanted.any;
+  }
+  if (!wanted.owner.empty()) body["owner"] = wanted.owner;
+  if (!wanted.ttl.empty()) body["ttl"] = wanted.ttl;
+  if (!wanted.meta.empty()) body["meta"] = wanted.meta;
+  if (!wanted.lock_delay.empty()) body["lock_delay"] = wanted.lock_delay;
+  if (wait.count() > 0) body["wait"] = std::to_string(wait.count()) + "ms";
+  call.body = boost::json::serialize(body);
+  return call;
+}
+
+Result<Grant> parse_grant(const Reply& reply) {
+  if (reply.status >= 300) return reply.failure();
+  const boost::json::object object = reply.json();
+  Grant grant;
+  grant.sent = reply.sent;
+  try {
+    if (const auto* const path = object.if_contains("path")) {
+      grant.paths.emplace_back(path->as_string());
+    } else {
+      for (const auto& lock : object.at("locks").as_array()) {
+        grant.paths.emplace_back(lock.at("path").as_string());
+      }
+    }
+    grant.token = object.at("token").as_string();
+    grant.owner = object.at("owner").as_string();
+    grant.fence = object.at("fence").to_number<std::uint64_t>();
+    if (const auto& ttl = object.at("ttl_ms"); !ttl.is_null()) {
+      grant.ttl = milliseconds{ttl.to_number<std::int64_t>()};
+    }
+  } catch (const std::exception&) {
+    Failure failure = reply.failure();
+    failure.kind = Failure::Kind::unreachable;
+    return failure;
+  }
+  return grant;
+}
+
+Call renew_call(const std::string& token, const std::string& ttl) {
+  Call call;
+  call.method = verb::post;
+  call.target = "/v1/leases/renew" + Query{}.add("ttl", ttl).text();
+  call.token = token;
+  return call;
+}
+
+Call release_call(const std::string& token, const std::string& path) {
+  Call call;
+  call.method = verb::delete_;
+  call.target = path.empty() ? "/v1/leases" : "/v1/locks" + url_path(path);
+  call.token = token;
+  return call;
+}
+
+Call look_call(const std::string& path) {
+  Call call;
+  call.target = "/v1/locks" + url_path(path);
+  return call;
+}
+
+Call list_call(const ListFilter& filter, const std::string& after) {
+  Query query;
+  if (!filter.prefix.empty()) query.add("prefix", url_path(filter.prefix));
+  query.add("owner", filter.owner).add("state", filter.state);
+  query.add("limit", std::to_string(filter.limit)).add("after", after);
+  Call call;
+  call.target = "/v1/locks" + query.text();
+  return call;
+}
+
+Call force_call(const ForceFilter& filter, const std::string& reason) {
+  Query query;
+  query.add("force", "true").add("reason", reason);
+  if (!filter.prefix.empty()) query.add("prefix", url_path(filter.prefix));
+  query.add("owner", filter.owner).add("fence", filter.fence);
+  Call call;
+  call.method = verb::delete_;
+  call.target = "/v1/locks" + (filter.path.empty() ? "" : url_path(filter.path)) + query.text();
+  return call;
+}
+
+Call events_call(const std::string& prefix) {
+  Query query;
+  if (!prefix.empty()) query.add("prefix", url_path(prefix));
+  Call call;
+  call.target = "/v1/events" + query.text();
+  return call;
+}
+
+}  // namespace locker::client

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/verb.hpp>
+#include <boost/json/value.hpp>
+
+#include "client/library/failure.hpp"
+#include "client/library/server_address.hpp"
+
+namespace locker::client {
+
+namespace net = boost::asio;
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+/// One request. `target` begins with a slash; the server's base is put before it.
+struct Call {
+  boost::beast::http::verb method = boost::beast::http::verb::get;
+  std::string target = {};
+  std::string body = {};   ///< JSON, when not empty.
+  std::string token = {};  ///< Header Lock-Token, when not empty.
+};
+
+/// An answer of any status.
+struct Reply {
+  unsigned status = 0;
+  std::string body;
+  SteadyClock::time_point sent;  ///< When the request left: a TTL counts from then at the earliest.
+
+  /// The body as a JSON object; empty when it is none.
+  [[nodiscard]] boost::json::object json() const;
+  /// What an answer of status 300 and more means.
+  [[nodiscard]] Failure failure() const;
+};
+
+/// One connection to the server, opened when it is needed and kept. On the thread that runs its
+/// executor; one call at a time. All calls of Locker can be sent twice (an acquire has a token of
+/// the client's choice), and one is when the server had closed the connection meanwhile.
+class HttpClient {
+ public:
+  HttpClient(net::io_context& io_context, ServerAddress address);
+
+  /// `call` must live until it is done. The time counts for each of connecting and answering; name
+  /// resolution has the system's own limit.
+  [[nodiscard]] net::awaitable<Result<Reply>> async_call(const Call& call, milliseconds timeout);
+
+  /// Asks for a stream of server-sent events; the answer is a failure or its beginning. Then
+  /// async_read_more() gives what has come, an empty text at the end. `timeout` is for the silence
+  /// between two pieces, too: the server sends something every 15 s.
+  [[nodiscard]] net::awaitable<Result<Reply>> async_open_stream(const Call& call,
+                                                                std::string last_event_id,
+                                                                milliseconds timeout);
+  [[nodiscard]] net::awaitable<Result<std::string>> async_read_more(milliseconds timeout);
+
+  void close();
+  [[nodiscard]] const ServerAddress& address() const { return address_; }
+
+ private:
+  using Request = boost::beast::http::request<boost::beast::http::string_body>;
+
+  [[nodiscard]] Request make_request(const Call& call) const;
+  [[nodiscard]] net::awaitable<boost::system::error_code> async_connect(milliseconds timeout);
+  [[nodiscard]] net::awaitable<boost::system::error_code> async_exchange(Request& request,
+                                                                         Reply& reply,
+                                                                         milliseconds timeout);
+  [[nodiscard]] Failure unreachable(const std::string& why) const;
+
+  ServerAddress address_;
+  boost::beast::tcp_stream stream_;
+  boost::beast::flat_buffer buffer_;
+  bool is_open_ = false;
+};
+
+}  // namespace locker::client

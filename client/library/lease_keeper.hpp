@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "client/library/calls.hpp"
+
+namespace locker::client {
+
+/// Renews a lease until it is lost or stopped. On the thread that runs the io_context.
+class LeaseKeeper {
+ public:
+  LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant);
+
+  /// Returns when the lease has ended, as the server says, or when it may have ended because
+  /// nothing was heard until warns_at(); then the failure's kind is `unreachable`, and the lease
+  /// lives on until ends_at(). Without a failure: stop() was called.
+  [[nodiscard]] net::awaitable<std::optional<Failure>> async_run();
+  void stop();
+  /// Renew now: the process was stopped for a while.
+  void hurry();
+
+  /// Until then nobody else has the locks, whatever happens. time_point::max() without a TTL.
+  [[nodiscard]] SteadyClock::time_point ends_at() const;
+  /// Two thirds of the way there: time to end what the locks protect, in good order.
+  [[nodiscard]] SteadyClock::time_point warns_at() const;
+
+ private:
+  [[nodiscard]] milliseconds interval() const;
+  [[nodiscard]] net::awaitable<void> async_sleep_until(SteadyClock::time_point when);
+
+  HttpClient client_;
+  net::steady_timer timer_;
+  const std::string token_;
+  std::optional<milliseconds> ttl_;
+  SteadyClock::time_point sent_;
+  bool is_stopped_ = false;
+  bool is_hurried_ = false;
+};
+
+}  // namespace locker::client

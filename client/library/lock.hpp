@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "client/library/acquisition.hpp"
+
+namespace locker::client {
+
+/// A lock for programs without an event loop: taken by lock(), renewed by a thread of its own,
+/// given back by release() or the destructor.
+///
+///   auto lock = locker::client::lock(address, {.paths = {"/db/backup"}}, {.wait = 10min});
+///   if (!lock) …                          // lock.error().message says why
+///   write_with((*lock)->fence());
+///   if ((*lock)->is_lost()) …             // before each step that must not be done twice
+///
+/// Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is made.
+class Lock {
+ public:
+  /// Called once from the thread that renews, when the lock is lost or may soon be.
+  using OnLost = std::function<void(const Failure&)>;
+
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  [[nodiscard]] const Grant& grant() const { return grant_; }
+  [[nodiscard]] std::uint64_t fence() const { return grant_.fence; }
+  /// Whether the lock may be somebody else's. Asks nobody.
+  [[nodiscard]] bool is_lost() const;
+  /// Gives it back. A failure of kind `lost`: it was lost before. Called again, nothing happens.
+  Result<void> release();
+
+ private:
+  struct Keeping;
+  friend Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
+                                            const Acquisition::Options& options, OnLost on_lost);
+  Lock(const ServerAddress& address, Grant grant, OnLost on_lost);
+
+  const ServerAddress address_;
+  const Grant grant_;
+  std::unique_ptr<Keeping> keeping_;
+};
+
+/// Blocks until it is decided.
+[[nodiscard]] Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
+                                                 const Acquisition::Options& options = {},
+                                                 Lock::OnLost on_lost = {});
+
+/// One call of any kind, without coroutines.
+[[nodiscard]] Result<Reply> call(const ServerAddress& address, const Call& request,
+                                 milliseconds timeout = milliseconds{10'000});
+
+}  // namespace locker::client

@@ -485,6 +485,22 @@ class TokenCommand(unittest.TestCase):
         self.assertEqual(len({new_key("a", "read /")[0] for _ in range(5)}), 5)
 
 
+class CommandLine(AccessCase):
+    def locker(self, *arguments, key=None):
+        environment = {"LOCKER_URL": self.server.url, "LOCKER_KEY": key or ""}
+        return run(LOCKER, *arguments, environment=environment, timeout=PATIENCE)
+
+    def test_sends_its_key_and_tells_a_refusal_apart(self):
+        command = ("--", "sh", "-c", "echo done")
+        self.assertEqual(self.locker("run", "/ci/cli", *command, key=self.ci), (0, "done\n"))
+        code, text = self.locker("run", "/prod", *command, key=self.ci)
+        self.assertEqual(code, 77, text)
+        self.assertIn("lock /prod", text)
+        code, text = self.locker("run", "/ci/cli", *command)
+        self.assertEqual(code, 77, text)
+        self.assertEqual(self.locker("ls", "/ci", key=self.ci)[0], 0)
+
+
 class OpenDoor(unittest.TestCase):
     def test_without_keys_all_is_as_it_was_and_beyond_loopback_that_is_said(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -98,6 +98,19 @@ Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved) const {
   return is_full ? Room::none : Room::soon;
 }
 
+LocalJournal::Status LocalJournal::status() const {
+  std::unique_lock lock{mutex_};
+  Status status = status_;
+  status.segments = sealed_.size() + 1;
+  status.segment_bytes = capacity_.load(std::memory_order_relaxed);
+  for (const SealedSegment& segment : sealed_) status.segment_bytes += segment.bytes;
+  status.snapshots = snapshots_.size();
+  status.snapshot_bytes = snapshot_bytes_;
+  lock.unlock();
+  if (const auto free = files_.free_space(options_.directory)) status.free_bytes = *free;
+  return status;
+}
+
 Result<void> LocalJournal::append(std::string_view records, std::uint32_t count) {
   Frame frame{written_index_ + 1, count, 0, previous_, 0, records};
   if (frame.size() > segment_bytes_ - offset_) {
@@ -265,6 +278,7 @@ Result<void> LocalJournal::compact_if_due() {
   if (*free < compaction_needs_) return {};
 
   input.salt = options_.random_number();
+  const auto began = std::chrono::steady_clock::now();
   const auto bytes = compact(files_, options_.directory, input);
   if (!bytes) {
     const OpenFault::Kind kind = bytes.error().kind;
@@ -276,6 +290,7 @@ Result<void> LocalJournal::compact_if_due() {
     lock.lock();
     compaction_needs_ = *free + spare_bytes_min;
     compaction_is_off_ = kind != OpenFault::Kind::disk_full;
+    ++status_.snapshots_failed;
     lock.unlock();
     options_.on_warning("No snapshot was made: " + bytes.error().message);
     return {};
@@ -283,6 +298,9 @@ Result<void> LocalJournal::compact_if_due() {
   lock.lock();
   compaction_needs_ = 0;
   snapshot_bytes_ = *bytes;
+  ++status_.snapshots_made;
+  status_.snapshot_took = std::chrono::steady_clock::now() - began;
+  status_.snapshot_made_at = std::chrono::system_clock::now();
   snapshots_.push_back(input.segments.back().last_index);
   lock.unlock();
   return remove_covered();

@@ -56,6 +56,21 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> barrier() override;
   [[nodiscard]] Room room_for(std::size_t bytes, bool reserved) const override;
 
+  /// What the files take, and how snapshots went since the start.
+  struct Status {
+    std::uint64_t segments = 0;
+    std::uint64_t segment_bytes = 0;  ///< Of all of them.
+    std::uint64_t snapshots = 0;
+    std::uint64_t snapshot_bytes = 0;  ///< Of the newest; 0 until one is made.
+    std::uint64_t snapshots_made = 0;
+    std::uint64_t snapshots_failed = 0;
+    std::chrono::nanoseconds snapshot_took{0};  ///< The last one that was made.
+    std::chrono::system_clock::time_point snapshot_made_at{};
+    std::uint64_t free_bytes = 0;  ///< Of the disk, for this user; 0 also when it does not say.
+  };
+  /// Any thread; does not wait for the disk's syncs.
+  [[nodiscard]] Status status() const;
+
   /// One round of the background thread's work. REQUIRES: there is no such thread.
   [[nodiscard]] Result<void> run_background();
 
@@ -107,6 +122,7 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
+  Status status_;  ///< What it says of snapshots that were made, or were not.
   /// Free space below which a snapshot is not tried again after it did not fit.
   std::uint64_t compaction_needs_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/call_kind.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
 #include "server/request_target.hpp"
@@ -21,8 +22,10 @@ bool reads_only(const Request& request, Response& response) {
 
 }  // namespace
 
-Api::Api(LockService& service, std::string durability_name, std::string store)
+Api::Api(LockService& service, const Metrics& metrics, std::string durability_name,
+         std::string store)
     : service_(service),
+      metrics_(metrics),
       seed_verbs_(service),
       v1_(service),
       durability_name_(std::move(durability_name)),
@@ -31,14 +34,27 @@ Api::Api(LockService& service, std::string durability_name, std::string store)
 void Api::answer(const Request& request, Response& response) {
   const auto [whole, query, verb, rest] = RequestTarget{request.target};
 
-  if (verb == "/dohaz") return seed_verbs_.dohaz(rest, query, request, response);
-  if (verb == "/canhaz") return seed_verbs_.canhaz(rest, query, request, response);
-  if (verb == "/nowant") return seed_verbs_.nowant(rest, query, request, response);
-  if (whole == "/healthz") return reads_only(request, response) ? health(response) : void();
-  if (whole == "/readyz") return reads_only(request, response) ? readiness(response) : void();
-  if (whole == "/v1/status") return reads_only(request, response) ? status(response) : void();
-  if (verb == "/v1" && v1_.answer(whole, query, request, response)) return;
-  if (verb == "/terraform") return answer_terraform(service_, rest, query, request, response);
+  if (verb == "/dohaz") {
+    response.call = CallKind::dohaz;
+    return seed_verbs_.dohaz(rest, query, request, response);
+  }
+  if (verb == "/canhaz") {
+    response.call = CallKind::canhaz;
+    return seed_verbs_.canhaz(rest, query, request, response);
+  }
+  if (verb == "/nowant") {
+    response.call = CallKind::nowant;
+    return seed_verbs_.nowant(rest, query, request, response);
+  }
+  if (answer_operations(whole, request, response)) return;
+  if (verb == "/v1") {
+    response.call = call_of_v1(whole, request.method);
+    if (v1_.answer(whole, query, request, response)) return;
+  }
+  if (verb == "/terraform") {
+    response.call = CallKind::terraform;
+    return answer_terraform(service_, rest, query, request, response);
+  }
   if (verb == "/ui") return answer_ui(rest, request, response);
   if (whole == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
@@ -46,6 +62,32 @@ void Api::answer(const Request& request, Response& response) {
       "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "
       "calls in /v1/openapi.json.",
       response);
+}
+
+/// What operators and their tools ask for. False when it is none of that.
+bool Api::answer_operations(std::string_view path, const Request& request, Response& response) {
+  const bool is_health = path == "/healthz";
+  const bool is_readiness = path == "/readyz";
+  const bool is_metrics = path == "/metrics";
+  if (!is_health && !is_readiness && !is_metrics && path != "/v1/status") return false;
+  response.call = CallKind::operations;
+  if (!reads_only(request, response)) return true;
+  if (is_health) {
+    health(response);
+  } else if (is_readiness) {
+    readiness(response);
+  } else if (is_metrics) {
+    metrics(response);
+  } else {
+    status(response);
+  }
+  return true;
+}
+
+/// Waits for nothing: it must be there just when the disk is not.
+void Api::metrics(Response& response) const {
+  response.content_type = PrometheusText::content_type;
+  metrics_.write(response.body);
 }
 
 void Api::health(Response& response) const { response.body = R"({"status": "ok"})"; }

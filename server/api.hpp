@@ -1,21 +1,22 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <string>
 
 #include "server/lock_service.hpp"
+#include "server/metrics.hpp"
 #include "server/request_handler.hpp"
 #include "server/seed_verbs.hpp"
 #include "server/v1.hpp"
 
 namespace locker::server {
 
-/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz and /readyz. Thread-safe.
+/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
+/// Thread-safe.
 class Api final : public RequestHandler {
  public:
-  /// `durability_name` and `store` stand in /v1/status.
-  Api(LockService& service, std::string durability_name, std::string store);
+  /// `durability_name` and `store` stand in /v1/status; `metrics` must outlive this.
+  Api(LockService& service, const Metrics& metrics, std::string durability_name, std::string store);
 
   void answer(const Request& request, Response& response) override;
 
@@ -26,8 +27,12 @@ class Api final : public RequestHandler {
   void health(Response& response) const;
   void readiness(Response& response) const;
   void status(Response& response);
+  void metrics(Response& response) const;
+  [[nodiscard]] bool answer_operations(std::string_view path, const Request& request,
+                                       Response& response);
 
   LockService& service_;
+  const Metrics& metrics_;
   SeedVerbs seed_verbs_;
   V1 v1_;
   const std::string durability_name_;

@@ -84,6 +84,9 @@ void GroupCommit::append_under_way(std::uint32_t count) {
     std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
   }
   const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+  measured_.durations.add(static_cast<std::uint64_t>(took.count()));
+  measured_.records.add(count);
+  measured_.bytes.add(under_way_.size());
   average_ = (7 * average_.load(std::memory_order_relaxed) + took) / 8;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "persistence/journal.hpp"
+#include "server/histogram.hpp"
 
 namespace locker::server {
 
@@ -53,6 +54,8 @@ class GroupCommit {
   [[nodiscard]] Index last_index() const { return last_index_; }
   /// Bytes of records that are not in the journal yet. REQUIRES: mutex() is held.
   [[nodiscard]] std::size_t pending_bytes() const { return open_.size() + under_way_.size(); }
+  /// Records of the batch that collects now. REQUIRES: mutex() is held.
+  [[nodiscard]] std::size_t open_records() const { return open_count_; }
 
   /// Whether everything up to `index` is durable, which needs no lock.
   [[nodiscard]] bool is_durable(Index index) const { return index <= durable_index(); }
@@ -81,6 +84,13 @@ class GroupCommit {
   void set_on_durable(std::function<void(Index)> on_durable) {
     on_durable_ = std::move(on_durable);
   }
+  /// What was committed since the start. Any thread may look; the thread that commits adds.
+  struct Measured {
+    DurationHistogram durations;  ///< Of writing a batch and syncing it.
+    SizeHistogram records;        ///< Of a batch.
+    Counter bytes;                ///< Of records.
+  };
+  [[nodiscard]] const Measured& measured() const { return measured_; }
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
@@ -102,6 +112,7 @@ class GroupCommit {
   Index last_index_;
   std::atomic<Index> durable_index_;
   std::atomic<std::uint64_t> commits_ = 0;
+  Measured measured_;
   DurabilityWaiter* waiters_first_ = nullptr;
   DurabilityWaiter* waiters_last_ = nullptr;
 

@@ -35,7 +35,9 @@ HttpServer::HttpServer(RequestHandler& handler, GroupCommit& commit, Options opt
       commit_(commit),
       options_(std::move(options)),
       connections_(std::make_shared<ConnectionCount>(options_.connections_max)),
-      buffered_(std::make_shared<BufferedBytes>(options_.limits.buffered_max)) {}
+      buffered_(std::make_shared<BufferedBytes>(options_.limits.buffered_max)) {
+  if (options_.metrics != nullptr) options_.metrics->watch(connections_, buffered_);
+}
 
 // NOLINTNEXTLINE(bugprone-exception-escape): without memory to stop, the process ends
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
@@ -43,10 +45,11 @@ HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
 boost::system::error_code HttpServer::start(const tcp::endpoint& endpoint) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const unsigned count = options_.threads == 0 ? cores : options_.threads;
-  const Worker::Options worker_options{options_.limits, options_.hooks, connections_, buffered_};
+  Worker::Options worker_options{options_.limits, options_.hooks, connections_, buffered_, {}};
   std::vector<std::unique_ptr<Thread>> threads;
   std::vector<Executor> executors;
   for (unsigned i = 0; i < count; ++i) {
+    if (options_.metrics != nullptr) worker_options.metrics = options_.metrics->add_worker();
     threads.push_back(std::make_unique<Thread>(handler_, commit_, worker_options));
     executors.push_back(threads.back()->io_context.get_executor());
   }

@@ -19,6 +19,8 @@ class HttpServer {
     std::size_t connections_max = 10'000;
     HttpLimits limits = {};
     HttpHooks hooks = {};  ///< Called from all threads.
+    /// Where everything is counted; none: nobody looks. Must outlive the server.
+    HttpMetrics* metrics = nullptr;
   };
   /// Handler and commit must outlive the server.
   HttpServer(RequestHandler& handler, GroupCommit& commit, Options options);

@@ -115,7 +115,18 @@ void LockService::keep_time(const std::stop_token& stop) {
   }
 }
 
-void LockService::on_record(const core::Record& record) { commit_.add(record); }
+void LockService::on_record(const core::Record& record) {
+  commit_.add(record);
+  if (std::holds_alternative<core::Granted>(record)) {
+    ++counts_.granted;
+  } else if (const auto* const ended = std::get_if<core::Ended>(&record)) {
+    ++counts_.ended[static_cast<std::size_t>(ended->reason)];
+  } else if (const auto* const cooling = std::get_if<core::Cooling>(&record)) {
+    ++counts_.ended[static_cast<std::size_t>(cooling->reason)];
+  } else if (std::holds_alternative<core::LeaseOpened>(record)) {
+    ++counts_.leases_opened;
+  }
+}
 
 void LockService::on_event(const core::Event& event) {
   // The record of an end comes right behind its event; all others stand before theirs.
@@ -129,6 +140,7 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   if (at == listeners_.end()) return;
   Listener& listener = *at->second;
   listeners_.erase(at);
+  count(acquired.outcome);
   listener.on_decided(std::move(acquired), commit_.last_index());
 }
 
@@ -172,6 +184,7 @@ LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
     blocker.place = arbiter_.table().path_of(*acquired.blocker);
   }
   const core::Fence fence = acquired.outcome == core::Outcome::granted ? arbiter_.last_fence() : 0;
+  count(acquired.outcome);
   after_command(now);
   return {acquired.outcome, token, fence, commit_.last_index()};
 }
@@ -197,6 +210,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
   const core::Now now = read_now();
   command.fresh_token = tokens_.next();
   core::Acquired acquired = arbiter_.acquire(command, now);
+  count(acquired.outcome);
   if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
   after_command(now);
   return {std::move(acquired), commit_.last_index(), now};
@@ -205,6 +219,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 bool LockService::abandon(core::WaiterId waiter) {
   const std::lock_guard lock{commit_.mutex()};
   if (listeners_.erase(waiter) == 0) return false;
+  ++counts_.abandoned;
   const core::Now now = read_now();
   arbiter_.abandon(waiter, now);
   after_command(now);
@@ -386,6 +401,32 @@ void LockService::list_waiting(const ListQuery& query, Page& page) const {
 
 LockService::Status LockService::status() {
   const std::lock_guard lock{commit_.mutex()};
+  return look_at_status();
+}
+
+LockService::Measured LockService::measure() {
+  const std::lock_guard lock{commit_.mutex()};
+  const core::Now now = read_now();
+  Measured measured;
+  measured.status = look_at_status();
+  measured.counts = counts_;
+  measured.open_records = commit_.open_records();
+  measured.pending_bytes = commit_.pending_bytes();
+  arbiter_.for_each_waiter(0, [&](const core::Waiter& waiter) {
+    measured.oldest_waiter = now.instant - waiter.since;
+    return false;
+  });
+  const std::size_t slot = find_cursor("", "");
+  bookmarks_[slot] = {};
+  if (const auto oldest = arbiter_.table_for_lists().advance_cursor(slot)) {
+    const core::Fence age = now.wall - std::min(now.wall, oldest->id.fence);
+    measured.oldest_lock = core::Instant{static_cast<core::Instant::rep>(age)};
+  }
+  return measured;
+}
+
+// REQUIRES: the mutex is held.
+LockService::Status LockService::look_at_status() const {
   return {arbiter_.table().lock_count(),
           arbiter_.table().lease_count(),
           arbiter_.waiter_count(),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -149,6 +150,29 @@ class LockService final : private core::Arbiter::Host {
     bool accepts_grants = true;
   };
   [[nodiscard]] Status status();
+
+  static constexpr std::size_t outcome_count =
+      static_cast<std::size_t>(core::Outcome::superseded) + 1;
+  static constexpr std::size_t end_count = static_cast<std::size_t>(core::End::cooled) + 1;
+  /// Since the start.
+  struct Counts {
+    /// What requests for locks got, by outcome; `queued` are those that got another one later.
+    std::array<std::uint64_t, outcome_count> outcomes{};
+    std::uint64_t abandoned = 0;                   ///< Waits whose client went away.
+    std::uint64_t granted = 0;                     ///< Locks; one request may get several.
+    std::array<std::uint64_t, end_count> ended{};  ///< Locks and opened leases, by reason.
+    std::uint64_t leases_opened = 0;               ///< Without a lock.
+  };
+  struct Measured {
+    Status status;
+    Counts counts;
+    core::Instant oldest_waiter{};  ///< For how long; zero: there is none.
+    core::Instant oldest_lock{};    ///< The same; by the wall clock.
+    std::size_t open_records = 0;   ///< Of the batch that collects now.
+    std::size_t pending_bytes = 0;  ///< Of records that are not in the journal yet.
+  };
+  /// What metrics show; nothing of it has to be durable.
+  [[nodiscard]] Measured measure();
   [[nodiscard]] core::Now now();
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] EventLog& events() { return events_; }
@@ -165,6 +189,8 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] core::Arbiter::Room room_for(std::size_t bytes, bool reserved) const override;
 
   [[nodiscard]] core::Now read_now();
+  void count(core::Outcome outcome) { ++counts_.outcomes[static_cast<std::size_t>(outcome)]; }
+  [[nodiscard]] Status look_at_status() const;
   void after_command(const core::Now& now);
   template <typename Command>
   [[nodiscard]] auto carry_out(const Command& command);
@@ -182,6 +208,7 @@ class LockService final : private core::Arbiter::Host {
   EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, Listener*> listeners_;
+  Counts counts_;
   std::vector<Bookmark> bookmarks_;
   std::uint64_t bookmarks_used_ = 0;
 

@@ -106,7 +106,8 @@ Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal
       commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),
       service_(std::move(arbiter), commit_, *journal_, first_fence(recovered.last_fence),
                options.service),
-      api_(service_, name_of(options.durability), options.file) {}
+      metrics_(service_, commit_, *journal_, http_metrics_),
+      api_(service_, metrics_, name_of(options.durability), options.file) {}
 
 Locker::~Locker() {
   Index last = 0;

@@ -13,7 +13,9 @@
 #include "persistence/local_journal.hpp"
 #include "server/api.hpp"
 #include "server/group_commit.hpp"
+#include "server/http_metrics.hpp"
 #include "server/lock_service.hpp"
+#include "server/metrics.hpp"
 
 namespace locker::server {
 
@@ -60,6 +62,8 @@ class Locker {
 
   [[nodiscard]] Api& handler() { return api_; }
   [[nodiscard]] GroupCommit& commit() { return commit_; }
+  /// What /metrics shows of connections: for HttpServer::Options, or for Workers of one's own.
+  [[nodiscard]] HttpMetrics& http_metrics() { return http_metrics_; }
   [[nodiscard]] LockService& service() { return service_; }
   /// What was found when the store was opened.
   [[nodiscard]] const persistence::Recovered& recovered() const { return recovered_; }
@@ -73,6 +77,8 @@ class Locker {
   const std::unique_ptr<persistence::LocalJournal> journal_;
   GroupCommit commit_;
   LockService service_;
+  HttpMetrics http_metrics_;
+  Metrics metrics_;
   Api api_;
 };
 

@@ -150,6 +150,7 @@ ExitCode serve(const Options& options) {
   HttpServer::Options server_options;
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
+  server_options.metrics = &locker.http_metrics();
   allow_connections(server_options);
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
   if (spdlog::should_log(spdlog::level::debug)) server_options.hooks.access = log_access;

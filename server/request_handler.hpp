@@ -34,6 +34,32 @@ struct Request {
   const Caller* caller = nullptr;
 };
 
+/// Which kind of call a request was: what metrics are counted by. As many as stand here, whatever
+/// paths and owners there are.
+enum class CallKind : std::uint8_t {
+  canhaz,
+  nowant,
+  dohaz,
+  acquire,
+  acquire_several,
+  waited,  ///< An answer that was not there at once: of an acquire that waited for its lock.
+  release,
+  force,
+  look,
+  list,
+  lease_open,
+  lease_renew,
+  lease_look,
+  lease_release,
+  events,
+  terraform,
+  operations,  ///< For who runs the server: health, status, metrics, documents.
+  other,
+  unreadable,  ///< Refused as HTTP.
+};
+inline constexpr std::size_t call_count = static_cast<std::size_t>(CallKind::unreadable) + 1;
+[[nodiscard]] constexpr std::size_t index_of(CallKind call) { return static_cast<std::size_t>(call); }
+
 struct Response;
 
 /// Wakes a connection. Any thread, also under locks: it only posts.
@@ -94,6 +120,7 @@ class Stream {
 /// One answer without its framing (Date, Locker-Index, Content-Length, Connection), which the
 /// connection adds. Reused from request to request, so that the body's memory is.
 struct Response {
+  CallKind call = CallKind::other;
   unsigned status = 200;
   std::string_view content_type = "application/json";  ///< Must be of static lifetime.
   std::string_view allow;                              ///< Header Allow, when not empty; static.

@@ -110,7 +110,10 @@ void Session::on_read(const ErrorCode& error, std::size_t size) {
 
 void Session::on_bytes(std::size_t size) {
   end_ += size;
-  if (state_ == State::reading) return run_round();
+  if (state_ == State::reading) {
+    round_began_ = SteadyClock::now();
+    return run_round();
+  }
   if (state_ == State::pending || state_ == State::streaming) return watch();
   if (!stream_) more_ = true;  // which this round has not looked at
 }
@@ -261,6 +264,7 @@ void Session::append_answer(Response& response, const Asked& asked, bool nothing
 void Session::refuse(const Refusal& refusal, const Asked& asked) {
   Response& response = worker_.fresh_response();
   fill_in(refusal, response);
+  response.call = CallKind::unreadable;
   last_round_ = refused_ = true;
   append(response, asked, ConnectionField::close);
 }
@@ -274,6 +278,8 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
                   asked.to_head, output_);
   if (is_owed) owed_.back().end = output_.size();
+  worker_.metrics().count_answer(response.call, response.status);
+  ++answered_[index_of(response.call)];
   const auto& access = worker_.hooks().access;
   if (!access) return;
   access({asked.method, asked.target.substr(0, asked.target.find('?')), response.status,
@@ -334,7 +340,20 @@ void Session::on_write(const ErrorCode& error, std::size_t size) {
   write();
 }
 
+void Session::count_round() {
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (std::size_t at = 0; at < call_count; ++at) {
+    if (answered_[at] == 0) continue;
+    const auto call = static_cast<CallKind>(at);
+    const auto began = call == CallKind::waited ? waiting_began_ : round_began_;
+    worker_.metrics().add_duration(call, now - began, answered_[at]);
+  }
+  answered_ = {};
+  round_began_ = now;  // of what was read meanwhile
+}
+
 void Session::finish_round() {
+  if (!output_.empty()) count_round();
   owed_.clear();
   if (stream_ && !output_.empty()) {
     stream_begun_ = true;

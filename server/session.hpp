@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -105,6 +106,7 @@ class Session final : public DurabilityWaiter,
     std::string path;
     Asked asked;
     Progress progress = Progress::awaited;
+    SteadyClock::time_point asked_at;
   };
   /// A delivery, and where its answer ends in the output.
   struct Owed {
@@ -151,6 +153,7 @@ class Session final : public DurabilityWaiter,
   void write();
   void on_write(const boost::system::error_code& error, std::size_t size);
   void finish_round();
+  void count_round();
   void yield();
   void hold();
   [[nodiscard]] bool waited_in_vain();
@@ -172,6 +175,9 @@ class Session final : public DurabilityWaiter,
   const std::string peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;
+  SteadyClock::time_point round_began_;    // when what it answers was read, or could be looked at
+  SteadyClock::time_point waiting_began_;  // of the answer of this round that was waited for
+  std::array<std::uint8_t, call_count> answered_{};  // of this round
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;  // of what is unread in the buffer

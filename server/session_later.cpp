@@ -20,6 +20,7 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
   auto later = std::make_unique<Later>();
   later->answer = std::move(answer);
   later->asked = asked;
+  later->asked_at = round_began_;
   later->asked.method = later->asked.target = {};  // they point into the buffer
   if (worker_.hooks().access) {
     later->method = asked.method;
@@ -53,7 +54,9 @@ bool Session::is_pending_ready() const {
 
 void Session::finish_pending() {
   const std::unique_ptr<Later> later = std::move(later_);
+  waiting_began_ = later->asked_at;
   Response& response = worker_.fresh_response();
+  response.call = CallKind::waited;
   if (later->progress == Later::Progress::abandoned) {
     fill_in(draining, response);
     last_round_ = true;

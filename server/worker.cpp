@@ -26,6 +26,7 @@ Worker::Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit
       options_(std::move(options)),
       buffered_(options_.buffered ? options_.buffered
                                   : std::make_shared<BufferedBytes>(options_.limits.buffered_max)),
+      metrics_(options_.metrics ? options_.metrics : std::make_shared<WorkerMetrics>()),
       alive_(std::make_shared<Worker*>(this)),
       timer_(io_context.get_executor()) {
   read_clocks();
@@ -94,8 +95,10 @@ void Worker::adopt(Socket socket) {
     peer = endpoint.address().to_string() + ':' + std::to_string(endpoint.port());
   }
   start_ticking();
+  metrics_->accepted.add();
   const bool has_place = !options_.connections || options_.connections->enter();
   if (!has_place) {
+    metrics_->turned_away.add();
     if (turned_away_ == options_.limits.turned_away_max) return;
     ++turned_away_;
   }

@@ -14,6 +14,7 @@
 
 #include "server/group_commit.hpp"
 #include "server/http_limits.hpp"
+#include "server/http_metrics.hpp"
 #include "server/listener.hpp"
 #include "server/net.hpp"
 #include "server/request_handler.hpp"
@@ -55,6 +56,8 @@ class Worker {
     std::shared_ptr<ConnectionCount> connections = {};
     /// Shared by all workers; none: what the limits say for this one alone.
     std::shared_ptr<BufferedBytes> buffered = {};
+    /// Where this worker alone counts; none: nobody looks.
+    std::shared_ptr<WorkerMetrics> metrics = {};
   };
   /// All three must outlive the worker.
   Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,
@@ -86,6 +89,7 @@ class Worker {
   [[nodiscard]] RequestHandler& handler() { return handler_; }
   [[nodiscard]] GroupCommit& commit() { return commit_; }
   [[nodiscard]] BufferedBytes& buffered() { return *buffered_; }
+  [[nodiscard]] WorkerMetrics& metrics() { return *metrics_; }
   [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
   [[nodiscard]] std::string_view date() const { return date_.text(); }
   [[nodiscard]] SteadyClock::time_point now() const { return now_; }  // at the last tick
@@ -166,6 +170,7 @@ class Worker {
   GroupCommit& commit_;
   const Options options_;
   const std::shared_ptr<BufferedBytes> buffered_;
+  const std::shared_ptr<WorkerMetrics> metrics_;
   std::shared_ptr<Worker*> alive_;  // what late handlers look at; null when the worker is gone
   Timer timer_;
   std::shared_ptr<Listener> listener_;

@@ -1,0 +1,226 @@
+// Why this is right beside a server at work. What is copied is the newest snapshot and the segments
+// behind it. Snapshots and sealed segments never change; they can only vanish, when two newer
+// snapshots cover them, and then the copy begins again. The last segment changes: frames are added
+// to it, one at a time. Its copy ends with the last frame that was whole when it was read, and what
+// was acknowledged before was whole before. Segments that are begun after the listing are left out:
+// nothing in them was acknowledged before it.
+#include "persistence/store_backup.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "persistence/aligned_bytes.hpp"
+#include "persistence/segment_scan.hpp"
+#include "persistence/store_opening.hpp"
+
+namespace locker::persistence {
+namespace {
+
+using boost::system::errc::errc_t;
+
+/// A copy that a compaction passed by begins again; each compaction writes as much as it removes,
+/// so that a copy that loses this often is on a disk that is too slow for it.
+constexpr int tries_max = 20;
+constexpr std::size_t copied_at_once = std::size_t{1} << 20U;
+
+class Backup {
+ public:
+  Backup(FileSystem& files, const std::string& source, const std::string& destination)
+      : files_(files), source_(source), destination_(destination) {}
+
+  OpenResult<Inspected> run() {
+    const auto id = read_identity(files_, source_);
+    if (!id) return id.error();
+    if (auto made = make_destination(); !made) return made.error();
+    auto lock = lock_store(files_, destination_, true);
+    if (!lock) return lock.error();
+    auto copied = copy(*id);
+    if (copied) copied = publish();
+    lock->reset();
+    if (!copied) {
+      remove_copied();
+      return copied.error();
+    }
+    auto inspected = inspect_store(files_, destination_, [](Index, const auto&) { return true; });
+    if (!inspected) {
+      OpenFault fault = inspected.error();
+      fault.message = "the copy of " + source_ + " is not whole, and was removed: " + fault.message;
+      remove_copied();
+      return fault;
+    }
+    return inspected;
+  }
+
+ private:
+  OpenResult<void> make_destination() {
+    const auto names = files_.list(destination_);
+    if (!names && names.error().code == errc_t::no_such_file_or_directory) {
+      auto made = files_.make_directory(destination_);
+      return made ? OpenResult<void>{} : open_fault(made.error());
+    }
+    if (!names) return open_fault(names.error());
+    const bool is_empty = std::all_of(names->begin(), names->end(), [](const std::string& name) {
+      return name == lock_name;  // an earlier backup that failed leaves it
+    });
+    if (is_empty) return {};
+    return OpenFault{OpenFault::Kind::in_use,
+                     destination_ + " is not empty; name a directory that is not there yet."};
+  }
+
+  OpenResult<void> copy(const StoreId& id) {
+    for (int tries = 0; tries < tries_max; ++tries) {
+      const auto copied = copy_once(id);
+      if (!copied) return copied.error();
+      if (*copied) return {};
+      remove_copied();
+    }
+    return OpenFault{OpenFault::Kind::io,
+                     "the server removed files of " + source_ + " faster than they were copied, " +
+                         std::to_string(tries_max) +
+                         " times; try again when it has less to do, or copy to a faster disk."};
+  }
+
+  /// False: a file vanished.
+  OpenResult<bool> copy_once(const StoreId& id) {
+    const auto names = files_.list(source_);
+    if (!names) return open_fault(names.error());
+    const StoreFiles found = sort_files(*names);
+    if (found.segments.empty()) {
+      return OpenFault{OpenFault::Kind::damaged,
+                       source_ +
+                           " has no journal segment left (journal-*.segment); restore it "
+                           "from a backup."};
+    }
+    Index first_needed = 1;
+    if (!found.snapshots.empty()) {
+      const Index snapshot = found.snapshots.back();
+      const auto copied = copy_file(snapshot_name(snapshot));
+      if (!copied || !*copied) return copied;
+      first_needed = snapshot + 1;
+    }
+    // From the last one that begins at or before the first record that is needed.
+    auto at = std::upper_bound(found.segments.begin(), found.segments.end(), first_needed);
+    if (at == found.segments.begin()) return false;  // or it is missing: the next try tells
+    for (--at; at + 1 != found.segments.end(); ++at) {
+      const auto copied = copy_file(segment_name(*at));
+      if (!copied || !*copied) return copied;
+    }
+    return copy_last_segment(*at, id);
+  }
+
+  /// False: it vanished.
+  OpenResult<bool> copy_file(const std::string& name) {
+    auto from = files_.open(in_directory(source_, name), Access::read);
+    if (!from) return vanished_or(from.error());
+    auto to = create(name);
+    if (!to) return open_fault(to.error());
+    AlignedBytes bytes{copied_at_once};
+    for (std::uint64_t offset = 0;; offset += copied_at_once) {
+      const auto count = (*from)->read_at(offset, bytes.span());
+      if (!count) return open_fault(count.error());
+      if (auto written = (*to)->write_at(offset, bytes.view().substr(0, *count)); !written) {
+        return open_fault(written.error());
+      }
+      if (*count < copied_at_once) break;
+    }
+    if (auto synced = (*to)->sync(); !synced) return open_fault(synced.error());
+    return true;
+  }
+
+  /// False: it vanished.
+  OpenResult<bool> copy_last_segment(Index first_index, const StoreId& id) {
+    const std::string path = in_directory(source_, segment_name(first_index));
+    auto bytes = read_whole(files_, path);
+    if (!bytes) return vanished_or(bytes.error());
+    const auto header = decode_segment_header(bytes->view(), id, path);
+    if (!header) return header.error();
+    const SegmentEnd end = scan_segment(bytes->view(), *header, [](const Frame&) {});
+    if (end.tail == Tail::damaged) {
+      // Either a frame was written just when the reading came past, and is whole by now, or it is
+      // damaged for good.
+      const auto again = load_segment(files_, source_, first_index, id);
+      if (!again) return again.error();
+      const SegmentEnd later =
+          scan_segment(again->bytes.view(), again->header, [](const Frame&) {});
+      if (later.offset <= end.offset) {
+        return OpenFault{OpenFault::Kind::damaged, describe_damage(path, later)};
+      }
+    }
+    const auto span = bytes->span();
+    std::fill(span.begin() + static_cast<std::ptrdiff_t>(end.offset), span.end(), '\0');
+    // It may have been sealed meanwhile; in the copy it is the last one.
+    std::fill(span.begin() + seal_offset, span.begin() + segment_header_bytes, '\0');
+    auto to = create(segment_name(first_index));
+    if (!to) return open_fault(to.error());
+    if (auto written = (*to)->write_at(0, bytes->view()); !written) {
+      return open_fault(written.error());
+    }
+    if (auto synced = (*to)->sync(); !synced) return open_fault(synced.error());
+    return true;
+  }
+
+  /// STORE comes last: only then it is one.
+  OpenResult<void> publish() {
+    const auto text = read_whole(files_, in_directory(source_, identity_name));
+    if (!text) return open_fault(text.error());
+    const std::string temporary = std::string{identity_name} + ".tmp";
+    auto file = create(temporary);
+    if (!file) return open_fault(file.error());
+    const std::string_view identity = text->view().substr(0, text->view().find('\0'));
+    if (auto written = (*file)->write_at(0, identity); !written) {
+      return open_fault(written.error());
+    }
+    if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+    if (auto synced = files_.sync_directory(destination_); !synced) {
+      return open_fault(synced.error());
+    }
+    const std::string path = in_directory(destination_, identity_name);
+    if (auto renamed = files_.rename(in_directory(destination_, temporary), path); !renamed) {
+      return open_fault(renamed.error());
+    }
+    copied_.back() = identity_name;
+    if (auto synced = files_.sync_directory(destination_); !synced) {
+      return open_fault(synced.error());
+    }
+    if (auto synced = files_.sync_directory(destination_ + "/.."); !synced) {
+      return open_fault(synced.error());
+    }
+    return {};
+  }
+
+  IoResult<std::unique_ptr<File>> create(const std::string& name) {
+    auto file = files_.open(in_directory(destination_, name), Access::create);
+    if (file) copied_.push_back(name);
+    return file;
+  }
+
+  void remove_copied() {
+    for (auto name = copied_.rbegin(); name != copied_.rend(); ++name) {
+      const auto removed = files_.remove(in_directory(destination_, *name));
+      static_cast<void>(removed);  // the fault that is told is the one before
+    }
+    copied_.clear();
+  }
+
+  static OpenResult<bool> vanished_or(const IoError& error) {
+    if (error.code == errc_t::no_such_file_or_directory) return false;
+    return open_fault(error);
+  }
+
+  FileSystem& files_;
+  const std::string& source_;
+  const std::string& destination_;
+  std::vector<std::string> copied_;
+};
+
+}  // namespace
+
+OpenResult<Inspected> back_up_store(FileSystem& files, const std::string& source,
+                                    const std::string& destination) {
+  return Backup{files, source, destination}.run();
+}
+
+}  // namespace locker::persistence

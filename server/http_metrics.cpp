@@ -1,0 +1,37 @@
+#include "server/http_metrics.hpp"
+
+#include <utility>
+
+namespace locker::server {
+
+std::shared_ptr<WorkerMetrics> HttpMetrics::add_worker() {
+  const std::lock_guard lock{mutex_};
+  return workers_.emplace_back(std::make_shared<WorkerMetrics>());
+}
+
+void HttpMetrics::watch(std::shared_ptr<const ConnectionCount> connections,
+                        std::shared_ptr<const BufferedBytes> buffered) {
+  const std::lock_guard lock{mutex_};
+  connections_ = std::move(connections);
+  buffered_ = std::move(buffered);
+}
+
+HttpMetrics::Totals HttpMetrics::totals() const {
+  const std::lock_guard lock{mutex_};
+  Totals totals;
+  for (const auto& worker : workers_) {
+    for (std::size_t call = 0; call < call_count; ++call) {
+      for (std::size_t status = 0; status < status_classes; ++status) {
+        totals.answers[call][status] += worker->answers[call][status].value();
+      }
+      worker->durations[call].add_to(totals.durations[call]);
+    }
+    totals.accepted += worker->accepted.value();
+    totals.turned_away += worker->turned_away.value();
+  }
+  if (connections_) totals.connections = connections_->open();
+  if (buffered_) totals.buffered_bytes = buffered_->held();
+  return totals;
+}
+
+}  // namespace locker::server

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "server/histogram.hpp"
+#include "server/http_limits.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// Statuses by their first digit, 1 to 5.
+inline constexpr std::size_t status_classes = 5;
+
+/// What one worker counts. Only its thread adds; in cache lines that no other worker writes to.
+class alignas(128) WorkerMetrics {
+ public:
+  void count_answer(CallKind call, unsigned status) {
+    const std::size_t status_class = status / 100 - 1;
+    if (status_class < status_classes) answers[index_of(call)][status_class].add();
+  }
+  void add_duration(CallKind call, std::chrono::nanoseconds took, std::uint64_t times) {
+    durations[index_of(call)].add(static_cast<std::uint64_t>(took.count()), times);
+  }
+
+  std::array<std::array<Counter, status_classes>, call_count> answers;
+  std::array<DurationHistogram, call_count> durations;
+  Counter accepted;
+  Counter turned_away;
+};
+
+/// The counts of all workers, also of those that are gone. Thread-safe.
+class HttpMetrics {
+ public:
+  /// For one worker more.
+  [[nodiscard]] std::shared_ptr<WorkerMetrics> add_worker();
+  /// What all workers share, shown as it is when somebody asks.
+  void watch(std::shared_ptr<const ConnectionCount> connections,
+             std::shared_ptr<const BufferedBytes> buffered);
+
+  struct Totals {
+    std::array<std::array<std::uint64_t, status_classes>, call_count> answers{};
+    std::array<DurationHistogram::Counts, call_count> durations{};
+    std::uint64_t accepted = 0;
+    std::uint64_t turned_away = 0;
+    std::uint64_t connections = 0;
+    std::uint64_t buffered_bytes = 0;
+  };
+  [[nodiscard]] Totals totals() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<WorkerMetrics>> workers_;
+  std::shared_ptr<const ConnectionCount> connections_;
+  std::shared_ptr<const BufferedBytes> buffered_;
+};
+
+}  // namespace locker::server

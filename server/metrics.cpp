@@ -1,0 +1,209 @@
+#include "server/metrics.hpp"
+
+#include <chrono>
+#include <string_view>
+
+#include "server/call_kind.hpp"
+#include "server/process_metrics.hpp"
+#include "server/version.hpp"
+
+namespace locker::server {
+namespace {
+
+using Type = PrometheusText::Type;
+
+constexpr double nanoseconds_of_second = 1e9;
+
+template <typename Duration>
+double seconds(Duration duration) {
+  return std::chrono::duration<double>{duration}.count();
+}
+
+std::string_view name_of(core::Outcome outcome) {
+  using core::Outcome;
+  switch (outcome) {
+    case Outcome::granted:
+      return "granted";
+    case Outcome::held_already:
+      return "held_already";
+    case Outcome::blocked:
+      return "blocked";
+    case Outcome::queued:
+      return "queued";
+    case Outcome::deadlock:
+      return "deadlock";
+    case Outcome::token_in_use:
+      return "token_in_use";
+    case Outcome::lease_ended:
+      return "lease_ended";
+    case Outcome::too_many_locks:
+      return "too_many_locks";
+    case Outcome::too_many_leases:
+      return "too_many_leases";
+    case Outcome::too_many_waiters:
+      return "too_many_waiters";
+    case Outcome::too_many_waiters_of_lease:
+      return "too_many_waiters_of_lease";
+    case Outcome::too_many_locks_of_lease:
+      return "too_many_locks_of_lease";
+    case Outcome::busy:
+      return "busy";
+    case Outcome::disk_full:
+      return "disk_full";
+    case Outcome::superseded:
+      break;
+  }
+  return "superseded";
+}
+
+std::string_view name_of(core::End end) {
+  switch (end) {
+    case core::End::released:
+      return "released";
+    case core::End::expired:
+      return "expired";
+    case core::End::forced:
+      return "forced";
+    case core::End::changed:
+      return "changed";
+    case core::End::cooled:
+      break;
+  }
+  return "cooled";
+}
+
+}  // namespace
+
+void Metrics::write(std::string& out) const {
+  PrometheusText text{out};
+  text.begin_family("locker_build_info", Type::gauge, "Always 1; the version is the label.");
+  text.add(std::uint64_t{1}, {{"version", version}});
+  write_locks(text);
+  write_commits(text);
+  write_store(text);
+  write_http(text);
+  write_process_metrics(text);
+}
+
+void Metrics::write_locks(PrometheusText& text) const {
+  const LockService::Measured measured = service_.measure();
+  const LockService::Status& status = measured.status;
+  const LockService::Counts& counts = measured.counts;
+  text.add_one("locker_locks_held", Type::gauge, "Locks that are held or cooling.",
+               std::uint64_t{status.locks});
+  text.add_one("locker_leases", Type::gauge, "Leases that live.", std::uint64_t{status.leases});
+  text.add_one("locker_waiters", Type::gauge, "Requests that wait for locks.",
+               std::uint64_t{status.waiters});
+  text.add_one("locker_oldest_waiter_age_seconds", Type::gauge,
+               "For how long the request has waited that waits longest; 0 when none does.",
+               seconds(measured.oldest_waiter));
+  text.add_one("locker_oldest_lock_age_seconds", Type::gauge,
+               "For how long the lock is held that is held longest; 0 when none is.",
+               seconds(measured.oldest_lock));
+  text.add_one("locker_accepts_grants", Type::gauge,
+               "1: new locks can be taken. 0: the disk is full.",
+               std::uint64_t{status.accepts_grants ? 1U : 0U});
+  text.begin_family("locker_acquires_total", Type::counter,
+                    "Requests for locks, by what they got: at once, or after they were queued.");
+  for (std::size_t at = 0; at < counts.outcomes.size(); ++at) {
+    const auto outcome = static_cast<core::Outcome>(at);
+    if (outcome == core::Outcome::queued) continue;
+    text.add(counts.outcomes[at], {{"outcome", name_of(outcome)}});
+  }
+  text.add_one("locker_waits_total", Type::counter, "Requests that were queued.",
+               counts.outcomes[static_cast<std::size_t>(core::Outcome::queued)]);
+  text.add_one("locker_waits_abandoned_total", Type::counter,
+               "Queued requests whose client went away before they were decided.",
+               counts.abandoned);
+  text.add_one("locker_locks_granted_total", Type::counter,
+               "Locks granted; one request may get several.", counts.granted);
+  text.begin_family("locker_locks_ended_total", Type::counter,
+                    "Locks that ended, and leases that were opened without one, by reason. Of a "
+                    "lock with a lock-delay its end counts, and the end of its cooling again.");
+  for (std::size_t at = 0; at < counts.ended.size(); ++at) {
+    text.add(counts.ended[at], {{"reason", name_of(static_cast<core::End>(at))}});
+  }
+  text.add_one("locker_leases_opened_total", Type::counter,
+               "Leases that were opened without a lock.", counts.leases_opened);
+  text.add_one("locker_event_readers", Type::gauge, "Clients that follow /v1/events.",
+               std::uint64_t{service_.events().readers()});
+  text.add_one("locker_open_batch_records", Type::gauge,
+               "Records in the batch that collects while another one is written.",
+               std::uint64_t{measured.open_records});
+  text.add_one("locker_pending_bytes", Type::gauge,
+               "Bytes of records that are not in the journal yet.",
+               std::uint64_t{measured.pending_bytes});
+  text.add_one("locker_journal_index", Type::gauge,
+               "Index of the last record: how many decisions the store has seen.", status.index);
+}
+
+void Metrics::write_commits(PrometheusText& text) const {
+  const GroupCommit::Measured& measured = commit_.measured();
+  DurationHistogram::Counts durations;
+  measured.durations.add_to(durations);
+  text.begin_family("locker_journal_sync_duration_seconds", Type::histogram,
+                    "Time to write one batch to the journal and sync it.");
+  text.add(durations, duration_bounds, nanoseconds_of_second);
+  SizeHistogram::Counts records;
+  measured.records.add_to(records);
+  text.begin_family("locker_journal_batch_records", Type::histogram,
+                    "Records in one batch, which is written and synced as one.");
+  text.add(records, size_bounds, 1);
+  text.add_one("locker_journal_records_total", Type::counter, "Records written to the journal.",
+               records.sum);
+  text.add_one("locker_journal_bytes_total", Type::counter,
+               "Bytes of records written to the journal.", measured.bytes.value());
+}
+
+void Metrics::write_store(PrometheusText& text) const {
+  const persistence::LocalJournal::Status status = journal_.status();
+  text.add_one("locker_journal_segments", Type::gauge, "Segment files of the journal.",
+               status.segments);
+  text.add_one("locker_journal_segment_bytes", Type::gauge,
+               "Bytes that the segment files take, filled or not.", status.segment_bytes);
+  text.add_one("locker_snapshots", Type::gauge, "Snapshot files.", status.snapshots);
+  text.add_one("locker_snapshot_bytes", Type::gauge,
+               "Bytes of the newest snapshot made since the start.", status.snapshot_bytes);
+  text.add_one("locker_snapshots_made_total", Type::counter, "Snapshots made.",
+               status.snapshots_made);
+  text.add_one("locker_snapshots_failed_total", Type::counter,
+               "Snapshots that could not be made; the log says why.", status.snapshots_failed);
+  text.add_one("locker_snapshot_duration_seconds", Type::gauge,
+               "Time that the last snapshot took, in the background.",
+               seconds(status.snapshot_took));
+  text.add_one("locker_snapshot_last_success_timestamp_seconds", Type::gauge,
+               "When the last snapshot was made, in seconds since 1970; 0: none since the start.",
+               seconds(status.snapshot_made_at.time_since_epoch()));
+  text.add_one("locker_store_free_bytes", Type::gauge, "Free space of the disk with the store.",
+               status.free_bytes);
+}
+
+void Metrics::write_http(PrometheusText& text) const {
+  const HttpMetrics::Totals totals = http_.totals();
+  text.begin_family("locker_http_requests_total", Type::counter,
+                    "Requests answered, by kind of call and class of status.");
+  constexpr std::string_view classes[status_classes] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (std::size_t call = 0; call < call_count; ++call) {
+    for (std::size_t status = 1; status < status_classes; ++status) {
+      text.add(totals.answers[call][status],
+               {{"call", server::name_of(static_cast<CallKind>(call))}, {"code", classes[status]}});
+    }
+  }
+  text.begin_family("locker_http_request_duration_seconds", Type::histogram,
+                    "Time from a request's last byte to its answer's, with the sync of the disk; "
+                    "of those that waited for a lock, with the waiting (call=\"waited\").");
+  for (std::size_t call = 0; call < call_count; ++call) {
+    text.add(totals.durations[call], duration_bounds, nanoseconds_of_second,
+             {{"call", server::name_of(static_cast<CallKind>(call))}});
+  }
+  text.add_one("locker_http_connections", Type::gauge, "Open connections.", totals.connections);
+  text.add_one("locker_http_connections_accepted_total", Type::counter, "Connections accepted.",
+               totals.accepted);
+  text.add_one("locker_http_connections_turned_away_total", Type::counter,
+               "Connections that got 503, or were closed, because there were too many.",
+               totals.turned_away);
+  text.add_one("locker_http_buffered_bytes", Type::gauge,
+               "Bytes of unfinished requests and untaken answers.", totals.buffered_bytes);
+}
+
+}  // namespace locker::server

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "persistence/local_journal.hpp"
+#include "server/group_commit.hpp"
+#include "server/http_metrics.hpp"
+#include "server/lock_service.hpp"
+#include "server/prometheus_text.hpp"
+
+namespace locker::server {
+
+/// What /metrics says. No label has a path or an owner as its value, so that there are as many
+/// lines whatever is locked. Thread-safe.
+class Metrics {
+ public:
+  /// All of them must outlive this.
+  Metrics(LockService& service, const GroupCommit& commit, const persistence::LocalJournal& journal,
+          const HttpMetrics& http)
+      : service_(service), commit_(commit), journal_(journal), http_(http) {}
+
+  /// Appends all of it in Prometheus' text format. Waits for no sync.
+  void write(std::string& out) const;
+
+ private:
+  void write_http(PrometheusText& text) const;
+  void write_locks(PrometheusText& text) const;
+  void write_commits(PrometheusText& text) const;
+  void write_store(PrometheusText& text) const;
+
+  LockService& service_;
+  const GroupCommit& commit_;
+  const persistence::LocalJournal& journal_;
+  const HttpMetrics& http_;
+};
+
+}  // namespace locker::server

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/access_rule.hpp"
 #include "core/sha256.hpp"
@@ -21,36 +23,20 @@
 namespace locker::client {
 namespace {
 
-constexpr int exit_ok = 0;
-constexpr int exit_usage = 64;
-constexpr int exit_random = 71;
-constexpr int exit_io = 74;
-
-constexpr char usage[] =
+constexpr const char* help =
     "locker token new NAME --allow RULE [--allow RULE]… [--file FILE]\n"
     "\n"
-    "Makes a new key, prints it (this once, nobody can look it up again), and the line for "
-    "lockerd's\n"
-    "key file, which has only its hash. With --file the line is appended to FILE, and only the "
-    "key\n"
-    "is printed; send lockerd a SIGHUP then.\n"
+    "Makes a new API key, prints it (this once, nobody can look it up again), and the line for\n"
+    "lockerd's key file, which has only its hash. With --file the line is appended to FILE, and "
+    "only\n"
+    "the key is printed; send lockerd a SIGHUP then.\n"
     "\n"
-    "A RULE is a right and a path, and holds for all below the path, too:\n"
+    "A RULE is a right and a path, and holds for everything below the path, too:\n"
     "  read PATH    look, list, follow events         lock PATH    take, renew and release locks\n"
     "  force PATH   end the locks of others           admin /      everything\n"
-    "Each of them includes read.\n"
+    "lock and force include read.\n"
     "\n"
     "  locker token new ci --allow \"lock /ci\" --allow \"read /deploy\" --file /etc/locker/keys\n";
-
-int refuse(const std::string& sentence) {
-  std::cerr << "locker: " << sentence << "\nTry locker token --help.\n";
-  return exit_usage;
-}
-
-int fail(const std::string& sentence) {
-  std::cerr << "locker: " << sentence << ".\n";
-  return exit_io;
-}
 
 struct NewKey {
   std::string name;
@@ -58,32 +44,25 @@ struct NewKey {
   std::string file;
 };
 
-std::optional<std::string> read_arguments(const std::vector<std::string>& arguments, NewKey& key) {
-  for (std::size_t i = 1; i < arguments.size(); ++i) {
-    const std::string& word = arguments[i];
-    if (word != "--allow" && word != "--file") {
-      if (word.starts_with("-")) return "there is no option " + word;
-      if (!key.name.empty()) return "give one NAME, not also " + word;
-      if (!core::is_key_name(word)) {
-        return "a name has letters, digits, '.', '_' and '-', up to 64 of them";
-      }
-      key.name = word;
-      continue;
-    }
-    if (++i == arguments.size()) return word + " needs a value";
-    if (word == "--file") {
-      key.file = arguments[i];
-      continue;
-    }
-    const std::string& text = arguments[i];
+/// Null, or what is wrong.
+std::optional<std::string> read_key(const options::variables_map& values, NewKey& key) {
+  Arguments words;
+  if (values.count("words") != 0) words = values["words"].as<Arguments>();
+  if (words.empty() || words[0] != "new") return "Say what to do: locker token new NAME.";
+  if (words.size() != 2) return "Give the new key one NAME.";
+  key.name = words[1];
+  if (!core::is_key_name(key.name)) {
+    return "A name has letters, digits, '.', '_' and '-', up to 64 of them.";
+  }
+  if (values.count("allow") == 0) return "Say what the key may: --allow \"lock /ci\".";
+  for (const std::string& text : values["allow"].as<Arguments>()) {
     const std::size_t blank = text.find(' ');
-    if (blank == std::string::npos) return "a rule is a right and a path: \"lock /ci\"";
+    if (blank == std::string::npos) return "A rule is a right and a path: --allow \"lock /ci\".";
     auto rule = core::parse_access_rule(text.substr(0, blank), text.substr(blank + 1));
-    if (!rule) return "--allow \"" + text + "\": " + rule.error().message;
+    if (!rule) return "--allow \"" + text + "\": " + rule.error().message + ".";
     key.rules.push_back(*rule);
   }
-  if (key.name.empty()) return "give the key a NAME";
-  if (key.rules.empty()) return "say what the key may: --allow \"lock /ci\"";
+  key.file = text_of(values, "file");
   return std::nullopt;
 }
 
@@ -141,33 +120,31 @@ bool has_name(const std::string& text, const std::string& name) {
 /// One write at the end of the file, which is made when it is not there: lockerd never reads half a
 /// line unless the disk is full, and that is said.
 int append(const NewKey& key, const std::string& line) {
-  const auto why = [&] { return key.file + " cannot be written: " + std::strerror(errno); };
+  const auto why = [&] { return key.file + " cannot be written: " + std::strerror(errno) + "."; };
   std::ifstream stream{key.file, std::ios::binary};
   const std::string before{std::istreambuf_iterator<char>{stream}, {}};
   if (has_name(before, key.name)) {
-    return refuse(key.file + " has a key named " + key.name + " already");
+    return complain(key.file + " has a key named " + key.name + " already.", ExitCode::usage);
   }
   const std::string text = (before.empty() || before.ends_with('\n') ? "" : "\n") + line + "\n";
   const int file = ::open(key.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-  if (file < 0) return fail(why());
+  if (file < 0) return complain(why(), ExitCode::io);
   const ssize_t written = ::write(file, text.data(), text.size());
   const bool is_done = written == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
   const std::string sentence = is_done ? "" : why();
   ::close(file);
-  return is_done ? exit_ok : fail(sentence);
+  return is_done ? number(ExitCode::ok) : complain(sentence, ExitCode::io);
 }
 
-int make_key(const std::vector<std::string>& arguments) {
-  NewKey key;
-  if (const auto fault = read_arguments(arguments, key)) return refuse(*fault);
+int make(const NewKey& key) {
   const std::string secret = make_secret();
   if (secret.empty()) {
-    std::cerr << "locker: the system gives no random bytes: " << std::strerror(errno) << ".\n";
-    return exit_random;
+    return complain(std::string{"The system gives no random bytes: "} + std::strerror(errno) + ".",
+                    ExitCode::io);
   }
   const std::string line = line_of(key, secret);
   if (!key.file.empty()) {
-    if (const int code = append(key, line); code != exit_ok) return code;
+    if (const int code = append(key, line); code != number(ExitCode::ok)) return code;
     std::cerr << "The key " << key.name << " is in " << key.file
               << " now; send lockerd a SIGHUP. The key itself, shown this once:\n";
     std::cout << secret << "\n";
@@ -175,21 +152,23 @@ int make_key(const std::vector<std::string>& arguments) {
     std::cerr << "The key, shown this once, and the line for lockerd's key file:\n";
     std::cout << secret << "\n" << line << "\n";
   }
-  return std::cout.flush() ? exit_ok : exit_io;
+  return number(std::cout.flush() ? ExitCode::ok : ExitCode::io);
 }
 
 }  // namespace
 
-int run_token_command(const std::vector<std::string>& arguments) {
-  if (!arguments.empty() && arguments[0] == "new") {
-    const bool wants_help = arguments.size() == 2 && arguments[1] == "--help";
-    if (!wants_help) return make_key(arguments);
-  }
-  const bool is_asked = arguments.size() == 1 || arguments.size() == 2
-                            ? arguments.back() == "--help" || arguments.back() == "-h"
-                            : false;
-  (is_asked ? std::cout : std::cerr) << usage;
-  return is_asked ? exit_ok : exit_usage;
+int run_token_command(const Arguments& arguments) {
+  CommandLine line{help, options::options_description{"Options"}};
+  auto add = line.visible.add_options();
+  add("allow", options::value<Arguments>()->value_name("RULE"), "what the key may, and where");
+  add("file", options::value<std::string>()->value_name("FILE"), "lockerd's key file");
+  line.hidden.add_options()("words", options::value<Arguments>());
+  line.positional.add("words", -1);
+  const auto read = read_arguments(arguments, std::move(line), false);
+  if (const int* const code = std::get_if<int>(&read)) return *code;
+  NewKey key;
+  const auto fault = read_key(std::get<options::variables_map>(read), key);
+  return fault ? complain(*fault, ExitCode::usage) : make(key);
 }
 
 }  // namespace locker::client

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,11 +35,14 @@ bool may_somewhere(const AccessKey& key, Right right) {
 
 /// " Add prefix=/a or prefix=/b." of a key that may do it only there; empty when nowhere.
 std::string advise_prefixes(const AccessKey& key, Right right) {
-  std::string text;
+  std::set<std::string> paths;
   for (const core::AccessRule& rule : key.rules) {
-    if (!key.may(right, core::PathView{rule.packed_path})) continue;
+    if (key.may(right, core::PathView{rule.packed_path})) paths.insert(url_path(rule.packed_path));
+  }
+  std::string text;
+  for (const std::string& path : paths) {
     text += text.empty() ? " Add prefix=" : " or prefix=";
-    text += url_path(rule.packed_path);
+    text += path;
   }
   return text.empty() ? text : text + ".";
 }

@@ -475,7 +475,7 @@ class TokenCommand(unittest.TestCase):
                                 (("new", "a", "--allow", "lock ci"), "slash"),
                                 (("new", "a b", "--allow", "lock /ci"), "letters"),
                                 (("new", "a", "b", "--allow", "lock /ci"), "one NAME"),
-                                (("new", "a", "--alow", "lock /ci"), "--alow"),
+                                (("new", "a", "--alow", "lock /ci"), "alow"),
                                 (("old",), "locker token new"), ((), "locker token new")):
             code, text = run(LOCKER, "token", *arguments)
             self.assertEqual(code, 64, text)
@@ -483,6 +483,22 @@ class TokenCommand(unittest.TestCase):
 
     def test_two_keys_are_never_the_same(self):
         self.assertEqual(len({new_key("a", "read /")[0] for _ in range(5)}), 5)
+
+
+class CommandLine(AccessCase):
+    def locker(self, *arguments, key=None):
+        environment = {"LOCKER_URL": self.server.url, "LOCKER_KEY": key or ""}
+        return run(LOCKER, *arguments, environment=environment, timeout=PATIENCE)
+
+    def test_sends_its_key_and_tells_a_refusal_apart(self):
+        command = ("--", "sh", "-c", "echo done")
+        self.assertEqual(self.locker("run", "/ci/cli", *command, key=self.ci), (0, "done\n"))
+        code, text = self.locker("run", "/prod", *command, key=self.ci)
+        self.assertEqual(code, 77, text)
+        self.assertIn("lock /prod", text)
+        code, text = self.locker("run", "/ci/cli", *command)
+        self.assertEqual(code, 77, text)
+        self.assertEqual(self.locker("ls", "/ci", key=self.ci)[0], 0)
 
 
 class OpenDoor(unittest.TestCase):

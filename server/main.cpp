@@ -120,7 +120,8 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", access.error().message);
     return ExitCode::misconfigured;
   }
-  if ((*access)->is_wanted()) hangups.add(SIGHUP);
+  // On a terminal that is closed, a server that has nothing to read again ends.
+  if ((*access)->is_wanted() || ::isatty(STDIN_FILENO) == 0) hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
   Locker::Options locker_options;

@@ -222,5 +222,28 @@ class ServerTest(CommandCase):
         self.assertRegex(self.locker("--version"), r"^locker \d")
 
 
+class CompletionTest(CommandCase):
+    """In a real bash."""
+
+    def complete(self, *words):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client",
+                              "completion", "locker.bash")
+        line = " ".join(f"'{word}'" for word in words)
+        environment = {**self.environment, "PATH": os.path.dirname(os.path.abspath(LOCKER)) + ":" +
+                       os.environ["PATH"]}
+        return subprocess.run(
+            ["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+             "_locker; printf '%s\\n' \"${COMPREPLY[@]}\""],
+            env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    def test_commands_options_and_paths(self):
+        self.assertEqual(sorted(self.complete("locker", "re")), ["release", "renew"])
+        self.assertEqual(self.complete("locker", "run", "--wa"), ["--wait"])
+        self.locker("acquire", "/deploy/production")
+        self.assertEqual(self.complete("locker", "show", "/dep"), ["/deploy/production"])
+        self.server.kill()
+        self.assertEqual(self.complete("locker", "show", "/dep"), [])
+
+
 if __name__ == "__main__":
     unittest.main()

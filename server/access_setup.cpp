@@ -50,15 +50,16 @@ void AccessSetup::reload() {
     }
   }
   if (!audit_) return;
-  audit_->reopen();
-  if (!has_keys()) return;
-  std::string line = R"("action": "reload", "outcome": ")" + outcome + R"(", "keys": )" +
-                     std::to_string(keys_.size());
-  if (!reason.empty()) {
-    line += R"(, "reason": )";
-    append_json_string(reason, line);
+  if (has_keys()) {
+    std::string line = R"("action": "reload", "outcome": ")" + outcome + R"(", "keys": )" +
+                       std::to_string(keys_.size());
+    if (!reason.empty()) {
+      line += R"(, "reason": )";
+      append_json_string(reason, line);
+    }
+    audit_->add(line);
   }
-  audit_->add(line);
+  audit_->reopen();  // behind the line, so that it is the last one of the old file
 }
 
 }  // namespace locker::server

@@ -167,16 +167,19 @@ class TheFile(AuditCase):
         self.acquire(self.ci, "/ci/2")
         self.lines(2, self.file + ".1")
         self.server.process.send_signal(signal.SIGHUP)
-        self.expect(self.lines(1)[0], action="reload", outcome="reloaded", keys=2)
+        self.expect(self.lines(3, self.file + ".1")[2], action="reload", outcome="reloaded", keys=2)
+        until = time.monotonic() + PATIENCE
+        while not os.path.exists(self.file) and time.monotonic() < until:
+            time.sleep(0.02)
         self.acquire(self.ci, "/ci/3")
-        self.expect(self.lines(2)[1], paths=["/ci/3"])
-        self.lines(2, self.file + ".1")
+        self.expect(self.lines(1)[0], paths=["/ci/3"])
         with open(self.keys, "a", encoding="utf-8") as keys:
             keys.write("mistake\n")
         self.server.process.send_signal(signal.SIGHUP)
-        line = self.lines(3)[2]
+        line = self.lines(2)[1]
         self.expect(line, action="reload", outcome="kept", keys=2)
         self.assertIn(":3:", line["reason"])
+        self.lines(3, self.file + ".1")
 
     def test_nothing_is_missing_when_the_server_stops(self):
         for number in range(200):

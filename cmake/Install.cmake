@@ -1,6 +1,8 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockerd locker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES client/completion/locker.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+  RENAME locker)
 install(TARGETS locker_core locker_persistence locker_asio locker_server locker_client EXPORT LockerTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/locker)

@@ -148,6 +148,8 @@ class Arbiter {
   struct SeedAcquired {
     Outcome outcome = Outcome::granted;
     std::string_view blocked_by;  ///< The owner; good until the next command.
+    /// The lock in the way; none when it is a waiter. Good until the next command.
+    std::optional<HeldLock> blocker;
   };
   /// For a fresh lease with this one lock, by the rule of the seed's verbs; never waits.
   [[nodiscard]] SeedAcquired acquire_for_seed(PathView path, const Shape& shape,

@@ -331,22 +331,22 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
                                                 Milliseconds ttl, const Now& now) {
   now_ = now;
   if (const auto held = table_.blocker({path, shape, ClashRule::holder_only, std::nullopt})) {
-    return {Outcome::blocked, held->owner};
+    return {Outcome::blocked, held->owner, held};
   }
   if (!queue_.is_empty()) {
     const Waiter* const waiter = queue_.latest_clash({path, shape, ClashRule::holder_only},
                                                      [](const Waiter&) { return false; });
-    if (waiter != nullptr) return {Outcome::blocked, waiter->owner};
+    if (waiter != nullptr) return {Outcome::blocked, waiter->owner, {}};
   }
-  if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}};
-  if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}};
+  if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}, {}};
+  if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
-  if (room != Room::enough) return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}};
+  if (room != Room::enough) return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, {}};
   const Fence fence = take_fence();
   record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
   host_->on_event({EventKind::granted, path, shape, owner, fence});
   if (ttl.count() != 0) restart_timer(fresh_token);
-  return {Outcome::granted, {}};
+  return {Outcome::granted, {}, {}};
 }
 
 Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {

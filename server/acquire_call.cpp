@@ -9,6 +9,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
+#include "server/access/hidden.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
@@ -40,6 +41,7 @@ class TakeBack final : public Delivery {
 struct Call {
   core::AcquireCommand command;
   bool is_several = false;
+  Caller caller = {};  // the request itself is gone when a queued one is answered
 };
 
 void append_granted(const Call& call, const Acquired& acquired, std::string& body) {
@@ -163,9 +165,23 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
   answer_no_room(false, response);
 }
 
-void finish(LockService& service, const Call& call, const Acquired& acquired, Index index,
+std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
+  auto note = std::make_unique<AuditNote>();
+  note->outcome = "granted";
+  for (const auto& lock : acquired.locks) note->packed_paths.push_back(lock.packed_path);
+  note->owner = acquired.owner;
+  note->fence = acquired.fence;
+  return note;
+}
+
+void finish(LockService& service, const Call& call, Acquired& acquired, Index index,
             const core::Now& now, Response& response) {
+  hide_unreadable(&call.caller, acquired.blocked_by);
+  hide_unreadable(&call.caller, acquired.cycle);
   answer(call, acquired, now, response);
+  if (call.caller.is_audited && acquired.outcome == Outcome::granted) {
+    response.audit = note_of(acquired);
+  }
   response.index = index;
   if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
     response.delivery = std::make_unique<TakeBack>(service, acquired.token);
@@ -216,7 +232,7 @@ class Queued final : public PendingAnswer, public LockService::Listener {
 
 void carry_out(LockService& service, Call call, Response& response) {
   auto queued = std::make_unique<Queued>(service, std::move(call));
-  const auto asked = queued->ask();
+  auto asked = queued->ask();
   if (asked) {
     return finish(service, queued->call(), asked->answer, asked->index, asked->now, response);
   }
@@ -311,6 +327,7 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   if (!fault) fault = read_shape(parameters, shape);
   if (!fault) fault = read_common(parameters, request, service, call.command);
   if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (request.caller != nullptr) call.caller = *request.caller;
   call.command.wanted.push_back({std::string{path.view().packed()}, shape});
   carry_out(service, std::move(call), response);
 }
@@ -331,6 +348,7 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
   if (!fault) fault = read_common(parameters, request, service, call.command);
   if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (request.caller != nullptr) call.caller = *request.caller;
   carry_out(service, std::move(call), response);
 }
 

@@ -1,12 +1,13 @@
 #include "server/api.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "server/call_kind.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
+#include "server/request_target.hpp"
 #include "server/terraform.hpp"
+#include "server/ui_files.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -31,13 +32,7 @@ Api::Api(LockService& service, const Metrics& metrics, std::string durability_na
       store_(std::move(store)) {}
 
 void Api::answer(const Request& request, Response& response) {
-  const std::size_t question = std::min(request.target.find('?'), request.target.size());
-  const std::string_view whole = request.target.substr(0, question);
-  const std::string_view query =
-      question < request.target.size() ? request.target.substr(question + 1) : "";
-  const std::size_t end = std::min(whole.find('/', 1), whole.size());
-  const std::string_view verb = whole.substr(0, end);
-  const std::string_view rest = whole.substr(end);
+  const auto [whole, query, verb, rest] = RequestTarget{request.target};
 
   if (verb == "/dohaz") {
     response.call = CallKind::dohaz;
@@ -60,6 +55,8 @@ void Api::answer(const Request& request, Response& response) {
     response.call = CallKind::terraform;
     return answer_terraform(service_, rest, query, request, response);
   }
+  if (verb == "/ui") return answer_ui(rest, request, response);
+  if (whole == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
       404, "not_found",
       "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "

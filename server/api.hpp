@@ -11,7 +11,7 @@
 
 namespace locker::server {
 
-/// Which URL does what: the seed's verbs, /v1, /terraform, /healthz, /readyz and /metrics.
+/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
 /// Thread-safe.
 class Api final : public RequestHandler {
  public:

@@ -173,17 +173,20 @@ auto LockService::carry_out(const Command& command) {
 
 LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
                                                         const core::Shape& shape,
-                                                        std::string_view owner,
-                                                        std::string& blocked_by) {
+                                                        std::string_view owner, Blocker& blocker) {
   const std::lock_guard lock{commit_.mutex()};
   const core::Now now = read_now();
   const core::Token token = tokens_.next();
   const auto acquired =
       arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
-  blocked_by = acquired.blocked_by;
+  blocker.owner = acquired.blocked_by;
+  if (blocker.wants_place && acquired.blocker) {
+    blocker.place = arbiter_.table().path_of(*acquired.blocker);
+  }
+  const core::Fence fence = acquired.outcome == core::Outcome::granted ? arbiter_.last_fence() : 0;
   count(acquired.outcome);
   after_command(now);
-  return {acquired.outcome, token, commit_.last_index()};
+  return {acquired.outcome, token, fence, commit_.last_index()};
 }
 
 LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
@@ -192,10 +195,11 @@ LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView 
       [&](const core::Now& now) { return arbiter_.release_for_seed(token, path, now); });
 }
 
-LockService::Queried LockService::query(core::PathView path, std::string& blocked_by) {
+LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
   const std::lock_guard lock{commit_.mutex()};
   const auto held = arbiter_.table().covering(path);
-  if (held) blocked_by = held->owner;
+  if (held) blocker.owner = held->owner;
+  if (held && blocker.wants_place) blocker.place = arbiter_.table().path_of(*held);
   return {held.has_value(), commit_.last_index()};
 }
 
@@ -295,6 +299,19 @@ LockService::At<LockService::LeaseContents> LockService::look_at(const core::Tok
     contents.ended = arbiter_.ended_lease(token);
   }
   return {std::move(contents), commit_.last_index(), read_now()};
+}
+
+bool LockService::holds_only(const core::Token& token,
+                             const std::function<bool(core::PathView)>& fits) {
+  const std::lock_guard lock{commit_.mutex()};
+  const auto lease = arbiter_.table().find_lease_of(token);
+  bool all_fit = true;
+  if (!lease) return true;
+  arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
+    all_fit = fits(arbiter_.table().path_of(held));
+    return all_fit;
+  });
+  return all_fit;
 }
 
 LockService::At<LockService::Page> LockService::list(const ListQuery& query) {

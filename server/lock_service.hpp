@@ -60,11 +60,18 @@ class LockService final : private core::Arbiter::Host {
   struct SeedAcquired {
     core::Outcome outcome = core::Outcome::granted;
     core::Token token;  ///< Of the fresh lease, when granted.
+    core::Fence fence = 0;
     Index index = 0;
   };
-  /// When blocked, `blocked_by` is the blocking lock's owner (empty when unknown).
+  /// Who is in the way of the seed's verbs. `place` is asked for when a caller may not read all.
+  struct Blocker {
+    std::string owner;  ///< Empty when unknown.
+    bool wants_place = false;
+    std::optional<core::Path> place{};  ///< None of one that waits itself.
+  };
+  /// Fills in `blocker` when blocked.
   [[nodiscard]] SeedAcquired acquire_for_seed(core::PathView path, const core::Shape& shape,
-                                              std::string_view owner, std::string& blocked_by);
+                                              std::string_view owner, Blocker& blocker);
   [[nodiscard]] At<core::Arbiter::Released> release_for_seed(core::PathView path,
                                                              const core::Token& token);
   struct Queried {
@@ -72,7 +79,7 @@ class LockService final : private core::Arbiter::Host {
     Index index = 0;
   };
   /// Whether an exclusive request of the seed's verbs would be refused here, and by whose lock.
-  [[nodiscard]] Queried query(core::PathView path, std::string& blocked_by);
+  [[nodiscard]] Queried query(core::PathView path, Blocker& blocker);
 
   /// Who is told, under the mutex, that a queued request was decided.
   class Listener {
@@ -117,6 +124,9 @@ class LockService final : private core::Arbiter::Host {
     std::string next;                   ///< Empty: this was the last one.
   };
   [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
+  /// Whether `fits` is true of all paths that the lease holds; true when there is no such lease.
+  [[nodiscard]] bool holds_only(const core::Token& token,
+                                const std::function<bool(core::PathView)>& fits);
 
   struct ListQuery {
     std::string packed_prefix;

@@ -13,6 +13,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "server/access_setup.hpp"
 #include "server/exit_code.hpp"
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
@@ -78,9 +79,28 @@ void log_access(const AccessEntry& entry) {
   spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
 }
 
+void warn_of_open_door(const tcp::endpoint& endpoint, const AccessSetup& access) {
+  if (endpoint.address().is_loopback() || access.has_keys()) return;
+  spdlog::warn(
+      "everybody who reaches this address can see, take and end locks: there are no keys. Close it "
+      "with --keys FILE (a line for it: locker token new NAME --allow \"admin /\"), or with --ip "
+      "127.0.0.1");
+}
+
+void reload_on_hangup(net::signal_set& hangups, AccessSetup& access) {
+  hangups.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    access.reload();
+    reload_on_hangup(hangups, access);
+  });
+}
+
 /// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
-void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
-  signals.async_wait([](const boost::system::error_code&, int number) {
+void wait_for_signal(net::io_context& io_context, net::signal_set& signals,
+                     net::signal_set& hangups) {
+  signals.async_wait([&](const boost::system::error_code&, int number) {
+    boost::system::error_code ignored;
+    hangups.cancel(ignored);
     std::signal(number, SIG_DFL);
     spdlog::info("stopping: {}", number == SIGINT ? "SIGINT" : "SIGTERM");
   });
@@ -94,6 +114,14 @@ ExitCode serve(const Options& options) {
   // Before the store is opened: a signal that comes meanwhile is served as soon as it is.
   net::io_context io_context{1};
   net::signal_set signals{io_context, SIGINT, SIGTERM};
+  net::signal_set hangups{io_context};
+  const auto access = AccessSetup::open(options.access);
+  if (!access) {
+    spdlog::critical("{}", access.error().message);
+    return ExitCode::misconfigured;
+  }
+  // On a terminal that is closed, a server that has nothing to read again ends.
+  if ((*access)->is_wanted() || ::isatty(STDIN_FILENO) == 0) hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
   Locker::Options locker_options;
@@ -127,7 +155,11 @@ ExitCode serve(const Options& options) {
   allow_connections(server_options);
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
   if (spdlog::should_log(spdlog::level::debug)) server_options.hooks.access = log_access;
-  HttpServer server{locker.handler(), locker.commit(), server_options};
+  server_options.hooks.tell_peer = !options.access.audit_log.empty();
+  const auto gate = (*access)->make_gate(locker.handler(), locker.service());
+  RequestHandler& handler =
+      (*access)->is_wanted() ? static_cast<RequestHandler&>(*gate) : locker.handler();
+  HttpServer server{handler, locker.commit(), server_options};
   const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
   if (const auto error = server.start(endpoint)) {
     spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
@@ -140,7 +172,10 @@ ExitCode serve(const Options& options) {
                version, at, options.file, locker.service().status().locks, took.count(),
                durability_name(options.durability));
 
-  wait_for_signal(io_context, signals);
+  warn_of_open_door(endpoint, **access);
+
+  reload_on_hangup(hangups, **access);
+  wait_for_signal(io_context, signals, hangups);
   locker.handler().set_draining();
   server.stop(stop_grace);
   opened->reset();  // syncs

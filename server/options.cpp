@@ -50,7 +50,7 @@ po::options_description describe(Options& options, Texts& texts) {
   add("config", po::value<std::string>(), "File with options, a line each: name = value.");
   add("ip", po::value(&options.ip)->default_value(options.ip),
       "Address to listen on. 0.0.0.0 or :: for all: then everybody who reaches the port can take "
-      "locks.");
+      "locks, unless there are --keys.");
   add("port", po::value(&texts.port)->default_value(options.port),
       "Port to listen on; 0 lets the system choose one, which the start line names.");
   add("file", po::value(&options.file)->default_value(options.file),
@@ -85,6 +85,13 @@ po::options_description describe(Options& options, Texts& texts) {
       "TTL of locks taken by canhaz, which cannot be renewed; 0: held until released.");
   add("segment-size", po::value(&texts.segment_size)->default_value(64),
       "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
+  add("keys", po::value(&options.access.keys),
+      "File with API keys and what each may do; `locker token new` makes its lines. Without it "
+      "everybody may everything. Read again on SIGHUP; with a mistake in it the keys stay as they "
+      "were.");
+  add("audit-log", po::value(&options.access.audit_log),
+      "File to append a JSON object a line to for each grant, release, forced end and refused "
+      "access. Opened again on SIGHUP, for logrotate.");
   add("log-level", po::value(&options.log_level)->default_value(options.log_level),
       "trace, debug (a line for each request), info, warning, error or off.");
   add("log-format", po::value(&texts.log_format)->default_value("text"),

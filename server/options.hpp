@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "persistence/journal.hpp"
+#include "server/access_setup.hpp"
 #include "server/lock_service.hpp"
 
 namespace locker::server {
@@ -22,6 +23,7 @@ struct Options {
   unsigned threads = 0;  ///< 0: one for each core.
   std::size_t connections_max = 10'000;
   LockService::Options service;
+  AccessSetup::Options access;
   std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
   std::string log_level = "info";
   bool log_json = false;

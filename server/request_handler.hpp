@@ -6,7 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "server/access/audit_note.hpp"
+
 namespace locker::server {
+
+struct Caller;
 
 enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
 
@@ -20,10 +24,14 @@ struct Request {
   std::string_view content_type;
   std::string_view accept;
   std::string_view authorization;
+  std::string_view if_none_match;   ///< Header If-None-Match.
   std::string_view lock_token;      ///< Header Lock-Token.
   std::string_view last_event_id;   ///< Header Last-Event-ID.
   std::string_view sec_fetch_site;  ///< Sent by browsers: who caused the request.
   std::string_view sec_purpose;     ///< Sent by browsers (also as Purpose): a prefetch.
+  std::string_view peer;            ///< Address and port, if HttpHooks wants them to be told.
+  /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
+  const Caller* caller = nullptr;
 };
 
 /// Which kind of call a request was: what metrics are counted by. As many as stand here, whatever
@@ -117,6 +125,8 @@ struct Response {
   std::string_view content_type = "application/json";  ///< Must be of static lifetime.
   std::string_view allow;                              ///< Header Allow, when not empty; static.
   bool retry_after = false;                            ///< Adds `Retry-After: 1`.
+  /// Header lines that stand in place of `Cache-Control: no-store`, each with its CR LF; static.
+  std::string_view other_fields;
   std::string body;
   /// The journal index whose durability this answer waits for, and its header Locker-Index. 0
   /// waits for nothing, and Locker-Index is the last durable index.
@@ -127,6 +137,8 @@ struct Response {
   std::unique_ptr<Delivery> delivery;
   /// Comes instead of the body; the connection is closed after it. A HEAD gets only the header.
   std::unique_ptr<Stream> stream;
+  /// What was done, if Caller::is_audited; null: nothing that the audit log tells of.
+  std::unique_ptr<AuditNote> audit;
 };
 
 /// Who decides what a request gets. Called from any thread, must not block.

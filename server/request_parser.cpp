@@ -151,6 +151,8 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
         return keep_first(request.content_type, value);
       case http::field::accept:
         return keep_first(request.accept, value);
+      case http::field::if_none_match:
+        return keep_first(request.if_none_match, value);
       case http::field::sec_fetch_site:
         return keep_first(request.sec_fetch_site, value);
       case http::field::unknown:
@@ -255,6 +257,7 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
 
 bool RequestParser::parse_header(std::string_view header) {
   request_ = {};
+  request_.peer = peer_;
   content_length_ = {};
   is_chunked_ = wants_continue_ = false;
   HeaderParser parser{*this};

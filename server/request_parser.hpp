@@ -22,7 +22,9 @@ struct Refusal {
 class RequestParser {
  public:
   /// `limits` must outlive the parser.
-  explicit RequestParser(const HttpLimits& limits) : limits_(limits) {}
+  /// So must `peer`, which is told to the handler.
+  explicit RequestParser(const HttpLimits& limits, std::string_view peer = {})
+      : limits_(limits), peer_(peer) {}
 
   enum class Outcome {
     incomplete,  ///< Ask again with more bytes.
@@ -61,6 +63,7 @@ class RequestParser {
   [[nodiscard]] const Refusal* judge_body();
 
   const HttpLimits& limits_;
+  const std::string_view peer_;
   Request request_;
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;

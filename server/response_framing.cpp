@@ -11,6 +11,8 @@ constexpr std::string_view json_ok =
     "Cache-Control: no-store\r\n"
     "Date: ";
 
+constexpr std::string_view no_store = "Cache-Control: no-store\r\n";
+
 std::string_view reason_of(unsigned status) {
   switch (status) {
     case 200:
@@ -21,6 +23,10 @@ std::string_view reason_of(unsigned status) {
       return "Accepted";
     case 204:
       return "No Content";
+    case 302:
+      return "Found";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -108,9 +114,10 @@ void DateText::set(std::time_t seconds) {
 
 void append_response(const Response& response, std::string_view date, std::uint64_t durable_index,
                      ConnectionField connection, bool to_head, std::string& out) {
-  const bool has_body = response.status != 204;
+  const bool has_body = response.status != 204 && response.status != 304;
   const bool has_length = has_body && !response.stream;
-  if (response.status == 200 && response.content_type == "application/json") {
+  if (response.status == 200 && response.content_type == "application/json" &&
+      response.other_fields.empty()) {
     out += json_ok;
   } else {
     out += "HTTP/1.1 ";
@@ -121,7 +128,9 @@ void append_response(const Response& response, std::string_view date, std::uint6
       out += "\r\nContent-Type: ";
       out += response.content_type;
     }
-    out += "\r\nCache-Control: no-store\r\nDate: ";
+    out += "\r\n";
+    out += response.other_fields.empty() ? no_store : response.other_fields;
+    out += "Date: ";
   }
   out += date;
   out += "\r\nLocker-Index: ";
@@ -129,6 +138,11 @@ void append_response(const Response& response, std::string_view date, std::uint6
   if (!response.allow.empty()) {
     out += "\r\nAllow: ";
     out += response.allow;
+  }
+  if (response.status == 401) {
+    // Two, because browsers know only the first, and ask their user for a password by it.
+    out += "\r\nWWW-Authenticate: Basic realm=\"locker\", charset=\"UTF-8\"";
+    out += "\r\nWWW-Authenticate: Bearer realm=\"locker\"";
   }
   if (response.retry_after) out += "\r\nRetry-After: 1";
   if (connection == ConnectionField::close) out += "\r\nConnection: close";

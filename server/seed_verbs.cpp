@@ -5,6 +5,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/hidden.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
@@ -58,6 +59,16 @@ std::optional<core::Fault> check_id(std::string_view id) {
   return std::nullopt;
 }
 
+LockService::Blocker blocker_for(const Request& request) {
+  return {{}, !may_read(request.caller, core::PathView{}), {}};
+}
+
+/// Hidden when the caller may not read where it is; one that waits itself may be anywhere.
+std::string_view owner_told(const LockService::Blocker& blocker, const Request& request) {
+  if (!blocker.wants_place) return blocker.owner;
+  return blocker.place && may_read(request.caller, *blocker.place) ? blocker.owner : hidden;
+}
+
 void refuse_busy(Response& response) {
   response.retry_after = true;
   refuse(503, "The journal is making room and takes nothing at this moment; try again now.",
@@ -88,19 +99,25 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   if (!fault) fault = parameters.read_flag("lockChildren", shape.lock_children);
   if (fault) return refuse(400, fault->message, response);
 
-  std::string blocked_by;
-  const auto acquired =
-      service_.acquire_for_seed(path, shape, id != nullptr ? *id : std::string_view{}, blocked_by);
+  LockService::Blocker blocker = blocker_for(request);
+  const std::string_view owner = id != nullptr ? *id : std::string_view{};
+  const auto acquired = service_.acquire_for_seed(path, shape, owner, blocker);
   response.index = acquired.index;
   switch (acquired.outcome) {
     case core::Outcome::granted:
       response.body = R"({"ok": true, "token": ")";
       core::append_token(acquired.token, response.body);
       response.body += "\"}";
+      if (is_audited(request)) {
+        response.audit = std::make_unique<AuditNote>();
+        response.audit->outcome = "granted";
+        response.audit->owner = owner;
+        response.audit->fence = acquired.fence;
+      }
       return;
     case core::Outcome::blocked:
       response.body = R"({"ok": false, "lockedBy": )";
-      append_owner(blocked_by, response.body);
+      append_owner(owner_told(blocker, request), response.body);
       response.body += '}';
       return;
     case core::Outcome::too_many_locks:
@@ -135,6 +152,11 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
     if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
     released = done.answer.outcome == Outcome::released;
+    if (released && is_audited(request)) {
+      response.audit = std::make_unique<AuditNote>();
+      response.audit->outcome = "released";
+      response.audit->fence = done.answer.fence;
+    }
   }
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }
@@ -145,12 +167,12 @@ void SeedVerbs::dohaz(std::string_view path_text, std::string_view query, const 
   core::Path path;
   Parameters parameters;
   if (!read_call(path_text, query, "", request, path, parameters, response)) return;
-  std::string locked_by;
-  const auto queried = service_.query(path, locked_by);
+  LockService::Blocker blocker = blocker_for(request);
+  const auto queried = service_.query(path, blocker);
   response.index = queried.index;
   response.body = R"({"lockedBy": )";
   if (queried.blocked) {
-    append_owner(locked_by, response.body);
+    append_owner(owner_told(blocker, request), response.body);
   } else {
     response.body += "null";
   }

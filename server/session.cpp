@@ -49,9 +49,9 @@ void notice_dead_hosts(Socket& socket) {
 Session::Session(Worker& worker, Socket socket, std::string peer, bool counted)
     : worker_(worker),
       socket_(std::move(socket)),
-      parser_(worker.limits()),
-      counted_(counted),
-      peer_(std::move(peer)) {}
+      peer_(std::move(peer)),
+      parser_(worker.limits(), peer_),
+      counted_(counted) {}
 
 void Session::start() {
   capacity_ = worker_.limits().read_buffer;

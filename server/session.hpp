@@ -172,6 +172,7 @@ class Session final : public DurabilityWaiter,
 
   Worker& worker_;
   Socket socket_;
+  const std::string peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;
   SteadyClock::time_point round_began_;    // when what it answers was read, or could be looked at
@@ -200,7 +201,6 @@ class Session final : public DurabilityWaiter,
   bool last_round_ = false;    // close after this output
   bool refused_ = false;       // what follows in the stream is not looked at any more
   const bool counted_;
-  const std::string peer_;
 };
 
 }  // namespace locker::server

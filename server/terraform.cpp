@@ -10,6 +10,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/hidden.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
@@ -96,10 +97,18 @@ void take(LockService& service, const core::Path& path, const std::string& id,
   command.ttl = core::Milliseconds{0};  // Terraform sends no heartbeat
   command.meta = request.body;
   NobodyWaits nobody;
-  const auto asked = service.acquire(command, nobody);
+  auto asked = service.acquire(command, nobody);
+  hide_unreadable(request.caller, asked.answer.blocked_by);
   response.index = asked.index;
   switch (asked.answer.outcome) {
     case core::Outcome::granted:
+      if (is_audited(request)) {
+        response.audit = std::make_unique<AuditNote>();
+        response.audit->outcome = "granted";
+        response.audit->owner = asked.answer.owner;
+        response.audit->fence = asked.answer.fence;
+      }
+      [[fallthrough]];
     case core::Outcome::held_already:
       response.body = request.body;
       return;
@@ -118,7 +127,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
 }
 
 void give_back(LockService& service, const core::Path& path, const std::string& id,
-               Response& response) {
+               const Request& request, Response& response) {
   using Outcome = core::Arbiter::ReleaseOutcome;
   const auto done = service.release(path, token_of(id));
   response.index = done.index;
@@ -126,6 +135,11 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
     case Outcome::released:
     case Outcome::released_before:
       response.body = "{}";
+      if (is_audited(request) && done.answer.outcome == Outcome::released) {
+        response.audit = std::make_unique<AuditNote>();
+        response.audit->outcome = "released";
+        response.audit->fence = done.answer.fence;
+      }
       return;
     case Outcome::wrong_token:
       return answer_held_now(service, path, response);
@@ -141,7 +155,8 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
 }
 
 /// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
-void force(LockService& service, const core::Path& path, Response& response) {
+void force(LockService& service, const core::Path& path, const Request& request,
+           Response& response) {
   const auto looked = service.look_at(path);
   response.index = looked.index;
   const auto& holders = looked.answer.holders;
@@ -152,6 +167,15 @@ void force(LockService& service, const core::Path& path, Response& response) {
   filter.fence = holders.front().fence;
   const auto done = service.force(filter, "terraform force-unlock");
   response.index = done.index;
+  if (is_audited(request)) {
+    response.audit = std::make_unique<AuditNote>();
+    response.audit->outcome = done.answer.outcome == core::Outcome::granted && done.answer.count > 0
+                                  ? "forced"
+                                  : "not_held";
+    response.audit->owner = holders.front().owner;
+    response.audit->fence = holders.front().fence;
+    response.audit->reason = "terraform force-unlock";
+  }
   switch (done.answer.outcome) {
     case core::Outcome::granted:
       response.body = "{}";
@@ -164,6 +188,14 @@ void force(LockService& service, const core::Path& path, Response& response) {
 }
 
 }  // namespace
+
+std::optional<Fault> read_terraform_token(const Request& request, core::Token& token) {
+  std::string id;
+  std::string who;
+  auto fault = read_info(request, id, who);
+  if (!fault) token = token_of(id);
+  return fault;
+}
 
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
                       const Request& request, Response& response) {
@@ -186,9 +218,9 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   const bool is_forced = request.method == Method::unlock && request.body.empty();
   if (!fault && !is_forced) fault = read_info(request, id, who);
   if (fault) return answer_error(400, "bad_request", fault->message, response);
-  if (is_forced) return force(service, path, response);
+  if (is_forced) return force(service, path, request, response);
   if (request.method == Method::lock) return take(service, path, id, who, request, response);
-  give_back(service, path, id, response);
+  give_back(service, path, id, request, response);
 }
 
 }  // namespace locker::server

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
+#include "core/error.hpp"
+#include "core/lock.hpp"
 #include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
 
@@ -12,5 +15,9 @@ namespace locker::server {
 /// same request again gets the same answer; it is no secret there, by the protocol.
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
                       const Request& request, Response& response);
+
+/// The token that a lock info's ID stands for: of the lease that LOCK takes, or takes a lock into.
+[[nodiscard]] std::optional<core::Fault> read_terraform_token(const Request& request,
+                                                              core::Token& token);
 
 }  // namespace locker::server

@@ -6,6 +6,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/hidden.hpp"
 #include "server/acquire_call.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
@@ -175,7 +176,7 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
   }
   if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
   if (fault) return answer_fault(*fault, response);
-  force({}, parameters, response);
+  force({}, parameters, request, response);
 }
 
 void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
@@ -198,7 +199,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.read_flag("force", is_force);
   if (!fault) fault = parameters.expect_only(is_force ? "force fence reason" : "token force");
-  if (!fault && is_force) return force(path_text, parameters, response);
+  if (!fault && is_force) return force(path_text, parameters, request, response);
   core::Token token;
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);
@@ -211,6 +212,11 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
       response.body = R"({"path": )";
       append_path(path.view().packed(), response.body);
       response.body += R"(, "released": true, "fence": )" + std::to_string(done.answer.fence) + "}";
+      if (is_audited(request) && done.answer.outcome == Outcome::released) {
+        response.audit = std::make_unique<AuditNote>();
+        response.audit->outcome = "released";
+        response.audit->fence = done.answer.fence;
+      }
       return;
     case Outcome::lease_ended:
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);
@@ -226,7 +232,8 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   }
 }
 
-void V1::force(std::string_view path_text, const Parameters& parameters, Response& response) {
+void V1::force(std::string_view path_text, const Parameters& parameters, const Request& request,
+               Response& response) {
   Arbiter::ForceFilter filter;
   std::optional<Fault> fault;
   if (!path_text.empty()) {
@@ -247,6 +254,16 @@ void V1::force(std::string_view path_text, const Parameters& parameters, Respons
   if (fault) return answer_fault(*fault, response);
   const auto forced = service_.force(filter, reason);
   response.index = forced.index;
+  if (is_audited(request)) {
+    response.audit = std::make_unique<AuditNote>();
+    response.audit->outcome = forced.answer.outcome != core::Outcome::granted ? "refused_busy"
+                              : forced.answer.count == 0                      ? "not_held"
+                                                                              : "forced";
+    response.audit->owner = filter.owner;
+    response.audit->fence = filter.fence.value_or(0);
+    response.audit->count = forced.answer.count;
+    response.audit->reason = reason;
+  }
   if (forced.answer.outcome != core::Outcome::granted) {
     return answer_no_room(forced.answer.outcome == core::Outcome::disk_full, response);
   }
@@ -264,8 +281,9 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("");
   if (fault) return answer_fault(*fault, response);
-  const auto looked = service_.look_at(path);
-  const LockService::PathState& state = looked.answer;
+  auto looked = service_.look_at(path);
+  LockService::PathState& state = looked.answer;
+  hide_unreadable(request.caller, state.covered_by);
   response.index = looked.index;
   if (wants_text(request)) {
     std::vector<core::LockInfo> all = state.holders;
@@ -466,6 +484,11 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
     case Outcome::released:
     case Outcome::released_before:
       response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
+      if (is_audited(request) && done.answer.outcome == Outcome::released) {
+        response.audit = std::make_unique<AuditNote>();
+        response.audit->outcome = "released";
+        response.audit->count = done.answer.count;
+      }
       return;
     case Outcome::lease_ended:
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);

@@ -89,7 +89,7 @@ void Worker::listen(Acceptor acceptor) {
 
 void Worker::adopt(Socket socket) {
   std::string peer;
-  if (options_.hooks.access) {
+  if (options_.hooks.access || options_.hooks.tell_peer) {
     ErrorCode ignored;
     const tcp::endpoint endpoint = socket.remote_endpoint(ignored);
     peer = endpoint.address().to_string() + ':' + std::to_string(endpoint.port());

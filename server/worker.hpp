@@ -36,6 +36,7 @@ struct AccessEntry {
 struct HttpHooks {
   std::function<void(std::string_view)> on_error = {};  ///< A handler threw, memory ran out.
   std::function<void(const AccessEntry&)> access = {};
+  bool tell_peer = false;  ///< Fill in Request::peer.
 };
 
 /// Everything of one thread that serves connections. Not thread-safe: all calls are made on the

@@ -76,6 +76,10 @@ int run_acquire_command(const Arguments& arguments) {
   Acquisition::Options how;
   how.wait = wanted->wait;
   how.token = text_of(values, "token");
+  if (!how.token.empty()) {  // the lease has an owner and a TTL
+    if (values.count("owner") == 0) wanted->wanted.owner.clear();
+    if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
+  }
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
   if (!granted) return complain(granted.error());
   if (values.count("json") != 0) {

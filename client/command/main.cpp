@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"watch", "what happens, as it happens", run_watch_command},
     {"force", "end somebody else's locks", run_force_command},
     {"status", "how the server is", run_status_command},
+    {"token", "make an API key for the server", run_token_command},
     {"store", "verify, dump or back up a store on this machine", run_store_command},
 };
 

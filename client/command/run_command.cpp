@@ -223,7 +223,6 @@ class Run {
 
   void leave_the_line() {
     io_context_.restart();
-    client_.close();
     HttpClient another{io_context_, server_};
     bool done = false;
     net::co_spawn(io_context_, acquisition_.async_give_up(another),

@@ -74,7 +74,7 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
     while (reads) {
       Result<std::string> more = co_await client.async_read_more(silence_max);
       reads = more && !more->empty();
-      if (!reads) trouble = more ? "the server ended the stream" : more.error().message;
+      if (!reads) trouble = more ? "The server ended the stream." : more.error().message;
       if (!reads) break;
       for (const Event& event : reader.take(*more)) print(event, as_json);
       if (!std::cout) co_return number(ExitCode::io);

@@ -66,11 +66,13 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
       attempt = 0;
     }
     Failure failure = answered ? answered->failure() : answered.error();
+    if (is_given_up_) co_return failure;
     const milliseconds pause = pause_before(attempt);
     const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
     if (now + pause > silent_since + patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
+    if (is_given_up_) co_return failure;
   }
 }
 
@@ -85,6 +87,7 @@ net::awaitable<Result<Grant>> Acquisition::async_run() {
     if (granted) granted = co_await async_confirm(std::move(*granted));
     if (granted) co_return granted;
     const Failure& failure = granted.error();
+    if (is_given_up_) co_return granted;
     const bool waits_on =
         failure.kind == Failure::Kind::not_acquired && SteadyClock::now() < until_;
     if (waits_on) continue;
@@ -105,6 +108,8 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
 }
 
 net::awaitable<void> Acquisition::async_give_up(HttpClient& client) {
+  is_given_up_ = true;
+  client_.close();
   // Asking without waiting takes the request out of the line for good; releasing alone could come
   // before a grant.
   const Call ask = acquire_call(wanted_, token_, milliseconds{0});

@@ -29,6 +29,7 @@ class Acquisition {
 
   [[nodiscard]] net::awaitable<Result<Grant>> async_run();
   /// After an interruption, by another client: leaves the line, and gives back what was granted.
+  /// async_run(), if it is under way, asks nothing more and fails.
   [[nodiscard]] net::awaitable<void> async_give_up(HttpClient& client);
   [[nodiscard]] const std::string& token() const { return token_; }
 
@@ -44,6 +45,7 @@ class Acquisition {
   std::string token_;
   SteadyClock::time_point until_;
   bool has_answered_ = false;
+  bool is_given_up_ = false;
 };
 
 }  // namespace locker::client

@@ -1,5 +1,7 @@
 #include "client/library/http_client.hpp"
 
+#include <fcntl.h>
+
 #include <tuple>
 #include <utility>
 
@@ -51,6 +53,9 @@ Failure Reply::failure() const {
   failure.code = text_of(failure.answer, "error");
   failure.message = text_of(failure.answer, "message");
   failure.kind = kind_of(status, failure.code);
+  if (const std::string detail = text_of(failure.answer, "detail"); !detail.empty()) {
+    failure.message += " The reason given: " + detail;  // an administrator's words
+  }
   if (failure.message.empty()) {
     failure.message = "The answer is not a lock server's: HTTP status " + std::to_string(status) +
                       ". Look at the URL, and at what is between.";
@@ -102,6 +107,7 @@ net::awaitable<ErrorCode> HttpClient::async_connect(milliseconds timeout) {
   if (refused) co_return refused;
   ErrorCode ignored;
   stream_.socket().set_option(net::ip::tcp::no_delay{true}, ignored);
+  ::fcntl(stream_.socket().native_handle(), F_SETFD, FD_CLOEXEC);  // not for programs we start
   is_open_ = true;
   co_return ErrorCode{};
 }

@@ -9,6 +9,8 @@ import unittest
 
 from recipe_case import LONG, RecipeCase, recipe, wait_until
 from state_server import StateServer
+from keys import new_key
+from lockerd import Lockerd
 from lockerclient import NotAcquired
 from lockerclient.protocol import fresh_token
 
@@ -105,6 +107,18 @@ class Terraform(RecipeCase):
         self.assertTrue(self.is_free("/prod/net"))
         self.assertIn("terraform_data", self.state.text.decode())
         self.assertEqual({identity == "" for identity in self.state.writes}, {False})
+
+    def test_a_key_is_sent_as_a_password(self):
+        keys = os.path.join(self.directory, "keys")
+        key = new_key("terraform", "lock /prod", file=keys)[0]
+        port = self.server.port
+        self.server.kill()
+        self.server = Lockerd(self.store, "--keys", keys, port=port)
+        refused = self.terraform("plan")
+        self.assertEqual(refused.wait(), 1)
+        self.assertIn("requires auth", refused.said())
+        self.environment.update(TF_HTTP_USERNAME="terraform", TF_HTTP_PASSWORD=key)
+        self.succeed("plan")
 
     def test_maintenance_keeps_it_out(self):
         with self.client.lock("/prod", ttl=LONG, owner="ci-7") as lock:

@@ -1,4 +1,4 @@
-"""Where the server is, and how paths are spelled in URLs."""
+"""Where the server is, with which key it is asked, and how paths are spelled in URLs."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ class Address:
     def host_header(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
+
+
+def default_key() -> str | None:
+    return os.environ.get("LOCKER_KEY") or None
 
 
 def quote_path(path: str) -> str:

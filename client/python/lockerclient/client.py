@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .address import Address, default_owner
+from .address import Address, default_key, default_owner
 from .connections import Connections
 from .errors import LockerError
 from .events import Events
@@ -27,9 +27,9 @@ class Client:
     """Talks to one lock server. Thread-safe.
 
     `url` is LOCKER_URL, else http://127.0.0.1:8765, when not given. `owner` is shown to people who
-    ask who holds a lock: `user@host:pid` when not given. `key` is sent as a bearer token. `timeout`
-    is for each answer, waiting for a lock aside; a request without an answer is sent again for
-    `patience` seconds before Unreachable is raised.
+    ask who holds a lock: `user@host:pid` when not given. `key` is an API key, LOCKER_KEY when not
+    given; it is sent as a bearer token. `timeout` is for each answer, waiting for a lock aside; a
+    request without an answer is sent again for `patience` seconds before Unreachable is raised.
     """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
@@ -38,7 +38,7 @@ class Client:
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key, ssl_context)
+        self._connections = Connections(self._address, key or default_key(), ssl_context)
         self._watch = DeadlineWatch()
         self._holdings: set[_Holding] = set()
         _clients.add(self)

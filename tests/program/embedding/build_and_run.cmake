@@ -15,3 +15,4 @@ run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE} -B ${SCRATCH}/build
 run(${CMAKE_COMMAND} --build ${SCRATCH}/build)
 run(${SCRATCH}/build/calls ${SCRATCH}/calls.db)
 run(${SCRATCH}/build/mounted ${SCRATCH}/mounted.db)
+run(${SCRATCH}/build/client ${SCRATCH}/client.db)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Iterable, TypeVar, cast
 
 from .. import calls, protocol
-from ..address import Address, default_owner
+from ..address import Address, default_key, default_owner
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -28,7 +28,7 @@ class AsyncClient:
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key, ssl_context)
+        self._connections = Connections(self._address, key or default_key(), ssl_context)
 
     @property
     def url(self) -> str:

@@ -1,0 +1,22 @@
+# Completion of `locker` for bash: commands, options as --help prints them, and paths that are held.
+
+_locker() {
+  local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} i
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    if [[ ${COMP_WORDS[i]} == -- ]]; then # what is run
+      _command_offset $((i + 1)) 2>/dev/null
+      return
+    fi
+  done
+  local names
+  if [[ $COMP_CWORD -eq 1 ]]; then
+    names=$(locker help 2>/dev/null | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -vx locker)
+  elif [[ $word == -* ]]; then
+    names=$(locker "$command" --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u)
+  else
+    names=$(timeout 1 locker ls --json 2>/dev/null | head -n 1000 |
+      sed -n 's/.*"path":"\([^"]*\)".*/\1/p')
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")
+}
+complete -F _locker locker

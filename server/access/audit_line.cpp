@@ -1,0 +1,46 @@
+#include "server/access/audit_line.hpp"
+
+#include "server/json_text.hpp"
+#include "server/lock_json.hpp"
+
+namespace locker::server {
+namespace {
+
+void append_text(std::string_view name, std::string_view text, std::string& out) {
+  out += ", \"";
+  out += name;
+  out += "\": ";
+  append_json_string(text, out);
+}
+
+}  // namespace
+
+std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
+  std::string line = R"("key": )";
+  if (request.key) {
+    append_json_string(*request.key, line);
+  } else {
+    line += "null";
+  }
+  append_text("peer", request.peer, line);
+  append_text("action", request.action, line);
+  const auto& paths = note.packed_paths.empty() ? request.packed_paths : note.packed_paths;
+  line += R"(, "paths": [)";
+  for (const std::string& path : paths) {
+    if (&path != &paths.front()) line += ", ";
+    append_path(path, line);
+  }
+  line += ']';
+  if (!request.target.empty()) append_text("target", request.target, line);
+  if (note.owner) {
+    line += R"(, "owner": )";
+    append_owner(*note.owner, line);
+  }
+  if (note.fence != 0) line += R"(, "fence": )" + std::to_string(note.fence);
+  append_text("outcome", note.outcome, line);
+  if (note.count) line += R"(, "count": )" + std::to_string(*note.count);
+  if (!note.reason.empty()) append_text("reason", note.reason, line);
+  return line;
+}
+
+}  // namespace locker::server

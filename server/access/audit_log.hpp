@@ -1,0 +1,66 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <boost/system/result.hpp>
+
+#include "core/error.hpp"
+
+namespace locker::server {
+
+/// A file that lines are appended to by a thread of its own: who writes a line never waits for the
+/// disk. When that is too slow, or fails, lines are lost, and counted: the next line that gets to
+/// the file says how many. Thread-safe.
+class AuditLog {
+ public:
+  static constexpr std::size_t queued_bytes_max = std::size_t{8} << 20U;
+
+  /// Told in a sentence when lines begin to be lost, and when the file cannot be opened again. On
+  /// the log's thread.
+  using Warn = std::function<void(std::string_view)>;
+
+  [[nodiscard]] static boost::system::result<std::unique_ptr<AuditLog>, core::Fault> open(
+      const std::string& file, Warn warn);
+  /// Writes what is queued.
+  ~AuditLog();
+  AuditLog(const AuditLog&) = delete;
+  AuditLog& operator=(const AuditLog&) = delete;
+
+  /// `members`: those of a JSON object behind its time, such as `"action": "reload"`.
+  void add(std::string_view members);
+  /// Closes the file and opens what is there by its name now: after a rename by logrotate.
+  void reopen();
+  /// Lines that never got to the file.
+  [[nodiscard]] std::uint64_t lost() const;
+
+ private:
+  AuditLog(std::string file, int descriptor, Warn warn);
+  void run(const std::stop_token& stop);
+  void open_again();
+  [[nodiscard]] std::uint64_t write(const std::string& lines, std::uint64_t count);
+
+  const std::string file_;
+  const Warn warn_;
+  int descriptor_;           // this and the next two of the thread alone
+  bool is_torn_ = false;     // the file's last line has no end
+  bool is_failing_ = false;  // and that was said
+  mutable std::mutex mutex_;
+  std::condition_variable_any arrived_;
+  std::string queued_;
+  std::uint64_t queued_count_ = 0;
+  std::uint64_t lost_ = 0;
+  std::uint64_t told_lost_ = 0;
+  bool wants_reopen_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace locker::server {
+
+/// What the audit log says of something that was done, beside who asked for it.
+struct AuditNote {
+  std::string_view outcome;               ///< Of static lifetime: "granted".
+  std::vector<std::string> packed_paths;  ///< Empty: those that were asked for.
+  std::optional<std::string> owner;
+  std::uint64_t fence = 0;  ///< Zero: none.
+  std::optional<std::size_t> count;
+  std::string reason;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace locker::server {
+
+/// The key in a header Authorization: `Bearer <key>`, or the password of `Basic` (whose user name
+/// does not matter). Null when there is none.
+[[nodiscard]] std::optional<std::string> read_credentials(std::string_view authorization);
+
+}  // namespace locker::server

@@ -1,0 +1,254 @@
+#include "server/access/gate.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/url_path.hpp"
+#include "server/access/audit_line.hpp"
+#include "server/access/audit_note.hpp"
+#include "server/access/credentials.hpp"
+#include "server/error_answer.hpp"
+#include "server/json_text.hpp"
+#include "server/request_target.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Right;
+using Who = RequiredAccess::Who;
+
+std::string url_path(std::string_view packed) {
+  std::string text;
+  core::append_url_path(core::PathView{packed}, text);
+  return text;
+}
+
+bool may_somewhere(const AccessKey& key, Right right) {
+  return std::any_of(key.rules.begin(), key.rules.end(), [&](const core::AccessRule& rule) {
+    return core::is_allowed({rule}, right, core::PathView{rule.packed_path});
+  });
+}
+
+/// " Add prefix=/a or prefix=/b." of a key that may do it only there; empty when nowhere.
+std::string advise_prefixes(const AccessKey& key, Right right) {
+  std::set<std::string> paths;
+  for (const core::AccessRule& rule : key.rules) {
+    if (key.may(right, core::PathView{rule.packed_path})) paths.insert(url_path(rule.packed_path));
+  }
+  std::string text;
+  for (const std::string& path : paths) {
+    text += text.empty() ? " Add prefix=" : " or prefix=";
+    text += path;
+  }
+  return text.empty() ? text : text + ".";
+}
+
+}  // namespace
+
+/// A request on its way through.
+struct Gate::Visit {
+  const Request& request;
+  RequiredAccess required;
+  Caller caller;
+
+  [[nodiscard]] AuditedRequest audited() const {
+    AuditedRequest audited;
+    if (caller.key) audited.key = caller.key->name;
+    audited.peer = request.peer;
+    audited.action = required.action;
+    for (const RequiredAccess::At& at : required.at) audited.packed_paths.push_back(at.packed_path);
+    return audited;
+  }
+};
+
+/// Says what became of a request that waited.
+class Gate::AuditedPending final : public PendingAnswer {
+ public:
+  AuditedPending(AuditLog& audit, AuditedRequest request, std::unique_ptr<PendingAnswer> inner)
+      : audit_(audit), request_(std::move(request)), inner_(std::move(inner)) {}
+  void start(Waker& waker) override { inner_->start(waker); }
+  void finish(Response& response) override {
+    inner_->finish(response);
+    conclude(audit_, request_, response);
+  }
+  bool abandon(Abandon why) override { return inner_->abandon(why); }
+
+  static void conclude(AuditLog& audit, const AuditedRequest& request, Response& response);
+
+ private:
+  AuditLog& audit_;
+  const AuditedRequest request_;
+  const std::unique_ptr<PendingAnswer> inner_;
+};
+
+/// Says that a grant was taken back, because nobody was there to be told of it.
+class Gate::AuditedDelivery final : public Delivery {
+ public:
+  AuditedDelivery(AuditLog& audit, AuditedRequest request, AuditNote note,
+                  std::unique_ptr<Delivery> inner)
+      : audit_(audit),
+        request_(std::move(request)),
+        note_(std::move(note)),
+        inner_(std::move(inner)) {}
+  void lost() override {
+    inner_->lost();
+    note_.outcome = "taken_back";
+    audit_.add(audit_line(request_, note_));
+  }
+
+ private:
+  AuditLog& audit_;
+  const AuditedRequest request_;
+  AuditNote note_;
+  const std::unique_ptr<Delivery> inner_;
+};
+
+/// Ends with the key that it was opened with.
+class Gate::KeyedStream final : public Stream {
+ public:
+  KeyedStream(const KeyRing& keys, KeyRing::Pointer key, std::string packed_prefix,
+              std::unique_ptr<Stream> inner)
+      : keys_(keys),
+        key_(std::move(key)),
+        packed_prefix_(std::move(packed_prefix)),
+        inner_(std::move(inner)) {}
+  void start(Waker& waker) override { inner_->start(waker); }
+  Outcome read(std::string& out, std::size_t limit) override {
+    const auto now = keys_.find_again(*key_);
+    const bool is_good = now && now->may(Right::read, core::PathView{packed_prefix_});
+    return is_good ? inner_->read(out, limit) : Outcome::over;
+  }
+
+ private:
+  const KeyRing& keys_;
+  const KeyRing::Pointer key_;
+  const std::string packed_prefix_;
+  const std::unique_ptr<Stream> inner_;
+};
+
+void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& request,
+                                    Response& response) {
+  if (!response.audit) return;
+  audit.add(audit_line(request, *response.audit));
+  if (response.delivery) {
+    response.delivery = std::make_unique<AuditedDelivery>(
+        audit, request, std::move(*response.audit), std::move(response.delivery));
+  }
+}
+
+void Gate::answer(const Request& request, Response& response) {
+  Visit visit{request, required_access(request), {nullptr, audit_ != nullptr}};
+  if (visit.required.who == Who::anybody) return inner_.answer(request, response);
+  if (keys_ != nullptr && (!identify(visit, response) || !is_permitted(visit, response))) return;
+  Request admitted = request;
+  admitted.caller = &visit.caller;
+  inner_.answer(admitted, response);
+  conclude(visit, response);
+}
+
+void Gate::conclude(const Visit& visit, Response& response) {
+  if (response.stream && visit.caller.key && !visit.required.at.empty()) {
+    response.stream = std::make_unique<KeyedStream>(*keys_, visit.caller.key,
+                                                    visit.required.at.front().packed_path,
+                                                    std::move(response.stream));
+  }
+  if (audit_ == nullptr) return;
+  if (response.pending) {
+    response.pending =
+        std::make_unique<AuditedPending>(*audit_, visit.audited(), std::move(response.pending));
+  } else if (response.audit) {
+    AuditedPending::conclude(*audit_, visit.audited(), response);
+  }
+}
+
+bool Gate::identify(Visit& visit, Response& response) const {
+  const auto secret = read_credentials(visit.request.authorization);
+  if (secret) visit.caller.key = keys_->find(*secret);
+  if (visit.caller.key) return true;
+  if (!secret) {
+    refuse(visit, 401, "no_key",
+           "This server wants a key: send Authorization: Bearer <key>, or the key as the password "
+           "of Basic.",
+           response);
+  } else {
+    refuse(visit, 401, "unknown_key",
+           "The server does not know this key; it was mistyped or revoked, or is for another "
+           "server.",
+           response);
+  }
+  return false;
+}
+
+bool Gate::is_permitted(Visit& visit, Response& response) {
+  const AccessKey& key = *visit.caller.key;
+  const RequiredAccess& required = visit.required;
+  const std::string whose = "The key '" + key.name + "' ";
+  if (required.who == Who::admin_only) {
+    if (key.may(Right::admin, {})) return true;
+    answer_error(404, "not_found", "There is nothing here; see all calls in /v1/openapi.json.",
+                 response);
+    return false;
+  }
+  if (required.fault) {
+    refuse(visit, 400, "bad_request", required.fault->message, response);
+    return false;
+  }
+  for (const RequiredAccess::At& at : required.at) {
+    if (key.may(at.right, core::PathView{at.packed_path})) continue;
+    const std::string rule = std::string{core::name_of(at.right)} + " " + url_path(at.packed_path);
+    std::string sentence = whose + "lacks the rule: " + rule +
+                           (at.packed_path.empty() ? "." : ", or of a path above.");
+    if (required.wants_prefix) sentence += advise_prefixes(key, at.right);
+    refuse(visit, 403, "not_permitted", sentence, response);
+    return false;
+  }
+  if (required.somewhere && !may_somewhere(key, *required.somewhere)) {
+    refuse(visit, 403, "not_permitted",
+           whose + "has no rule with " + std::string{core::name_of(*required.somewhere)} + ".",
+           response);
+    return false;
+  }
+  return is_permitted_for_lease(visit, response);
+}
+
+// Not one step with what is done then: somebody else with this token and another key can add a lock
+// in between. Both have the token, so one of them gave it to the other.
+bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
+  const AccessKey& key = *visit.caller.key;
+  const RequiredAccess& required = visit.required;
+  if (!required.lease || key.may(required.lease_right, {})) return true;
+  const bool fits = service_.holds_only(
+      *required.lease, [&](core::PathView path) { return key.may(required.lease_right, path); });
+  if (fits) return true;
+  refuse(visit, 403, "not_permitted",
+         "The key '" + key.name + "' lacks a rule with " +
+             std::string{core::name_of(required.lease_right)} +
+             " for something else that this lease holds.",
+         response);
+  return false;
+}
+
+void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
+                  const std::string& sentence, Response& response) const {
+  if (visit.required.is_seed_call) {
+    response.status = status;
+    response.body = R"({"ok": false, "error": )";
+    append_json_string(sentence, response.body);
+    response.body += '}';
+  } else {
+    answer_error(status, code, sentence, response);
+  }
+  const bool is_access = status == 401 || status == 403;
+  if (audit_ == nullptr || !is_access) return;
+  AuditedRequest audited = visit.audited();
+  if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
+  AuditNote note;
+  note.outcome = status == 401 ? "refused_401" : "refused_403";
+  audit_->add(audit_line(audited, note));
+}
+
+}  // namespace locker::server

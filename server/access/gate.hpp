@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "server/access/access_key.hpp"
+#include "server/access/audit_log.hpp"
+#include "server/access/key_ring.hpp"
+#include "server/access/required_access.hpp"
+#include "server/lock_service.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// Stands before the handler of all requests: lets through what a key may, and says in the audit
+/// log what became of it. Without keys and without an audit log nobody needs it. Thread-safe.
+class Gate final : public RequestHandler {
+ public:
+  /// `keys` and `audit` may be null. All must outlive the gate, and everything that came through
+  /// it.
+  Gate(RequestHandler& inner, LockService& service, const KeyRing* keys, AuditLog* audit)
+      : inner_(inner), service_(service), keys_(keys), audit_(audit) {}
+
+  void answer(const Request& request, Response& response) override;
+
+ private:
+  class AuditedPending;
+  class AuditedDelivery;
+  class KeyedStream;
+  struct Visit;
+
+  [[nodiscard]] bool identify(Visit& visit, Response& response) const;
+  [[nodiscard]] bool is_permitted(Visit& visit, Response& response);
+  [[nodiscard]] bool is_permitted_for_lease(Visit& visit, Response& response);
+  void refuse(const Visit& visit, unsigned status, std::string_view code,
+              const std::string& sentence, Response& response) const;
+  void conclude(const Visit& visit, Response& response);
+
+  RequestHandler& inner_;
+  LockService& service_;
+  const KeyRing* const keys_;
+  AuditLog* const audit_;
+};
+
+}  // namespace locker::server

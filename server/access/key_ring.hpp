@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/error.hpp"
+#include "server/access/access_key.hpp"
+
+namespace locker::server {
+
+/// The keys that are good at the moment. Thread-safe.
+class KeyRing {
+ public:
+  using Pointer = std::shared_ptr<const AccessKey>;
+
+  /// In place of what there was; when there is a fault all stays as it was.
+  [[nodiscard]] std::optional<core::Fault> load(const std::string& file);
+  /// Null: no such key.
+  [[nodiscard]] Pointer find(std::string_view secret) const;
+  /// The key with the rules that it has now; null when it was revoked.
+  [[nodiscard]] Pointer find_again(const AccessKey& key) const;
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  using Keys = std::unordered_multimap<std::uint64_t, AccessKey>;  // by the digest's first bytes
+
+  [[nodiscard]] std::shared_ptr<const Keys> keys() const;
+  [[nodiscard]] Pointer find(const core::Sha256& digest) const;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Keys> keys_ = std::make_shared<Keys>();
+};
+
+}  // namespace locker::server

@@ -1,0 +1,199 @@
+#include "server/access/required_access.hpp"
+
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "core/url_path.hpp"
+#include "server/call_parameters.hpp"
+#include "server/json_body.hpp"
+#include "server/parameters.hpp"
+#include "server/request_target.hpp"
+#include "server/terraform.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Fault;
+using core::Right;
+
+bool reads(const Request& request) {
+  return request.method == Method::get || request.method == Method::head;
+}
+
+RequiredAccess anybody() {
+  RequiredAccess access;
+  access.who = RequiredAccess::Who::anybody;
+  return access;
+}
+
+/// Adds a path as it stands in a URL.
+void need(Right right, std::string_view url_path, RequiredAccess& access) {
+  core::Path path;
+  access.fault = core::parse_url_path(url_path, path);
+  if (!access.fault) access.at.push_back({right, std::string{path.view().packed()}});
+}
+
+RequiredAccess at_path(std::string_view action, Right right, std::string_view url_path) {
+  RequiredAccess access;
+  access.action = action;
+  need(right, url_path, access);
+  return access;
+}
+
+RequiredAccess seed_call(std::string_view action, Right right, std::string_view url_path) {
+  RequiredAccess access = at_path(action, right, url_path);
+  access.is_seed_call = true;
+  return access;
+}
+
+void read_lease(const Parameters& parameters, const Request& request, RequiredAccess& access) {
+  if (!access.fault) access.fault = read_token(parameters, request, access.lease);
+}
+
+/// At and below the parameter `prefix`; everywhere without one.
+RequiredAccess under_prefix(std::string_view action, Right right, const RequestTarget& target,
+                            const Request& request) {
+  RequiredAccess access;
+  access.action = action;
+  access.wants_prefix = true;
+  Parameters parameters;
+  access.fault = parameters.parse(target.query, request);
+  const std::string* const prefix = parameters.find("prefix");
+  if (!access.fault) need(right, prefix != nullptr ? *prefix : "/", access);
+  return access;
+}
+
+RequiredAccess acquire_one(std::string_view url_path, const RequestTarget& target,
+                           const Request& request) {
+  RequiredAccess access = at_path("acquire", Right::lock, url_path);
+  Parameters parameters;
+  if (!access.fault) access.fault = parameters.parse(target.query, request);
+  read_lease(parameters, request, access);
+  return access;
+}
+
+RequiredAccess acquire_several(const Request& request) {
+  RequiredAccess access;
+  access.action = "acquire";
+  boost::json::object body;
+  access.fault = read_json_object(request, body);
+  if (access.fault) return access;
+  const boost::json::value* const locks = body.if_contains("locks");
+  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
+    access.fault = Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
+    return access;
+  }
+  for (const boost::json::value& each : locks->get_array()) {
+    const boost::json::value* const path =
+        each.is_object() ? each.get_object().if_contains("path") : nullptr;
+    if (path == nullptr || !path->is_string() || !path->get_string().starts_with('/')) {
+      access.fault = Fault{"Each of `locks` needs a path that starts with a slash."};
+      return access;
+    }
+    need(Right::lock, std::string_view{path->get_string()}, access);
+    if (access.fault) return access;
+  }
+  body.erase("locks");
+  body.erase("any");
+  Parameters parameters;
+  access.fault = parameters.take(body);
+  read_lease(parameters, request, access);
+  return access;
+}
+
+RequiredAccess end_one(std::string_view url_path, const RequestTarget& target,
+                       const Request& request) {
+  Parameters parameters;
+  bool is_force = false;
+  auto fault = parameters.parse(target.query, request);
+  if (!fault) fault = parameters.read_flag("force", is_force);
+  RequiredAccess access = is_force ? at_path("force", Right::force, url_path)
+                                   : at_path("release", Right::lock, url_path);
+  if (fault) access.fault = fault;
+  return access;
+}
+
+RequiredAccess whole_lease(std::string_view action, Right right, const RequestTarget& target,
+                           const Request& request) {
+  RequiredAccess access;
+  access.action = action;
+  access.somewhere = access.lease_right = right;
+  Parameters parameters;
+  access.fault = parameters.parse(target.query, request);
+  read_lease(parameters, request, access);
+  return access;
+}
+
+RequiredAccess for_locks(const RequestTarget& target, const Request& request) {
+  if (reads(request)) return under_prefix("list", Right::read, target, request);
+  if (request.method == Method::post) return acquire_several(request);
+  if (request.method == Method::delete_)
+    return under_prefix("force", Right::force, target, request);
+  return {};
+}
+
+RequiredAccess for_lock_at(std::string_view url_path, const RequestTarget& target,
+                           const Request& request) {
+  if (reads(request)) return at_path("look", Right::read, url_path);
+  if (request.method == Method::post) return acquire_one(url_path, target, request);
+  if (request.method == Method::delete_) return end_one(url_path, target, request);
+  return {};
+}
+
+RequiredAccess for_leases(const RequestTarget& target, const Request& request) {
+  if (reads(request)) return whole_lease("look", Right::read, target, request);
+  if (request.method == Method::post) {
+    return whole_lease("open_lease", Right::lock, target, request);
+  }
+  if (request.method == Method::delete_) {
+    return whole_lease("release", Right::lock, target, request);
+  }
+  return {};
+}
+
+RequiredAccess for_terraform(const RequestTarget& target, const Request& request) {
+  const bool is_unlock = request.method == Method::unlock;
+  if (request.method != Method::lock && !is_unlock) return {};
+  if (is_unlock && request.body.empty()) return at_path("force", Right::force, target.rest);
+  RequiredAccess access = at_path(is_unlock ? "release" : "acquire", Right::lock, target.rest);
+  core::Token token;
+  if (!access.fault) access.fault = read_terraform_token(request, token);
+  if (!access.fault && !is_unlock) access.lease = token;
+  return access;
+}
+
+}  // namespace
+
+RequiredAccess required_access(const Request& request) {
+  const RequestTarget target{request.target};
+  const std::string_view path = target.path;
+  constexpr std::string_view lock_at = "/v1/locks/";
+
+  if (path == "/healthz" || path == "/readyz" || path == "/v1/openapi.json") return anybody();
+  if (reads(request) && (target.verb == "/ui" || path == "/")) return anybody();
+
+  if (target.verb == "/dohaz") return seed_call("look", Right::read, target.rest);
+  if (target.verb == "/canhaz") return seed_call("acquire", Right::lock, target.rest);
+  if (target.verb == "/nowant") return seed_call("release", Right::lock, target.rest);
+  if (path == "/v1/status") {
+    RequiredAccess access;
+    access.somewhere = Right::read;
+    return access;
+  }
+  if (path == "/v1/locks") return for_locks(target, request);
+  if (path.starts_with(lock_at)) {
+    return for_lock_at(path.substr(lock_at.size() - 1), target, request);
+  }
+  if (path == "/v1/leases") return for_leases(target, request);
+  if (path == "/v1/leases/renew") return whole_lease("renew", Right::lock, target, request);
+  if (path == "/v1/events") return under_prefix("events", Right::read, target, request);
+  if (target.verb == "/terraform") return for_terraform(target, request);
+  if (path == "/metrics") return at_path("metrics", Right::admin, "/");
+
+  RequiredAccess unknown;
+  unknown.who = RequiredAccess::Who::admin_only;
+  return unknown;
+}
+
+}  // namespace locker::server

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/system/result.hpp>
+
+#include "core/error.hpp"
+#include "server/access/audit_log.hpp"
+#include "server/access/gate.hpp"
+#include "server/access/key_ring.hpp"
+
+namespace locker::server {
+
+/// The keys and the audit log that lockerd's options ask for; reads them again when it is told to.
+/// Not thread-safe; what it hands out is.
+class AccessSetup {
+ public:
+  struct Options {
+    std::string keys;       ///< A file; empty: none.
+    std::string audit_log;  ///< A file; empty: none.
+  };
+  [[nodiscard]] static boost::system::result<std::unique_ptr<AccessSetup>, core::Fault> open(
+      const Options& options);
+
+  /// False: everything is as without this class.
+  [[nodiscard]] bool is_wanted() const { return has_keys() || audit_; }
+  [[nodiscard]] bool has_keys() const { return !options_.keys.empty(); }
+  /// All three must outlive the gate.
+  [[nodiscard]] std::unique_ptr<Gate> make_gate(RequestHandler& inner, LockService& service);
+  /// Takes the key file as it is now, if there is no mistake in it, and opens the audit log anew.
+  void reload();
+
+ private:
+  explicit AccessSetup(Options options) : options_(std::move(options)) {}
+  void report_keys() const;
+
+  const Options options_;
+  KeyRing keys_;
+  std::unique_ptr<AuditLog> audit_;
+};
+
+}  // namespace locker::server

@@ -1,0 +1,80 @@
+// Calls of the server's /v1. The key, when there is one, goes along with each.
+
+/** The server said no: `status`, its `code`, and its sentence as the message. */
+export class Refused extends Error {
+  constructor(status, code, sentence) {
+    super(sentence);
+    this.status = status;
+    this.code = code;
+  }
+
+  /** Whether the same request may be answered later. */
+  get isPassing() {
+    return this.status === 429 || this.status >= 500;
+  }
+}
+
+/** No answer came. */
+export class Unreachable extends Error {}
+
+async function refusalOf(response) {
+  let told = {};
+  try {
+    told = await response.json();
+  } catch {
+    // A proxy's own page, perhaps.
+  }
+  const sentence = told.message ?? told.error ?? `The server answered ${response.status}.`;
+  return new Refused(response.status, told.message ? told.error : "", sentence);
+}
+
+export class Api {
+  #base = new URL("../", document.baseURI); // works below any path that a proxy adds
+  #key;
+
+  /** `key` has read() and is asked before each call. */
+  constructor(key) {
+    this.#key = key;
+  }
+
+  /** Resolves with the response once its header is there; rejects when it is a refusal. */
+  async open(path, { method = "GET", parameters = {}, headers = {}, signal } = {}) {
+    const url = new URL(path.replaceAll("\\", "%5C"), this.#base);
+    url.search = Object.entries(parameters)
+      .filter(([, value]) => value !== undefined && value !== "")
+      .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+      .join("&");
+    const key = this.#key.read();
+    const all = { ...headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+    let response;
+    try {
+      response = await fetch(url, { method, headers: all, signal, cache: "no-store" });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new Unreachable("The server cannot be reached.", { cause: error });
+    }
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+
+  /** The body as an object, the journal index it was decided at, and when it came. */
+  async call(path, options) {
+    const response = await this.open(path, options);
+    try {
+      const body = await response.json();
+      const index = Number(response.headers.get("Locker-Index") ?? 0);
+      return { body, index, date: response.headers.get("Date"), at: Date.now() };
+    } catch (error) {
+      if (options?.signal?.aborted) throw error;
+      throw new Unreachable("The server's answer broke off.", { cause: error });
+    }
+  }
+
+  /** Ends exactly this grant; the fence keeps it from the next holder. */
+  force(path, fence, reason) {
+    return this.call(`v1/locks${path}`, {
+      method: "DELETE",
+      parameters: { force: "true", fence, reason },
+    });
+  }
+}

@@ -1,0 +1,34 @@
+# cmake -D OUTPUT=<file> -P embed.cmake -- <file>…: writes the files as text into a .cpp that
+# defines what server/ui_files.hpp declares. The ETag is the content's checksum.
+math(EXPR last "${CMAKE_ARGC} - 1")
+set(is_file FALSE)
+set(entries "")
+set(count 0)
+foreach(i RANGE ${last})
+  set(path "${CMAKE_ARGV${i}}")
+  if(path STREQUAL "--")
+    set(is_file TRUE)
+  elseif(is_file)
+    get_filename_component(name "${path}" NAME)
+    file(READ "${path}" text)
+    file(SHA256 "${path}" checksum)
+    string(SUBSTRING "${checksum}" 0 32 checksum)
+    string(APPEND entries
+      "    {\"${name}\", \"\\\"${checksum}\\\"\", R\"~ui~(${text})~ui~\"},\n")
+    math(EXPR count "${count} + 1")
+  endif()
+endforeach()
+file(WRITE "${OUTPUT}" "#include \"server/ui_files.hpp\"
+
+namespace locker::server {
+namespace {
+
+constexpr UiFile files[${count}] = {
+${entries}};
+
+}  // namespace
+
+std::span<const UiFile> ui_files() { return files; }
+
+}  // namespace locker::server
+")

@@ -1,0 +1,228 @@
+// Keeps the model as the server has it: a listing of everything, events from then on, and small
+// questions for what events do not tell (times, reasons, the order of who waits).
+
+import { Refused, Unreachable } from "./api.js";
+import { followEvents } from "./event_stream.js";
+import { PacedTask } from "./paced_task.js";
+
+const pageSize = 1000;
+const locksMax = 50_000; // shown at a time; more are better looked at below a path
+const waitersMax = 5_000;
+const refreshedMax = 12; // locks asked for their expiry at a time
+const freshFor = 10_000; // milliseconds
+
+/** Sorts behind every lock granted before this fence. */
+const justBefore = (fence) => `${fence - 1}.65535`;
+
+export class Mirror {
+  #api;
+  #model;
+  #clock;
+  #report;
+  #prefix = "";
+  #stop = new AbortController();
+  #firstUndetailed = Infinity; // the lowest fence of those that only an event told of
+  #isRefreshing = false;
+  #details = new PacedTask(() => this.#quietly(() => this.#fetchDetails()), 150);
+  #waiting = new PacedTask(() => this.#quietly(() => this.#fetchWaiters()), 250);
+  #cooling = new PacedTask(() => this.#quietly(() => this.#fetchCooling()), 250);
+
+  /**
+   * report.connection(state, error): connecting, live, reconnecting, paused, or refused for good.
+   * report.listed({ isWhole, isAnew }): the list is complete now; isAnew: because it had been lost
+   * sight of. report.waiters(isWhole). report.events(events).
+   */
+  constructor({ api, model, clock, report }) {
+    this.#api = api;
+    this.#model = model;
+    this.#clock = clock;
+    this.#report = report;
+  }
+
+  /** Forgets all and begins anew, at and below this path. */
+  start(prefix) {
+    this.#prefix = prefix === "/" ? "" : prefix;
+    this.#model.clear();
+    this.#begin();
+  }
+
+  /** Asks nothing more, until it is started or resumed. */
+  pause() {
+    this.#halt();
+    this.#report.connection("paused");
+  }
+
+  /** After a pause: what is known stays to be seen while it is asked for anew. */
+  resume() {
+    this.#model.distrust();
+    this.#begin();
+  }
+
+  #halt() {
+    this.#stop.abort();
+    for (const task of [this.#details, this.#waiting, this.#cooling]) task.cancel();
+  }
+
+  #begin() {
+    this.#halt();
+    this.#stop = new AbortController();
+    this.#firstUndetailed = Infinity;
+    this.#report.connection("connecting");
+    this.#follow(this.#stop.signal);
+  }
+
+  async #follow(signal) {
+    let hasBeenOpen = false;
+    try {
+      await followEvents({
+        api: this.#api,
+        prefix: this.#prefix,
+        signal,
+        onOpen: ({ isContinued }) => {
+          this.#report.connection("live");
+          if (!isContinued) {
+            this.#relist(signal, hasBeenOpen);
+          } else {
+            this.#waiting.ask(); // a server that was started anew has none, and tells no event
+            this.#cooling.ask();
+          }
+          hasBeenOpen = true;
+        },
+        onReset: () => this.#relist(signal, true),
+        onEvents: (events) => this.#onEvents(events),
+        onDown: (error) => this.#report.connection("reconnecting", error),
+      });
+    } catch (error) {
+      if (error instanceof Refused) this.#report.connection("refused", error);
+      else throw error;
+    }
+  }
+
+  #onEvents(events) {
+    this.#model.applyEvents(events);
+    for (const { kind, fence } of events) {
+      if (kind === "granted") {
+        this.#firstUndetailed = Math.min(this.#firstUndetailed, fence);
+        this.#details.ask();
+        if (this.#model.waiters.length > 0) this.#waiting.ask();
+      } else if (kind === "waiting" || kind === "left") {
+        this.#waiting.ask();
+      } else if (kind === "expired" || kind === "forced") {
+        this.#cooling.ask();
+      }
+    }
+    this.#report.events(events);
+  }
+
+  async #relist(signal, isAnew) {
+    if (isAnew) this.#model.distrust();
+    const generation = this.#model.beginGeneration();
+    let first;
+    let listed = 0;
+    try {
+      const isWhole = await this.#list({}, signal, (page) => {
+        first ??= page.index;
+        listed += page.body.locks.length;
+        return listed < locksMax;
+      });
+      if (signal.aborted) return;
+      if (isWhole) this.#model.sweep(generation, first);
+      this.#report.listed({ isWhole, isAnew });
+      await this.#fetchWaiters();
+    } catch (error) {
+      if (signal.aborted) return;
+      const isPassing = error instanceof Unreachable || (error instanceof Refused && error.isPassing);
+      if (!isPassing) this.#halt();
+      if (error instanceof Refused && !isPassing) return this.#report.connection("refused", error);
+      if (!isPassing) throw error;
+      setTimeout(() => signal.aborted || this.#relist(signal, isAnew), 1000);
+    }
+  }
+
+  /** Page by page into the model. False: `goesOn(page)` wanted no more of them. */
+  async #list(parameters, signal, goesOn = () => true) {
+    for (let after; after !== null; ) {
+      this.#model.beginListing();
+      try {
+        const page = await this.#ask({ ...parameters, after }, signal);
+        this.#clock.learnFromDate(page.date, page.at);
+        this.#model.applyListed(page.body.locks, page.index, page.at);
+        after = page.body.next;
+        const isWanted = goesOn(page);
+        if (after !== null && !isWanted) return false;
+      } finally {
+        this.#model.endListing();
+      }
+    }
+    return true;
+  }
+
+  #ask(parameters, signal) {
+    return this.#api.call("v1/locks", {
+      parameters: { prefix: this.#prefix, limit: pageSize, ...parameters },
+      signal,
+    });
+  }
+
+  async #fetchDetails() {
+    const after = justBefore(this.#firstUndetailed);
+    this.#firstUndetailed = Infinity;
+    await this.#list({ after }, this.#stop.signal);
+  }
+
+  #fetchCooling() {
+    return this.#list({ state: "cooling" }, this.#stop.signal);
+  }
+
+  async #fetchWaiters() {
+    const signal = this.#stop.signal;
+    const waiters = [];
+    let at = Date.now();
+    let after;
+    while (after !== null && waiters.length < waitersMax) {
+      const page = await this.#ask({ state: "waiting", after }, signal);
+      waiters.push(...page.body.locks);
+      ({ at } = page);
+      after = page.body.next;
+    }
+    this.#model.setWaiters(waiters, at);
+    this.#report.waiters(after === null);
+  }
+
+  /** What failed here is asked for again with the next event or the next connection. */
+  async #quietly(task) {
+    try {
+      await task();
+    } catch (error) {
+      const isExpected =
+        this.#stop.signal.aborted || error instanceof Refused || error instanceof Unreachable;
+      if (!isExpected) console.error(error);
+    }
+  }
+
+  /** Asks again for those of these locks whose expiry may have moved: renewals tell no event. */
+  async refresh(locks) {
+    if (this.#isRefreshing || this.#stop.signal.aborted) return;
+    const now = Date.now();
+    const isOld = ({ at, ttl, expiresAt }) =>
+      expiresAt !== null && (now - at > Math.min(freshFor, (ttl ?? freshFor) / 3) || expiresAt < now);
+    const old = locks.filter((lock) => isOld(lock) && now - lock.at > 900);
+    old.sort((a, b) => a.at - b.at);
+    this.#isRefreshing = true;
+    const paths = new Set(old.slice(0, refreshedMax).map((lock) => lock.path));
+    for (const path of paths) await this.#quietly(() => this.look(path));
+    this.#isRefreshing = false;
+  }
+
+  /** The server's view of one path; its holders go into the model as well. */
+  async look(path) {
+    this.#model.beginListing();
+    try {
+      const looked = await this.#api.call(`v1/locks${path}`, { signal: this.#stop.signal });
+      this.#model.applyHolders(path, looked.body.holders, looked.index, looked.at);
+      return looked;
+    } finally {
+      this.#model.endListing();
+    }
+  }
+}

@@ -1,0 +1,249 @@
+"""The commands of `locker` that look, and those for scripts."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import unittest
+
+from command_case import LOCKER, LONG, CommandCase
+
+
+class ScriptTest(CommandCase):
+    def test_acquire_renew_release(self):
+        token = self.locker("acquire", "--ttl", "1m", "/a", "/b").strip()
+        self.assertFalse(self.is_free("/a"))
+        self.locker("renew", "--token", token, "--ttl", "2m")
+        (lock,) = self.json_lines("ls", "--json", "/a")
+        self.assertEqual(lock["ttl_ms"], 120_000)
+        self.locker("release", "--token", token, "/a")
+        self.assertTrue(self.is_free("/a"))
+        self.assertFalse(self.is_free("/b"))
+        self.environment["LOCKER_TOKEN"] = token
+        self.locker("release")
+        self.locker("release")
+        self.assertTrue(self.is_free("/b"))
+        self.locker("renew", code=70)
+
+    def test_export_is_for_a_shell(self):
+        exports = self.locker("acquire", "--export", "/it's here", "/b")
+        out = subprocess.run(["sh", "-c", f"{exports}\necho $LOCKER_PATH"], text=True, check=True,
+                             capture_output=True).stdout
+        self.assertEqual(out, "/it%27s%20here /b\n")
+
+    def test_acquire_as_json(self):
+        grant = json.loads(self.locker("acquire", "--json", "--ttl", "5s", "--owner", "x", "/a"))
+        self.assertEqual((grant["paths"], grant["owner"], grant["ttl_ms"]), (["/a"], "x", 5000))
+
+    def test_a_lock_joins_a_lease(self):
+        token = self.locker("acquire", "/a").strip()
+        self.assertEqual(self.locker("acquire", "--token", token, "/b").strip(), token)
+        self.locker("release", "--token", token)
+        self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_renew_keep_notices_the_loss(self):
+        token = self.locker("acquire", "--ttl", "2s", "/a").strip()
+        keeping = self.start("renew", "--token", token, "--keep")
+        self.force("/a", "enough")
+        self.assertIn("enough", keeping.communicate(timeout=LONG)[1])
+        self.assertEqual(keeping.returncode, 70)
+
+    def test_without_a_token(self):
+        self.locker("release", code=64)
+        self.locker("renew", code=64)
+
+
+class LookTest(CommandCase):
+    def acquire(self, path, *options):
+        return self.locker("acquire", "--owner", "somebody", *options, path).strip()
+
+    def test_the_tree(self):
+        self.acquire("/a/b/c")
+        self.acquire("/a/b/d", "--shared", "--meta", "because")
+        self.acquire("/e")
+        lines = self.locker("ls").splitlines()
+        self.assertEqual([line.split("  [")[0] for line in lines], ["/a/b", "  /c", "  /d", "/e"])
+        self.assertRegex(lines[1], r"\[somebody, \d\.\ds, expires in \d+s\]")
+        self.assertRegex(lines[2], r"\[somebody, shared, .*: because\]")
+        self.assertEqual(len(self.locker("ls", "/a/b").splitlines()), 3)
+        self.assertEqual(self.locker("ls", "/nothing"), "")
+
+    def test_the_root_too(self):
+        self.acquire("/")
+        self.assertRegex(self.locker("ls"), r"^/  \[somebody, ")
+
+    def test_table_and_json(self):
+        self.acquire("/a")
+        header, line = self.locker("ls", "--table").splitlines()
+        self.assertEqual(header.split()[:2], ["PATH", "OWNER"])
+        self.assertEqual(line.split()[:3], ["/a", "somebody", "exclusive"])
+        self.assertEqual(header.index("OWNER"), line.index("somebody"))
+        self.assertEqual([lock["path"] for lock in self.json_lines("ls", "--json")], ["/a"])
+
+    def test_many_pages(self):
+        token = self.acquire("/p/0")
+        for first in range(1, 2_500, 250):
+            self.acquire_many(token, [f"/p/{n}" for n in range(first, first + 250)])
+        self.assertEqual(len(self.json_lines("ls", "--json")), 2_501)
+
+    def acquire_many(self, token, paths):
+        self.locker("acquire", "--token", token, *paths)
+
+    def test_by_owner_and_state(self):
+        self.acquire("/a")
+        self.locker("acquire", "--owner", "other", "/b")
+        self.assertEqual([lock["path"] for lock in self.json_lines("ls", "--json", "--owner",
+                                                                   "other")], ["/b"])
+        waiting = self.start("acquire", "--owner", "third", "/a")
+        self.eventually(lambda: "third, waiting for" in self.locker("ls", "--state", "waiting"))
+        waiting.kill()
+
+    def test_show(self):
+        self.acquire("/a/b")
+        self.assertIn("/c is free", self.locker("show", "/c"))
+        self.assertRegex(self.locker("show", "/a/b"), r"/a/b is taken\nheld by\n.*\n  /a/b  somebody ")
+        self.assertRegex(self.locker("show", "/a"), r"in its way\n.*\n  /a/b  somebody ")
+        self.assertEqual(json.loads(self.locker("show", "--json", "/a/b"))["path"], "/a/b")
+        waiting = self.start("acquire", "--owner", "third", "/a/b")
+        self.eventually(lambda: "1 waiting for it" in self.locker("show", "/a/b"))
+        waiting.kill()
+
+    def test_status(self):
+        self.assertRegex(self.locker("status"), r"ready +yes\n")
+        self.assertEqual(json.loads(self.locker("status", "--json"))["durability"], "always")
+        self.server.kill()
+        self.locker("status", code=69)
+
+    def test_force_wants_a_reason_and_something_to_end(self):
+        self.acquire("/a")
+        self.locker("force", "/a", code=64)
+        self.locker("force", "--reason", "x", code=64)
+        self.locker("force", "--reason", "x", "--fence", "1", "/a", code=1)
+        self.assertFalse(self.is_free("/a"))
+        self.assertEqual(self.locker("force", "--reason", "x", "--owner", "somebody"), "ended 1\n")
+        self.assertTrue(self.is_free("/a"))
+
+    def test_force_asks_on_a_terminal(self):
+        for answer, code in (("n", 1), ("y", 0)):
+            self.acquire("/a", "--meta", "the reason", "--wait", "0") if answer == "n" else None
+            main, other = pty.openpty()
+            with subprocess.Popen([LOCKER, "force", "--reason", "x", "/a"], env=self.environment,
+                                  stdin=other, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True) as process:
+                os.write(main, answer.encode() + b"\n")
+                said = process.communicate(timeout=LONG)[1]
+            os.close(main)
+            os.close(other)
+            self.assertIn("the reason", said)
+            self.assertIn("End this lock? [y/N]", said)
+            self.assertEqual(process.returncode, code)
+            self.assertEqual(self.is_free("/a"), answer == "y")
+
+    def test_nothing_commands_the_terminal(self):
+        # The server refuses control characters; C1 ones and bidirectional marks are text to it.
+        self.locker("acquire", "--owner", "a\u202eb", "--meta", "x\ny", "/a", code=1)
+        self.locker("acquire", "--owner", "evil", "/a\x1b[31m", code=1)
+        self.assertNotIn("\x1b", self.said)
+
+    def test_watch(self):
+        watching = self.start("watch", "/a")
+        json_too = self.start("watch", "--json", "/a")
+        token = ""
+
+        def sees():
+            nonlocal token
+            token = self.acquire("/a/b")
+            self.locker("release", "--token", token)
+            return self.server.get("/v1/status")["event_readers"] == 2
+        self.eventually(sees)
+        token = self.acquire("/a/last")
+        line = ""
+        while "/a/last" not in line:
+            line = watching.stdout.readline()
+        self.assertRegex(line, r"^granted +/a/last  somebody  fence \d+$")
+        event = {}
+        while event.get("path") != "/a/last":
+            event = json.loads(json_too.stdout.readline())
+        self.assertEqual(event["event"], "granted")
+        self.restart()
+        self.locker("release", "--token", token)
+        line = watching.stdout.readline()
+        self.assertRegex(line, r"^released +/a/last ")
+        watching.send_signal(signal.SIGINT)
+        self.assertEqual(watching.wait(LONG), -signal.SIGINT)
+
+    def test_watch_ends_when_nobody_reads(self):
+        watching = self.start("watch")
+        self.eventually(lambda: self.server.get("/v1/status")["event_readers"] == 1)
+        watching.stdout.close()
+        self.acquire("/a")
+        self.acquire("/b")
+        self.assertEqual(watching.wait(LONG), 74)
+
+
+class ServerTest(CommandCase):
+    """Which server is asked, and as whom."""
+
+    def test_option_before_environment_before_config_file(self):
+        os.makedirs(self.file(".config/locker"))
+        with open(self.file(".config/locker/locker.conf"), "w", encoding="ascii") as file:
+            file.write(f"# ours\nurl = {self.server.url}\n")
+        del self.environment["LOCKER_URL"]
+        self.locker("status")
+        self.environment["LOCKER_URL"] = "http://127.0.0.1:1"
+        self.locker("status", code=69)
+        self.locker("status", "--url", self.server.url)
+
+    def test_a_config_file_that_is_wrong(self):
+        self.environment["LOCKER_CONFIG"] = self.file("conf")
+        self.locker("status", code=64)
+        with open(self.file("conf"), "w", encoding="ascii") as file:
+            file.write("urk = x\n")
+        self.locker("status", code=64)
+        self.assertIn("conf", self.said)
+
+    def test_urls_that_are_wrong(self):
+        for url in ("", "locker", "https://locker", "http://", "http://a:b", "http://a:1/?x",
+                    "http://u@a", "http://[::1"):
+            if url:
+                self.locker("status", "--url", url, code=64)
+
+    def test_help(self):
+        commands = self.locker("help")
+        for line in commands.splitlines():
+            if line.startswith("  ") and not line.startswith("  locker"):
+                name = line.split()[0]
+                if name != "store":
+                    self.assertIn(f"locker {name}", self.locker(name, "--help"))
+                    self.assertEqual(self.locker("help", name), self.locker(name, "--help"))
+        self.locker(code=64)
+        self.locker("nonsense", code=64)
+        self.assertRegex(self.locker("--version"), r"^locker \d")
+
+
+class CompletionTest(CommandCase):
+    """In a real bash."""
+
+    def complete(self, *words):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client",
+                              "completion", "locker.bash")
+        line = " ".join(f"'{word}'" for word in words)
+        environment = {**self.environment, "PATH": os.path.dirname(os.path.abspath(LOCKER)) + ":" +
+                       os.environ["PATH"]}
+        return subprocess.run(
+            ["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+             "_locker; printf '%s\\n' \"${COMPREPLY[@]}\""],
+            env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    def test_commands_options_and_paths(self):
+        self.assertEqual(sorted(self.complete("locker", "re")), ["release", "renew"])
+        self.assertEqual(self.complete("locker", "run", "--wa"), ["--wait"])
+        self.locker("acquire", "/deploy/production")
+        self.assertEqual(self.complete("locker", "show", "/dep"), ["/deploy/production"])
+        self.server.kill()
+        self.assertEqual(self.complete("locker", "show", "/dep"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,298 @@
+"""`locker run`: whatever is killed, command and lock end together."""
+
+import os
+import pty
+import signal
+import subprocess
+import time
+import unittest
+
+from command_case import LONG, CommandCase
+
+# Writes its process number, then waits.
+SLEEP = 'echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; exec sleep 1000'
+# The same, and TERM does nothing to it.
+STUBBORN = ('trap "" TERM INT; echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; '
+            'while :; do sleep 1; done')
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class RunTest(CommandCase):
+    def run_in_background(self, script=SLEEP, *options):
+        process = self.start("run", *options, "/a", "--", "sh", "-c", script)
+        pid = int(self.await_file("pid"))
+        self.addCleanup(self.kill_group, pid)
+        self.assertFalse(self.is_free("/a"))
+        return process, pid
+
+    @staticmethod
+    def kill_group(pid):
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def await_end(self, process, code):
+        out, said = process.communicate(timeout=LONG)
+        self.assertEqual(process.returncode, code, out + said)
+        return said
+
+    def test_the_commands_exit_code_and_output_are_its_own(self):
+        out = self.locker("run", "/a", "--", "sh", "-c", "cat; echo err >&2; exit 7", code=7,
+                          input="in")
+        self.assertEqual(out, "in")
+        self.assertEqual(self.said, "err\n")
+        self.assertTrue(self.is_free("/a"))
+
+    def test_a_signal_that_ends_the_command_is_told_as_a_shell_does(self):
+        self.locker("run", "/a", "--", "sh", "-c", "kill -KILL $$", code=128 + 9)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_the_environment(self):
+        out = self.locker("run", "/a", "b", "--", "sh", "-c",
+                          "echo $LOCKER_PATH; echo $LOCKER_TOKEN $LOCKER_FENCE; echo $LOCKER_URL")
+        paths, lease, url = out.splitlines()
+        self.assertEqual(paths, "/a /b")
+        token, fence = lease.split()
+        self.assertEqual(len(token), 36)
+        self.assertGreater(int(fence), 0)
+        self.assertEqual(url, self.server.url)
+
+    def test_what_cannot_be_run_holds_nothing(self):
+        self.locker("run", "/a", "--", "/no/such", code=127)
+        self.locker("run", "/a", "--", "/etc/passwd", code=126)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_used_wrongly(self):
+        for arguments in (["/a"], ["/a", "--"], ["--", "true"], ["--ttl", "soon", "/a", "--", "true"],
+                          ["--wait", "-1", "/a", "--", "true"], ["--nonsense", "/a", "--", "true"]):
+            self.locker("run", *arguments, code=64)
+            self.assertIn("locker: ", self.said)
+
+    def test_not_acquired(self):
+        self.run_in_background()
+        self.locker("run", "--wait", "0", "/a/b", "--", "touch", self.file("ran"), code=75)
+        self.locker("run", "--wait", "200ms", "/a", "--", "touch", self.file("ran"), code=75)
+        self.assertFalse(os.path.exists(self.file("ran")))
+
+    def test_unreachable(self):
+        self.server.kill()
+        self.locker("run", "/a", "--", "touch", self.file("ran"), code=69)
+        self.assertFalse(os.path.exists(self.file("ran")))
+
+    def test_it_waits_for_its_turn_and_says_for_whom(self):
+        holder, pid = self.run_in_background(SLEEP, "--owner", "somebody")
+        waiting = self.start("run", "--owner", "me", "/a", "--", "echo", "ran")
+        line = waiting.stderr.readline()
+        self.assertIn("waiting for /a: held by somebody for ", line)
+        self.assertIn("number 1 of 1 in line", line)
+        os.kill(pid, signal.SIGTERM)
+        self.await_end(holder, 128 + signal.SIGTERM)
+        self.assertEqual(waiting.communicate(timeout=LONG)[0], "ran\n")
+        self.assertEqual(waiting.returncode, 0)
+
+    def test_who_is_ended_while_it_waits_leaves_the_line(self):
+        _, _ = self.run_in_background()
+        waiting = self.start("run", "/a", "--", "true")
+        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+        waiting.send_signal(signal.SIGTERM)
+        self.await_end(waiting, 128 + signal.SIGTERM)
+        self.assertEqual(self.state("/a")["waiter_count"], 0)
+
+    def test_a_waiter_survives_a_restart_of_the_server(self):
+        holder, pid = self.run_in_background()
+        waiting = self.start("run", "/a", "--", "echo", "ran")
+        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+        self.restart()
+        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+        os.kill(pid, signal.SIGTERM)
+        self.await_end(holder, 128 + signal.SIGTERM)
+        self.assertEqual(waiting.communicate(timeout=LONG)[0], "ran\n")
+
+    def test_a_holder_survives_a_restart_of_the_server(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
+        self.restart()
+        time.sleep(4)
+        self.assertTrue(is_alive(pid))
+        self.assertFalse(self.is_free("/a"))
+        process.send_signal(signal.SIGTERM)
+        self.await_end(process, 128 + signal.SIGTERM)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_it_renews(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        time.sleep(3)
+        self.assertFalse(self.is_free("/a"))
+        self.assertTrue(is_alive(pid))
+        os.kill(pid, signal.SIGKILL)
+        self.await_end(process, 128 + signal.SIGKILL)
+
+    def test_signals_go_to_the_command_and_the_lock_is_released(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+            with self.subTest(number):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                process, pid = self.run_in_background()
+                process.send_signal(number)
+                self.await_end(process, 128 + number)
+                self.assertFalse(is_alive(pid))
+                self.assertTrue(self.is_free("/a"))
+
+    def test_a_command_that_takes_a_signal_well_ends_as_it_wants(self):
+        process, _ = self.run_in_background('trap "exit 5" TERM; ' + SLEEP.replace(
+            "exec sleep 1000", "while :; do sleep 0.05; done"))
+        process.send_signal(signal.SIGTERM)
+        self.await_end(process, 5)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_forced(self):
+        process, pid = self.run_in_background()
+        self.force("/a", "maintenance now")
+        # The next renewal tells it: after a third of the TTL.
+        said = self.await_end(process, 70)
+        self.assertIn("maintenance now", said)
+        self.assertFalse(is_alive(pid))
+
+    def test_forced_and_the_command_does_not_want_to_end(self):
+        process, pid = self.run_in_background(STUBBORN, "--ttl", "3s", "--kill-after", "500ms")
+        self.force("/a")
+        said = self.await_end(process, 70)
+        self.assertIn("is killed", said)
+        self.assertFalse(is_alive(pid))
+
+    def test_the_command_ends_before_the_lease_can_when_the_server_is_gone(self):
+        for script in (SLEEP, STUBBORN):
+            with self.subTest(script):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                process, pid = self.run_in_background(script, "--ttl", "4s")
+                self.server.kill()
+                killed = time.monotonic()
+                self.await_end(process, 70)
+                self.assertLess(time.monotonic() - killed, 4)  # so long the lease lives at most
+                self.assertFalse(is_alive(pid))
+                self.server = type(self.server)(self.file("store"), port=self.server.port)
+                self.eventually(lambda: self.is_free("/a"))
+
+    def test_locker_is_killed(self):
+        for script in (SLEEP, STUBBORN):
+            with self.subTest(script):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                process, pid = self.run_in_background(script, "--ttl", "6s")
+                process.kill()
+                process.wait()
+                self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+                self.assertFalse(is_alive(pid), "the lease ended before the command")
+                self.eventually(lambda: self.is_free("/a"))
+
+    def test_locker_is_stopped_for_longer_than_the_ttl(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        process.send_signal(signal.SIGSTOP)
+        self.eventually(lambda: self.is_free("/a"))
+        process.send_signal(signal.SIGCONT)
+        self.await_end(process, 70)
+        self.assertFalse(is_alive(pid))
+
+    def test_processes_of_the_command_end_with_it_when_the_lock_is_lost(self):
+        process, pid = self.run_in_background(
+            'sleep 1000 & echo $! >"$HOME/child"; ' + SLEEP, "--ttl", "3s")
+        child = int(self.await_file("child"))
+        self.force("/a")
+        self.await_end(process, 70)
+        self.eventually(lambda: not is_alive(child) and not is_alive(pid))
+
+    def test_what_the_command_leaves_behind_is_left_alone(self):
+        self.locker("run", "/a", "--", "sh", "-c",
+                    'sleep 1000 >/dev/null 2>&1 & echo $! >"$HOME/child"')
+        child = int(self.await_file("child"))
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.assertTrue(is_alive(child))
+        self.assertTrue(self.is_free("/a"))
+
+    def test_nothing_of_ours_is_open_in_the_command(self):
+        out = self.locker("run", "/a", "--", "sh", "-c", "ls /proc/$$/fd | sort -n | tr '\\n' ' '")
+        self.assertEqual([int(number) for number in out.split()][:3], [0, 1, 2])
+        links = self.locker("run", "/a", "--", "sh", "-c", "ls -l /proc/$$/fd")
+        self.assertNotIn("socket:", links)
+        self.assertNotIn("eventpoll", links)
+
+    def test_any_of_several(self):
+        self.run_in_background()
+        out = self.locker("run", "--any", "1", "/a", "/b", "--", "sh", "-c", "echo $LOCKER_PATH")
+        self.assertEqual(out, "/b\n")
+
+    def test_shared(self):
+        self.run_in_background(SLEEP, "--shared")
+        self.assertEqual(self.locker("run", "--shared", "--wait", "0", "/a", "--", "echo", "x"),
+                         "x\n")
+        self.locker("run", "--wait", "0", "/a", "--", "true", code=75)
+
+
+class TerminalTest(CommandCase):
+    """On a terminal of its own, in a session of its own, as a shell would start it."""
+
+    def start_on_terminal(self, *arguments):
+        main, other = pty.openpty()
+        self.addCleanup(os.close, main)
+        import fcntl  # pylint: disable=import-outside-toplevel
+        import termios  # pylint: disable=import-outside-toplevel
+
+        def own_terminal():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        process = self.start_with(other, own_terminal, *arguments)
+        os.close(other)
+        return process, main
+
+    def start_with(self, terminal, prepare, *arguments):
+        from lockerd import LOCKER  # pylint: disable=import-outside-toplevel
+        process = subprocess.Popen([LOCKER, *arguments], env=self.environment, stdin=terminal,
+                                   stdout=terminal, stderr=terminal, preexec_fn=prepare)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_the_command_can_read_the_terminal(self):
+        process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c",
+                                               'read line; echo "got $line"')
+        os.write(main, b"hello\n")
+        text = b""
+        while b"got hello" not in text:
+            text += os.read(main, 1000)
+        self.assertEqual(process.wait(LONG), 0)
+
+    def test_the_interrupt_key_ends_the_command(self):
+        process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)
+        self.await_file("pid")
+        os.write(main, b"\x03")
+        self.assertEqual(process.wait(LONG), 128 + signal.SIGINT)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_the_suspend_key_stops_both_and_continuing_goes_on(self):
+        process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)
+        pid = int(self.await_file("pid"))
+        os.write(main, b"\x1a")
+        found, status = os.waitpid(process.pid, os.WUNTRACED)
+        self.assertEqual(found, process.pid)
+        self.assertTrue(os.WIFSTOPPED(status))
+        process.send_signal(signal.SIGCONT)
+
+        def is_running():
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] != "T"
+        self.eventually(is_running)
+        os.write(main, b"\x03")
+        self.assertEqual(process.wait(LONG), 128 + signal.SIGINT)
+        self.assertTrue(self.is_free("/a"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,97 @@
+"""`locker store backup` beside a server at work: what was acknowledged before it is in the copy,
+which a server starts on. Refuses what would overwrite something; leaves nothing half done."""
+
+import os
+import shutil
+import tempfile
+import threading
+import unittest
+
+from lockerd import LOCKER, Lockerd, run
+from v1_client import Client
+
+
+class BackupTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.store = os.path.join(self.directory, "store")
+        self.copy = os.path.join(self.directory, "copy")
+
+    def test_under_load_nothing_acknowledged_before_is_missing(self):
+        with Lockerd(self.store) as server:
+            kept = []
+
+            def churn(number):
+                client, round_ = Client(server.port), 0
+                while not done.is_set():
+                    path = f"/load/{number}/{round_}"
+                    taken = client.acquire(path, meta="x" * 4000)
+                    if round_ % 20 == 0:
+                        kept.append((path, taken["fence"]))
+                    else:
+                        client.release(path, taken["token"])
+                    round_ += 1
+                client.close()
+
+            done = threading.Event()
+            threads = [threading.Thread(target=churn, args=(n,)) for n in range(8)]
+            for thread in threads:
+                thread.start()
+            try:
+                for number in range(4):
+                    done.wait(0.8)
+                    before = list(kept)
+                    copy = f"{self.copy}{number}"
+                    code, text = run(LOCKER, "store", "backup", self.store, copy, timeout=120)
+                    self.assertEqual(code, 0, text)
+                    self.assertIn("whole", text)
+                    with Lockerd(copy) as restored:
+                        client = Client(restored.port)
+                        for path, fence in before:
+                            holders = client.ask("GET", "/v1/locks" + path)["holders"]
+                            self.assertEqual([h["fence"] for h in holders], [fence], path)
+                        fresh = client.acquire("/fresh")
+                        self.assertGreater(fresh["fence"], max([f for _, f in before] or [0]))
+                        client.close()
+            finally:
+                done.set()
+                for thread in threads:
+                    thread.join()
+            self.assertGreater(len(kept), 20)
+
+    def test_a_stopped_store(self):
+        with Lockerd(self.store) as server:
+            Client(server.port).acquire("/a")
+            server.stop()
+        code, text = run(LOCKER, "store", "backup", self.copy, environment={"LOCKER_FILE": self.store})
+        self.assertEqual(code, 0, text)
+        self.assertIn("1 locks", text)
+
+    def test_refuses_what_is_not_empty_or_no_store(self):
+        with Lockerd(self.store):
+            os.mkdir(self.copy)
+            with open(os.path.join(self.copy, "mine"), "w", encoding="ascii"):
+                pass
+            self.assertEqual(run(LOCKER, "store", "backup", self.store, self.copy)[0], 73)
+            self.assertEqual(os.listdir(self.copy), ["mine"])
+        self.assertEqual(run(LOCKER, "store", "backup", self.directory, self.copy + "2")[0], 78)
+        self.assertFalse(os.path.exists(self.copy + "2"))
+
+    def test_a_damaged_store_gives_no_copy(self):
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            for i in range(20):
+                client.acquire(f"/a/{i}")
+            server.kill()
+        segment = [name for name in os.listdir(self.store) if name.endswith(".segment")][0]
+        with open(os.path.join(self.store, segment), "r+b") as file:
+            file.seek(4096 + 40)
+            file.write(b"\xff\xfe")
+        code, text = run(LOCKER, "store", "backup", self.store, self.copy)
+        self.assertEqual(code, 78, text)
+        self.assertEqual(os.listdir(self.copy), ["LOCK"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,224 @@
+// The model against a pretended server whose answers and events overtake each other: no browser,
+// no sockets. Whatever the order, in the end both have the same locks.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { chosenDuration, duration } from "./page/durations.js";
+import { EventParser } from "./page/event_parser.js";
+import { LockModel } from "./page/lock_model.js";
+import { readable, readablePath } from "./page/readable_text.js";
+import { SearchFilter } from "./page/search_filter.js";
+import { ServerClock } from "./page/server_clock.js";
+import { rowsOf } from "./page/tree_rows.js";
+
+/** Random numbers that come again with the same seed. */
+function randomFrom(seed) {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const told = (lock, state = lock.state) => ({
+  path: lock.path, owner: lock.owner, mode: lock.mode, fence: lock.fence, state,
+  lock_parents: true, lock_children: true, held_ms: 5, ttl_ms: null, expires_in_ms: null, meta: null,
+});
+
+/** What the arbiter does, as far as the page can see it. */
+class PretendedServer {
+  index = 100;
+  fence = 1000;
+  locks = []; // in order of fence
+  events = [];
+
+  #event(kind, lock, index = this.index) {
+    this.events.push({ kind, path: lock.path, owner: lock.owner, mode: lock.mode, fence: lock.fence, index });
+  }
+
+  grant(path, owner, mode) {
+    if (this.locks.some((lock) => lock.path === path && (lock.mode !== "shared" || mode !== "shared"))) return;
+    const lock = { path, owner, mode, fence: ++this.fence, state: "held" };
+    ++this.index;
+    this.locks.push(lock);
+    this.#event("granted", lock);
+  }
+
+  end(lock, kind, cools) {
+    this.#event(kind, lock, ++this.index);
+    if (cools) lock.state = "cooling";
+    else this.locks.splice(this.locks.indexOf(lock), 1);
+  }
+
+  /** Another mode: a new lock, and no event for the end of the old one. */
+  change(lock) {
+    const isAlone = this.locks.filter((other) => other.path === lock.path).length === 1;
+    if (!isAlone || lock.state !== "held") return;
+    this.index += 2;
+    this.locks.splice(this.locks.indexOf(lock), 1);
+    const changed = { ...lock, mode: lock.mode === "shared" ? "exclusive" : "shared", fence: ++this.fence };
+    this.locks.push(changed);
+    this.#event("granted", changed);
+  }
+
+  doSomething(random) {
+    const lock = this.locks[random(this.locks.length)];
+    switch (lock ? random(6) : 0) {
+      case 0:
+      case 1:
+        return this.grant(`/${"abc"[random(3)]}/${random(4)}`, `o${random(3)}`, random(2) ? "shared" : "exclusive");
+      case 2:
+        return lock.state === "held" && this.end(lock, "released", false);
+      case 3:
+        return lock.state === "held" && this.end(lock, random(2) ? "expired" : "forced", random(2) === 0);
+      case 4:
+        return lock.state === "cooling" && this.end(lock, "cooled", false);
+      default:
+        return this.change(lock);
+    }
+  }
+
+  page(after, limit, keep = () => true) {
+    const rest = this.locks.filter((lock) => lock.fence > after && keep(lock));
+    const locks = rest.slice(0, limit);
+    return { locks: locks.map((lock) => told(lock)), index: this.index, next: rest.length > limit ? locks.at(-1).fence : null };
+  }
+}
+
+const shown = (model) =>
+  [...model.locks.values()].map(({ path, owner, mode, fence, state }) => ({ path, owner, mode, fence, state }))
+    .sort((a, b) => a.fence - b.fence);
+
+function checkTree(model) {
+  let locks = 0;
+  const visit = (node) => {
+    locks += node.locks.length;
+    const below = node.children.reduce((sum, child) => sum + visit(child), node.locks.length);
+    assert.equal(node.heldBelow, below);
+    assert.ok(!node.parent || below + node.waitingBelow > 0, `${node.path} is empty`);
+    const names = node.children.map((child) => child.name);
+    assert.deepEqual(names, [...names].sort((a, b) => new Intl.Collator("en", { numeric: true }).compare(a, b)));
+    return below;
+  };
+  visit(model.tree.root);
+  assert.equal(locks, model.locks.size);
+  assert.equal(model.cooling, [...model.locks.values()].filter((lock) => lock.state === "cooling").length);
+}
+
+/** One whole life: a listing by pages, listings of what is new and of what cools, and the events,
+ * each delivered at any time after it was made, the events in their order. */
+function raceOnce(seed) {
+  const random = randomFrom(seed);
+  const server = new PretendedServer();
+  for (let i = random(12); i > 0; --i) server.doSomething(random);
+  const model = new LockModel(new ServerClock(), () => {});
+  let seen = server.events.length; // the stream begins before the listing
+  const underWay = []; // answers
+  const generation = model.beginGeneration();
+  let first;
+  let next = 0;
+  const ask = (make, then) => {
+    model.beginListing();
+    const answer = make();
+    underWay.push(() => {
+      model.applyListed(answer.locks, answer.index, Date.now());
+      model.endListing();
+      then?.(answer);
+    });
+  };
+  const askPage = () => ask(() => server.page(next, 3), (answer) => {
+    first ??= answer.index;
+    next = answer.next;
+    if (next === null) model.sweep(generation, first);
+    else askPage();
+  });
+  askPage();
+  let granted = Infinity;
+  for (let steps = 60 + random(60); steps > 0; --steps) {
+    switch (random(5)) {
+      case 0:
+      case 1:
+        server.doSomething(random);
+        break;
+      case 2:
+        if (underWay.length > 0) underWay.splice(random(underWay.length), 1)[0]();
+        break;
+      case 3:
+        for (let count = random(4); count > 0 && seen < server.events.length; --count) {
+          const event = server.events[seen++];
+          model.applyEvents([event]);
+          if (event.kind === "granted") granted = Math.min(granted, event.fence);
+          if (event.kind === "expired" || event.kind === "forced") ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
+        }
+        break;
+      default:
+        if (granted < Infinity) ask(() => server.page(granted - 1, 99));
+        granted = Infinity;
+    }
+  }
+  // Quiet now: all that is under way arrives.
+  while (underWay.length > 0) underWay.splice(random(underWay.length), 1)[0]();
+  for (const event of server.events.slice(seen)) {
+    model.applyEvents([event]);
+    if (event.kind !== "granted") ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
+  }
+  while (underWay.length > 0) underWay.splice(random(underWay.length), 1)[0]();
+  assert.deepEqual(shown(model), server.locks.map(({ path, owner, mode, fence, state }) => ({ path, owner, mode, fence, state })), `seed ${seed}`);
+  checkTree(model);
+}
+
+test("whatever overtakes what, the model ends as the server is", () => {
+  for (let seed = 1; seed <= 4000; ++seed) raceOnce(seed);
+});
+
+test("after a restart with an older store nothing stays of what is gone", () => {
+  const model = new LockModel(new ServerClock(), () => {});
+  const lock = (path, fence) => told({ path, owner: "o", mode: "exclusive", fence, state: "held" });
+  model.beginGeneration();
+  model.applyListed([lock("/a", 5), lock("/b", 6)], 900, Date.now());
+  model.distrust();
+  const generation = model.beginGeneration();
+  model.applyListed([lock("/b", 6), lock("/c", 7)], 12, Date.now());
+  model.sweep(generation, 12);
+  assert.deepEqual(shown(model).map(({ path }) => path), ["/b", "/c"]);
+});
+
+test("rows: shared paths are one row, children are sorted as people count, folding hides", () => {
+  const model = new LockModel(new ServerClock(), () => {});
+  const lock = (path, i) => told({ path, owner: `o${i}`, mode: "exclusive", fence: i + 1, state: "held" });
+  model.applyListed(["/x/y/n10", "/x/y/n9", "/x/y/n9/deep/er", "/alone/in/here", "/"].map(lock), 1, Date.now());
+  const rows = (filter = new SearchFilter(), folded = []) =>
+    rowsOf(model, filter, new Set(folded)).rows.map(({ lead, name, level }) => `${level} ${lead}${name}`);
+  const all = ["1 /", "1 alone/in/here", "1 x/y", "2 n9", "3 deep/er", "2 n10"];
+  assert.deepEqual(rows(), all);
+  assert.deepEqual(rows(undefined, ["/x/y"]), all.slice(0, 3));
+  assert.deepEqual(rows(new SearchFilter("owner:o2")), ["1 x/y/n9", "2 deep/er"]);
+  assert.deepEqual(rows(new SearchFilter("path:n9 owner:o1")), ["1 x/y/n9"]);
+  assert.deepEqual(rows(new SearchFilter("nothing")), []);
+});
+
+test("events come in any pieces", () => {
+  const text = 'retry: 1000\n\n: \n\nid: 5.0\nevent: granted\ndata: {"path": "/ä"}\n\nevent: reset\ndata: {}\n\n';
+  for (let size = 1; size < 30; ++size) {
+    const parser = new EventParser();
+    const events = [];
+    for (let at = 0; at < text.length; at += size) events.push(...parser.feed(text.slice(at, at + size)));
+    assert.deepEqual(events, [
+      { id: "5.0", kind: "granted", data: '{"path": "/ä"}' },
+      { id: "", kind: "reset", data: "{}" },
+    ]);
+  }
+});
+
+test("texts show what nobody would see, and are else as they were", () => {
+  assert.equal(readable("a\u202Eb\u200Bc\uFEFF"), "a⟨U+202E⟩b⟨U+200B⟩c⟨U+FEFF⟩");
+  assert.equal(readable("Ünï — 日本 👩‍🔧 שלום"), "Ünï — 日本 👩‍🔧 שלום");
+  assert.equal(readablePath("/a%2Fb/%C3%A4%20x/100%25"), "/a%2Fb/ä x/100%");
+  assert.equal(readablePath("/%E2%80%AEx"), "/⟨U+202E⟩x");
+});
+
+test("durations", () => {
+  assert.deepEqual([-5, 999, 61_000, 3_600_000, 90_061_000].map(duration), ["0s", "0s", "1m 01s", "1h 00m", "1d 1h"]);
+  assert.deepEqual([500, 90_000, 600_000].map(chosenDuration), ["0.5s", "1m 30s", "10m"]);
+});

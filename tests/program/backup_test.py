@@ -62,7 +62,9 @@ class BackupTest(unittest.TestCase):
 
     def test_a_stopped_store(self):
         with Lockerd(self.store) as server:
-            Client(server.port).acquire("/a")
+            client = Client(server.port)
+            client.acquire("/a")
+            client.close()
             server.stop()
         code, text = run(LOCKER, "store", "backup", self.copy, environment={"LOCKER_FILE": self.store})
         self.assertEqual(code, 0, text)

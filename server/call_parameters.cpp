@@ -1,9 +1,9 @@
 #include "server/call_parameters.hpp"
 
+#include "core/duration_text.hpp"
 #include "core/record.hpp"
 #include "core/token_text.hpp"
 #include "core/utf8.hpp"
-#include "core/duration_text.hpp"
 
 namespace locker::server {
 namespace {

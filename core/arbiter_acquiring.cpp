@@ -341,7 +341,8 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
   if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
-  if (room != Room::enough) return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, {}};
+  if (room != Room::enough)
+    return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, {}};
   const Fence fence = take_fence();
   record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
   host_->on_event({EventKind::granted, path, shape, owner, fence});

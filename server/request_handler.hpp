@@ -58,7 +58,9 @@ enum class CallKind : std::uint8_t {
   unreadable,  ///< Refused as HTTP.
 };
 inline constexpr std::size_t call_count = static_cast<std::size_t>(CallKind::unreadable) + 1;
-[[nodiscard]] constexpr std::size_t index_of(CallKind call) { return static_cast<std::size_t>(call); }
+[[nodiscard]] constexpr std::size_t index_of(CallKind call) {
+  return static_cast<std::size_t>(call);
+}
 
 struct Response;
 

@@ -17,8 +17,8 @@ struct Refusal {
 };
 
 /// Finds the requests in a connection's bytes. Stricter than HTTP asks: what two programs could
-/// read differently (Transfer-Encoding but for an empty body of UNLOCK, repeated lengths, folded or LF-only lines, missing hosts)
-/// is refused. Allocates nothing. Not thread-safe.
+/// read differently (Transfer-Encoding but for an empty body of UNLOCK, repeated lengths, folded or
+/// LF-only lines, missing hosts) is refused. Allocates nothing. Not thread-safe.
 class RequestParser {
  public:
   /// `limits` must outlive the parser.

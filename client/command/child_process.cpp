@@ -28,6 +28,7 @@ void set_terminal_group(pid_t group) {
 /// Pointers to the texts, and null behind them, as exec wants them.
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -44,7 +45,7 @@ std::vector<std::string> environment_with(
     });
     if (!is_replaced) all.emplace_back(text);
   }
-  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : added) all.emplace_back(name).append("=").append(value);
   return all;
 }
 

@@ -163,7 +163,7 @@ void Metrics::write_store(PrometheusText& text) const {
                "Bytes that the segment files take, filled or not.", status.segment_bytes);
   text.add_one("locker_snapshots", Type::gauge, "Snapshot files.", status.snapshots);
   text.add_one("locker_snapshot_bytes", Type::gauge,
-               "Bytes of the newest snapshot made since the start.", status.snapshot_bytes);
+               "Bytes of the newest snapshot, 0 without one.", status.snapshot_bytes);
   text.add_one("locker_snapshots_made_total", Type::counter, "Snapshots made.",
                status.snapshots_made);
   text.add_one("locker_snapshots_failed_total", Type::counter,

@@ -259,7 +259,8 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
 
 std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
   std::optional<Fault> fault;
-  if (const std::string_view* const mode = parameters.find("mode")) fault = read_mode(*mode, shape.mode);
+  if (const std::string_view* const mode = parameters.find("mode"))
+    fault = read_mode(*mode, shape.mode);
   if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
   if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
   return fault;

@@ -19,6 +19,7 @@
 #include "server/locker.hpp"
 #include "server/logging.hpp"
 #include "server/options.hpp"
+#include "server/service_notification.hpp"
 #include "server/tls_setup.hpp"
 #include "server/version.hpp"
 
@@ -202,8 +203,10 @@ ExitCode serve(const Options& options) {
 
   warn_of_open_door(endpoint, options);
 
+  notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
   wait_for_signal(io_context, signals, hangups);
+  notify_service_manager("STOPPING=1");
   locker.handler().set_draining();
   server.stop(stop_grace);
   opened->reset();  // syncs

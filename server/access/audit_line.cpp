@@ -40,6 +40,7 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
   append_text("outcome", note.outcome, line);
   if (note.count) line += R"(, "count": )" + std::to_string(*note.count);
   if (!note.reason.empty()) append_text("reason", note.reason, line);
+  if (note.left_out != 0) line += R"(, "left_out": )" + std::to_string(note.left_out);
   return line;
 }
 

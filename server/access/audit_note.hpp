@@ -17,6 +17,7 @@ struct AuditNote {
   std::uint64_t fence = 0;  ///< Zero: none.
   std::optional<std::size_t> count;
   std::string reason;
+  std::uint64_t left_out = 0;  ///< Lines of this outcome that were not written before this one.
 };
 
 }  // namespace locker::server

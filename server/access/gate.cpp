@@ -107,6 +107,51 @@ class Gate::AuditedDelivery final : public Delivery {
   const std::unique_ptr<Delivery> inner_;
 };
 
+/// Gets what it waited for only if its key may still have it then.
+class Gate::KeyedPending final : public PendingAnswer {
+ public:
+  KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
+      : gate_(gate),
+        key_(std::move(visit.caller.key)),
+        required_(std::move(visit.required)),
+        inner_(std::move(inner)) {}
+  void start(Waker& waker) override { inner_->start(waker); }
+  bool abandon(Abandon why) override { return inner_->abandon(why); }
+  void finish(Response& response) override {
+    inner_->finish(response);
+    const auto now = gate_.keys_->find_again(*key_);
+    const auto is_allowed = [&](const RequiredAccess::At& at) {
+      return now->may(at.right, core::PathView{at.packed_path});
+    };
+    if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
+    take_back(response);
+    const Index index = response.index;
+    response = {};
+    response.index = index;
+    answer_error(401, "unknown_key",
+                 "The key of this request was revoked, or lost its rules, while it waited; what it "
+                 "waited for is not held.",
+                 response);
+    response.audit = std::make_unique<AuditNote>();
+    response.audit->outcome = "refused_401";
+  }
+
+ private:
+  void take_back(Response& response) const {
+    if (response.delivery) response.delivery->lost();
+    if (!required_.lease || !response.audit || response.audit->outcome != "granted") return;
+    for (const std::string& path : response.audit->packed_paths) {
+      response.index = std::max(
+          response.index, gate_.service_.release(core::PathView{path}, *required_.lease).index);
+    }
+  }
+
+  const Gate& gate_;
+  const KeyRing::Pointer key_;
+  const RequiredAccess required_;
+  const std::unique_ptr<PendingAnswer> inner_;
+};
+
 /// Ends with the key that it was opened with.
 class Gate::KeyedStream final : public Stream {
  public:
@@ -141,7 +186,8 @@ void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& reque
 }
 
 void Gate::answer(const Request& request, Response& response) {
-  Visit visit{request, required_access(request), {nullptr, audit_ != nullptr}};
+  // Of those who wait, what they were granted has to be known, in case that their key goes.
+  Visit visit{request, required_access(request), {nullptr, audit_ != nullptr || keys_ != nullptr}};
   if (visit.required.who == Who::anybody) return inner_.answer(request, response);
   if (keys_ != nullptr && (!identify(visit, response) || !is_permitted(visit, response))) return;
   Request admitted = request;
@@ -155,6 +201,9 @@ void Gate::conclude(const Visit& visit, Response& response) {
     response.stream = std::make_unique<KeyedStream>(*keys_, visit.caller.key,
                                                     visit.required.at.front().packed_path,
                                                     std::move(response.stream));
+  }
+  if (response.pending && visit.caller.key) {
+    response.pending = std::make_unique<KeyedPending>(*this, visit, std::move(response.pending));
   }
   if (audit_ == nullptr) return;
   if (response.pending) {
@@ -244,9 +293,14 @@ void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
   }
   const bool is_access = status == 401 || status == 403;
   if (audit_ == nullptr || !is_access) return;
+  AuditNote note;
+  if (status == 401) {
+    const auto spent = strangers_.spend(LineBudget::Clock::now());
+    if (!spent.is_allowed) return;
+    note.left_out = spent.left_out;
+  }
   AuditedRequest audited = visit.audited();
   if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
-  AuditNote note;
   note.outcome = status == 401 ? "refused_401" : "refused_403";
   audit_->add(audit_line(audited, note));
 }

@@ -6,6 +6,7 @@
 #include "server/access/access_key.hpp"
 #include "server/access/audit_log.hpp"
 #include "server/access/key_ring.hpp"
+#include "server/access/line_budget.hpp"
 #include "server/access/required_access.hpp"
 #include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
@@ -25,6 +26,7 @@ class Gate final : public RequestHandler {
 
  private:
   class AuditedPending;
+  class KeyedPending;
   class AuditedDelivery;
   class KeyedStream;
   struct Visit;
@@ -40,6 +42,7 @@ class Gate final : public RequestHandler {
   LockService& service_;
   const KeyRing* const keys_;
   AuditLog* const audit_;
+  mutable LineBudget strangers_{20};
 };
 
 }  // namespace locker::server

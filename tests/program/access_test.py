@@ -1,5 +1,6 @@
 """API keys: who may what, and that there is no way around it."""
 
+import http.client
 import json
 import os
 import shutil
@@ -401,6 +402,53 @@ class Reload(unittest.TestCase):
         self.write("# nobody")
         self.hang_up(server, "nobody may do anything")
         self.assertEqual(self.status(client, other), 401)
+
+    def test_who_waits_with_a_key_that_is_revoked_gets_nothing(self):
+        admin, line = new_key("admin", "admin /")
+        self.write(self.line, line)
+        audit = os.path.join(self.directory, "audit")
+        server = Lockerd(self.store, "--keys", self.file, "--audit-log", audit)
+        self.addCleanup(server.__exit__)
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        chosen, joined = str(uuid.uuid4()), str(uuid.uuid4())
+
+        def state(path):
+            return client.ask("GET", "/v1/locks" + path, None, bearer(admin)).body
+        client.ask("POST", "/v1/locks/ci/of-joined", {"token": joined}, bearer(self.key))
+        bodies = [{}, {"token": chosen}, {"token": joined}, {"locks": [{"path": "/ci/x3"}]},
+                  {"locks": [{"path": "/ci/x4"}, {"path": "/ci/y4"}], "any": 1, "token": chosen}]
+        held, waiting = [], []
+        for number, body in enumerate(bodies):
+            path = f"/ci/x{number}"
+            held.append((path, client.ask("POST", "/v1/locks" + path, {}, bearer(admin))["token"]))
+            if number == 4:
+                client.ask("POST", "/v1/locks/ci/y4", {}, bearer(admin))
+            target = "/v1/locks" if "locks" in body else "/v1/locks" + path
+            waiter = Client(server.port, timeout=PATIENCE)
+            self.addCleanup(waiter.close)
+            waiter.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            waiter.connection.request("POST", target, json.dumps({**body, "wait": "1h"}), {
+                **bearer(self.key), "Content-Type": "application/json"})
+            wait_until(lambda path=path: state(path)["waiter_count"] == 1, "it does not wait")
+            waiting.append(waiter)
+        self.write(line)
+        self.hang_up(server, "1 keys")
+        for (path, token), waiter in zip(held, waiting):
+            released = client.ask("DELETE", f"/v1/locks{path}?token={token}", None, bearer(admin))
+            self.assertEqual(released.status, 200, released)
+            answer = waiter.connection.getresponse()
+            self.assertEqual(answer.status, 401)
+            self.assertEqual(json.loads(answer.read())["error"], "unknown_key")
+            wait_until(lambda path=path: state(path)["holders"] == [], f"{path} stays held")
+        self.assertEqual(len(state("/ci/of-joined")["holders"]), 1)  # held before
+        server.stop()
+        with open(audit, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        refused = [line for line in lines if line.get("outcome") == "refused_401"]
+        self.assertEqual([line["key"] for line in refused], ["ci"] * len(bodies))
+        self.assertEqual([line for line in lines if line.get("outcome") == "granted" and
+                          line["key"] == "ci" and line["paths"] != ["/ci/of-joined"]], [])
 
     def test_a_mistake_changes_nothing_and_is_told(self):
         self.write(self.line)

@@ -112,6 +112,22 @@ class WhatIsSaid(AuditCase):
         self.expect(lines[2], key="ci", action="acquire", paths=["/prod"], outcome="refused_403")
         self.assertNotIn("hush", json.dumps(lines))
 
+    def test_strangers_do_not_fill_the_disk(self):
+        until = time.monotonic() + 1.5
+        asked = 0
+        while time.monotonic() < until:
+            self.assertEqual(self.ask(None, "GET", "/v1/locks/x").status, 401)
+            asked += 1
+        self.assertGreater(asked, 100)
+        time.sleep(1)
+        self.ask(None, "GET", "/v1/locks/last")
+        self.assertEqual(self.server.stop(), 0)
+        with open(self.file, encoding="utf-8") as log:
+            lines = [json.loads(line) for line in log]
+        self.expect(lines[-1], paths=["/last"], outcome="refused_401")
+        self.assertLess(len(lines), 20 * 4)
+        self.assertEqual(len(lines) + sum(line.get("left_out", 0) for line in lines), asked + 1)
+
     def test_a_grant_that_was_waited_for(self):
         first = self.acquire(self.root, "/ci/w")
         waiting = Client(self.server.port)

@@ -6,6 +6,7 @@
 #include "core/url_path.hpp"
 #include "server/access/credentials.hpp"
 #include "server/access/key_file.hpp"
+#include "server/access/line_budget.hpp"
 #include "server/access/required_access.hpp"
 
 namespace locker::server {
@@ -93,6 +94,21 @@ std::string text_of(const RequiredAccess& access) {
   if (access.somewhere) text += std::string{core::name_of(*access.somewhere)} + " somewhere ";
   if (access.lease) text += "of lease ";
   return text;
+}
+
+TEST(LineBudget, IsSpentAndComesBackWithTheNextSecond) {
+  using std::chrono::milliseconds;
+  LineBudget budget{2};
+  const LineBudget::Clock::time_point began{std::chrono::hours{1}};
+  EXPECT_TRUE(budget.spend(began).is_allowed);
+  EXPECT_TRUE(budget.spend(began + milliseconds{999}).is_allowed);
+  EXPECT_FALSE(budget.spend(began + milliseconds{999}).is_allowed);
+  EXPECT_FALSE(budget.spend(began + milliseconds{999}).is_allowed);
+  const auto next = budget.spend(began + milliseconds{1000});
+  EXPECT_TRUE(next.is_allowed);
+  EXPECT_EQ(next.left_out, 2U);
+  EXPECT_EQ(budget.spend(began + milliseconds{1001}).left_out, 0U);
+  EXPECT_FALSE(budget.spend(began + milliseconds{1002}).is_allowed);
 }
 
 TEST(RequiredAccess, OfEveryCall) {

@@ -3,6 +3,11 @@ include(CMakePackageConfigHelpers)
 install(TARGETS lockerd locker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES client/completion/locker.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME locker)
+install(FILES client/completion/_locker DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES client/completion/locker.fish
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(FILES client/manual/locker.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES server/manual/lockerd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(TARGETS locker_core locker_persistence locker_asio locker_server locker_client EXPORT LockerTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/locker)

@@ -5,9 +5,23 @@ set(packaged COMPONENT package EXCLUDE_FROM_ALL)
 install(TARGETS lockerd locker RUNTIME DESTINATION bin ${packaged})
 install(FILES client/completion/locker.bash DESTINATION share/bash-completion/completions
   RENAME locker ${packaged})
+install(FILES client/completion/_locker DESTINATION share/zsh/vendor-completions ${packaged})
+install(FILES client/completion/locker.fish DESTINATION share/fish/vendor_completions.d ${packaged})
 install(FILES cmake/packaging/lockerd.service DESTINATION lib/systemd/system ${packaged})
 install(FILES cmake/packaging/lockerd.conf DESTINATION /etc/locker ${packaged})
 install(FILES README.md DESTINATION share/doc/locker ${packaged})
+# Debian has its manual pages and changelogs compressed, the same each time.
+foreach(page client/manual/locker.1 server/manual/lockerd.8 cmake/packaging/changelog)
+  cmake_path(GET page FILENAME name)
+  set(compressed ${CMAKE_BINARY_DIR}/packaging/${name}.gz)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/packaging)
+  execute_process(COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/${page} OUTPUT_FILE ${compressed}
+    COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
+install(FILES ${CMAKE_BINARY_DIR}/packaging/locker.1.gz DESTINATION share/man/man1 ${packaged})
+install(FILES ${CMAKE_BINARY_DIR}/packaging/lockerd.8.gz DESTINATION share/man/man8 ${packaged})
+install(FILES ${CMAKE_BINARY_DIR}/packaging/changelog.gz DESTINATION share/doc/locker ${packaged})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME locker)

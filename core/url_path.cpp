@@ -64,11 +64,11 @@ std::optional<Fault> push_segment(std::string_view segment, Path& out) {
 
 }  // namespace
 
-std::optional<Fault> percent_decode(std::string_view text, std::string& out) {
-  out.resize(text.size());
-  const std::ptrdiff_t length = decode_into(text, out.data());
+std::optional<Fault> percent_decode(std::span<char>& text) {
+  // In its own place: what is written never gets before what is still to be read.
+  const std::ptrdiff_t length = decode_into({text.data(), text.size()}, text.data());
   if (length < 0) return Fault{broken_percent};
-  out.resize(static_cast<std::size_t>(length));
+  text = text.first(static_cast<std::size_t>(length));
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,9 @@
 
 namespace locker::core {
 
-/// Decodes `%XX` once; nothing else is special. Null when it worked: `out` then has the bytes.
-[[nodiscard]] std::optional<Fault> percent_decode(std::string_view text, std::string& out);
+/// Decodes `%XX` once, in place; nothing else is special. Null when it worked: `text` then spans
+/// what is left.
+[[nodiscard]] std::optional<Fault> percent_decode(std::span<char>& text);
 
 /// Reads a path as it stands in a URL: split on `/`, empty segments dropped, each segment
 /// percent-decoded once; so `%2F` is a slash inside a segment and `+` is a plus. Refuses (and says

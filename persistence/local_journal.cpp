@@ -71,7 +71,8 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       appended_index_(written_index_),
       next_segment_bytes_(next_bytes(segment_bytes_, options)),
       sealed_(std::move(opened.recovered.sealed)),
-      snapshots_(std::move(opened.recovered.snapshots)) {
+      snapshots_(std::move(opened.recovered.snapshots)),
+      snapshot_bytes_(opened.recovered.snapshot_bytes) {
   if (options_.background) {
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
   }

@@ -61,7 +61,7 @@ class LocalJournal final : public Journal {
     std::uint64_t segments = 0;
     std::uint64_t segment_bytes = 0;  ///< Of all of them.
     std::uint64_t snapshots = 0;
-    std::uint64_t snapshot_bytes = 0;  ///< Of the newest; 0 until one is made.
+    std::uint64_t snapshot_bytes = 0;  ///< Of the newest; 0 without one.
     std::uint64_t snapshots_made = 0;
     std::uint64_t snapshots_failed = 0;
     std::chrono::nanoseconds snapshot_took{0};  ///< The last one that was made.

@@ -65,6 +65,9 @@ class Recovery {
     if (store_.snapshots.empty()) return {};
     auto reader = open_snapshot(store_.snapshots.back());
     if (!reader) return reader.error();
+    const auto bytes = reader->file_bytes();
+    if (!bytes) return open_fault(bytes.error());
+    store_.snapshot_bytes = *bytes;
     return reader->read(
         [&](const core::Record& opening) {
           return visitor_.on_record(store_.summary.last_index, opening);

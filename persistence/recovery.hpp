@@ -41,6 +41,7 @@ struct RecoveredStore {
   StoreId id{};
   Recovered summary;
   std::vector<Index> snapshots;       ///< The whole ones among the two newest, ascending.
+  std::uint64_t snapshot_bytes = 0;   ///< Of the newest whole one's file, or 0.
   std::vector<SealedSegment> sealed;  ///< Every sealed segment there is, ascending.
   SegmentHeader last_header;
   std::uint64_t last_bytes = 0;  ///< Size of the last segment's file.

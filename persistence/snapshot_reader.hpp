@@ -18,6 +18,7 @@ class SnapshotReader {
   [[nodiscard]] static OpenResult<SnapshotReader> open(FileSystem& files, const std::string& path,
                                                        Index index, const StoreId& store);
   [[nodiscard]] const SnapshotHeader& header() const { return header_; }
+  [[nodiscard]] IoResult<std::uint64_t> file_bytes() const { return file_->size(); }
 
   /// Calls `on_opening` for each grant and each opened lease, in order of id, and checks every byte
   /// on the way; the file is known to be whole only when this has returned. False from `on_opening`

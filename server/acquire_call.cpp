@@ -259,7 +259,8 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
 
 std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
   std::optional<Fault> fault;
-  if (const std::string* const mode = parameters.find("mode")) fault = read_mode(*mode, shape.mode);
+  if (const std::string_view* const mode = parameters.find("mode"))
+    fault = read_mode(*mode, shape.mode);
   if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
   if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
   return fault;
@@ -271,7 +272,7 @@ std::optional<Fault> read_one_of_several(const boost::json::value& value,
   Parameters parameters;
   if (auto fault = parameters.take(value.get_object())) return fault;
   if (auto fault = parameters.expect_only("path mode lock_parents lock_children")) return fault;
-  const std::string* const text = parameters.find("path");
+  const std::string_view* const text = parameters.find("path");
   if (text == nullptr || !text->starts_with('/')) {
     return Fault{"Each of `locks` needs a path that starts with a slash."};
   }

@@ -18,7 +18,7 @@ std::string text_of(Microseconds duration) {
 }  // namespace
 
 std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std::string>& owner) {
-  const std::string* const text = parameters.find("owner");
+  const std::string_view* const text = parameters.find("owner");
   if (text == nullptr) return std::nullopt;
   if (text->size() > core::owner_bytes_max) return Fault{"The owner is longer than 255 bytes."};
   if (core::check_text(*text) != core::TextFault::none) {
@@ -29,7 +29,7 @@ std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std:
 }
 
 std::optional<Fault> read_meta(const Parameters& parameters, std::string& meta) {
-  const std::string* const text = parameters.find("meta");
+  const std::string_view* const text = parameters.find("meta");
   if (text == nullptr) return std::nullopt;
   if (text->size() > core::meta_bytes_max) return Fault{"The meta is longer than 4,096 bytes."};
   if (core::check_text(*text) != core::TextFault::none) {
@@ -39,7 +39,7 @@ std::optional<Fault> read_meta(const Parameters& parameters, std::string& meta) 
   return std::nullopt;
 }
 
-std::optional<Fault> read_mode(const std::string& text, core::Mode& mode) {
+std::optional<Fault> read_mode(std::string_view text, core::Mode& mode) {
   if (text == "exclusive") {
     mode = core::Mode::exclusive;
   } else if (text == "shared") {
@@ -53,7 +53,7 @@ std::optional<Fault> read_mode(const std::string& text, core::Mode& mode) {
 std::optional<Fault> read_duration(const Parameters& parameters, std::string_view name,
                                    Microseconds least, Microseconds most,
                                    std::optional<Microseconds>& value) {
-  const std::string* const text = parameters.find(name);
+  const std::string_view* const text = parameters.find(name);
   if (text == nullptr) return std::nullopt;
   const auto duration = core::parse_duration(*text);
   if (!duration) {
@@ -83,7 +83,7 @@ std::optional<Fault> read_ttl(const Parameters& parameters, core::Milliseconds m
 
 std::optional<Fault> read_token(const Parameters& parameters, const Request& request,
                                 std::optional<core::Token>& token) {
-  const std::string* const text = parameters.find("token");
+  const std::string_view* const text = parameters.find("token");
   if (text != nullptr && !request.lock_token.empty()) {
     return Fault{"The token stands in a parameter and in the header Lock-Token; use one of them."};
   }

@@ -16,7 +16,7 @@ namespace locker::server {
 [[nodiscard]] std::optional<core::Fault> read_owner(const Parameters& parameters,
                                                     std::optional<std::string>& owner);
 [[nodiscard]] std::optional<core::Fault> read_meta(const Parameters& parameters, std::string& meta);
-[[nodiscard]] std::optional<core::Fault> read_mode(const std::string& text, core::Mode& mode);
+[[nodiscard]] std::optional<core::Fault> read_mode(std::string_view text, core::Mode& mode);
 /// A duration from `least` to `most`.
 [[nodiscard]] std::optional<core::Fault> read_duration(
     const Parameters& parameters, std::string_view name, std::chrono::microseconds least,

@@ -10,10 +10,12 @@ std::shared_ptr<WorkerMetrics> HttpMetrics::add_worker() {
 }
 
 void HttpMetrics::watch(std::shared_ptr<const ConnectionCount> connections,
-                        std::shared_ptr<const BufferedBytes> buffered) {
+                        std::shared_ptr<const BufferedBytes> buffered,
+                        std::shared_ptr<const TlsContext> tls) {
   const std::lock_guard lock{mutex_};
   connections_ = std::move(connections);
   buffered_ = std::move(buffered);
+  tls_ = std::move(tls);
 }
 
 HttpMetrics::Totals HttpMetrics::totals() const {
@@ -28,9 +30,11 @@ HttpMetrics::Totals HttpMetrics::totals() const {
     }
     totals.accepted += worker->accepted.value();
     totals.turned_away += worker->turned_away.value();
+    totals.tls_failed += worker->tls_failed.value();
   }
   if (connections_) totals.connections = connections_->open();
   if (buffered_) totals.buffered_bytes = buffered_->held();
+  if (tls_) totals.certificate_expires_at = tls_->expires_at();
   return totals;
 }
 

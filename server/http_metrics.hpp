@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "server/histogram.hpp"
 #include "server/http_limits.hpp"
 #include "server/request_handler.hpp"
+#include "server/tls_context.hpp"
 
 namespace locker::server {
 
@@ -32,6 +34,7 @@ class alignas(128) WorkerMetrics {
   std::array<DurationHistogram, call_count> durations;
   Counter accepted;
   Counter turned_away;
+  Counter tls_failed;
 };
 
 /// The counts of all workers, also of those that are gone. Thread-safe.
@@ -41,15 +44,17 @@ class HttpMetrics {
   [[nodiscard]] std::shared_ptr<WorkerMetrics> add_worker();
   /// What all workers share, shown as it is when somebody asks.
   void watch(std::shared_ptr<const ConnectionCount> connections,
-             std::shared_ptr<const BufferedBytes> buffered);
+             std::shared_ptr<const BufferedBytes> buffered, std::shared_ptr<const TlsContext> tls);
 
   struct Totals {
     std::array<std::array<std::uint64_t, status_classes>, call_count> answers{};
     std::array<DurationHistogram::Counts, call_count> durations{};
     std::uint64_t accepted = 0;
     std::uint64_t turned_away = 0;
+    std::uint64_t tls_failed = 0;
     std::uint64_t connections = 0;
     std::uint64_t buffered_bytes = 0;
+    std::optional<std::chrono::system_clock::time_point> certificate_expires_at;
   };
   [[nodiscard]] Totals totals() const;
 
@@ -58,6 +63,7 @@ class HttpMetrics {
   std::vector<std::shared_ptr<WorkerMetrics>> workers_;
   std::shared_ptr<const ConnectionCount> connections_;
   std::shared_ptr<const BufferedBytes> buffered_;
+  std::shared_ptr<const TlsContext> tls_;
 };
 
 }  // namespace locker::server

@@ -36,7 +36,7 @@ HttpServer::HttpServer(RequestHandler& handler, GroupCommit& commit, Options opt
       options_(std::move(options)),
       connections_(std::make_shared<ConnectionCount>(options_.connections_max)),
       buffered_(std::make_shared<BufferedBytes>(options_.limits.buffered_max)) {
-  if (options_.metrics != nullptr) options_.metrics->watch(connections_, buffered_);
+  if (options_.metrics != nullptr) options_.metrics->watch(connections_, buffered_, options_.tls);
 }
 
 // NOLINTNEXTLINE(bugprone-exception-escape): without memory to stop, the process ends
@@ -45,7 +45,8 @@ HttpServer::~HttpServer() { stop(std::chrono::milliseconds{0}); }
 boost::system::error_code HttpServer::start(const tcp::endpoint& endpoint) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const unsigned count = options_.threads == 0 ? cores : options_.threads;
-  Worker::Options worker_options{options_.limits, options_.hooks, connections_, buffered_, {}};
+  Worker::Options worker_options{options_.limits, options_.hooks, connections_, buffered_, {},
+                                 options_.tls};
   std::vector<std::unique_ptr<Thread>> threads;
   std::vector<Executor> executors;
   for (unsigned i = 0; i < count; ++i) {

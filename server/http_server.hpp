@@ -21,6 +21,8 @@ class HttpServer {
     HttpHooks hooks = {};  ///< Called from all threads.
     /// Where everything is counted; none: nobody looks. Must outlive the server.
     HttpMetrics* metrics = nullptr;
+    /// Loaded; none: connections are without TLS.
+    std::shared_ptr<const TlsContext> tls = {};
   };
   /// Handler and commit must outlive the server.
   HttpServer(RequestHandler& handler, GroupCommit& commit, Options options);

@@ -19,6 +19,8 @@
 #include "server/locker.hpp"
 #include "server/logging.hpp"
 #include "server/options.hpp"
+#include "server/service_notification.hpp"
+#include "server/tls_setup.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -79,19 +81,47 @@ void log_access(const AccessEntry& entry) {
   spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
 }
 
-void warn_of_open_door(const tcp::endpoint& endpoint, const AccessSetup& access) {
-  if (endpoint.address().is_loopback() || access.has_keys()) return;
-  spdlog::warn(
-      "everybody who reaches this address can see, take and end locks: there are no keys. Close it "
-      "with --keys FILE (a line for it: locker token new NAME --allow \"admin /\"), or with --ip "
-      "127.0.0.1");
+void log_tls_failure(std::string_view why, std::string_view peer) {
+  spdlog::debug("{} failed by TLS: {}", peer, why);
 }
 
-void reload_on_hangup(net::signal_set& hangups, AccessSetup& access) {
+HttpServer::Options server_options(const Options& options, const TlsSetup& tls, Locker& locker) {
+  HttpServer::Options server_options;
+  server_options.threads = options.threads;
+  server_options.connections_max = options.connections_max;
+  server_options.metrics = &locker.http_metrics();
+  server_options.tls = tls.context();
+  allow_connections(server_options);
+  server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
+  if (spdlog::should_log(spdlog::level::debug)) {
+    server_options.hooks.access = log_access;
+    server_options.hooks.tls_failed = log_tls_failure;
+  }
+  server_options.hooks.tell_peer = !options.access.audit_log.empty();
+  return server_options;
+}
+
+void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
+  if (endpoint.address().is_loopback() || !options.tls.client_ca.empty()) return;
+  if (options.access.keys.empty()) {
+    spdlog::warn(
+        "everybody who reaches this address can see, take and end locks: there are no keys. Close "
+        "it with --keys FILE (a line for it: locker token new NAME --allow \"admin /\"), or with "
+        "--ip 127.0.0.1");
+  } else if (options.tls.certificate.empty()) {
+    spdlog::warn(
+        "keys can be read on the way to this address: there is no TLS. Close it with "
+        "--tls-certificate FILE --tls-key FILE, or listen on 127.0.0.1 behind a proxy that speaks "
+        "HTTPS");
+  }
+}
+
+void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& tls) {
   hangups.async_wait([&](const boost::system::error_code& error, int) {
     if (error) return;
     access.reload();
-    reload_on_hangup(hangups, access);
+    tls.reload();
+    reload_on_hangup(hangups, access, tls);
   });
 }
 
@@ -120,8 +150,14 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", access.error().message);
     return ExitCode::misconfigured;
   }
+  auto tls = TlsSetup::open(options.tls);
+  if (!tls) {
+    spdlog::critical("{}", tls.error().message);
+    return ExitCode::misconfigured;
+  }
   // On a terminal that is closed, a server that has nothing to read again ends.
-  if ((*access)->is_wanted() || ::isatty(STDIN_FILENO) == 0) hangups.add(SIGHUP);
+  if ((*access)->is_wanted() || tls->is_wanted() || ::isatty(STDIN_FILENO) == 0)
+    hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
   Locker::Options locker_options;
@@ -148,34 +184,29 @@ ExitCode serve(const Options& options) {
         locker.recovered().torn_bytes);
   }
 
-  HttpServer::Options server_options;
-  server_options.threads = options.threads;
-  server_options.connections_max = options.connections_max;
-  server_options.metrics = &locker.http_metrics();
-  allow_connections(server_options);
-  server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
-  if (spdlog::should_log(spdlog::level::debug)) server_options.hooks.access = log_access;
-  server_options.hooks.tell_peer = !options.access.audit_log.empty();
   const auto gate = (*access)->make_gate(locker.handler(), locker.service());
   RequestHandler& handler =
       (*access)->is_wanted() ? static_cast<RequestHandler&>(*gate) : locker.handler();
-  HttpServer server{handler, locker.commit(), server_options};
+  HttpServer server{handler, locker.commit(), server_options(options, *tls, locker)};
   const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
   if (const auto error = server.start(endpoint)) {
     spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
                      options.ip, options.port, error.message());
     return ExitCode::unavailable;
   }
-  const std::string at = (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
+  const std::string at = (tls->is_wanted() ? "https://" : "") +
+                         (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
                          std::to_string(server.endpoint().port());
   spdlog::info("lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}",
                version, at, options.file, locker.service().status().locks, took.count(),
                durability_name(options.durability));
 
-  warn_of_open_door(endpoint, **access);
+  warn_of_open_door(endpoint, options);
 
-  reload_on_hangup(hangups, **access);
+  notify_service_manager("READY=1");
+  reload_on_hangup(hangups, **access, *tls);
   wait_for_signal(io_context, signals, hangups);
+  notify_service_manager("STOPPING=1");
   locker.handler().set_draining();
   server.stop(stop_grace);
   opened->reset();  // syncs

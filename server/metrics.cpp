@@ -162,8 +162,8 @@ void Metrics::write_store(PrometheusText& text) const {
   text.add_one("locker_journal_segment_bytes", Type::gauge,
                "Bytes that the segment files take, filled or not.", status.segment_bytes);
   text.add_one("locker_snapshots", Type::gauge, "Snapshot files.", status.snapshots);
-  text.add_one("locker_snapshot_bytes", Type::gauge,
-               "Bytes of the newest snapshot made since the start.", status.snapshot_bytes);
+  text.add_one("locker_snapshot_bytes", Type::gauge, "Bytes of the newest snapshot, 0 without one.",
+               status.snapshot_bytes);
   text.add_one("locker_snapshots_made_total", Type::counter, "Snapshots made.",
                status.snapshots_made);
   text.add_one("locker_snapshots_failed_total", Type::counter,
@@ -204,6 +204,14 @@ void Metrics::write_http(PrometheusText& text) const {
                totals.turned_away);
   text.add_one("locker_http_buffered_bytes", Type::gauge,
                "Bytes of unfinished requests and untaken answers.", totals.buffered_bytes);
+  if (!totals.certificate_expires_at) return;
+  text.add_one("locker_tls_failed_total", Type::counter, "Connections that failed by TLS.",
+               totals.tls_failed);
+  const auto expires_at = std::chrono::duration_cast<std::chrono::seconds>(
+      totals.certificate_expires_at->time_since_epoch());
+  text.add_one("locker_tls_certificate_expiry_timestamp_seconds", Type::gauge,
+               "Until when the certificate in use is good.",
+               static_cast<std::uint64_t>(expires_at.count()));
 }
 
 }  // namespace locker::server

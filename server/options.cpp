@@ -89,6 +89,15 @@ po::options_description describe(Options& options, Texts& texts) {
       "File with API keys and what each may do; `locker token new` makes its lines. Without it "
       "everybody may everything. Read again on SIGHUP; with a mistake in it the keys stay as they "
       "were.");
+  add("tls-certificate", po::value(&options.tls.certificate),
+      "File with the server's certificate and those between it and the root, in PEM: the port "
+      "speaks HTTPS then, and nothing else. Read again on SIGHUP, as the next two are; when they "
+      "are no good then, the old ones stay in use.");
+  add("tls-key", po::value(&options.tls.key),
+      "File with the certificate's key, in PEM, without a passphrase.");
+  add("tls-client-ca", po::value(&options.tls.client_ca),
+      "File with CA certificates in PEM: only clients with a certificate that one of these signed "
+      "can connect.");
   add("audit-log", po::value(&options.access.audit_log),
       "File to append a JSON object a line to for each grant, release, forced end and refused "
       "access. Opened again on SIGHUP, for logrotate.");
@@ -183,6 +192,12 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   }
   if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
     return "--default-ttl must not be longer than --max-ttl";
+  }
+  if (options.tls.certificate.empty() != options.tls.key.empty()) {
+    return "--tls-certificate and --tls-key go together; give both";
+  }
+  if (!options.tls.client_ca.empty() && options.tls.certificate.empty()) {
+    return "--tls-client-ca needs --tls-certificate and --tls-key";
   }
   if (texts.segment_size < 1 || texts.segment_size > 1024) {
     return "--segment-size must be from 1 to 1024 MiB";

@@ -9,6 +9,7 @@
 #include "persistence/journal.hpp"
 #include "server/access_setup.hpp"
 #include "server/lock_service.hpp"
+#include "server/tls_context.hpp"
 
 namespace locker::server {
 
@@ -24,6 +25,7 @@ struct Options {
   std::size_t connections_max = 10'000;
   LockService::Options service;
   AccessSetup::Options access;
+  TlsContext::Files tls;
   std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
   std::string log_level = "info";
   bool log_json = false;

@@ -1,10 +1,13 @@
 #include "server/parameters.hpp"
 
 #include <algorithm>
+#include <span>
+#include <string>
 
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
 
+#include "core/assert.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
 #include "server/json_body.hpp"
@@ -13,13 +16,6 @@ namespace locker::server {
 namespace {
 
 using core::Fault;
-
-/// Form decoding: a plus is a space here (clients that encode a form write it so), unlike in paths.
-std::optional<Fault> decode(std::string_view text, std::string& out) {
-  std::string spaced{text};
-  std::replace(spaced.begin(), spaced.end(), '+', ' ');
-  return core::percent_decode(spaced, out);
-}
 
 bool starts_with_type(std::string_view content_type, std::string_view type) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
@@ -32,6 +28,16 @@ bool starts_with_type(std::string_view content_type, std::string_view type) {
 }
 
 Fault too_many() { return {"There are too many parameters; see the API's description."}; }
+
+/// Whether a list of words that are separated by spaces has this one.
+bool has_word(std::string_view list, std::string_view word) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(' '), list.size());
+    if (list.substr(0, end) == word) return true;
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return false;
+}
 
 /// For showing a client's own text back: only if it can be shown.
 std::string quoted(std::string_view name) {
@@ -59,7 +65,26 @@ std::optional<Fault> Parameters::parse(std::string_view query, const Request& re
       "application/x-www-form-urlencoded, or put the parameters into the query."};
 }
 
+std::string_view Parameters::keep(std::string_view text) {
+  LOCKER_ASSERT(text.size() <= text_.capacity() - text_.size());
+  const std::size_t at = text_.size();
+  text_.insert(text_.end(), text.begin(), text.end());
+  return {text_.data() + at, text.size()};
+}
+
+/// Form decoding: a plus is a space here (clients that encode a form write it so), unlike in paths.
+std::optional<Fault> Parameters::decode(std::string_view text, std::string_view& decoded) {
+  const std::size_t at = text_.size();
+  static_cast<void>(keep(text));
+  std::span<char> kept{text_.data() + at, text.size()};
+  std::replace(kept.begin(), kept.end(), '+', ' ');
+  if (auto fault = core::percent_decode(kept)) return fault;
+  decoded = {kept.data(), kept.size()};
+  return std::nullopt;
+}
+
 std::optional<Fault> Parameters::parse_form(std::string_view text) {
+  text_.reserve(text.size());
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('&'), text.size());
     const std::string_view pair = text.substr(0, end);
@@ -76,20 +101,26 @@ std::optional<Fault> Parameters::parse_form(std::string_view text) {
 }
 
 std::optional<Fault> Parameters::take(const boost::json::object& object) {
+  constexpr std::size_t number_size_max = 330;  // of 1e308 as std::to_string() writes it
+  std::size_t size = 0;
+  for (const auto& [name, member] : object) {
+    size += name.size() + (member.is_string() ? member.get_string().size() : number_size_max);
+  }
+  text_.reserve(size);
   for (const auto& [name, member] : object) {
     if (all_.size() == count_max) return too_many();
     Parameter& added = all_.emplace_back();
-    added.name = name;
+    added.name = keep(name);
     if (member.is_string()) {
-      added.value = member.get_string();
+      added.value = keep(member.get_string());
     } else if (member.is_bool()) {
       added.value = member.get_bool() ? "true" : "false";
     } else if (member.is_int64()) {
-      added.value = std::to_string(member.get_int64());
+      added.value = keep(std::to_string(member.get_int64()));
     } else if (member.is_uint64()) {
-      added.value = std::to_string(member.get_uint64());
+      added.value = keep(std::to_string(member.get_uint64()));
     } else if (member.is_double()) {
-      added.value = std::to_string(member.get_double());
+      added.value = keep(std::to_string(member.get_double()));
     } else {
       return Fault{"Parameter " + quoted(added.name) + " must be a string, a number or a boolean."};
     }
@@ -99,9 +130,7 @@ std::optional<Fault> Parameters::take(const boost::json::object& object) {
 
 std::optional<Fault> Parameters::expect_only(std::string_view known) const {
   for (auto at = all_.begin(); at != all_.end(); ++at) {
-    const std::string padded = " " + std::string{known} + " ";
-    if (at->name.find(' ') != std::string::npos || at->name.empty() ||
-        padded.find(" " + at->name + " ") == std::string::npos) {
+    if (!has_word(known, at->name)) {
       return Fault{"Unknown parameter " + quoted(at->name) + "; this call takes " +
                    (known.empty() ? "none" : std::string{known}) + "."};
     }
@@ -113,7 +142,7 @@ std::optional<Fault> Parameters::expect_only(std::string_view known) const {
   return std::nullopt;
 }
 
-const std::string* Parameters::find(std::string_view name) const {
+const std::string_view* Parameters::find(std::string_view name) const {
   for (const Parameter& parameter : all_) {
     if (parameter.name == name) return &parameter.value;
   }
@@ -121,7 +150,7 @@ const std::string* Parameters::find(std::string_view name) const {
 }
 
 std::optional<Fault> Parameters::read_flag(std::string_view name, bool& value) const {
-  const std::string* const text = find(name);
+  const std::string_view* const text = find(name);
   if (text == nullptr) return std::nullopt;
   if (*text == "True" || *text == "true" || *text == "1") {
     value = true;

@@ -92,7 +92,7 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
                  response)) {
     return;
   }
-  const std::string* const id = parameters.find("id");
+  const std::string_view* const id = parameters.find("id");
   core::Shape shape;
   auto fault = id != nullptr ? check_id(*id) : std::nullopt;
   if (!fault) fault = parameters.read_flag("lockParents", shape.lock_parents);
@@ -139,7 +139,7 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   core::Path path;
   Parameters parameters;
   if (!read_call(path_text, query, "token", request, path, parameters, response)) return;
-  const std::string* const text = parameters.find("token");
+  const std::string_view* const text = parameters.find("token");
   if (text == nullptr) {
     return refuse(400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.",
                   response);

@@ -22,6 +22,9 @@ namespace {
 using ErrorCode = boost::system::error_code;
 
 constexpr Refusal too_slow{408, "request_timeout", "Send the whole request sooner."};
+constexpr Refusal https_only{400, "https_only",
+                             "This port speaks HTTPS, and the request came without TLS; begin its "
+                             "URL with https."};
 constexpr Refusal too_many{503, "too_many_connections",
                            "The server has as many connections as it takes; try again soon."};
 constexpr Refusal too_much_buffered{503, "too_many_unfinished",
@@ -46,9 +49,9 @@ void notice_dead_hosts(Socket& socket) {
 
 }  // namespace
 
-Session::Session(Worker& worker, Socket socket, std::string peer, bool counted)
+Session::Session(Worker& worker, Transport transport, std::string peer, bool counted)
     : worker_(worker),
-      socket_(std::move(socket)),
+      transport_(std::move(transport)),
       peer_(std::move(peer)),
       parser_(worker.limits(), peer_),
       counted_(counted) {}
@@ -57,9 +60,10 @@ void Session::start() {
   capacity_ = worker_.limits().read_buffer;
   buffer_ = std::make_unique<char[]>(capacity_);
   ErrorCode error;
-  socket_.set_option(tcp::no_delay(true), error);
-  notice_dead_hosts(socket_);
-  socket_.non_blocking(true, error);
+  Socket& socket = transport_.socket();
+  socket.set_option(tcp::no_delay(true), error);
+  notice_dead_hosts(socket);
+  socket.non_blocking(true, error);
   if (error) return close();
   enter(Phase::fresh);
   read();
@@ -69,7 +73,7 @@ void Session::turn_away() {
   capacity_ = worker_.limits().read_buffer;
   buffer_ = std::make_unique<char[]>(capacity_);
   ErrorCode error;
-  socket_.non_blocking(true, error);
+  transport_.socket().non_blocking(true, error);
   if (error) return close();
   refuse(too_many, {});
   send();
@@ -89,15 +93,16 @@ void Session::read() {
 
 void Session::begin_read(std::size_t size_max) {
   reads_ = true;
-  socket_.async_read_some(net::buffer(buffer_.get() + end_, size_max),
-                          [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
-                            self->on_read(error, size);
-                          });
+  transport_.async_read_some(net::buffer(buffer_.get() + end_, size_max),
+                             [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                               self->on_read(error, size);
+                             });
 }
 
 void Session::on_read(const ErrorCode& error, std::size_t size) {
   reads_ = false;
   if (state_ == State::closed) return;
+  if (error && !transport_.tls_fault().empty()) return on_tls_fault();
   if (error) return on_end();
   if (state_ == State::lingering) {
     lingered_ += size;
@@ -125,6 +130,15 @@ void Session::on_end() {
       state_ == State::yielding || state_ == State::waiting || state_ == State::writing;
   if (!is_owed || stream_) return close();
   read_ended_ = true;
+}
+
+void Session::on_tls_fault() {
+  worker_.metrics().tls_failed.add();
+  const auto& hook = worker_.hooks().tls_failed;
+  if (hook) hook(transport_.tls_fault(), peer_);
+  if (!transport_.turn_plain()) return on_end();
+  refuse(https_only, {});
+  send();
 }
 
 void Session::compact() {
@@ -316,7 +330,7 @@ void Session::send() {
   awaited_ = 0;
   if (!owed_.empty() && waited_in_vain()) return close();
   ErrorCode error;
-  sent_ = socket_.write_some(net::buffer(output_), error);
+  sent_ = transport_.write_some(net::buffer(output_), error);
   if (error && error != net::error::would_block) return close();
   if (sent_ == output_.size()) return finish_round();
   if (!hold_output()) return cut_off();
@@ -325,10 +339,10 @@ void Session::send() {
 }
 
 void Session::write() {
-  socket_.async_write_some(net::buffer(output_.data() + sent_, output_.size() - sent_),
-                           [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
-                             self->on_write(error, size);
-                           });
+  transport_.async_write_some(net::buffer(output_.data() + sent_, output_.size() - sent_),
+                              [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                                self->on_write(error, size);
+                              });
 }
 
 void Session::on_write(const ErrorCode& error, std::size_t size) {
@@ -402,9 +416,9 @@ void Session::watch() {
 void Session::linger() {
   ErrorCode error;
   // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
-  const bool unread_bytes = begin_ != end_ || socket_.available(error) > 0;
+  const bool unread_bytes = begin_ != end_ || transport_.has_unread();
   if (!refused_ && !unread_bytes) return close();
-  socket_.shutdown(tcp::socket::shutdown_send, error);
+  transport_.shut_down_sending(error);
   if (error) return close();
   state_ = State::lingering;
   deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().linger;
@@ -431,7 +445,7 @@ void Session::time_out() {
   // The read that is under way stays so, and becomes the one that lingers.
   refuse(too_slow, {.to_head = unread().starts_with("HEAD ")});
   ErrorCode error;
-  const std::size_t size = socket_.write_some(net::buffer(output_), error);
+  const std::size_t size = transport_.write_some(net::buffer(output_), error);
   if (error || size != output_.size()) return close();
   linger();
 }
@@ -440,8 +454,7 @@ void Session::drain() {
   if (later_) return drain_pending();
   if (stream_) return drain_stream();
   if (state_ != State::reading || begin_ != end_) return;
-  ErrorCode error;
-  if (socket_.available(error) > 0) return;
+  if (transport_.has_unread()) return;
   if (phase_ != Phase::fresh) return close();
   hurry();
 }
@@ -454,17 +467,18 @@ void Session::hurry() {
 /// kernel would keep that until it does, for minutes.
 void Session::cut_off() {
   int untaken = 0;
-  const bool is_known = ::ioctl(socket_.native_handle(), SIOCOUTQ, &untaken) == 0;
+  const bool is_known = ::ioctl(transport_.socket().native_handle(), SIOCOUTQ, &untaken) == 0;
   ErrorCode ignored;
-  if (!is_known || untaken > 0) socket_.set_option(net::socket_base::linger(true, 0), ignored);
+  if (!is_known || untaken > 0) {
+    transport_.socket().set_option(net::socket_base::linger(true, 0), ignored);
+  }
   close();
 }
 
 void Session::close() {
   if (state_ == State::closed) return;
   state_ = State::closed;
-  ErrorCode ignored;
-  socket_.close(ignored);
+  transport_.close();
   unlink();
   worker_.on_closed(counted_);
   uncount(counted_input_);

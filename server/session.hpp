@@ -12,10 +12,10 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "server/group_commit.hpp"
-#include "server/net.hpp"
 #include "server/request_handler.hpp"
 #include "server/request_parser.hpp"
 #include "server/response_framing.hpp"
+#include "server/transport.hpp"
 
 namespace locker::server {
 
@@ -45,7 +45,7 @@ class Session final : public DurabilityWaiter,
   using Pointer = boost::intrusive_ptr<Session>;
 
   /// `peer` is what the access hook is told; `counted`: leaves the ConnectionCount when closed.
-  Session(Worker& worker, Socket socket, std::string peer, bool counted);
+  Session(Worker& worker, Transport transport, std::string peer, bool counted);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -127,6 +127,7 @@ class Session final : public DurabilityWaiter,
   void on_read(const boost::system::error_code& error, std::size_t size);
   void on_bytes(std::size_t size);
   void on_end();
+  void on_tls_fault();
   void run_round();
   void answer_requests();
   void answer_request();
@@ -171,7 +172,7 @@ class Session final : public DurabilityWaiter,
   void uncount(std::size_t& counted);
 
   Worker& worker_;
-  Socket socket_;
+  Transport transport_;
   const std::string peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;

@@ -79,7 +79,7 @@ void Session::finish_pending() {
 bool Session::waited_in_vain() {
   const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
   if (std::none_of(owed_.begin(), owed_.end(), has_waited)) return false;
-  pollfd asked{socket_.native_handle(), POLLRDHUP, 0};
+  pollfd asked{transport_.socket().native_handle(), POLLRDHUP, 0};
   return ::poll(&asked, 1, 0) == 1;
 }
 

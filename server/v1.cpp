@@ -55,7 +55,7 @@ void answer_text(std::string text, Response& response) {
 std::optional<Fault> read_number(const Parameters& parameters, std::string_view name,
                                  std::uint64_t least, std::uint64_t most,
                                  std::optional<std::uint64_t>& value) {
-  const std::string* const text = parameters.find(name);
+  const std::string_view* const text = parameters.find(name);
   if (text == nullptr) return std::nullopt;
   std::uint64_t number = 0;
   const char* const end = text->data() + text->size();
@@ -76,7 +76,7 @@ std::optional<Fault> check_reason(std::string_view reason) {
 }
 
 std::optional<Fault> read_prefix(const Parameters& parameters, std::optional<std::string>& packed) {
-  const std::string* const text = parameters.find("prefix");
+  const std::string_view* const text = parameters.find("prefix");
   if (text == nullptr) return std::nullopt;
   core::Path path;
   if (auto fault = core::parse_url_path(*text, path)) return fault;
@@ -94,7 +94,7 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
 }
 
 std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
-  const std::string* const text = parameters.find("after");
+  const std::string_view* const text = parameters.find("after");
   if (text == nullptr) return std::nullopt;
   const bool is_place = text->find_first_not_of("0123456789.") == std::string::npos;
   if (!is_place || text->size() > 30) {
@@ -249,7 +249,7 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
   if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
   filter.fence = fence;
   std::string reason;
-  if (const std::string* const text = parameters.find("reason")) reason = *text;
+  if (const std::string_view* const text = parameters.find("reason")) reason = *text;
   if (!fault) fault = check_reason(reason);
   if (fault) return answer_fault(*fault, response);
   const auto forced = service_.force(filter, reason);
@@ -320,7 +320,7 @@ void V1::list(std::string_view query, const Request& request, Response& response
   wanted.packed_prefix = prefix.value_or("");
   if (!fault) fault = read_owner(parameters, wanted.owner);
   if (wanted.owner == "?") wanted.owner = "";
-  if (const std::string* const state = parameters.find("state")) {
+  if (const std::string_view* const state = parameters.find("state")) {
     if (*state == "cooling") {
       wanted.state = core::LockInfo::State::cooling;
     } else if (*state == "waiting") {

@@ -104,8 +104,9 @@ void Worker::adopt(Socket socket) {
   }
   bool is_made = false;  // from then on the session gives its place back
   try {
+    auto tls = options_.tls ? options_.tls->accept(socket.native_handle()) : nullptr;
     const Session::Pointer session{
-        new Session{*this, std::move(socket), std::move(peer), has_place}};
+        new Session{*this, {std::move(socket), std::move(tls)}, std::move(peer), has_place}};
     is_made = true;
     sessions_.push_back(*session);
     has_place ? session->start() : session->turn_away();

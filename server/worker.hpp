@@ -20,6 +20,7 @@
 #include "server/request_handler.hpp"
 #include "server/response_framing.hpp"
 #include "server/session.hpp"
+#include "server/tls_context.hpp"
 
 namespace locker::server {
 
@@ -37,6 +38,8 @@ struct HttpHooks {
   std::function<void(std::string_view)> on_error = {};  ///< A handler threw, memory ran out.
   std::function<void(const AccessEntry&)> access = {};
   bool tell_peer = false;  ///< Fill in Request::peer.
+  /// A connection failed by TLS, and why. The peer is empty unless `access` or tell_peer is set.
+  std::function<void(std::string_view why, std::string_view peer)> tls_failed = {};
 };
 
 /// Everything of one thread that serves connections. Not thread-safe: all calls are made on the
@@ -58,6 +61,8 @@ class Worker {
     std::shared_ptr<BufferedBytes> buffered = {};
     /// Where this worker alone counts; none: nobody looks.
     std::shared_ptr<WorkerMetrics> metrics = {};
+    /// Loaded; none: connections are without TLS.
+    std::shared_ptr<const TlsContext> tls = {};
   };
   /// All three must outlive the worker.
   Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,

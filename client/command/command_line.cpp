@@ -46,10 +46,17 @@ options::options_description server_options() {
   add("key-file", options::value<std::string>()->value_name("FILE"),
       "a file with the API key, if the server wants one (LOCKER_KEY_FILE, or the key itself in "
       "LOCKER_KEY)");
+  add("ca-file", options::value<std::string>()->value_name("FILE"),
+      "of https: who may have signed the server's certificate, in PEM (LOCKER_CA_FILE; the "
+      "system's CAs)");
+  add("client-certificate", options::value<std::string>()->value_name("FILE"),
+      "of https: our own certificate, if the server wants one, in PEM (LOCKER_CLIENT_CERTIFICATE)");
+  add("client-key", options::value<std::string>()->value_name("FILE"),
+      "its key (LOCKER_CLIENT_KEY; the same file)");
   return description;
 }
 
-/// url and key-file, from a file of lines `name = value`.
+/// The server's options, from a file of lines `name = value`.
 Result<options::variables_map> read_config(const std::string& path) {
   options::variables_map values;
   if (path.empty()) return values;
@@ -61,7 +68,8 @@ Result<options::variables_map> read_config(const std::string& path) {
   try {
     options::store(options::parse_config_file(file, server_options()), values);
   } catch (const options::error& error) {
-    failure.message = path + ": " + error.what() + ". It takes url and key-file.";
+    failure.message = path + ": " + error.what() +
+                      ". It takes url, key-file, ca-file, client-certificate and client-key.";
     return failure;
   }
   return values;
@@ -122,6 +130,9 @@ Result<ServerAddress> server_of(const options::variables_map& values) {
     if (!key) return key.error();
     address->key = *key;
   }
+  address->tls = {first_of("ca-file", "LOCKER_CA_FILE"),
+                  first_of("client-certificate", "LOCKER_CLIENT_CERTIFICATE"),
+                  first_of("client-key", "LOCKER_CLIENT_KEY")};
   return address;
 }
 

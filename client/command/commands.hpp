@@ -14,6 +14,7 @@ int run_run_command(const Arguments& arguments);
 int run_show_command(const Arguments& arguments);
 int run_status_command(const Arguments& arguments);
 int run_store_command(const Arguments& arguments);
+int run_top_command(const Arguments& arguments);
 int run_token_command(const Arguments& arguments);
 int run_watch_command(const Arguments& arguments);
 

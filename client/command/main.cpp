@@ -26,6 +26,7 @@ constexpr Command commands[] = {
     {"ls", "what is held, as a tree or a table", run_list_command},
     {"show", "who holds a path, and who waits for it", run_show_command},
     {"watch", "what happens, as it happens", run_watch_command},
+    {"top", "who waits longest and for whom, live", run_top_command},
     {"force", "end somebody else's locks", run_force_command},
     {"status", "how the server is", run_status_command},
     {"token", "make an API key for the server", run_token_command},

@@ -133,7 +133,7 @@ class Run {
     start.environment = {{"LOCKER_PATH", paths},
                          {"LOCKER_TOKEN", grant_.token},
                          {"LOCKER_FENCE", std::to_string(grant_.fence)},
-                         {"LOCKER_URL", "http://" + server_.host_field() + server_.base}};
+                         {"LOCKER_URL", server_.url()}};
     sigemptyset(&start.signal_mask);
     guardian_.emplace(grant_.ttl ? *grant_.ttl / 3 : kill_after_);
     auto [child, fault] = ChildProcess::start(start);

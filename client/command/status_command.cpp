@@ -35,8 +35,7 @@ int run_status_command(const Arguments& arguments) {
   if (values.count("json") != 0) {
     std::cout << answered->body << "\n";
   } else {
-    std::vector<Row> rows{{"url", "http://" + server->host_field() + server->base},
-                          {"ready", ready->status == 200 ? "yes" : "no"}};
+    std::vector<Row> rows{{"url", server->url()}, {"ready", ready->status == 200 ? "yes" : "no"}};
     for (const auto& [name, value] : answered->json()) {
       rows.push_back({std::string{name}, text_field(answered->json(), name)});
     }

@@ -1,5 +1,6 @@
 #include "client/command/commands.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -128,7 +129,8 @@ std::string default_store() {
 }  // namespace
 
 int run_store_command(const std::vector<std::string>& arguments) {
-  if (arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h")) {
+  const auto is_help = [](const std::string& text) { return text == "--help" || text == "-h"; };
+  if (std::any_of(arguments.begin(), arguments.end(), is_help)) {
     std::cout << usage;
     return std::cout.flush() ? 0 : 74;
   }

@@ -42,6 +42,17 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string shortened(std::string_view text, std::size_t most) {
+  if (width_of(text) <= most) return std::string{text};
+  if (most == 0) return "";
+  std::size_t end = 0;
+  for (std::size_t characters = 0; end < text.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0U) != 0x80U;
+    if (begins && characters++ == most - 1) break;
+  }
+  return std::string{text.substr(0, end)} + "…";
+}
+
 std::string short_duration(std::chrono::milliseconds time) {
   const long long milliseconds = std::max<long long>(time.count(), 0);
   const long long seconds = milliseconds / 1'000;

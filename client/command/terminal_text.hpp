@@ -12,6 +12,9 @@ namespace locker::client {
 /// The text without what would command a terminal: control characters stand as \xNN.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// At most so many characters; "…" stands for the rest.
+[[nodiscard]] std::string shortened(std::string_view text, std::size_t most);
+
 /// "1.5s", "12s", "3m05s", "2h10m", "4d3h".
 [[nodiscard]] std::string short_duration(std::chrono::milliseconds time);
 /// A field in milliseconds as short_duration(); "-" when it is null or not there.

@@ -5,19 +5,15 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <boost/json/value.hpp>
 
+#include "client/library/connection.hpp"
 #include "client/library/failure.hpp"
 #include "client/library/server_address.hpp"
 
 namespace locker::client {
 
-namespace net = boost::asio;
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
@@ -60,23 +56,17 @@ class HttpClient {
                                                                 milliseconds timeout);
   [[nodiscard]] net::awaitable<Result<std::string>> async_read_more(milliseconds timeout);
 
-  void close();
+  void close() { connection_.close(); }
   [[nodiscard]] const ServerAddress& address() const { return address_; }
 
  private:
-  using Request = boost::beast::http::request<boost::beast::http::string_body>;
-
-  [[nodiscard]] Request make_request(const Call& call) const;
-  [[nodiscard]] net::awaitable<boost::system::error_code> async_connect(milliseconds timeout);
-  [[nodiscard]] net::awaitable<boost::system::error_code> async_exchange(Request& request,
-                                                                         Reply& reply,
-                                                                         milliseconds timeout);
-  [[nodiscard]] Failure unreachable(const std::string& why) const;
+  [[nodiscard]] Connection::Request make_request(const Call& call) const;
+  [[nodiscard]] net::awaitable<boost::system::error_code> async_exchange(
+      Connection::Request& request, Reply& reply, milliseconds timeout);
+  [[nodiscard]] Failure unreachable(const boost::system::error_code& why) const;
 
   ServerAddress address_;
-  boost::beast::tcp_stream stream_;
-  boost::beast::flat_buffer buffer_;
-  bool is_open_ = false;
+  Connection connection_;
 };
 
 }  // namespace locker::client

@@ -28,22 +28,22 @@ void throw_exception_from_error(const Failure& failure, const boost::source_loca
 
 std::string ServerAddress::host_field() const {
   const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return port == "80" ? name : name + ":" + port;
+  return port == (is_tls ? "443" : "80") ? name : name + ":" + port;
 }
 
 Result<ServerAddress> parse_server_address(std::string_view url) {
-  constexpr std::string_view scheme = "http://";
-  if (url.starts_with("https://")) {
-    return bad_address(url, "is https, which this client does not speak");
+  const bool is_tls = url.starts_with("https://");
+  if (!is_tls && !url.starts_with("http://")) {
+    return bad_address(url, "begins with neither http:// nor https://");
   }
-  if (!url.starts_with(scheme)) return bad_address(url, "does not begin with http://");
-  std::string_view rest = url.substr(scheme.size());
+  std::string_view rest = url.substr(url.find("//") + 2);
   const bool is_printable =
       std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < '\x7f'; });
   if (!is_printable || rest.find_first_of("?#@") != std::string_view::npos) {
     return bad_address(url, "has more in it than host, port and path");
   }
   ServerAddress address;
+  address.is_tls = is_tls;
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   address.base = rest.substr(slash);
   while (address.base.ends_with('/')) address.base.pop_back();
@@ -61,7 +61,7 @@ Result<ServerAddress> parse_server_address(std::string_view url) {
   if (address.host.empty()) return bad_address(url, "names no host");
   const std::string_view port = authority.substr(host_end);
   if (port.empty()) {
-    address.port = "80";
+    address.port = is_tls ? "443" : "80";
   } else if (port.front() == ':' && is_port(port.substr(1))) {
     address.port = port.substr(1);
   } else {

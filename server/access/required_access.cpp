@@ -59,7 +59,7 @@ RequiredAccess under_prefix(std::string_view action, Right right, const RequestT
   access.wants_prefix = true;
   Parameters parameters;
   access.fault = parameters.parse(target.query, request);
-  const std::string* const prefix = parameters.find("prefix");
+  const std::string_view* const prefix = parameters.find("prefix");
   if (!access.fault) need(right, prefix != nullptr ? *prefix : "/", access);
   return access;
 }

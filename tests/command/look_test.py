@@ -3,11 +3,16 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import unittest
 
 from command_case import LOCKER, LONG, CommandCase
+
+
+COMPLETION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client",
+                          "completion")
 
 
 class ScriptTest(CommandCase):
@@ -204,7 +209,7 @@ class ServerTest(CommandCase):
         self.assertIn("conf", self.said)
 
     def test_urls_that_are_wrong(self):
-        for url in ("", "locker", "https://locker", "http://", "http://a:b", "http://a:1/?x",
+        for url in ("", "locker", "ftp://locker", "http://", "http://a:b", "http://a:1/?x",
                     "http://u@a", "http://[::1"):
             if url:
                 self.locker("status", "--url", url, code=64)
@@ -226,13 +231,11 @@ class CompletionTest(CommandCase):
     """In a real bash."""
 
     def complete(self, *words):
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client",
-                              "completion", "locker.bash")
         line = " ".join(f"'{word}'" for word in words)
         environment = {**self.environment, "PATH": os.path.dirname(os.path.abspath(LOCKER)) + ":" +
                        os.environ["PATH"]}
         return subprocess.run(
-            ["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+            ["bash", "-c", f"source {COMPLETION}/locker.bash; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
              "_locker; printf '%s\\n' \"${COMPREPLY[@]}\""],
             env=environment, capture_output=True, text=True, check=True).stdout.split()
 
@@ -243,6 +246,48 @@ class CompletionTest(CommandCase):
         self.assertEqual(self.complete("locker", "show", "/dep"), ["/deploy/production"])
         self.server.kill()
         self.assertEqual(self.complete("locker", "show", "/dep"), [])
+
+    def environment_of_shell(self):
+        return {**self.environment, "TERM": "dumb", "PATH":
+                os.path.dirname(os.path.abspath(LOCKER)) + ":" + os.environ["PATH"]}
+
+    @unittest.skipUnless(shutil.which("fish"), "needs fish")
+    def test_fish(self):
+        def complete(line):
+            done = subprocess.run(
+                ["fish", "--no-config", "-c", f"source {COMPLETION}/locker.fish; complete -C '{line}'"],
+                env=self.environment_of_shell(), capture_output=True, text=True, check=True)
+            return [found.split("\t")[0] for found in done.stdout.splitlines()]
+        self.assertEqual(sorted(complete("locker re")), ["release", "renew"])
+        self.assertEqual(complete("locker run --wa"), ["--wait"])
+        self.locker("acquire", "/deploy/production")
+        self.assertEqual(complete("locker show /dep"), ["/deploy/production"])
+
+    @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
+    def test_zsh(self):
+        self.locker("acquire", "/deploy/production")
+        main, other = pty.openpty()
+        self.addCleanup(os.close, main)
+        with subprocess.Popen(["zsh", "-f", "-i"], env=self.environment_of_shell(), stdin=other,
+                              stdout=other, stderr=other, start_new_session=True) as shell:
+            os.close(other)
+            seen = ""
+
+            def read_until(text):
+                nonlocal seen
+                while text not in seen:
+                    seen += os.read(main, 65536).decode(errors="replace")
+                seen = ""
+            os.write(main, f"fpath=({COMPLETION} $fpath); autoload -U compinit; "
+                           "compinit -u -D; echo rea''dy\n".encode())
+            read_until("ready")
+            for typed, completed in (("locker rele", "release"), ("locker run --wa", "--wait"),
+                                     ("locker show /dep", "/deploy/production")):
+                os.write(main, typed.encode() + b"\t")
+                read_until(completed)
+                os.write(main, b"\x15")  # the line is given up
+            os.write(main, b"exit\n")
+            shell.wait(LONG)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "program"))
+from certificates import Authority  # pylint: disable=wrong-import-position
 from lockerd import LOCKERD, Lockerd, run  # pylint: disable=wrong-import-position
 
 CONFIG = os.path.join(HERE, "..", "..", "cmake", "packaging", "lockerd.conf")
@@ -32,16 +33,19 @@ class ConfigTest(unittest.TestCase):
     def test_lockerd_takes_it_whole(self):
         with tempfile.TemporaryDirectory() as directory:
             config = os.path.join(directory, "lockerd.conf")
-            keys = os.path.join(directory, "keys")
-            with open(keys, "w", encoding="ascii"):
+            with open(os.path.join(directory, "keys"), "w", encoding="ascii"):
                 pass
+            authority = Authority(directory)
+            certificate, key = authority.issue("server", "DNS:localhost")
+            files = {"keys": os.path.join(directory, "keys"),
+                     "audit-log": os.path.join(directory, "audit"),
+                     "tls-certificate": certificate, "tls-key": key,
+                     "tls-client-ca": authority.file}
             with open(config, "w", encoding="ascii") as file:
                 for name, value in self.lines:
                     if name in ("file", "port", "segment-size"):  # the test's own
                         continue
-                    if name in ("keys", "audit-log"):
-                        value = keys if name == "keys" else os.path.join(directory, "audit")
-                    file.write(f"{name} = {value}\n")
+                    file.write(f"{name} = {files.get(name, value)}\n")
             with Lockerd(os.path.join(directory, "store"), "--config", config) as server:
                 self.assertEqual(server.stop(), 0)
 

@@ -49,6 +49,20 @@ TEST_F(JournalSpaceTest, WhatWasAcknowledgedOnAFullDiskIsThereAfterARestart) {
   expect_nothing_acknowledged_is_lost(history_, "full disk");
 }
 
+TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
+  std::uint64_t before = 0;
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    while (journal->status().snapshots == 0) ASSERT_TRUE(run(*journal, history_, 50));
+    before = journal->status().snapshot_bytes;
+  }
+  ASSERT_GT(before, 0U);
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  EXPECT_EQ(journal->status().snapshot_bytes, before);
+}
+
 TEST_F(JournalSpaceTest, AStoreIsNotBegunWhereThereIsNoRoom) {
   disk_.limit_space(segment_bytes_min);
   Held held;

@@ -48,6 +48,22 @@ class Program(unittest.TestCase):
             for line in server.text().splitlines():
                 self.assertEqual(set(json.loads(line)), {"time", "level", "message"})
 
+    def test_the_service_manager_is_told(self):
+        for name in (self.directory.name + "/notify", "\0locker-test-" + os.path.basename(self.directory.name)):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(name)
+                manager.settimeout(60)
+                environment = {"NOTIFY_SOCKET": name.replace("\0", "@")}
+                with Lockerd(self.store, environment=environment) as server:
+                    self.assertEqual(manager.recv(100), b"READY=1")
+                    server.get("/healthz")
+                    self.assertEqual(server.stop(), 0)
+                    self.assertEqual(manager.recv(100), b"STOPPING=1")
+        environment = {"NOTIFY_SOCKET": self.directory.name + "/nobody"}
+        with Lockerd(self.store, environment=environment) as server:
+            self.assertEqual(server.stop(), 0)
+            self.assertIn("cannot be told READY=1", server.text())
+
     def test_sigterm_answers_syncs_and_exits_0_and_locks_survive_it(self):
         for stop in (signal.SIGTERM, signal.SIGINT):
             with Lockerd(self.store) as server:

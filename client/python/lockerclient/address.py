@@ -6,6 +6,7 @@ import functools
 import getpass
 import os
 import socket
+import ssl
 import urllib.parse
 from dataclasses import dataclass
 
@@ -53,6 +54,15 @@ class Address:
 
 def default_key() -> str | None:
     return os.environ.get("LOCKER_KEY") or None
+
+
+def default_tls() -> ssl.SSLContext:
+    """Trusts LOCKER_CA_FILE, else the system's CAs; shows LOCKER_CLIENT_CERTIFICATE, if there is
+    one, with its key in LOCKER_CLIENT_KEY or in the same file."""
+    context = ssl.create_default_context(cafile=os.environ.get("LOCKER_CA_FILE") or None)
+    if certificate := os.environ.get("LOCKER_CLIENT_CERTIFICATE"):
+        context.load_cert_chain(certificate, os.environ.get("LOCKER_CLIENT_KEY") or None)
+    return context
 
 
 def quote_path(path: str) -> str:

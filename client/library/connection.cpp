@@ -1,0 +1,148 @@
+#include "client/library/connection.hpp"
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+
+namespace locker::client {
+namespace {
+
+namespace http = boost::beast::http;
+using ErrorCode = boost::system::error_code;
+
+constexpr auto as_result = net::as_tuple(net::use_awaitable);
+
+/// The CAs that are trusted, and what proves who we are.
+ErrorCode load_files(net::ssl::context& context, const ServerAddress::Tls& files) {
+  ErrorCode error;
+  if (files.ca_file.empty()) {
+    context.set_default_verify_paths(error);
+  } else {
+    context.load_verify_file(files.ca_file, error);
+  }
+  if (error || files.certificate.empty()) return error;
+  context.use_certificate_chain_file(files.certificate, error);
+  if (error) return error;
+  const std::string& key = files.key.empty() ? files.certificate : files.key;
+  context.use_private_key_file(key, net::ssl::context::pem, error);
+  return error;
+}
+
+}  // namespace
+
+void Connection::close() {
+  ErrorCode ignored;
+  stream_.socket().close(ignored);  // HTTP says where an answer ends: no farewell is needed
+  tls_.reset();
+  buffer_.clear();
+  is_open_ = false;
+}
+
+ErrorCode Connection::prepare_tls(const ServerAddress& address) {
+  context_.emplace(net::ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context_->native_handle(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context_->native_handle(), SSL_OP_IGNORE_UNEXPECTED_EOF);
+  if (const ErrorCode error = load_files(*context_, address.tls)) return error;
+  tls_.emplace(stream_, *context_);
+  tls_->set_verify_mode(net::ssl::verify_peer);
+  SSL* const ssl = tls_->native_handle();
+  const char* const host = address.host.c_str();
+  ErrorCode is_name;
+  static_cast<void>(net::ip::make_address(address.host, is_name));
+  const bool is_set =
+      is_name ? SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1
+              : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+  if (is_set) return {};
+  return {static_cast<int>(::ERR_get_error()), net::error::get_ssl_category()};
+}
+
+net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address,
+                                                    std::chrono::milliseconds timeout) {
+  close();
+  distrust_.clear();
+  net::ip::tcp::resolver resolver{stream_.get_executor()};
+  auto [not_found, endpoints] =
+      co_await resolver.async_resolve(address.host, address.port, as_result);
+  if (not_found) co_return not_found;
+  stream_.expires_after(timeout);
+  auto [refused, endpoint] = co_await stream_.async_connect(endpoints, as_result);
+  if (refused) co_return refused;
+  ErrorCode ignored;
+  stream_.socket().set_option(net::ip::tcp::no_delay{true}, ignored);
+  ::fcntl(stream_.socket().native_handle(), F_SETFD, FD_CLOEXEC);  // not for programs we start
+  if (address.is_tls) {
+    const ErrorCode unprepared = prepare_tls(address);
+    if (unprepared) co_return unprepared;
+    stream_.expires_after(timeout);
+    auto [distrusted] = co_await tls_->async_handshake(net::ssl::stream_base::client, as_result);
+    if (distrusted) {
+      const long found = SSL_get_verify_result(tls_->native_handle());
+      if (found != X509_V_OK) distrust_ = X509_verify_cert_error_string(found);
+      co_return distrusted;
+    }
+  }
+  is_open_ = true;
+  co_return ErrorCode{};
+}
+
+net::awaitable<ErrorCode> Connection::async_write(Request& request) {
+  if (tls_) {
+    auto [error, size] = co_await http::async_write(*tls_, request, as_result);
+    co_return error;
+  }
+  auto [error, size] = co_await http::async_write(stream_, request, as_result);
+  co_return error;
+}
+
+net::awaitable<ErrorCode> Connection::async_read_header(Parser& parser) {
+  if (tls_) {
+    auto [error, size] = co_await http::async_read_header(*tls_, buffer_, parser, as_result);
+    co_return error;
+  }
+  auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, as_result);
+  co_return error;
+}
+
+net::awaitable<ErrorCode> Connection::async_read(Parser& parser) {
+  if (tls_) {
+    auto [error, size] = co_await http::async_read(*tls_, buffer_, parser, as_result);
+    co_return error;
+  }
+  auto [error, size] = co_await http::async_read(stream_, buffer_, parser, as_result);
+  co_return error;
+}
+
+net::awaitable<ErrorCode> Connection::async_read_some(std::string& text) {
+  if (buffer_.size() == 0) {
+    auto space = buffer_.prepare(65'536);
+    ErrorCode failed;
+    std::size_t read = 0;
+    if (tls_) {
+      auto [error, size] = co_await tls_->async_read_some(space, as_result);
+      failed = error;
+      read = size;
+    } else {
+      auto [error, size] = co_await stream_.async_read_some(space, as_result);
+      failed = error;
+      read = size;
+    }
+    if (failed && failed != net::error::eof) co_return failed;
+    buffer_.commit(read);
+  }
+  text.assign(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+  buffer_.clear();
+  co_return ErrorCode{};
+}
+
+}  // namespace locker::client

@@ -1,0 +1,119 @@
+// What the serving thread takes from the heap, in a program of its own whose operator new counts.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/http_server.hpp"
+#include "server/locker.hpp"
+#include "tests/support/counted_allocation.hpp"
+#include "tests/support/raw_client.hpp"
+
+namespace locker::server {
+namespace {
+
+using test::get;
+using test::RawClient;
+
+std::string post(std::string_view target) {
+  return "POST " + std::string{target} + " HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+}
+
+std::string remove(std::string_view target) {
+  return "DELETE " + std::string{target} + " HTTP/1.1\r\nHost: a\r\n\r\n";
+}
+
+const std::string token = "8c1f0a52-6f0e-4b43-9f0d-0d8f3a1b2c3d";
+
+/// Queries and the seed's calls take nothing from the heap. A grant of /v1 makes a request that
+/// could stand in the queue, which is some 0.2 us of the 20 us and more that it takes in all; the
+/// limit there is to notice what is added.
+class AllocationTest : public testing::Test {
+ protected:
+  AllocationTest() {
+    test::ignore_this_thread();
+    std::string name = testing::TempDir() + "allocation.XXXXXX";
+    directory_ = mkdtemp(name.data());
+    auto opened = Locker::open({.file = directory_ + "/store"});
+    EXPECT_TRUE(opened) << opened.error().message;
+    locker_ = std::move(*opened);
+    HttpServer::Options options;
+    options.threads = 1;
+    options.metrics = &locker_->http_metrics();
+    server_ = std::make_unique<HttpServer>(locker_->handler(), locker_->commit(), options);
+    const tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
+    EXPECT_FALSE(server_->start(any_port));
+    client_.connect(server_->endpoint().port());
+  }
+  ~AllocationTest() override {
+    server_.reset();
+    locker_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  /// What has a capacity grows up to it, once: the memories of events and of ended leases.
+  void fill_memories() {
+    core::Path path;
+    ASSERT_EQ(path.push_back("filler"), core::Path::Push::ok);
+    LockService& service = locker_->service();
+    for (std::size_t i = 0; i <= core::EndedMemory::capacity; ++i) {
+      LockService::Blocker nobody;
+      const auto acquired = service.acquire_for_seed(path, {}, "me", nobody);
+      ASSERT_EQ(acquired.outcome, core::Outcome::granted);
+      const auto released = service.release_for_seed(path, acquired.token);
+      if (i % 1000 == 0) locker_->commit().commit_until(released.index);
+    }
+  }
+  /// Of so many rounds, after as many that nobody counts.
+  template <typename Round>
+  std::uint64_t count(const Round& round) {
+    for (int done = 0; done < rounds; ++done) round();
+    const std::uint64_t before = test::allocations();
+    for (int done = 0; done < rounds; ++done) round();
+    return test::allocations() - before;
+  }
+  std::string ask(const std::string& request) {
+    const auto answer = client_.ask(request);
+    EXPECT_TRUE(answer);
+    EXPECT_LT(answer->status, 300) << request << answer->body;
+    return answer->body;
+  }
+
+  static constexpr int rounds = 500;
+
+ private:
+  std::string directory_;
+  std::unique_ptr<Locker> locker_;
+  std::unique_ptr<HttpServer> server_;
+  RawClient client_;
+};
+
+TEST_F(AllocationTest, AQueryTakesNone) {
+  EXPECT_EQ(count([&] { ask(get("/dohaz/some/path")); }), 0U);
+}
+
+TEST_F(AllocationTest, APairOfTheSeedsVerbsTakesNone) {
+  fill_memories();
+  EXPECT_EQ(count([&] {
+              const std::string held = ask(get("/canhaz/some/path?id=me"));
+              ask(get("/nowant/some/path?token=" + held.substr(held.size() - 38, 36)));
+            }),
+            0U);
+}
+
+TEST_F(AllocationTest, APairOfV1TakesFew) {
+  fill_memories();
+  EXPECT_LE(count([&] {
+              ask(post("/v1/locks/some/path?ttl=60s&owner=me&token=" + token));
+              ask(remove("/v1/locks/some/path?token=" + token));
+            }),
+            14U * rounds);
+}
+
+}  // namespace
+}  // namespace locker::server

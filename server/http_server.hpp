@@ -21,7 +21,7 @@ class HttpServer {
     HttpHooks hooks = {};  ///< Called from all threads.
     /// Where everything is counted; none: nobody looks. Must outlive the server.
     HttpMetrics* metrics = nullptr;
-    /// Loaded; none: connections are without TLS.
+    /// Loaded; none: connections are without TLS. With it the program has to ignore SIGPIPE.
     std::shared_ptr<const TlsContext> tls = {};
   };
   /// Handler and commit must outlive the server.

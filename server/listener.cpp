@@ -73,11 +73,12 @@ boost::system::result<std::vector<Acceptor>> open_acceptors(
 }
 
 Listener::Listener(Acceptor acceptor, const GroupCommit& commit, std::chrono::milliseconds pause,
-                   std::function<void(Socket)> on_accept)
+                   bool speaks_plain_http, std::function<void(Socket)> on_accept)
     : acceptor_(std::move(acceptor)),
       timer_(acceptor_.get_executor()),
       commit_(commit),
       pause_(pause),
+      speaks_plain_http_(speaks_plain_http),
       on_accept_(std::move(on_accept)),
       spare_descriptor_(open_spare_descriptor()) {}
 
@@ -117,7 +118,7 @@ void Listener::turn_one_away() {
   ErrorCode error;
   Socket socket{acceptor_.get_executor()};
   acceptor_.accept(socket, error);
-  if (!error) {
+  if (!error && speaks_plain_http_) {
     Response response;
     fill_in({503, "out_of_descriptors", "The server has too much open; try again soon."}, response);
     DateText date;
@@ -127,8 +128,8 @@ void Listener::turn_one_away() {
                     text);
     socket.non_blocking(true, error);
     if (!error) socket.write_some(net::buffer(text), error);
-    socket.close(error);
   }
+  socket.close(error);
   spare_descriptor_ = open_spare_descriptor();
 }
 

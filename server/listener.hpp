@@ -20,12 +20,12 @@ namespace locker::server {
     const tcp::endpoint& endpoint, const std::vector<Executor>& executors);
 
 /// Accepts connections and gives them away, many at each wake-up. Out of file descriptors it turns
-/// one client away with a 503 and pauses, so that it never spins. On one thread.
+/// one client away, with a 503 if it can, and pauses, so that it never spins. On one thread.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  /// `commit` must live until close().
+  /// `commit` must live until close(). `speaks_plain_http`: who is turned away can be told why.
   Listener(Acceptor acceptor, const GroupCommit& commit, std::chrono::milliseconds pause,
-           std::function<void(Socket)> on_accept);
+           bool speaks_plain_http, std::function<void(Socket)> on_accept);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -47,6 +47,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   Timer timer_;
   const GroupCommit& commit_;
   const std::chrono::milliseconds pause_;
+  const bool speaks_plain_http_;
   const std::function<void(Socket)> on_accept_;
   int spare_descriptor_;  // given up when there is no other, to be able to accept and close
 };

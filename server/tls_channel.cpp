@@ -1,9 +1,11 @@
 #include "server/tls_channel.hpp"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <cerrno>
+#include <utility>
 
 #include <boost/asio/error.hpp>
 
@@ -11,28 +13,67 @@ namespace locker::server {
 
 using ErrorCode = boost::system::error_code;
 
+namespace {
+
+// OpenSSL reads on for as long as no data comes. Messages of TLS itself (a change of keys costs its
+// sender 27 bytes) would have this thread for ever, and all other connections of it would wait.
+constexpr unsigned socket_reads_of_call = 2;  // a record is often in two pieces
+// More than a handshake with any usual chain of certificates takes; nobody changes keys that often.
+constexpr std::size_t bytes_without_data_max = 64 * std::size_t{1024};
+
+}  // namespace
+
 void TlsChannel::Free::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
-std::size_t TlsChannel::read_some(net::mutable_buffer buffer, ErrorCode& error) {
-  std::size_t size = 0;
+TlsChannel::TlsChannel(Ssl ssl) : ssl_(std::move(ssl)) {
+  BIO* const socket = SSL_get_rbio(ssl_.get());
+  BIO_set_callback_arg(socket, reinterpret_cast<char*>(this));
+  BIO_set_callback_ex(socket, before_socket_read);
+}
+
+/// OpenSSL calls it before and after everything that it does with the socket.
+long TlsChannel::before_socket_read(BIO* socket, int operation, const char*, std::size_t, int, long,
+                                    int result, std::size_t* processed) {
+  auto& self = *reinterpret_cast<TlsChannel*>(BIO_get_callback_arg(socket));
+  if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0) {
+    self.bytes_without_data_ += *processed;
+  }
+  if (operation != BIO_CB_READ) return result;
+  if (self.socket_reads_left_ > 0) {
+    --self.socket_reads_left_;
+    return result;
+  }
+  BIO_clear_retry_flags(socket);  // as if the socket would block
+  BIO_set_retry_read(socket);
+  return -1;
+}
+
+/// False: nothing may be done any more.
+bool TlsChannel::begin_call(ErrorCode& error) {
   error = {};
   if (is_broken_) {
     error = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
-    return 0;
+  } else if (bytes_without_data_ > bytes_without_data_max) {
+    break_off("too many messages without data", error);
   }
+  if (error) return false;
+  socket_reads_left_ = socket_reads_of_call;
   ERR_clear_error();
+  return true;
+}
+
+std::size_t TlsChannel::read_some(net::mutable_buffer buffer, ErrorCode& error) {
+  std::size_t size = 0;
+  if (!begin_call(error)) return 0;
   const int result = SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &size);
   if (result <= 0) explain(result, error);
+  if (size != 0) bytes_without_data_ = 0;
   return size;
 }
 
 std::size_t TlsChannel::write_some(net::const_buffer buffer, ErrorCode& error) {
   std::size_t written = 0;
-  error = {};
-  if (is_broken_) {
-    error = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
-    return 0;
-  }
+  if (!begin_call(error)) return 0;
   while (written != buffer.size()) {  // a record at a time
     std::size_t size = 0;
     ERR_clear_error();
@@ -70,12 +111,16 @@ void TlsChannel::explain(int result, ErrorCode& error) {
     default:
       break;
   }
-  is_broken_ = true;
-  error = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
   const unsigned long code = ERR_peek_error();
   const char* const reason = ERR_reason_error_string(code);
-  fault_ = reason != nullptr ? reason : "unknown error";
+  break_off(reason != nullptr ? reason : "unknown error", error);
   is_plain_http_ = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST;
+}
+
+void TlsChannel::break_off(std::string fault, ErrorCode& error) {
+  is_broken_ = true;
+  fault_ = std::move(fault);
+  error = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
 }
 
 bool TlsChannel::has_pending() const { return !is_broken_ && SSL_has_pending(ssl_.get()) == 1; }

@@ -9,7 +9,8 @@
 
 #include "server/net.hpp"
 
-struct ssl_st;  // OpenSSL's
+struct bio_st;  // OpenSSL's
+struct ssl_st;
 
 namespace locker::server {
 
@@ -27,10 +28,13 @@ class TlsChannel {
   using Ssl = std::unique_ptr<ssl_st, Free>;
 
   /// `ssl` is set up to accept on a socket that does not block.
-  explicit TlsChannel(Ssl ssl) : ssl_(std::move(ssl)) {}
+  explicit TlsChannel(Ssl ssl);
+  TlsChannel(const TlsChannel&) = delete;  // OpenSSL knows where it is
+  TlsChannel& operator=(const TlsChannel&) = delete;
 
-  /// Reads what is there. Would block: see needs(). The end of file is the client's orderly end, or
-  /// that of the connection. protocol_error: see fault().
+  /// Reads what is there. Would block: see needs(); so it says, too, when much came that is no
+  /// data, so that others get their turn. The end of file is the client's orderly end, or that of
+  /// the connection. protocol_error: see fault().
   std::size_t read_some(net::mutable_buffer buffer, boost::system::error_code& error);
   /// Writes what the socket takes. After "would block" the next call has to begin with the same
   /// bytes.
@@ -49,11 +53,17 @@ class TlsChannel {
   [[nodiscard]] bool is_plain_http() const { return is_plain_http_; }
 
  private:
+  static long before_socket_read(bio_st* socket, int operation, const char* data, std::size_t size,
+                                 int argument, long more, int result, std::size_t* processed);
+  [[nodiscard]] bool begin_call(boost::system::error_code& error);
   void explain(int result, boost::system::error_code& error);
+  void break_off(std::string fault, boost::system::error_code& error);
 
   Ssl ssl_;
   Socket::wait_type needs_ = Socket::wait_read;
   std::string fault_;
+  unsigned socket_reads_left_ = 0;      // of this call
+  std::size_t bytes_without_data_ = 0;  // from the socket, since read_some() gave out something
   bool is_plain_http_ = false;
   bool is_broken_ = false;  // nothing may be done with it any more
 };

@@ -17,6 +17,7 @@ namespace {
 
 using core::Fault;
 
+constexpr int security_level = 2;  // no keys and hashes of less than 112 bits
 constexpr unsigned char http_1_1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 std::string reason() {
@@ -76,8 +77,17 @@ std::optional<Fault> require_client_certificates(SSL_CTX* context, const std::st
   return std::nullopt;
 }
 
+/// At least; what openssl.cnf of the machine wants beyond that stays.
+void require_strength(SSL_CTX* context) {
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  }
+  if (SSL_CTX_get_security_level(context) < security_level) {
+    SSL_CTX_set_security_level(context, security_level);
+  }
+}
+
 void choose_manners(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF);  // HTTP says where it ends
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -105,6 +115,7 @@ std::optional<Fault> TlsContext::load() {
   ERR_clear_error();
   const std::shared_ptr<SSL_CTX> fresh{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
   if (!fresh) return Fault{"OpenSSL gives no TLS context: " + reason() + "."};
+  require_strength(fresh.get());
   choose_manners(fresh.get());
   if (auto fault = read_certificate(fresh.get(), files_)) return fault;
   if (!files_.client_ca.empty()) {

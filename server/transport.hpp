@@ -80,6 +80,8 @@ class Transport {
     socket_.async_wait(tls_->needs(),
                        [this, buffer, handler = std::move(handler)](ErrorCode error) mutable {
                          std::size_t size = 0;
+                         // Closed meanwhile: its descriptor may be another connection's by now.
+                         if (!socket_.is_open()) error = net::error::operation_aborted;
                          if (!error) size = tls_->write_some(buffer, error);
                          if (error != net::error::would_block) return handler(error, size);
                          write_when_ready(buffer, std::move(handler));

@@ -83,6 +83,7 @@ ErrorCode Worker::listen(const tcp::endpoint& endpoint) {
 
 void Worker::listen(Acceptor acceptor) {
   listener_ = std::make_shared<Listener>(std::move(acceptor), commit_, options_.limits.accept_pause,
+                                         options_.tls == nullptr,
                                          [this](Socket socket) { adopt(std::move(socket)); });
   listener_->start();
 }

@@ -61,7 +61,7 @@ class Worker {
     std::shared_ptr<BufferedBytes> buffered = {};
     /// Where this worker alone counts; none: nobody looks.
     std::shared_ptr<WorkerMetrics> metrics = {};
-    /// Loaded; none: connections are without TLS.
+    /// Loaded; none: connections are without TLS. With it the program has to ignore SIGPIPE.
     std::shared_ptr<const TlsContext> tls = {};
   };
   /// All three must outlive the worker.

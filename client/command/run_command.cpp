@@ -5,8 +5,13 @@
 
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -35,17 +40,30 @@ constexpr const char* help =
     "  locker run --wait 0 /cron/report -- ./report    or not at all, if another machine does it\n"
     "  locker run --any 1 /agents/a /agents/b -- sh -c 'build-on \"$LOCKER_PATH\"'\n"
     "\n"
-    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its environment. "
-    "It\n"
-    "has a process group of its own, which gets the signals that locker gets. When the lock is "
-    "lost\n"
-    "(forced, or not renewed in time) the group gets TERM, and KILL before others can have the "
-    "lock;\n"
-    "the same when locker is killed. Processes that the command leaves behind are left alone.\n"
+    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its environment, "
+    "and\n"
+    "LOCKER_CA_FILE and the like with https. It has a process group of its own, which gets the\n"
+    "signals that locker gets. When the lock is lost (forced, or not renewed in time) the group "
+    "gets\n"
+    "TERM, and KILL before others can have the lock; the same when locker is killed. Processes "
+    "that\n"
+    "the command leaves behind are left alone.\n"
     "\n"
     "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
     "is\n"
     "unreachable, 70 the lock was lost, 75 not acquired, 126 and 127 the command cannot be run.\n";
+
+/// So that a `locker` in the command can ask the same server, wherever it is started.
+void add_tls_files(const ServerAddress::Tls& tls,
+                   std::vector<std::pair<std::string, std::string>>& environment) {
+  for (const auto& [name, file] : {std::pair{"LOCKER_CA_FILE", &tls.ca_file},
+                                   std::pair{"LOCKER_CLIENT_CERTIFICATE", &tls.certificate},
+                                   std::pair{"LOCKER_CLIENT_KEY", &tls.key}}) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(*file, error);
+    if (!file->empty() && !error) environment.emplace_back(name, path.string());
+  }
+}
 
 /// Everything of one run; on one thread.
 class Run {
@@ -134,6 +152,7 @@ class Run {
                          {"LOCKER_TOKEN", grant_.token},
                          {"LOCKER_FENCE", std::to_string(grant_.fence)},
                          {"LOCKER_URL", server_.url()}};
+    add_tls_files(server_.tls, start.environment);
     sigemptyset(&start.signal_mask);
     guardian_.emplace(grant_.ttl ? *grant_.ttl / 3 : kill_after_);
     auto [child, fault] = ChildProcess::start(start);

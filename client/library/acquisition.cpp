@@ -20,6 +20,11 @@ bool is_transient(const Reply& reply) {
   return reply.status == 502 || reply.status == 503 || reply.status == 504;
 }
 
+/// What another try would not mend.
+bool is_final(const Failure& failure) {
+  return failure.kind == Failure::Kind::refused || failure.code == "untrusted";
+}
+
 /// Longer from try to try, and never of the same length for two clients.
 milliseconds pause_before(unsigned attempt) {
   static thread_local std::minstd_rand random{std::random_device{}()};
@@ -67,6 +72,8 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
     }
     Failure failure = answered ? answered->failure() : answered.error();
     if (is_given_up_) co_return failure;
+    // Who has been trusted once may be again, when its new certificate is mended.
+    if (!has_answered_ && !answered && is_final(failure)) co_return failure;
     const milliseconds pause = pause_before(attempt);
     const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
     if (now + pause > silent_since + patience) co_return failure;

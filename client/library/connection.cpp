@@ -23,23 +23,30 @@ using ErrorCode = boost::system::error_code;
 
 constexpr auto as_result = net::as_tuple(net::use_awaitable);
 
+}  // namespace
+
 /// The CAs that are trusted, and what proves who we are.
-ErrorCode load_files(net::ssl::context& context, const ServerAddress::Tls& files) {
+ErrorCode Connection::load_files(const ServerAddress::Tls& files) {
   ErrorCode error;
+  const auto is_bad = [&](const char* what, const std::string& path) {
+    if (error) bad_file_ = std::string{what} + " " + path + ": " + error.message();
+    return error.failed();
+  };
   if (files.ca_file.empty()) {
-    context.set_default_verify_paths(error);
+    context_->set_default_verify_paths(error);
+    if (error) return error;
   } else {
-    context.load_verify_file(files.ca_file, error);
+    context_->load_verify_file(files.ca_file, error);
+    if (is_bad("The CA file", files.ca_file)) return error;
   }
-  if (error || files.certificate.empty()) return error;
-  context.use_certificate_chain_file(files.certificate, error);
-  if (error) return error;
+  if (files.certificate.empty()) return error;
+  context_->use_certificate_chain_file(files.certificate, error);
+  if (is_bad("The client certificate", files.certificate)) return error;
   const std::string& key = files.key.empty() ? files.certificate : files.key;
-  context.use_private_key_file(key, net::ssl::context::pem, error);
+  context_->use_private_key_file(key, net::ssl::context::pem, error);
+  static_cast<void>(is_bad("The client key", key));
   return error;
 }
-
-}  // namespace
 
 void Connection::close() {
   ErrorCode ignored;
@@ -51,9 +58,12 @@ void Connection::close() {
 
 ErrorCode Connection::prepare_tls(const ServerAddress& address) {
   context_.emplace(net::ssl::context::tls_client);
-  SSL_CTX_set_min_proto_version(context_->native_handle(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context_->native_handle(), SSL_OP_IGNORE_UNEXPECTED_EOF);
-  if (const ErrorCode error = load_files(*context_, address.tls)) return error;
+  SSL_CTX* const context = context_->native_handle();
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {  // openssl.cnf may want more
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  }
+  SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  if (const ErrorCode error = load_files(address.tls)) return error;
   tls_.emplace(stream_, *context_);
   tls_->set_verify_mode(net::ssl::verify_peer);
   SSL* const ssl = tls_->native_handle();
@@ -71,6 +81,7 @@ net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address
                                                     std::chrono::milliseconds timeout) {
   close();
   distrust_.clear();
+  bad_file_.clear();
   net::ip::tcp::resolver resolver{stream_.get_executor()};
   auto [not_found, endpoints] =
       co_await resolver.async_resolve(address.host, address.port, as_result);

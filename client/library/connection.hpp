@@ -49,8 +49,11 @@ class Connection {
   [[nodiscard]] bool is_open() const { return is_open_; }
   /// What is wrong with the server's certificate, when that made async_connect() fail; else empty.
   [[nodiscard]] const std::string& distrust() const { return distrust_; }
+  /// Which of our own files made it fail, and why; else empty.
+  [[nodiscard]] const std::string& bad_file() const { return bad_file_; }
 
  private:
+  [[nodiscard]] ErrorCode load_files(const ServerAddress::Tls& files);
   [[nodiscard]] ErrorCode prepare_tls(const ServerAddress& address);
 
   boost::beast::tcp_stream stream_;
@@ -58,6 +61,7 @@ class Connection {
   std::optional<net::ssl::stream<boost::beast::tcp_stream&>> tls_;
   boost::beast::flat_buffer buffer_;
   std::string distrust_;
+  std::string bad_file_;
   bool is_open_ = false;
 };
 

@@ -1,7 +1,11 @@
 #include "client/library/http_client.hpp"
 
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
+
 #include <utility>
 
+#include <boost/asio/ssl/error.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/json/parse.hpp>
 
@@ -25,6 +29,12 @@ Failure::Kind kind_of(unsigned status, std::string_view code) {
   if (code == "lease_ended" || code == "no_such_lease") return Failure::Kind::lost;
   if (code.empty() || status == 502 || status == 504) return Failure::Kind::unreachable;
   return Failure::Kind::refused;
+}
+
+/// Whether what answered a greeting of TLS was something else.
+bool is_plain_answer(const ErrorCode& error) {
+  return error.category() == net::error::get_ssl_category() &&
+         ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_WRONG_VERSION_NUMBER;
 }
 
 }  // namespace
@@ -57,12 +67,23 @@ HttpClient::HttpClient(net::io_context& io_context, ServerAddress address)
 
 Failure HttpClient::unreachable(const ErrorCode& why) const {
   Failure failure;
+  if (!connection_.bad_file().empty()) {
+    failure.code = "bad_file";
+    failure.message =
+        connection_.bad_file() + ". It must be PEM and readable, and a key its certificate's.";
+    return failure;
+  }
   failure.kind = Failure::Kind::unreachable;
   failure.code = "unreachable";
   failure.message =
       "No answer from the lock server at " + address_.host_field() + ": " + why.message() + ".";
+  if (is_plain_answer(why)) {
+    failure.message = "What answers at " + address_.host_field() +
+                      " speaks no TLS; begin the URL with http, or ask another port.";
+  }
   if (connection_.distrust().empty()) return failure;
   const std::string& ca_file = address_.tls.ca_file;
+  failure.code = "untrusted";
   failure.message =
       "The lock server at " + address_.host_field() +
       " cannot be trusted: " + connection_.distrust() +

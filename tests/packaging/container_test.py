@@ -13,6 +13,7 @@ import yaml
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(HERE, "..", "program"))
+from certificates import Authority  # pylint: disable=wrong-import-position
 from lockerd import LOCKERD, Lockerd, run  # pylint: disable=wrong-import-position
 
 
@@ -72,6 +73,21 @@ class ContainerTest(unittest.TestCase):
                 with self.assertRaises(urllib.error.HTTPError):  # the keys are in use
                     urllib.request.urlopen(server.url + "/dohaz/a", timeout=60)
                 self.assertEqual(server.stop(), 0)
+
+    def test_the_health_check_passes_with_and_without_tls(self):
+        (command,) = re.findall(r"HEALTHCHECK [^\n]*\\\n  CMD ([^\n]+)", read("Dockerfile"))
+        def is_healthy(port):
+            return run("sh", "-c", command.replace(":8765/", f":{port}/"))[0] == 0
+        with tempfile.TemporaryDirectory() as directory:
+            ca = Authority(directory)
+            certificate, key = ca.issue("server", "DNS:localhost")
+            tls = ("--tls-certificate", certificate, "--tls-key", key)
+            for number, options in enumerate(((), tls, (*tls, "--tls-client-ca", ca.file))):
+                store = os.path.join(directory, f"store{number}")
+                with Lockerd(store, *options) as server:
+                    self.assertTrue(is_healthy(server.port), options)
+                    server.stop()
+                    self.assertFalse(is_healthy(server.port), options)
 
     def test_compose_is_a_file_of_compose(self):
         compose = yaml.safe_load(read("compose.yaml"))

@@ -5,12 +5,15 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import prometheus
+from certificates import Authority
 from lockerd import Lockerd
 from v1_client import Background, Client, fresh_token
 
@@ -167,8 +170,15 @@ class MetricsTest(unittest.TestCase):
 
 class Monitoring(MetricsTest):
     def names(self):
-        self.read()
-        families = prometheus.parse(self.text)
+        """What a server with everything turned on shows."""
+        ca = Authority(self.directory)
+        certificate, key = ca.issue("server", "IP:127.0.0.1")
+        with Lockerd(os.path.join(self.directory, "tls"), "--tls-certificate", certificate,
+                     "--tls-key", key) as server:
+            url = server.url.replace("http:", "https:") + "/metrics"
+            trust = ssl.create_default_context(cafile=ca.file)
+            with urllib.request.urlopen(url, context=trust, timeout=60) as answer:
+                families = prometheus.parse(answer.read().decode())
         return {name + end for name, family in families.items()
                 for end in prometheus.SUFFIXES.get(family.type, ("",))}
 

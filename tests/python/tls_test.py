@@ -1,11 +1,14 @@
 """Both clients through a proxy that speaks TLS."""
 
 import asyncio
+import os
 import ssl
 import unittest
+import unittest.mock
 
 from server_case import LONG, ServerCase
 from tls_proxy import TlsProxy, openssl_is_there
+import lockerclient
 from lockerclient import Unreachable
 from lockerclient.aio import AsyncClient
 
@@ -39,6 +42,29 @@ class Tls(ServerCase):
                         await waiting
         asyncio.run(body())
         self.assertTrue(self.is_free("/a"))
+
+    def test_a_ca_file(self):
+        client = self.new_client(url=self.proxy.url, ca_file=self.proxy.certificate)
+        self.assertTrue(client.state("/a").free)
+
+        async def body():
+            async with AsyncClient(self.proxy.url, ca_file=self.proxy.certificate) as client:
+                return (await client.state("/a")).free
+        self.assertTrue(asyncio.run(body()))
+        os.environ["LOCKER_CA_FILE"] = self.proxy.certificate
+        self.addCleanup(os.environ.pop, "LOCKER_CA_FILE")
+        self.assertTrue(self.new_client(url=self.proxy.url).state("/a").free)
+
+    def test_files_that_are_no_good_are_named(self):
+        for client in (lockerclient.Client, AsyncClient):
+            with self.assertRaisesRegex(ValueError, "'/nowhere.pem' cannot be used: .*No such file"):
+                client(self.proxy.url, ca_file="/nowhere.pem")
+            with self.assertRaisesRegex(ValueError, "ca_file or ssl_context"):
+                client(self.proxy.url, ca_file=self.proxy.certificate, ssl_context=self.trusting)
+        with unittest.mock.patch.dict(os.environ, LOCKER_CLIENT_CERTIFICATE="/nowhere.crt"):
+            with self.assertRaisesRegex(ValueError, "'/nowhere.crt' .* belong together"):
+                lockerclient.Client(self.proxy.url)
+            lockerclient.Client(self.server.url)  # http needs none
 
     def test_who_is_not_trusted_is_told_at_once(self):
         client = self.new_client(url=self.proxy.url)  # its patience is longer than the test's

@@ -56,12 +56,30 @@ def default_key() -> str | None:
     return os.environ.get("LOCKER_KEY") or None
 
 
-def default_tls() -> ssl.SSLContext:
-    """Trusts LOCKER_CA_FILE, else the system's CAs; shows LOCKER_CLIENT_CERTIFICATE, if there is
-    one, with its key in LOCKER_CLIENT_KEY or in the same file."""
-    context = ssl.create_default_context(cafile=os.environ.get("LOCKER_CA_FILE") or None)
+def tls_for(address: Address, context: ssl.SSLContext | None,
+            ca_file: str | None) -> ssl.SSLContext | None:
+    """`context` as it is; else one that trusts `ca_file` or LOCKER_CA_FILE, else the system's CAs,
+    and shows LOCKER_CLIENT_CERTIFICATE, if there is one, with its key in LOCKER_CLIENT_KEY or in
+    the same file. None without https."""
+    if context is not None and ca_file is not None:
+        raise ValueError("Give ca_file or ssl_context: a context has its own CAs "
+                         "(ssl.create_default_context(cafile=...)).")
+    if context is not None or not address.is_tls:
+        return context
+    ca_file = ca_file or os.environ.get("LOCKER_CA_FILE") or None
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # which does not name the file
+        raise ValueError(f"The CA file {ca_file!r} cannot be used: {error}. It must be PEM, and "
+                         "readable.") from error
     if certificate := os.environ.get("LOCKER_CLIENT_CERTIFICATE"):
-        context.load_cert_chain(certificate, os.environ.get("LOCKER_CLIENT_KEY") or None)
+        key = os.environ.get("LOCKER_CLIENT_KEY") or None
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise ValueError(f"The client certificate {certificate!r} with the key in "
+                             f"{key or certificate!r} cannot be used: {error}. They must be PEM, "
+                             "readable, and belong together.") from error
     return context
 
 

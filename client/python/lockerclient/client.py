@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .address import Address, default_key, default_owner
+from .address import Address, default_key, default_owner, tls_for
 from .connections import Connections
 from .errors import LockerError
 from .events import Events
@@ -28,17 +28,20 @@ class Client:
 
     `url` is LOCKER_URL, else http://127.0.0.1:8765, when not given. `owner` is shown to people who
     ask who holds a lock: `user@host:pid` when not given. `key` is an API key, LOCKER_KEY when not
-    given; it is sent as a bearer token. `timeout` is for each answer, waiting for a lock aside; a
+    given; it is sent as a bearer token. With https the server's name and certificate are checked:
+    `ca_file`, else LOCKER_CA_FILE, names the CAs to trust, else they are the system's; all else can
+    be said in an `ssl_context`. `timeout` is for each answer, waiting for a lock aside; a
     request without an answer is sent again for `patience` seconds before Unreachable is raised.
     """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
-                 ssl_context: ssl.SSLContext | None = None, timeout: float = 10.0,
-                 patience: float = 30.0):
+                 ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
+                 timeout: float = 10.0, patience: float = 30.0):
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key or default_key(), ssl_context)
+        self._connections = Connections(self._address, key or default_key(),
+                                        tls_for(self._address, ssl_context, ca_file))
         self._watch = DeadlineWatch()
         self._holdings: set[_Holding] = set()
         _clients.add(self)

@@ -11,7 +11,7 @@ import time
 from typing import Iterator
 
 from . import deadline
-from .address import Address, default_tls
+from .address import Address
 from .exchange import Answer, NoAnswer, Request
 
 CONNECT_TIMEOUT = 10.0
@@ -55,7 +55,7 @@ class Connections:
         self._headers = {"Host": address.host_header}
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
-        self._tls = tls or (default_tls() if address.is_tls else None)
+        self._tls = tls
         self.forget()
 
     def forget(self) -> None:

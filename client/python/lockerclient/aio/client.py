@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Iterable, TypeVar, cast
 
 from .. import calls, protocol
-from ..address import Address, default_key, default_owner
+from ..address import Address, default_key, default_owner, tls_for
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -23,12 +23,13 @@ class AsyncClient:
     """As `lockerclient.Client`, for one event loop, without threads."""
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
-                 ssl_context: ssl.SSLContext | None = None, timeout: float = 10.0,
-                 patience: float = 30.0):
+                 ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
+                 timeout: float = 10.0, patience: float = 30.0):
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key or default_key(), ssl_context)
+        self._connections = Connections(self._address, key or default_key(),
+                                        tls_for(self._address, ssl_context, ca_file))
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ import time
 from typing import AsyncGenerator, AsyncIterator
 
 from .. import deadline
-from ..address import Address, default_tls
+from ..address import Address
 from ..connections import (CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT,
                            failure_of)
 from ..exchange import Answer, NoAnswer, Request
@@ -80,7 +80,7 @@ class Connections:
         self._headers = {"Host": address.host_header}
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
-        self._tls = tls or (default_tls() if address.is_tls else None)
+        self._tls = tls
         self._idle: list[tuple[float, _Connection]] = []
 
     async def close(self) -> None:

@@ -108,11 +108,12 @@ TEST_F(AllocationTest, APairOfTheSeedsVerbsTakesNone) {
 
 TEST_F(AllocationTest, APairOfV1TakesFew) {
   fill_memories();
-  EXPECT_LE(count([&] {
+  // 14 each, and a few for timers on a busy machine.
+  EXPECT_LT(count([&] {
               ask(post("/v1/locks/some/path?ttl=60s&owner=me&token=" + token));
               ask(remove("/v1/locks/some/path?token=" + token));
             }),
-            14U * rounds);
+            15U * rounds);
 }
 
 }  // namespace

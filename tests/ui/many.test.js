@@ -12,7 +12,7 @@ const count = 10_000;
 before(async () => {
   await launch();
   await server.start();
-  const all = Array.from({ length: count }, (_, i) => `/farm/rack-${i % 40}/machine-${i}`);
+  const all = Array.from({ length: count }, (_, i) => `/hall/rack-${i % 40}/machine-${i}`);
   for (let at = 0; at < count; at += 1000) {
     await server.takeMany(all.slice(at, at + 1000), { ttl: "1h", meta: `job ${at}` });
   }
@@ -60,7 +60,7 @@ test("the first view comes at once, scrolling is smooth, and the page stays smal
 
   const began = Date.now();
   await page.fill("#search", "machine-9999");
-  assert.deepEqual(await paths(page), ["farm/rack-39/machine-9999"]);
+  assert.deepEqual(await paths(page), ["hall/rack-39/machine-9999"]);
   console.log(`a search: ${Date.now() - began} ms`);
   await page.fill("#search", "");
   await page.focus("#grid");
@@ -84,7 +84,7 @@ test("it stays right while events race with the listing", async () => {
     if (i % 3 === 0) kept.push(`${i}`);
     else await server.release(lock);
   }
-  await server.ask("DELETE", "/v1/locks", { force: true, prefix: "/farm/rack-7" });
+  await server.ask("DELETE", "/v1/locks", { force: true, prefix: "/hall/rack-7" });
   const held = (await server.ask("GET", "/v1/status")).body.locks;
   await eventually(() => page.textContent("#count-held"), held.toLocaleString("en"));
   await page.fill("#search", "path:/race");

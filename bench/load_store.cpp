@@ -50,7 +50,7 @@ void load(const std::string& directory, std::uint64_t count, bool snapshot) {
   persistence::PosixFileSystem files;
   persistence::Recovered recovered;
   const auto journal = persistence::LocalJournal::open(
-      files, options_of(directory), [](auto, const auto&) { return true; }, recovered);
+      files, options_of(directory), {[](auto, const auto&) { return true; }}, recovered);
   require(journal);
   if (recovered.last_index != 0) {
     std::cerr << "load_store: " << directory << " is not empty; name a new directory\n";
@@ -77,10 +77,9 @@ double open_seconds(const std::string& directory, core::Arbiter* arbiter) {
   persistence::Recovered recovered;
   const auto began = std::chrono::steady_clock::now();
   const auto journal = persistence::LocalJournal::open(
-      files, options_of(directory),
-      [arbiter](auto, const core::Record& record) {
+      files, options_of(directory), {[arbiter](auto, const core::Record& record) {
         return arbiter == nullptr || arbiter->replay(record);
-      },
+      }},
       recovered);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   require(journal);

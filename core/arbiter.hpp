@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <set>
 #include <string>
@@ -133,7 +134,9 @@ class Arbiter {
     [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
   };
 
-  Arbiter(std::uint64_t hash_seed, const Limits& limits);
+  /// What is held lies in memory of `memory`, which must outlive this.
+  Arbiter(std::uint64_t hash_seed, const Limits& limits,
+          std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
   /// Before the first command: what the journal has. False: it contradicts what is there.
   [[nodiscard]] bool replay(const Record& record);

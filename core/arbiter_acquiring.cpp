@@ -62,8 +62,8 @@ Acquired refused(Outcome outcome) {
 
 }  // namespace
 
-Arbiter::Arbiter(std::uint64_t hash_seed, const Limits& limits)
-    : table_(hash_seed), queue_(hash_seed), ended_(hash_seed), limits_(limits) {}
+Arbiter::Arbiter(std::uint64_t hash_seed, const Limits& limits, std::pmr::memory_resource* memory)
+    : table_(hash_seed, memory), queue_(hash_seed), ended_(hash_seed), limits_(limits) {}
 
 Fence Arbiter::take_fence() {
   last_fence_ = std::max(last_fence_ + 1, now_.wall);

@@ -1,12 +1,26 @@
 #include "core/extendible_table.hpp"
 
+#include <new>
 #include <utility>
 
 #include "core/assert.hpp"
 
 namespace locker::core {
 
-ExtendibleTable::ExtendibleTable() : buckets_(1), directory_{0} {}
+ExtendibleTable::ExtendibleTable(std::pmr::memory_resource* memory)
+    : chunks_(memory), buckets_{{new_slots()}}, directory_{0} {}
+
+ExtendibleTable::Slots* ExtendibleTable::new_slots() {
+  static_assert(MemoryChunks::chunk_bytes % sizeof(Slots) == 0);
+  constexpr std::size_t slots_in_chunk = MemoryChunks::chunk_bytes / sizeof(Slots);
+  if (slots_left_ == 0) {
+    chunks_.add();
+    slots_left_ = slots_in_chunk;
+  }
+  std::byte* const place =
+      chunks_[chunks_.size() - 1] + (slots_in_chunk - slots_left_--) * sizeof(Slots);
+  return new (place) Slots{};
+}
 
 void ExtendibleTable::insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value) {
   std::size_t i = hash & slot_mask;
@@ -37,12 +51,13 @@ void ExtendibleTable::split(std::uint32_t hash) {
   const std::size_t span = std::size_t{1} << (depth_ - depth);
   const std::size_t first = directory_index(hash) & ~(span - 1);
   const auto upper = static_cast<std::uint32_t>(buckets_.size());
-  buckets_.emplace_back();
+  buckets_.push_back({new_slots()});
   for (std::size_t i = first + span / 2; i < first + span; ++i) directory_[i] = upper;
 
-  const Bucket full = std::exchange(buckets_[lower], Bucket{});
+  const Slots full = std::exchange(*buckets_[lower].slots, Slots{});
+  buckets_[lower].count = 0;
   buckets_[lower].depth = buckets_[upper].depth = depth + 1;
-  for (const Slot& slot : *full.slots) {
+  for (const Slot& slot : full) {
     if (slot.value != none) insert_into(bucket_of(slot.hash), slot.hash, slot.value);
   }
 }

@@ -3,8 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <memory_resource>
 #include <vector>
+
+#include "core/memory_chunks.hpp"
 
 namespace locker::core {
 
@@ -20,7 +22,8 @@ class ExtendibleTable {
  public:
   static constexpr std::uint32_t none = 0;
 
-  ExtendibleTable();
+  /// Slots lie in memory of `memory`, which must outlive this.
+  explicit ExtendibleTable(std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
   /// The value under this hash for which `same(value)` holds, or `none`.
   template <typename Same>
@@ -66,7 +69,7 @@ class ExtendibleTable {
 
   // Apart from its slots: the counts of all buckets are then close together and stay in the cache.
   struct Bucket {
-    std::unique_ptr<Slots> slots = std::make_unique<Slots>();
+    Slots* slots = nullptr;
     std::uint32_t count = 0;
     unsigned depth = 0;  // how many bits of the directory this bucket answers to
   };
@@ -80,9 +83,13 @@ class ExtendibleTable {
   [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
     return depth_ == 0 ? 0 : std::size_t{hash >> (32 - depth_)};
   }
+  /// Empty.
+  [[nodiscard]] Slots* new_slots();
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   void split(std::uint32_t hash);
 
+  MemoryChunks chunks_;
+  std::size_t slots_left_ = 0;  // in the last chunk
   std::vector<Bucket> buckets_;
   std::vector<std::uint32_t> directory_;  // numbers of buckets
   unsigned depth_ = 0;

@@ -37,8 +37,12 @@ std::size_t LockTable::lock_units(std::size_t depth) {
   return UnitArena::units_for(sizeof(Lock) + (depth + 1) * sizeof(Link));
 }
 
-LockTable::LockTable(std::uint64_t hash_seed)
-    : hash_(hash_seed), root_(arena_.allocate(node_units)) {
+LockTable::LockTable(std::uint64_t hash_seed, std::pmr::memory_resource* memory)
+    : hash_(hash_seed),
+      arena_(memory),
+      nodes_(memory),
+      leases_(memory),
+      root_(arena_.allocate(node_units)) {
   node(root_) = Node{};
 }
 

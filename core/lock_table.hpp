@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,7 +70,9 @@ struct LivingLease {
 ///   4. A cooling lock is in no lease.
 class LockTable {
  public:
-  explicit LockTable(std::uint64_t hash_seed = 0);
+  /// What is held lies in memory of `memory`, which must outlive this.
+  explicit LockTable(std::uint64_t hash_seed = 0,
+                     std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
   /// Decides. Null: nothing is in the way, and granted() may be applied at once. Otherwise the
   /// lock that is named as the reason: the nearest at or above the path (the path itself first),

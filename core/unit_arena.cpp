@@ -16,7 +16,7 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
     next_ = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
     remaining_ = 1U << chunk_shift;
     LOCKER_ASSERT(chunks_.size() < (std::size_t{1} << (number_bits - chunk_shift)));
-    chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>((chunk_mask + 1) * unit_bytes));
+    chunks_.add();
     if (next_ == null) {
       ++next_;
       --remaining_;

@@ -3,8 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
+#include <memory_resource>
+
+#include "core/memory_chunks.hpp"
 
 namespace locker::core {
 
@@ -23,6 +24,10 @@ class UnitArena {
   static constexpr std::size_t unit_bytes = 8;
   static constexpr std::size_t units_max = 560;  ///< The largest block.
 
+  /// Chunks come from `memory`, which must outlive this.
+  explicit UnitArena(std::pmr::memory_resource* memory = std::pmr::get_default_resource())
+      : chunks_(memory) {}
+
   /// REQUIRES: 1 <= units <= units_max. The block's bytes are not initialised.
   [[nodiscard]] std::uint32_t allocate(std::size_t units);
   /// REQUIRES: `block` came from allocate(units) and was not freed since.
@@ -31,7 +36,7 @@ class UnitArena {
   template <typename T>
   [[nodiscard]] T* at(std::uint32_t block) const {
     static_assert(alignof(T) <= unit_bytes);
-    return reinterpret_cast<T*>(chunks_[block >> chunk_shift].get() +
+    return reinterpret_cast<T*>(chunks_[block >> chunk_shift] +
                                 std::size_t{block & chunk_mask} * unit_bytes);
   }
   /// Units to hold that many bytes.
@@ -40,10 +45,11 @@ class UnitArena {
   }
 
  private:
-  static constexpr unsigned chunk_shift = 17;  // 1 MiB
+  static constexpr unsigned chunk_shift = 18;
   static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;
+  static_assert(MemoryChunks::chunk_bytes == unit_bytes << chunk_shift);
 
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  MemoryChunks chunks_;
   std::uint32_t next_ = 0;       // first unit never given out, within the last chunk
   std::uint32_t remaining_ = 0;  // units from there to the chunk's end
   std::array<std::uint32_t, units_max + 1> free_{};

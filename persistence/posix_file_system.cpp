@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/assert.hpp"
+#include "persistence/read_ahead_file.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -143,8 +144,8 @@ IoResult<std::unique_ptr<File>> open_for_reading(const std::string& path) {
   if (auto dropped = drop_cache(cached.number(), path); !dropped) return dropped.error();
   Descriptor direct = open_descriptor(path, O_RDONLY | O_DIRECT);
   // Not every file system has O_DIRECT (tmpfs); the cache that was just dropped does as well.
-  return std::make_unique<PosixFile>(direct.number() >= 0 ? std::move(direct) : std::move(cached),
-                                     path);
+  return std::make_unique<ReadAheadFile>(std::make_unique<PosixFile>(
+      direct.number() >= 0 ? std::move(direct) : std::move(cached), path));
 }
 
 }  // namespace

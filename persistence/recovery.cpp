@@ -1,6 +1,7 @@
 #include "persistence/recovery.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "persistence/snapshot_reader.hpp"
@@ -33,46 +34,43 @@ class Recovery {
   }
 
  private:
-  /// Checks the snapshot at this index from end to end, before a record of it is passed on.
-  OpenResult<SnapshotHeader> verify_snapshot(Index index) {
-    auto reader = open_snapshot(index);
-    if (!reader) return reader.error();
-    auto read = reader->read([](const core::Record&) { return true; });
-    if (!read) return read.error();
-    return reader->header();
-  }
-
-  OpenResult<SnapshotReader> open_snapshot(Index index) {
-    return SnapshotReader::open(files_, in_directory(directory_, snapshot_name(index)), index,
-                                store_.id);
-  }
-
   OpenResult<void> read_snapshot() {
     for (auto index = found_.snapshots.rbegin(); index != found_.snapshots.rend(); ++index) {
-      const auto header = verify_snapshot(*index);
-      if (!header) {
-        if (header.error().kind != OpenFault::Kind::damaged) return header.error();
-        store_.warnings.push_back(header.error().message +
-                                  " An older state and the journal behind "
-                                  "it are read instead.");
-        continue;
+      const auto taken = take_snapshot(*index);
+      if (taken) {
+        const auto older = std::next(index);
+        if (older != found_.snapshots.rend()) store_.snapshots.push_back(*older);
+        store_.snapshots.push_back(*index);
+        return {};
       }
-      store_.snapshots.insert(store_.snapshots.begin(), *index);
-      if (store_.snapshots.size() > 1) continue;  // the older generation is only known to be whole
-      store_.summary.last_index = header->index;
-      store_.summary.last_fence = header->last_fence;
+      if (taken.error().kind != OpenFault::Kind::damaged) return taken.error();
+      store_.warnings.push_back(taken.error().message +
+                                " An older state and the journal behind it are read instead.");
     }
-    if (store_.snapshots.empty()) return {};
-    auto reader = open_snapshot(store_.snapshots.back());
+    return {};
+  }
+
+  OpenResult<void> take_snapshot(Index index) {
+    auto reader = SnapshotReader::open(files_, in_directory(directory_, snapshot_name(index)),
+                                       index, store_.id);
     if (!reader) return reader.error();
     const auto bytes = reader->file_bytes();
     if (!bytes) return open_fault(bytes.error());
-    store_.snapshot_bytes = *bytes;
-    return reader->read(
-        [&](const core::Record& opening) {
-          return visitor_.on_record(store_.summary.last_index, opening);
-        },
+    if (!visitor_.on_start_over) {
+      auto verified = reader->read([](const core::Record&) { return true; });
+      if (!verified) return verified.error();
+    }
+    auto read = reader->read(
+        [&](const core::Record& opening) { return visitor_.on_record(index, opening); },
         visitor_.on_coming);
+    if (!read) {
+      if (visitor_.on_start_over) visitor_.on_start_over();
+      return read.error();
+    }
+    store_.snapshot_bytes = *bytes;
+    store_.summary.last_index = reader->header().index;
+    store_.summary.last_fence = reader->header().last_fence;
+    return {};
   }
 
   /// Takes the records behind last_index out of a frame.

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <concepts>
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/record.hpp"
@@ -16,17 +14,14 @@ namespace locker::persistence {
 
 /// Told of each record in order.
 struct RecordVisitor {
-  using OnRecord = std::function<bool(Index, const core::Record&)>;
-
-  template <std::convertible_to<OnRecord> Function>
-  RecordVisitor(Function function) : on_record(std::move(function)) {}  // NOLINT: it is one
-  RecordVisitor(OnRecord record, RecordWindow::OnComing coming)
-      : on_record(std::move(record)), on_coming(std::move(coming)) {}
-
   /// A grant out of a snapshot comes with the snapshot's index. False: the record contradicts the
   /// ones before it.
-  OnRecord on_record;
-  RecordWindow::OnComing on_coming;  ///< Told of records some time before, if not empty.
+  std::function<bool(Index, const core::Record&)> on_record;
+  /// Forget all: what was told came out of a snapshot that is damaged further on, and an older one
+  /// follows. If empty, a snapshot is read twice, and told of only when it is known to be whole.
+  std::function<void()> on_start_over{};
+  /// Told of records some time before, if not empty.
+  RecordWindow::OnComing on_coming{};
 };
 
 /// A segment that is full and never written again.
@@ -40,7 +35,8 @@ struct SealedSegment {
 struct RecoveredStore {
   StoreId id{};
   Recovered summary;
-  std::vector<Index> snapshots;       ///< The whole ones among the two newest, ascending.
+  /// Ascending: the newest whole one, and the one before it, which was not looked at.
+  std::vector<Index> snapshots;
   std::uint64_t snapshot_bytes = 0;   ///< Of the newest whole one's file, or 0.
   std::vector<SealedSegment> sealed;  ///< Every sealed segment there is, ascending.
   SegmentHeader last_header;

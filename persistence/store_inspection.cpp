@@ -49,9 +49,9 @@ OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& direct
 
   core::LockTable table;
   const auto recovered =
-      recover(files, directory, found, [&](Index index, const core::Record& record) {
-        return table.try_apply(record) && visitor.on_record(index, record);
-      });
+      recover(files, directory, found, {[&](Index index, const core::Record& record) {
+                return table.try_apply(record) && visitor.on_record(index, record);
+              }});
   if (!recovered) return recovered.error();
   if (auto checked = check_segments(files, directory, found, *id); !checked) {
     return checked.error();

@@ -85,24 +85,32 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   journal_options.on_warning = options.on_warning ? options.on_warning : [](std::string_view) {};
   journal_options.on_failure = options.on_failure ? options.on_failure : say;
 
-  auto arbiter = std::make_unique<core::Arbiter>(random_seed(), options.service.limits);
+  auto memory = std::make_unique<MemoryAhead>();
+  std::unique_ptr<core::Arbiter> arbiter;
+  const auto start_over = [&] {
+    arbiter = std::make_unique<core::Arbiter>(random_seed(), options.service.limits, memory.get());
+  };
+  start_over();
   persistence::Recovered recovered;
   auto journal = persistence::LocalJournal::open(
       disk(), journal_options,
       {[&arbiter](persistence::Index, const core::Record& record) {
          return arbiter->replay(record);
        },
-       [&arbiter](const core::Record& record) { arbiter->prefetch(record); }},
+       start_over, [&arbiter](const core::Record& record) { arbiter->prefetch(record); }},
       recovered);
   if (!journal) return journal.error();
+  memory->stop();
   return std::unique_ptr<Locker>(
-      new Locker(options, std::move(*journal), std::move(arbiter), recovered));
+      new Locker(options, std::move(*journal), std::move(memory), std::move(arbiter), recovered));
 }
 
 Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
-               std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered)
+               std::unique_ptr<MemoryAhead> memory, std::unique_ptr<core::Arbiter> arbiter,
+               const persistence::Recovered& recovered)
     : recovered_(recovered),
       journal_(std::move(journal)),
+      memory_(std::move(memory)),
       commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),
       service_(std::move(arbiter), commit_, *journal_, first_fence(recovered.last_fence),
                options.service),

@@ -15,6 +15,7 @@
 #include "server/group_commit.hpp"
 #include "server/http_metrics.hpp"
 #include "server/lock_service.hpp"
+#include "server/memory_ahead.hpp"
 #include "server/metrics.hpp"
 
 namespace locker::server {
@@ -70,11 +71,13 @@ class Locker {
 
  private:
   Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
-         std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered);
+         std::unique_ptr<MemoryAhead> memory, std::unique_ptr<core::Arbiter> arbiter,
+         const persistence::Recovered& recovered);
   std::string call_verb(std::string_view verb, std::string_view path, Parameters parameters);
 
   const persistence::Recovered recovered_;
   const std::unique_ptr<persistence::LocalJournal> journal_;
+  const std::unique_ptr<MemoryAhead> memory_;  ///< Of the locks that are held.
   GroupCommit commit_;
   LockService service_;
   HttpMetrics http_metrics_;

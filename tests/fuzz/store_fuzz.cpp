@@ -38,12 +38,13 @@ std::unique_ptr<LocalJournal> open(SimulatedDisk& disk, std::mt19937_64& random,
   options.on_failure = [](const locker::core::Fault&) {};
   options.background = false;
   locker::persistence::Recovered recovered;
-  auto journal = LocalJournal::open(
-      disk, options,
-      [&table](locker::persistence::Index, const locker::core::Record& record) {
-        return table.try_apply(record);
-      },
-      recovered);
+  auto journal =
+      LocalJournal::open(disk, options,
+                         {[&table](locker::persistence::Index, const locker::core::Record& record) {
+                            return table.try_apply(record);
+                          },
+                          [&table] { table = locker::core::LockTable{}; }},
+                         recovered);
   if (journal) return std::move(*journal);
   fault = journal.error().message;
   require(!fault.empty(), "a refusal says why");

@@ -1,5 +1,7 @@
 // What recovery makes of bytes that are not as they were written.
 
+#include <cstring>
+
 #include "persistence/snapshot_format.hpp"
 #include "persistence/store_inspection.hpp"
 #include "tests/persistence/journal_fixture.hpp"
@@ -47,7 +49,7 @@ class JournalDamageTest : public JournalTest {
     EXPECT_EQ(fault_.kind, kind) << fault_.message;
     EXPECT_NE(fault_.message.find(named), std::string::npos) << fault_.message;
     const auto inspected =
-        inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+        inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
     EXPECT_FALSE(inspected) << "the inspection sees nothing of it: " << named;
   }
 
@@ -151,6 +153,33 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState
   }
 }
 
+TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {
+  const std::string meta(core::meta_bytes_max, 'm');
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    for (core::Fence fence = 1; fence <= 600; ++fence) {
+      core::Token token;
+      std::memcpy(token.bytes.data(), &fence, sizeof fence);
+      std::string records;
+      core::append_record(core::Granted{token, {fence, 0}, {}, "o", {}, {}, {}, meta}, records);
+      ASSERT_TRUE(journal->append(records, 1));
+      ASSERT_TRUE(journal->run_background());
+    }
+  }
+  Held expected;
+  ASSERT_TRUE(open(expected)) << fault_.message;
+  ASSERT_EQ(expected.size(), 600U);
+  std::string& newest = disk_.bytes(path(snapshot_name(files().snapshots.back())));
+  const std::size_t last_block = newest.size() - snapshot_block_bytes;
+  ASSERT_GT(last_block, snapshot_header_bytes) << "records are read before the damage";
+  newest[last_block + 30] ^= 4;
+  Held held;
+  ASSERT_TRUE(open(held)) << fault_.message;
+  EXPECT_EQ(held, expected);
+  EXPECT_FALSE(warnings_.empty());
+}
+
 TEST_F(JournalDamageTest, WithBothSnapshotsDamagedTheStoreIsRefused) {
   write_generations();
   for (const Index index : files().snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
@@ -201,7 +230,7 @@ TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
 TEST_F(JournalDamageTest, InspectionCountsWhatIsThere) {
   write_generations();
   const auto inspected =
-      inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+      inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
   ASSERT_TRUE(inspected) << inspected.error().message;
   EXPECT_EQ(inspected->locks, history_.after.back().size());
   EXPECT_EQ(inspected->summary.last_index, history_.after.size() - 1);

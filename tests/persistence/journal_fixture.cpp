@@ -39,7 +39,9 @@ std::unique_ptr<LocalJournal> JournalTest::open(Held& held, Durability durabilit
   options.background = false;
   held.clear();
   auto journal = LocalJournal::open(
-      disk_, options, [&held](Index, const core::Record& record) { return replay(record, held); },
+      disk_, options,
+      {[&held](Index, const core::Record& record) { return replay(record, held); },
+       [&held] { held.clear(); }},
       recovered_);
   if (journal) return std::move(*journal);
   fault_ = journal.error();

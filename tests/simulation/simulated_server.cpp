@@ -46,7 +46,10 @@ SimulatedServer::~SimulatedServer() {
 }
 
 std::optional<persistence::OpenFault> SimulatedServer::open(core::Fence wall) {
-  arbiter_ = std::make_unique<Arbiter>(random_(), Arbiter::Limits{});
+  const auto start_over = [this] {
+    arbiter_ = std::make_unique<Arbiter>(random_(), Arbiter::Limits{});
+  };
+  start_over();
   persistence::LocalJournal::Options options;
   options.directory = "store";
   options.segment_bytes = persistence::segment_bytes_min;
@@ -56,7 +59,8 @@ std::optional<persistence::OpenFault> SimulatedServer::open(core::Fence wall) {
   options.background = false;
   auto journal = persistence::LocalJournal::open(
       disk_, options,
-      [this](persistence::Index, const core::Record& record) { return arbiter_->replay(record); },
+      {[this](persistence::Index, const core::Record& record) { return arbiter_->replay(record); },
+       start_over},
       recovered_);
   if (!journal) return journal.error();
   journal_ = std::move(*journal);

@@ -1,0 +1,82 @@
+#include "server/memory_ahead.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <new>
+
+namespace locker::server {
+namespace {
+
+constexpr std::size_t page_bytes = 4096;
+
+/// Aligned to its size: then it can be one huge page.
+void* map_block(std::size_t size) {
+  void* const mapped =
+      ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  auto* const begin = static_cast<std::byte*>(mapped);
+  const std::size_t before = (size - reinterpret_cast<std::uintptr_t>(begin) % size) % size;
+  if (before != 0) ::munmap(begin, before);
+  ::munmap(begin + before + size, size - before);
+  return begin + before;
+}
+
+void touch(void* block, std::size_t size, const std::stop_token& stop) {
+  ::madvise(block, size, MADV_HUGEPAGE);  // an advice: without it there are more first touches
+  for (std::size_t at = 0; at < size && !stop.stop_requested(); at += page_bytes) {
+    static_cast<volatile std::byte*>(block)[at] = std::byte{0};
+  }
+}
+
+}  // namespace
+
+MemoryAhead::~MemoryAhead() { stop(); }
+
+void MemoryAhead::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock{mutex_};
+  is_stopped_ = true;
+  for (void* const block : ready_) ::munmap(block, block_bytes);
+  ready_.clear();
+}
+
+void MemoryAhead::work(const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
+    lock.unlock();
+    void* const block = map_block(block_bytes);
+    touch(block, block_bytes, stop);
+    lock.lock();
+    ready_.push_back(block);
+  }
+}
+
+void* MemoryAhead::do_allocate(std::size_t bytes, std::size_t alignment) {
+  if (bytes != block_bytes || alignment > page_bytes) {
+    return std::pmr::get_default_resource()->allocate(bytes, alignment);
+  }
+  std::unique_lock lock{mutex_};
+  if (++allocated_ > untouched && !is_stopped_ && !thread_.joinable()) {
+    thread_ = std::jthread{[this](const std::stop_token& stop) { work(stop); }};
+  }
+  if (ready_.empty()) {
+    lock.unlock();
+    return map_block(bytes);
+  }
+  void* const block = ready_.back();
+  ready_.pop_back();
+  lock.unlock();
+  taken_.notify_one();
+  return block;
+}
+
+void MemoryAhead::do_deallocate(void* block, std::size_t bytes, std::size_t alignment) {
+  if (bytes != block_bytes || alignment > page_bytes) {
+    return std::pmr::get_default_resource()->deallocate(block, bytes, alignment);
+  }
+  ::munmap(block, bytes);
+}
+
+}  // namespace locker::server

@@ -1,0 +1,105 @@
+#include "persistence/read_ahead_file.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace locker::persistence {
+namespace {
+
+constexpr std::size_t mebibyte = std::size_t{1} << 20U;
+
+/// Says what it holds, up to an offset from which on it fails.
+class PatternFile final : public File {
+ public:
+  explicit PatternFile(std::size_t size, std::uint64_t fails_from = UINT64_MAX)
+      : fails_from_(fails_from) {
+    std::mt19937_64 random{size};
+    for (std::size_t i = 0; i < size; ++i) bytes_ += static_cast<char>(random());
+  }
+  IoResult<void> write_at(std::uint64_t, std::string_view) override { return {}; }
+  IoResult<void> sync() override { return {}; }
+  IoResult<void> allocate(std::uint64_t) override { return {}; }
+  IoResult<std::uint64_t> size() const override { return bytes_.size(); }
+  IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
+    EXPECT_EQ(offset % read_alignment, 0U);
+    EXPECT_EQ(bytes.size() % read_alignment, 0U);
+    ++reads_;
+    if (offset + bytes.size() > fails_from_) {
+      return IoError{{EIO, boost::system::system_category()}, "it fails"};
+    }
+    return offset >= bytes_.size() ? 0 : bytes_.copy(bytes.data(), bytes.size(), offset);
+  }
+  [[nodiscard]] std::string part(std::uint64_t offset, std::size_t size) const {
+    return offset >= bytes_.size() ? std::string{} : bytes_.substr(offset, size);
+  }
+  [[nodiscard]] int reads() const { return reads_; }
+
+ private:
+  std::string bytes_;
+  std::uint64_t fails_from_;
+  std::atomic<int> reads_{0};
+};
+
+std::string read(File& file, std::uint64_t offset, std::size_t size) {
+  std::string bytes(size, '?');
+  const auto count = file.read_at(offset, bytes);
+  if (!count) return "error: " + count.error().message;
+  return bytes.substr(0, *count);
+}
+
+TEST(ReadAheadFile, FromFrontToBackGivesTheFileUpToItsEnd) {
+  for (const std::size_t size : {std::size_t{0}, read_alignment, 3 * mebibyte, 3 * mebibyte + 4096,
+                                 2 * mebibyte - 100, 5 * mebibyte + 1}) {
+    for (const std::size_t step : {read_alignment, 64 * read_alignment, 2 * mebibyte}) {
+      auto whole = std::make_unique<PatternFile>(size);
+      const PatternFile& expected = *whole;
+      ReadAheadFile file{std::move(whole)};
+      for (std::uint64_t offset = 0; offset < size + 2 * step; offset += step) {
+        ASSERT_EQ(read(file, offset, step), expected.part(offset, step)) << size << " " << offset;
+      }
+    }
+  }
+}
+
+TEST(ReadAheadFile, ReadsInLargePieces) {
+  auto whole = std::make_unique<PatternFile>(4 * mebibyte);
+  const PatternFile& reads = *whole;
+  ReadAheadFile file{std::move(whole)};
+  for (std::uint64_t offset = 0; offset < 4 * mebibyte; offset += read_alignment) {
+    static_cast<void>(read(file, offset, read_alignment));
+  }
+  EXPECT_LT(reads.reads(), 10);
+}
+
+TEST(ReadAheadFile, JumpsAnywhere) {
+  auto whole = std::make_unique<PatternFile>(4 * mebibyte + 300);
+  const PatternFile& expected = *whole;
+  ReadAheadFile file{std::move(whole)};
+  std::mt19937_64 random{1};
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::size_t size = (1 + random() % 40) * read_alignment;
+    if (random() % 20 == 0) offset = random() % 1200 * read_alignment;
+    ASSERT_EQ(read(file, offset, size), expected.part(offset, size)) << i << ": " << offset;
+    offset = offset > 5 * mebibyte ? 0 : offset + size;
+  }
+}
+
+TEST(ReadAheadFile, AnErrorIsThatOfThePartThatIsAskedFor) {
+  ReadAheadFile file{std::make_unique<PatternFile>(4 * mebibyte, 3 * mebibyte)};
+  std::uint64_t offset = 0;
+  std::string last;
+  for (; offset < 4 * mebibyte && !last.starts_with("error"); offset += read_alignment) {
+    last = read(file, offset, read_alignment);
+  }
+  EXPECT_EQ(last, "error: it fails");
+  EXPECT_GT(offset, 2 * mebibyte);
+  EXPECT_LE(offset, 3 * mebibyte + read_alignment);
+}
+
+}  // namespace
+}  // namespace locker::persistence

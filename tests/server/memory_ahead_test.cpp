@@ -1,0 +1,51 @@
+#include "server/memory_ahead.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace locker::server {
+namespace {
+
+constexpr std::size_t block_bytes = MemoryAhead::block_bytes;
+
+TEST(MemoryAhead, EachBlockIsItsOwnBeforeAndAfterTheStop) {
+  MemoryAhead memory;
+  std::set<void*> blocks;
+  for (int i = 0; i < 40; ++i) {
+    if (i == 30) memory.stop();
+    void* const block = memory.allocate(block_bytes);
+    std::memset(block, i, block_bytes);
+    EXPECT_TRUE(blocks.insert(block).second);
+  }
+  for (void* const block : blocks) {
+    const auto* const bytes = static_cast<const char*>(block);
+    EXPECT_TRUE(std::all_of(bytes, bytes + block_bytes, [&](char byte) { return byte == *bytes; }));
+    memory.deallocate(block, block_bytes);
+  }
+}
+
+TEST(MemoryAhead, OtherSizesAreServedToo) {
+  MemoryAhead memory;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, 2 * block_bytes}) {
+    void* const block = memory.allocate(size, 64);
+    std::memset(block, 1, size);
+    memory.deallocate(block, size, 64);
+  }
+}
+
+TEST(MemoryAhead, MayBeStoppedAtAnyMoment) {
+  for (int count = 0; count < 60; count += 3) {
+    MemoryAhead memory;
+    std::vector<void*> blocks;
+    for (int i = 0; i < count; ++i) blocks.push_back(memory.allocate(block_bytes));
+    if (count % 2 == 0) memory.stop();
+    for (void* const block : blocks) memory.deallocate(block, block_bytes);
+  }
+}
+
+}  // namespace
+}  // namespace locker::server

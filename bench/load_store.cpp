@@ -16,6 +16,7 @@
 #include "core/arbiter.hpp"
 #include "persistence/local_journal.hpp"
 #include "persistence/posix_file_system.hpp"
+#include "server/memory_ahead.hpp"
 
 namespace locker::bench {
 namespace {
@@ -71,19 +72,29 @@ void load(const std::string& directory, std::uint64_t count, bool snapshot) {
   if (snapshot) require((*journal)->run_background());
 }
 
-/// What opening it takes: reading and checking alone, or with the locks held afterwards.
-double open_seconds(const std::string& directory, core::Arbiter* arbiter) {
+double open_seconds(const std::string& directory, const persistence::RecordVisitor& visitor) {
   persistence::PosixFileSystem files;
   persistence::Recovered recovered;
   const auto began = std::chrono::steady_clock::now();
-  const auto journal = persistence::LocalJournal::open(
-      files, options_of(directory), {[arbiter](auto, const core::Record& record) {
-        return arbiter == nullptr || arbiter->replay(record);
-      }},
-      recovered);
+  const auto journal =
+      persistence::LocalJournal::open(files, options_of(directory), visitor, recovered);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   require(journal);
   return took.count();
+}
+
+double read_seconds(const std::string& directory) {
+  return open_seconds(directory, {[](auto, const auto&) { return true; }});
+}
+
+/// With the locks held afterwards, as the server does it.
+double replay_seconds(const std::string& directory) {
+  server::MemoryAhead memory;
+  core::Arbiter arbiter{1, {}, &memory};
+  return open_seconds(directory,
+                      {[&](auto, const core::Record& record) { return arbiter.replay(record); },
+                       {},
+                       [&](const core::Record& record) { arbiter.prefetch(record); }});
 }
 
 }  // namespace
@@ -102,9 +113,8 @@ int main(int argc, char** argv) {
     std::puts("{}");
     return 0;
   }
-  const double read = locker::bench::open_seconds(directory, nullptr);
-  locker::core::Arbiter arbiter{1, {}};
-  const double replay = locker::bench::open_seconds(directory, &arbiter);
+  const double read = locker::bench::read_seconds(directory);
+  const double replay = locker::bench::replay_seconds(directory);
   std::printf("{\"locks\": %llu, \"read_seconds\": %.3f, \"replay_seconds\": %.3f}\n",
               static_cast<unsigned long long>(count), read, replay);
 }

@@ -242,8 +242,8 @@ class Arbiter {
   /// The requests for exactly this path, in order, up to `limit`.
   [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
   [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }
-  /// Whether a request for exactly this path, with both flags, would stand behind a waiter.
-  [[nodiscard]] bool is_awaited(PathView path) const;
+  /// The waiter that a request for exactly this path, with both flags, would stand behind.
+  [[nodiscard]] std::optional<LockInfo> awaited_by(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
   /// What became of the token's lease, if it has ended lately.
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const {

@@ -3,6 +3,7 @@
 
 #include "core/arbiter.hpp"
 #include "core/assert.hpp"
+#include "core/clash.hpp"
 #include "core/deadlock_search.hpp"
 
 namespace locker::core {
@@ -403,8 +404,13 @@ std::optional<Instant> Arbiter::expiry_of(const LivingLease& lease) const {
   return deadlines_.deadline_of(timer);
 }
 
-bool Arbiter::is_awaited(PathView path) const {
-  return queue_.latest_clash({path, {}}, [](const Waiter&) { return false; }) != nullptr;
+std::optional<LockInfo> Arbiter::awaited_by(PathView path) const {
+  const Waiter* const waiter = queue_.latest_clash({path, {}}, [](const Waiter&) { return false; });
+  if (waiter == nullptr) return std::nullopt;
+  for (const Waiter::Wanted& wanted : waiter->wanted) {
+    if (clash(wanted.path(), wanted.shape, path, {})) return describe(*waiter, wanted);
+  }
+  return std::nullopt;
 }
 
 LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {

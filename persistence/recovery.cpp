@@ -192,16 +192,15 @@ class Recovery {
 
 OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory) {
   const std::string path = in_directory(directory, identity_name);
-  const auto bytes = read_whole(files, path);
-  if (!bytes) {
-    if (bytes.error().code != boost::system::errc::no_such_file_or_directory) {
-      return open_fault(bytes.error());
+  const auto file = read_whole(files, path);
+  if (!file) {
+    if (file.error().code != boost::system::errc::no_such_file_or_directory) {
+      return open_fault(file.error());
     }
     return OpenFault{OpenFault::Kind::not_a_store,
                      directory + " is no store: the file STORE is missing in it."};
   }
-  std::string_view text = bytes->view();
-  return parse_identity(text.substr(0, text.find('\0')), path);
+  return parse_identity(file->bytes.view().substr(0, file->size), path);
 }
 
 OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,

@@ -12,6 +12,9 @@ namespace locker::persistence {
 
 /// A segment is a header of this many bytes, then frames, then zeros. See FORMAT.md.
 inline constexpr std::size_t segment_header_bytes = 4096;
+/// Its file has a power of two of bytes, at least this many: what is still worth having when the
+/// disk is nearly full.
+inline constexpr std::uint64_t segment_bytes_min = std::uint64_t{256} << 10U;
 
 struct SegmentHeader {
   StoreId store{};

@@ -10,8 +10,6 @@ namespace locker::persistence {
 /// The first segment of a store; each next one is twice as long, up to the limit of the options:
 /// a small store stays small, and the first start is quick.
 inline constexpr std::uint64_t segment_bytes_first = std::uint64_t{4} << 20U;
-/// What is still worth having when the disk is nearly full.
-inline constexpr std::uint64_t segment_bytes_min = std::uint64_t{256} << 10U;
 
 /// Left free beside what is prepared, for the small files and for a small snapshot.
 inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{1} << 20U;

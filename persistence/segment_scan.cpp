@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 namespace locker::persistence {
@@ -56,7 +57,7 @@ SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
   return end;
 }
 
-IoResult<AlignedBytes> read_whole(FileSystem& files, const std::string& path) {
+IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   auto file = files.open(path, Access::read);
   if (!file) return file.error();
   const auto size = (*file)->size();
@@ -67,22 +68,29 @@ IoResult<AlignedBytes> read_whole(FileSystem& files, const std::string& path) {
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
-  return bytes;
+  return WholeFile{std::move(bytes), *size};
 }
 
 OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
                                       Index first_index, const StoreId& store) {
   const std::string path = in_directory(directory, segment_name(first_index));
-  auto bytes = read_whole(files, path);
-  if (!bytes) return open_fault(bytes.error());
-  const auto header = decode_segment_header(bytes->view(), store, path);
+  auto file = read_whole(files, path);
+  if (!file) return open_fault(file.error());
+  const auto header = decode_segment_header(file->bytes.view(), store, path);
   if (!header) return header.error();
   if (header->first_index != first_index) {
     return OpenFault{OpenFault::Kind::damaged,
                      path + " holds the records from index " + std::to_string(header->first_index) +
                          " on; it was renamed: it is " + segment_name(header->first_index) + "."};
   }
-  return SegmentImage{*header, std::move(*bytes)};
+  if (file->size < segment_bytes_min || !std::has_single_bit(file->size)) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " has " + std::to_string(file->size) +
+                         " bytes, and a segment is made with a power of two of them: its end is "
+                         "missing. It was cut off, or copied in part; restore the store from a "
+                         "backup."};
+  }
+  return SegmentImage{*header, std::move(file->bytes)};
 }
 
 std::string describe_damage(const std::string& path, const SegmentEnd& end) {

@@ -39,10 +39,15 @@ struct SegmentEnd {
 [[nodiscard]] SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
                                       const std::function<void(const Frame&)>& on_frame);
 
-/// The whole file, from the disk.
-[[nodiscard]] IoResult<AlignedBytes> read_whole(FileSystem& files, const std::string& path);
+struct WholeFile {
+  AlignedBytes bytes;      ///< Its own, then zeros up to a multiple of read_alignment.
+  std::uint64_t size = 0;  ///< Of the file.
+};
+/// From the disk.
+[[nodiscard]] IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path);
 
-/// A whole segment with its header checked against the store and against its name.
+/// A whole segment with its header checked against the store and against its name, and its length:
+/// one that lost its end would look like one that nothing was written to.
 struct SegmentImage {
   SegmentHeader header;
   AlignedBytes bytes;

@@ -133,11 +133,12 @@ class Backup {
   /// False: it vanished.
   OpenResult<bool> copy_last_segment(Index first_index, const StoreId& id) {
     const std::string path = in_directory(source_, segment_name(first_index));
-    auto bytes = read_whole(files_, path);
-    if (!bytes) return vanished_or(bytes.error());
-    const auto header = decode_segment_header(bytes->view(), id, path);
+    auto file = read_whole(files_, path);
+    if (!file) return vanished_or(file.error());
+    AlignedBytes& bytes = file->bytes;
+    const auto header = decode_segment_header(bytes.view(), id, path);
     if (!header) return header.error();
-    const SegmentEnd end = scan_segment(bytes->view(), *header, [](const Frame&) {});
+    const SegmentEnd end = scan_segment(bytes.view(), *header, [](const Frame&) {});
     if (end.tail == Tail::damaged) {
       // Either a frame was written just when the reading came past, and is whole by now, or it is
       // damaged for good.
@@ -149,13 +150,13 @@ class Backup {
         return OpenFault{OpenFault::Kind::damaged, describe_damage(path, later)};
       }
     }
-    const auto span = bytes->span();
+    const auto span = bytes.span();
     std::fill(span.begin() + static_cast<std::ptrdiff_t>(end.offset), span.end(), '\0');
     // It may have been sealed meanwhile; in the copy it is the last one.
     std::fill(span.begin() + seal_offset, span.begin() + segment_header_bytes, '\0');
     auto to = create(segment_name(first_index));
     if (!to) return open_fault(to.error());
-    if (auto written = (*to)->write_at(0, bytes->view()); !written) {
+    if (auto written = (*to)->write_at(0, bytes.view()); !written) {
       return open_fault(written.error());
     }
     if (auto synced = (*to)->sync(); !synced) return open_fault(synced.error());
@@ -169,7 +170,7 @@ class Backup {
     const std::string temporary = std::string{identity_name} + ".tmp";
     auto file = create(temporary);
     if (!file) return open_fault(file.error());
-    const std::string_view identity = text->view().substr(0, text->view().find('\0'));
+    const std::string_view identity = text->bytes.view().substr(0, text->size);
     if (auto written = (*file)->write_at(0, identity); !written) {
       return open_fault(written.error());
     }

@@ -47,9 +47,9 @@ bool is_unfinished_creation(FileSystem& files, const std::string& directory,
                             const StoreFiles& found) {
   if (found.segments.empty() && found.snapshots.empty()) return true;
   if (found.segments != std::vector<Index>{1} || !found.snapshots.empty()) return false;
-  const auto bytes = read_whole(files, in_directory(directory, segment_name(1)));
-  return bytes && bytes->view().size() >= segment_header_bytes &&
-         bytes->view().find_first_not_of('\0', segment_header_bytes) == std::string_view::npos;
+  const auto file = read_whole(files, in_directory(directory, segment_name(1)));
+  return file && file->size >= segment_header_bytes &&
+         file->bytes.view().find_first_not_of('\0', segment_header_bytes) == std::string_view::npos;
 }
 
 OpenResult<void> write_identity(FileSystem& files, const std::string& directory,

@@ -1,5 +1,8 @@
 #include "server/access_setup.hpp"
 
+#include <ctime>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -12,7 +15,7 @@ boost::system::result<std::unique_ptr<AccessSetup>, core::Fault> AccessSetup::op
     const Options& options) {
   std::unique_ptr<AccessSetup> setup{new AccessSetup{options}};
   if (setup->has_keys()) {
-    if (auto fault = setup->keys_.load(options.keys)) return std::move(*fault);
+    if (auto fault = setup->load_keys()) return std::move(*fault);
     setup->report_keys();
   }
   if (!options.audit_log.empty()) {
@@ -20,15 +23,30 @@ boost::system::result<std::unique_ptr<AccessSetup>, core::Fault> AccessSetup::op
         AuditLog::open(options.audit_log, [](std::string_view text) { spdlog::error("{}", text); });
     if (!audit) return audit.error();
     setup->audit_ = std::move(*audit);
+    setup->metrics_.audit_lines_lost = [&log = *setup->audit_] { return log.lost(); };
   }
   return setup;
 }
 
 std::unique_ptr<Gate> AccessSetup::make_gate(RequestHandler& inner, LockService& service) {
-  return std::make_unique<Gate>(inner, service, has_keys() ? &keys_ : nullptr, audit_.get());
+  return std::make_unique<Gate>(inner, service, metrics_, has_keys() ? &keys_ : nullptr,
+                                audit_.get());
 }
 
-void AccessSetup::report_keys() const {
+/// Who may write it may do everything.
+void AccessSetup::warn_of_writers() const {
+  using std::filesystem::perms;
+  std::error_code error;
+  const auto permissions = std::filesystem::status(options_.keys, error).permissions();
+  if (error || (permissions & (perms::group_write | perms::others_write)) == perms::none) return;
+  spdlog::warn("others than its owner can write {}, and so give themselves keys; chmod go-w {}",
+               options_.keys, options_.keys);
+}
+
+void AccessSetup::report_keys() {
+  metrics_.keys = keys_.size();
+  metrics_.keys_read_at = static_cast<std::uint64_t>(std::time(nullptr));
+  warn_of_writers();
   if (keys_.size() == 0) {
     spdlog::warn("there is no key in {}: nobody may do anything", options_.keys);
   } else {
@@ -36,13 +54,24 @@ void AccessSetup::report_keys() const {
   }
 }
 
+/// A file of no bytes is half written, or was emptied by mistake; who wants to let nobody in can
+/// leave a comment in it.
+std::optional<core::Fault> AccessSetup::load_keys() {
+  std::error_code error;
+  if (keys_.size() != 0 && std::filesystem::file_size(options_.keys, error) == 0 && !error) {
+    return core::Fault{"The key file " + options_.keys + " is empty."};
+  }
+  return keys_.load(options_.keys);
+}
+
 void AccessSetup::reload() {
   std::string outcome = "reloaded";
   std::string reason;
   if (has_keys()) {
-    if (const auto fault = keys_.load(options_.keys)) {
+    if (const auto fault = load_keys()) {
       spdlog::error("{} The keys stay as they were: those that were revoked in it are still good.",
                     fault->message);
+      ++metrics_.key_reloads_failed;
       outcome = "kept";
       reason = fault->message;
     } else {

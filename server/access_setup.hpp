@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/system/result.hpp>
@@ -28,14 +29,18 @@ class AccessSetup {
   [[nodiscard]] bool has_keys() const { return !options_.keys.empty(); }
   /// All three must outlive the gate.
   [[nodiscard]] std::unique_ptr<Gate> make_gate(RequestHandler& inner, LockService& service);
+  [[nodiscard]] AccessMetrics& metrics() { return metrics_; }
   /// Takes the key file as it is now, if there is no mistake in it, and opens the audit log anew.
   void reload();
 
  private:
   explicit AccessSetup(Options options) : options_(std::move(options)) {}
-  void report_keys() const;
+  [[nodiscard]] std::optional<core::Fault> load_keys();
+  void warn_of_writers() const;
+  void report_keys();
 
   const Options options_;
+  AccessMetrics metrics_;
   KeyRing keys_;
   std::unique_ptr<AuditLog> audit_;
 };

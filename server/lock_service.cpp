@@ -133,6 +133,11 @@ void LockService::on_event(const core::Event& event) {
   const bool is_end = event.kind != core::EventKind::granted &&
                       event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
   events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
+  const bool is_wanted =
+      event.kind == core::EventKind::released || event.kind == core::EventKind::forced;
+  if (ended_ != nullptr && is_wanted && ended_->size() < audited_locks_max) {
+    ended_->push_back({std::string{event.path.packed()}, std::string{event.owner}, event.fence});
+  }
 }
 
 void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
@@ -163,10 +168,12 @@ core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> as
 
 /// One command: under the mutex, at one time, and what it made possible with it.
 template <typename Command>
-auto LockService::carry_out(const Command& command) {
+auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* ended) {
   const std::lock_guard lock{commit_.mutex()};
   const core::Now now = read_now();
+  ended_ = ended;
   auto answer = command(now);
+  ended_ = nullptr;
   after_command(now);
   return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};
 }
@@ -231,8 +238,9 @@ LockService::At<Arbiter::Released> LockService::release(core::PathView path,
   return carry_out([&](const core::Now& now) { return arbiter_.release(token, path, now); });
 }
 
-LockService::At<Arbiter::Released> LockService::release_all(const core::Token& token) {
-  return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); });
+LockService::At<Arbiter::Released> LockService::release_all(const core::Token& token,
+                                                            std::vector<AuditedLock>* ended) {
+  return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); }, ended);
 }
 
 void LockService::take_back(const core::Token& token) {
@@ -256,8 +264,10 @@ LockService::At<Arbiter::LeaseAnswer> LockService::renew(const core::Token& toke
 }
 
 LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& filter,
-                                                    const std::string& reason) {
-  return carry_out([&](const core::Now& now) { return arbiter_.force(filter, reason, now); });
+                                                    const std::string& reason,
+                                                    std::vector<AuditedLock>* ended) {
+  return carry_out([&](const core::Now& now) { return arbiter_.force(filter, reason, now); },
+                   ended);
 }
 
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
@@ -269,7 +279,8 @@ LockService::At<LockService::PathState> LockService::look_at(core::PathView path
   }
   state.waiters = arbiter_.waiting_at(path, shown_max);
   state.waiter_count = arbiter_.count_waiting_at(path);
-  state.is_free = state.holders.empty() && state.covered_by.empty() && !arbiter_.is_awaited(path);
+  state.awaited_by = arbiter_.awaited_by(path);
+  state.is_free = state.holders.empty() && state.covered_by.empty() && !state.awaited_by;
   return {std::move(state), commit_.last_index(), read_now()};
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/arbiter.hpp"
+#include "server/access/audit_note.hpp"
 #include "server/event_log.hpp"
 #include "server/group_commit.hpp"
 #include "server/token_source.hpp"
@@ -94,7 +95,9 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] bool abandon(core::WaiterId waiter);
 
   [[nodiscard]] At<core::Arbiter::Released> release(core::PathView path, const core::Token& token);
-  [[nodiscard]] At<core::Arbiter::Released> release_all(const core::Token& token);
+  /// `ended`, if not null, gets the locks that this ended, up to audited_locks_max.
+  [[nodiscard]] At<core::Arbiter::Released> release_all(const core::Token& token,
+                                                        std::vector<AuditedLock>* ended = nullptr);
   /// The same when nobody waits for an answer: sees to it that it gets to the disk.
   void take_back(const core::Token& token);
   [[nodiscard]] At<core::Arbiter::LeaseAnswer> open_lease(const std::optional<core::Token>& chosen,
@@ -102,13 +105,16 @@ class LockService final : private core::Arbiter::Host {
                                                           std::optional<core::Milliseconds> ttl);
   [[nodiscard]] At<core::Arbiter::LeaseAnswer> renew(const core::Token& token,
                                                      std::optional<core::Milliseconds> ttl);
+  /// `ended` as in release_all().
   [[nodiscard]] At<core::Arbiter::Forced> force(const core::Arbiter::ForceFilter& filter,
-                                                const std::string& reason);
+                                                const std::string& reason,
+                                                std::vector<AuditedLock>* ended = nullptr);
 
   struct PathState {
     bool is_free = false;
     std::vector<core::LockInfo> holders;
     std::vector<core::LockInfo> covered_by;
+    std::optional<core::LockInfo> awaited_by;  ///< Whom a request for this path stands behind.
     std::vector<core::LockInfo> waiters;
     std::size_t waiter_count = 0;
   };
@@ -193,7 +199,7 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] Status look_at_status() const;
   void after_command(const core::Now& now);
   template <typename Command>
-  [[nodiscard]] auto carry_out(const Command& command);
+  [[nodiscard]] auto carry_out(const Command& command, std::vector<AuditedLock>* ended = nullptr);
   void keep_time(const std::stop_token& stop);
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
   void list_held(const ListQuery& query, Page& page);
@@ -209,6 +215,7 @@ class LockService final : private core::Arbiter::Host {
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, Listener*> listeners_;
   Counts counts_;
+  std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
   std::vector<Bookmark> bookmarks_;
   std::uint64_t bookmarks_used_ = 0;
 

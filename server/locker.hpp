@@ -65,6 +65,7 @@ class Locker {
   [[nodiscard]] GroupCommit& commit() { return commit_; }
   /// What /metrics shows of connections: for HttpServer::Options, or for Workers of one's own.
   [[nodiscard]] HttpMetrics& http_metrics() { return http_metrics_; }
+  [[nodiscard]] Metrics& metrics() { return metrics_; }
   [[nodiscard]] LockService& service() { return service_; }
   /// What was found when the store was opened.
   [[nodiscard]] const persistence::Recovered& recovered() const { return recovered_; }

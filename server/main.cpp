@@ -178,12 +178,14 @@ ExitCode serve(const Options& options) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
   if (locker.recovered().torn_bytes != 0) {
-    spdlog::info(
-        "cut {} bytes off the journal: a write that a crash had torn and nobody was told "
-        "of",
+    spdlog::warn(
+        "cut {} bytes off the journal, behind its last whole frame: what a crash leaves of a write "
+        "that nobody was told of. If nothing crashed, the disk has changed the last records; "
+        "compare with a backup",
         locker.recovered().torn_bytes);
   }
 
+  if ((*access)->is_wanted()) locker.metrics().show((*access)->metrics());
   const auto gate = (*access)->make_gate(locker.handler(), locker.service());
   RequestHandler& handler =
       (*access)->is_wanted() ? static_cast<RequestHandler&>(*gate) : locker.handler();
@@ -197,9 +199,11 @@ ExitCode serve(const Options& options) {
   const std::string at = (tls->is_wanted() ? "https://" : "") +
                          (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
                          std::to_string(server.endpoint().port());
-  spdlog::info("lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}",
-               version, at, options.file, locker.service().status().locks, took.count(),
-               durability_name(options.durability));
+  spdlog::info(
+      "lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}, {}",
+      version, at, options.file, locker.service().status().locks, took.count(),
+      durability_name(options.durability),
+      (*access)->has_keys() ? "keys from " + options.access.keys : "no keys");
 
   warn_of_open_door(endpoint, options);
 

@@ -82,6 +82,7 @@ void Metrics::write(std::string& out) const {
   write_commits(text);
   write_store(text);
   write_http(text);
+  if (access_ != nullptr) write_access(text);
   write_process_metrics(text);
 }
 
@@ -212,6 +213,26 @@ void Metrics::write_http(PrometheusText& text) const {
   text.add_one("locker_tls_certificate_expiry_timestamp_seconds", Type::gauge,
                "Until when the certificate in use is good.",
                static_cast<std::uint64_t>(expires_at.count()));
+}
+
+void Metrics::write_access(PrometheusText& text) const {
+  text.begin_family("locker_access_refused_total", Type::counter,
+                    "Requests that were refused: 401 without a good key, 403 by a key's rules, by "
+                    "another lease's token, or from a browser for another site's page.");
+  text.add(access_->refused_401.load(), {{"code", "401"}});
+  text.add(access_->refused_403.load(), {{"code", "403"}});
+  if (const std::uint64_t read_at = access_->keys_read_at; read_at != 0) {
+    text.add_one("locker_keys", Type::gauge, "Keys that are good.", access_->keys.load());
+    text.add_one("locker_keys_read_timestamp_seconds", Type::gauge,
+                 "When the keys were last read without a mistake.", read_at);
+    text.add_one("locker_key_reloads_failed_total", Type::counter,
+                 "Reloads that a mistake in the key file prevented; the keys before it stay good.",
+                 access_->key_reloads_failed.load());
+  }
+  if (access_->audit_lines_lost) {
+    text.add_one("locker_audit_lines_lost_total", Type::counter,
+                 "Lines that never got to the audit log.", access_->audit_lines_lost());
+  }
 }
 
 }  // namespace locker::server

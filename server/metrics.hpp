@@ -3,6 +3,7 @@
 #include <string>
 
 #include "persistence/local_journal.hpp"
+#include "server/access/access_metrics.hpp"
 #include "server/group_commit.hpp"
 #include "server/http_metrics.hpp"
 #include "server/lock_service.hpp"
@@ -19,6 +20,8 @@ class Metrics {
           const HttpMetrics& http)
       : service_(service), commit_(commit), journal_(journal), http_(http) {}
 
+  /// From now on these are shown too. They must outlive this. Before anybody asks.
+  void show(const AccessMetrics& access) { access_ = &access; }
   /// Appends all of it in Prometheus' text format. Waits for no sync.
   void write(std::string& out) const;
 
@@ -27,11 +30,13 @@ class Metrics {
   void write_locks(PrometheusText& text) const;
   void write_commits(PrometheusText& text) const;
   void write_store(PrometheusText& text) const;
+  void write_access(PrometheusText& text) const;
 
   LockService& service_;
   const GroupCommit& commit_;
   const persistence::LocalJournal& journal_;
   const HttpMetrics& http_;
+  const AccessMetrics* access_ = nullptr;
 };
 
 }  // namespace locker::server

@@ -133,9 +133,13 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
                 .positional(po::positional_options_description{})
                 .run(),
             values);
-  po::store(po::parse_environment(
-                all, [&](const std::string& name) { return option_of_variable(all, name); }),
-            values);
+  try {
+    po::store(po::parse_environment(
+                  all, [&](const std::string& name) { return option_of_variable(all, name); }),
+              values);
+  } catch (const po::error& error) {
+    throw po::error(std::string{"in the environment (LOCKER_...): "} + error.what());
+  }
   if (values.count("config") != 0) {
     const std::string path = values["config"].as<std::string>();
     std::ifstream file{path};
@@ -145,13 +149,26 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
   po::notify(values);
 }
 
-/// Null, or what is wrong with the values.
+/// A file that was asked for without its name, as by an empty variable: to go on without keys, or
+/// without TLS, is not what was wanted.
+std::string find_nameless_file(const po::variables_map& values) {
+  for (const char* const name :
+       {"keys", "audit-log", "tls-certificate", "tls-key", "tls-client-ca"}) {
+    if (values.count(name) != 0 && values[name].as<std::string>().empty()) {
+      return std::string{"--"} + name + " must name a file; leave it out if there is none";
+    }
+  }
+  return "";
+}
+
+/// Empty, or what is wrong with the values.
 std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
   if (values.count("data") != 0) {
     if (!values["file"].defaulted()) return "--file and --data mean the same; give one of them";
     options.file = values["data"].as<std::string>();
   }
   if (options.file.empty()) return "--file must name a directory";
+  if (auto fault = find_nameless_file(values); !fault.empty()) return fault;
   boost::system::error_code error;
   boost::asio::ip::make_address(options.ip, error);
   if (error) {

@@ -24,11 +24,14 @@ struct Request {
   std::string_view content_type;
   std::string_view accept;
   std::string_view authorization;
-  std::string_view if_none_match;   ///< Header If-None-Match.
-  std::string_view lock_token;      ///< Header Lock-Token.
-  std::string_view last_event_id;   ///< Header Last-Event-ID.
-  std::string_view sec_fetch_site;  ///< Sent by browsers: who caused the request.
-  std::string_view sec_purpose;     ///< Sent by browsers (also as Purpose): a prefetch.
+  std::string_view if_none_match;  ///< Header If-None-Match.
+  std::string_view lock_token;     ///< Header Lock-Token.
+  std::string_view last_event_id;  ///< Header Last-Event-ID.
+  std::string_view host;
+  std::string_view origin;  ///< Sent by browsers, as the next three.
+  std::string_view referer;
+  std::string_view sec_fetch_site;  ///< Who caused the request. To HTTPS and loopback only.
+  std::string_view sec_purpose;     ///< Also as Purpose: a prefetch.
   std::string_view peer;            ///< Address and port, if HttpHooks wants them to be told.
   /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
   const Caller* caller = nullptr;

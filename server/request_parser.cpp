@@ -122,7 +122,12 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
     switch (field) {
       case http::field::host:
         ++hosts_;
+        request.host = value;
         return;
+      case http::field::origin:
+        return keep_first(request.origin, value);
+      case http::field::referer:
+        return keep_first(request.referer, value);
       case http::field::transfer_encoding:
         // Terraform's force-unlock sends an empty body so, and no length.
         if (request.method != Method::unlock || owner_.version_ != 11 || owner_.is_chunked_ ||

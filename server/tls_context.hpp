@@ -24,6 +24,7 @@ class TlsContext {
     std::string client_ca;    ///< Not empty: clients need a certificate that one of these signed.
   };
   explicit TlsContext(Files files) : files_(std::move(files)) {}
+  [[nodiscard]] const Files& files() const { return files_; }
 
   /// Reads the files. When they are no good this says why, and everything stays as it was;
   /// otherwise new connections get what is in them now.

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <ctime>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include <spdlog/spdlog.h>
 
@@ -43,6 +45,14 @@ void TlsSetup::reload() {
 }
 
 void TlsSetup::report() const {
+  using std::filesystem::perms;
+  std::error_code error;
+  const std::string& key = context_->files().key;
+  const auto permissions = std::filesystem::status(key, error).permissions();
+  if (!error && (permissions & (perms::others_read | perms::others_write)) != perms::none) {
+    spdlog::warn("everybody on this machine can read or write the TLS key {}; chmod o-rw {}", key,
+                 key);
+  }
   const auto expires_at = context_->expires_at();
   const auto left = expires_at - std::chrono::system_clock::now();
   if (left < std::chrono::seconds{0}) {

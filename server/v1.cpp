@@ -252,7 +252,8 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
   if (const std::string_view* const text = parameters.find("reason")) reason = *text;
   if (!fault) fault = check_reason(reason);
   if (fault) return answer_fault(*fault, response);
-  const auto forced = service_.force(filter, reason);
+  std::vector<AuditedLock> ended;
+  const auto forced = service_.force(filter, reason, is_audited(request) ? &ended : nullptr);
   response.index = forced.index;
   if (is_audited(request)) {
     response.audit = std::make_unique<AuditNote>();
@@ -262,6 +263,7 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
     response.audit->owner = filter.owner;
     response.audit->fence = filter.fence.value_or(0);
     response.audit->count = forced.answer.count;
+    response.audit->locks = std::move(ended);
     response.audit->reason = reason;
   }
   if (forced.answer.outcome != core::Outcome::granted) {
@@ -284,10 +286,16 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
   auto looked = service_.look_at(path);
   LockService::PathState& state = looked.answer;
   hide_unreadable(request.caller, state.covered_by);
+  std::vector<core::LockInfo> awaited_by;  // elsewhere in the tree
+  if (state.awaited_by && state.awaited_by->packed_path != path.view().packed()) {
+    awaited_by.push_back(std::move(*state.awaited_by));
+  }
+  hide_unreadable(request.caller, awaited_by);
   response.index = looked.index;
   if (wants_text(request)) {
     std::vector<core::LockInfo> all = state.holders;
     all.insert(all.end(), state.covered_by.begin(), state.covered_by.end());
+    all.insert(all.end(), awaited_by.begin(), awaited_by.end());
     all.insert(all.end(), state.waiters.begin(), state.waiters.end());
     return answer_text(text_table(all, looked.now), response);
   }
@@ -303,6 +311,10 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
   append_list(state.holders, body, append_held);
   body += R"(, "covered_by": )";
   append_list(state.covered_by, body, append_held);
+  body += R"(, "awaited_by": )";
+  append_list(awaited_by, body, [&](const core::LockInfo& info, std::size_t) {
+    append_waiter(info, looked.now, 0, body);
+  });
   body += R"(, "waiters": )";
   append_list(state.waiters, body, [&](const core::LockInfo& info, std::size_t i) {
     append_waiter(info, looked.now, i + 1, body);
@@ -477,7 +489,8 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
   if (!fault) fault = parameters.expect_only("token");
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);
-  const auto done = service_.release_all(token);
+  std::vector<AuditedLock> ended;
+  const auto done = service_.release_all(token, is_audited(request) ? &ended : nullptr);
   response.index = done.index;
   using Outcome = Arbiter::ReleaseOutcome;
   switch (done.answer.outcome) {
@@ -488,6 +501,10 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
         response.audit = std::make_unique<AuditNote>();
         response.audit->outcome = "released";
         response.audit->count = done.answer.count;
+        for (const AuditedLock& lock : ended) {
+          response.audit->packed_paths.push_back(lock.packed_path);
+        }
+        response.audit->locks = std::move(ended);
       }
       return;
     case Outcome::lease_ended:

@@ -16,15 +16,16 @@ constexpr const char* help =
 void print_locks(const boost::json::object& state, const char* name, const std::string& title) {
   const auto* const list = state.if_contains(name);
   if (list == nullptr || !list->is_array() || list->get_array().empty()) return;
-  const bool waits = std::string_view{name} == "waiters";
+  const bool waits = std::string_view{name} == "waiters" || std::string_view{name} == "awaited_by";
   std::vector<Row> rows{
-      waits ? Row{"  PLACE", "OWNER", "MODE", "WAITING"}
+      waits ? Row{"  PATH", "PLACE", "OWNER", "MODE", "WAITING"}
             : Row{"  PATH", "OWNER", "MODE", "STATE", "SINCE", "EXPIRES", "FENCE", "META"}};
   for (const auto& each : list->get_array()) {
     const auto& lock = each.as_object();
     if (waits) {
-      rows.push_back({"  " + text_field(lock, "place"), text_field(lock, "owner"),
-                      text_field(lock, "mode"), duration_field(lock, "waiting_ms")});
+      rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "place"),
+                      text_field(lock, "owner"), text_field(lock, "mode"),
+                      duration_field(lock, "waiting_ms")});
       continue;
     }
     rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "owner"),
@@ -59,6 +60,7 @@ int run_show_command(const Arguments& arguments) {
               << (text_field(state, "free") == "true" ? " is free\n" : " is taken\n");
     print_locks(state, "holders", "held by");
     print_locks(state, "covered_by", "in its way");
+    print_locks(state, "awaited_by", "waits already, and comes before others");
     print_locks(state, "waiters", text_field(state, "waiter_count") + " waiting for it");
   }
   return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);

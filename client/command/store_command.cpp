@@ -103,7 +103,8 @@ void print_summary(const std::string& directory, const persistence::Inspected& i
             << "; " << inspected.segments << " segments, " << inspected.snapshots << " snapshots";
   if (inspected.summary.torn_bytes != 0) {
     std::cout << "; the next start cuts off " << inspected.summary.torn_bytes
-              << " bytes of a torn write that was never acknowledged";
+              << " bytes behind the last whole frame, which a crash leaves of a write that nobody "
+                 "was told of; if nothing crashed, the disk has changed the last records";
   }
   std::cout << ".\n";
 }

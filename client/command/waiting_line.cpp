@@ -28,7 +28,7 @@ boost::json::array list_of(const boost::json::object& state, const char* name) {
 
 /// Who is in the way: the holder, else who covers it, else the first in line.
 std::optional<boost::json::object> reason_of(const boost::json::object& state) {
-  for (const char* const name : {"holders", "covered_by", "waiters"}) {
+  for (const char* const name : {"holders", "covered_by", "awaited_by", "waiters"}) {
     const boost::json::array list = list_of(state, name);
     if (!list.empty() && list.front().is_object()) return list.front().get_object();
   }

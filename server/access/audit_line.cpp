@@ -13,6 +13,18 @@ void append_text(std::string_view name, std::string_view text, std::string& out)
   append_json_string(text, out);
 }
 
+void append_locks(const std::vector<AuditedLock>& locks, std::string& out) {
+  out += R"(, "locks": [)";
+  for (const AuditedLock& lock : locks) {
+    out += &lock == &locks.front() ? R"({"path": )" : R"(, {"path": )";
+    append_path(lock.packed_path, out);
+    out += R"(, "owner": )";
+    append_owner(lock.owner, out);
+    out += R"(, "fence": )" + std::to_string(lock.fence) + "}";
+  }
+  out += ']';
+}
+
 }  // namespace
 
 std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
@@ -39,6 +51,7 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
   if (note.fence != 0) line += R"(, "fence": )" + std::to_string(note.fence);
   append_text("outcome", note.outcome, line);
   if (note.count) line += R"(, "count": )" + std::to_string(*note.count);
+  if (!note.locks.empty()) append_locks(note.locks, line);
   if (!note.reason.empty()) append_text("reason", note.reason, line);
   if (note.left_out != 0) line += R"(, "left_out": )" + std::to_string(note.left_out);
   return line;

@@ -9,6 +9,13 @@
 
 namespace locker::server {
 
+inline constexpr std::size_t audited_locks_max = 100;
+struct AuditedLock {
+  std::string packed_path;
+  std::string owner;
+  std::uint64_t fence = 0;
+};
+
 /// What the audit log says of something that was done, beside who asked for it.
 struct AuditNote {
   std::string_view outcome;               ///< Of static lifetime: "granted".
@@ -16,6 +23,7 @@ struct AuditNote {
   std::optional<std::string> owner;
   std::uint64_t fence = 0;  ///< Zero: none.
   std::optional<std::size_t> count;
+  std::vector<AuditedLock> locks;  ///< Of an end of several: the first audited_locks_max of them.
   std::string reason;
   std::uint64_t left_out = 0;  ///< Lines of this outcome that were not written before this one.
 };

@@ -205,6 +205,7 @@ void Gate::conclude(const Visit& visit, Response& response) {
   if (response.pending && visit.caller.key) {
     response.pending = std::make_unique<KeyedPending>(*this, visit, std::move(response.pending));
   }
+  if (response.status == 403 && !response.pending) note_refusal(visit, response.status);
   if (audit_ == nullptr) return;
   if (response.pending) {
     response.pending =
@@ -291,10 +292,14 @@ void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
   } else {
     answer_error(status, code, sentence, response);
   }
-  const bool is_access = status == 401 || status == 403;
-  if (audit_ == nullptr || !is_access) return;
+  if (status == 401 || status == 403) note_refusal(visit, status);
+}
+
+void Gate::note_refusal(const Visit& visit, unsigned status) const {
+  ++(status == 401 ? metrics_.refused_401 : metrics_.refused_403);
+  if (audit_ == nullptr) return;
   AuditNote note;
-  if (status == 401) {
+  if (!visit.caller.key) {
     const auto spent = strangers_.spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     note.left_out = spent.left_out;

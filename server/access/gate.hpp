@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "server/access/access_key.hpp"
+#include "server/access/access_metrics.hpp"
 #include "server/access/audit_log.hpp"
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
@@ -19,8 +20,9 @@ class Gate final : public RequestHandler {
  public:
   /// `keys` and `audit` may be null. All must outlive the gate, and everything that came through
   /// it.
-  Gate(RequestHandler& inner, LockService& service, const KeyRing* keys, AuditLog* audit)
-      : inner_(inner), service_(service), keys_(keys), audit_(audit) {}
+  Gate(RequestHandler& inner, LockService& service, AccessMetrics& metrics, const KeyRing* keys,
+       AuditLog* audit)
+      : inner_(inner), service_(service), metrics_(metrics), keys_(keys), audit_(audit) {}
 
   void answer(const Request& request, Response& response) override;
 
@@ -36,10 +38,12 @@ class Gate final : public RequestHandler {
   [[nodiscard]] bool is_permitted_for_lease(Visit& visit, Response& response);
   void refuse(const Visit& visit, unsigned status, std::string_view code,
               const std::string& sentence, Response& response) const;
+  void note_refusal(const Visit& visit, unsigned status) const;
   void conclude(const Visit& visit, Response& response);
 
   RequestHandler& inner_;
   LockService& service_;
+  AccessMetrics& metrics_;
   const KeyRing* const keys_;
   AuditLog* const audit_;
   mutable LineBudget strangers_{20};

@@ -79,6 +79,16 @@ TEST_F(JournalDamageTest, ALastFrameThatIsCutShortAtAnyByteIsCutOff) {
   EXPECT_GT(cut_off, 32U);
 }
 
+TEST_F(JournalDamageTest, ASegmentThatLostItsEndIsRefused) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  for (const std::size_t size : {std::size_t{3000}, segment_header_bytes, frame_ends_[1],
+                                 frame_ends_[3], whole.size() / 2, whole.size() - 1}) {
+    disk_.put(segment(1), whole.substr(0, size));
+    expect_refused(Kind::damaged, segment(1));
+  }
+}
+
 TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
   write_frames(4);
   const std::string whole = disk_.bytes(segment(1));

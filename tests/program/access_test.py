@@ -457,6 +457,11 @@ class Reload(unittest.TestCase):
         self.write(line, line)
         self.hang_up(server, f"{self.file}:2: line 1 has a key of this name already")
         self.assertEqual((self.status(client, self.key), self.status(client, other)), (200, 401))
+        write_atomically(self.file, "")
+        self.hang_up(server, "is empty")
+        self.assertEqual(self.status(client, self.key), 200)
+        metrics = client.ask("GET", "/metrics", None, bearer(self.key)).status
+        self.assertEqual(metrics, 403)  # its rules are as they were, too
         os.unlink(self.file)
         self.hang_up(server, "is not there")
         self.assertEqual(self.status(client, self.key), 200)
@@ -481,6 +486,23 @@ class Reload(unittest.TestCase):
             self.assertIn(self.file + told, text)
         code, text = run(LOCKERD, "--port", "0", "--file", self.store, "--keys", self.directory)
         self.assertEqual(code, 78, text)
+
+    def test_who_can_write_the_file_is_looked_at(self):
+        self.write(self.line)
+        os.chmod(self.file, 0o640)
+        server, _ = self.start()
+        self.assertNotIn("others than its owner", server.text())
+        os.chmod(self.file, 0o660)
+        self.hang_up(server, f"others than its owner can write {self.file}")
+
+    def test_a_file_without_a_name_is_no_reason_to_go_without_keys(self):
+        for option in ("keys", "audit-log", "tls-certificate", "tls-key", "tls-client-ca"):
+            for arguments, environment in (((f"--{option}", ""), None),
+                                           ((), {f"LOCKER_{option.upper().replace('-', '_')}": ""})):
+                code, text = run(LOCKERD, "--port", "0", "--file", self.store, *arguments,
+                                 environment=environment)
+                self.assertEqual(code, 64, text)
+                self.assertIn(f"--{option} must name a file", text)
 
     def test_events_end_with_their_key(self):
         other, line = new_key("other", "lock /ci")
@@ -559,6 +581,7 @@ class OpenDoor(unittest.TestCase):
                 self.assertEqual(server.get("/canhaz/x")["ok"], True)
                 server.stop()
                 self.assertNotIn("--keys", server.text())
+                self.assertIn(", no keys", server.text())
             file = os.path.join(directory, "keys")
             new_key("ci", "lock /ci", file=file)
             environment = {"LOCKER_KEYS": file}

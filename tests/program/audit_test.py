@@ -100,13 +100,29 @@ class WhatIsSaid(AuditCase):
         self.expect(lines[4], action="force", paths=["/ci"], owner="nobody", outcome="not_held",
                     count=0)
         self.expect(lines[5], action="acquire", paths=["/ci/1", "/ci/2%2F"], outcome="granted")
-        self.expect(lines[6], action="release", outcome="released", count=2)
+        self.expect(lines[3], locks=[{"path": "/ci/b", "owner": "job 8", "fence": second["fence"]}])
+        self.expect(lines[6], action="release", outcome="released", count=2,
+                    paths=["/ci/1", "/ci/2%2F"],
+                    locks=[{"path": path, "owner": "?", "fence": several["fence"]}
+                           for path in ("/ci/1", "/ci/2%2F")])
 
     def test_refused_access(self):
         self.ask(None, "GET", "/v1/locks/secret?token=hush")
         self.ask("wrong", "POST", "/v1/nothing?x=hush")
         self.ask(self.ci, "POST", "/v1/locks/prod?meta=hush")
-        lines = self.lines(3)
+        held = self.acquire(self.ci, "/ci/held")
+        self.ask(self.ci, "DELETE", f"/v1/locks/ci/held?token={uuid.uuid4()}")
+        self.client.ask("POST", "/v1/locks/ci/x", None,
+                        {**bearer(self.ci), "Sec-Fetch-Site": "cross-site"})
+        self.secrets.append(held["token"])
+        lines = self.lines(6)
+        self.expect(lines[4], key="ci", action="release", paths=["/ci/held"], outcome="refused_403")
+        self.expect(lines[5], key="ci", action="acquire", paths=["/ci/x"], outcome="refused_403")
+        metrics = self.client.ask("GET", "/metrics", None, bearer(self.root)).text
+        for line in ('locker_access_refused_total{code="401"} 2',
+                     'locker_access_refused_total{code="403"} 3', "locker_keys 2",
+                     "locker_key_reloads_failed_total 0", "locker_audit_lines_lost_total 0"):
+            self.assertIn(line + "\n", metrics)
         self.expect(lines[0], key=None, action="look", paths=["/secret"], outcome="refused_401")
         self.expect(lines[1], key=None, paths=[], target="/v1/nothing", outcome="refused_401")
         self.expect(lines[2], key="ci", action="acquire", paths=["/prod"], outcome="refused_403")

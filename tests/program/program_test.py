@@ -48,6 +48,12 @@ class Program(unittest.TestCase):
             for line in server.text().splitlines():
                 self.assertEqual(set(json.loads(line)), {"time", "level", "message"})
 
+    def test_a_bad_value_from_the_environment_says_where_it_came_from(self):
+        code, text = run(LOCKERD, "--file", self.store,
+                         environment={"LOCKER_PORT": "tcp://10.43.0.7:8765"})
+        self.assertEqual(code, 64, text)
+        self.assertIn("in the environment (LOCKER_...): the argument ('tcp://10.43.0.7:8765')", text)
+
     def test_the_service_manager_is_told(self):
         for name in (self.directory.name + "/notify", "\0locker-test-" + os.path.basename(self.directory.name)):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

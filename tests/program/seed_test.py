@@ -115,11 +115,16 @@ class SeedExamples(unittest.TestCase):
         self.assertEqual(self.get("/canhaz/empty?id="), {"ok": False, "lockedBy": "?"})
 
     def test_browsers_cannot_be_tricked_into_locking(self):
-        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}):
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"},
+                        {"Origin": "http://evil.example"}, {"Origin": "null"},
+                        {"Referer": "http://evil.example/page"}):
             reply = requests.get(self.server.url + "/canhaz/x", headers=headers, timeout=10)
             self.assertEqual(reply.status_code, 403)
         self.assertEqual(requests.head(self.server.url + "/canhaz/x", timeout=10).status_code, 405)
         self.assertEqual(self.get("/dohaz/x"), {"lockedBy": None})
+        own = {"Referer": self.server.url + "/ui"}
+        self.assertFalse(requests.get(self.server.url + "/nowant/x?token=x", headers=own,
+                                      timeout=10).json()["ok"])
         same = requests.get(self.server.url + "/canhaz/x", headers={"Sec-Fetch-Site": "none"},
                             timeout=10)
         self.assertEqual(same.headers["Cache-Control"], "no-store")

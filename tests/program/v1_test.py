@@ -166,8 +166,14 @@ class Acquiring(V1Test):
         self.expect(200, self.client.ask("DELETE", "/v1/locks/j", headers={"Lock-Token": token}))
 
     def test_a_page_of_another_site_takes_nothing(self):
-        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}):
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"},
+                        {"Origin": "http://evil.example"}, {"Origin": "null"},
+                        {"Referer": "http://evil.example/page"}):
             self.expect(403, self.client.ask("POST", "/v1/locks/x", headers=headers), "cross_site")
+        own = f"http://127.0.0.1:{self.client.port}"
+        for headers in ({"Origin": own}, {"Referer": own + "/ui"},
+                        {"Sec-Fetch-Site": "same-origin", "Origin": "https://proxy.example"}):
+            self.expect(404, self.client.ask("DELETE", "/v1/locks/x?force=true", headers=headers))
 
 
 class Leasing(V1Test):
@@ -316,11 +322,23 @@ class Waiting(V1Test):
             holder = granted["token"]
             self.assertEqual([w.is_done() for w in asked], [w.when is not None for w in asked])
 
+    def test_a_waiter_is_called_as_the_holder_it_will_be(self):
+        self.client.acquire("/q")
+        token = self.client.call("POST", "/v1/leases", owner="ours")["token"]
+        self.wait_in_line("/q", token=token)
+        waiters = self.client.ask("GET", "/v1/locks?state=waiting")["locks"]
+        self.assertEqual([(w["path"], w["owner"]) for w in waiters], [("/q", "ours")])
+
     def test_nobody_overtakes_a_request_for_the_root(self):
         holder = self.client.acquire("/a")["token"]
         root = self.wait_in_line("/")
         refused = self.expect(423, self.client.acquire("/b"), "locked")
         self.assertEqual(refused["blocked_by"][0]["state"], "waiting")
+        state = self.client.ask("GET", "/v1/locks/b")
+        self.assertEqual((state["free"], state["holders"], state["covered_by"], state["waiters"]),
+                         (False, [], [], []))
+        self.assertEqual([w["path"] for w in state["awaited_by"]], ["/"])
+        self.assertEqual(self.client.ask("GET", "/v1/locks/")["awaited_by"], [])
         self.assertEqual(self.client.ask("GET", "/canhaz/b?id=x")["ok"], False)
         behind = self.wait_in_line("/b")
         self.client.release("/a", holder)

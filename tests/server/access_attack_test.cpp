@@ -55,7 +55,8 @@ class Attack : public ::testing::Test {
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     locker_ = std::move(*opened);
     load_key();
-    gate_ = std::make_unique<Gate>(locker_->handler(), locker_->service(), &keys_, nullptr);
+    gate_ =
+        std::make_unique<Gate>(locker_->handler(), locker_->service(), metrics_, &keys_, nullptr);
     take("/prod/db", theirs_, "exclusive");
     take("/", shared_, "shared");
     prod_ = held("/prod/db");
@@ -174,6 +175,7 @@ class Attack : public ::testing::Test {
   std::filesystem::path directory_;
   std::unique_ptr<Locker> locker_;
   KeyRing keys_;
+  AccessMetrics metrics_;
   std::unique_ptr<Gate> gate_;
   std::vector<core::LockInfo> prod_;
   std::array<unsigned, 6> statuses_{};

@@ -43,7 +43,7 @@ class LockInfo:
 
 
 def _infos(body: Mapping[str, Any], name: str) -> tuple[LockInfo, ...]:
-    return tuple(LockInfo.parse(each) for each in body[name])
+    return tuple(LockInfo.parse(each) for each in body.get(name, ()))
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class PathState:
     free: bool
     holders: tuple[LockInfo, ...]
     covered_by: tuple[LockInfo, ...]
+    awaited_by: tuple[LockInfo, ...]
     waiters: tuple[LockInfo, ...]
     waiter_count: int
 
@@ -123,7 +124,7 @@ class PathState:
     def parse(cls, answer: Answer) -> PathState:
         body = answer.body
         return cls(body["path"], body["free"], _infos(body, "holders"), _infos(body, "covered_by"),
-                   _infos(body, "waiters"), body["waiter_count"])
+                   _infos(body, "awaited_by"), _infos(body, "waiters"), body["waiter_count"])
 
 
 def ended(answer: Answer) -> int:

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <thread>
 #include <tuple>
 
@@ -143,7 +145,9 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
   if (values.count("config") != 0) {
     const std::string path = values["config"].as<std::string>();
     std::ifstream file{path};
-    if (!file) throw po::error("the config file " + path + " cannot be read");
+    std::error_code ignored;
+    if (!file || std::filesystem::is_directory(path, ignored))
+      throw po::error("the config file " + path + " cannot be read");
     po::store(po::parse_config_file(file, all), values);
   }
   po::notify(values);

@@ -22,7 +22,7 @@ constexpr const char* help =
     "  …\n"
     "  locker release --token $token\n"
     "\n"
-    "  eval \"$(locker acquire --export /db/backup)\"   sets LOCKER_TOKEN, LOCKER_FENCE, "
+    "  eval \"$(locker acquire --export /db/backup)\" || exit    sets LOCKER_TOKEN, LOCKER_FENCE, "
     "LOCKER_PATH\n";
 
 boost::json::object describe(const Grant& grant) {
@@ -69,19 +69,23 @@ int run_acquire_command(const Arguments& arguments) {
   if (values.count("path") == 0) {
     return complain("Name what to lock: locker acquire PATH…", ExitCode::usage);
   }
-  wanted->wanted.paths = values["path"].as<Arguments>();
   const auto server = server_of(values);
   if (!server) return complain(server.error());
 
   Acquisition::Options how;
   how.wait = wanted->wait;
+  how.patience = wanted->patience();
   how.token = text_of(values, "token");
   if (!how.token.empty()) {  // the lease has an owner and a TTL
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
   }
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
-  if (!granted) return complain(granted.error());
+  if (!granted) {
+    // Of `eval "$(…)"` the shell sees the status of what is printed only.
+    if (values.count("export") != 0) std::cout << "false" << std::endl;
+    return complain(granted.error());
+  }
   if (values.count("json") != 0) {
     std::cout << boost::json::serialize(describe(*granted)) << "\n";
   } else if (values.count("export") != 0) {

@@ -23,6 +23,8 @@ class ChildProcess {
   [[nodiscard]] static std::pair<std::optional<ChildProcess>, int> start(const Start& start);
 
   [[nodiscard]] pid_t group() const { return pid_; }
+  /// Whether it began in the foreground of a terminal, where a shell watches us both.
+  [[nodiscard]] bool has_terminal() const { return has_terminal_; }
   /// To all of the group.
   void signal(int number) const;
 

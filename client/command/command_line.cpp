@@ -4,12 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <string_view>
+#include <system_error>
 
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/parsers.hpp>
@@ -64,7 +68,8 @@ Result<options::variables_map> read_config(const std::string& path) {
   Failure failure;
   failure.code = "bad_url";
   failure.message = path + " cannot be read; mend it, or name another in LOCKER_CONFIG.";
-  if (!file) return failure;
+  std::error_code ignored;
+  if (!file || std::filesystem::is_directory(path, ignored)) return failure;
   try {
     options::store(options::parse_config_file(file, server_options()), values);
   } catch (const options::error& error) {
@@ -75,12 +80,20 @@ Result<options::variables_map> read_config(const std::string& path) {
   return values;
 }
 
+/// Without the end of the line that an editor, or `cat`, leaves behind it.
+std::string& trim(std::string& text) {
+  while (!text.empty() && std::string_view{" \t\r\n"}.find(text.back()) != std::string_view::npos) {
+    text.pop_back();
+  }
+  return text;
+}
+
 Result<std::string> read_key(const std::string& path) {
   Failure failure;
   failure.code = "bad_url";
   std::ifstream file{path};
   std::string key;
-  if (!file || !std::getline(file, key) || key.empty()) {
+  if (!file || !std::getline(file, key) || trim(key).empty()) {
     failure.message = "The key file " + path + " cannot be read, or its first line is empty.";
     return failure;
   }
@@ -89,6 +102,23 @@ Result<std::string> read_key(const std::string& path) {
     std::cerr << "locker: others can read " << path << "; chmod 600 keeps the key secret.\n";
   }
   return key;
+}
+
+/// It becomes a line of the request.
+std::optional<Failure> check_key(const std::string& key) {
+  const bool is_printable =
+      std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  if (is_printable) return std::nullopt;
+  Failure failure;
+  failure.code = "bad_key";
+  failure.message = "The API key has a blank, a control character or a letter beyond ASCII in it.";
+  return failure;
+}
+
+bool names_empty_path(const options::variables_map& values) {
+  if (values.count("path") == 0) return false;
+  const auto* const path = boost::any_cast<std::string>(&values["path"].value());
+  return path != nullptr && path->empty();
 }
 
 }  // namespace
@@ -105,6 +135,11 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
     options::notify(values);
   } catch (const options::error& error) {
     return complain(std::string{error.what()} + "; --help tells more.", ExitCode::usage);
+  }
+  if (values.count("help") == 0 && names_empty_path(values)) {
+    return complain(
+        "The path is empty, perhaps a variable that is not set; write / for everything.",
+        ExitCode::usage);
   }
   if (values.count("help") == 0) return values;
   std::cout << line.help << "\n" << line.visible;
@@ -130,6 +165,7 @@ Result<ServerAddress> server_of(const options::variables_map& values) {
     if (!key) return key.error();
     address->key = *key;
   }
+  if (auto fault = check_key(trim(address->key))) return std::move(*fault);
   address->tls = {first_of("ca-file", "LOCKER_CA_FILE"),
                   first_of("client-certificate", "LOCKER_CLIENT_CERTIFICATE"),
                   first_of("client-key", "LOCKER_CLIENT_KEY")};

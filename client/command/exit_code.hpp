@@ -33,7 +33,9 @@ constexpr int number(ExitCode code) { return static_cast<int>(code); }
     case Failure::Kind::refused:
       break;
   }
-  if (failure.code == "bad_url" || failure.code == "bad_file") return ExitCode::usage;
+  const bool is_used_wrongly = failure.status == 400 || failure.code == "bad_url" ||
+                               failure.code == "bad_file" || failure.code == "bad_key";
+  if (is_used_wrongly) return ExitCode::usage;
   const bool is_forbidden = failure.status == 401 || failure.status == 403;
   return is_forbidden ? ExitCode::not_permitted : ExitCode::refused;
 }

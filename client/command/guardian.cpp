@@ -1,27 +1,59 @@
 #include "client/command/guardian.hpp"
 
-#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <limits>
 
 namespace locker::client {
 namespace {
 
-/// 0 at the end of the pipe, else what was told.
-pid_t read_group(int pipe) {
-  pid_t group = 0;
+using std::chrono::milliseconds;
+
+constexpr Guardian::Clock::time_point never = Guardian::Clock::time_point::max();
+
+/// What it is told.
+struct Told {
+  pid_t group = 0;  // 0: not known yet; -1: dismissed
+  Guardian::Clock::time_point term_at = never;
+  Guardian::Clock::time_point kill_at = never;
+};
+
+/// False when who tells is gone.
+bool read_told(int socket, Told& told) {
+  Told read;
   ssize_t got = 0;
   do {
-    got = ::read(pipe, &group, sizeof group);
+    got = ::read(socket, &read, sizeof read);
   } while (got < 0 && errno == EINTR);
-  return got == sizeof group ? group : 0;
+  if (got != sizeof read) return false;
+  told = read;
+  return true;
 }
 
-void sleep_for(std::chrono::milliseconds time) {
+/// True when there is something to read, or who tells is gone; false at `when`.
+bool is_told_before(int socket, Guardian::Clock::time_point when) {
+  for (;;) {
+    int timeout = -1;
+    if (when != never) {
+      const auto left = std::chrono::ceil<milliseconds>(when - Guardian::Clock::now());
+      timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+    }
+    pollfd watched{socket, POLLIN, 0};
+    const int ready = ::poll(&watched, 1, timeout);
+    if (ready > 0) return true;
+    if (ready == 0 && Guardian::Clock::now() >= when) return false;
+  }
+}
+
+void sleep_for(milliseconds time) {
   timespec left{time.count() / 1'000, time.count() % 1'000 * 1'000'000};
   while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
   }
@@ -29,28 +61,43 @@ void sleep_for(std::chrono::milliseconds time) {
 
 bool is_alive(pid_t group) { return ::kill(-group, 0) == 0; }
 
-/// Only what is safe after a fork. Told a group: guards it. Told -1: dismissed.
-[[noreturn]] void guard(int pipe, std::chrono::milliseconds grace) {
-  ::setsid();  // the terminal's signals are not for us
+void ask_to_end(pid_t group) {
+  ::kill(-group, SIGTERM);
+  ::kill(-group, SIGCONT);
+}
+
+/// Only what is safe after a fork.
+[[noreturn]] void guard(int socket, milliseconds grace) {
+  ::setsid();                         // the terminal's signals are not for us
+  ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) {
     ::signal(number, SIG_IGN);
   }
-  pid_t group = 0;
-  for (pid_t told = 0; (told = read_group(pipe)) != 0;) group = told;
-  if (group <= 0) ::_exit(0);
-  ::kill(-group, SIGTERM);
-  ::kill(-group, SIGCONT);
-  constexpr std::chrono::milliseconds step{50};
-  for (auto left = grace; left.count() > 0 && is_alive(group); left -= step) sleep_for(step);
-  ::kill(-group, SIGKILL);
+  Told told;
+  while (!is_told_before(socket, told.term_at) || read_told(socket, told)) {
+    if (told.group < 0) ::_exit(0);
+    const auto now = Guardian::Clock::now();
+    if (now >= told.kill_at) {
+      ::kill(-told.group, SIGKILL);
+      told.term_at = told.kill_at = never;
+    } else if (now >= told.term_at) {
+      ask_to_end(told.group);
+      told.term_at = told.kill_at;
+    }
+  }
+  if (told.group <= 0) ::_exit(0);
+  ask_to_end(told.group);
+  constexpr milliseconds step{50};
+  for (auto left = grace; left.count() > 0 && is_alive(told.group); left -= step) sleep_for(step);
+  ::kill(-told.group, SIGKILL);
   ::_exit(0);
 }
 
 }  // namespace
 
-Guardian::Guardian(std::chrono::milliseconds grace) {
+Guardian::Guardian(milliseconds grace) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return;
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
   pid_ = ::fork();
   if (pid_ == 0) {
     ::close(ends[1]);
@@ -59,21 +106,29 @@ Guardian::Guardian(std::chrono::milliseconds grace) {
     guard(ends[0], grace);
   }
   ::close(ends[0]);
-  pipe_ = ends[1];
+  socket_ = ends[1];
 }
 
 Guardian::~Guardian() { dismiss(); }
 
-void Guardian::watch(pid_t group) const {
-  const auto told = ::write(pipe_, &group, sizeof group);
-  static_cast<void>(told);  // it is gone: then nobody guards
+void Guardian::watch(pid_t group, Clock::time_point ends_at, milliseconds ttl) const {
+  Told told{group};
+  if (ends_at != never) {
+    told.term_at = ends_at - ttl / 10;
+    told.kill_at = ends_at - ttl / 40;
+  }
+  // One that is stopped itself must not stop us; that it is gone is told by is_gone().
+  const auto sent = ::send(socket_, &told, sizeof told, MSG_DONTWAIT | MSG_NOSIGNAL);
+  static_cast<void>(sent);
 }
 
+bool Guardian::is_gone() { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_; }
+
 void Guardian::dismiss() {
-  if (pipe_ < 0) return;
-  watch(-1);
-  ::close(pipe_);
-  pipe_ = -1;
+  if (socket_ < 0) return;
+  watch(-1, never, {});
+  ::close(socket_);
+  socket_ = -1;
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
 }
 

@@ -1,5 +1,9 @@
+#include <signal.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -7,6 +11,9 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "client/command/commands.hpp"
 #include "client/library/lease_keeper.hpp"
@@ -16,17 +23,31 @@ namespace locker::client {
 namespace {
 
 constexpr const char* help =
-    "locker renew [--token UUID] [--ttl TIME] [--keep]\n"
+    "locker renew [--token UUID] [--ttl TIME] [--keep [--while PID]]\n"
     "\n"
     "The heartbeat of a lease: it lives for another TTL, with all its locks. With --keep it goes "
     "on\n"
-    "doing that until it is killed (exit code by the signal) or the lease is lost (70):\n"
+    "doing that until it is killed (exit code by the signal), the lease is lost (70), or the "
+    "process\n"
+    "that --while names is gone (0), such as the script that wants the lease:\n"
     "\n"
-    "  locker renew --token $token --keep &\n";
+    "  locker renew --token $token --keep --while $$ &\n";
 
-/// Returns when the lease is lost.
-int keep(const ServerAddress& server, const Grant& grant) {
+constexpr std::chrono::milliseconds look_every{500};
+
+/// Returns when the process is gone.
+net::awaitable<void> async_watch(pid_t process) {
+  net::steady_timer timer{co_await net::this_coro::executor};
+  while (::kill(process, 0) == 0 || errno == EPERM) {
+    timer.expires_after(look_every);
+    co_await timer.async_wait(net::use_awaitable);
+  }
+}
+
+/// Returns when the lease is lost, or the process is gone.
+int keep(const ServerAddress& server, const Grant& grant, pid_t process) {
   net::io_context io_context{1};
+  bool is_gone = false;
   LeaseKeeper keeper{io_context, server, grant};
   std::optional<Failure> lost;
   net::co_spawn(io_context, keeper.async_run(),
@@ -34,7 +55,15 @@ int keep(const ServerAddress& server, const Grant& grant) {
                   if (error) std::rethrow_exception(error);
                   lost = std::move(failure);
                 });
-  io_context.run();
+  if (process > 0) {
+    net::co_spawn(io_context, async_watch(process), [&](const std::exception_ptr& error) {
+      if (error) std::rethrow_exception(error);
+      is_gone = true;
+    });
+  }
+  while (!is_gone && !lost && io_context.run_one() != 0) {
+  }
+  if (is_gone) return number(ExitCode::ok);
   complain(lost ? lost->message : "The lease is lost.", ExitCode::lost);
   return number(ExitCode::lost);
 }
@@ -47,6 +76,8 @@ int run_renew_command(const Arguments& arguments) {
   add("token", options::value<std::string>()->value_name("UUID"), "the lease's (LOCKER_TOKEN)");
   add("ttl", options::value<std::string>()->value_name("TIME"), "change the lease's TTL to this");
   add("keep", "go on until killed or lost");
+  add("while", options::value<pid_t>()->value_name("PID"),
+      "with --keep: as long as this process lives");
   add("json", "print the answer");
   const auto read = read_arguments(arguments, std::move(line));
   if (const int* const code = std::get_if<int>(&read)) return *code;
@@ -55,6 +86,11 @@ int run_renew_command(const Arguments& arguments) {
   grant.token = text_of(values, "token");
   const char* const named = std::getenv("LOCKER_TOKEN");
   if (grant.token.empty() && named != nullptr) grant.token = named;
+  if (values.count("while") != 0 &&
+      (values.count("keep") == 0 || values["while"].as<pid_t>() < 1)) {
+    return complain("--while takes the number of a process, and goes with --keep.",
+                    ExitCode::usage);
+  }
   if (grant.token.empty()) {
     return complain("Say whose lease: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }
@@ -70,7 +106,7 @@ int run_renew_command(const Arguments& arguments) {
     grant.ttl = milliseconds{ttl->to_number<std::int64_t>()};
   }
   grant.sent = answered->sent;
-  return keep(*server, grant);
+  return keep(*server, grant, values.count("while") != 0 ? values["while"].as<pid_t>() : 0);
 }
 
 }  // namespace locker::client

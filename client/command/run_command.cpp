@@ -82,8 +82,8 @@ class Run {
         acquisition_(client_, wanted_, with_trouble(std::move(how))) {}
 
   int run() {
-    for (const int number :
-         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGCHLD, SIGWINCH}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT,
+                             SIGCHLD, SIGWINCH}) {
       signals_.add(number);
     }
     await_signal();
@@ -122,6 +122,7 @@ class Run {
 
   void on_signal(int number) {
     if (!child_) {
+      if (number == SIGTSTP) ::raise(SIGSTOP);
       const bool ends =
           number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
       if (!ends) return;
@@ -130,7 +131,10 @@ class Run {
       ended_ = 128 + number;
       return;
     }
-    if (number == SIGCHLD) return on_child();
+    if (number == SIGCHLD) {
+      if (guardian_->is_gone()) guard();
+      return on_child();
+    }
     if (number == SIGCONT) {  // we were stopped, and so the lease was not renewed
       keeper_->hurry();
       child_->give_terminal();
@@ -154,7 +158,7 @@ class Run {
                          {"LOCKER_URL", server_.url()}};
     add_tls_files(server_.tls, start.environment);
     sigemptyset(&start.signal_mask);
-    guardian_.emplace(grant_.ttl ? *grant_.ttl / 3 : kill_after_);
+    guardian_.emplace(grace());
     auto [child, fault] = ChildProcess::start(start);
     if (!child) {
       say("cannot run " + command_.front() + ": " + std::strerror(fault));
@@ -164,8 +168,8 @@ class Run {
       return;
     }
     child_ = *child;
-    guardian_->watch(child_->group());
-    keeper_.emplace(io_context_, server_, grant_);
+    keeper_.emplace(io_context_, server_, grant_, [this] { tell_guardian(); });
+    tell_guardian();
     net::co_spawn(io_context_, keeper_->async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
                     if (error) std::rethrow_exception(error);
@@ -194,11 +198,24 @@ class Run {
       return;
     }
     ended_ = exit_code_of_status(status);
-    release();
+    if (!release()) ended_ = number(ExitCode::lost);
   }
 
-  /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed.
+  [[nodiscard]] milliseconds grace() const { return grant_.ttl ? *grant_.ttl / 3 : kill_after_; }
+
+  void guard() {
+    guardian_.emplace(grace());
+    tell_guardian();
+  }
+
+  void tell_guardian() const {
+    guardian_->watch(child_->group(), keeper_->ends_at(), grant_.ttl.value_or(milliseconds{0}));
+  }
+
+  /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
+  /// whoever has stopped the command brings it back alone, and it needs its lock then.
   void stop_too(int number) {
+    if (!child_->has_terminal()) return say("the command is stopped; the lock is kept for it");
     child_->take_terminal();
     if (grant_.ttl) {
       say("stopped; the lock is kept for at most " + short_duration(*grant_.ttl));
@@ -217,27 +234,34 @@ class Run {
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - *grant_.ttl / 20);
+    } else {
+      guardian_->watch(child_->group(), SteadyClock::time_point::max(), {});
     }
     timer_.expires_at(kill_at);
-    timer_.async_wait([this](const boost::system::error_code& error) {
+    timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {
       if (error || ended_) return;
-      say("it does not end, and is killed");
+      say(has_time ? "the command does not end, and is killed"
+                   : "no time is left, and the command is killed");
       child_->signal(SIGKILL);
     });
   }
 
-  void release() const {
+  /// False: it was lost before.
+  bool release() const {
     const auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
-    if (answered && answered->status == 200) return;
-    if (is_lost_) return;
+    if (answered && answered->status == 200) return true;
+    if (is_lost_) return false;
     const Failure failure = answered ? answered->failure() : answered.error();
     if (failure.kind == Failure::Kind::lost) {
       say("the lock was lost before the command ended: " + failure.message);
-    } else if (grant_.ttl) {
+      return false;
+    }
+    if (grant_.ttl) {
       say("the lock ends by its TTL, for it could not be released: " + failure.message);
     } else {
       say("THE LOCK IS STILL HELD, for it could not be released: " + failure.message);
     }
+    return true;
   }
 
   void leave_the_line() {
@@ -294,11 +318,11 @@ int run_run_command(const Arguments& arguments) {
   }
   const auto kill_after = core::parse_duration(text_of(values, "kill-after"));
   if (!kill_after) return complain("--kill-after is no time; write 5s.", ExitCode::usage);
-  wanted->wanted.paths = values["path"].as<Arguments>();
   auto server = server_of(values);
   if (!server) return complain(server.error());
   Acquisition::Options how;
   how.wait = wanted->wait;
+  how.patience = wanted->patience();
   Run run{std::move(*server),
           std::move(wanted->wanted),
           std::move(how),

@@ -32,7 +32,20 @@ std::optional<WantedOptions> read_wanted_options(const options::variables_map& v
   read.wanted.shared = values.count("shared") != 0;
   read.wanted.lock_parents = values.count("no-lock-parents") == 0;
   read.wanted.lock_children = values.count("no-lock-children") == 0;
-  if (values.count("any") != 0) read.wanted.any = values["any"].as<unsigned>();
+  if (values.count("path") != 0) read.wanted.paths = values["path"].as<Arguments>();
+  for (const std::string& path : read.wanted.paths) {
+    if (!path.empty()) continue;
+    complain("A path is empty, perhaps a variable that is not set; write / for everything.",
+             ExitCode::usage);
+    return std::nullopt;
+  }
+  if (values.count("any") != 0) {
+    read.wanted.any = values["any"].as<unsigned>();
+    if (read.wanted.any < 1 || read.wanted.any > read.wanted.paths.size()) {
+      complain("--any must be from 1 to the number of paths.", ExitCode::usage);
+      return std::nullopt;
+    }
+  }
   for (const char* const name : {"ttl", "wait", "lock-delay"}) {
     const std::string text = text_of(values, name);
     const bool is_forever = std::string_view{name} == "wait" && text == "forever";

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "client/command/command_line.hpp"
@@ -11,8 +13,13 @@ namespace locker::client {
 void add_wanted_options(options::options_description& description);
 
 struct WantedOptions {
-  Wanted wanted;  ///< Its paths stand without an option name, and are the command's business.
+  Wanted wanted;
   std::optional<milliseconds> wait;  ///< None: for ever.
+
+  /// Who stands in line stays there while the server is away, for as long as it would wait.
+  [[nodiscard]] milliseconds patience() const {
+    return wait ? std::max(*wait, milliseconds{60'000}) : std::chrono::years{10};
+  }
 };
 /// Null when a value is wrong; that was said.
 [[nodiscard]] std::optional<WantedOptions> read_wanted_options(

@@ -15,6 +15,9 @@ namespace {
 // pieces of a wait.
 constexpr milliseconds piece_max{20'000};
 
+/// Who is silent for so long behind a request that waits has put it into the line.
+constexpr milliseconds silent_min{250};
+
 /// What the server says when it stops, and proxies while it is away.
 bool is_transient(const Reply& reply) {
   return reply.status == 502 || reply.status == 503 || reply.status == 504;
@@ -70,13 +73,15 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
       silent_since = now;
       attempt = 0;
     }
+    // What is no lock server answers at once, or closes the connection.
+    if (client_.has_connected() && now - asked >= silent_min) has_answered_ = true;
     Failure failure = answered ? answered->failure() : answered.error();
     if (is_given_up_) co_return failure;
     // Who has been trusted once may be again, when its new certificate is mended.
     if (!has_answered_ && !answered && is_final(failure)) co_return failure;
     const milliseconds pause = pause_before(attempt);
     const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
-    if (now + pause > silent_since + patience) co_return failure;
+    if (now - silent_since + pause > patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
     if (is_given_up_) co_return failure;

@@ -17,9 +17,10 @@ class Acquisition {
  public:
   struct Options {
     std::optional<milliseconds> wait = milliseconds{0};  ///< None: for ever.
-    std::string token = {};              ///< Of a lease to join; empty: a fresh one.
-    milliseconds timeout{10'000};        ///< For an answer, its wait aside.
-    milliseconds patience{60'000};       ///< How long the server may be away once it has answered.
+    std::string token = {};        ///< Of a lease to join; empty: a fresh one.
+    milliseconds timeout{10'000};  ///< For an answer, its wait aside.
+    /// How long the server may be away once it has answered, or has let us wait.
+    milliseconds patience{60'000};
     milliseconds first_patience{5'000};  ///< The same before it ever has.
     /// Told of each failure after which it is asked again.
     std::function<void(const Failure&)> on_trouble = {};

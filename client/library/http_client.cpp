@@ -136,6 +136,7 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
   }
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
   if (refused) co_return unreachable(refused);
+  has_connected_ = true;
   const ErrorCode error = co_await async_exchange(request, reply, timeout);
   if (!error) co_return reply;
   close();

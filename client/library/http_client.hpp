@@ -47,6 +47,8 @@ class HttpClient {
   /// `call` must live until it is done. The time counts for each of connecting and answering; name
   /// resolution has the system's own limit.
   [[nodiscard]] net::awaitable<Result<Reply>> async_call(const Call& call, milliseconds timeout);
+  /// Whether a connection was ever made.
+  [[nodiscard]] bool has_connected() const { return has_connected_; }
 
   /// Asks for a stream of server-sent events; the answer is a failure or its beginning. Then
   /// async_read_more() gives what has come, an empty text at the end. `timeout` is for the silence
@@ -67,6 +69,7 @@ class HttpClient {
 
   ServerAddress address_;
   Connection connection_;
+  bool has_connected_ = false;
 };
 
 }  // namespace locker::client

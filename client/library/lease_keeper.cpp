@@ -15,10 +15,12 @@ constexpr milliseconds pause_max{1'000};
 
 }  // namespace
 
-LeaseKeeper::LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant)
+LeaseKeeper::LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant,
+                         std::function<void()> on_renewed)
     : client_(io_context, std::move(address)),
       timer_(io_context),
       token_(grant.token),
+      on_renewed_(std::move(on_renewed)),
       ttl_(grant.ttl),
       sent_(grant.sent) {}
 
@@ -75,6 +77,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
         ttl_ = milliseconds{ttl->to_number<std::int64_t>()};
       }
       next = sent_ + interval();
+      if (on_renewed_) on_renewed_();
       continue;
     }
     trouble = answered ? answered->failure() : answered.error();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -12,7 +13,9 @@ namespace locker::client {
 /// Renews a lease until it is lost or stopped. On the thread that runs the io_context.
 class LeaseKeeper {
  public:
-  LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant);
+  /// `on_renewed`, if not empty, is told of each renewal: ends_at() is later then.
+  LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant,
+              std::function<void()> on_renewed = {});
 
   /// Returns when the lease has ended, as the server says, or when it may have ended because
   /// nothing was heard until warns_at(); then the failure's kind is `unreachable`, and the lease
@@ -34,6 +37,7 @@ class LeaseKeeper {
   HttpClient client_;
   net::steady_timer timer_;
   const std::string token_;
+  const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
   SteadyClock::time_point sent_;
   bool is_stopped_ = false;

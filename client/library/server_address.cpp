@@ -17,7 +17,8 @@ Failure bad_address(std::string_view url, const std::string& what) {
 
 bool is_port(std::string_view text) {
   return !text.empty() && text.size() <= 5 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+         std::stoul(std::string{text}) <= 65'535;
 }
 
 }  // namespace
@@ -65,7 +66,7 @@ Result<ServerAddress> parse_server_address(std::string_view url) {
   } else if (port.front() == ':' && is_port(port.substr(1))) {
     address.port = port.substr(1);
   } else {
-    return bad_address(url, "has a port that is no number");
+    return bad_address(url, "has a port that is no number up to 65535");
   }
   return address;
 }

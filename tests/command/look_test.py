@@ -6,6 +6,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from command_case import LOCKER, LONG, CommandCase
@@ -46,6 +47,40 @@ class ScriptTest(CommandCase):
         self.assertEqual(self.locker("acquire", "--token", token, "/b").strip(), token)
         self.locker("release", "--token", token)
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_an_empty_path_is_not_the_whole_tree(self):
+        for arguments in (("show", ""), ("acquire", ""), ("force", "--yes", "")):
+            self.locker(*arguments, code=64)
+            self.assertIn("empty", self.said)
+        self.assertTrue(self.is_free("/"))
+
+    def test_export_fails_for_the_shell_too(self):
+        self.locker("acquire", "/a")
+        self.assertEqual(self.locker("acquire", "--export", "--wait", "0", "/a", code=75), "false\n")
+
+    def test_a_key_is_one_word(self):
+        self.environment["LOCKER_KEY"] = "secret\n"
+        self.locker("ls")
+        self.environment["LOCKER_KEY"] = "secret\nX-Other: field"
+        self.locker("ls", code=64)
+        self.assertIn("API key", self.said)
+
+    def test_a_directory_is_no_config_file(self):
+        self.environment["LOCKER_CONFIG"] = self.directory.name
+        self.locker("ls", code=64)
+        self.assertIn("cannot be read", self.said)
+
+    def test_renew_keep_ends_with_the_process_that_wants_it(self):
+        token = self.locker("acquire", "--ttl", "1s", "/a").strip()
+        script = subprocess.Popen(["sleep", "1000"])
+        keeping = self.start("renew", "--token", token, "--keep", "--while", str(script.pid))
+        time.sleep(2)
+        self.assertFalse(self.is_free("/a"))
+        script.kill()
+        script.wait()
+        self.assertEqual(keeping.wait(LONG), 0)
+        self.eventually(lambda: self.is_free("/a"))
+        self.locker("renew", "--token", token, "--while", "1", code=64)
 
     def test_renew_keep_notices_the_loss(self):
         token = self.locker("acquire", "--ttl", "2s", "/a").strip()
@@ -147,8 +182,8 @@ class LookTest(CommandCase):
 
     def test_nothing_commands_the_terminal(self):
         # The server refuses control characters; C1 ones and bidirectional marks are text to it.
-        self.locker("acquire", "--owner", "a\u202eb", "--meta", "x\ny", "/a", code=1)
-        self.locker("acquire", "--owner", "evil", "/a\x1b[31m", code=1)
+        self.locker("acquire", "--owner", "a\u202eb", "--meta", "x\ny", "/a", code=64)
+        self.locker("acquire", "--owner", "evil", "/a\x1b[31m", code=64)
         self.assertNotIn("\x1b", self.said)
 
     def test_watch(self):

@@ -72,7 +72,11 @@ class RunTest(CommandCase):
 
     def test_used_wrongly(self):
         for arguments in (["/a"], ["/a", "--"], ["--", "true"], ["--ttl", "soon", "/a", "--", "true"],
-                          ["--wait", "-1", "/a", "--", "true"], ["--nonsense", "/a", "--", "true"]):
+                          ["--wait", "-1", "/a", "--", "true"], ["--nonsense", "/a", "--", "true"],
+                          ["", "--", "true"], ["/a", "", "--", "true"], ["/a/../b", "--", "true"],
+                          ["--any", "0", "/a", "/b", "--", "true"], ["/a", "/a", "--", "true"],
+                          ["--any", "3", "/a", "/b", "--", "true"], ["--ttl", "0", "/a", "--", "true"],
+                          ["--url", "http://127.0.0.1:99999", "/a", "--", "true"]):
             self.locker("run", *arguments, code=64)
             self.assertIn("locker: ", self.said)
 
@@ -115,6 +119,19 @@ class RunTest(CommandCase):
         os.kill(pid, signal.SIGTERM)
         self.await_end(holder, 128 + signal.SIGTERM)
         self.assertEqual(waiting.communicate(timeout=LONG)[0], "ran\n")
+
+    def test_a_waiter_outlasts_a_server_that_is_away_for_long(self):
+        held = self.locker("acquire", "/a").strip()
+        process = self.start("run", "/a", "--", "echo", "at last")
+        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+        time.sleep(0.5)
+        self.server.kill()
+        time.sleep(7)
+        self.assertIsNone(process.poll())
+        self.server = type(self.server)(self.file("store"), port=self.server.port)
+        self.locker("release", "--token", held)
+        out, said = process.communicate(timeout=LONG)
+        self.assertEqual((process.returncode, out), (0, "at last\n"), said)
 
     def test_a_holder_survives_a_restart_of_the_server(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
@@ -194,12 +211,73 @@ class RunTest(CommandCase):
                 self.eventually(lambda: self.is_free("/a"))
 
     def test_locker_is_stopped_for_longer_than_the_ttl(self):
+        for script in (SLEEP, STUBBORN):
+            with self.subTest(script):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                process, pid = self.run_in_background(script, "--ttl", "4s")
+                process.send_signal(signal.SIGSTOP)
+                self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+                self.assertFalse(is_alive(pid), "the lease ended before the command")
+                self.eventually(lambda: self.is_free("/a"))
+                process.send_signal(signal.SIGCONT)
+                said = self.await_end(process, 70)
+                self.assertIn("lost", said)
+
+    def test_the_suspend_signal_from_elsewhere_stops_the_command_and_not_the_renewing(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
-        process.send_signal(signal.SIGSTOP)
-        self.eventually(lambda: self.is_free("/a"))
+        process.send_signal(signal.SIGTSTP)
+        self.eventually(lambda: self.state_of(pid) == "T")
+        time.sleep(1.5)
+        self.assertFalse(self.is_free("/a"))
         process.send_signal(signal.SIGCONT)
-        self.await_end(process, 70)
-        self.assertFalse(is_alive(pid))
+        self.eventually(lambda: self.state_of(pid) == "S")
+        process.terminate()
+        self.assertIn("the command is stopped", self.await_end(process, 128 + signal.SIGTERM))
+
+    def test_a_command_that_is_stopped_keeps_its_lock(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(2)
+        self.assertFalse(self.is_free("/a"))
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(1.5)
+        self.assertFalse(self.is_free("/a"))
+        self.assertTrue(is_alive(pid))
+        process.terminate()
+        self.await_end(process, 128 + signal.SIGTERM)
+
+    @staticmethod
+    def state_of(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+
+    @staticmethod
+    def guardian_of(process):
+        """The number of the process beside it, by the name that `killall locker` does not hit."""
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+            children = file.read().split()
+        for child in children:
+            with open(f"/proc/{child}/comm", encoding="ascii") as file:
+                if file.read() == "lockguard\n":
+                    return int(child)
+        return None
+
+    def test_a_guardian_that_is_killed_is_replaced(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
+        first = self.guardian_of(process)
+        os.kill(first, signal.SIGKILL)
+        self.eventually(lambda: self.guardian_of(process) not in (None, first))
+        process.kill()
+        process.wait()
+        self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+        self.assertFalse(is_alive(pid), "the lease ended before the command")
+
+    def test_a_lock_that_was_lost_unnoticed_is_told_at_the_end(self):
+        process, _ = self.run_in_background('echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" '
+                                            '"$HOME/pid"; sleep 1; exit 3', "--ttl", "1h")
+        self.force("/a", "by mistake")
+        self.assertIn("lost before the command ended", self.await_end(process, 70))
 
     def test_processes_of_the_command_end_with_it_when_the_lock_is_lost(self):
         process, pid = self.run_in_background(

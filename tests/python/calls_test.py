@@ -174,6 +174,32 @@ class Spelling(ServerCase):
             with self.assertRaisesRegex(ValueError, "'/foo'"):
                 call("foo")
 
+    def test_what_is_no_path_is_told(self):
+        for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
+            for path in (None, 7, b"/a"):
+                with self.assertRaisesRegex(TypeError, f"^{path} is no path: .*'/deploy/"):
+                    call(path)
+        for paths in (["/a", None], {"mode": "shared"}):
+            with self.assertRaisesRegex(TypeError, "^None is no path"):
+                self.client.acquire(paths)
+
+    def test_what_is_no_duration_is_told(self):
+        held = self.client.acquire("/held", ttl=LONG)
+        client = self.client
+        for name, call in (("ttl", lambda ttl: client.lock("/a", ttl=ttl)),
+                           ("ttl", lambda ttl: client.acquire("/a", ttl=ttl)),
+                           ("ttl", lambda ttl: client.lease(ttl=ttl).open()),
+                           ("ttl", lambda ttl: client.renew(held.token, ttl)),
+                           ("wait", lambda wait: client.lock("/held", wait=wait).acquire()),
+                           ("wait", lambda wait: client.acquire("/held", wait=wait)),
+                           ("lock_delay", lambda delay: client.lock("/a", lock_delay=delay))):
+            for value, kind in (("30s", TypeError), (float("nan"), ValueError), (-1, ValueError)):
+                with self.assertRaisesRegex(kind, f"^{name} is {value!r}, .* {name}=30, "):
+                    call(value)
+        with self.assertRaisesRegex(ValueError, "^ttl is inf, .*, or None"):
+            client.acquire("/a", ttl=float("inf"))
+        self.assertEqual([lock.path for lock in client.locks()], ["/held"])
+
     def test_what_the_server_refuses_is_told(self):
         with self.assertRaises(LockerError) as caught:
             self.client.acquire("/a/../b")

@@ -82,7 +82,7 @@ class Blocks(ServerCase):
                     self.fail("two hold it")
             self.assertEqual(caught.exception.blocked_by[0].owner, "me")
         with self.assertRaises(LockerError) as caught:
-            with self.client.lock("/a", ttl=-1):
+            with self.client.lock("/a", ttl=0):
                 pass
         self.assertEqual(caught.exception.code, "bad_request")
 

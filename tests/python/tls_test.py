@@ -77,6 +77,18 @@ class Tls(ServerCase):
         with self.assertRaisesRegex(Unreachable, "certificate verify failed"):
             asyncio.run(body())
 
+    def test_a_server_without_tls_is_told_at_once(self):
+        url = self.server.url.replace("http:", "https:")
+        client = self.new_client(url=url)
+        with self.assertRaisesRegex(Unreachable, "speaks no TLS; .*http://"):
+            client.status()
+
+        async def body():
+            async with AsyncClient(url, patience=3600) as client:
+                await client.status()
+        with self.assertRaisesRegex(Unreachable, "speaks no TLS; .*http://"):
+            asyncio.run(body())
+
 
 if __name__ == "__main__":
     unittest.main()

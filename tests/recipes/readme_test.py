@@ -15,13 +15,13 @@ class Readme(RecipeCase):
             blocks = re.findall(r"```bash\n(.*?)```", file.read(), re.DOTALL)
         (self.script,) = [block for block in blocks if "/leases/renew" in block]
 
-    def run_with(self, work, renewal="10"):
+    def run_with(self, work, renewal="10", shell=("bash",)):
         text = self.script
         for old, new in (("http://127.0.0.1:8765", self.server.url), ('echo "deploying …"', work),
                          ("sleep 10", "sleep " + renewal)):
             self.assertEqual(text.count(old), 1, old)
             text = text.replace(old, new)
-        return self.start("bash", self.write("script", text))
+        return self.start(*shell, self.write("script", text))
 
     def test_it_waits_its_turn_prints_the_grant_and_gives_the_lock_back(self):
         with self.client.lock("/deploy/production", ttl=LONG):
@@ -29,6 +29,13 @@ class Readme(RecipeCase):
             self.wait_in_line("/deploy/production")
         self.assertEqual(run.wait(), 0, run.said())
         self.assertRegex(run.said(), r'(?s)^{"path": "/deploy/production", "token": ".*deploying')
+        self.assertTrue(self.is_free("/deploy/production"))
+
+    def test_it_ends_with_its_work_and_holds_no_pipe(self):
+        run = self.run_with("echo deploying; sleep 0.5", "1000",
+                            ("bash", "-c", 'bash "$1" 2>&1 | cat', "-"))
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertIn("deploying", run.said())
         self.assertTrue(self.is_free("/deploy/production"))
 
     def test_it_ends_when_the_lease_is_lost(self):

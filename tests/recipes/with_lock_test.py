@@ -56,13 +56,44 @@ class WithLock(RecipeCase):
                 run = self.with_lock("/a", "touch", "ran", LOCKER_WAIT=wait)
                 self.assertEqual(run.wait(), 75)
                 self.assertRegex(run.said(), "^with-lock /a: /a is held by timmy")
+        run = self.with_lock("/a", "touch", "ran", LOCKER_WAIT="0",
+                             LOCKER_URL="http://127.0.0.1:1")
+        self.assertEqual(run.wait(), 75)
+        self.assertRegex(run.said(), "^with-lock /a: No answer: .*connect")
         self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
 
-    def test_what_is_wrong_is_told(self):
-        run = self.with_lock("/a/../b", "true")
-        self.assertEqual(run.wait(), 75)
-        self.assertRegex(run.said(), r"^with-lock /a/../b: .+\.$")
-        self.assertEqual(self.start(*self.shell, self.script, "/a").wait(), 64)
+    def test_what_is_wrong_is_told_at_once(self):
+        for path, environment, sentence in (
+                ("/a/../b", {}, r" /a/../b: .+\."),
+                ("a/b", {}, ": a path begins with a slash: write '/a/b'."),
+                ("/a\tb", {}, ": to curl '.*/a\tb' is no URL: .*"),
+                ("/a", {"LOCKER_URL": "banana"}, ": LOCKER_URL is 'banana': write .*"),
+                ("/a", {"LOCKER_URL": "http://one two"}, ": to curl 'http://one two/.*"),
+                ("/a", {"LOCKER_WAIT": "5m"}, ": LOCKER_WAIT is '5m': write whole seconds, .*"),
+                ("/a", {"LOCKER_WAIT": "08"}, ": LOCKER_WAIT is '08': .*"),
+                ("/a", {"LOCKER_WAIT": "9" * 20}, ": LOCKER_WAIT is '9*': .*"),
+                ("/a", {"LOCKER_TTL": "-30"}, ": LOCKER_TTL is '-30': .*"),
+                ("/a", {"LOCKER_TTL": "14s"}, ": LOCKER_TTL is 14: write at least 15, .*"),
+                ("/a", {"LOCKER_TTL": "99999999"}, " /a: Parameter 'ttl' must be .*")):
+            run = self.with_lock(path, "touch", "ran", **environment)
+            self.assertEqual(run.wait(), 64, run.said())
+            self.assertRegex(run.said(), rf"^with-lock{sentence}\n$")
+        run = self.start(*self.shell, self.script, "/a")
+        self.assertEqual((run.wait(), run.said()),
+                         (64, "with-lock: write with-lock PATH COMMAND…\n"))
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
+
+    def test_what_stands_in_no_url_is_escaped(self):
+        run = self.with_lock("/a b?c#d", "sh", "-c",
+                             "echo $LOCKER_PATH; curl -s $LOCKER_URL/v1/locks")
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertRegex(run.said(), r'(?s)^/a b\?c#d\n.*"path": "/a%20b%3Fc%23d"')
+
+    def test_seconds_may_have_their_unit_and_a_url_a_slash_at_its_end(self):
+        run = self.with_lock("/a", "curl", "-s", self.server.url + "/v1/locks/a", LOCKER_TTL="59s",
+                             LOCKER_WAIT="0s", LOCKER_URL=self.server.url + "/")
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertIn('"ttl_ms": 59000', run.said())
 
     def test_lost_by_force_ends_all_that_was_started(self):
         run = self.with_lock("/f", "sh", "-c", "trap '' TERM; sleep 1000 & echo $! >child; "

@@ -88,7 +88,10 @@ def quote_path(path: str) -> str:
     return urllib.parse.quote(path, safe=_KEPT)
 
 
-def resource_path(path: str) -> str:
+def resource_path(path: str | None) -> str:
+    if not isinstance(path, str):
+        raise TypeError(f"{path!r} is no path: pass a string such as '/deploy/production', or "
+                        "where several are possible a list of them.")
     if not path.startswith("/"):
         raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
     return quote_path(path)

@@ -22,7 +22,17 @@ def _text(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _duration(seconds: float) -> str:
+def check_seconds(name: str, value: Any) -> None:
+    """Raises TypeError or ValueError for what is no duration."""
+    wanted = f"pass a number of seconds, such as {name}=30, or None"
+    if value is not None and not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is {value!r}, which is no number: {wanted}.")
+    if value is not None and not 0 <= value < float("inf"):  # NaN is neither
+        raise ValueError(f"{name} is {value!r}, which is no duration: {wanted}.")
+
+
+def _duration(name: str, seconds: float) -> str:
+    check_seconds(name, seconds)
     return f"{round(seconds * 1000)}ms"
 
 
@@ -45,18 +55,22 @@ class Wanted:
     @classmethod
     def of(cls, resources: Resource | Iterable[Resource], *, mode: str, lock_parents: bool,
            lock_children: bool, **common: Any) -> Wanted:
-        if isinstance(resources, (str, Mapping)):
+        if isinstance(resources, (str, bytes, Mapping)) or not isinstance(resources, Iterable):
             resources = [resources]
         locks = []
         for resource in resources:
-            given = {"path": resource} if isinstance(resource, str) else resource
+            given = resource if isinstance(resource, Mapping) else {"path": resource}
             lock: dict[str, Any] = {"mode": mode, "lock_parents": lock_parents,
                                     "lock_children": lock_children, **given}
-            lock["path"] = resource_path(lock["path"])
+            lock["path"] = resource_path(lock.get("path"))
             locks.append(lock)
         if not locks:
             raise ValueError("Name at least one path.")
         return cls(tuple(locks), **common)
+
+    def __post_init__(self) -> None:  # at once, and not when it is sent
+        check_seconds("ttl", self.ttl)
+        check_seconds("lock_delay", self.lock_delay)
 
     @property
     def paths(self) -> str:
@@ -68,13 +82,13 @@ class Wanted:
         if self.owner is not None:
             body["owner"] = self.owner
         if self.ttl is not None:
-            body["ttl"] = _duration(self.ttl)
+            body["ttl"] = _duration("ttl", self.ttl)
         if self.meta is not None:
             body["meta"] = self.meta
         if self.lock_delay:
-            body["lock_delay"] = _duration(self.lock_delay)
+            body["lock_delay"] = _duration("lock_delay", self.lock_delay)
         if wait > 0:
-            body["wait"] = _duration(max(wait, 0.001))
+            body["wait"] = _duration("wait", max(wait, 0.001))
         target = "/v1/locks"
         if len(self.locks) == 1 and self.any is None:
             (lock,) = self.locks
@@ -88,8 +102,8 @@ class Wanted:
 
 
 def renew(token: str, ttl: float | None = None) -> Request:
-    return Request("POST", "/v1/leases/renew", None if ttl is None else {"ttl": _duration(ttl)},
-                   _with_token(token))
+    body = None if ttl is None else {"ttl": _duration("ttl", ttl)}
+    return Request("POST", "/v1/leases/renew", body, _with_token(token))
 
 
 def open_lease(token: str, owner: str | None, ttl: float | None) -> Request:
@@ -97,7 +111,7 @@ def open_lease(token: str, owner: str | None, ttl: float | None) -> Request:
     if owner is not None:
         body["owner"] = owner
     if ttl is not None:
-        body["ttl"] = _duration(ttl)
+        body["ttl"] = _duration("ttl", ttl)
     return Request("POST", "/v1/leases", body, _with_token(token))
 
 

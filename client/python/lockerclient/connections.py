@@ -18,15 +18,21 @@ CONNECT_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 2.0
 IDLE_KEPT = 16
 IDLE_FOR = 50.0  # the server closes what is idle for 75 s
+# What versions of OpenSSL say when the answer to a handshake is no TLS.
+NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 
 
 def failure_of(error: BaseException, was_sent: bool) -> NoAnswer:
     """What an error of a socket means for the request."""
     no_such_host = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
     untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    is_no_tls = not was_sent and isinstance(error, ssl.SSLError) and error.reason in NO_TLS
     timed_out = isinstance(error, (socket.timeout, TimeoutError))
     text = "it took too long" if timed_out else str(error) or type(error).__name__
-    return NoAnswer(text, was_sent, was_sent and not timed_out, no_such_host or untrusted)
+    if is_no_tls:
+        text = "what listens there speaks no TLS; begin the URL with http://, or mend its port"
+    return NoAnswer(text, was_sent, was_sent and not timed_out,
+                    no_such_host or untrusted or is_no_tls)
 
 
 def hang_up(connection: http.client.HTTPConnection) -> None:

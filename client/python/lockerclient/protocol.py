@@ -114,6 +114,8 @@ class Acquisition:
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None):
+        if wait != float("inf"):  # which waits for ever, as None does
+            calls.check_seconds("wait", wait)
         self._settings = settings
         self._wanted = wanted
         self._wait = wait

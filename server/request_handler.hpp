@@ -24,9 +24,10 @@ struct Request {
   std::string_view content_type;
   std::string_view accept;
   std::string_view authorization;
-  std::string_view if_none_match;  ///< Header If-None-Match.
-  std::string_view lock_token;     ///< Header Lock-Token.
-  std::string_view last_event_id;  ///< Header Last-Event-ID.
+  std::string_view if_none_match;   ///< Header If-None-Match.
+  std::string_view lock_token;      ///< Header Lock-Token.
+  std::string_view last_event_id;   ///< Header Last-Event-ID.
+  std::string_view requested_with;  ///< Header X-Requested-With: a script asks, not its browser.
   std::string_view host;
   std::string_view origin;  ///< Sent by browsers, as the next three.
   std::string_view referer;
@@ -130,6 +131,7 @@ struct Response {
   std::string_view content_type = "application/json";  ///< Must be of static lifetime.
   std::string_view allow;                              ///< Header Allow, when not empty; static.
   bool retry_after = false;                            ///< Adds `Retry-After: 1`.
+  bool asks_for_password = true;                       ///< Of a 401: makes a browser ask its user.
   /// Header lines that stand in place of `Cache-Control: no-store`, each with its CR LF; static.
   std::string_view other_fields;
   std::string body;

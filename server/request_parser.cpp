@@ -170,6 +170,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
   void keep_unknown(BeastView name, std::string_view value) {
     Request& request = owner_.request_;
     if (boost::beast::iequals(name, "Last-Event-ID")) keep_first(request.last_event_id, value);
+    if (boost::beast::iequals(name, "X-Requested-With")) keep_first(request.requested_with, value);
     if (boost::beast::iequals(name, "Sec-Purpose")) request.sec_purpose = value;
     if (boost::beast::iequals(name, "Purpose")) keep_first(request.sec_purpose, value);
   }

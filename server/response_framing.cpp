@@ -141,7 +141,9 @@ void append_response(const Response& response, std::string_view date, std::uint6
   }
   if (response.status == 401) {
     // Two, because browsers know only the first, and ask their user for a password by it.
-    out += "\r\nWWW-Authenticate: Basic realm=\"locker\", charset=\"UTF-8\"";
+    if (response.asks_for_password) {
+      out += "\r\nWWW-Authenticate: Basic realm=\"locker\", charset=\"UTF-8\"";
+    }
     out += "\r\nWWW-Authenticate: Bearer realm=\"locker\"";
   }
   if (response.retry_after) out += "\r\nRetry-After: 1";

@@ -284,6 +284,8 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
 
 void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
                   const std::string& sentence, Response& response) const {
+  // The page at /ui has a dialog of its own.
+  response.asks_for_password = visit.request.requested_with.empty();
   if (visit.required.is_seed_call) {
     response.status = status;
     response.body = R"({"ok": false, "error": )";

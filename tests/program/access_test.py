@@ -92,6 +92,10 @@ class WithoutAKey(AccessCase):
                 self.assertTrue(challenges[0].startswith("Basic realm="))
                 self.assertEqual(challenges[1], 'Bearer realm="locker"')
 
+    def test_a_script_in_a_page_is_not_answered_by_the_browsers_own_dialog(self):
+        answer = self.client.ask("GET", "/v1/locks", None, {"X-Requested-With": "XMLHttpRequest"})
+        self.assertEqual(answer.headers.get_all("WWW-Authenticate"), ['Bearer realm="locker"'])
+
     def test_the_hash_from_the_file_is_no_key(self):
         with open(self.file, encoding="utf-8") as file:
             for word in file.read().split():

@@ -163,10 +163,10 @@ FAULTS = [
           ARBITER),
     Fault("index-of-before", "a reply's index is that of the state before",
           "server/lock_service.cpp",
-          "  auto answer = command(now);\n  after_command(now);\n"
+          "  auto answer = command(now);\n  ended_ = nullptr;\n  after_command(now);\n"
           "  return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};",
           "  const Index index = commit_.last_index();\n"
-          "  auto answer = command(now);\n  after_command(now);\n"
+          "  auto answer = command(now);\n  ended_ = nullptr;\n  after_command(now);\n"
           "  return At<decltype(answer)>{std::move(answer), index, now};",
           HISTORIES),
     Fault("locked-by-oneself", "a refusal names who asked and not who holds",

@@ -14,6 +14,7 @@ import urllib.request
 
 import prometheus
 from certificates import Authority
+from keys import bearer, new_key
 from lockerd import Lockerd
 from v1_client import Background, Client, fresh_token
 
@@ -173,11 +174,15 @@ class Monitoring(MetricsTest):
         """What a server with everything turned on shows."""
         ca = Authority(self.directory)
         certificate, key = ca.issue("server", "IP:127.0.0.1")
+        keys = os.path.join(self.directory, "keys")
+        root = new_key("root", "admin /", file=keys)[0]
         with Lockerd(os.path.join(self.directory, "tls"), "--tls-certificate", certificate,
-                     "--tls-key", key) as server:
+                     "--tls-key", key, "--keys", keys, "--audit-log",
+                     os.path.join(self.directory, "audit.log")) as server:
             url = server.url.replace("http:", "https:") + "/metrics"
             trust = ssl.create_default_context(cafile=ca.file)
-            with urllib.request.urlopen(url, context=trust, timeout=60) as answer:
+            asked = urllib.request.Request(url, headers=bearer(root))
+            with urllib.request.urlopen(asked, context=trust, timeout=60) as answer:
                 families = prometheus.parse(answer.read().decode())
         return {name + end for name, family in families.items()
                 for end in prometheus.SUFFIXES.get(family.type, ("",))}

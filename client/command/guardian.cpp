@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
-#include <limits>
 
 namespace locker::client {
 namespace {
@@ -21,7 +21,7 @@ constexpr Guardian::Clock::time_point never = Guardian::Clock::time_point::max()
 
 /// What it is told.
 struct Told {
-  pid_t group = 0;  // 0: not known yet; -1: dismissed
+  pid_t group = 0;  // 0: not known yet
   Guardian::Clock::time_point term_at = never;
   Guardian::Clock::time_point kill_at = never;
 };
@@ -70,12 +70,13 @@ void ask_to_end(pid_t group) {
 [[noreturn]] void guard(int socket, milliseconds grace) {
   ::setsid();                         // the terminal's signals are not for us
   ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) {
+  // Handlers are inherited, and would tell our parent of what we are sent.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGTSTP,
+                           SIGCONT, SIGCHLD, SIGWINCH}) {
     ::signal(number, SIG_IGN);
   }
   Told told;
   while (!is_told_before(socket, told.term_at) || read_told(socket, told)) {
-    if (told.group < 0) ::_exit(0);
     const auto now = Guardian::Clock::now();
     if (now >= told.kill_at) {
       ::kill(-told.group, SIGKILL);
@@ -122,14 +123,20 @@ void Guardian::watch(pid_t group, Clock::time_point ends_at, milliseconds ttl) c
   static_cast<void>(sent);
 }
 
-bool Guardian::is_gone() { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_; }
+bool Guardian::is_gone() {
+  if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
+  pid_ = -1;
+  return true;
+}
 
 void Guardian::dismiss() {
-  if (socket_ < 0) return;
-  watch(-1, never, {});
-  ::close(socket_);
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);  // before it sees the socket closed
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
-  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
 }
 
 }  // namespace locker::client

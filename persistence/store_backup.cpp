@@ -97,7 +97,7 @@ class Backup {
     Index first_needed = 1;
     if (!found.snapshots.empty()) {
       const Index snapshot = found.snapshots.back();
-      const auto copied = copy_file(snapshot_name(snapshot));
+      auto copied = copy_file(snapshot_name(snapshot));
       if (!copied || !*copied) return copied;
       first_needed = snapshot + 1;
     }
@@ -105,7 +105,7 @@ class Backup {
     auto at = std::upper_bound(found.segments.begin(), found.segments.end(), first_needed);
     if (at == found.segments.begin()) return false;  // or it is missing: the next try tells
     for (--at; at + 1 != found.segments.end(); ++at) {
-      const auto copied = copy_file(segment_name(*at));
+      auto copied = copy_file(segment_name(*at));
       if (!copied || !*copied) return copied;
     }
     return copy_last_segment(*at, id);

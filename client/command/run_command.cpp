@@ -88,7 +88,7 @@ class Run {
     }
     await_signal();
     net::co_spawn(io_context_, acquisition_.async_run(),
-                  [this](const std::exception_ptr& error, Result<Grant> granted) {
+                  [this](const std::exception_ptr& error, const Result<Grant>& granted) {
                     line_.stop();
                     if (error) std::rethrow_exception(error);
                     if (!ended_) on_decided(granted);

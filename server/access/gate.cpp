@@ -249,9 +249,11 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   }
   for (const RequiredAccess::At& at : required.at) {
     if (key.may(at.right, core::PathView{at.packed_path})) continue;
-    const std::string rule = std::string{core::name_of(at.right)} + " " + url_path(at.packed_path);
-    std::string sentence = whose + "lacks the rule: " + rule +
-                           (at.packed_path.empty() ? "." : ", or of a path above.");
+    std::string sentence = whose + "lacks the rule: ";
+    sentence += core::name_of(at.right);
+    sentence += ' ';
+    sentence += url_path(at.packed_path);
+    sentence += at.packed_path.empty() ? "." : ", or of a path above.";
     if (required.wants_prefix) sentence += advise_prefixes(key, at.right);
     refuse(visit, 403, "not_permitted", sentence, response);
     return false;

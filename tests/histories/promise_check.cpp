@@ -261,6 +261,15 @@ void PromiseCheck::check_indexes() {
   }
 }
 
+/// What a lease has lost keeps its former holder out, too, while it cools; AnswerCheck looks at
+/// which lock that is.
+bool is_refused_by_own_cooling(const Operation& refused) {
+  const auto& blocked_by = refused.reply.blocked_by;
+  return std::any_of(blocked_by.begin(), blocked_by.end(), [&](const Listed& each) {
+    return each.state == Listed::State::cooling && each.owner == refused.owner;
+  });
+}
+
 /// Somebody who holds, or waits, or can have been granted without hearing of it.
 struct Reason {
   Nanoseconds from = 0;
@@ -268,7 +277,8 @@ struct Reason {
   std::string_view owner;
   std::vector<Wanted> locks;
   [[nodiscard]] bool explains(const Operation& refused) const {
-    if (from > refused.got || until < refused.sent || owner == refused.owner) return false;
+    if (from > refused.got || until < refused.sent) return false;
+    if (owner == refused.owner && !is_refused_by_own_cooling(refused)) return false;
     for (const Wanted& lock : locks) {
       for (const Wanted& wanted : refused.wanted) {
         if (clash(lock.path, lock.shape, wanted.path, wanted.shape)) return true;

@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::size_t page_bytes = 4096;
 
-/// Aligned to its size: then it can be one huge page.
+/// Aligned to its size: then it can be one huge page. Null: there is no memory left.
 void* map_block(std::size_t size) {
   void* const mapped =
       ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  if (mapped == MAP_FAILED) return nullptr;
   auto* const begin = static_cast<std::byte*>(mapped);
   const std::size_t before = (size - reinterpret_cast<std::uintptr_t>(begin) % size) % size;
   if (before != 0) ::munmap(begin, before);
@@ -47,6 +47,7 @@ void MemoryAhead::work(const std::stop_token& stop) {
   while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
     lock.unlock();
     void* const block = map_block(block_bytes);
+    if (block == nullptr) return;  // who needs it is told
     touch(block, block_bytes, stop);
     lock.lock();
     ready_.push_back(block);
@@ -63,7 +64,9 @@ void* MemoryAhead::do_allocate(std::size_t bytes, std::size_t alignment) {
   }
   if (ready_.empty()) {
     lock.unlock();
-    return map_block(bytes);
+    void* const block = map_block(bytes);
+    if (block == nullptr) throw std::bad_alloc();
+    return block;
   }
   void* const block = ready_.back();
   ready_.pop_back();

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/memory_chunks.hpp"
+
 namespace locker::server {
 
 /// Memory in blocks of one size that a thread has touched before they are asked for. While a store
@@ -18,7 +20,7 @@ namespace locker::server {
 /// allocate; other sizes and alignments come from the default resource.
 class MemoryAhead final : public std::pmr::memory_resource {
  public:
-  static constexpr std::size_t block_bytes = std::size_t{2} << 20U;
+  static constexpr std::size_t block_bytes = core::MemoryChunks::chunk_bytes;
 
   /// REQUIRES: everything was given back.
   ~MemoryAhead() override;

@@ -117,8 +117,10 @@ std::optional<Failure> check_key(const std::string& key) {
 
 bool names_empty_path(const options::variables_map& values) {
   if (values.count("path") == 0) return false;
-  const auto* const path = boost::any_cast<std::string>(&values["path"].value());
-  return path != nullptr && path->empty();
+  const boost::any& value = values["path"].value();
+  if (const auto* const path = boost::any_cast<std::string>(&value)) return path->empty();
+  const auto* const paths = boost::any_cast<Arguments>(&value);
+  return paths != nullptr && std::find(paths->begin(), paths->end(), "") != paths->end();
 }
 
 }  // namespace
@@ -137,9 +139,8 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
     return complain(std::string{error.what()} + "; --help tells more.", ExitCode::usage);
   }
   if (values.count("help") == 0 && names_empty_path(values)) {
-    return complain(
-        "The path is empty, perhaps a variable that is not set; write / for everything.",
-        ExitCode::usage);
+    return complain("A path is empty, perhaps a variable that is not set; write / for everything.",
+                    ExitCode::usage);
   }
   if (values.count("help") == 0) return values;
   std::cout << line.help << "\n" << line.visible;

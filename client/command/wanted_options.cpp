@@ -33,12 +33,6 @@ std::optional<WantedOptions> read_wanted_options(const options::variables_map& v
   read.wanted.lock_parents = values.count("no-lock-parents") == 0;
   read.wanted.lock_children = values.count("no-lock-children") == 0;
   if (values.count("path") != 0) read.wanted.paths = values["path"].as<Arguments>();
-  for (const std::string& path : read.wanted.paths) {
-    if (!path.empty()) continue;
-    complain("A path is empty, perhaps a variable that is not set; write / for everything.",
-             ExitCode::usage);
-    return std::nullopt;
-  }
   if (values.count("any") != 0) {
     read.wanted.any = values["any"].as<unsigned>();
     if (read.wanted.any < 1 || read.wanted.any > read.wanted.paths.size()) {

@@ -89,8 +89,10 @@ void answer_blocked(const Acquired& acquired, const core::Now& now, Response& re
                            : " is held by ");
     sentence += first.owner.empty() ? "an unknown owner" : first.owner;
   }
-  begin_error(423, "locked", sentence + "; try again later, or add wait=30s to stand in line.",
-              response);
+  sentence += acquired.waited > core::Instant{}
+                  ? "; try again later, or wait longer."
+                  : "; try again later, or add wait=30s to stand in line.";
+  begin_error(423, "locked", sentence, response);
   response.body += R"(, "blocked_by": )";
   append_blockers(acquired.blocked_by, now, response.body);
   response.body += R"(, "waited_ms": )";

@@ -55,7 +55,10 @@ void Api::answer(const Request& request, Response& response) {
     response.call = CallKind::terraform;
     return answer_terraform(service_, rest, query, request, response);
   }
-  if (verb == "/ui") return answer_ui(rest, request, response);
+  if (verb == "/ui") {
+    response.call = CallKind::page;
+    return answer_ui(rest, request, response);
+  }
   if (whole == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
       404, "not_found",

@@ -36,6 +36,8 @@ std::string_view name_of(CallKind call) {
       return "events";
     case CallKind::terraform:
       return "terraform";
+    case CallKind::page:
+      return "page";
     case CallKind::operations:
       return "operations";
     case CallKind::other:

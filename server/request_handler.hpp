@@ -14,6 +14,12 @@ struct Caller;
 
 enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
 
+/// Who is at the other end of a connection.
+struct Peer {
+  std::string address;      ///< And port.
+  std::string certificate;  ///< The subject of its TLS certificate, as in RFC 2253; empty: none.
+};
+
 /// One HTTP request, checked as HTTP and not yet as anything else. The views point into the
 /// connection's read buffer and are good until the handler returns.
 struct Request {
@@ -33,7 +39,7 @@ struct Request {
   std::string_view referer;
   std::string_view sec_fetch_site;  ///< Who caused the request. To HTTPS and loopback only.
   std::string_view sec_purpose;     ///< Also as Purpose: a prefetch.
-  std::string_view peer;            ///< Address and port, if HttpHooks wants them to be told.
+  const Peer* peer = nullptr;       ///< If HttpHooks wants it to be told; else null.
   /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
   const Caller* caller = nullptr;
 };
@@ -57,6 +63,7 @@ enum class CallKind : std::uint8_t {
   lease_release,
   events,
   terraform,
+  page,        ///< A file of /ui.
   operations,  ///< For who runs the server: health, status, metrics, documents.
   other,
   unreadable,  ///< Refused as HTTP.

@@ -23,7 +23,7 @@ class RequestParser {
  public:
   /// `limits` must outlive the parser.
   /// So must `peer`, which is told to the handler.
-  explicit RequestParser(const HttpLimits& limits, std::string_view peer = {})
+  explicit RequestParser(const HttpLimits& limits, const Peer* peer = nullptr)
       : limits_(limits), peer_(peer) {}
 
   enum class Outcome {
@@ -63,7 +63,7 @@ class RequestParser {
   [[nodiscard]] const Refusal* judge_body();
 
   const HttpLimits& limits_;
-  const std::string_view peer_;
+  const Peer* const peer_;
   Request request_;
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;

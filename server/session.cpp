@@ -52,8 +52,8 @@ void notice_dead_hosts(Socket& socket) {
 Session::Session(Worker& worker, Transport transport, std::string peer, bool counted)
     : worker_(worker),
       transport_(std::move(transport)),
-      peer_(std::move(peer)),
-      parser_(worker.limits(), peer_),
+      peer_{std::move(peer), {}},
+      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr),
       counted_(counted) {}
 
 void Session::start() {
@@ -115,6 +115,10 @@ void Session::on_read(const ErrorCode& error, std::size_t size) {
 
 void Session::on_bytes(std::size_t size) {
   end_ += size;
+  // The first bytes come when the handshake is done.
+  if (phase_ == Phase::fresh && worker_.hooks().tell_peer) {
+    peer_.certificate = transport_.client_certificate();
+  }
   if (state_ == State::reading) {
     round_began_ = SteadyClock::now();
     return run_round();
@@ -135,7 +139,7 @@ void Session::on_end() {
 void Session::on_tls_fault() {
   worker_.metrics().tls_failed.add();
   const auto& hook = worker_.hooks().tls_failed;
-  if (hook) hook(transport_.tls_fault(), peer_);
+  if (hook) hook(transport_.tls_fault(), peer_.address);
   if (!transport_.turn_plain()) return on_end();
   refuse(https_only, {});
   send();
@@ -297,7 +301,7 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   const auto& access = worker_.hooks().access;
   if (!access) return;
   access({asked.method, asked.target.substr(0, asked.target.find('?')), response.status,
-          output_.size() - before, peer_});
+          output_.size() - before, peer_.address});
 }
 
 void Session::go_on() {

@@ -173,7 +173,7 @@ class Session final : public DurabilityWaiter,
 
   Worker& worker_;
   Transport transport_;
-  const std::string peer_;
+  Peer peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;
   SteadyClock::time_point round_began_;    // when what it answers was read, or could be looked at

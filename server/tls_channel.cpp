@@ -3,6 +3,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <cerrno>
 #include <utility>
@@ -124,6 +125,16 @@ void TlsChannel::break_off(std::string fault, ErrorCode& error) {
 }
 
 bool TlsChannel::has_pending() const { return !is_broken_ && SSL_has_pending(ssl_.get()) == 1; }
+
+std::string TlsChannel::client_certificate() const {
+  const X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
+  const std::unique_ptr<BIO, decltype(&BIO_free)> text{BIO_new(BIO_s_mem()), BIO_free};
+  if (certificate == nullptr || !text) return {};
+  X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
+  const char* begin = nullptr;
+  const long size = BIO_get_mem_data(text.get(), &begin);
+  return {begin, static_cast<std::size_t>(size)};
+}
 
 void TlsChannel::shut_down() {
   if (is_broken_ || SSL_is_init_finished(ssl_.get()) == 0) return;

@@ -47,6 +47,8 @@ class TlsChannel {
   /// Tells the client, if it can be told at once, that nothing more is sent.
   void shut_down();
 
+  /// The subject of the client's certificate, as in RFC 2253: "CN=ci,O=Acme". Empty without one.
+  [[nodiscard]] std::string client_certificate() const;
   /// Why the last call failed, in OpenSSL's words; empty when it did not.
   [[nodiscard]] const std::string& fault() const { return fault_; }
   /// Whether it failed because the client spoke HTTP without TLS. Nothing was sent to it then.

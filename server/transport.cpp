@@ -18,6 +18,10 @@ void Transport::close() {
   socket_.close(ignored);
 }
 
+std::string Transport::client_certificate() const {
+  return tls_ ? tls_->client_certificate() : std::string{};
+}
+
 const std::string& Transport::tls_fault() const {
   static const std::string none;
   return tls_ ? tls_->fault() : none;

@@ -52,6 +52,8 @@ class Transport {
   /// What is under way ends soon with an error.
   void close();
 
+  /// The subject of the client's certificate; empty without one.
+  [[nodiscard]] std::string client_certificate() const;
   /// After a read that failed: why, if that was TLS's fault; else empty.
   [[nodiscard]] const std::string& tls_fault() const;
   /// When that was because the client speaks HTTP without TLS, goes on without it, so that it can

@@ -178,7 +178,12 @@ int complain(const std::string& message, ExitCode code) {
   return number(code);
 }
 
-int complain(const Failure& failure) { return complain(failure.message, exit_code_of(failure)); }
+int complain(const Failure& failure) {
+  std::string message = failure.message;
+  // What the server advises behind that is for those who write HTTP.
+  if (failure.code == "locked") message.resize(std::min(message.size(), message.rfind("; ")));
+  return complain(message, exit_code_of(failure));
+}
 
 std::string text_of(const options::variables_map& values, const char* name) {
   return values.count(name) == 0 ? "" : values[name].as<std::string>();

@@ -34,7 +34,10 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
   } else {
     line += "null";
   }
-  append_text("peer", request.peer, line);
+  append_text("peer", request.peer.address, line);
+  if (!request.peer.certificate.empty()) {
+    append_text("certificate", request.peer.certificate, line);
+  }
   append_text("action", request.action, line);
   const auto& paths = note.packed_paths.empty() ? request.packed_paths : note.packed_paths;
   line += R"(, "paths": [)";

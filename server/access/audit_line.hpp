@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "server/access/audit_note.hpp"
+#include "server/request_handler.hpp"
 
 namespace locker::server {
 
 /// Who asked for what.
 struct AuditedRequest {
   std::optional<std::string> key;  ///< The key's name.
-  std::string peer;
+  Peer peer;
   std::string_view action;  ///< Of static lifetime.
   std::vector<std::string> packed_paths;
   /// The target without its query, of what could not be read further; else empty.

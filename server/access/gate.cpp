@@ -58,7 +58,7 @@ struct Gate::Visit {
   [[nodiscard]] AuditedRequest audited() const {
     AuditedRequest audited;
     if (caller.key) audited.key = caller.key->name;
-    audited.peer = request.peer;
+    if (request.peer != nullptr) audited.peer = *request.peer;
     audited.action = required.action;
     for (const RequiredAccess::At& at : required.at) audited.packed_paths.push_back(at.packed_path);
     return audited;

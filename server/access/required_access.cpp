@@ -189,7 +189,7 @@ RequiredAccess required_access(const Request& request) {
   if (path == "/v1/leases/renew") return whole_lease("renew", Right::lock, target, request);
   if (path == "/v1/events") return under_prefix("events", Right::read, target, request);
   if (target.verb == "/terraform") return for_terraform(target, request);
-  if (path == "/metrics") return at_path("metrics", Right::admin, "/");
+  if (path == "/metrics") return at_path("metrics", Right::read, "/");
 
   RequiredAccess unknown;
   unknown.who = RequiredAccess::Who::admin_only;

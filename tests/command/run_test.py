@@ -84,6 +84,7 @@ class RunTest(CommandCase):
         self.run_in_background()
         self.locker("run", "--wait", "0", "/a/b", "--", "touch", self.file("ran"), code=75)
         self.locker("run", "--wait", "200ms", "/a", "--", "touch", self.file("ran"), code=75)
+        self.assertRegex(self.said, r"locker: /a is held by \S+\n$")
         self.assertFalse(os.path.exists(self.file("ran")))
 
     def test_unreachable(self):

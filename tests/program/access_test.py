@@ -39,6 +39,7 @@ class AccessCase(unittest.TestCase):
         cls.reader = new_key("reader", "read /ci", "read /prod", file=cls.file)[0]
         cls.forcer = new_key("forcer", "force /ci/a", file=cls.file)[0]
         cls.root = new_key("root", "admin /", file=cls.file)[0]
+        cls.watcher = new_key("watcher", "read /", file=cls.file)[0]
         cls.server = Lockerd(os.path.join(cls.directory, "store"), "--keys", cls.file)
         cls.client = Client(cls.server.port)
 
@@ -262,10 +263,14 @@ class Rules(AccessCase):
         self.expect(400, self.reader, "GET", "/v1/locks?prefix=/ci&prefix=/")
         self.expect(400, self.reader, "GET", "/v1/locks?prefix=/ci/..")
 
+    def test_metrics_need_read_everywhere(self):
+        for key in (self.ci, self.reader, self.forcer):
+            self.expect(403, key, "GET", "/metrics")
+        self.assertEqual(self.ask(self.watcher, "GET", "/metrics").status, 200)
+
     def test_only_an_administrator_sees_calls_that_the_table_does_not_know(self):
         for key in (self.ci, self.reader, self.forcer):
             self.expect(404, key, "GET", "/v2/secrets")
-            self.expect(403, key, "GET", "/metrics")
         self.expect(200, self.reader, "GET", "/v1/status")
         self.expect(405, self.ci, "PUT", "/v1/locks/ci")
 

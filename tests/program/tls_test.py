@@ -305,7 +305,8 @@ class Reload(TlsCase):
 
 class ClientCertificates(TlsCase):
     def setUp(self):
-        self.options = ("--tls-client-ca", self.ca.file)
+        self.audit = os.path.join(self.directory, "audit.log")
+        self.options = ("--tls-client-ca", self.ca.file, "--audit-log", self.audit)
         super().setUp()
 
     def test_who_has_one_gets_in(self):
@@ -319,6 +320,23 @@ class ClientCertificates(TlsCase):
                 connection.sendall(b"GET /dohaz/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 self.assertIn(b"200 OK", connection.recv(65536))
                 session = connection.session
+
+    def test_the_audit_log_says_whose_certificate_it_was(self):
+        context = self.trusting(self.ca.issue("build-7"))
+        session = None
+        for path in (b"/a", b"/b"):  # the second time by resumption
+            with context.wrap_socket(self.raw(), server_hostname="localhost",
+                                     session=session) as connection:
+                connection.sendall(b"GET /canhaz" + path + b" HTTP/1.1\r\nHost: a\r\n"
+                                   b"Connection: close\r\n\r\n")
+                self.assertIn(b"200 OK", connection.recv(65536))
+                self.assertEqual(connection.session_reused, session is not None)
+                session = connection.session
+        self.assertEqual(self.server.stop(), 0)
+        with open(self.audit, encoding="utf-8") as log:
+            lines = [json.loads(line) for line in log]
+        self.assertEqual([(line["paths"], line["certificate"]) for line in lines[-2:]],
+                         [(["/a"], "CN=build-7"), (["/b"], "CN=build-7")])
 
     def test_nobody_else_does(self):
         for client in (None, self.other_ca.issue("stranger")):

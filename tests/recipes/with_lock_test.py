@@ -8,6 +8,8 @@ import subprocess
 import unittest
 
 from recipe_case import LONG, PATIENCE, RecipeCase, recipe, wait_until
+from keys import new_key
+from lockerd import Lockerd
 from lossy_proxy import LossyProxy
 
 
@@ -55,11 +57,11 @@ class WithLock(RecipeCase):
             for wait in ("0", "2"):
                 run = self.with_lock("/a", "touch", "ran", LOCKER_WAIT=wait)
                 self.assertEqual(run.wait(), 75)
-                self.assertRegex(run.said(), "^with-lock /a: /a is held by timmy")
+                self.assertEqual(run.said(), "with-lock /a: /a is held by timmy\n")
         run = self.with_lock("/a", "touch", "ran", LOCKER_WAIT="0",
                              LOCKER_URL="http://127.0.0.1:1")
         self.assertEqual(run.wait(), 75)
-        self.assertRegex(run.said(), "^with-lock /a: No answer: .*connect")
+        self.assertRegex(run.said(), "^with-lock /a: No answer: .*connect.*\n$")
         self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
 
     def test_what_is_wrong_is_told_at_once(self):
@@ -138,6 +140,25 @@ class WithLock(RecipeCase):
         self.assertEqual(holding.wait(), 0, holding.said())
         self.assertEqual(waiting.wait(), 0, waiting.said())
         self.assertEqual(list(self.client.locks()), [])
+
+    def test_it_says_once_that_the_server_is_away(self):
+        self.server.kill()
+        run = self.with_lock("/a", "true")
+        wait_until(lambda: "trying again" in run.said())
+        self.restart()
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertRegex(run.said(), r"^with-lock /a: No answer: .*connect.* \(trying again\)\n$")
+
+    def test_a_key_is_sent(self):
+        keys = os.path.join(self.directory, "keys")
+        key = new_key("ci", "lock /a", file=keys)[0]
+        self.server.kill()
+        self.server = Lockerd(self.store, "--keys", keys, port=self.server.port)
+        refused = self.with_lock("/a", "true")
+        self.assertEqual(refused.wait(), 75)
+        self.assertIn("key", refused.said())
+        run = self.with_lock("/a", "echo", "in", LOCKER_KEY=key)
+        self.assertEqual((run.wait(), run.said()), (0, "in\n"))
 
     def test_it_leaves_nothing_behind(self):
         temporary = os.path.join(self.directory, "temporary")

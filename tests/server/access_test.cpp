@@ -156,7 +156,7 @@ TEST(RequiredAccess, OfEveryCall) {
       {get, "/v1/events?prefix=/a", "read /a "},
       {unlock, "/terraform/a", "force /a "},
       {get, "/terraform/a", ""},
-      {get, "/metrics", "admin / "},
+      {get, "/metrics", "read / "},
       {get, "/v1/new", "admin only"},
       {get, "/v2/locks", "admin only"},
       {get, "//v1/locks", "admin only"},

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 
 #include <spdlog/spdlog.h>
@@ -140,6 +142,40 @@ void wait_for_signal(net::io_context& io_context, net::signal_set& signals,
   std::signal(SIGTERM, SIG_DFL);
 }
 
+boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_store(
+    const Options& options) {
+  Locker::Options locker_options;
+  locker_options.file = options.file;
+  locker_options.durability = options.durability;
+  locker_options.sync_interval = options.sync_interval;
+  locker_options.segment_bytes = options.segment_bytes;
+  locker_options.service = options.service;
+  locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
+  locker_options.on_failure = end_on_disk_failure;
+  auto opened = Locker::open(locker_options);
+  if (opened && (*opened)->recovered().torn_bytes != 0) {
+    spdlog::warn(
+        "cut {} bytes off the journal, behind its last whole frame: what a crash leaves of a write "
+        "that nobody was told of. If nothing crashed, the disk has changed the last records; "
+        "compare with a backup",
+        (*opened)->recovered().torn_bytes);
+  }
+  return opened;
+}
+
+void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
+                      std::chrono::milliseconds start_took, const AccessSetup& access,
+                      Locker& locker) {
+  const std::string at = (options.tls.certificate.empty() ? "" : "https://") +
+                         (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
+                         std::to_string(endpoint.port());
+  spdlog::info(
+      "lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}, {}",
+      version, at, options.file, locker.service().status().locks, start_took.count(),
+      durability_name(options.durability),
+      access.has_keys() ? "keys from " + options.access.keys : "no keys");
+}
+
 ExitCode serve(const Options& options) {
   // Before the store is opened: a signal that comes meanwhile is served as soon as it is.
   net::io_context io_context{1};
@@ -160,16 +196,8 @@ ExitCode serve(const Options& options) {
     hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
-  Locker::Options locker_options;
-  locker_options.file = options.file;
-  locker_options.durability = options.durability;
-  locker_options.sync_interval = options.sync_interval;
-  locker_options.segment_bytes = options.segment_bytes;
-  locker_options.service = options.service;
-  locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
-  locker_options.on_failure = end_on_disk_failure;
   const auto began = std::chrono::steady_clock::now();
-  auto opened = Locker::open(locker_options);
+  auto opened = open_store(options);
   if (!opened) {
     spdlog::critical("{}", opened.error().message);
     return exit_code(opened.error());
@@ -177,14 +205,6 @@ ExitCode serve(const Options& options) {
   Locker& locker = **opened;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
-  if (locker.recovered().torn_bytes != 0) {
-    spdlog::warn(
-        "cut {} bytes off the journal, behind its last whole frame: what a crash leaves of a write "
-        "that nobody was told of. If nothing crashed, the disk has changed the last records; "
-        "compare with a backup",
-        locker.recovered().torn_bytes);
-  }
-
   if ((*access)->is_wanted()) locker.metrics().show((*access)->metrics());
   const auto gate = (*access)->make_gate(locker.handler(), locker.service());
   RequestHandler& handler =
@@ -196,15 +216,7 @@ ExitCode serve(const Options& options) {
                      options.ip, options.port, error.message());
     return ExitCode::unavailable;
   }
-  const std::string at = (tls->is_wanted() ? "https://" : "") +
-                         (endpoint.address().is_v6() ? "[" + options.ip + "]" : options.ip) + ":" +
-                         std::to_string(server.endpoint().port());
-  spdlog::info(
-      "lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}, {}",
-      version, at, options.file, locker.service().status().locks, took.count(),
-      durability_name(options.durability),
-      (*access)->has_keys() ? "keys from " + options.access.keys : "no keys");
-
+  say_what_listens(options, server.endpoint(), took, **access, locker);
   warn_of_open_door(endpoint, options);
 
   notify_service_manager("READY=1");

@@ -162,14 +162,14 @@ IoResult<void> LocalJournal::begin_next_segment() {
     sealed_.push_back({segment_.first_index, written_index_, segment_bytes_});
     file_ = std::move(prepared->file);
     next_segment_bytes_ = next_bytes(prepared->bytes, options_);
+    segment_ = next;
+    segment_bytes_ = prepared->bytes;
+    offset_ = segment_header_bytes;
+    capacity_.store(segment_bytes_, std::memory_order_release);
+    room_.store(segment_bytes_ - offset_, std::memory_order_release);
+    prepared_room_.store(0, std::memory_order_release);
     space_.store(Space::preparing, std::memory_order_release);
   }
-  segment_ = next;
-  segment_bytes_ = prepared->bytes;
-  offset_ = segment_header_bytes;
-  capacity_.store(segment_bytes_, std::memory_order_release);
-  room_.store(segment_bytes_ - offset_, std::memory_order_release);
-  prepared_room_.store(0, std::memory_order_release);
   wake_.notify_all();
   return {};
 }
@@ -183,6 +183,7 @@ IoResult<PreparedSegment> LocalJournal::take_prepared() {
   LOCKER_ASSERT(prepared_);  // room_for() promised it
   PreparedSegment taken = std::move(*prepared_);
   prepared_.reset();
+  space_.store(Space::taken, std::memory_order_release);
   return taken;
 }
 
@@ -193,10 +194,13 @@ void LocalJournal::work(const std::stop_token& stop) {
       std::abort();
     }
     std::unique_lock lock{mutex_};
-    if (space_ == Space::full) {
-      wake_.wait_for(lock, stop, full_disk_interval, [] { return false; });
-    } else if (options_.durability == Durability::interval) {
-      wake_.wait_for(lock, stop, options_.sync_interval, [this] { return has_work(); });
+    std::optional<std::chrono::milliseconds> pause;
+    if (options_.durability == Durability::interval) pause = options_.sync_interval;
+    if (space_ == Space::full || compaction_needs_ != 0) {
+      pause = std::min(pause.value_or(full_disk_interval), full_disk_interval);
+    }
+    if (pause) {
+      wake_.wait_for(lock, stop, *pause, [this] { return has_work(); });
     } else {
       wake_.wait(lock, stop, [this] { return has_work(); });
     }
@@ -210,12 +214,12 @@ Result<void> LocalJournal::run_background() {
 }
 
 bool LocalJournal::has_work() const {
-  return (!prepared_ && space_ == Space::preparing) || !segments_to_compact().empty();
+  return space_ == Space::preparing || (compaction_needs_ == 0 && !segments_to_compact().empty());
 }
 
 Result<void> LocalJournal::prepare_next() {
   std::unique_lock lock{mutex_};
-  if (prepared_) return {};
+  if (space_ == Space::prepared || space_ == Space::taken) return {};
   const std::uint64_t bytes = next_segment_bytes_;
   const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
   lock.unlock();
@@ -289,8 +293,8 @@ Result<void> LocalJournal::compact_if_due() {
         files_.remove(in_directory(options_.directory, snapshot_name(index) + ".tmp"));
     static_cast<void>(removed);  // a left-over is removed at the next start
     lock.lock();
-    compaction_needs_ = *free + spare_bytes_min;
     compaction_is_off_ = kind != OpenFault::Kind::disk_full;
+    if (!compaction_is_off_) compaction_needs_ = *free + spare_bytes_min;
     ++status_.snapshots_failed;
     lock.unlock();
     options_.on_warning("No snapshot was made: " + bytes.error().message);

@@ -75,7 +75,13 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> run_background();
 
  private:
-  enum class Space { preparing, prepared, full };
+  /// Of the next segment. Changed under the mutex only.
+  enum class Space {
+    preparing,  ///< Or about to be, by the background thread.
+    prepared,   ///< `prepared_` is there.
+    taken,      ///< append() makes a segment of it: its file is not the background thread's.
+    full,       ///< The disk has no room for it; tried again now and then.
+  };
 
   LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
                std::unique_ptr<File> file);
@@ -123,7 +129,7 @@ class LocalJournal final : public Journal {
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
   Status status_;  ///< What it says of snapshots that were made, or were not.
-  /// Free space below which a snapshot is not tried again after it did not fit.
+  /// Free space below which a snapshot is not tried again after it did not fit; else 0.
   std::uint64_t compaction_needs_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
 

@@ -1,0 +1,202 @@
+// The journal with its background thread, on a disk whose syncs take a while.
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "tests/persistence/journal_fixture.hpp"
+
+namespace locker::persistence {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 60s;
+
+/// A simulated disk for several threads.
+class SharedDisk final : public FileSystem {
+ public:
+  explicit SharedDisk(test::SimulatedDisk& disk) : disk_(disk) {}
+
+  IoResult<std::unique_ptr<File>> open(const std::string& path, Access access) override {
+    const std::lock_guard lock{mutex_};
+    if (has_no_room_for_snapshots_ && path.find("snapshot") != std::string::npos) {
+      const boost::system::error_code code(ENOSPC, boost::system::system_category());
+      return IoError{code, path + ": " + code.message()};
+    }
+    auto file = disk_.open(path, access);
+    if (!file) return file.error();
+    return std::unique_ptr<File>(std::make_unique<SharedFile>(*this, std::move(*file)));
+  }
+  IoResult<void> rename(const std::string& from, const std::string& to) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.rename(from, to);
+  }
+  IoResult<void> remove(const std::string& path) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.remove(path);
+  }
+  IoResult<std::vector<std::string>> list(const std::string& directory) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.list(directory);
+  }
+  IoResult<void> make_directory(const std::string& path) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.make_directory(path);
+  }
+  IoResult<void> sync_directory(const std::string& path) override {
+    std::this_thread::sleep_for(sync_takes);
+    const std::lock_guard lock{mutex_};
+    return disk_.sync_directory(path);
+  }
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.lock(path, create);
+  }
+  IoResult<std::uint64_t> free_space(const std::string& directory) override {
+    const std::lock_guard lock{mutex_};
+    ++free_space_calls_;
+    return disk_.free_space(directory);
+  }
+
+  void have_room_for_snapshots(bool has) {
+    const std::lock_guard lock{mutex_};
+    has_no_room_for_snapshots_ = !has;
+  }
+  void limit_space(std::uint64_t bytes) {
+    const std::lock_guard lock{mutex_};
+    disk_.limit_space(bytes);
+  }
+  [[nodiscard]] int free_space_calls() {
+    const std::lock_guard lock{mutex_};
+    return free_space_calls_;
+  }
+
+ private:
+  static constexpr auto sync_takes = 1ms;
+
+  class SharedFile final : public File {
+   public:
+    SharedFile(SharedDisk& disk, std::unique_ptr<File> file)
+        : disk_(disk), file_(std::move(file)) {}
+    ~SharedFile() override {
+      const std::lock_guard lock{disk_.mutex_};
+      file_.reset();
+    }
+    IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override {
+      const std::lock_guard lock{disk_.mutex_};
+      return file_->write_at(offset, bytes);
+    }
+    IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
+      const std::lock_guard lock{disk_.mutex_};
+      return file_->read_at(offset, bytes);
+    }
+    IoResult<void> sync() override {
+      std::this_thread::sleep_for(sync_takes);
+      const std::lock_guard lock{disk_.mutex_};
+      return file_->sync();
+    }
+    IoResult<void> allocate(std::uint64_t bytes) override {
+      const std::lock_guard lock{disk_.mutex_};
+      return file_->allocate(bytes);
+    }
+    [[nodiscard]] IoResult<std::uint64_t> size() const override {
+      const std::lock_guard lock{disk_.mutex_};
+      return file_->size();
+    }
+
+   private:
+    SharedDisk& disk_;
+    std::unique_ptr<File> file_;
+  };
+
+  test::SimulatedDisk& disk_;
+  std::mutex mutex_;
+  bool has_no_room_for_snapshots_ = false;
+  int free_space_calls_ = 0;
+};
+
+class JournalBackgroundTest : public JournalTest {
+ protected:
+  std::unique_ptr<LocalJournal> start(Durability durability) {
+    LocalJournal::Options options;
+    options.directory = directory;
+    options.durability = durability;
+    options.sync_interval = 1ms;
+    options.segment_bytes = segment_bytes_min;
+    options.random_number = [this] { return ++last_number_; };
+    options.on_warning = [](std::string_view) {};
+    options.on_failure = [](const core::Fault& fault) { ADD_FAILURE() << fault.message; };
+    auto journal =
+        LocalJournal::open(files_, options, {[](auto&&...) { return true; }}, recovered_);
+    if (journal) return std::move(*journal);
+    ADD_FAILURE() << journal.error().message;
+    return nullptr;
+  }
+
+  /// Appends until so many segments were begun, each of which has as many bytes.
+  void fill_segments(LocalJournal& journal, int segments) {
+    const core::Path path = long_path();
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (std::size_t bytes = 0; bytes < segments * segment_bytes_min;) {
+      if (journal.room_for(core::record_bytes_max, false) != Journal::Room::enough) {
+        ASSERT_LT(std::chrono::steady_clock::now(), until) << "no room any more";
+        std::this_thread::yield();
+        continue;
+      }
+      std::string record;
+      const core::Fence fence = ++fence_;
+      core::append_record(core::Granted{{}, {fence, 0}, {}, "owner", path}, record);
+      ASSERT_TRUE(journal.append(record, 1));
+      bytes += record.size();
+    }
+  }
+
+  static core::Path long_path() {
+    core::Path path;
+    for (int depth = 0; depth < 8; ++depth) {
+      static_cast<void>(path.push_back(std::string(250, 's')));
+    }
+    return path;
+  }
+
+  SharedDisk files_{disk_};
+  core::Fence fence_ = 0;
+  std::atomic<std::uint64_t> last_number_{0};
+};
+
+TEST_F(JournalBackgroundTest, NothingIsLostWhereTheThreadWakesWhileASegmentIsBegun) {
+  for (const Durability durability : {Durability::interval, Durability::always}) {
+    if (const auto journal = start(durability)) fill_segments(*journal, 5);
+    ASSERT_TRUE(start(Durability::always));
+    EXPECT_EQ(recovered_.last_index, fence_);
+  }
+}
+
+TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {
+  const std::uint64_t space = 64 * segment_bytes_min;
+  disk_.limit_space(space);
+  files_.have_room_for_snapshots(false);
+  const auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  fill_segments(*journal, 4);
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (journal->status().snapshots_failed == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot was tried";
+    std::this_thread::sleep_for(1ms);
+  }
+  const int before = files_.free_space_calls();
+  std::this_thread::sleep_for(500ms);
+  EXPECT_LE(files_.free_space_calls() - before, 10);
+
+  files_.have_room_for_snapshots(true);
+  files_.limit_space(2 * space);
+  while (journal->status().snapshots_made == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot is made any more";
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+}  // namespace
+}  // namespace locker::persistence

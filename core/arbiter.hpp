@@ -256,6 +256,7 @@ class Arbiter {
 
  private:
   class DeadlockSearch;
+  static constexpr std::size_t end_bytes = 2 * 28;  ///< Of records that end a lock.
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
@@ -303,7 +304,8 @@ class Arbiter {
   enum class Extent : std::uint8_t { one_lock, whole_lease };  // what ends
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
                 Extent extent);
-  void end_lease(const LivingLease& lease, End reason, const std::string& detail);
+  [[nodiscard]] bool has_room_for_end_of(const LivingLease& lease) const;
+  bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, Extent extent);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;

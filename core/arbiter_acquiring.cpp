@@ -43,6 +43,7 @@ bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
   };
   return waiter.any == command.any && waiter.ttl == command.ttl && waiter.meta == command.meta &&
          waiter.lock_delay == command.lock_delay &&
+         (!command.owner || waiter.owner == *command.owner) &&
          std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
                     command.wanted.end(), equal);
 }
@@ -245,7 +246,9 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
 
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
   const std::size_t count = request.needed();
-  if (table_.lock_count() + count > limits_.locks_max) return Outcome::too_many_locks;
+  if (table_.lock_count() + count > limits_.locks_max || table_.is_nearly_full()) {
+    return Outcome::too_many_locks;
+  }
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
@@ -339,7 +342,9 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
                                                      [](const Waiter&) { return false; });
     if (waiter != nullptr) return {Outcome::blocked, waiter->owner, {}};
   }
-  if (table_.lock_count() >= limits_.locks_max) return {Outcome::too_many_locks, {}, {}};
+  if (table_.lock_count() >= limits_.locks_max || table_.is_nearly_full()) {
+    return {Outcome::too_many_locks, {}, {}};
+  }
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
   if (room != Room::enough)

@@ -10,7 +10,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
-constexpr std::size_t end_bytes = 2 * 28;
+constexpr std::size_t ended_at_once_max = 1'000;  // locks of a lease, in one record after the other
 
 EventKind event_of(End reason) {
   switch (reason) {
@@ -200,18 +200,31 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   }
 }
 
-void Arbiter::end_lease(const LivingLease& lease, End reason, const std::string& detail) {
+/// For one call of end_lease().
+bool Arbiter::has_room_for_end_of(const LivingLease& lease) const {
+  std::size_t count = 1;
+  table_.for_each_lock_of(lease,
+                          [&count](const HeldLock&) { return ++count <= ended_at_once_max; });
+  return has_room(count * end_bytes, true);
+}
+
+/// Ends its first locks, and with the last of them the lease. False: it has more. So neither its
+/// records are too many for a segment, nor does it keep others waiting for long.
+bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string& detail) {
   const Token token = lease.token;
   const LockId opened = lease.opened;
+  std::size_t count = 0;
   table_.for_each_lock_of(lease, [&](const HeldLock& held) {
     end_lock(held, table_.path_of(held), reason, detail, Extent::whole_lease);
-    return true;
+    return ++count < ended_at_once_max;
   });
   const MaybeLease left = table_.find_lease_of(token);
-  if (!left) return;
+  if (!left) return true;
+  if (left->has_locks) return false;
   stop_timer(*left);
   record(Ended{token, opened, reason});
   on_lease_gone(token, opened.fence, reason, detail);
+  return true;
 }
 
 Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now& now) {
@@ -267,13 +280,16 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     }
     return released;
   }
-  table_.for_each_lock_of(*lease, [&](const HeldLock&) { return ++released.count != 0; });
-  const Room room = host_->room_for((released.count + 1) * end_bytes, true);
-  if (room != Room::enough) {
-    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
-    return released;
+  const std::size_t before = table_.lock_count();
+  for (bool is_over = false; !is_over;) {
+    if (!has_room_for_end_of(*lease)) {  // what is left is released when it is asked for again
+      const bool is_full = host_->room_for(end_bytes, true) == Room::none;
+      released.outcome = is_full ? ReleaseOutcome::disk_full : ReleaseOutcome::busy;
+      break;
+    }
+    is_over = end_lease(*lease, End::released, "");
   }
-  end_lease(*lease, End::released, "");
+  released.count = before - table_.lock_count();
   return released;
 }
 

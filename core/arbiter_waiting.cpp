@@ -8,6 +8,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t short_list = 64;
+constexpr std::chrono::milliseconds retry_after{10};  // when the journal makes room
 
 }  // namespace
 
@@ -90,6 +91,7 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
   if (acquired.outcome == Outcome::busy) {
     stuck_until_ = now_.instant + std::chrono::milliseconds{5};
     recheck_.emplace(waiter.ticket, &waiter);
+    if (waiter.timer == 0) set_timer(waiter, stuck_until_);  // its wait is over already
     return;
   }
   recheck_.erase(waiter.ticket);
@@ -210,15 +212,19 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
     case DeadlineQueue::Kind::lease: {
       const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
       table_.set_timer(lease.handle, 0);
-      if (!has_room(record_bytes_max, true)) {  // it lasts until the end of it can be recorded
-        table_.set_timer(lease.handle, deadlines_.add(now_.instant + std::chrono::milliseconds{10},
-                                                      due.kind, due.subject));
-        return;
-      }
-      return end_lease(lease, End::expired, "");
+      const bool has_begun = has_room_for_end_of(lease);
+      if (has_begun && end_lease(lease, End::expired, "")) return;
+      // It lasts until the end of it can be recorded. With very many locks it takes several turns.
+      const Instant next = has_begun ? now_.instant : now_.instant + retry_after;
+      return table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
     }
     case DeadlineQueue::Kind::cooling: {
       const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));
+      if (!has_room(end_bytes, true)) {
+        cooling_timers_[held.id] =
+            deadlines_.add(now_.instant + retry_after, due.kind, due.subject);
+        return;
+      }
       cooling_timers_.erase(held.id);
       return end_lock(held, table_.path_of(held), End::cooled, "", Extent::one_lock);
     }

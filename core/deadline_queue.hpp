@@ -14,7 +14,7 @@ namespace locker::core {
 /// still. Never goes back.
 using Instant = std::chrono::microseconds;
 
-/// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of six levels of
+/// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of seven levels of
 /// 64 slots, the finest of a millisecond: adding and removing cost O(1) however many there are.
 /// Rounds up: nothing is ever due early, and at most a millisecond late.
 class DeadlineQueue {
@@ -25,7 +25,8 @@ class DeadlineQueue {
     std::uint64_t subject = 0;  ///< Whatever was given to add().
   };
 
-  /// Returns the entry's number, never 0. Deadlines beyond two years are taken as two years.
+  /// Returns the entry's number, never 0. Deadlines later than 139 years after the start are never
+  /// due.
   std::uint32_t add(Instant deadline, Kind kind, std::uint64_t subject);
   /// REQUIRES: the entry was not removed nor taken.
   void remove(std::uint32_t entry);
@@ -40,7 +41,7 @@ class DeadlineQueue {
  private:
   static constexpr unsigned slot_bits = 6;
   static constexpr std::size_t slots = 64;
-  static constexpr std::size_t levels = 6;
+  static constexpr std::size_t levels = 7;
   static constexpr std::uint64_t ticks_max = (std::uint64_t{1} << (slot_bits * levels)) - 1;
   static constexpr std::uint8_t due_level = levels;
 

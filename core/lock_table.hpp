@@ -147,6 +147,8 @@ class LockTable {
   [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
 
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
+  /// Whether its memory, 16 GiB, is nearly used up, so that no lock should be granted.
+  [[nodiscard]] bool is_nearly_full() const { return arena_.is_nearly_full(); }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
 

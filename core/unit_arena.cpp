@@ -11,12 +11,13 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
     return block;
   }
   if (remaining_ < units) {
+    LOCKER_ASSERT(chunks_.size() < chunks_max);
+    const auto begin = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
+    chunks_.add();  // first: it may throw
     // What is left of the old chunk is kept as a block of its own size.
     if (remaining_ > 0) free(next_, remaining_);
-    next_ = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
+    next_ = begin;
     remaining_ = 1U << chunk_shift;
-    LOCKER_ASSERT(chunks_.size() < (std::size_t{1} << (number_bits - chunk_shift)));
-    chunks_.add();
     if (next_ == null) {
       ++next_;
       --remaining_;

@@ -39,6 +39,8 @@ class UnitArena {
     return reinterpret_cast<T*>(chunks_[block >> chunk_shift] +
                                 std::size_t{block & chunk_mask} * unit_bytes);
   }
+  /// Whether nearly all of the 16 GiB are in use, so that nothing new should be begun.
+  [[nodiscard]] bool is_nearly_full() const { return chunks_.size() + chunks_spare > chunks_max; }
   /// Units to hold that many bytes.
   static constexpr std::size_t units_for(std::size_t bytes) {
     return (bytes + unit_bytes - 1) / unit_bytes;
@@ -48,6 +50,8 @@ class UnitArena {
   static constexpr unsigned chunk_shift = 18;
   static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;
   static_assert(MemoryChunks::chunk_bytes == unit_bytes << chunk_shift);
+  static constexpr std::size_t chunks_max = std::size_t{1} << (number_bits - chunk_shift);
+  static constexpr std::size_t chunks_spare = 64;
 
   MemoryChunks chunks_;
   std::uint32_t next_ = 0;       // first unit never given out, within the last chunk

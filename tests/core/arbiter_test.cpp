@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -20,12 +21,18 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
  protected:
   ArbiterTest() { arbiter_->start(*this, 1); }
 
-  void on_record(const Record& record) override { append_record(record, journal_); }
+  void on_record(const Record& record) override {
+    const std::size_t before = journal_.size();
+    append_record(record, journal_);
+    room_ -= std::min(room_, journal_.size() - before);
+  }
   void on_event(const Event&) override {}
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
     decided_[waiter] = std::move(acquired);
   }
-  Arbiter::Room room_for(std::size_t, bool) const override { return Arbiter::Room::enough; }
+  Arbiter::Room room_for(std::size_t bytes, bool) const override {
+    return bytes <= room_ ? Arbiter::Room::enough : Arbiter::Room::soon;
+  }
 
   [[nodiscard]] Now now() const { return {now_, static_cast<Fence>(now_.count())}; }
   void advance_to(Instant instant) {
@@ -63,6 +70,8 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
                                 Milliseconds{static_cast<std::uint32_t>(ttl.count())}, now());
   }
 
+  static constexpr std::size_t endless = std::size_t{1} << 40U;
+  std::size_t room_ = endless;  // of the journal, in bytes
   std::string journal_;
   std::unique_ptr<Arbiter> arbiter_ = std::make_unique<Arbiter>(1, Arbiter::Limits{});
   std::map<WaiterId, Acquired> decided_;
@@ -99,6 +108,103 @@ TEST_F(ArbiterTest, AfterARestartAReleasedLeaseCanBeReleasedAgain) {
   ASSERT_EQ(arbiter_->release_all(gone, now()).outcome, Arbiter::ReleaseOutcome::released);
   restart();
   EXPECT_EQ(arbiter_->release_all(gone, now()).outcome, Arbiter::ReleaseOutcome::released_before);
+}
+
+class ArbiterRoomTest : public ArbiterTest {
+ protected:
+  static constexpr std::size_t locks = 5'000;
+  static constexpr std::size_t of_a_small_segment = 100'000;  // less than all ends take
+
+  Token acquire_many() {
+    AcquireCommand command;
+    for (std::size_t i = 0; i < locks; ++i) {
+      command.wanted.push_back({path(std::to_string(i)), {}});
+    }
+    command.token = token(1);
+    command.ttl = Milliseconds{1'000};
+    EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+    return token(1);
+  }
+};
+
+TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
+  const Token lost = acquire_many();
+  int turns = 0;
+  for (; arbiter_->table().lock_count() > 0; ++turns) {
+    ASSERT_LT(turns, 100);
+    room_ = of_a_small_segment;
+    const std::size_t before = journal_.size();
+    advance_to(milliseconds{1'100} + turns * milliseconds{20});
+    ASSERT_LE(journal_.size() - before, of_a_small_segment);
+  }
+  EXPECT_GT(turns, 1);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+}
+
+TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
+  const Token given_back = acquire_many();
+  std::size_t released = 0;
+  for (int turns = 0; arbiter_->table().lock_count() > 0; ++turns) {
+    ASSERT_LT(turns, 100);
+    room_ = of_a_small_segment;
+    const std::size_t before = journal_.size();
+    const auto answer = arbiter_->release_all(given_back, now());
+    ASSERT_LE(journal_.size() - before, of_a_small_segment);
+    released += answer.count;
+    const bool is_over = arbiter_->table().lock_count() == 0;
+    EXPECT_EQ(answer.outcome,
+              is_over ? Arbiter::ReleaseOutcome::released : Arbiter::ReleaseOutcome::busy);
+  }
+  EXPECT_EQ(released, locks);
+}
+
+TEST_F(ArbiterRoomTest, ACoolingLockEndsWhenTheJournalHasRoom) {
+  AcquireCommand command;
+  command.wanted.push_back({path("a"), {}});
+  command.token = token(1);
+  command.ttl = Milliseconds{1'000};
+  command.lock_delay = Milliseconds{1'000};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  advance_to(milliseconds{1'500});
+  room_ = 0;
+  advance_to(milliseconds{3'000});
+  EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::blocked);
+  room_ = endless;
+  advance_to(milliseconds{3'100});
+  EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::granted);
+}
+
+// Somebody takes what it was to be granted, while the journal made room.
+TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd) {
+  AcquireCommand shared;
+  shared.wanted.push_back({path("a"), Shape{Mode::shared, true, true}});
+  shared.token = token(1);
+  ASSERT_EQ(arbiter_->acquire(shared, now()).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("a"), milliseconds{100}).outcome, Outcome::queued);
+  shared.token = token(3);
+  shared.wait = milliseconds{101};
+  const Acquired queued = arbiter_->acquire(shared, now());
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  room_ = 0;
+  advance_to(milliseconds{102});
+  ASSERT_FALSE(decided_.contains(queued.waiter));
+  room_ = endless;
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);  // an upgrade
+  advance_to(milliseconds{200});
+  ASSERT_TRUE(decided_.contains(queued.waiter));
+  EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
+}
+
+TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  AcquireCommand command;
+  command.wanted.push_back({path("a"), {}});
+  command.token = token(2);
+  command.owner = "ann";
+  command.wait = milliseconds{100};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::queued);
+  command.owner = "bob";
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
 }
 
 // The process stood still: the end of the wait and the release are seen at the same time.

@@ -51,5 +51,21 @@ TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
   }
 }
 
+TEST(DeadlineQueue, AfterYearsNothingIsDueTooEarly) {
+  DeadlineQueue queue;
+  Instant now = std::chrono::hours{24 * 790};
+  while (now < std::chrono::hours{24 * 800}) {
+    ASSERT_FALSE(queue.take_due(now));
+    const auto month = queue.add(now + std::chrono::hours{24 * 30}, DeadlineQueue::Kind::lease, 1);
+    const Instant soon = now + milliseconds{500};
+    queue.add(soon, DeadlineQueue::Kind::waiter, 2);
+    ASSERT_FALSE(queue.take_due(soon - milliseconds{2}));
+    ASSERT_EQ(queue.take_due(soon)->subject, 2U);
+    ASSERT_FALSE(queue.take_due(soon));
+    queue.remove(month);
+    now += std::chrono::hours{1};
+  }
+}
+
 }  // namespace
 }  // namespace locker::core

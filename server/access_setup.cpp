@@ -58,7 +58,7 @@ void AccessSetup::report_keys() {
 /// leave a comment in it.
 std::optional<core::Fault> AccessSetup::load_keys() {
   std::error_code error;
-  if (keys_.size() != 0 && std::filesystem::file_size(options_.keys, error) == 0 && !error) {
+  if (std::filesystem::file_size(options_.keys, error) == 0 && !error) {
     return core::Fault{"The key file " + options_.keys + " is empty."};
   }
   return keys_.load(options_.keys);

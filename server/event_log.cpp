@@ -85,10 +85,10 @@ class EventLog::Reader final : public Stream {
   Waker* waker_ = nullptr;
 };
 
-void EventLog::start(Index index) {
+void EventLog::start(Index index, std::uint64_t first_number) {
   const std::lock_guard lock{mutex_};
   durable_ = index;
-  start_id_ = last_id_ = {index, 0};
+  start_id_ = last_id_ = {index, first_number};
 }
 
 void EventLog::add(const core::Event& event, Index index) {

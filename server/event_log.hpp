@@ -24,7 +24,8 @@ class EventLog {
 
   explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
   /// `index`: of the last record there is. What happened up to then is not known here.
-  void start(Index index);
+  /// `first_number`: higher than at all starts before, so that no event gets the name of another.
+  void start(Index index, std::uint64_t first_number);
   /// Under GroupCommit's mutex, so that events come in the order of decisions.
   void add(const core::Event& event, Index index);
   /// Everything up to `durable` may be shown.
@@ -38,10 +39,12 @@ class EventLog {
 
  private:
   class Reader;
-  /// Names an event for ever: the journal's index, and which event of that index it is.
+  /// Names an event for ever: the journal's index, and a number that rises within it. What waits
+  /// and leaves is not in the journal; after a restart it has the same index again, and numbers
+  /// that no event had before.
   struct Id {
     Index index = 0;
-    std::uint32_t number = 0;
+    std::uint64_t number = 0;
     friend auto operator<=>(const Id&, const Id&) = default;
   };
   struct Entry {

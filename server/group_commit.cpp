@@ -103,6 +103,12 @@ bool GroupCommit::commit_or_hand_over() {
   return false;
 }
 
+void GroupCommit::end_thread() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
 void GroupCommit::work(const std::stop_token& stop) {
   for (;;) {
     {

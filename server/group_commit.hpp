@@ -76,6 +76,9 @@ class GroupCommit {
   /// instead, goes on until no records remain, and this returns false at once: what does not wait
   /// for the disk must not wait for a sync either.
   bool commit_or_hand_over();
+  /// Ends that thread, if there is one, once it has committed what it has to. After the last call
+  /// of commit_or_hand_over().
+  void end_thread();
   /// Syncs that take longer than this, on the average of the last few, are handed over. Waking the
   /// thread costs 7 to 55 us, so that quick ones (0.1 ms) are better done on the spot.
   static constexpr std::chrono::milliseconds slow_sync{2};

@@ -74,7 +74,9 @@ void HttpServer::stop(std::chrono::milliseconds grace) {
   }
   // No thread is stopped by force: each runs out of work once its connections are closed, and
   // what it was to commit for others is committed.
-  for (const auto& thread : threads_) thread->thread.join();
+  for (const auto& thread : threads_) {
+    if (thread->thread.joinable()) thread->thread.join();  // start() may have failed
+  }
   threads_.clear();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 
 namespace locker::server {
 namespace {
@@ -11,7 +12,8 @@ using Room = persistence::Journal::Room;
 
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
-constexpr std::chrono::milliseconds look_every{500};
+constexpr std::chrono::milliseconds look_every{100};
+constexpr std::chrono::milliseconds stand_still_min{300};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
 constexpr std::size_t skipped_max = 100'000;
@@ -38,6 +40,23 @@ core::LockId read_id(const std::string& text) {
 
 }  // namespace
 
+/// The mutex while something is decided. What throws in between, for want of memory, has left half
+/// a decision, and perhaps one that the journal will not have: the process ends, and the journal
+/// knows what was decided.
+class LockService::Decision {
+ public:
+  explicit Decision(std::mutex& mutex) : lock_(mutex) {}
+  ~Decision() {
+    if (std::uncaught_exceptions() > exceptions_before_) std::terminate();
+  }
+  Decision(const Decision&) = delete;
+  Decision& operator=(const Decision&) = delete;
+
+ private:
+  const std::lock_guard<std::mutex> lock_;
+  const int exceptions_before_ = std::uncaught_exceptions();
+};
+
 LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
                          const persistence::Journal& journal, core::Fence first_fence,
                          const Options& options)
@@ -52,7 +71,7 @@ LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
   arbiter_.start(*this, first_fence);
   {
     const std::lock_guard lock{commit_.mutex()};
-    events_.start(commit_.last_index());
+    events_.start(commit_.last_index(), first_fence);
   }
   commit_.set_on_durable([this](Index durable) { events_.publish(durable); });
   timekeeper_ = std::jthread([this](const std::stop_token& stop) { keep_time(stop); });
@@ -61,15 +80,17 @@ LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
 LockService::~LockService() {
   timekeeper_.request_stop();
   timekeeper_.join();
+  commit_.end_thread();
   commit_.set_on_durable({});
 }
 
-// While the timekeeper runs, the clock is read twice a second at least. A longer gap is a process
-// that was stopped, or a machine that was: clients could not renew then, so that time is left out.
+// While the timekeeper runs, the clock is read ten times a second at least. A longer gap is a
+// process that was stopped, or a machine that was: clients could not renew then, so that time is
+// left out.
 core::Now LockService::read_now() {
   const auto read = std::chrono::steady_clock::now();
   const auto gap = read - last_read_;
-  if (gap > look_every + std::chrono::seconds{1}) stood_still_ += gap - look_every;
+  if (gap > stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
@@ -92,6 +113,8 @@ void LockService::keep_time(const std::stop_token& stop) {
     const core::Now now = read_now();
     const Index before = commit_.last_index();
     const bool more = arbiter_.advance(now, done_at_once);
+    std::erase_if(to_take_back_,
+                  [&](const TakenBack& what) { return try_to_take_back(what, now); });
     const Index after = commit_.last_index();
     if (after != before || std::exchange(commit_wanted_, false)) {
       lock.unlock();
@@ -169,7 +192,7 @@ core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> as
 /// One command: under the mutex, at one time, and what it made possible with it.
 template <typename Command>
 auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* ended) {
-  const std::lock_guard lock{commit_.mutex()};
+  const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
   ended_ = ended;
   auto answer = command(now);
@@ -181,7 +204,7 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
 LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
                                                         const core::Shape& shape,
                                                         std::string_view owner, Blocker& blocker) {
-  const std::lock_guard lock{commit_.mutex()};
+  const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
   const core::Token token = tokens_.next();
   const auto acquired =
@@ -213,7 +236,7 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
                                                      Listener& listener) {
   command.default_ttl = fitting_ttl({});
-  const std::lock_guard lock{commit_.mutex()};
+  const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
   command.fresh_token = tokens_.next();
   core::Acquired acquired = arbiter_.acquire(command, now);
@@ -224,7 +247,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 }
 
 bool LockService::abandon(core::WaiterId waiter) {
-  const std::lock_guard lock{commit_.mutex()};
+  const Decision decision{commit_.mutex()};
   if (listeners_.erase(waiter) == 0) return false;
   ++counts_.abandoned;
   const core::Now now = read_now();
@@ -243,11 +266,21 @@ LockService::At<Arbiter::Released> LockService::release_all(const core::Token& t
   return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); }, ended);
 }
 
-void LockService::take_back(const core::Token& token) {
-  static_cast<void>(release_all(token));
-  const std::lock_guard lock{commit_.mutex()};
+Index LockService::take_back(const core::Token& token, std::optional<core::Path> path) {
+  const Decision decision{commit_.mutex()};
+  TakenBack what{token, std::move(path)};
+  if (!try_to_take_back(what, read_now())) to_take_back_.push_back(std::move(what));
   commit_wanted_ = true;
   due_.notify_one();
+  return commit_.last_index();
+}
+
+/// False: the journal has no room for it.
+bool LockService::try_to_take_back(const TakenBack& what, const core::Now& now) {
+  const auto released = what.path ? arbiter_.release(what.token, what.path->view(), now)
+                                  : arbiter_.release_all(what.token, now);
+  return released.outcome != Arbiter::ReleaseOutcome::busy &&
+         released.outcome != Arbiter::ReleaseOutcome::disk_full;
 }
 
 LockService::At<Arbiter::LeaseAnswer> LockService::open_lease(

@@ -98,8 +98,10 @@ class LockService final : private core::Arbiter::Host {
   /// `ended`, if not null, gets the locks that this ended, up to audited_locks_max.
   [[nodiscard]] At<core::Arbiter::Released> release_all(const core::Token& token,
                                                         std::vector<AuditedLock>* ended = nullptr);
-  /// The same when nobody waits for an answer: sees to it that it gets to the disk.
-  void take_back(const core::Token& token);
+  /// Releases the lock, or all of the lease if there is no path, when nobody waits for an answer:
+  /// sees to it that it gets to the disk, now or when the journal has room again. The index of what
+  /// was released at once.
+  Index take_back(const core::Token& token, std::optional<core::Path> path = {});
   [[nodiscard]] At<core::Arbiter::LeaseAnswer> open_lease(const std::optional<core::Token>& chosen,
                                                           const std::optional<std::string>& owner,
                                                           std::optional<core::Milliseconds> ttl);
@@ -184,6 +186,7 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] EventLog& events() { return events_; }
 
  private:
+  class Decision;
   struct Bookmark {
     std::string key;  // prefix and `after`
     std::uint64_t used = 0;
@@ -201,6 +204,11 @@ class LockService final : private core::Arbiter::Host {
   template <typename Command>
   [[nodiscard]] auto carry_out(const Command& command, std::vector<AuditedLock>* ended = nullptr);
   void keep_time(const std::stop_token& stop);
+  struct TakenBack {
+    core::Token token;
+    std::optional<core::Path> path;
+  };
+  [[nodiscard]] bool try_to_take_back(const TakenBack& what, const core::Now& now);
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
   void list_held(const ListQuery& query, Page& page);
   void list_waiting(const ListQuery& query, Page& page) const;
@@ -224,6 +232,7 @@ class LockService final : private core::Arbiter::Host {
   std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last
+  std::vector<TakenBack> to_take_back_;            // the journal had no room
   core::Instant wakes_at_ = core::Instant::max();  // when the timekeeper looks next
   std::jthread timekeeper_;
 };

@@ -79,6 +79,12 @@ void end_on_disk_failure(const core::Fault& fault) {
   ::_exit(static_cast<int>(ExitCode::disk));
 }
 
+/// Something was thrown where the server cannot go on, such as in the middle of a decision.
+[[noreturn]] void end_without_memory() {
+  std::fputs("lockerd: no memory to go on; what was answered is on the disk\n", stderr);
+  ::_exit(static_cast<int>(ExitCode::resources));
+}
+
 void log_access(const AccessEntry& entry) {
   spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
 }
@@ -87,11 +93,10 @@ void log_tls_failure(std::string_view why, std::string_view peer) {
   spdlog::debug("{} failed by TLS: {}", peer, why);
 }
 
-HttpServer::Options server_options(const Options& options, const TlsSetup& tls, Locker& locker) {
+HttpServer::Options server_options(const Options& options, const TlsSetup& tls) {
   HttpServer::Options server_options;
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
-  server_options.metrics = &locker.http_metrics();
   server_options.tls = tls.context();
   allow_connections(server_options);
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
@@ -142,14 +147,22 @@ void wait_for_signal(net::io_context& io_context, net::signal_set& signals,
   std::signal(SIGTERM, SIG_DFL);
 }
 
+/// What waits has a connection each. An eighth of them is left for those who renew, release, look
+/// and force: else nobody could do what is waited for.
+std::size_t waiters_allowed(const Options& options, std::size_t connections) {
+  const std::size_t others = std::max<std::size_t>(connections / 8, 1);
+  return std::min(options.service.limits.waiters_max, std::max(connections, others + 1) - others);
+}
+
 boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_store(
-    const Options& options) {
+    const Options& options, std::size_t connections) {
   Locker::Options locker_options;
   locker_options.file = options.file;
   locker_options.durability = options.durability;
   locker_options.sync_interval = options.sync_interval;
   locker_options.segment_bytes = options.segment_bytes;
   locker_options.service = options.service;
+  locker_options.service.limits.waiters_max = waiters_allowed(options, connections);
   locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
   locker_options.on_failure = end_on_disk_failure;
   auto opened = Locker::open(locker_options);
@@ -196,8 +209,9 @@ ExitCode serve(const Options& options) {
     hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
+  HttpServer::Options http_options = server_options(options, *tls);
   const auto began = std::chrono::steady_clock::now();
-  auto opened = open_store(options);
+  auto opened = open_store(options, http_options.connections_max);
   if (!opened) {
     spdlog::critical("{}", opened.error().message);
     return exit_code(opened.error());
@@ -209,7 +223,8 @@ ExitCode serve(const Options& options) {
   const auto gate = (*access)->make_gate(locker.handler(), locker.service());
   RequestHandler& handler =
       (*access)->is_wanted() ? static_cast<RequestHandler&>(*gate) : locker.handler();
-  HttpServer server{handler, locker.commit(), server_options(options, *tls, locker)};
+  http_options.metrics = &locker.http_metrics();
+  HttpServer server{handler, locker.commit(), http_options};
   const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
   if (const auto error = server.start(endpoint)) {
     spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
@@ -242,6 +257,7 @@ int main(int argc, char** argv) try {
   }
   const auto& options = std::get<Options>(read);
   start_logging(options.log_level, options.log_json);
+  std::set_terminate(end_without_memory);
   return static_cast<int>(serve(options));
 } catch (const std::exception& error) {
   // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.

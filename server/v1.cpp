@@ -6,6 +6,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/accept_header.hpp"
 #include "server/access/hidden.hpp"
 #include "server/acquire_call.hpp"
 #include "server/call_parameters.hpp"
@@ -44,7 +45,7 @@ bool refuse_another_site(const Request& request, Response& response) {
 }
 
 bool wants_text(const Request& request) {
-  return request.accept.find("text/plain") != std::string_view::npos;
+  return quality_of("text/plain", request.accept) > quality_of("application/json", request.accept);
 }
 
 void answer_text(std::string text, Response& response) {
@@ -175,6 +176,15 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
     fault = Fault{"To end many locks add force=true; to release your own, DELETE /v1/leases."};
   }
   if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
+  for (const std::string_view name :
+       {"prefix", "owner"}) {  // perhaps of a variable that is not set
+    const std::string_view* const text = parameters.find(name);
+    if (!fault && text != nullptr && text->empty()) {
+      fault = Fault{"Parameter '" + std::string{name} +
+                    "' is empty; write prefix=/ to end everything, and fence=… for locks that have "
+                    "no owner."};
+    }
+  }
   if (fault) return answer_fault(*fault, response);
   force({}, parameters, request, response);
 }

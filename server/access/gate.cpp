@@ -141,8 +141,9 @@ class Gate::KeyedPending final : public PendingAnswer {
     if (response.delivery) response.delivery->lost();
     if (!required_.lease || !response.audit || response.audit->outcome != "granted") return;
     for (const std::string& path : response.audit->packed_paths) {
-      response.index = std::max(
-          response.index, gate_.service_.release(core::PathView{path}, *required_.lease).index);
+      response.index =
+          std::max(response.index,
+                   gate_.service_.take_back(*required_.lease, core::Path{core::PathView{path}}));
     }
   }
 

@@ -54,6 +54,37 @@ class Program(unittest.TestCase):
         self.assertEqual(code, 64, text)
         self.assertIn("in the environment (LOCKER_...): the argument ('tcp://10.43.0.7:8765')", text)
 
+    def lockerd_with_little_memory(self, megabytes, *options):
+        limit = f"--as={megabytes << 20}"
+        try:
+            return Lockerd(self.store, *options, wrapper=("prlimit", limit))
+        except RuntimeError as error:
+            return str(error)
+
+    def test_too_little_memory_for_its_threads(self):
+        enough = self.lockerd_with_little_memory(4096)
+        if isinstance(enough, str):
+            self.skipTest("this build wants all addresses there are")
+        enough.kill()
+        said = self.lockerd_with_little_memory(600, "--threads", "200")
+        self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
+
+    def test_no_memory_for_a_lock_loses_none(self):
+        server = self.lockerd_with_little_memory(300, "--threads", "1", "--durability", "none")
+        if isinstance(server, str):
+            self.skipTest("this build wants all addresses there are")
+        client = Client(server.port)
+        deep = "/s" * 30 + "s" * 200
+        taken = 0
+        try:
+            while client.ask("GET", f"/canhaz/{taken}{deep}").status == 200:
+                taken += 1
+        except OSError:
+            self.assertEqual(server.process.wait(), 71)
+        server.kill()
+        with Lockerd(self.store) as again:
+            self.assertGreaterEqual(again.get("/v1/status")["locks"], taken)
+
     def test_the_service_manager_is_told(self):
         for name in (self.directory.name + "/notify", "\0locker-test-" + os.path.basename(self.directory.name)):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

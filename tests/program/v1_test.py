@@ -227,6 +227,18 @@ class Leasing(V1Test):
         self.server.process.send_signal(signal.SIGCONT)
         self.expect(200, self.client.renew(token))
 
+    def test_a_renewal_sent_while_the_server_stood_still_counts(self):
+        token = self.client.acquire("/s", ttl="2s")["token"]
+        waiting = self.wait_in_line("/s")
+        time.sleep(1)
+        self.server.process.send_signal(signal.SIGSTOP)
+        renewal = self.background(lambda c: c.renew(token))
+        time.sleep(1.2)
+        self.server.process.send_signal(signal.SIGCONT)
+        self.expect(200, renewal.answer())
+        self.client.call("DELETE", "/v1/leases", token=token)
+        self.expect(201, waiting.answer())
+
     def test_release_is_idempotent(self):
         first = self.client.acquire("/r")
         other = self.client.acquire("/other")["token"]
@@ -353,6 +365,7 @@ class Waiting(V1Test):
         refused = self.expect(423, self.client.acquire("/w", wait="300ms"), "locked")
         self.assertGreaterEqual(time.monotonic() - began, 0.3)
         self.assertGreaterEqual(refused["waited_ms"], 300)
+        self.assertIn("wait longer", refused["message"])
         self.assertEqual(refused["blocked_by"][0]["path"], "/w")
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
 
@@ -606,6 +619,37 @@ class Following(V1Test):
         self.client.acquire("/new")
         self.assertEqual(json.loads(self.next_event(after)["data"])["path"], "/new")
 
+    def test_who_waited_is_not_mistaken_for_another_after_a_restart(self):
+        stream = self.follow()
+        self.client.acquire("/x")
+        self.wait_in_line("/x", owner="old")
+        self.client.acquire("/y")
+        before = [self.next_event(stream) for _ in range(3)]
+        self.assertEqual([each["event"] for each in before], ["granted", "waiting", "granted"])
+        self.restart()
+        self.wait_in_line("/x", owner="new")
+        for event in before:
+            after = self.follow(Last_Event_ID=event["id"])
+            self.assertEqual(self.next_event(after)["event"], "reset")
+        self.wait_in_line("/x", owner="newer")
+        event = self.next_event(after)
+        self.assertEqual(json.loads(event["data"])["owner"], "newer")
+        self.assertEqual(self.next_event(self.follow(Last_Event_ID="1.1"))["event"], "reset")
+
+
+class FewConnections(V1Test):
+    options = ("--connections-max", "16")
+
+    def test_who_waits_leaves_connections_to_those_who_are_waited_for(self):
+        token = self.client.acquire("/x", ttl="30s")["token"]
+        waiting = [self.wait_in_line("/x") for _ in range(14)]
+        another = Client(self.server.port)
+        self.addCleanup(another.close)
+        self.expect(503, another.acquire("/x", wait="20s"), "too_many_waiters")
+        self.expect(200, another.renew(token))
+        self.expect(200, another.release("/x", token))
+        self.expect(201, waiting[0].answer())
+
 
 class Forcing(V1Test):
     def test_by_path_fence_owner_and_prefix(self):
@@ -624,6 +668,9 @@ class Forcing(V1Test):
                                           prefix="/v")["ended"], 2)
         self.assertEqual(self.client.call("DELETE", "/v1/locks", force="true", prefix="/v")["ended"], 2)
         self.expect(400, self.client.call("DELETE", "/v1/locks", force="true"))
+        for variable_that_is_not_set in ("prefix", "owner"):
+            self.expect(400, self.client.call("DELETE", "/v1/locks", force="true",
+                                              **{variable_that_is_not_set: ""}))
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
 

@@ -11,7 +11,7 @@ namespace {
 
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   EventLog log{1};
-  log.start(0);
+  log.start(0, 1);
   core::Path path;
   ASSERT_FALSE(core::parse_url_path("/busy", path));
   for (Index index = 1; index <= EventLog::capacity; ++index) {

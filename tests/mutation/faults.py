@@ -144,7 +144,7 @@ FAULTS = [
           ORACLE),
     Fault("pause-counts", "leases end because the server stood still",
           "server/lock_service.cpp",
-          "  if (gap > look_every + std::chrono::seconds{1}) stood_still_ += gap - look_every;\n",
+          "  if (gap > stand_still_min) stood_still_ += gap - look_every;\n",
           "  static_cast<void>(gap);\n",
           "program/v1_test.py"),
     Fault("lost-grant-kept", "a grant that nobody could be told of is held",

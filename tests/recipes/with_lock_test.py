@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from recipe_case import LONG, PATIENCE, RecipeCase, recipe, wait_until
@@ -123,6 +124,12 @@ class WithLock(RecipeCase):
             self.wait_in_line("/t")
             os.killpg(run.process.pid, signal.SIGINT)  # as Ctrl-C does
             self.assertEqual(run.wait(), 143)
+            run = self.with_lock("/t", "touch", "ran")
+            wait_until(lambda: self.client.state("/t").waiter_count == 1)
+            began = time.monotonic()
+            run.process.terminate()  # the shell alone, as CI systems do
+            self.assertEqual(run.wait(), 143)
+            self.assertLess(time.monotonic() - began, 8)
             wait_until(lambda: self.client.state("/t").waiter_count == 0)
         self.assertTrue(self.is_free("/t"))
 

@@ -1,4 +1,5 @@
-"""A client of /v1 for the tests beside this file: one connection, answers as (status, headers, body)."""
+"""A client of /v1 for the tests beside this file: one connection, answers as (status, headers, body).
+Every answer has to be one that server/openapi.json describes."""
 
 import http.client
 import json
@@ -6,6 +7,8 @@ import threading
 import time
 import urllib.parse
 import uuid
+
+import openapi
 
 
 class Answer:
@@ -36,6 +39,7 @@ class Client:
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         headers = dict(headers or {})
+        asked = body
         if body is not None and not isinstance(body, (str, bytes)):
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
@@ -44,7 +48,9 @@ class Client:
         text = reply.read().decode()
         if reply.will_close:
             self.close()
-        return Answer(reply.status, reply.headers, text)
+        answer = Answer(reply.status, reply.headers, text)
+        openapi.description.check(method, target, asked, answer)
+        return answer
 
     def call(self, method, path, **parameters):
         query = urllib.parse.urlencode(parameters)
@@ -81,7 +87,7 @@ class Background:
     def _run(self, call):
         try:
             self.result = call(self.client)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, openapi.Undescribed) as error:
             self.result = error
         self.when = time.monotonic()
 
@@ -91,6 +97,8 @@ class Background:
     def answer(self, timeout=20):
         self.thread.join(timeout)
         assert self.is_done(), "no answer"
+        if isinstance(self.result, openapi.Undescribed):
+            raise self.result
         return self.result
 
     def disconnect(self):

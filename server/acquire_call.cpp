@@ -130,8 +130,9 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_deadlock(acquired, response);
     case Outcome::token_in_use:
       return answer_error(409, "token_in_use",
-                          "This token holds the path, or waits for it, with other parameters; "
-                          "send the same ones, or choose another token.",
+                          "This token holds a path of these, or waits for it, with other "
+                          "parameters; send the same ones, ask for the others alone, or choose "
+                          "another token.",
                           response);
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);
@@ -158,8 +159,9 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::disk_full:
       return answer_no_room(true, response);
     case Outcome::superseded:
-      return answer_error(409, "superseded", "The same request was sent again; that one waits now.",
-                          response);
+      return answer_error(
+          409, "superseded",
+          "The same request came again on another connection, which has this place now.", response);
     case Outcome::busy:
     case Outcome::queued:
       break;

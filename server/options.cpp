@@ -75,16 +75,15 @@ po::options_description describe(Options& options, Texts& texts) {
       "More leases than these are refused with 503.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
-      "of "
-      "memory together. Each has a connection, too.");
+      "of memory together. Each has a connection; an eighth of these is left for others.");
   add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
       "More followers of /v1/events than these are refused with 503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
       "TTL of leases of /v1 that name none, such as 30s; 0: they are held until released.");
   add("max-ttl", po::value(&texts.max_ttl)->default_value("0"),
-      "The longest TTL that /v1 takes; with one no lease of /v1 is without TTL. 0: 30 days.");
+      "The longest TTL that /v1 takes, and that of leases it opens which name none. 0: 30 days.");
   add("canhaz-ttl", po::value(&texts.canhaz_ttl)->default_value("0"),
-      "TTL of locks taken by canhaz, which cannot be renewed; 0: held until released.");
+      "TTL of locks taken by canhaz, which has no call to renew them; 0: held until released.");
   add("segment-size", po::value(&texts.segment_size)->default_value(64),
       "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
   add("keys", po::value(&options.access.keys),

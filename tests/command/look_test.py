@@ -209,6 +209,8 @@ class LookTest(CommandCase):
         self.restart()
         self.locker("release", "--token", token)
         line = watching.stdout.readline()
+        self.assertRegex(line, "^reset ")  # what happened in between nobody knows
+        line = watching.stdout.readline()
         self.assertRegex(line, r"^released +/a/last ")
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)

@@ -33,8 +33,8 @@ class ConfigTest(unittest.TestCase):
     def test_lockerd_takes_it_whole(self):
         with tempfile.TemporaryDirectory() as directory:
             config = os.path.join(directory, "lockerd.conf")
-            with open(os.path.join(directory, "keys"), "w", encoding="ascii"):
-                pass
+            with open(os.path.join(directory, "keys"), "w", encoding="ascii") as keys:
+                keys.write("# nobody yet\n")
             authority = Authority(directory)
             certificate, key = authority.issue("server", "DNS:localhost")
             files = {"keys": os.path.join(directory, "keys"),

@@ -471,6 +471,8 @@ class Reload(unittest.TestCase):
         self.assertEqual(self.status(client, self.key), 200)
         metrics = client.ask("GET", "/metrics", None, bearer(self.key)).status
         self.assertEqual(metrics, 403)  # its rules are as they were, too
+        with self.assertRaisesRegex(RuntimeError, "ended with 78: .*is empty"):
+            Lockerd(os.path.join(self.directory, "other"), "--keys", self.file)
         os.unlink(self.file)
         self.hang_up(server, "is not there")
         self.assertEqual(self.status(client, self.key), 200)

@@ -174,6 +174,16 @@ class Spelling(ServerCase):
             with self.assertRaisesRegex(ValueError, "'/foo'"):
                 call("foo")
 
+    def test_what_is_empty_is_not_taken_for_everything(self):
+        for segments in (("jobs", ""), ("",), ("", "x"), ()):
+            with self.assertRaisesRegex(ValueError, "is empty, perhaps a variable"):
+                join_path(*segments)
+        with self.assertRaisesRegex(TypeError, "^None is no segment"):
+            join_path("jobs", None)
+        for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
+            with self.assertRaisesRegex(ValueError, "^A path is empty, .* not set; write / for ever"):
+                call("")
+
     def test_what_is_no_path_is_told(self):
         for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
             for path in (None, 7, b"/a"):

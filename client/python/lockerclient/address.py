@@ -92,13 +92,25 @@ def resource_path(path: str | None) -> str:
     if not isinstance(path, str):
         raise TypeError(f"{path!r} is no path: pass a string such as '/deploy/production', or "
                         "where several are possible a list of them.")
+    if not path:
+        raise ValueError("A path is empty, perhaps a variable that is not set; write / for "
+                         "everything.")
     if not path.startswith("/"):
         raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
     return quote_path(path)
 
 
 def join_path(*segments: str) -> str:
-    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`."""
+    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`.
+
+    An empty one would make the path that of its parent, and so lock more than was meant.
+    """
+    for segment in segments:
+        if not isinstance(segment, str):
+            raise TypeError(f"{segment!r} is no segment of a path: pass strings.")
+    if not all(segments) or not segments:
+        raise ValueError("A segment of a path is empty, perhaps a variable that is not set; write "
+                         "/ for everything.")
     return "/" + "/".join(urllib.parse.quote(segment, safe="") for segment in segments)
 
 

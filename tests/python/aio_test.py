@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -370,6 +371,27 @@ class Calls(AioCase):
         self.assertEqual(await client.dohaz("/seed"), {"lockedBy": "timmy"})
         self.assertEqual(await client.nowant("/seed", taken["token"]), {"ok": True})
         self.assertRegex(repr(client), self.server.url)
+
+    @in_loop
+    async def test_a_name_that_is_gone_for_a_while_is_waited_for(self, _):
+        loop = asyncio.get_running_loop()
+
+        async def unknown(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        with LossyProxy(self.server.port) as proxy:
+            url = f"http://localhost:{proxy.port}"  # asyncio resolves no addresses
+            async with AsyncClient(url, patience=PATIENCE) as client:
+                with mock.patch.object(loop, "getaddrinfo", unknown):
+                    with self.assertRaisesRegex(Unreachable, "not known"):  # it never answered
+                        await client.status()
+                await client.status()
+                proxy.cut()
+                with mock.patch.object(loop, "getaddrinfo", unknown):
+                    asking = asyncio.ensure_future(client.status())
+                    await asyncio.wait({asking}, timeout=0.3)
+                    self.assertFalse(asking.done())
+                self.assertIn("locks", await asking)
 
     @in_loop
     async def test_who_is_not_there_is_unreachable(self, _):

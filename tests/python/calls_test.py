@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import socket
 import unittest
+from unittest import mock
 
 from server_case import LONG, ServerCase, lockerclient
 from lossy_proxy import LossyProxy
@@ -318,6 +320,24 @@ class OnTheWire(ServerCase):
             with self.assertRaises(Unreachable) as caught:
                 call()
             self.assertEqual(caught.exception.code, "unreachable")
+
+    def test_a_name_that_is_gone_for_a_while_is_waited_for(self):
+        known = socket.getaddrinfo
+
+        def unknown(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        with mock.patch.object(socket, "getaddrinfo", unknown):
+            with self.assertRaisesRegex(Unreachable, "not known"):  # at once: it never answered
+                self.through.status()
+        self.through.status()
+        self.proxy.cut()
+        with mock.patch.object(socket, "getaddrinfo", unknown):
+            asking = self.in_background(self.through.status)
+            asking.join(0.3)
+            self.assertTrue(asking.is_alive())
+            socket.getaddrinfo = known
+            self.assertIn("locks", asking.result())
 
     def test_an_answer_of_something_else_is_told(self):
         foreign = Foreign(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>")

@@ -81,6 +81,7 @@ class Connections:
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
+        self._has_answered = False
         self._idle: list[tuple[float, _Connection]] = []
 
     async def close(self) -> None:
@@ -145,7 +146,7 @@ class Connections:
         try:
             return connecting.result()
         except OSError as error:
-            raise failure_of(error, False) from error
+            raise failure_of(error, False, self._has_answered) from error
 
     def _render(self, request: Request) -> bytes:
         return http.render(request.method, self._address.prefix + request.target,
@@ -161,6 +162,7 @@ class Connections:
             head = await http.read_head(reader)
             text = (await http.read_body(reader, head)).decode("utf-8", "replace")
             is_kept = head.keeps_open
+            self._has_answered = True
         except (OSError, http.BadReply) as error:
             raise self._failure(error, timeout) from error
         except asyncio.CancelledError:
@@ -179,7 +181,7 @@ class Connections:
     def _failure(error: Exception, timeout: _Timeout) -> NoAnswer:
         if timeout.is_over:
             return NoAnswer("it took too long", True)
-        return failure_of(error, True)
+        return failure_of(error, True, True)
 
     def _take_idle(self) -> _Connection | None:
         oldest = time.monotonic() - IDLE_FOR

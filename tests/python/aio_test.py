@@ -425,6 +425,27 @@ class Calls(AioCase):
         self.assertEqual((await events.__anext__()).path, "/n/later")
         await events.aclose()
 
+    def test_a_client_serves_several_event_loops(self):
+        client = AsyncClient(self.server.url, patience=PATIENCE)
+
+        async def work(path):
+            for _ in range(20):
+                async with client.lock(path, ttl=LONG):
+                    await client.status()
+                    await asyncio.sleep(0.001)
+
+        async def last():
+            await work("/a")
+            await client.close()
+
+        for _ in range(2):
+            asyncio.run(work("/a"))
+        threads = [self.in_background(lambda: asyncio.run(work("/a"))) for _ in range(3)]
+        for thread in threads:
+            thread.result()
+        asyncio.run(last())
+        self.assertEqual(list(self.client.locks()), [])
+
     def test_nothing_is_left_open(self):
         gc.collect()  # what other tests left
         with warnings.catch_warnings(record=True) as caught:

@@ -20,7 +20,11 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """As `lockerclient.Client`, for one event loop, without threads."""
+    """As `lockerclient.Client`, without threads.
+
+    It may be used by several event loops, one after the other or at the same time; each gets
+    connections of its own, and `close` closes those of the loop that calls it.
+    """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
                  ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import threading
 import time
 from typing import AsyncGenerator, AsyncIterator
 
@@ -72,8 +73,11 @@ def _close_unwanted(connecting: asyncio.Future[_Connection]) -> None:
         abort(connecting.result()[1])
 
 
+_Idle = list[tuple[float, _Connection]]
+
+
 class Connections:
-    """Of one event loop."""
+    """Thread-safe: each event loop has connections of its own."""
 
     def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
         self._address = address
@@ -82,10 +86,22 @@ class Connections:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
         self._has_answered = False
-        self._idle: list[tuple[float, _Connection]] = []
+        self._mutex = threading.Lock()
+        self._idle_of: dict[asyncio.AbstractEventLoop, _Idle] = {}
+
+    def _idle(self) -> _Idle:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._mutex:
+            for ended in [each for each in self._idle_of if each.is_closed()]:
+                del self._idle_of[ended]  # and with it its sockets; nobody can close them better
+            return self._idle_of.setdefault(loop, [])
 
     async def close(self) -> None:
-        idle, self._idle = self._idle, []
+        """Those of the running loop."""
+        self._idle()
+        with self._mutex:
+            idle = self._idle_of.pop(asyncio.get_running_loop())
         for _, (_, writer) in idle:
             writer.close()
         for _, (_, writer) in idle:
@@ -171,8 +187,9 @@ class Connections:
             raise
         finally:
             timeout.stop()
-            if is_kept and not timeout.is_over and len(self._idle) < IDLE_KEPT:
-                self._idle.append((time.monotonic(), connection))
+            idle = self._idle()
+            if is_kept and not timeout.is_over and len(idle) < IDLE_KEPT:
+                idle.append((time.monotonic(), connection))
             else:
                 abort(writer)
         return Answer(head.status, head.headers, text, sent)
@@ -185,8 +202,9 @@ class Connections:
 
     def _take_idle(self) -> _Connection | None:
         oldest = time.monotonic() - IDLE_FOR
-        while self._idle:
-            since, (reader, writer) = self._idle.pop()
+        idle = self._idle()
+        while idle:
+            since, (reader, writer) = idle.pop()
             if since >= oldest and not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             abort(writer)

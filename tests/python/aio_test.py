@@ -438,12 +438,15 @@ class Calls(AioCase):
             await work("/a")
             await client.close()
 
-        for _ in range(2):
-            asyncio.run(work("/a"))
-        threads = [self.in_background(lambda: asyncio.run(work("/a"))) for _ in range(3)]
-        for thread in threads:
-            thread.result()
-        asyncio.run(last())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of loops that ended without close
+            for _ in range(2):
+                asyncio.run(work("/a"))
+            threads = [self.in_background(lambda: asyncio.run(work("/a"))) for _ in range(3)]
+            for thread in threads:
+                thread.result()
+            asyncio.run(last())
+            gc.collect()
         self.assertEqual(list(self.client.locks()), [])
 
     def test_nothing_is_left_open(self):

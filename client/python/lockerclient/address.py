@@ -9,8 +9,10 @@ import socket
 import ssl
 import urllib.parse
 from dataclasses import dataclass
+from typing import Tuple
 
 DEFAULT_URL = "http://127.0.0.1:8765"
+PathKey = Tuple[bytes, ...]
 # Stays as it is in a segment: what RFC 3986 allows there, and escapes that are there already.
 _KEPT = "/%:@!$&'()*+,;=~-._"
 
@@ -98,6 +100,11 @@ def resource_path(path: str | None) -> str:
     if not path.startswith("/"):
         raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
     return quote_path(path)
+
+
+def path_key(path: str) -> PathKey:
+    """The same for all spellings of a path."""
+    return tuple(urllib.parse.unquote_to_bytes(part) for part in path.split("/") if part)
 
 
 def join_path(*segments: str) -> str:

@@ -115,8 +115,8 @@ def open_lease(token: str, owner: str | None, ttl: float | None) -> Request:
     return Request("POST", "/v1/leases", body, _with_token(token))
 
 
-def look_at_lease(token: str) -> Request:
-    return Request("GET", "/v1/leases", None, _with_token(token))
+def look_at_lease(token: str, after: str | None = None) -> Request:
+    return Request("GET", _target("/v1/leases", after=after), None, _with_token(token))
 
 
 def release_lease(token: str) -> Request:

@@ -113,6 +113,10 @@ class Client:
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
+        if path is not None:
+            for holding in list(self._holdings):
+                if holding.tenure.token == token:
+                    holding.tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         self._call(request, lambda answer: None)
 

@@ -111,5 +111,5 @@ class DeadlineWatch:
                     continue
                 watched = list(self._tenures)
             for tenure in watched:
-                if tenure.look_at_the_clock() is not None:
+                if tenure.has_ended():
                     self.remove(tenure)

@@ -13,6 +13,7 @@ from . import calls, deadline, protocol
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import NoAnswer, Send
+from .inventory import Use
 from .keeper import DeadlineWatch, Keeper
 from .records import Grant
 from .tenure import Tenure
@@ -34,19 +35,24 @@ class _Holding:
         self._on_lost = on_lost
         self.process = os.getpid()
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
-        self._keeper = Keeper(client._settings, self.tenure, client._send)
-        client._watch.add(self.tenure)
-        client._holdings.add(self)
+
+    def start(self) -> None:
+        self._keeper = Keeper(self._client._settings, self.tenure, self._client._send)
+        self._client._watch.add(self.tenure)
+        self._client._holdings.add(self)
 
     def is_of_another_process(self) -> bool:
         return self.process != os.getpid()
 
     def check(self) -> None:
+        self.check_process()
+        self.tenure.check()
+
+    def check_process(self) -> None:
         if self.is_of_another_process():
             raise LockLost(
                 f"Process {self.process} has this lock, and this is a child of it that cannot know "
                 "until when: let the parent check, or take a lock here.", "forked")
-        self.tenure.check()
 
     def _tell(self, loss: LockLost) -> None:
         self._lost.set()
@@ -66,19 +72,19 @@ class _Holding:
         self._keeper.stop()
         self._client._watch.remove(self.tenure)
         self._client._holdings.discard(self)
-        if loss is not None:
+        if loss is not None and self.tenure.has_ended():
             if loss.status is None:  # the server may have it still
                 self._client._run(protocol.abandon(self.tenure))
             return copy.copy(loss)
         try:
             self._client._run(protocol.release(self._client._settings, self.tenure))
         except LockLost as found:
-            return found
+            return copy.copy(loss) or found
         except LockerError as error:
             if self.tenure.ttl is None:
                 raise  # held for ever, if nobody is told
             log.warning("A lock could not be released and ends by its TTL: %s", error)
-        return None
+        return copy.copy(loss)
 
     def end_at_exit(self) -> bool:
         """Quick, and silent: false if it is no use to go on with others."""
@@ -101,9 +107,10 @@ class _Block:
         self._holding: _Holding | None = None
         self.lost = threading.Event()  #: Set when the lease has ended, or can have.
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> _Holding:
         self._holding = _Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
                                  self._on_lost)
+        return self._holding
 
     def _held(self) -> _Holding:
         if self._holding is None:
@@ -184,7 +191,9 @@ class Lock(_Block):
         grant = self._client._acquire(
             protocol.Acquisition(self._client._settings, self._wanted, self._wait))
         self._grant = grant
-        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+        holding.start()
         return self
 
     __enter__ = acquire
@@ -222,12 +231,14 @@ class Lease(_Block):
         super().__init__(client, on_lost)
         self._owner = owner
         self._ttl = ttl
+        # Nothing is asked for while the same is given back. A signal handler may come between.
+        self._giving_back = threading.RLock()
 
     def open(self) -> Lease:
         self._expect_free()
         opened = self._client._run(
             protocol.opened_lease(self._client._settings, self._owner, self._ttl))
-        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
+        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
         return self
 
     __enter__ = open
@@ -235,42 +246,95 @@ class Lease(_Block):
     def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
                 mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
                 meta: str | None = None, lock_delay: float = 0, any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease."""
-        self.check()
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, meta=meta,
-                                 lock_delay=lock_delay)
-        grant = self._client._acquire(
-            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
-        self.check()
-        return grant
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    def _take(self, use: Use, wait: float | None) -> Grant:
+        holding = self._held()
+        holding.check()
+        tenure = holding.tenure
+        with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        try:
+            grant = self._client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            holding.check()
+            tenure.inventory.settle(use)
+            return grant
+        except BaseException as error:
+            if not isinstance(error, LockerError):  # Ctrl-C, for example
+                late = self._client._run(acquisition.withdraw())
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            self._leave(holding, use, True)
+            raise
+
+    def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        if holding.is_of_another_process():
+            return
+        client, tenure = self._client, holding.tenure
+        with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            client._run(protocol.leave_quickly(tenure, leaving) if is_hurried else
+                        protocol.leave(client._settings, tenure, leaving))
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back. The lease lives on."""
-        self._client.release(self.token, path)
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held().tenure
+        with self._giving_back:
+            self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> LockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes."""
-        return LockOfLease(self, path, {"wait": wait, **options})
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        At its end the lock is given back, unless another block has it, too, or `acquire` took it.
+        If that has it as shared and this block made it exclusive, it is shared again.
+        """
+        return LockOfLease(self, wanted_of_lease(path, **options), wait)
 
     def __repr__(self) -> str:
         return f"<Lease of {self._owner}: {'held' if self.held else 'not held'}>"
 
 
+def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
+                     lock_parents: bool = True, lock_children: bool = True,
+                     **options: Any) -> calls.Wanted:
+    return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                           lock_children=lock_children, **options)
+
+
 class LockOfLease:
-    def __init__(self, lease: Lease, path: calls.Resource | Iterable[calls.Resource],
-                 options: dict[str, Any]):
+    """Made by `Lease.lock`."""
+
+    def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
-        self._path = path
-        self._options = options
+        self._wanted = wanted
+        self._wait = wait
+        self._holding: _Holding | None = None
+        self._use: Use | None = None
 
     def __enter__(self) -> LockOfLease:
-        self.grant = self.lease.acquire(self._path, **self._options)
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._holding = self.lease._held()
+        self.grant = self.lease._take(use, self._wait)
+        self._use = use
         return self
 
     @property
     def fence(self) -> int:
+        """Of now: an inner block that changes the mode for a while gets new ones."""
+        if self._holding is not None and self._use is not None:
+            fence = self._holding.tenure.inventory.fence_of(self._use)
+            if fence is not None:
+                return fence
         return self.grant.fence
 
     @property
@@ -282,13 +346,23 @@ class LockOfLease:
         return self.grant.paths
 
     def check(self) -> None:
-        self.lease.check()
+        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
+        if self._holding is None or self._use is None:
+            self.lease.check()
+        else:
+            self._holding.check_process()
+            self._holding.tenure.check_use(self._use)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
+        holding, use = self._holding, self._use
+        if holding is None or use is None:
+            return
+        self._use = None
         try:
-            for path in self.grant.paths:
-                self.lease.release_path(path)
+            self.lease._leave(holding, use)
+            if use.loss is not None:
+                raise copy.copy(use.loss)
         except LockLost as loss:
             if error is None:
                 raise

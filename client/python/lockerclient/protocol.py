@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterator, TypeVar
 
 from . import calls, deadline
+from .address import PathKey, path_key
 from .deadline import Deadline
 from .errors import LockLost, LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from .inventory import Leaving
 from .records import Grant, LockInfo, OpenedLease, Renewal, error_of
 from .tenure import Tenure
 
@@ -167,17 +169,25 @@ class Acquisition:
         Asking without waiting takes the request out of the line for good; releasing alone could
         come before a grant.
         """
+        grant = yield from self.withdraw()
+        if grant is None:
+            return
         try:
-            answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
-            if answer.status not in (200, 201):
-                return
             if not self._joins:
                 yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
                 return
-            for path in answer.parsed(Grant.parse).paths:
+            for path in grant.paths:
                 yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
-        except (NoAnswer, LockerError):
+        except NoAnswer:
             pass  # it ends by its TTL
+
+    def withdraw(self) -> Steps[Grant | None]:
+        """The first half of that: what is to be given back."""
+        try:
+            answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+            return answer.parsed(Grant.parse) if answer.status in (200, 201) else None
+        except (NoAnswer, LockerError):
+            return None
 
 
 def opened_lease(settings: Settings, owner: str | None, ttl: float | None) -> Steps[OpenedLease]:
@@ -191,7 +201,7 @@ def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
         yield Pause(max(0.0, due - settings.now()))
         retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
         for pause in backoff(retry_pause):
-            if tenure.look_at_the_clock() is not None:
+            if tenure.has_ended():
                 return
             problem = yield from _renew_once(settings, tenure)
             if problem is None:
@@ -209,7 +219,12 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     try:
         answer = yield Send(calls.renew(tenure.token), timeout)
         if answer.status == 200:
-            tenure.renewed(Deadline(answer.parsed(Renewal.parse).ttl, answer.sent))
+            renewal = answer.parsed(Renewal.parse)
+            tenure.renewed(Deadline(renewal.ttl, answer.sent))
+            expected = len(tenure.inventory.paths())
+            # More can be there than this program knows of: then what is lost would not show.
+            if expected and renewal.locks != expected:
+                yield from _look_for_losses(tenure, timeout)
             return None
         error = error_of(answer)
     except (NoAnswer, LockerError) as failure:
@@ -223,6 +238,51 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     return None
 
 
+def _look_for_losses(tenure: Tenure, timeout: float) -> Steps[None]:
+    """A lease of which an administrator ended some locks lives on with the others."""
+    before = tenure.inventory.fences()
+    there: set[PathKey] = set()
+    after: str | None = None
+    while True:
+        answer = yield Send(calls.look_at_lease(tenure.token, after), timeout)
+        if answer.status != 200:
+            raise error_of(answer)
+        page, after = answer.parsed(lambda answer: (
+            {path_key(lock["path"]) for lock in answer.body["locks"] if lock["state"] == "held"},
+            answer.body.get("next")))
+        there |= page
+        if after is None:
+            break
+    gone = tenure.inventory.gone(before, there)
+    if gone:
+        tenure.lose_locks(gone, (yield from _why_gone(tenure, gone, timeout, ", ".join(gone))))
+
+
+def _why_gone(tenure: Tenure, paths: list[str], timeout: float,
+              what: str | None) -> Steps[LockLost]:
+    """Only who wants to release a lock is told what became of it. `what` is gone; None: some.
+
+    If the lease gets it anew at this moment, it does no harm: the lease is lost anyway.
+    """
+    status: int | None = None
+    reason = "unknown"
+    for path in paths:
+        try:
+            answer = yield Send(calls.release_path(tenure.token, path), timeout)
+        except NoAnswer:
+            break
+        status = answer.status
+        if answer.status == 200:
+            reason = "released"
+            continue
+        error = error_of(answer)
+        if isinstance(error, LockLost):
+            return LockLost(f"{what or path}: {error.message}", error.reason, error.detail, error.status)
+    what = what or "Of " + ", ".join(paths)
+    return LockLost(f"{what}: the lock server does not have this lock any more; stop what it "
+                    "protected.", reason, status=status)
+
+
 def _forgotten(answer: Answer) -> LockLost:
     return LockLost("The lock server does not know this lease any more; stop what it protected.",
                     "unknown", status=answer.status)
@@ -234,9 +294,45 @@ def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     hurried = replace(settings, patience=min(settings.patience, left))
     answer = yield from ask(hurried, calls.release_lease(tenure.token))
     if answer.status == 200:
+        paths = tenure.inventory.paths()
+        # It is 0 when the request was sent again, after the answer to the first was lost.
+        if 0 < answer.parsed(lambda answer: int(answer.body["released"])) < len(paths):
+            raise (yield from _why_gone(tenure, paths, FAREWELL_TIMEOUT, None))
         return
     error = error_of(answer)
     raise _forgotten(answer) if error.code == "no_such_lease" else error
+
+
+def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """Of a lease that lives on. Raises LockLost when what was to be released was lost."""
+    loss: LockLost | None = None
+    while leaving.releases:
+        answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
+        leaving.releases.pop(0)
+        if answer.status == 200:
+            continue
+        error = error_of(answer)
+        if not isinstance(error, LockLost):
+            raise error
+        loss = loss or error
+    while leaving.weakenings:
+        wanted = leaving.weakenings[0]
+        grant = yield from call(settings, wanted.request(tenure.token, 0), Grant.parse)
+        leaving.weakenings.pop(0)
+        tenure.inventory.weakened(wanted, grant)
+    if loss is not None:
+        raise loss
+
+
+def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """After an interruption, or what is lost anyway."""
+    requests = [calls.release_path(tenure.token, path) for path in leaving.releases]
+    requests += [wanted.request(tenure.token, 0) for wanted in leaving.weakenings]
+    try:
+        for request in requests:
+            yield Send(request, FAREWELL_TIMEOUT)
+    except NoAnswer:
+        pass  # it ends with its lease
 
 
 def abandon(tenure: Tenure) -> Steps[None]:

@@ -12,6 +12,7 @@ from ..address import Address, default_key, default_owner, tls_for
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
+from ..tenure import Tenure
 from .connections import Connections
 from .events import AsyncEvents
 from .lock import AsyncLease, AsyncLock, OnLost
@@ -34,6 +35,7 @@ class AsyncClient:
         self._settings = protocol.Settings(timeout, patience)
         self._connections = Connections(self._address, key or default_key(),
                                         tls_for(self._address, ssl_context, ca_file))
+        self._tenures: set[Tenure] = set()
 
     @property
     def url(self) -> str:
@@ -100,6 +102,10 @@ class AsyncClient:
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
+        if path is not None:
+            for tenure in list(self._tenures):
+                if tenure.token == token:
+                    tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         await self._call(request, lambda answer: None)
 

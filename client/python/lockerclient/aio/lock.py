@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from .. import calls, deadline, protocol
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost, chain
+from ..inventory import Use
+from ..lock import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
 
@@ -68,17 +70,19 @@ class _Block:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_begun = False
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
+        self._client._tenures.add(self._tenure)
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
         keep = protocol.keep(self._client._settings, self._tenure)
         self._tasks = [asyncio.ensure_future(self._client._run(keep)),
                        asyncio.ensure_future(self._watch(self._tenure))]
+        return self._tenure
 
     async def _watch(self, tenure: Tenure) -> None:
         """Notices the deadline while the other task waits for an answer."""
-        while tenure.look_at_the_clock() is None:
+        while not tenure.has_ended():
             left = tenure.deadline.ends - deadline.now()
             # A timer stands still while the machine is suspended: look again before long.
             await asyncio.sleep(max(0.0, min(left, 2.0)))
@@ -128,22 +132,23 @@ class _Block:
     async def _end(self) -> LockLost | None:
         tenure, self._tenure = self._held(), None
         loss = tenure.finish()
+        self._client._tenures.discard(tenure)
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        if loss is not None:
+        if loss is not None and tenure.has_ended():
             if loss.status is None:  # the server may have it still
                 await self._client._run(protocol.abandon(tenure))
             return copy.copy(loss)
         try:
             await self._client._run(protocol.release(self._client._settings, tenure))
         except LockLost as found:
-            return found
+            return copy.copy(loss) or found
         except LockerError as error:
             if tenure.ttl is None:
                 raise  # held for ever, if nobody is told
             log.warning("A lock could not be released and ends by its TTL: %s", error)
-        return None
+        return copy.copy(loss)
 
     async def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
@@ -187,7 +192,8 @@ class AsyncLock(_Block):
         grant = await self._client._acquire(
             protocol.Acquisition(self._client._settings, self._wanted, self._wait))
         self._grant = grant
-        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+        tenure.granted(Use(self._wanted), self._wanted, grant)
         return self
 
     async def __aenter__(self) -> AsyncLock:
@@ -230,6 +236,7 @@ class AsyncLease(_Block):
         self._expect_free()
         opened = await self._client._run(
             protocol.opened_lease(self._client._settings, self._owner, self._ttl))
+        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
         self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
         return self
 
@@ -241,42 +248,86 @@ class AsyncLease(_Block):
                       lock_parents: bool = True, lock_children: bool = True,
                       meta: str | None = None, lock_delay: float = 0,
                       any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease."""
-        self.check()
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, meta=meta,
-                                 lock_delay=lock_delay)
-        grant = await self._client._acquire(
-            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
-        self.check()
-        return grant
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return await self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    async def _take(self, use: Use, wait: float | None) -> Grant:
+        tenure = self._held()
+        tenure.check()
+        async with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        try:
+            grant = await self._client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            tenure.check()
+            tenure.inventory.settle(use)
+            return grant
+        except GeneratorExit:  # nothing can be awaited any more
+            raise
+        except BaseException as error:
+            if not isinstance(error, LockerError):  # a cancellation, for example
+                late = await self._client._run(acquisition.withdraw())
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            await self._leave(tenure, use, True)
+            raise
+
+    async def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        client = self._client
+        async with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            await client._run(protocol.leave_quickly(tenure, leaving) if is_hurried else
+                              protocol.leave(client._settings, tenure, leaving))
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back. The lease lives on."""
-        await self._client.release(self.token, path)
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held()
+        async with self._giving_back:
+            await self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> AsyncLockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes."""
-        return AsyncLockOfLease(self, path, {"wait": wait, **options})
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        Blocks on a path that the lease has already end as those of `lockerclient.Lease.lock`.
+        """
+        return AsyncLockOfLease(self, wanted_of_lease(path, **options), wait)
 
     def __repr__(self) -> str:
         return f"<AsyncLease of {self._owner}: {'held' if self.held else 'not held'}>"
 
 
 class AsyncLockOfLease:
-    def __init__(self, lease: AsyncLease, path: calls.Resource | Iterable[calls.Resource],
-                 options: dict[str, Any]):
+    """Made by `AsyncLease.lock`."""
+
+    def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
-        self._path = path
-        self._options = options
+        self._wanted = wanted
+        self._wait = wait
+        self._tenure: Tenure | None = None
+        self._use: Use | None = None
 
     async def __aenter__(self) -> AsyncLockOfLease:
-        self.grant = await self.lease.acquire(self._path, **self._options)
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._tenure = self.lease._held()
+        self.grant = await self.lease._take(use, self._wait)
+        self._use = use
         return self
 
     @property
     def fence(self) -> int:
+        """Of now: an inner block that changes the mode for a while gets new ones."""
+        if self._tenure is not None and self._use is not None:
+            fence = self._tenure.inventory.fence_of(self._use)
+            if fence is not None:
+                return fence
         return self.grant.fence
 
     @property
@@ -288,13 +339,22 @@ class AsyncLockOfLease:
         return self.grant.paths
 
     def check(self) -> None:
-        self.lease.check()
+        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
+        if self._tenure is None or self._use is None:
+            self.lease.check()
+        else:
+            self._tenure.check_use(self._use)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
+        tenure, use = self._tenure, self._use
+        if tenure is None or use is None:
+            return
+        self._use = None
         try:
-            for path in self.grant.paths:
-                await self.lease.release_path(path)
+            await self.lease._leave(tenure, use)
+            if use.loss is not None:
+                raise copy.copy(use.loss)
         except LockLost as loss:
             if error is None:
                 raise

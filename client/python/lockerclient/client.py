@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import ssl
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
 from .address import Address, default_key, default_owner, tls_for
@@ -16,8 +15,9 @@ from .connections import Connections
 from .errors import LockerError
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
+from .farewell import Farewells
 from .keeper import DeadlineWatch, drive
-from .lock import Lease, Lock, OnLost, _Holding
+from .lock import Lease, Lock, OnLost
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Client:
         self._connections = Connections(self._address, key or default_key(),
                                         tls_for(self._address, ssl_context, ca_file))
         self._watch = DeadlineWatch()
-        self._holdings: set[_Holding] = set()
+        self._farewells = Farewells(lambda: self._send)
         _clients.add(self)
 
     @property
@@ -114,9 +114,8 @@ class Client:
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
         if path is not None:
-            for holding in list(self._holdings):
-                if holding.tenure.token == token:
-                    holding.tenure.inventory.drop(path)
+            for tenure in self._farewells.tenures(token):
+                tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         self._call(request, lambda answer: None)
 
@@ -188,23 +187,24 @@ class Client:
         except LockerError:
             raise
         except BaseException:  # Ctrl-C, for example
-            self._run(acquisition.give_up())
+            self._give_up(acquisition)
             raise
+
+    def _give_up(self, acquisition: protocol.Acquisition) -> None:
+        self._say_farewell(acquisition, acquisition.give_up)
+
+    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+        """Now; if that is in vain, or interrupted, when the process ends."""
+        self._farewells.add(what, steps)
+        if self._run(steps()):
+            self._farewells.done(what)
 
     def _after_fork_in_child(self) -> None:
         self._connections.forget()
         self._watch = DeadlineWatch()
-        self._holdings = set()  # they belong to the parent
 
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-def _release_all_at_exit() -> None:
-    for client in list(_clients):
-        for holding in list(client._holdings):
-            if not holding.end_at_exit():
-                break
 
 
 def _forget_in_child() -> None:
@@ -216,6 +216,5 @@ def _forget_in_child() -> None:
 # child in which nobody finishes the import.
 "".encode("idna")
 
-atexit.register(_release_all_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)

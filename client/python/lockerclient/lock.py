@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from . import calls, deadline, protocol
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
-from .exchange import NoAnswer, Send
+from .exchange import Steps
 from .inventory import Use
 from .keeper import DeadlineWatch, Keeper
 from .records import Grant
@@ -35,11 +35,18 @@ class _Holding:
         self._on_lost = on_lost
         self.process = os.getpid()
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
+        self._keeper = Keeper(client._settings, self.tenure, client._send)
 
     def start(self) -> None:
-        self._keeper = Keeper(self._client._settings, self.tenure, self._client._send)
+        self._client._farewells.add(self.tenure, self._at_exit)
+        self._keeper.start()
         self._client._watch.add(self.tenure)
-        self._client._holdings.add(self)
+
+    def _stop(self) -> LockLost | None:
+        loss = self.tenure.finish()
+        self._keeper.stop()
+        self._client._watch.remove(self.tenure)
+        return loss
 
     def is_of_another_process(self) -> bool:
         return self.process != os.getpid()
@@ -68,34 +75,46 @@ class _Holding:
         """Releases; returns the loss if it was lost before."""
         if self.is_of_another_process():
             return None
-        loss = self.tenure.finish()
-        self._keeper.stop()
-        self._client._watch.remove(self.tenure)
-        self._client._holdings.discard(self)
-        if loss is not None and self.tenure.has_ended():
-            if loss.status is None:  # the server may have it still
-                self._client._run(protocol.abandon(self.tenure))
-            return copy.copy(loss)
         try:
-            self._client._run(protocol.release(self._client._settings, self.tenure))
-        except LockLost as found:
-            return copy.copy(loss) or found
-        except LockerError as error:
-            if self.tenure.ttl is None:
-                raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and ends by its TTL: %s", error)
+            loss = self._give_back(self._stop())
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, for example
+            self.end_quickly()
+            raise
         return copy.copy(loss)
 
-    def end_at_exit(self) -> bool:
-        """Quick, and silent: false if it is no use to go on with others."""
+    def _give_back(self, loss: LockLost | None) -> LockLost | None:
+        client, tenure = self._client, self.tenure
+        if loss is not None and tenure.has_ended():
+            if loss.status is None:  # the server may have it still
+                client._run(protocol.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
+        try:
+            client._run(protocol.release(client._settings, tenure))
+        except LockLost as found:
+            loss = loss or found
+        except LockerError as error:
+            if not protocol.is_silence(error):
+                client._farewells.done(tenure)
+            if tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and ends by its TTL: %s", error)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    def end_quickly(self) -> None:
+        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        self._stop()
+        if self._client._run(protocol.abandon(self.tenure.token)):
+            self._client._farewells.done(self.tenure)
+
+    def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()
         self._keeper.stop()
-        try:
-            self._client._send(Send(calls.release_lease(self.tenure.token),
-                                             protocol.FAREWELL_TIMEOUT))
-        except NoAnswer:
-            return False
-        return True
+        return protocol.abandon(self.tenure.token)
 
 
 class _Block:
@@ -154,6 +173,14 @@ class _Block:
         holding, self._holding = self._held(), None
         return holding.end()
 
+    def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        holding, self._holding = self._holding, None
+        if holding is None:
+            return False
+        holding.end_quickly()
+        return True
+
     def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
         loss = self._end()
@@ -188,13 +215,20 @@ class Lock(_Block):
     def acquire(self) -> Lock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
-        grant = self._client._acquire(
-            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
-        self._grant = grant
-        holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-        holding.tenure.granted(Use(self._wanted), self._wanted, grant)
-        holding.start()
-        return self
+        client = self._client
+        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        try:
+            self._grant = grant = client._run(acquisition.steps())
+            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+            holding.start()
+            return self
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
+            if not self._end_quickly():
+                client._give_up(acquisition)
+            raise
 
     __enter__ = acquire
 
@@ -236,10 +270,19 @@ class Lease(_Block):
 
     def open(self) -> Lease:
         self._expect_free()
-        opened = self._client._run(
-            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
-        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
-        return self
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
+            return self
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
+                client._say_farewell(token, lambda: protocol.abandon(token))
+            raise
 
     __enter__ = open
 
@@ -279,8 +322,16 @@ class Lease(_Block):
         client, tenure = self._client, holding.tenure
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
-            client._run(protocol.leave_quickly(tenure, leaving) if is_hurried else
-                        protocol.leave(client._settings, tenure, leaving))
+            try:
+                if not is_hurried:
+                    client._run(protocol.leave(client._settings, tenure, leaving))
+                    return
+            except LockerError:
+                raise
+            except BaseException:  # Ctrl-C, for example
+                client._run(protocol.leave_quickly(tenure, leaving))
+                raise
+            client._run(protocol.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""

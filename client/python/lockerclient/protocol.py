@@ -96,6 +96,11 @@ def ask_waiting(settings: Settings,
                       f"server: {problem}.{doubt}") from failure
 
 
+def is_silence(error: LockerError) -> bool:
+    """Whether the request could succeed when it is sent again later."""
+    return isinstance(error, Unreachable) or error.status in (502, 503, 504)
+
+
 def _is_refusal(answer: Answer) -> bool:
     try:
         return "error" in answer.body
@@ -163,35 +168,44 @@ class Acquisition:
         self._token = fresh_token()
         return None
 
-    def give_up(self) -> Steps[None]:
+    def give_up(self) -> Steps[bool]:
         """After an interruption: leaves the line, and gives back what may have been granted.
+        False if there was no answer.
 
         Asking without waiting takes the request out of the line for good; releasing alone could
         come before a grant.
         """
-        grant = yield from self.withdraw()
-        if grant is None:
-            return
         try:
-            if not self._joins:
+            grant = yield from self._withdrawn()
+            if grant is None:
+                pass
+            elif self._joins:
+                for path in grant.paths:
+                    yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+            else:
                 yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
-                return
-            for path in grant.paths:
-                yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
         except NoAnswer:
-            pass  # it ends by its TTL
+            return False  # it ends by its TTL
+        return True
 
     def withdraw(self) -> Steps[Grant | None]:
         """The first half of that: what is to be given back."""
         try:
-            answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+            return (yield from self._withdrawn())
+        except NoAnswer:
+            return None
+
+    def _withdrawn(self) -> Steps[Grant | None]:
+        answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        try:
             return answer.parsed(Grant.parse) if answer.status in (200, 201) else None
-        except (NoAnswer, LockerError):
+        except LockerError:
             return None
 
 
-def opened_lease(settings: Settings, owner: str | None, ttl: float | None) -> Steps[OpenedLease]:
-    return call(settings, calls.open_lease(fresh_token(), owner, ttl), OpenedLease.parse)
+def opened_lease(settings: Settings, token: str, owner: str | None,
+                 ttl: float | None) -> Steps[OpenedLease]:
+    return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
 
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
@@ -335,12 +349,14 @@ def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
         pass  # it ends with its lease
 
 
-def abandon(tenure: Tenure) -> Steps[None]:
-    """Gives back what is lost or about to be, if it is easy: others need not wait for the TTL."""
+def abandon(token: str) -> Steps[bool]:
+    """Gives back what is lost or about to be, or was interrupted, if it is easy: others need not
+    wait for the TTL. False if there was no answer."""
     try:
-        yield Send(calls.release_lease(tenure.token), FAREWELL_TIMEOUT)
+        yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
     except NoAnswer:
-        pass
+        return False
+    return True
 
 
 def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,

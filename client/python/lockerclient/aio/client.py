@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Iterable, TypeVar, cast
+from typing import Any, AsyncIterator, Callable, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, protocol
 from ..address import Address, default_key, default_owner, tls_for
+from ..connections import Connections as BlockingConnections
 from ..errors import LockerError
-from ..exchange import Answer, NoAnswer, Pause, Request, Steps
+from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from ..farewell import Farewells
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
-from ..tenure import Tenure
 from .connections import Connections
 from .events import AsyncEvents
 from .lock import AsyncLease, AsyncLock, OnLost
@@ -33,9 +34,14 @@ class AsyncClient:
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key or default_key(),
-                                        tls_for(self._address, ssl_context, ca_file))
-        self._tenures: set[Tenure] = set()
+        reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
+        self._connections = Connections(*reach)
+
+        def sender() -> Callable[[Send], Answer]:  # at exit, when no event loop runs
+            blocking = BlockingConnections(*reach)
+            return lambda step: blocking.send(step.request, step.timeout)
+
+        self._farewells = Farewells(sender)
 
     @property
     def url(self) -> str:
@@ -103,9 +109,8 @@ class AsyncClient:
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
         if path is not None:
-            for tenure in list(self._tenures):
-                if tenure.token == token:
-                    tenure.inventory.drop(path)
+            for tenure in self._farewells.tenures(token):
+                tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         await self._call(request, lambda answer: None)
 
@@ -187,8 +192,14 @@ class AsyncClient:
     async def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
         try:
             return await self._run(acquisition.steps())
-        except LockerError:
+        except (LockerError, GeneratorExit):
             raise
-        except (asyncio.CancelledError, Exception):
-            await self._run(acquisition.give_up())
+        except BaseException:
+            await self._say_farewell(acquisition, acquisition.give_up)
             raise
+
+    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+        """Now; if that is in vain, or interrupted, when the process ends."""
+        self._farewells.add(what, steps)
+        if await self._run(steps()):
+            self._farewells.done(what)

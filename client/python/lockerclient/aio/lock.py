@@ -72,7 +72,7 @@ class _Block:
 
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
-        self._client._tenures.add(self._tenure)
+        self._client._farewells.add(self._tenure, lambda: protocol.abandon(token))
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
         keep = protocol.keep(self._client._settings, self._tenure)
@@ -132,23 +132,49 @@ class _Block:
     async def _end(self) -> LockLost | None:
         tenure, self._tenure = self._held(), None
         loss = tenure.finish()
-        self._client._tenures.discard(tenure)
         for task in self._tasks:
             task.cancel()
         self._tasks = []
+        try:
+            return copy.copy(await self._give_back(tenure, loss))
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, for example
+            await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+            raise
+
+    async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
+        client = self._client
         if loss is not None and tenure.has_ended():
             if loss.status is None:  # the server may have it still
-                await self._client._run(protocol.abandon(tenure))
-            return copy.copy(loss)
+                await client._run(protocol.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
         try:
-            await self._client._run(protocol.release(self._client._settings, tenure))
+            await client._run(protocol.release(client._settings, tenure))
         except LockLost as found:
-            return copy.copy(loss) or found
+            loss = loss or found
         except LockerError as error:
+            if not protocol.is_silence(error):
+                client._farewells.done(tenure)
             if tenure.ttl is None:
                 raise  # held for ever, if nobody is told
             log.warning("A lock could not be released and ends by its TTL: %s", error)
-        return copy.copy(loss)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    async def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        tenure, self._tenure = self._tenure, None
+        if tenure is None:
+            return False
+        tenure.finish()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+        return True
 
     async def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
@@ -189,12 +215,19 @@ class AsyncLock(_Block):
     async def acquire(self) -> AsyncLock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
-        grant = await self._client._acquire(
-            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
-        self._grant = grant
-        tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-        tenure.granted(Use(self._wanted), self._wanted, grant)
-        return self
+        client = self._client
+        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        try:
+            self._grant = grant = await client._run(acquisition.steps())
+            tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            tenure.granted(Use(self._wanted), self._wanted, grant)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C: nobody else would release it
+            if not await self._end_quickly():
+                await client._say_farewell(acquisition, acquisition.give_up)
+            raise
 
     async def __aenter__(self) -> AsyncLock:
         return await self.acquire()
@@ -234,11 +267,20 @@ class AsyncLease(_Block):
 
     async def open(self) -> AsyncLease:
         self._expect_free()
-        opened = await self._client._run(
-            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
         self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
-        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
-        return self
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = await client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C
+            if not await self._end_quickly():
+                await client._say_farewell(token, lambda: protocol.abandon(token))
+            raise
 
     async def __aenter__(self) -> AsyncLease:
         return await self.open()
@@ -280,8 +322,16 @@ class AsyncLease(_Block):
         client = self._client
         async with self._giving_back:
             leaving = tenure.inventory.leave(use)
-            await client._run(protocol.leave_quickly(tenure, leaving) if is_hurried else
-                              protocol.leave(client._settings, tenure, leaving))
+            try:
+                if not is_hurried:
+                    await client._run(protocol.leave(client._settings, tenure, leaving))
+                    return
+            except (LockerError, GeneratorExit):
+                raise
+            except BaseException:  # a cancellation, for example
+                await client._run(protocol.leave_quickly(tenure, leaving))
+                raise
+            await client._run(protocol.leave_quickly(tenure, leaving))
 
     async def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""

@@ -7,7 +7,7 @@ from unittest import mock
 
 from child import Child
 from server_case import LONG, PATIENCE, ServerCase, wait_until
-from lockerclient import farewell
+from lockerclient import Unreachable, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import lock as aio_lock
 from lockerclient.keeper import DeadlineWatch
@@ -174,6 +174,34 @@ class WhileItIsGivenBack(InterruptionCase):
                     self.assertEqual(self.held(), [])
         self.run_async(body)
         self.assertEqual(farewell._in_debt, set())
+
+
+class WhileTheServerIsAway(InterruptionCase):
+    def test_it_is_given_back_in_the_background(self):
+        impatient = self.new_client(patience=0.2)
+        with self.assertLogs("lockerclient", "WARNING"), impatient.lock("/a", ttl=LONG):
+            self.server.kill()
+        self.restart()
+        wait_until(lambda: self.held() == [])
+        forever = impatient.lock("/b", ttl=None).acquire()
+        self.server.kill()
+        with self.assertRaises(Unreachable):
+            forever.release()
+        self.restart()
+        wait_until(lambda: self.held() == [])
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_with_asyncio(self):
+        async def main():
+            async with AsyncClient(self.server.url, patience=0.2) as client:
+                with self.assertLogs("lockerclient", "WARNING"):
+                    async with client.lock("/a", ttl=LONG):
+                        self.server.kill()
+                self.restart()
+                while farewell._in_debt:
+                    await asyncio.sleep(0.01)
+                self.assertEqual(self.held(), [])
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 if __name__ == "__main__":

@@ -96,14 +96,29 @@ class _Holding:
         except LockLost as found:
             loss = loss or found
         except LockerError as error:
-            if not protocol.is_silence(error):
+            if protocol.is_silence(error):
+                self._go_on()
+            else:
                 client._farewells.done(tenure)
             if tenure.ttl is None:
                 raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and ends by its TTL: %s", error)
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
             return loss
         client._farewells.done(tenure)
         return loss
+
+    def _go_on(self) -> None:
+        """The end of a block does not wait for longer: a thread does."""
+        client, tenure = self._client, self.tenure
+
+        def run() -> None:
+            client._run(protocol.go_on_releasing(client._settings, tenure))
+            client._farewells.done(tenure)
+
+        try:
+            threading.Thread(target=run, name="lockerclient-release", daemon=True).start()
+        except RuntimeError:  # the interpreter ends
+            pass
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, another at exit."""

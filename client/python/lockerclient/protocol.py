@@ -317,6 +317,14 @@ def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     raise _forgotten(answer) if error.code == "no_such_lease" else error
 
 
+def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """In the background, after `release` gave up: until it is answered, or the lease is over."""
+    try:
+        yield from release(replace(settings, patience=float("inf")), tenure)
+    except LockerError:
+        pass  # it has ended, or nothing helps
+
+
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
     """Of a lease that lives on. Raises LockLost when what was to be released was lost."""
     loss: LockLost | None = None

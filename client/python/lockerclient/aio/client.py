@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Hashable, Iterable, TypeVar, cast
+from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, protocol
 from ..address import Address, default_key, default_owner, tls_for
@@ -42,6 +42,7 @@ class AsyncClient:
             return lambda step: blocking.send(step.request, step.timeout)
 
         self._farewells = Farewells(sender)
+        self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
 
     @property
     def url(self) -> str:
@@ -185,6 +186,11 @@ class AsyncClient:
                     step = steps.send(answer)
         except StopIteration as stop:
             return cast(Result, stop.value)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return await self._run(protocol.call(self._settings, request, parse))

@@ -155,14 +155,21 @@ class _Block:
         except LockLost as found:
             loss = loss or found
         except LockerError as error:
-            if not protocol.is_silence(error):
+            if protocol.is_silence(error):
+                client._in_background(self._go_on(tenure))
+            else:
                 client._farewells.done(tenure)
             if tenure.ttl is None:
                 raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and ends by its TTL: %s", error)
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
             return loss
         client._farewells.done(tenure)
         return loss
+
+    async def _go_on(self, tenure: Tenure) -> None:
+        """The end of a block does not wait for longer: a task does."""
+        await self._client._run(protocol.go_on_releasing(self._client._settings, tenure))
+        self._client._farewells.done(tenure)
 
     async def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""

@@ -1,4 +1,4 @@
-"""What becomes of one lock of a lease that has several: lost, or held by blocks inside of others."""
+"""What becomes of one lock of a lease that has several: lost, or held by nested blocks."""
 
 import asyncio
 import unittest

@@ -28,6 +28,8 @@ class Address:
 
     @classmethod
     def parse(cls, url: str | None) -> Address:
+        if url is not None and not isinstance(url, str):
+            raise TypeError(f"url is {url!r}: pass a string such as {DEFAULT_URL!r}.")
         url = url or os.environ.get("LOCKER_URL") or DEFAULT_URL
         parts = urllib.parse.urlsplit(url)
         try:
@@ -62,11 +64,13 @@ def tls_for(address: Address, context: ssl.SSLContext | None,
             ca_file: str | None) -> ssl.SSLContext | None:
     """`context` as it is; else one that trusts `ca_file` or LOCKER_CA_FILE, else the system's CAs,
     and shows LOCKER_CLIENT_CERTIFICATE, if there is one, with its key in LOCKER_CLIENT_KEY or in
-    the same file. None without https."""
+    the same file. None without https: then nobody asks for a certificate."""
     if context is not None and ca_file is not None:
         raise ValueError("Give ca_file or ssl_context: a context has its own CAs "
                          "(ssl.create_default_context(cafile=...)).")
-    if context is not None or not address.is_tls:
+    if not address.is_tls:
+        return None
+    if context is not None:
         return context
     ca_file = ca_file or os.environ.get("LOCKER_CA_FILE") or None
     try:

@@ -68,6 +68,10 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client of {self.url}>"
 
+    def __reduce__(self) -> str:
+        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
+                        "each process, with the same URL.")
+
     # Locks that are renewed in the background.
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None = 30,
@@ -120,6 +124,7 @@ class Client:
         self._call(request, lambda answer: None)
 
     def lease_state(self, token: str) -> LeaseState:
+        """What a lease has and until when; raises LockLost if it has ended."""
         return self._call(calls.look_at_lease(token), LeaseState.parse)
 
     def state(self, path: str) -> PathState:
@@ -152,6 +157,7 @@ class Client:
         return Events(self._connections, self._settings, prefix, last_event_id)
 
     def status(self) -> dict[str, Any]:
+        """The server's counts and limits, as it says them."""
         return self._call(calls.status(), lambda answer: answer.body)
 
     # The verbs of Locker 1.0b: the same answers, as dictionaries.

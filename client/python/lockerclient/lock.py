@@ -136,6 +136,7 @@ class _Block:
     """What a lock and a lease have in common."""
 
     def __init__(self, client: Client, on_lost: OnLost | None):
+        calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
         self._holding: _Holding | None = None
@@ -223,6 +224,7 @@ class Lock(_Block):
     def __init__(self, client: Client, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None):
         super().__init__(client, on_lost)
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._grant: Grant | None = None
@@ -278,12 +280,14 @@ class Lease(_Block):
 
     def __init__(self, client: Client, owner: str, ttl: float | None, on_lost: OnLost | None):
         super().__init__(client, on_lost)
+        calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
         # Nothing is asked for while the same is given back. A signal handler may come between.
         self._giving_back = threading.RLock()
 
     def open(self) -> Lease:
+        """What the beginning of a `with` block does; `release` ends it."""
         self._expect_free()
         client = self._client
         token = protocol.fresh_token()
@@ -379,6 +383,7 @@ class LockOfLease:
 
     def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._holding: _Holding | None = None

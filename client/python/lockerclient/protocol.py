@@ -34,6 +34,10 @@ class Settings:
     patience: float  # a request without an answer is sent again for so long
     now: Callable[[], float] = deadline.now
 
+    def __post_init__(self) -> None:
+        calls.check_number("timeout", self.timeout, False)
+        calls.check_number("patience", self.patience, True)
+
 
 def fresh_token() -> str:
     return str(uuid.uuid4())
@@ -121,8 +125,7 @@ class Acquisition:
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None):
-        if wait != float("inf"):  # which waits for ever, as None does
-            calls.check_seconds("wait", wait)
+        calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
         self._wait = wait
@@ -291,7 +294,8 @@ def _why_gone(tenure: Tenure, paths: list[str], timeout: float,
             continue
         error = error_of(answer)
         if isinstance(error, LockLost):
-            return LockLost(f"{what or path}: {error.message}", error.reason, error.detail, error.status)
+            return LockLost(f"{what or path}: {error.message}", error.reason, error.detail,
+                            error.status)
     what = what or "Of " + ", ".join(paths)
     return LockLost(f"{what}: the lock server does not have this lock any more; stop what it "
                     "protected.", reason, status=status)

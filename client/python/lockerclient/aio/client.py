@@ -66,6 +66,10 @@ class AsyncClient:
     def __repr__(self) -> str:
         return f"<AsyncClient of {self.url}>"
 
+    def __reduce__(self) -> str:
+        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
+                        "each process, with the same URL.")
+
     # Locks that are renewed in the background.
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None = 30,
@@ -116,6 +120,7 @@ class AsyncClient:
         await self._call(request, lambda answer: None)
 
     async def lease_state(self, token: str) -> LeaseState:
+        """What a lease has and until when; raises LockLost if it has ended."""
         return await self._call(calls.look_at_lease(token), LeaseState.parse)
 
     async def state(self, path: str) -> PathState:
@@ -150,6 +155,7 @@ class AsyncClient:
         return AsyncEvents(self._connections, self._settings, prefix, last_event_id)
 
     async def status(self) -> dict[str, Any]:
+        """The server's counts and limits, as it says them."""
         return await self._call(calls.status(), lambda answer: answer.body)
 
     # The verbs of Locker 1.0b: the same answers, as dictionaries.

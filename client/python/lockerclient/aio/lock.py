@@ -62,6 +62,7 @@ class _Block:
     """What a lock and a lease have in common."""
 
     def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
+        calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
         self._cancel_on_loss = cancel_on_loss
@@ -215,6 +216,7 @@ class AsyncLock(_Block):
     def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None, cancel_on_loss: bool):
         super().__init__(client, on_lost, cancel_on_loss)
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._grant: Grant | None = None
@@ -269,10 +271,12 @@ class AsyncLease(_Block):
     def __init__(self, client: AsyncClient, owner: str, ttl: float | None, on_lost: OnLost | None,
                  cancel_on_loss: bool):
         super().__init__(client, on_lost, cancel_on_loss)
+        calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
 
     async def open(self) -> AsyncLease:
+        """What the beginning of an `async with` block does; `release` ends it."""
         self._expect_free()
         self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
         client = self._client
@@ -363,6 +367,7 @@ class AsyncLockOfLease:
 
     def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._tenure: Tenure | None = None

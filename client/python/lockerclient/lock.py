@@ -186,8 +186,11 @@ class _Block:
         self._held().check()
 
     def _end(self) -> LockLost | None:
-        holding, self._holding = self._held(), None
-        return holding.end()
+        holding = self._held()
+        try:
+            return holding.end()
+        finally:
+            self._holding = None
 
     def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""
@@ -205,17 +208,23 @@ class _Block:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        if self._holding is None:
-            return  # released in the block
-        if error is None:
-            return self.release()
         try:
-            loss = self._end()
-        except LockerError as problem:
-            log.warning("A lock could not be released: %s", problem)
-            return
-        if loss is not None:
-            chain(error, loss)
+            if self._holding is None:
+                return  # released in the block
+            if error is None:
+                return self.release()
+            try:
+                loss = self._end()
+            except LockerError as problem:
+                log.warning("A lock could not be released: %s", problem)
+                return
+            if loss is not None:
+                chain(error, loss)
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, before the release had begun
+            self._end_quickly()
+            raise
 
 
 class Lock(_Block):

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -372,6 +373,27 @@ class Calls(AioCase):
         self.assertRegex(repr(client), self.server.url)
 
     @in_loop
+    async def test_a_name_that_is_gone_for_a_while_is_waited_for(self, _):
+        loop = asyncio.get_running_loop()
+
+        async def unknown(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        with LossyProxy(self.server.port) as proxy:
+            url = f"http://localhost:{proxy.port}"  # asyncio resolves no addresses
+            async with AsyncClient(url, patience=PATIENCE) as client:
+                with mock.patch.object(loop, "getaddrinfo", unknown):
+                    with self.assertRaisesRegex(Unreachable, "not known"):  # it never answered
+                        await client.status()
+                await client.status()
+                proxy.cut()
+                with mock.patch.object(loop, "getaddrinfo", unknown):
+                    asking = asyncio.ensure_future(client.status())
+                    await asyncio.wait({asking}, timeout=0.3)
+                    self.assertFalse(asking.done())
+                self.assertIn("locks", await asking)
+
+    @in_loop
     async def test_who_is_not_there_is_unreachable(self, _):
         proxy = LossyProxy(self.server.port)
         proxy.close()
@@ -402,6 +424,30 @@ class Calls(AioCase):
         events = client.events("/n", last)
         self.assertEqual((await events.__anext__()).path, "/n/later")
         await events.aclose()
+
+    def test_a_client_serves_several_event_loops(self):
+        client = AsyncClient(self.server.url, patience=PATIENCE)
+
+        async def work(path):
+            for _ in range(20):
+                async with client.lock(path, ttl=LONG):
+                    await client.status()
+                    await asyncio.sleep(0.001)
+
+        async def last():
+            await work("/a")
+            await client.close()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of loops that ended without close
+            for _ in range(2):
+                asyncio.run(work("/a"))
+            threads = [self.in_background(lambda: asyncio.run(work("/a"))) for _ in range(3)]
+            for thread in threads:
+                thread.result()
+            asyncio.run(last())
+            gc.collect()
+        self.assertEqual(list(self.client.locks()), [])
 
     def test_nothing_is_left_open(self):
         gc.collect()  # what other tests left

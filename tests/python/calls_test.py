@@ -2,11 +2,15 @@
 
 import os
 import pickle
+import socket
+import ssl
 import unittest
+from unittest import mock
 
 from server_case import LONG, ServerCase, lockerclient
 from lossy_proxy import LossyProxy
 from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
+from lockerclient.aio import AsyncClient
 
 
 class Acquiring(ServerCase):
@@ -174,6 +178,16 @@ class Spelling(ServerCase):
             with self.assertRaisesRegex(ValueError, "'/foo'"):
                 call("foo")
 
+    def test_what_is_empty_is_not_taken_for_everything(self):
+        for segments in (("jobs", ""), ("",), ("", "x"), ()):
+            with self.assertRaisesRegex(ValueError, "is empty, perhaps a variable"):
+                join_path(*segments)
+        with self.assertRaisesRegex(TypeError, "^None is no segment"):
+            join_path("jobs", None)
+        for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
+            with self.assertRaisesRegex(ValueError, "^A path is empty, .* not set; write / for "):
+                call("")
+
     def test_what_is_no_path_is_told(self):
         for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
             for path in (None, 7, b"/a"):
@@ -199,6 +213,30 @@ class Spelling(ServerCase):
         with self.assertRaisesRegex(ValueError, "^ttl is inf, .*, or None"):
             client.acquire("/a", ttl=float("inf"))
         self.assertEqual([lock.path for lock in client.locks()], ["/held"])
+
+    def test_what_is_no_good_for_a_client_is_told(self):
+        for kind in (lockerclient.Client, AsyncClient):
+            for options in ({"timeout": 0}, {"timeout": -1}, {"patience": -1},
+                            {"patience": float("nan")}):
+                with self.assertRaisesRegex(ValueError, f"^{next(iter(options))} is "):
+                    kind(**options)
+            for options in ({"timeout": "5"}, {"timeout": None}, {"patience": None}, {"url": 5}):
+                with self.assertRaisesRegex(TypeError, f"^{next(iter(options))} is "):
+                    kind(**options)
+            client = kind(self.server.url, ssl_context=ssl.create_default_context())
+            self.assertIsNone(client._connections._tls)  # as no https is wanted
+            with self.assertRaisesRegex(TypeError, "cannot be pickled .* each process"):
+                pickle.dumps(client)
+            for block in (client.lease, lambda client=client, **options:
+                          client.lock("/a", **options)):
+                with self.assertRaisesRegex(TypeError, "^on_lost is 5: "):
+                    block(on_lost=5)
+                with self.assertRaisesRegex(TypeError, "^ttl is '5', "):
+                    block(ttl="5")
+            with self.assertRaisesRegex(TypeError, "^wait is '5', "):
+                client.lock("/a", wait="5")
+            with self.assertRaisesRegex(ValueError, "'/foo'"):
+                client.lease().lock("foo")
 
     def test_what_the_server_refuses_is_told(self):
         with self.assertRaises(LockerError) as caught:
@@ -308,6 +346,24 @@ class OnTheWire(ServerCase):
             with self.assertRaises(Unreachable) as caught:
                 call()
             self.assertEqual(caught.exception.code, "unreachable")
+
+    def test_a_name_that_is_gone_for_a_while_is_waited_for(self):
+        known = socket.getaddrinfo
+
+        def unknown(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        with mock.patch.object(socket, "getaddrinfo", unknown):
+            with self.assertRaisesRegex(Unreachable, "not known"):  # at once: it never answered
+                self.through.status()
+        self.through.status()
+        self.proxy.cut()
+        with mock.patch.object(socket, "getaddrinfo", unknown):
+            asking = self.in_background(self.through.status)
+            asking.join(0.3)
+            self.assertTrue(asking.is_alive())
+            socket.getaddrinfo = known
+            self.assertIn("locks", asking.result())
 
     def test_an_answer_of_something_else_is_told(self):
         foreign = Foreign(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>")

@@ -136,6 +136,13 @@ class Acquiring(unittest.TestCase):
         self.assertEqual((world.waits()[0], world.waits()[-1]), ("5000ms", None))
         self.assertLess(int(world.waits()[1][:-2]), 3000)
 
+    def test_advice_for_those_who_write_http_is_not_passed_on(self):
+        for said, told in (("/a is held by x; y; try again later, or wait longer.",
+                            "/a is held by x; y."), ("No.", "No.")):
+            with self.assertRaises(NotAcquired) as caught:
+                self.acquire(World((0, 423, {**LOCKED, "message": said})), wait=0)
+            self.assertEqual(str(caught.exception), told)
+
     def test_no_waiting_is_asked_for_when_none_is_wanted(self):
         world = World((0, 423, LOCKED))
         with self.assertRaises(NotAcquired):

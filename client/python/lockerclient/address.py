@@ -9,8 +9,10 @@ import socket
 import ssl
 import urllib.parse
 from dataclasses import dataclass
+from typing import Tuple
 
 DEFAULT_URL = "http://127.0.0.1:8765"
+PathKey = Tuple[bytes, ...]
 # Stays as it is in a segment: what RFC 3986 allows there, and escapes that are there already.
 _KEPT = "/%:@!$&'()*+,;=~-._"
 
@@ -26,6 +28,8 @@ class Address:
 
     @classmethod
     def parse(cls, url: str | None) -> Address:
+        if url is not None and not isinstance(url, str):
+            raise TypeError(f"url is {url!r}: pass a string such as {DEFAULT_URL!r}.")
         url = url or os.environ.get("LOCKER_URL") or DEFAULT_URL
         parts = urllib.parse.urlsplit(url)
         try:
@@ -60,11 +64,13 @@ def tls_for(address: Address, context: ssl.SSLContext | None,
             ca_file: str | None) -> ssl.SSLContext | None:
     """`context` as it is; else one that trusts `ca_file` or LOCKER_CA_FILE, else the system's CAs,
     and shows LOCKER_CLIENT_CERTIFICATE, if there is one, with its key in LOCKER_CLIENT_KEY or in
-    the same file. None without https."""
+    the same file. None without https: then nobody asks for a certificate."""
     if context is not None and ca_file is not None:
         raise ValueError("Give ca_file or ssl_context: a context has its own CAs "
                          "(ssl.create_default_context(cafile=...)).")
-    if context is not None or not address.is_tls:
+    if not address.is_tls:
+        return None
+    if context is not None:
         return context
     ca_file = ca_file or os.environ.get("LOCKER_CA_FILE") or None
     try:
@@ -92,13 +98,30 @@ def resource_path(path: str | None) -> str:
     if not isinstance(path, str):
         raise TypeError(f"{path!r} is no path: pass a string such as '/deploy/production', or "
                         "where several are possible a list of them.")
+    if not path:
+        raise ValueError("A path is empty, perhaps a variable that is not set; write / for "
+                         "everything.")
     if not path.startswith("/"):
         raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
     return quote_path(path)
 
 
+def path_key(path: str) -> PathKey:
+    """The same for all spellings of a path."""
+    return tuple(urllib.parse.unquote_to_bytes(part) for part in path.split("/") if part)
+
+
 def join_path(*segments: str) -> str:
-    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`."""
+    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`.
+
+    An empty one would make the path that of its parent, and so lock more than was meant.
+    """
+    for segment in segments:
+        if not isinstance(segment, str):
+            raise TypeError(f"{segment!r} is no segment of a path: pass strings.")
+    if not all(segments) or not segments:
+        raise ValueError("A segment of a path is empty, perhaps a variable that is not set; write "
+                         "/ for everything.")
     return "/" + "/".join(urllib.parse.quote(segment, safe="") for segment in segments)
 
 

@@ -31,6 +31,23 @@ def check_seconds(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}, which is no duration: {wanted}.")
 
 
+def check_wait(value: Any) -> None:
+    if value != float("inf"):  # which waits for ever, as None does
+        check_seconds("wait", value)
+
+
+def check_number(name: str, value: Any, may_be_zero: bool) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is {value!r}: pass a number of seconds, such as {name}=30.")
+    if not (value > 0 or may_be_zero and value == 0):  # NaN is neither
+        raise ValueError(f"{name} is {value!r}: pass a number of seconds, such as {name}=30.")
+
+
+def check_callable(name: str, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is {value!r}: pass a function that takes the LockLost, or None.")
+
+
 def _duration(name: str, seconds: float) -> str:
     check_seconds(name, seconds)
     return f"{round(seconds * 1000)}ms"
@@ -115,8 +132,8 @@ def open_lease(token: str, owner: str | None, ttl: float | None) -> Request:
     return Request("POST", "/v1/leases", body, _with_token(token))
 
 
-def look_at_lease(token: str) -> Request:
-    return Request("GET", "/v1/leases", None, _with_token(token))
+def look_at_lease(token: str, after: str | None = None) -> Request:
+    return Request("GET", _target("/v1/leases", after=after), None, _with_token(token))
 
 
 def release_lease(token: str) -> Request:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import ssl
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
 from .address import Address, default_key, default_owner, tls_for
@@ -16,8 +15,9 @@ from .connections import Connections
 from .errors import LockerError
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
+from .farewell import Farewells
 from .keeper import DeadlineWatch, drive
-from .lock import Lease, Lock, OnLost, _Holding
+from .lock import Lease, Lock, OnLost
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Client:
         self._connections = Connections(self._address, key or default_key(),
                                         tls_for(self._address, ssl_context, ca_file))
         self._watch = DeadlineWatch()
-        self._holdings: set[_Holding] = set()
+        self._farewells = Farewells(lambda: self._send)
         _clients.add(self)
 
     @property
@@ -67,6 +67,10 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self.url}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
+                        "each process, with the same URL.")
 
     # Locks that are renewed in the background.
 
@@ -113,10 +117,14 @@ class Client:
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
+        if path is not None:
+            for tenure in self._farewells.tenures(token):
+                tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         self._call(request, lambda answer: None)
 
     def lease_state(self, token: str) -> LeaseState:
+        """What a lease has and until when; raises LockLost if it has ended."""
         return self._call(calls.look_at_lease(token), LeaseState.parse)
 
     def state(self, path: str) -> PathState:
@@ -149,6 +157,7 @@ class Client:
         return Events(self._connections, self._settings, prefix, last_event_id)
 
     def status(self) -> dict[str, Any]:
+        """The server's counts and limits, as it says them."""
         return self._call(calls.status(), lambda answer: answer.body)
 
     # The verbs of Locker 1.0b: the same answers, as dictionaries.
@@ -184,23 +193,24 @@ class Client:
         except LockerError:
             raise
         except BaseException:  # Ctrl-C, for example
-            self._run(acquisition.give_up())
+            self._give_up(acquisition)
             raise
+
+    def _give_up(self, acquisition: protocol.Acquisition) -> None:
+        self._say_farewell(acquisition, acquisition.give_up)
+
+    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+        """Now; if that is in vain, or interrupted, when the process ends."""
+        self._farewells.add(what, steps)
+        if self._run(steps()):
+            self._farewells.done(what)
 
     def _after_fork_in_child(self) -> None:
         self._connections.forget()
         self._watch = DeadlineWatch()
-        self._holdings = set()  # they belong to the parent
 
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-def _release_all_at_exit() -> None:
-    for client in list(_clients):
-        for holding in list(client._holdings):
-            if not holding.end_at_exit():
-                break
 
 
 def _forget_in_child() -> None:
@@ -212,6 +222,5 @@ def _forget_in_child() -> None:
 # child in which nobody finishes the import.
 "".encode("idna")
 
-atexit.register(_release_all_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)

@@ -22,9 +22,11 @@ IDLE_FOR = 50.0  # the server closes what is idle for 75 s
 NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 
 
-def failure_of(error: BaseException, was_sent: bool) -> NoAnswer:
-    """What an error of a socket means for the request."""
-    no_such_host = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAnswer:
+    """What an error of a socket means for the request; `has_answered`: the server, ever."""
+    # A name that was known comes again: Docker Compose drops it while its container restarts.
+    no_such_host = (isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME and
+                    not has_answered)
     untrusted = isinstance(error, ssl.SSLCertVerificationError)
     is_no_tls = not was_sent and isinstance(error, ssl.SSLError) and error.reason in NO_TLS
     timed_out = isinstance(error, (socket.timeout, TimeoutError))
@@ -62,6 +64,7 @@ class Connections:
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
+        self._has_answered = False
         self.forget()
 
     def forget(self) -> None:
@@ -94,7 +97,7 @@ class Connections:
             reply = self._begin(connection, request, timeout)
             yield reply
         except (OSError, http.client.HTTPException) as error:
-            raise failure_of(error, True) from error
+            raise failure_of(error, True, True) from error
         finally:
             connection.close()
 
@@ -112,7 +115,7 @@ class Connections:
             connection.connect()
         except OSError as error:
             connection.close()
-            raise failure_of(error, False) from error
+            raise failure_of(error, False, self._has_answered) from error
         except BaseException:
             connection.close()
             raise
@@ -133,10 +136,11 @@ class Connections:
             text = reply.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise failure_of(error, True) from error
+            raise failure_of(error, True, True) from error
         except BaseException:  # Ctrl-C, for example
             hang_up(connection)
             raise
+        self._has_answered = True
         if reply.will_close:
             connection.close()
         else:

@@ -46,6 +46,8 @@ class Keeper:
         self._tenure = tenure
         self._send = send
         self._stop = threading.Event()
+
+    def start(self) -> None:
         threading.Thread(target=self._run, name="locker-keeper", daemon=True).start()
 
     def stop(self) -> None:
@@ -91,7 +93,12 @@ class DeadlineWatch:
             if self._is_running:
                 return
             self._is_running = True
-        threading.Thread(target=self._run, name="locker-deadlines", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="locker-deadlines", daemon=True).start()
+        except BaseException:  # there cannot be another thread, or Ctrl-C
+            with self._condition:
+                self._is_running = False
+            raise
 
     def remove(self, tenure: Tenure) -> None:
         with self._condition:
@@ -111,5 +118,5 @@ class DeadlineWatch:
                     continue
                 watched = list(self._tenures)
             for tenure in watched:
-                if tenure.look_at_the_clock() is not None:
+                if tenure.has_ended():
                     self.remove(tenure)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from . import calls, deadline, protocol
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
-from .exchange import NoAnswer, Send
+from .exchange import Steps
+from .inventory import Use
 from .keeper import DeadlineWatch, Keeper
 from .records import Grant
 from .tenure import Tenure
@@ -35,18 +36,30 @@ class _Holding:
         self.process = os.getpid()
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
         self._keeper = Keeper(client._settings, self.tenure, client._send)
-        client._watch.add(self.tenure)
-        client._holdings.add(self)
+
+    def start(self) -> None:
+        self._client._farewells.add(self.tenure, self._at_exit)
+        self._keeper.start()
+        self._client._watch.add(self.tenure)
+
+    def _stop(self) -> LockLost | None:
+        loss = self.tenure.finish()
+        self._keeper.stop()
+        self._client._watch.remove(self.tenure)
+        return loss
 
     def is_of_another_process(self) -> bool:
         return self.process != os.getpid()
 
     def check(self) -> None:
+        self.check_process()
+        self.tenure.check()
+
+    def check_process(self) -> None:
         if self.is_of_another_process():
             raise LockLost(
                 f"Process {self.process} has this lock, and this is a child of it that cannot know "
                 "until when: let the parent check, or take a lock here.", "forked")
-        self.tenure.check()
 
     def _tell(self, loss: LockLost) -> None:
         self._lost.set()
@@ -62,48 +75,77 @@ class _Holding:
         """Releases; returns the loss if it was lost before."""
         if self.is_of_another_process():
             return None
-        loss = self.tenure.finish()
-        self._keeper.stop()
-        self._client._watch.remove(self.tenure)
-        self._client._holdings.discard(self)
-        if loss is not None:
-            if loss.status is None:  # the server may have it still
-                self._client._run(protocol.abandon(self.tenure))
-            return copy.copy(loss)
         try:
-            self._client._run(protocol.release(self._client._settings, self.tenure))
-        except LockLost as found:
-            return found
-        except LockerError as error:
-            if self.tenure.ttl is None:
-                raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and ends by its TTL: %s", error)
-        return None
+            loss = self._give_back(self._stop())
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, for example
+            self.end_quickly()
+            raise
+        return copy.copy(loss)
 
-    def end_at_exit(self) -> bool:
-        """Quick, and silent: false if it is no use to go on with others."""
+    def _give_back(self, loss: LockLost | None) -> LockLost | None:
+        client, tenure = self._client, self.tenure
+        if loss is not None and tenure.has_ended():
+            if loss.status is None:  # the server may have it still
+                client._run(protocol.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
+        try:
+            client._run(protocol.release(client._settings, tenure))
+        except LockLost as found:
+            loss = loss or found
+        except LockerError as error:
+            if protocol.is_silence(error):
+                self._go_on()
+            else:
+                client._farewells.done(tenure)
+            if tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    def _go_on(self) -> None:
+        """The end of a block does not wait for longer: a thread does."""
+        client, tenure = self._client, self.tenure
+
+        def run() -> None:
+            client._run(protocol.go_on_releasing(client._settings, tenure))
+            client._farewells.done(tenure)
+
+        try:
+            threading.Thread(target=run, name="lockerclient-release", daemon=True).start()
+        except RuntimeError:  # the interpreter ends
+            pass
+
+    def end_quickly(self) -> None:
+        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        self._stop()
+        if self._client._run(protocol.abandon(self.tenure.token)):
+            self._client._farewells.done(self.tenure)
+
+    def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()
         self._keeper.stop()
-        try:
-            self._client._send(Send(calls.release_lease(self.tenure.token),
-                                             protocol.FAREWELL_TIMEOUT))
-        except NoAnswer:
-            return False
-        return True
+        return protocol.abandon(self.tenure.token)
 
 
 class _Block:
     """What a lock and a lease have in common."""
 
     def __init__(self, client: Client, on_lost: OnLost | None):
+        calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
         self._holding: _Holding | None = None
         self.lost = threading.Event()  #: Set when the lease has ended, or can have.
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> _Holding:
         self._holding = _Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
                                  self._on_lost)
+        return self._holding
 
     def _held(self) -> _Holding:
         if self._holding is None:
@@ -144,8 +186,19 @@ class _Block:
         self._held().check()
 
     def _end(self) -> LockLost | None:
-        holding, self._holding = self._held(), None
-        return holding.end()
+        holding = self._held()
+        try:
+            return holding.end()
+        finally:
+            self._holding = None
+
+    def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        holding, self._holding = self._holding, None
+        if holding is None:
+            return False
+        holding.end_quickly()
+        return True
 
     def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
@@ -155,17 +208,23 @@ class _Block:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        if self._holding is None:
-            return  # released in the block
-        if error is None:
-            return self.release()
         try:
-            loss = self._end()
-        except LockerError as problem:
-            log.warning("A lock could not be released: %s", problem)
-            return
-        if loss is not None:
-            chain(error, loss)
+            if self._holding is None:
+                return  # released in the block
+            if error is None:
+                return self.release()
+            try:
+                loss = self._end()
+            except LockerError as problem:
+                log.warning("A lock could not be released: %s", problem)
+                return
+            if loss is not None:
+                chain(error, loss)
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, before the release had begun
+            self._end_quickly()
+            raise
 
 
 class Lock(_Block):
@@ -174,6 +233,7 @@ class Lock(_Block):
     def __init__(self, client: Client, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None):
         super().__init__(client, on_lost)
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._grant: Grant | None = None
@@ -181,11 +241,20 @@ class Lock(_Block):
     def acquire(self) -> Lock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
-        grant = self._client._acquire(
-            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
-        self._grant = grant
-        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-        return self
+        client = self._client
+        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        try:
+            self._grant = grant = client._run(acquisition.steps())
+            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+            holding.start()
+            return self
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
+            if not self._end_quickly():
+                client._give_up(acquisition)
+            raise
 
     __enter__ = acquire
 
@@ -220,57 +289,132 @@ class Lease(_Block):
 
     def __init__(self, client: Client, owner: str, ttl: float | None, on_lost: OnLost | None):
         super().__init__(client, on_lost)
+        calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
+        # Nothing is asked for while the same is given back. A signal handler may come between.
+        self._giving_back = threading.RLock()
 
     def open(self) -> Lease:
+        """What the beginning of a `with` block does; `release` ends it."""
         self._expect_free()
-        opened = self._client._run(
-            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
-        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
-        return self
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
+            return self
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
+                client._say_farewell(token, lambda: protocol.abandon(token))
+            raise
 
     __enter__ = open
 
     def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
                 mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
                 meta: str | None = None, lock_delay: float = 0, any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease."""
-        self.check()
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, meta=meta,
-                                 lock_delay=lock_delay)
-        grant = self._client._acquire(
-            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
-        self.check()
-        return grant
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    def _take(self, use: Use, wait: float | None) -> Grant:
+        holding = self._held()
+        holding.check()
+        tenure = holding.tenure
+        with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        try:
+            grant = self._client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            holding.check()
+            tenure.inventory.settle(use)
+            return grant
+        except BaseException as error:
+            if not isinstance(error, LockerError):  # Ctrl-C, for example
+                late = self._client._run(acquisition.withdraw())
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            self._leave(holding, use, True)
+            raise
+
+    def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        if holding.is_of_another_process():
+            return
+        client, tenure = self._client, holding.tenure
+        with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            try:
+                if not is_hurried:
+                    client._run(protocol.leave(client._settings, tenure, leaving))
+                    return
+            except LockerError:
+                raise
+            except BaseException:  # Ctrl-C, for example
+                client._run(protocol.leave_quickly(tenure, leaving))
+                raise
+            client._run(protocol.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back. The lease lives on."""
-        self._client.release(self.token, path)
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held().tenure
+        with self._giving_back:
+            self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> LockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes."""
-        return LockOfLease(self, path, {"wait": wait, **options})
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        At its end the lock is given back, unless another block has it, too, or `acquire` took it.
+        If that has it as shared and this block made it exclusive, it is shared again.
+        """
+        return LockOfLease(self, wanted_of_lease(path, **options), wait)
 
     def __repr__(self) -> str:
         return f"<Lease of {self._owner}: {'held' if self.held else 'not held'}>"
 
 
+def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
+                     lock_parents: bool = True, lock_children: bool = True,
+                     **options: Any) -> calls.Wanted:
+    return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                           lock_children=lock_children, **options)
+
+
 class LockOfLease:
-    def __init__(self, lease: Lease, path: calls.Resource | Iterable[calls.Resource],
-                 options: dict[str, Any]):
+    """Made by `Lease.lock`."""
+
+    def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
-        self._path = path
-        self._options = options
+        calls.check_wait(wait)
+        self._wanted = wanted
+        self._wait = wait
+        self._holding: _Holding | None = None
+        self._use: Use | None = None
 
     def __enter__(self) -> LockOfLease:
-        self.grant = self.lease.acquire(self._path, **self._options)
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._holding = self.lease._held()
+        self.grant = self.lease._take(use, self._wait)
+        self._use = use
         return self
 
     @property
     def fence(self) -> int:
+        """Of now: an inner block that changes the mode for a while gets new ones."""
+        if self._holding is not None and self._use is not None:
+            fence = self._holding.tenure.inventory.fence_of(self._use)
+            if fence is not None:
+                return fence
         return self.grant.fence
 
     @property
@@ -282,13 +426,23 @@ class LockOfLease:
         return self.grant.paths
 
     def check(self) -> None:
-        self.lease.check()
+        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
+        if self._holding is None or self._use is None:
+            self.lease.check()
+        else:
+            self._holding.check_process()
+            self._holding.tenure.check_use(self._use)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
+        holding, use = self._holding, self._use
+        if holding is None or use is None:
+            return
+        self._use = None
         try:
-            for path in self.grant.paths:
-                self.lease.release_path(path)
+            self.lease._leave(holding, use)
+            if use.loss is not None:
+                raise copy.copy(use.loss)
         except LockLost as loss:
             if error is None:
                 raise

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterator, TypeVar
 
 from . import calls, deadline
+from .address import PathKey, path_key
 from .deadline import Deadline
 from .errors import LockLost, LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from .inventory import Leaving
 from .records import Grant, LockInfo, OpenedLease, Renewal, error_of
 from .tenure import Tenure
 
@@ -31,6 +33,10 @@ class Settings:
     timeout: float  # for the answer to a request, its wait aside
     patience: float  # a request without an answer is sent again for so long
     now: Callable[[], float] = deadline.now
+
+    def __post_init__(self) -> None:
+        calls.check_number("timeout", self.timeout, False)
+        calls.check_number("patience", self.patience, True)
 
 
 def fresh_token() -> str:
@@ -94,6 +100,11 @@ def ask_waiting(settings: Settings,
                       f"server: {problem}.{doubt}") from failure
 
 
+def is_silence(error: LockerError) -> bool:
+    """Whether the request could succeed when it is sent again later."""
+    return isinstance(error, Unreachable) or error.status in (502, 503, 504)
+
+
 def _is_refusal(answer: Answer) -> bool:
     try:
         return "error" in answer.body
@@ -114,8 +125,7 @@ class Acquisition:
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None):
-        if wait != float("inf"):  # which waits for ever, as None does
-            calls.check_seconds("wait", wait)
+        calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
         self._wait = wait
@@ -161,27 +171,44 @@ class Acquisition:
         self._token = fresh_token()
         return None
 
-    def give_up(self) -> Steps[None]:
+    def give_up(self) -> Steps[bool]:
         """After an interruption: leaves the line, and gives back what may have been granted.
+        False if there was no answer.
 
         Asking without waiting takes the request out of the line for good; releasing alone could
         come before a grant.
         """
         try:
-            answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
-            if answer.status not in (200, 201):
-                return
-            if not self._joins:
+            grant = yield from self._withdrawn()
+            if grant is None:
+                pass
+            elif self._joins:
+                for path in grant.paths:
+                    yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+            else:
                 yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
-                return
-            for path in answer.parsed(Grant.parse).paths:
-                yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
-        except (NoAnswer, LockerError):
-            pass  # it ends by its TTL
+        except NoAnswer:
+            return False  # it ends by its TTL
+        return True
+
+    def withdraw(self) -> Steps[Grant | None]:
+        """The first half of that: what is to be given back."""
+        try:
+            return (yield from self._withdrawn())
+        except NoAnswer:
+            return None
+
+    def _withdrawn(self) -> Steps[Grant | None]:
+        answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        try:
+            return answer.parsed(Grant.parse) if answer.status in (200, 201) else None
+        except LockerError:
+            return None
 
 
-def opened_lease(settings: Settings, owner: str | None, ttl: float | None) -> Steps[OpenedLease]:
-    return call(settings, calls.open_lease(fresh_token(), owner, ttl), OpenedLease.parse)
+def opened_lease(settings: Settings, token: str, owner: str | None,
+                 ttl: float | None) -> Steps[OpenedLease]:
+    return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
 
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
@@ -191,7 +218,7 @@ def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
         yield Pause(max(0.0, due - settings.now()))
         retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
         for pause in backoff(retry_pause):
-            if tenure.look_at_the_clock() is not None:
+            if tenure.has_ended():
                 return
             problem = yield from _renew_once(settings, tenure)
             if problem is None:
@@ -209,7 +236,12 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     try:
         answer = yield Send(calls.renew(tenure.token), timeout)
         if answer.status == 200:
-            tenure.renewed(Deadline(answer.parsed(Renewal.parse).ttl, answer.sent))
+            renewal = answer.parsed(Renewal.parse)
+            tenure.renewed(Deadline(renewal.ttl, answer.sent))
+            expected = len(tenure.inventory.paths())
+            # More can be there than this program knows of: then what is lost would not show.
+            if expected and renewal.locks != expected:
+                yield from _look_for_losses(tenure, timeout)
             return None
         error = error_of(answer)
     except (NoAnswer, LockerError) as failure:
@@ -223,6 +255,52 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     return None
 
 
+def _look_for_losses(tenure: Tenure, timeout: float) -> Steps[None]:
+    """A lease of which an administrator ended some locks lives on with the others."""
+    before = tenure.inventory.fences()
+    there: set[PathKey] = set()
+    after: str | None = None
+    while True:
+        answer = yield Send(calls.look_at_lease(tenure.token, after), timeout)
+        if answer.status != 200:
+            raise error_of(answer)
+        page, after = answer.parsed(lambda answer: (
+            {path_key(lock["path"]) for lock in answer.body["locks"] if lock["state"] == "held"},
+            answer.body.get("next")))
+        there |= page
+        if after is None:
+            break
+    gone = tenure.inventory.gone(before, there)
+    if gone:
+        tenure.lose_locks(gone, (yield from _why_gone(tenure, gone, timeout, ", ".join(gone))))
+
+
+def _why_gone(tenure: Tenure, paths: list[str], timeout: float,
+              what: str | None) -> Steps[LockLost]:
+    """Only who wants to release a lock is told what became of it. `what` is gone; None: some.
+
+    If the lease gets it anew at this moment, it does no harm: the lease is lost anyway.
+    """
+    status: int | None = None
+    reason = "unknown"
+    for path in paths:
+        try:
+            answer = yield Send(calls.release_path(tenure.token, path), timeout)
+        except NoAnswer:
+            break
+        status = answer.status
+        if answer.status == 200:
+            reason = "released"
+            continue
+        error = error_of(answer)
+        if isinstance(error, LockLost):
+            return LockLost(f"{what or path}: {error.message}", error.reason, error.detail,
+                            error.status)
+    what = what or "Of " + ", ".join(paths)
+    return LockLost(f"{what}: the lock server does not have this lock any more; stop what it "
+                    "protected.", reason, status=status)
+
+
 def _forgotten(answer: Answer) -> LockLost:
     return LockLost("The lock server does not know this lease any more; stop what it protected.",
                     "unknown", status=answer.status)
@@ -234,17 +312,63 @@ def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     hurried = replace(settings, patience=min(settings.patience, left))
     answer = yield from ask(hurried, calls.release_lease(tenure.token))
     if answer.status == 200:
+        paths = tenure.inventory.paths()
+        # It is 0 when the request was sent again, after the answer to the first was lost.
+        if 0 < answer.parsed(lambda answer: int(answer.body["released"])) < len(paths):
+            raise (yield from _why_gone(tenure, paths, FAREWELL_TIMEOUT, None))
         return
     error = error_of(answer)
     raise _forgotten(answer) if error.code == "no_such_lease" else error
 
 
-def abandon(tenure: Tenure) -> Steps[None]:
-    """Gives back what is lost or about to be, if it is easy: others need not wait for the TTL."""
+def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """In the background, after `release` gave up: until it is answered, or the lease is over."""
     try:
-        yield Send(calls.release_lease(tenure.token), FAREWELL_TIMEOUT)
+        yield from release(replace(settings, patience=float("inf")), tenure)
+    except LockerError:
+        pass  # it has ended, or nothing helps
+
+
+def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """Of a lease that lives on. Raises LockLost when what was to be released was lost."""
+    loss: LockLost | None = None
+    while leaving.releases:
+        answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
+        leaving.releases.pop(0)
+        if answer.status == 200:
+            continue
+        error = error_of(answer)
+        if not isinstance(error, LockLost):
+            raise error
+        loss = loss or error
+    while leaving.weakenings:
+        wanted = leaving.weakenings[0]
+        grant = yield from call(settings, wanted.request(tenure.token, 0), Grant.parse)
+        leaving.weakenings.pop(0)
+        tenure.inventory.weakened(wanted, grant)
+    if loss is not None:
+        raise loss
+
+
+def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """After an interruption, or what is lost anyway."""
+    requests = [calls.release_path(tenure.token, path) for path in leaving.releases]
+    requests += [wanted.request(tenure.token, 0) for wanted in leaving.weakenings]
+    try:
+        for request in requests:
+            yield Send(request, FAREWELL_TIMEOUT)
     except NoAnswer:
-        pass
+        pass  # it ends with its lease
+
+
+def abandon(token: str) -> Steps[bool]:
+    """Gives back what is lost or about to be, or was interrupted, if it is easy: others need not
+    wait for the TTL. False if there was no answer."""
+    try:
+        yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
+    except NoAnswer:
+        return False
+    return True
 
 
 def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,

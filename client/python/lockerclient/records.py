@@ -157,7 +157,9 @@ def error_of(answer: Answer) -> LockerError:
         code, message = "bad_request", str(code)
     status = answer.status
     if code == "locked":
-        refused = NotAcquired(message, code, status)
+        # What the server advises behind that is for those who write HTTP.
+        said, semicolon, _ = message.rpartition("; ")
+        refused = NotAcquired(said + "." if semicolon else message, code, status)
         refused.blocked_by = _infos(body, "blocked_by")
         refused.waited = body["waited_ms"] / 1000
         return refused

@@ -6,8 +6,11 @@ import copy
 import threading
 from typing import Callable
 
+from .calls import Wanted
 from .deadline import Deadline
 from .errors import LockLost
+from .inventory import Inventory, Use
+from .records import Grant
 
 
 class Tenure:
@@ -24,7 +27,9 @@ class Tenure:
         self._on_lost = on_lost
         self._mutex = threading.Lock()
         self._deadline = deadline
-        self._loss: LockLost | None = None
+        self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
+        self._end: LockLost | None = None  # of all
+        self.inventory = Inventory()
         self._is_finished = False
         self._last_problem = ""
 
@@ -47,17 +52,42 @@ class Tenure:
         self._last_problem = problem
 
     def lose(self, loss: LockLost) -> None:
+        """All of it."""
+        self._tell(loss, True)
+
+    def lose_locks(self, paths: list[str], loss: LockLost) -> None:
+        """The lease lives on, with the rest."""
+        self.inventory.lose(paths, loss)
+        self._tell(loss, False)
+
+    def _tell(self, loss: LockLost, is_all: bool) -> None:
         with self._mutex:
-            if self._is_finished or self._loss is not None:
+            if self._is_finished or self._end is not None:
+                return
+            if is_all:
+                self._end = loss
+            if self._loss is not None:
                 return
             self._loss = loss
         self._on_lost(loss)
 
+    def granted(self, use: Use, asked: Wanted, grant: Grant) -> None:
+        replaced = self.inventory.granted(use, asked, grant)
+        if replaced:
+            self.lose_locks(replaced, LockLost(
+                f"{', '.join(replaced)} was lost and is taken anew, by the same lease; stop what "
+                "it protected.", "unknown"))
+
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to renew."""
+        self.look_at_the_clock()
+        return self._end is not None
+
     def look_at_the_clock(self) -> LockLost | None:
-        """The loss, if there is one."""
+        """The loss, if there is one, of all or of a part."""
         now = self._now()
         deadline = self._deadline
-        if self._loss is None and not self._is_finished and now >= deadline.ends:
+        if self._end is None and not self._is_finished and now >= deadline.ends:
             problem = f" ({self._last_problem})" if self._last_problem else ""
             self.lose(LockLost(
                 f"The lease of {self._what} was last renewed {now - deadline.sent:.1f} s ago"
@@ -68,6 +98,13 @@ class Tenure:
         loss = self.look_at_the_clock()
         if loss is not None:
             raise copy.copy(loss)  # each traceback is its own
+
+    def check_use(self, use: Use) -> None:
+        """The same, for a part of the lease: what else it has lost does not matter."""
+        self.look_at_the_clock()
+        loss = use.loss or self._end
+        if loss is not None:
+            raise copy.copy(loss)
 
     def finish(self) -> LockLost | None:
         """Its holder releases it: from here on it cannot be lost. The loss, if there was one."""

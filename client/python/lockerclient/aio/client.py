@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Iterable, TypeVar, cast
+from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, protocol
 from ..address import Address, default_key, default_owner, tls_for
+from ..connections import Connections as BlockingConnections
 from ..errors import LockerError
-from ..exchange import Answer, NoAnswer, Pause, Request, Steps
+from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from ..farewell import Farewells
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 from .connections import Connections
 from .events import AsyncEvents
@@ -20,7 +22,11 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """As `lockerclient.Client`, for one event loop, without threads."""
+    """As `lockerclient.Client`, without threads.
+
+    It may be used by several event loops, one after the other or at the same time; each gets
+    connections of its own, and `close` closes those of the loop that calls it.
+    """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
                  ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
@@ -28,8 +34,15 @@ class AsyncClient:
         self._address = Address.parse(url)
         self._owner = owner
         self._settings = protocol.Settings(timeout, patience)
-        self._connections = Connections(self._address, key or default_key(),
-                                        tls_for(self._address, ssl_context, ca_file))
+        reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
+        self._connections = Connections(*reach)
+
+        def sender() -> Callable[[Send], Answer]:  # at exit, when no event loop runs
+            blocking = BlockingConnections(*reach)
+            return lambda step: blocking.send(step.request, step.timeout)
+
+        self._farewells = Farewells(sender)
+        self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
 
     @property
     def url(self) -> str:
@@ -52,6 +65,10 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"<AsyncClient of {self.url}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
+                        "each process, with the same URL.")
 
     # Locks that are renewed in the background.
 
@@ -96,10 +113,14 @@ class AsyncClient:
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
+        if path is not None:
+            for tenure in self._farewells.tenures(token):
+                tenure.inventory.drop(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         await self._call(request, lambda answer: None)
 
     async def lease_state(self, token: str) -> LeaseState:
+        """What a lease has and until when; raises LockLost if it has ended."""
         return await self._call(calls.look_at_lease(token), LeaseState.parse)
 
     async def state(self, path: str) -> PathState:
@@ -134,6 +155,7 @@ class AsyncClient:
         return AsyncEvents(self._connections, self._settings, prefix, last_event_id)
 
     async def status(self) -> dict[str, Any]:
+        """The server's counts and limits, as it says them."""
         return await self._call(calls.status(), lambda answer: answer.body)
 
     # The verbs of Locker 1.0b: the same answers, as dictionaries.
@@ -171,14 +193,25 @@ class AsyncClient:
         except StopIteration as stop:
             return cast(Result, stop.value)
 
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return await self._run(protocol.call(self._settings, request, parse))
 
     async def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
         try:
             return await self._run(acquisition.steps())
-        except LockerError:
+        except (LockerError, GeneratorExit):
             raise
-        except (asyncio.CancelledError, Exception):
-            await self._run(acquisition.give_up())
+        except BaseException:
+            await self._say_farewell(acquisition, acquisition.give_up)
             raise
+
+    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+        """Now; if that is in vain, or interrupted, when the process ends."""
+        self._farewells.add(what, steps)
+        if await self._run(steps()):
+            self._farewells.done(what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import threading
 import time
 from typing import AsyncGenerator, AsyncIterator
 
@@ -72,8 +73,11 @@ def _close_unwanted(connecting: asyncio.Future[_Connection]) -> None:
         abort(connecting.result()[1])
 
 
+_Idle = list[tuple[float, _Connection]]
+
+
 class Connections:
-    """Of one event loop."""
+    """Thread-safe: each event loop has connections of its own."""
 
     def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
         self._address = address
@@ -81,10 +85,23 @@ class Connections:
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
-        self._idle: list[tuple[float, _Connection]] = []
+        self._has_answered = False
+        self._mutex = threading.Lock()
+        self._idle_of: dict[asyncio.AbstractEventLoop, _Idle] = {}
+
+    def _idle(self) -> _Idle:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._mutex:
+            for ended in [each for each in self._idle_of if each.is_closed()]:
+                del self._idle_of[ended]  # and with it its sockets; nobody can close them better
+            return self._idle_of.setdefault(loop, [])
 
     async def close(self) -> None:
-        idle, self._idle = self._idle, []
+        """Those of the running loop."""
+        self._idle()
+        with self._mutex:
+            idle = self._idle_of.pop(asyncio.get_running_loop())
         for _, (_, writer) in idle:
             writer.close()
         for _, (_, writer) in idle:
@@ -145,7 +162,7 @@ class Connections:
         try:
             return connecting.result()
         except OSError as error:
-            raise failure_of(error, False) from error
+            raise failure_of(error, False, self._has_answered) from error
 
     def _render(self, request: Request) -> bytes:
         return http.render(request.method, self._address.prefix + request.target,
@@ -161,6 +178,7 @@ class Connections:
             head = await http.read_head(reader)
             text = (await http.read_body(reader, head)).decode("utf-8", "replace")
             is_kept = head.keeps_open
+            self._has_answered = True
         except (OSError, http.BadReply) as error:
             raise self._failure(error, timeout) from error
         except asyncio.CancelledError:
@@ -169,8 +187,9 @@ class Connections:
             raise
         finally:
             timeout.stop()
-            if is_kept and not timeout.is_over and len(self._idle) < IDLE_KEPT:
-                self._idle.append((time.monotonic(), connection))
+            idle = self._idle()
+            if is_kept and not timeout.is_over and len(idle) < IDLE_KEPT:
+                idle.append((time.monotonic(), connection))
             else:
                 abort(writer)
         return Answer(head.status, head.headers, text, sent)
@@ -179,12 +198,13 @@ class Connections:
     def _failure(error: Exception, timeout: _Timeout) -> NoAnswer:
         if timeout.is_over:
             return NoAnswer("it took too long", True)
-        return failure_of(error, True)
+        return failure_of(error, True, True)
 
     def _take_idle(self) -> _Connection | None:
         oldest = time.monotonic() - IDLE_FOR
-        while self._idle:
-            since, (reader, writer) = self._idle.pop()
+        idle = self._idle()
+        while idle:
+            since, (reader, writer) = idle.pop()
             if since >= oldest and not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             abort(writer)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from .. import calls, deadline, protocol
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost, chain
+from ..inventory import Use
+from ..lock import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
 
@@ -60,6 +62,7 @@ class _Block:
     """What a lock and a lease have in common."""
 
     def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
+        calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
         self._cancel_on_loss = cancel_on_loss
@@ -68,17 +71,19 @@ class _Block:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_begun = False
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> None:
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
+        self._client._farewells.add(self._tenure, lambda: protocol.abandon(token))
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
         keep = protocol.keep(self._client._settings, self._tenure)
         self._tasks = [asyncio.ensure_future(self._client._run(keep)),
                        asyncio.ensure_future(self._watch(self._tenure))]
+        return self._tenure
 
     async def _watch(self, tenure: Tenure) -> None:
         """Notices the deadline while the other task waits for an answer."""
-        while tenure.look_at_the_clock() is None:
+        while not tenure.has_ended():
             left = tenure.deadline.ends - deadline.now()
             # A timer stands still while the machine is suspended: look again before long.
             await asyncio.sleep(max(0.0, min(left, 2.0)))
@@ -131,19 +136,53 @@ class _Block:
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        if loss is not None:
-            if loss.status is None:  # the server may have it still
-                await self._client._run(protocol.abandon(tenure))
-            return copy.copy(loss)
         try:
-            await self._client._run(protocol.release(self._client._settings, tenure))
+            return copy.copy(await self._give_back(tenure, loss))
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, for example
+            await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+            raise
+
+    async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
+        client = self._client
+        if loss is not None and tenure.has_ended():
+            if loss.status is None:  # the server may have it still
+                await client._run(protocol.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
+        try:
+            await client._run(protocol.release(client._settings, tenure))
         except LockLost as found:
-            return found
+            loss = loss or found
         except LockerError as error:
+            if protocol.is_silence(error):
+                client._in_background(self._go_on(tenure))
+            else:
+                client._farewells.done(tenure)
             if tenure.ttl is None:
                 raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and ends by its TTL: %s", error)
-        return None
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    async def _go_on(self, tenure: Tenure) -> None:
+        """The end of a block does not wait for longer: a task does."""
+        await self._client._run(protocol.go_on_releasing(self._client._settings, tenure))
+        self._client._farewells.done(tenure)
+
+    async def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        tenure, self._tenure = self._tenure, None
+        if tenure is None:
+            return False
+        tenure.finish()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+        return True
 
     async def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
@@ -177,6 +216,7 @@ class AsyncLock(_Block):
     def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None, cancel_on_loss: bool):
         super().__init__(client, on_lost, cancel_on_loss)
+        calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
         self._grant: Grant | None = None
@@ -184,11 +224,19 @@ class AsyncLock(_Block):
     async def acquire(self) -> AsyncLock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
-        grant = await self._client._acquire(
-            protocol.Acquisition(self._client._settings, self._wanted, self._wait))
-        self._grant = grant
-        self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-        return self
+        client = self._client
+        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        try:
+            self._grant = grant = await client._run(acquisition.steps())
+            tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            tenure.granted(Use(self._wanted), self._wanted, grant)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C: nobody else would release it
+            if not await self._end_quickly():
+                await client._say_farewell(acquisition, acquisition.give_up)
+            raise
 
     async def __aenter__(self) -> AsyncLock:
         return await self.acquire()
@@ -223,15 +271,27 @@ class AsyncLease(_Block):
     def __init__(self, client: AsyncClient, owner: str, ttl: float | None, on_lost: OnLost | None,
                  cancel_on_loss: bool):
         super().__init__(client, on_lost, cancel_on_loss)
+        calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
 
     async def open(self) -> AsyncLease:
+        """What the beginning of an `async with` block does; `release` ends it."""
         self._expect_free()
-        opened = await self._client._run(
-            protocol.opened_lease(self._client._settings, self._owner, self._ttl))
-        self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
-        return self
+        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = await client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C
+            if not await self._end_quickly():
+                await client._say_farewell(token, lambda: protocol.abandon(token))
+            raise
 
     async def __aenter__(self) -> AsyncLease:
         return await self.open()
@@ -241,42 +301,95 @@ class AsyncLease(_Block):
                       lock_parents: bool = True, lock_children: bool = True,
                       meta: str | None = None, lock_delay: float = 0,
                       any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease."""
-        self.check()
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, meta=meta,
-                                 lock_delay=lock_delay)
-        grant = await self._client._acquire(
-            protocol.Acquisition(self._client._settings, wanted, wait, self.token))
-        self.check()
-        return grant
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return await self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    async def _take(self, use: Use, wait: float | None) -> Grant:
+        tenure = self._held()
+        tenure.check()
+        async with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        try:
+            grant = await self._client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            tenure.check()
+            tenure.inventory.settle(use)
+            return grant
+        except GeneratorExit:  # nothing can be awaited any more
+            raise
+        except BaseException as error:
+            if not isinstance(error, LockerError):  # a cancellation, for example
+                late = await self._client._run(acquisition.withdraw())
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            await self._leave(tenure, use, True)
+            raise
+
+    async def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        client = self._client
+        async with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            try:
+                if not is_hurried:
+                    await client._run(protocol.leave(client._settings, tenure, leaving))
+                    return
+            except (LockerError, GeneratorExit):
+                raise
+            except BaseException:  # a cancellation, for example
+                await client._run(protocol.leave_quickly(tenure, leaving))
+                raise
+            await client._run(protocol.leave_quickly(tenure, leaving))
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back. The lease lives on."""
-        await self._client.release(self.token, path)
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held()
+        async with self._giving_back:
+            await self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> AsyncLockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes."""
-        return AsyncLockOfLease(self, path, {"wait": wait, **options})
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        Blocks on a path that the lease has already end as those of `lockerclient.Lease.lock`.
+        """
+        return AsyncLockOfLease(self, wanted_of_lease(path, **options), wait)
 
     def __repr__(self) -> str:
         return f"<AsyncLease of {self._owner}: {'held' if self.held else 'not held'}>"
 
 
 class AsyncLockOfLease:
-    def __init__(self, lease: AsyncLease, path: calls.Resource | Iterable[calls.Resource],
-                 options: dict[str, Any]):
+    """Made by `AsyncLease.lock`."""
+
+    def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
-        self._path = path
-        self._options = options
+        calls.check_wait(wait)
+        self._wanted = wanted
+        self._wait = wait
+        self._tenure: Tenure | None = None
+        self._use: Use | None = None
 
     async def __aenter__(self) -> AsyncLockOfLease:
-        self.grant = await self.lease.acquire(self._path, **self._options)
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._tenure = self.lease._held()
+        self.grant = await self.lease._take(use, self._wait)
+        self._use = use
         return self
 
     @property
     def fence(self) -> int:
+        """Of now: an inner block that changes the mode for a while gets new ones."""
+        if self._tenure is not None and self._use is not None:
+            fence = self._tenure.inventory.fence_of(self._use)
+            if fence is not None:
+                return fence
         return self.grant.fence
 
     @property
@@ -288,13 +401,22 @@ class AsyncLockOfLease:
         return self.grant.paths
 
     def check(self) -> None:
-        self.lease.check()
+        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
+        if self._tenure is None or self._use is None:
+            self.lease.check()
+        else:
+            self._tenure.check_use(self._use)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
+        tenure, use = self._tenure, self._use
+        if tenure is None or use is None:
+            return
+        self._use = None
         try:
-            for path in self.grant.paths:
-                await self.lease.release_path(path)
+            await self.lease._leave(tenure, use)
+            if use.loss is not None:
+                raise copy.copy(use.loss)
         except LockLost as loss:
             if error is None:
                 raise

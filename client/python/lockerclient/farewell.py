@@ -1,0 +1,62 @@
+"""What is given back when the process ends in order."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from typing import Callable, Hashable
+
+from .exchange import Answer, Send, Steps
+from .keeper import drive
+from .tenure import Tenure
+
+_in_debt: set[Farewells] = set()  # a client may be forgotten before that
+
+
+class Farewells:
+    """Of one client. What is due is known by what it is due for: a tenure, or an acquisition that
+    was interrupted. Its steps say false when there is no answer, and so no use to go on."""
+
+    def __init__(self, sender: Callable[[], Callable[[Send], Answer]]):
+        self._sender = sender
+        self._due: dict[Hashable, Callable[[], Steps[bool]]] = {}
+
+    def add(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+        self._due[what] = steps
+        _in_debt.add(self)
+
+    def done(self, what: Hashable) -> None:
+        self._due.pop(what, None)
+        if not self._due:
+            _in_debt.discard(self)
+
+    def tenures(self, token: str) -> list[Tenure]:
+        return [what for what in list(self._due)
+                if isinstance(what, Tenure) and what.token == token]
+
+    def say(self) -> None:
+        send = self._sender()
+        for what, steps in list(self._due.items()):
+            if not drive(steps(), send, time.sleep):
+                return
+            self.done(what)
+
+    def forget(self) -> None:
+        self._due.clear()
+
+
+def _say_all() -> None:
+    for farewells in list(_in_debt):
+        farewells.say()
+
+
+def _forget_all() -> None:  # in a child: they are the parent's
+    for farewells in list(_in_debt):
+        farewells.forget()
+    _in_debt.clear()
+
+
+atexit.register(_say_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

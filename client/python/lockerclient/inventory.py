@@ -1,0 +1,187 @@
+"""Which locks a lease has, and for whom: so that the loss of one of them is noticed, and no inner
+block gives back what an outer one needs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any, Mapping
+
+from .address import PathKey, path_key
+from .calls import Wanted
+from .errors import LockLost
+from .records import Grant
+
+
+class Use:
+    """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`)."""
+
+    def __init__(self, wanted: Wanted, is_block: bool = True):
+        self.wanted = wanted
+        self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
+        self.is_block = is_block
+        self.loss: LockLost | None = None  # of one of its paths
+
+
+class _Entry:
+    """A path. Without a fence it was not granted yet."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.mode = ""
+        self.fence: int | None = None
+        self.granted_to: set[Use] = set()
+        self.asked_by: set[Use] = set()
+
+    def is_used(self) -> bool:
+        return bool(self.granted_to or self.asked_by)
+
+
+@dataclass
+class Leaving:
+    """What is to be done when a use ends. What is done is taken out."""
+
+    releases: list[str] = field(default_factory=list)
+    weakenings: list[Wanted] = field(default_factory=list)  # back to the mode of those that stay
+
+
+class Inventory:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        # A signal handler may ask, too, while its thread is in here.
+        self._mutex = threading.RLock()
+        self._entries: dict[PathKey, _Entry] = {}
+
+    def expect(self, use: Use) -> Wanted:
+        """Before it is asked for: from now on no other use gives it back. What to ask for, so that
+        no other use gets less than it has."""
+        locks = []
+        with self._mutex:
+            for key, lock in use.locks.items():
+                entry = self._entries.setdefault(key, _Entry(lock["path"]))
+                entry.asked_by.add(use)
+                others = [other for other in entry.granted_to if other.is_block or use.is_block]
+                locks.append({**lock, "mode": _strongest([lock, *(each.locks[key]
+                                                                  for each in others)])})
+        return replace(use.wanted, locks=tuple(locks))
+
+    def granted(self, use: Use, asked: Wanted, grant: Grant) -> list[str]:
+        """The paths that must have been lost before: they were there, and have a new fence."""
+        modes = {path_key(lock["path"]): lock["mode"] for lock in asked.locks}
+        paths = {path_key(path): path for path in grant.paths}
+        replaced = []
+        with self._mutex:
+            for key in use.locks.keys() - paths.keys():  # of those that were asked for by `any`
+                self._forget(key, use)
+            for key, path in paths.items():
+                if key not in use.locks:
+                    continue
+                entry = self._entries.setdefault(key, _Entry(path))
+                if entry.fence is not None and entry.fence > grant.fence:
+                    pass  # two answers that have overtaken each other
+                else:
+                    if entry.fence not in (None, grant.fence) and entry.mode == modes[key]:
+                        replaced.append(path)
+                    entry.path, entry.mode, entry.fence = path, modes[key], grant.fence
+                entry.asked_by.discard(use)
+                entry.granted_to.add(use)
+        return replaced
+
+    def settle(self, use: Use) -> None:
+        """Nothing can undo it any more: outside of blocks, it takes the place of those before."""
+        if use.is_block:
+            return
+        with self._mutex:
+            for key in use.locks:
+                entry = self._entries.get(key)
+                if entry is not None and use in entry.granted_to:
+                    entry.granted_to = {each for each in entry.granted_to
+                                        if each.is_block or each is use}
+
+    def leave(self, use: Use) -> Leaving:
+        leaving = Leaving()
+        with self._mutex:
+            for key in use.locks:
+                entry = self._forget(key, use)
+                if entry is None or entry.fence is None:
+                    continue
+                if not entry.is_used():
+                    leaving.releases.append(entry.path)
+                    continue
+                stays = [each.locks[key] for each in (*entry.granted_to, *entry.asked_by)]
+                if (entry.granted_to and entry.mode == "exclusive" and
+                        _strongest(stays) != "exclusive"):
+                    (other, *_) = entry.granted_to
+                    leaving.weakenings.append(replace(
+                        other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))
+        return leaving
+
+    def _forget(self, key: PathKey, use: Use) -> _Entry | None:
+        """The entry, if it was one of this use's."""
+        entry = self._entries.get(key)
+        if entry is None or use not in entry.granted_to | entry.asked_by:
+            return None
+        entry.granted_to.discard(use)
+        entry.asked_by.discard(use)
+        if not entry.is_used():
+            del self._entries[key]
+        return entry
+
+    def weakened(self, wanted: Wanted, grant: Grant) -> None:
+        (lock,) = wanted.locks
+        with self._mutex:
+            entry = self._entries.get(path_key(lock["path"]))
+            if entry is not None and entry.fence is not None and grant.fence > entry.fence:
+                entry.mode, entry.fence = lock["mode"], grant.fence
+
+    def drop(self, path: str) -> None:
+        """Somebody gives it back, whoever uses it."""
+        with self._mutex:
+            self._take_out(path)
+
+    def _take_out(self, path: str) -> set[Use]:
+        """Who had it."""
+        entry = self._entries.pop(path_key(path), None)
+        if entry is None:
+            return set()
+        if entry.asked_by:
+            again = self._entries.setdefault(path_key(path), _Entry(path))
+            again.asked_by = entry.asked_by
+        return entry.granted_to
+
+    def lose(self, paths: list[str], loss: LockLost) -> None:
+        with self._mutex:
+            for path in paths:
+                for use in self._take_out(path):
+                    use.loss = use.loss or loss
+
+    def fences(self) -> dict[PathKey, int]:
+        """Of all that it has."""
+        with self._mutex:
+            return {key: entry.fence for key, entry in self._entries.items()
+                    if entry.fence is not None}
+
+    def paths(self) -> list[str]:
+        with self._mutex:
+            return [entry.path for entry in self._entries.values() if entry.fence is not None]
+
+    def gone(self, before: Mapping[PathKey, int], there: set[PathKey]) -> list[str]:
+        """The paths that it had before somebody looked which are `there`, and has still."""
+        now = self.fences()
+        with self._mutex:
+            return [self._entries[key].path for key, fence in before.items()
+                    if now.get(key) == fence and key not in there and key in self._entries]
+
+    def fence_of(self, use: Use) -> int | None:
+        """The newest of its paths'."""
+        with self._mutex:
+            entries = [self._entries[key] for key in use.locks if key in self._entries]
+            return max((entry.fence for entry in entries
+                        if entry.fence is not None and use in entry.granted_to), default=None)
+
+
+def _strongest(locks: list[Mapping[str, Any]]) -> str:
+    """A shared one is content with an exclusive one."""
+    modes = [lock["mode"] for lock in locks]
+    return "exclusive" if "exclusive" in modes else modes[0]

@@ -1,0 +1,208 @@
+"""Interruptions at the worst moments: between a grant and its block, and while it is given back."""
+
+import asyncio
+import threading
+import unittest
+from unittest import mock
+
+from child import Child
+from server_case import LONG, PATIENCE, ServerCase, wait_until
+from lockerclient import Unreachable, farewell
+from lockerclient.aio import AsyncClient
+from lockerclient.aio import lock as aio_lock
+from lockerclient.keeper import DeadlineWatch
+from lockerclient.lock import _Holding
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def raising(kind=Interrupted):
+    def fail(*_, **__):
+        raise kind("x")
+    return fail
+
+
+class InterruptionCase(ServerCase):
+    def held(self):
+        return [lock.path for lock in self.client.locks()]
+
+    def blocks(self, client=None):
+        client = client or self.client
+        return client.lock("/a", ttl=None), client.lease(ttl=None)
+
+    def sending(self, client, *failures, after=False):
+        """The next requests fail, before or after they are answered."""
+        left = list(failures)
+        send = client._send
+
+        def fail(step):
+            answer = send(step) if after or not left else None
+            if left:
+                raise left.pop(0)
+            return answer
+
+        return mock.patch.object(client, "_send", fail)
+
+    def run_async(self, body):
+        async def main():
+            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
+                await asyncio.wait_for(body(client), 2 * PATIENCE)
+        asyncio.run(main())
+
+    def check_no_threads(self):
+        wait_until(lambda: "locker-keeper" not in [each.name for each in threading.enumerate()])
+
+
+class BeforeTheBlock(InterruptionCase):
+    def leases(self):
+        return self.client.status()["leases"]
+
+    def test_nothing_is_left(self):
+        for holder, name in ((threading.Thread, "start"), (_Holding, "start"),
+                             (_Holding, "__init__"), (DeadlineWatch, "add")):
+            for kind in (Interrupted, RuntimeError):
+                for block in self.blocks():
+                    with mock.patch.object(holder, name, raising(kind)):
+                        with self.assertRaises(kind):
+                            block.__enter__()
+                    self.assertEqual((self.held(), self.leases()), ([], 0), (name, kind))
+                    self.assertFalse(block.held)
+        self.check_no_threads()
+        with self.client.lock("/a", ttl=2) as lock:  # and the watch works
+            self.assertTrue(self.client._watch._is_running)
+            lock.check()
+
+    def test_what_cannot_be_given_back_at_once_is_at_the_end_of_the_process(self):
+        for block in self.blocks():
+            with self.sending(self.client, Interrupted(), Interrupted(), after=True):
+                with self.assertRaises(Interrupted):
+                    block.__enter__()
+            farewell._say_all()
+            self.assertEqual((self.held(), self.leases()), ([], 0))
+        self.assertEqual(farewell._in_debt, set())
+
+    def test_at_the_end_of_a_process(self):
+        with Child(self.server.url, """
+            import unittest.mock as mock
+            def no_thread(*_): raise RuntimeError("can't create new thread at interpreter shutdown")
+            def late():
+                with mock.patch.object(threading.Thread, "start", no_thread):
+                    locker.lock("/a", ttl=None).acquire()
+            import atexit
+            atexit.register(late)
+        """) as child:
+            self.assertIn("can't create new thread", child.end()[2])
+        self.assertEqual(self.held(), [])
+
+    def test_with_asyncio(self):
+        async def body(client):
+            for kind in (RuntimeError, asyncio.CancelledError):
+                for block in (client.lock("/a", ttl=None), client.lease(ttl=None)):
+                    with mock.patch.object(aio_lock, "Tenure", raising(kind)):
+                        with self.assertRaises(kind):
+                            await block.__aenter__()
+                    self.assertEqual((self.held(), self.leases()), ([], 0))
+        self.run_async(body)
+
+    def test_what_asyncio_left_is_given_back_at_the_end_of_a_process(self):
+        with Child(self.server.url, """
+            import asyncio, lockerclient.aio
+            async def main():
+                await lockerclient.aio.AsyncClient().lock("/a", ttl=None).acquire()
+                say("held")
+            asyncio.run(main())
+        """) as child:
+            self.assertEqual(child.line(), "held")
+            child.end()
+        self.assertEqual(self.held(), [])
+
+
+class WhileItIsGivenBack(InterruptionCase):
+    def test_it_is_tried_once_more(self):
+        for after in (False, True):
+            for block in self.blocks():
+                with self.assertRaises(Interrupted), block:
+                    sending = self.sending(self.client, Interrupted(), after=after)
+                    sending.start()
+                sending.stop()
+                self.assertEqual((self.held(), self.client.status()["leases"]), ([], 0))
+        self.check_no_threads()
+        self.assertEqual(farewell._in_debt, set())
+
+    def test_and_at_the_end_of_the_process(self):
+        lock = self.client.lock("/a", ttl=None).acquire()
+        with self.sending(self.client, Interrupted(), Interrupted()):
+            with self.assertRaises(Interrupted):
+                lock.release()
+        self.assertEqual(self.held(), ["/a"])
+        farewell._say_all()
+        self.assertEqual(self.held(), [])
+
+    def test_a_lock_of_a_lease(self):
+        with self.client.lease(ttl=LONG) as lease:
+            block = lease.lock(["/a", "/b"])
+            block.__enter__()
+            with self.sending(self.client, Interrupted()), self.assertRaises(Interrupted):
+                block.__exit__(None, None, None)
+            self.assertEqual(self.held(), [])
+
+    def test_with_asyncio(self):
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                for block in (client.lock("/a", ttl=None), lease.lock("/a")):
+                    entered, releasing = asyncio.Event(), asyncio.Event()
+                    send = client._connections.send
+
+                    async def hang(request, timeout):
+                        if request.method == "DELETE" and not releasing.is_set():
+                            releasing.set()
+                            await asyncio.sleep(10 * PATIENCE)
+                        return await send(request, timeout)
+
+                    async def work():
+                        async with block:
+                            entered.set()
+
+                    with mock.patch.object(client._connections, "send", hang):
+                        task = asyncio.ensure_future(work())
+                        await releasing.wait()
+                        task.cancel()
+                        with self.assertRaises(asyncio.CancelledError):
+                            await task
+                    self.assertEqual(self.held(), [])
+        self.run_async(body)
+        self.assertEqual(farewell._in_debt, set())
+
+
+class WhileTheServerIsAway(InterruptionCase):
+    def test_it_is_given_back_in_the_background(self):
+        impatient = self.new_client(patience=0.2)
+        with self.assertLogs("lockerclient", "WARNING"), impatient.lock("/a", ttl=LONG):
+            self.server.kill()
+        self.restart()
+        wait_until(lambda: self.held() == [])
+        forever = impatient.lock("/b", ttl=None).acquire()
+        self.server.kill()
+        with self.assertRaises(Unreachable):
+            forever.release()
+        self.restart()
+        wait_until(lambda: self.held() == [])
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_with_asyncio(self):
+        async def main():
+            async with AsyncClient(self.server.url, patience=0.2) as client:
+                with self.assertLogs("lockerclient", "WARNING"):
+                    async with client.lock("/a", ttl=LONG):
+                        self.server.kill()
+                self.restart()
+                while farewell._in_debt:
+                    await asyncio.sleep(0.01)
+                self.assertEqual(self.held(), [])
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,239 @@
+"""What becomes of one lock of a lease that has several: lost, or held by nested blocks."""
+
+import asyncio
+import unittest
+from unittest import mock
+
+from server_case import LONG, PATIENCE, ServerCase, wait_until
+from lockerclient import LockLost, NotAcquired, deadline
+from lockerclient.aio import AsyncClient
+
+
+def renewing_often():
+    return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
+
+
+class Interrupted(BaseException):
+    pass
+
+
+class PartCase(ServerCase):
+    def held(self):
+        return {lock.path: lock.mode for lock in self.client.locks()}
+
+    def run_async(self, body):
+        async def main():
+            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
+                await asyncio.wait_for(body(client), 2 * PATIENCE)
+        asyncio.run(main())
+
+
+class Losing(PartCase):
+    def test_one_path_of_a_lock(self):
+        told = []
+        with renewing_often(), self.assertRaises(LockLost) as caught:
+            with self.client.lock(["/f/1", "/f/2"], ttl=LONG, on_lost=told.append) as lock:
+                self.client.force("/f/2", reason="maintenance")
+                self.assertTrue(lock.lost.wait(PATIENCE))
+                wait_until(lambda: told)
+                with self.assertRaisesRegex(LockLost, "^/f/2: .*maintenance"):
+                    lock.check()
+                self.assertFalse(lock.held)
+                # The other is kept until the block has noticed, too.
+                before = lock._held().tenure.deadline.ends
+                while lock._held().tenure.deadline.ends == before:
+                    self.assertFalse(self.is_free("/f/1"))
+        self.assertEqual((caught.exception.reason, caught.exception.detail, len(told)),
+                         ("forced", "maintenance", 1))
+        self.assertEqual(self.held(), {})
+
+    def test_one_path_just_before_the_end_of_the_block(self):
+        with self.assertRaisesRegex(LockLost, "^/f/2: .*maintenance") as caught:
+            with self.client.lock(["/f/1", "/f/2"], ttl=LONG):
+                self.client.force("/f/2", reason="maintenance")
+        self.assertEqual(caught.exception.reason, "forced")
+        self.assertEqual(self.held(), {})
+
+    def test_one_lock_of_a_lease(self):
+        told = []
+        with renewing_often(), self.assertRaises(LockLost):
+            with self.client.lease(ttl=LONG, on_lost=told.append) as lease:
+                with lease.lock("/kept") as kept:
+                    with self.assertRaises(LockLost), lease.lock("/f") as lost:
+                        self.client.force("/f", reason="maintenance")
+                        self.assertTrue(lease.lost.wait(PATIENCE))
+                        for check in (lost.check, lease.check):
+                            with self.assertRaisesRegex(LockLost, "^/f: .*maintenance"):
+                                check()
+                        wait_until(lambda: told)
+                        kept.check()
+                    kept.check()
+                    self.assertEqual(self.held(), {"/kept": "exclusive"})
+        self.assertEqual(len(told), 1)
+
+    def test_what_the_client_does_not_know_of_hides_no_loss_for_long(self):
+        with renewing_often(), self.assertRaises(LockLost):
+            with self.client.lease(ttl=LONG) as lease:
+                lease.acquire("/f")
+                for number in range(3):
+                    self.client.acquire(f"/by-hand/{number}", token=lease.token)
+                self.client.force("/f")
+                self.assertTrue(lease.lost.wait(PATIENCE))
+
+    def test_what_was_lost_and_is_taken_anew_was_lost(self):
+        with self.assertRaises(LockLost), self.client.lease(ttl=LONG) as lease:
+            lease.acquire("/kept")
+            lease.acquire("/f")
+            self.client.force("/f")
+            with self.assertRaises(LockLost):
+                lease.acquire("/f")
+
+    def test_what_is_given_back_is_not_lost(self):
+        with renewing_often():
+            with self.client.lock(["/f/1", "/f/2", "/f/3"], ttl=LONG) as lock, \
+                    self.client.lease(ttl=LONG) as lease:
+                self.client.release(lock.token, "//f/%32/")
+                for number in range(200):
+                    with lease.lock(["/x", f"/y/{number}"]):
+                        lease.acquire("/z")
+                    lease.release_path("/z")
+                first = lock._held().tenure.deadline.ends
+                while lock._held().tenure.deadline.ends < first + 1:
+                    lock.check()
+                    lease.check()
+
+    def test_more_than_one_page(self):
+        with renewing_often(), self.assertRaisesRegex(LockLost, "^/n/1099: "):
+            with self.client.lease(ttl=LONG) as lease:
+                for start in range(0, 1100, 100):
+                    lease.acquire([f"/n/{start + number}" for number in range(100)])
+                self.client.force("/n/1099")
+                self.assertTrue(lease.lost.wait(PATIENCE))
+
+    def test_with_asyncio(self):
+        async def body(client):
+            with renewing_often():
+                with self.assertRaisesRegex(LockLost, "^/f/2: .*maintenance"):
+                    async with client.lock(["/f/1", "/f/2"], ttl=LONG, cancel_on_loss=True):
+                        await client.force("/f/2", reason="maintenance")
+                        await asyncio.sleep(10 * PATIENCE)
+                told = []
+                with self.assertRaises(LockLost):
+                    async with client.lease(ttl=LONG, on_lost=told.append) as lease:
+                        async with lease.lock("/kept") as kept:
+                            await lease.acquire("/f")
+                            await client.force("/f")
+                            await asyncio.wait_for(lease.lost.wait(), PATIENCE)
+                            with self.assertRaises(LockLost):
+                                lease.check()
+                            kept.check()
+                self.assertEqual(len(told), 1)
+            with self.assertRaisesRegex(LockLost, "^/f/2: "):  # just before the end
+                async with client.lock(["/f/1", "/f/2"], ttl=LONG):
+                    await client.force("/f/2")
+        self.run_async(body)
+        self.assertEqual(self.held(), {})
+
+
+class Nesting(PartCase):
+    def test_the_outer_one_keeps_what_it_has(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with lease.lock("/a") as outer:
+                with lease.lock("/a") as inner:
+                    self.assertEqual(inner.fence, outer.fence)
+                self.assertEqual(self.held(), {"/a": "exclusive"})
+                with lease.lock("/a", mode="shared"):
+                    self.assertEqual(self.held(), {"/a": "exclusive"})
+                self.assertEqual(self.held(), {"/a": "exclusive"})
+                outer.check()
+            self.assertEqual(self.held(), {})
+            lease.acquire("/b")
+            with lease.lock("/b"):
+                pass
+            with lease.lock("/c"):
+                lease.acquire("/c")
+            self.assertEqual(self.held(), {"/b": "exclusive", "/c": "exclusive"})
+            lease.release_path("/b")
+            lease.acquire("/c", mode="shared")  # outside of blocks it is a change of mode
+            self.assertEqual(self.held(), {"/c": "shared"})
+
+    def test_an_upgrade_is_for_the_inner_block(self):
+        with self.client.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared") as outer:
+            first = outer.fence
+            with lease.lock("/a") as inner:
+                self.assertEqual(self.held(), {"/a": "exclusive"})
+                self.assertEqual(outer.fence, inner.fence)
+                self.assertGreater(inner.fence, first)
+            self.assertEqual(self.held(), {"/a": "shared"})
+            self.assertEqual(outer.fence, self.client.state("/a").holders[0].fence)
+            outer.check()
+            with self.client.lock("/a", mode="shared", wait=0):
+                with self.assertRaises(NotAcquired), lease.lock("/a", wait=0):
+                    self.fail("others have it, too")
+            self.assertEqual(self.held(), {"/a": "shared"})
+
+    def test_whoever_ends_last_gives_it_back(self):
+        with self.client.lease(ttl=LONG) as lease:
+            one, two = lease.lock("/a"), lease.lock("/a")
+            one.__enter__()
+            two.__enter__()
+            one.__exit__(None, None, None)
+            self.assertEqual(self.held(), {"/a": "exclusive"})
+            two.__exit__(None, None, None)
+            self.assertEqual(self.held(), {})
+
+    def test_threads_that_share_a_lease(self):
+        with self.client.lease(ttl=LONG) as lease:
+            def work():
+                for _ in range(50):
+                    with lease.lock("/a") as lock:
+                        lock.check()
+                        self.assertEqual(self.client.lease_state(lease.token).locks[0].path, "/a")
+
+            for thread in [self.in_background(work) for _ in range(4)]:
+                thread.result()
+            lease.check()
+
+    def test_an_interruption_takes_nothing_from_the_outer_one(self):
+        send = self.client._send
+
+        def interrupt(step):
+            answer = send(step)
+            if "wait" in (step.request.body or {}):
+                raise Interrupted
+            return answer
+
+        with self.client.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared") as outer:
+            for mode in ("shared", "exclusive"):
+                with mock.patch.object(self.client, "_send", interrupt):
+                    with self.assertRaises(Interrupted), lease.lock("/a", mode=mode):
+                        self.fail("it was interrupted")
+                self.assertEqual(self.held(), {"/a": "shared"})
+                outer.check()
+
+    def test_a_lost_path_does_not_keep_the_others_of_its_block(self):
+        with self.assertRaises(LockLost), self.client.lease(ttl=LONG) as lease:
+            lease.acquire("/kept")
+            with lease.lock(["/1", "/2"]):
+                self.client.force("/1")
+        self.assertEqual(self.held(), {})
+
+    def test_with_asyncio(self):
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                async with lease.lock("/a", mode="shared") as outer:
+                    async with lease.lock("/a") as inner:
+                        self.assertEqual(self.held(), {"/a": "exclusive"})
+                        self.assertEqual(inner.fence, outer.fence)
+                    self.assertEqual(self.held(), {"/a": "shared"})
+                    outer.check()
+                self.assertEqual(self.held(), {})
+                await lease.acquire("/b")
+                async with lease.lock("/b"):
+                    pass
+                self.assertEqual(self.held(), {"/b": "exclusive"})
+        self.run_async(body)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -24,6 +24,7 @@ struct Told {
   pid_t group = 0;  // 0: not known yet
   Guardian::Clock::time_point term_at = never;
   Guardian::Clock::time_point kill_at = never;
+  milliseconds grace{0};
 };
 
 /// False when who tells is gone.
@@ -67,7 +68,7 @@ void ask_to_end(pid_t group) {
 }
 
 /// Only what is safe after a fork.
-[[noreturn]] void guard(int socket, milliseconds grace) {
+[[noreturn]] void guard(int socket) {
   ::setsid();                         // the terminal's signals are not for us
   ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
   // Handlers are inherited, and would tell our parent of what we are sent.
@@ -89,14 +90,16 @@ void ask_to_end(pid_t group) {
   if (told.group <= 0) ::_exit(0);
   ask_to_end(told.group);
   constexpr milliseconds step{50};
-  for (auto left = grace; left.count() > 0 && is_alive(told.group); left -= step) sleep_for(step);
+  for (auto left = told.grace; left.count() > 0 && is_alive(told.group); left -= step) {
+    sleep_for(step);
+  }
   ::kill(-told.group, SIGKILL);
   ::_exit(0);
 }
 
 }  // namespace
 
-Guardian::Guardian(milliseconds grace) {
+Guardian::Guardian() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
   pid_ = ::fork();
@@ -104,7 +107,7 @@ Guardian::Guardian(milliseconds grace) {
     ::close(ends[1]);
     // Not our output: whoever reads it to the end must not wait for the guardian.
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(standard);
-    guard(ends[0], grace);
+    guard(ends[0]);
   }
   ::close(ends[0]);
   socket_ = ends[1];
@@ -112,8 +115,9 @@ Guardian::Guardian(milliseconds grace) {
 
 Guardian::~Guardian() { dismiss(); }
 
-void Guardian::watch(pid_t group, Clock::time_point ends_at, milliseconds ttl) const {
-  Told told{group};
+void Guardian::watch(pid_t group, const Lease& lease) const {
+  const auto& [ttl, ends_at, grace] = lease;
+  Told told{.group = group, .grace = grace};
   if (ends_at != never) {
     told.term_at = ends_at - ttl / 10;
     told.kill_at = ends_at - ttl / 40;

@@ -25,6 +25,8 @@ class LeaseKeeper {
   /// Renew now: the process was stopped for a while.
   void hurry();
 
+  /// As the server said last: whoever has the token can change it. None: it does not end by itself.
+  [[nodiscard]] std::optional<milliseconds> ttl() const { return ttl_; }
   /// Until then nobody else has the locks, whatever happens. time_point::max() without a TTL.
   [[nodiscard]] SteadyClock::time_point ends_at() const;
   /// Two thirds of the way there: time to end what the locks protect, in good order.

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <limits>
 
 namespace locker::client {
 namespace {
@@ -67,6 +69,27 @@ void ask_to_end(pid_t group) {
   ::kill(-group, SIGCONT);
 }
 
+/// Kernels before 5.9 do not know close_range, and some sandboxes forbid it.
+void close_range_slowly(unsigned first, unsigned last) {
+  constexpr rlim_t limit_max = 1U << 20U;  // where there is no limit this must end as well
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto end = static_cast<unsigned>(std::min(limit.rlim_cur, limit_max));
+  for (unsigned each = first; each <= last && each < end; ++each) ::close(static_cast<int>(each));
+}
+
+void close_between(unsigned first, unsigned last) {
+  if (first <= last && ::close_range(first, last, 0) != 0) close_range_slowly(first, last);
+}
+
+/// What we were started with may be a pipe that somebody reads to its end, or hold a lock of
+/// flock(): none of that must wait for the guardian.
+void close_all_but(int kept) {
+  const auto number = static_cast<unsigned>(kept);
+  if (number > 0) close_between(0, number - 1);
+  close_between(number + 1, std::numeric_limits<unsigned>::max());
+}
+
 /// Only what is safe after a fork.
 [[noreturn]] void guard(int socket) {
   ::setsid();                         // the terminal's signals are not for us
@@ -76,6 +99,7 @@ void ask_to_end(pid_t group) {
                            SIGCONT, SIGCHLD, SIGWINCH}) {
     ::signal(number, SIG_IGN);
   }
+  close_all_but(socket);
   Told told;
   while (!is_told_before(socket, told.term_at) || read_told(socket, told)) {
     const auto now = Guardian::Clock::now();
@@ -103,12 +127,7 @@ Guardian::Guardian() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
   pid_ = ::fork();
-  if (pid_ == 0) {
-    ::close(ends[1]);
-    // Not our output: whoever reads it to the end must not wait for the guardian.
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(standard);
-    guard(ends[0]);
-  }
+  if (pid_ == 0) guard(ends[0]);
   ::close(ends[0]);
   socket_ = ends[1];
 }

@@ -264,6 +264,16 @@ class RunTest(CommandCase):
                     return int(child)
         return None
 
+    def test_a_guardian_keeps_nothing_open_that_others_wait_for(self):
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        process = self.start("run", "/a", "--", "sh", "-c", SLEEP, pass_fds=[write])
+        os.close(write)
+        self.addCleanup(self.kill_group, int(self.await_file("pid")))
+        folder = f"/proc/{self.guardian_of(process)}/fd"
+        self.eventually(lambda: len(os.listdir(folder)) == 1, "closing all but its socket")
+        self.assertIn("socket:", os.readlink(os.path.join(folder, os.listdir(folder)[0])))
+
     def test_a_guardian_that_is_killed_is_replaced(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
         first = self.guardian_of(process)

@@ -46,8 +46,8 @@ bool is_told_before(int socket, Guardian::Clock::time_point when) {
   for (;;) {
     int timeout = -1;
     if (when != never) {
-      const auto left = std::chrono::ceil<milliseconds>(when - Guardian::Clock::now());
-      timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+      const auto left = std::chrono::ceil<milliseconds>(BootWait::to_wait_duration(when));
+      timeout = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
     pollfd watched{socket, POLLIN, 0};
     const int ready = ::poll(&watched, 1, timeout);

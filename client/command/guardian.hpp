@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "client/library/boot_clock.hpp"
+
 namespace locker::client {
 
 /// A small process beside ours that ends the command when we cannot: it must not outlive the lease.
@@ -16,7 +18,7 @@ namespace locker::client {
 /// When it is killed as well (a whole container is), nobody is left to end anything.
 class Guardian {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = BootClock;
 
   struct Lease {
     std::chrono::milliseconds ttl{0};

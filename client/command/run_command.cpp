@@ -16,7 +16,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "client/command/child_process.hpp"
 #include "client/command/commands.hpp"
@@ -238,7 +237,7 @@ class Run {
     child_->signal(SIGCONT);
     // Where the server could not be asked, the lease still lives; where it said that it has ended,
     // every moment counts, and the command gets a short one.
-    const auto now = SteadyClock::now();
+    const auto now = BootClock::now();
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
@@ -290,7 +289,7 @@ class Run {
   net::io_context io_context_{1};
   HttpClient client_;
   net::signal_set signals_;
-  net::steady_timer timer_;
+  BootTimer timer_;
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;

@@ -56,7 +56,7 @@ struct Lock::Keeping {
   static thread_local const Keeping* current;
   net::io_context io_context{1};
   LeaseKeeper keeper;
-  std::atomic<SteadyClock::time_point> ends_at;
+  std::atomic<BootClock::time_point> ends_at;
   std::atomic<bool> is_lost = false;
   const OnLost on_lost;
   std::atomic<bool> is_released = false;
@@ -80,7 +80,7 @@ Lock::~Lock() {
 }
 
 bool Lock::is_lost() const {
-  return keeping_->is_lost || SteadyClock::now() >= keeping_->ends_at.load();
+  return keeping_->is_lost || BootClock::now() >= keeping_->ends_at.load();
 }
 
 Result<void> Lock::release() {

@@ -11,6 +11,7 @@
 
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
+#include "tests/client/suspended_clock.hpp"
 
 namespace locker::client {
 namespace {
@@ -99,6 +100,15 @@ TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {
   force();
   ASSERT_EQ(told.get_future().wait_for(patience), std::future_status::ready);
   EXPECT_FALSE(lock->release()) << "it was lost before";
+}
+
+TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {
+  std::promise<void> told;
+  const auto lock = take([&](const Failure&) { told.set_value(); }, "1h");
+  EXPECT_FALSE(lock->is_lost());
+  test::suspend(2h);
+  EXPECT_TRUE(lock->is_lost());
+  EXPECT_EQ(told.get_future().wait_for(30s), std::future_status::ready);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <limits>
 
 namespace locker::client {
 namespace {
@@ -24,6 +26,7 @@ struct Told {
   pid_t group = 0;  // 0: not known yet
   Guardian::Clock::time_point term_at = never;
   Guardian::Clock::time_point kill_at = never;
+  milliseconds grace{0};
 };
 
 /// False when who tells is gone.
@@ -43,8 +46,8 @@ bool is_told_before(int socket, Guardian::Clock::time_point when) {
   for (;;) {
     int timeout = -1;
     if (when != never) {
-      const auto left = std::chrono::ceil<milliseconds>(when - Guardian::Clock::now());
-      timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+      const auto left = std::chrono::ceil<milliseconds>(BootWait::to_wait_duration(when));
+      timeout = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
     pollfd watched{socket, POLLIN, 0};
     const int ready = ::poll(&watched, 1, timeout);
@@ -66,8 +69,29 @@ void ask_to_end(pid_t group) {
   ::kill(-group, SIGCONT);
 }
 
+/// Kernels before 5.9 do not know close_range, and some sandboxes forbid it.
+void close_range_slowly(unsigned first, unsigned last) {
+  constexpr rlim_t limit_max = 1U << 20U;  // where there is no limit this must end as well
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto end = static_cast<unsigned>(std::min(limit.rlim_cur, limit_max));
+  for (unsigned each = first; each <= last && each < end; ++each) ::close(static_cast<int>(each));
+}
+
+void close_between(unsigned first, unsigned last) {
+  if (first <= last && ::close_range(first, last, 0) != 0) close_range_slowly(first, last);
+}
+
+/// What we were started with may be a pipe that somebody reads to its end, or hold a lock of
+/// flock(): none of that must wait for the guardian.
+void close_all_but(int kept) {
+  const auto number = static_cast<unsigned>(kept);
+  if (number > 0) close_between(0, number - 1);
+  close_between(number + 1, std::numeric_limits<unsigned>::max());
+}
+
 /// Only what is safe after a fork.
-[[noreturn]] void guard(int socket, milliseconds grace) {
+[[noreturn]] void guard(int socket) {
   ::setsid();                         // the terminal's signals are not for us
   ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
   // Handlers are inherited, and would tell our parent of what we are sent.
@@ -75,6 +99,7 @@ void ask_to_end(pid_t group) {
                            SIGCONT, SIGCHLD, SIGWINCH}) {
     ::signal(number, SIG_IGN);
   }
+  close_all_but(socket);
   Told told;
   while (!is_told_before(socket, told.term_at) || read_told(socket, told)) {
     const auto now = Guardian::Clock::now();
@@ -89,31 +114,29 @@ void ask_to_end(pid_t group) {
   if (told.group <= 0) ::_exit(0);
   ask_to_end(told.group);
   constexpr milliseconds step{50};
-  for (auto left = grace; left.count() > 0 && is_alive(told.group); left -= step) sleep_for(step);
+  for (auto left = told.grace; left.count() > 0 && is_alive(told.group); left -= step) {
+    sleep_for(step);
+  }
   ::kill(-told.group, SIGKILL);
   ::_exit(0);
 }
 
 }  // namespace
 
-Guardian::Guardian(milliseconds grace) {
+Guardian::Guardian() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
   pid_ = ::fork();
-  if (pid_ == 0) {
-    ::close(ends[1]);
-    // Not our output: whoever reads it to the end must not wait for the guardian.
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(standard);
-    guard(ends[0], grace);
-  }
+  if (pid_ == 0) guard(ends[0]);
   ::close(ends[0]);
   socket_ = ends[1];
 }
 
 Guardian::~Guardian() { dismiss(); }
 
-void Guardian::watch(pid_t group, Clock::time_point ends_at, milliseconds ttl) const {
-  Told told{group};
+void Guardian::watch(pid_t group, const Lease& lease) const {
+  const auto& [ttl, ends_at, grace] = lease;
+  Told told{.group = group, .grace = grace};
   if (ends_at != never) {
     told.term_at = ends_at - ttl / 10;
     told.kill_at = ends_at - ttl / 40;

@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "client/library/boot_clock.hpp"
+
 namespace locker::client {
 
 /// A small process beside ours that ends the command when we cannot: it must not outlive the lease.
@@ -16,18 +18,25 @@ namespace locker::client {
 /// When it is killed as well (a whole container is), nobody is left to end anything.
 class Guardian {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = BootClock;
 
-  /// `grace` must be shorter than what is left of the lease when we die: a third of the TTL is. The
-  /// group is told later, by watch().
-  explicit Guardian(std::chrono::milliseconds grace);
+  struct Lease {
+    std::chrono::milliseconds ttl{0};
+    Clock::time_point ends_at = Clock::time_point::max();  ///< That is never.
+    /// From TERM to KILL when we die. Must be shorter than what is left of the lease then: a third
+    /// of the TTL is.
+    std::chrono::milliseconds grace{0};
+  };
+
+  /// What it guards it is told later, by watch().
+  Guardian();
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  /// From now on the group must have ended by `ends_at`, which is time_point::max() for never. To
-  /// be called again after each renewal.
-  void watch(pid_t group, Clock::time_point ends_at, std::chrono::milliseconds ttl) const;
+  /// From now on the group must have ended by the time at which the lease ends. To be called again
+  /// after each renewal, for that may have brought another TTL.
+  void watch(pid_t group, const Lease& lease) const;
   /// Whether somebody has killed it.
   [[nodiscard]] bool is_gone();
   /// The command has ended, or we end it: nothing is left to guard.

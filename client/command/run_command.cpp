@@ -16,7 +16,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "client/command/child_process.hpp"
 #include "client/command/commands.hpp"
@@ -158,7 +157,7 @@ class Run {
                          {"LOCKER_URL", server_.url()}};
     add_tls_files(server_.tls, start.environment);
     sigemptyset(&start.signal_mask);
-    guardian_.emplace(grace());
+    guardian_.emplace();
     auto [child, fault] = ChildProcess::start(start);
     if (!child) {
       say("cannot run " + command_.front() + ": " + std::strerror(fault));
@@ -201,15 +200,23 @@ class Run {
     if (!release()) ended_ = number(ExitCode::lost);
   }
 
-  [[nodiscard]] milliseconds grace() const { return grant_.ttl ? *grant_.ttl / 3 : kill_after_; }
+  /// The command may have changed it since the grant: `locker renew --ttl`.
+  [[nodiscard]] std::optional<milliseconds> ttl() const {
+    return keeper_ ? keeper_->ttl() : grant_.ttl;
+  }
 
   void guard() {
-    guardian_.emplace(grace());
+    guardian_.emplace();
     tell_guardian();
   }
 
   void tell_guardian() const {
-    guardian_->watch(child_->group(), keeper_->ends_at(), grant_.ttl.value_or(milliseconds{0}));
+    Guardian::Lease lease{.ends_at = keeper_->ends_at(), .grace = kill_after_};
+    if (const auto now = ttl()) {
+      lease.ttl = *now;
+      lease.grace = *now / 3;
+    }
+    guardian_->watch(child_->group(), lease);
   }
 
   /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
@@ -217,8 +224,8 @@ class Run {
   void stop_too(int number) {
     if (!child_->has_terminal()) return say("the command is stopped; the lock is kept for it");
     child_->take_terminal();
-    if (grant_.ttl) {
-      say("stopped; the lock is kept for at most " + short_duration(*grant_.ttl));
+    if (const auto most = ttl()) {
+      say("stopped; the lock is kept for at most " + short_duration(*most));
     }
     ::raise(number == SIGTTIN || number == SIGTTOU ? number : SIGSTOP);
   }
@@ -230,12 +237,12 @@ class Run {
     child_->signal(SIGCONT);
     // Where the server could not be asked, the lease still lives; where it said that it has ended,
     // every moment counts, and the command gets a short one.
-    const auto now = SteadyClock::now();
+    const auto now = BootClock::now();
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
-      kill_at = std::max(now, keeper_->ends_at() - *grant_.ttl / 20);
+      kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
     } else {
-      guardian_->watch(child_->group(), SteadyClock::time_point::max(), {});
+      guardian_->watch(child_->group(), {.grace = kill_after_});
     }
     timer_.expires_at(kill_at);
     timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {
@@ -256,7 +263,7 @@ class Run {
       say("the lock was lost before the command ended: " + failure.message);
       return false;
     }
-    if (grant_.ttl) {
+    if (ttl()) {
       say("the lock ends by its TTL, for it could not be released: " + failure.message);
     } else {
       say("THE LOCK IS STILL HELD, for it could not be released: " + failure.message);
@@ -282,7 +289,7 @@ class Run {
   net::io_context io_context_{1};
   HttpClient client_;
   net::signal_set signals_;
-  net::steady_timer timer_;
+  BootTimer timer_;
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;

@@ -110,7 +110,7 @@ net::awaitable<Result<Grant>> Acquisition::async_run() {
 
 // When it took long, nobody here knows when it was granted: a renewal makes that sure.
 net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
-  if (!grant.ttl || SteadyClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
+  if (!grant.ttl || BootClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
   const Call call = renew_call(grant.token);
   Result<Reply> answered = co_await async_ask(call, milliseconds{0});
   if (!answered) co_return answered.error();

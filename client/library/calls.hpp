@@ -30,7 +30,7 @@ struct Grant {
   std::string owner;
   std::uint64_t fence = 0;
   std::optional<milliseconds> ttl;  ///< None: held until it is released.
-  SteadyClock::time_point sent;     ///< The TTL counts from then at the earliest.
+  BootClock::time_point sent;       ///< The TTL counts from then at the earliest.
 };
 
 /// A random UUID for a lease of one's own.

@@ -110,7 +110,7 @@ Connection::Request HttpClient::make_request(const Call& call) const {
 net::awaitable<ErrorCode> HttpClient::async_exchange(Connection::Request& request, Reply& reply,
                                                      milliseconds timeout) {
   connection_.expires_after(timeout);
-  reply.sent = SteadyClock::now();
+  reply.sent = BootClock::now();
   const ErrorCode not_sent = co_await connection_.async_write(request);
   if (not_sent) co_return not_sent;
   Connection::Parser parser;
@@ -132,7 +132,9 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
     if (!error) co_return reply;
     close();
     // The server closes idle connections: what came then was not answered, and is sent again.
-    if (error == beast::error::timeout) co_return unreachable(error);
+    const bool is_given_up =
+        error == beast::error::timeout || error == net::error::operation_aborted;
+    if (is_given_up) co_return unreachable(error);
   }
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
   if (refused) co_return unreachable(refused);

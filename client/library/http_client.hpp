@@ -8,6 +8,7 @@
 #include <boost/beast/http/verb.hpp>
 #include <boost/json/value.hpp>
 
+#include "client/library/boot_clock.hpp"
 #include "client/library/connection.hpp"
 #include "client/library/failure.hpp"
 #include "client/library/server_address.hpp"
@@ -29,7 +30,7 @@ struct Call {
 struct Reply {
   unsigned status = 0;
   std::string body;
-  SteadyClock::time_point sent;  ///< When the request left: a TTL counts from then at the earliest.
+  BootClock::time_point sent;  ///< When the request left: a TTL counts from then at the earliest.
 
   /// The body as a JSON object; empty when it is none.
   [[nodiscard]] boost::json::object json() const;
@@ -58,6 +59,7 @@ class HttpClient {
                                                                 milliseconds timeout);
   [[nodiscard]] net::awaitable<Result<std::string>> async_read_more(milliseconds timeout);
 
+  /// A call that is under way fails.
   void close() { connection_.close(); }
   [[nodiscard]] const ServerAddress& address() const { return address_; }
 

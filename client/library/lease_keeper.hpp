@@ -4,8 +4,6 @@
 #include <optional>
 #include <string>
 
-#include <boost/asio/steady_timer.hpp>
-
 #include "client/library/calls.hpp"
 
 namespace locker::client {
@@ -25,21 +23,26 @@ class LeaseKeeper {
   /// Renew now: the process was stopped for a while.
   void hurry();
 
+  /// As the server said last: whoever has the token can change it. None: it does not end by itself.
+  [[nodiscard]] std::optional<milliseconds> ttl() const { return ttl_; }
   /// Until then nobody else has the locks, whatever happens. time_point::max() without a TTL.
-  [[nodiscard]] SteadyClock::time_point ends_at() const;
+  [[nodiscard]] BootClock::time_point ends_at() const;
   /// Two thirds of the way there: time to end what the locks protect, in good order.
-  [[nodiscard]] SteadyClock::time_point warns_at() const;
+  [[nodiscard]] BootClock::time_point warns_at() const;
 
  private:
   [[nodiscard]] milliseconds interval() const;
-  [[nodiscard]] net::awaitable<void> async_sleep_until(SteadyClock::time_point when);
+  [[nodiscard]] milliseconds pause() const;
+  [[nodiscard]] net::awaitable<void> async_sleep_until(BootClock::time_point when);
+  [[nodiscard]] net::awaitable<Result<Reply>> async_renew(const Call& call);
 
   HttpClient client_;
-  net::steady_timer timer_;
+  BootTimer timer_;
+  BootTimer deadline_;  // of a call
   const std::string token_;
   const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
-  SteadyClock::time_point sent_;
+  BootClock::time_point sent_;
   bool is_stopped_ = false;
   bool is_hurried_ = false;
 };

@@ -28,11 +28,13 @@ T run(net::io_context& io_context, net::awaitable<T> work) {
 
 }  // namespace
 
+/// Shared by the lock and its thread: a lock that is destroyed by its own callback goes first.
 struct Lock::Keeping {
   Keeping(const ServerAddress& address, const Grant& grant, OnLost told)
       : keeper(io_context, address, grant), ends_at(keeper.ends_at()), on_lost(std::move(told)) {}
 
   void work() {
+    current = this;
     net::co_spawn(io_context, keeper.async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
                     if (error) std::rethrow_exception(error);
@@ -43,37 +45,52 @@ struct Lock::Keeping {
     while (io_context.run_one() != 0) ends_at = keeper.ends_at();
   }
 
+  /// Whether this is what on_lost does.
+  [[nodiscard]] bool is_own_thread() const { return current == this; }
+
+  void end_thread() {
+    net::post(io_context, [this] { keeper.stop(); });
+    if (thread.joinable()) thread.join();
+  }
+
+  static thread_local const Keeping* current;
   net::io_context io_context{1};
   LeaseKeeper keeper;
-  std::atomic<SteadyClock::time_point> ends_at;
+  std::atomic<BootClock::time_point> ends_at;
   std::atomic<bool> is_lost = false;
   const OnLost on_lost;
-  std::mutex mutex;  // of release()
-  bool is_released = false;
+  std::atomic<bool> is_released = false;
+  std::mutex mutex;  // of the thread's end
   std::thread thread;
 };
+
+thread_local const Lock::Keeping* Lock::Keeping::current = nullptr;
 
 Lock::Lock(const ServerAddress& address, Grant grant, OnLost on_lost)
     : address_(address),
       grant_(std::move(grant)),
-      keeping_(std::make_unique<Keeping>(address, grant_, std::move(on_lost))) {
-  keeping_->thread = std::thread{&Keeping::work, keeping_.get()};
+      keeping_(std::make_shared<Keeping>(address, grant_, std::move(on_lost))) {
+  keeping_->thread = std::thread{&Keeping::work, keeping_};
 }
 
 Lock::~Lock() {
   Result<void> released = release();
   static_cast<void>(released);  // who wants to know calls it
+  if (keeping_->is_own_thread()) keeping_->thread.detach();
 }
 
 bool Lock::is_lost() const {
-  return keeping_->is_lost || SteadyClock::now() >= keeping_->ends_at.load();
+  return keeping_->is_lost || BootClock::now() >= keeping_->ends_at.load();
 }
 
 Result<void> Lock::release() {
-  const std::lock_guard lock{keeping_->mutex};
-  if (std::exchange(keeping_->is_released, true)) return {};
-  net::post(keeping_->io_context, [this] { keeping_->keeper.stop(); });
-  keeping_->thread.join();
+  const bool was_released = keeping_->is_released.exchange(true);
+  // A thread cannot wait for its own end, nor for who waits for that; and it renews no more then.
+  if (!keeping_->is_own_thread()) {
+    const std::lock_guard lock{keeping_->mutex};
+    keeping_->end_thread();
+  }
+  if (was_released) return {};
   const auto answered = call(address_, release_call(grant_.token));
   if (!answered) return answered.error();
   if (answered->status != 200) return answered->failure();

@@ -20,7 +20,8 @@ namespace locker::client {
 /// Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is made.
 class Lock {
  public:
-  /// Called once from the thread that renews, when the lock is lost or may soon be.
+  /// Called once from the thread that renews, when the lock is lost or may soon be. May release the
+  /// lock, and destroy it.
   using OnLost = std::function<void(const Failure&)>;
 
   ~Lock();
@@ -42,7 +43,7 @@ class Lock {
 
   const ServerAddress address_;
   const Grant grant_;
-  std::unique_ptr<Keeping> keeping_;
+  const std::shared_ptr<Keeping> keeping_;
 };
 
 /// Blocks until it is decided.

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from command_case import LONG, CommandCase
+from command_case import LOCKER, LONG, CommandCase
 
 # Writes its process number, then waits.
 SLEEP = 'echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; exec sleep 1000'
@@ -264,6 +264,16 @@ class RunTest(CommandCase):
                     return int(child)
         return None
 
+    def test_a_guardian_keeps_nothing_open_that_others_wait_for(self):
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        process = self.start("run", "/a", "--", "sh", "-c", SLEEP, pass_fds=[write])
+        os.close(write)
+        self.addCleanup(self.kill_group, int(self.await_file("pid")))
+        folder = f"/proc/{self.guardian_of(process)}/fd"
+        self.eventually(lambda: len(os.listdir(folder)) == 1, "closing all but its socket")
+        self.assertIn("socket:", os.readlink(os.path.join(folder, os.listdir(folder)[0])))
+
     def test_a_guardian_that_is_killed_is_replaced(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
         first = self.guardian_of(process)
@@ -273,6 +283,53 @@ class RunTest(CommandCase):
         process.wait()
         self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
         self.assertFalse(is_alive(pid), "the lease ended before the command")
+
+    def run_with_later_ttl(self, script, ttl, *options):
+        """A command that gives its lease a TTL, which it had none of; `locker` knows it."""
+        process, pid = self.run_in_background(
+            f"{os.path.abspath(LOCKER)} renew --ttl {ttl}; {script}", "--ttl", "", *options)
+        left = self.expires_in("/a")
+        process.send_signal(signal.SIGCONT)  # else it would renew after ten seconds
+
+        def is_renewed():
+            nonlocal left
+            before, left = left, self.expires_in("/a")
+            return left > before
+        self.eventually(is_renewed)
+        return process, pid
+
+    def expires_in(self, path):
+        return self.state(path)["holders"][0]["expires_in_ms"]
+
+    def test_a_ttl_that_came_later_counts_when_the_server_is_gone(self):
+        process, pid = self.run_with_later_ttl(STUBBORN, "4s")
+        self.server.kill()
+        killed = time.monotonic()
+        said = self.await_end(process, 70)
+        self.assertIn("the command does not end, and is killed", said)
+        self.assertLess(time.monotonic() - killed, 4)
+        self.assertFalse(is_alive(pid))
+
+    def test_a_ttl_that_came_later_counts_when_locker_is_stopped(self):
+        process, pid = self.run_with_later_ttl(
+            'trap \'echo >"$HOME/asked"; exit\' TERM; ' + SLEEP.replace(
+                "exec sleep 1000", "while :; do sleep 0.05; done"), "4s")
+        process.send_signal(signal.SIGSTOP)
+        self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+        self.assertFalse(is_alive(pid), "the lease ended before the command")
+        self.assertTrue(os.path.exists(self.file("asked")), "it was killed without a word")
+
+    def test_a_ttl_that_came_later_counts_when_locker_is_killed(self):
+        process, pid = self.run_with_later_ttl(STUBBORN, "4s", "--kill-after", "1m")
+        process.kill()
+        self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+        self.assertFalse(is_alive(pid), "the lease ended before the command")
+
+    def test_a_lease_with_a_ttl_that_came_later_ends_without_a_release(self):
+        process, pid = self.run_with_later_ttl(SLEEP, "1m")
+        self.server.kill()
+        os.kill(pid, signal.SIGKILL)
+        self.assertIn("the lock ends by its TTL", self.await_end(process, 128 + signal.SIGKILL))
 
     def test_a_lock_that_was_lost_unnoticed_is_told_at_the_end(self):
         process, _ = self.run_in_background('echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" '

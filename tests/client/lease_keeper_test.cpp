@@ -1,0 +1,47 @@
+#include "client/library/lease_keeper.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "tests/client/suspended_clock.hpp"
+
+namespace locker::client {
+namespace {
+
+using namespace std::chrono_literals;
+using net::ip::tcp;
+
+static_assert(std::chrono::is_clock_v<BootClock>);
+
+TEST(LeaseKeeperTest, WarnsSoonAfterTheMachineWasSuspendedInTheMidstOfARenewal) {
+  net::io_context io_context{1};
+  // Its backlog takes the connection, and nobody answers.
+  const tcp::acceptor silent{io_context, {net::ip::address_v4::loopback(), 0}};
+  const auto address =
+      parse_server_address("http://127.0.0.1:" + std::to_string(silent.local_endpoint().port()));
+  const Grant grant{.paths = {"/a"},
+                    .token = fresh_token(),
+                    .owner = "me",
+                    .ttl = 1h,
+                    .sent = BootClock::now() - 21min};  // so it is to be renewed now
+  LeaseKeeper keeper{io_context, *address, grant};
+  std::optional<Failure> failure;
+  net::co_spawn(io_context, keeper.async_run(),
+                [&](const std::exception_ptr&, std::optional<Failure> why) { failure = why; });
+  net::steady_timer timer{io_context, 200ms};
+  timer.async_wait([](const boost::system::error_code&) { test::suspend(20min); });
+  io_context.run_for(30s);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->kind, Failure::Kind::unreachable);
+  EXPECT_LT(BootClock::now(), keeper.ends_at());
+}
+
+}  // namespace
+}  // namespace locker::client

@@ -1,0 +1,115 @@
+#include "client/library/lock.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "server/http_server.hpp"
+#include "server/locker.hpp"
+#include "tests/client/suspended_clock.hpp"
+
+namespace locker::client {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 1min;
+
+class LockTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(store_);
+    auto opened = server::Locker::open({.file = store_});
+    ASSERT_TRUE(opened) << opened.error().message;
+    locker_ = std::move(*opened);
+    http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
+                                                 server::HttpServer::Options{.threads = 1});
+    const server::tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
+    ASSERT_FALSE(http_->start(any_port));
+    address_ =
+        *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
+  }
+
+  void TearDown() override {
+    http_->stop();
+    http_.reset();
+    locker_.reset();
+    std::filesystem::remove_all(store_);
+  }
+
+  std::unique_ptr<Lock> take(Lock::OnLost on_lost, const std::string& ttl = "1s") const {
+    auto taken = lock(address_, {.paths = {"/a"}, .ttl = ttl}, {}, std::move(on_lost));
+    EXPECT_TRUE(taken);
+    return std::move(*taken);
+  }
+
+  void force() const {
+    const auto answered = call(address_, force_call({.path = "/a"}, "test"));
+    EXPECT_TRUE(answered && answered->status == 200);
+  }
+
+  const std::string store_ = testing::TempDir() + "client_test." +
+                             testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::unique_ptr<server::Locker> locker_;
+  std::unique_ptr<server::HttpServer> http_;
+  ServerAddress address_;
+};
+
+TEST_F(LockTest, WhoIsToldThatItIsLostMayReleaseIt) {
+  std::promise<Lock*> taken;
+  std::promise<Result<void>> released;
+  const auto lock = take([&, is_taken = taken.get_future().share()](const Failure&) {
+    released.set_value(is_taken.get()->release());
+  });
+  taken.set_value(lock.get());
+  force();
+  auto is_released = released.get_future();
+  ASSERT_EQ(is_released.wait_for(patience), std::future_status::ready);
+  const Result<void> first = is_released.get();
+  ASSERT_FALSE(first);
+  EXPECT_EQ(first.error().kind, Failure::Kind::lost);
+  EXPECT_TRUE(lock->release()) << "called again, nothing happens";
+}
+
+TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyIt) {
+  std::promise<std::unique_ptr<Lock>> taken;
+  std::promise<void> destroyed;
+  auto is_taken = taken.get_future();
+  taken.set_value(take([&](const Failure&) {
+    is_taken.get().reset();
+    destroyed.set_value();
+  }));
+  force();
+  EXPECT_EQ(destroyed.get_future().wait_for(patience), std::future_status::ready);
+}
+
+TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {
+  std::promise<Lock*> taken;
+  std::promise<void> told;
+  const auto lock = take([&, is_taken = taken.get_future().share()](const Failure&) {
+    told.set_value();
+    std::this_thread::sleep_for(200ms);  // the other one waits for this thread's end by then
+    EXPECT_TRUE(is_taken.get()->release());
+  });
+  taken.set_value(lock.get());
+  force();
+  ASSERT_EQ(told.get_future().wait_for(patience), std::future_status::ready);
+  EXPECT_FALSE(lock->release()) << "it was lost before";
+}
+
+TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {
+  std::promise<void> told;
+  const auto lock = take([&](const Failure&) { told.set_value(); }, "1h");
+  EXPECT_FALSE(lock->is_lost());
+  test::suspend(2h);
+  EXPECT_TRUE(lock->is_lost());
+  EXPECT_EQ(told.get_future().wait_for(30s), std::future_status::ready);
+}
+
+}  // namespace
+}  // namespace locker::client

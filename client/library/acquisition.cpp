@@ -89,6 +89,12 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
 }
 
 net::awaitable<Result<Grant>> Acquisition::async_run() {
+  const auto is_empty = [](const std::string& path) { return path.empty(); };
+  if (std::any_of(wanted_.paths.begin(), wanted_.paths.end(), is_empty)) {
+    co_return Failure{Failure::Kind::refused, 400, "bad_request",
+                      "A path is empty, perhaps a variable that is not set; write / for "
+                      "everything."};
+  }
   until_ = options_.wait ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
   for (;;) {
     const milliseconds wait = options_.wait ? piece() : piece_max;

@@ -139,6 +139,13 @@ Call renew_call(const std::string& token, const std::string& ttl) {
   return call;
 }
 
+Call lease_call(const std::string& token) {
+  Call call;
+  call.target = "/v1/leases";
+  call.token = token;
+  return call;
+}
+
 Call release_call(const std::string& token, const std::string& path) {
   Call call;
   call.method = verb::delete_;

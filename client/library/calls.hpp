@@ -47,6 +47,7 @@ struct Grant {
 
 /// `ttl` empty: leaves it.
 [[nodiscard]] Call renew_call(const std::string& token, const std::string& ttl = {});
+[[nodiscard]] Call lease_call(const std::string& token);
 /// One path of a lease; with an empty path all of it.
 [[nodiscard]] Call release_call(const std::string& token, const std::string& path = {});
 [[nodiscard]] Call look_call(const std::string& path);

@@ -92,6 +92,16 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
   return failure;
 }
 
+/// What would end its line in the header, and begin another one.
+std::optional<Failure> HttpClient::find_line_break(const Call& call) const {
+  const auto has_one = [](const std::string& text) {
+    return text.find_first_of(std::string_view{"\r\n\0", 3}) != std::string::npos;
+  };
+  if (!has_one(address_.key) && !has_one(call.token) && !has_one(call.target)) return std::nullopt;
+  return Failure{Failure::Kind::refused, 400, "bad_request",
+                 "There is a line break in the key, the token or the path; leave it out."};
+}
+
 Connection::Request HttpClient::make_request(const Call& call) const {
   Connection::Request request{call.method, address_.base + call.target, 11};
   request.set(http::field::host, address_.host_field());
@@ -125,6 +135,7 @@ net::awaitable<ErrorCode> HttpClient::async_exchange(Connection::Request& reques
 }
 
 net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseconds timeout) {
+  if (auto refused = find_line_break(call)) co_return std::move(*refused);
   Connection::Request request = make_request(call);
   Reply reply;
   if (connection_.is_open()) {
@@ -148,6 +159,7 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
 net::awaitable<Result<Reply>> HttpClient::async_open_stream(const Call& call,
                                                             std::string last_event_id,
                                                             milliseconds timeout) {
+  if (auto refused = find_line_break(call)) co_return std::move(*refused);
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
   if (refused) co_return unreachable(refused);
   Connection::Request request = make_request(call);

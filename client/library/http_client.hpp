@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
@@ -64,6 +65,7 @@ class HttpClient {
   [[nodiscard]] const ServerAddress& address() const { return address_; }
 
  private:
+  [[nodiscard]] std::optional<Failure> find_line_break(const Call& call) const;
   [[nodiscard]] Connection::Request make_request(const Call& call) const;
   [[nodiscard]] net::awaitable<boost::system::error_code> async_exchange(
       Connection::Request& request, Reply& reply, milliseconds timeout);

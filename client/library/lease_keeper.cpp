@@ -1,10 +1,12 @@
 #include "client/library/lease_keeper.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
 
 namespace locker::client {
 namespace {
@@ -21,6 +23,8 @@ LeaseKeeper::LeaseKeeper(net::io_context& io_context, ServerAddress address, con
       timer_(io_context),
       deadline_(io_context),
       token_(grant.token),
+      paths_(grant.paths),
+      locks_(grant.paths.size()),
       on_renewed_(std::move(on_renewed)),
       ttl_(grant.ttl),
       sent_(grant.sent) {}
@@ -71,6 +75,39 @@ net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
   co_return answered;
 }
 
+/// A lease lives on when an administrator ends one of its locks; with `locks` of them it has more
+/// or fewer than before.
+net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::size_t locks) {
+  if (paths_.empty() || locks == locks_) co_return std::nullopt;
+  const Result<Reply> looked = co_await client_.async_call(lease_call(token_), interval() / 2);
+  if (!looked || looked->status != 200) co_return std::nullopt;  // the next renewal looks again
+  const boost::json::object lease = looked->json();
+  std::set<std::string> held;
+  if (const auto* const list = lease.if_contains("locks"); list && list->is_array()) {
+    for (const auto& lock : list->get_array()) held.emplace(lock.at("path").as_string());
+  }
+  const auto* const more = lease.if_contains("next");
+  const bool is_whole = more == nullptr || more->is_null();
+  for (std::size_t i = 0; is_whole && i < paths_.size();) {
+    if (held.contains(paths_[i])) {
+      ++i;
+      continue;
+    }
+    // The server says what became of it; there is nothing that this could release.
+    const Result<Reply> asked =
+        co_await client_.async_call(release_call(token_, paths_[i]), interval() / 2);
+    if (!asked) co_return std::nullopt;
+    if (asked->status != 200) {
+      Failure loss = asked->failure();
+      loss.kind = Failure::Kind::lost;
+      co_return loss;
+    }
+    paths_.erase(paths_.begin() + static_cast<std::ptrdiff_t>(i));  // who has the token released it
+  }
+  locks_ = locks;
+  co_return std::nullopt;
+}
+
 net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
   const Call call = renew_call(token_);
   Failure trouble;
@@ -93,6 +130,10 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
       }
       next = sent_ + interval();
       if (on_renewed_) on_renewed_();
+      if (const auto* const locks = renewed.if_contains("locks"); locks && locks->is_number()) {
+        auto loss = co_await async_look_for_loss(locks->to_number<std::size_t>());
+        if (loss) co_return loss;
+      }
       continue;
     }
     trouble = answered ? answered->failure() : answered.error();

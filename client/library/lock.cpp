@@ -14,6 +14,9 @@
 namespace locker::client {
 namespace {
 
+constexpr milliseconds release_patience{10'000};
+constexpr milliseconds pause{200};
+
 /// Runs a coroutine to its end on this thread.
 template <typename T>
 T run(net::io_context& io_context, net::awaitable<T> work) {
@@ -66,9 +69,10 @@ struct Lock::Keeping {
 
 thread_local const Lock::Keeping* Lock::Keeping::current = nullptr;
 
-Lock::Lock(const ServerAddress& address, Grant grant, OnLost on_lost)
+Lock::Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on_lost)
     : address_(address),
       grant_(std::move(grant)),
+      has_joined_(has_joined),
       keeping_(std::make_shared<Keeping>(address, grant_, std::move(on_lost))) {
   keeping_->thread = std::thread{&Keeping::work, keeping_};
 }
@@ -80,10 +84,24 @@ Lock::~Lock() {
 }
 
 bool Lock::is_lost() const {
-  return keeping_->is_lost || BootClock::now() >= keeping_->ends_at.load();
+  return keeping_->is_released || keeping_->is_lost || BootClock::now() >= keeping_->ends_at.load();
+}
+
+/// Asks again while there is no answer.
+Result<Reply> Lock::ask(const Call& request) const {
+  const auto until = SteadyClock::now() + release_patience;
+  for (;;) {
+    Result<Reply> answered = call(address_, request, release_patience);
+    const bool is_silent = !answered && answered.error().kind == Failure::Kind::unreachable;
+    const bool is_over =
+        SteadyClock::now() + pause >= until || BootClock::now() >= keeping_->ends_at.load();
+    if (!is_silent || is_over) return answered;
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 Result<void> Lock::release() {
+  const bool was_lost = is_lost();
   const bool was_released = keeping_->is_released.exchange(true);
   // A thread cannot wait for its own end, nor for who waits for that; and it renews no more then.
   if (!keeping_->is_own_thread()) {
@@ -91,10 +109,16 @@ Result<void> Lock::release() {
     keeping_->end_thread();
   }
   if (was_released) return {};
-  const auto answered = call(address_, release_call(grant_.token));
-  if (!answered) return answered.error();
-  if (answered->status != 200) return answered->failure();
-  return {};
+  const std::vector<std::string> all{{}};
+  Result<void> released;
+  for (const std::string& path : has_joined_ ? grant_.paths : all) {
+    const auto answered = ask(release_call(grant_.token, path));
+    if (answered && answered->status == 200) continue;
+    Failure failure = answered ? answered->failure() : answered.error();
+    if (was_lost) failure.kind = Failure::Kind::lost;
+    if (released) released = std::move(failure);
+  }
+  return released;
 }
 
 Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
@@ -104,7 +128,8 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
   Acquisition acquisition{client, wanted, options};
   Result<Grant> granted = run(io_context, acquisition.async_run());
   if (!granted) return granted.error();
-  return std::unique_ptr<Lock>{new Lock{address, std::move(*granted), std::move(on_lost)}};
+  return std::unique_ptr<Lock>{
+      new Lock{address, std::move(*granted), !options.token.empty(), std::move(on_lost)}};
 }
 
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {

@@ -30,19 +30,24 @@ class Lock {
 
   [[nodiscard]] const Grant& grant() const { return grant_; }
   [[nodiscard]] std::uint64_t fence() const { return grant_.fence; }
-  /// Whether the lock may be somebody else's. Asks nobody.
+  /// Whether the lock may be somebody else's; so it may when it was released. Asks nobody. A forced
+  /// end is known at the next renewal, after a third of the TTL at the latest.
   [[nodiscard]] bool is_lost() const;
-  /// Gives it back. A failure of kind `lost`: it was lost before. Called again, nothing happens.
+  /// Gives it back: all of the lease, or what was added to one by Acquisition::Options::token.
+  /// While there is no answer it tries for up to ten seconds, and the destructor does the same. A
+  /// failure of kind `lost`: it was lost before. Called again, nothing happens.
   Result<void> release();
 
  private:
   struct Keeping;
   friend Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
                                             const Acquisition::Options& options, OnLost on_lost);
-  Lock(const ServerAddress& address, Grant grant, OnLost on_lost);
+  Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on_lost);
+  [[nodiscard]] Result<Reply> ask(const Call& request) const;
 
   const ServerAddress address_;
   const Grant grant_;
+  const bool has_joined_;  // a lease that has other locks, too
   const std::shared_ptr<Keeping> keeping_;
 };
 

@@ -76,6 +76,62 @@ TEST_F(LockTest, WhoIsToldThatItIsLostMayReleaseIt) {
   EXPECT_TRUE(lock->release()) << "called again, nothing happens";
 }
 
+TEST_F(LockTest, TheLossOfOneOfItsPathsIsTold) {
+  std::promise<Failure> told;
+  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "600ms"}, {},
+                          [&](const Failure& failure) { told.set_value(failure); });
+  ASSERT_TRUE(taken);
+  force();
+  auto failure = told.get_future();
+  ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+  const Failure why = failure.get();
+  EXPECT_EQ(why.kind, Failure::Kind::lost);
+  EXPECT_NE(why.message.find("test"), std::string::npos) << why.message;
+  EXPECT_TRUE((*taken)->is_lost());
+}
+
+TEST_F(LockTest, WhatWasAddedToALeaseIsReleasedAlone) {
+  std::promise<Failure> told;
+  const auto first = lock(address_, {.paths = {"/a"}, .ttl = "600ms"}, {},
+                          [&](const Failure& failure) { told.set_value(failure); });
+  ASSERT_TRUE(first);
+  Acquisition::Options joining;
+  joining.token = (*first)->grant().token;
+  const auto second = lock(address_, {.paths = {"/b"}, .ttl = "600ms"}, joining);
+  ASSERT_TRUE(second);
+  std::this_thread::sleep_for(500ms);  // some renewals with two locks
+  EXPECT_TRUE((*second)->release());
+  EXPECT_TRUE((*second)->is_lost()) << "it may be somebody else's now";
+  EXPECT_TRUE(lock(address_, {.paths = {"/b"}}));
+  EXPECT_FALSE(lock(address_, {.paths = {"/a"}}));
+  std::this_thread::sleep_for(500ms);
+  EXPECT_FALSE((*first)->is_lost());
+  EXPECT_EQ(told.get_future().wait_for(0s), std::future_status::timeout);
+}
+
+TEST_F(LockTest, WhatIsNoPathOrNoKeyIsRefused) {
+  const auto empty = lock(address_, {.paths = {"/a", ""}});
+  ASSERT_FALSE(empty);
+  EXPECT_EQ(empty.error().kind, Failure::Kind::refused);
+  address_.key = "key\r\nLock-Token: 00000000-0000-4000-8000-000000000000";
+  const auto two_lines = lock(address_, {.paths = {"/a"}});
+  ASSERT_FALSE(two_lines);
+  EXPECT_EQ(two_lines.error().kind, Failure::Kind::refused);
+}
+
+TEST_F(LockTest, ItIsGivenBackToAServerThatComesBack) {
+  const auto taken = take({}, "30s");
+  const server::tcp::endpoint endpoint = http_->endpoint();
+  http_->stop();
+  auto released = std::async(std::launch::async, [&] { return taken->release(); });
+  std::this_thread::sleep_for(300ms);
+  http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
+                                               server::HttpServer::Options{.threads = 1});
+  ASSERT_FALSE(http_->start(endpoint));
+  EXPECT_TRUE(released.get());
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
+}
+
 TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyIt) {
   std::promise<std::unique_ptr<Lock>> taken;
   std::promise<void> destroyed;

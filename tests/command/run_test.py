@@ -178,6 +178,13 @@ class RunTest(CommandCase):
         self.assertIn("maintenance now", said)
         self.assertFalse(is_alive(pid))
 
+    def test_one_of_its_paths_is_forced(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "3s", "/b")
+        self.force("/a", "maintenance now")
+        self.assertIn("maintenance now", self.await_end(process, 70))
+        self.assertFalse(is_alive(pid))
+        self.assertTrue(self.is_free("/b"))
+
     def test_forced_and_the_command_does_not_want_to_end(self):
         process, pid = self.run_in_background(STUBBORN, "--ttl", "3s", "--kill-after", "500ms")
         self.force("/a")

@@ -176,8 +176,8 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
     fault = Fault{"To end many locks add force=true; to release your own, DELETE /v1/leases."};
   }
   if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
-  for (const std::string_view name :
-       {"prefix", "owner"}) {  // perhaps of a variable that is not set
+  // Perhaps of a variable that is not set.
+  for (const std::string_view name : {"prefix", "owner"}) {
     const std::string_view* const text = parameters.find(name);
     if (!fault && text != nullptr && text->empty()) {
       fault = Fault{"Parameter '" + std::string{name} +

@@ -10,6 +10,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
+constexpr std::size_t locks_looked_at_max = 1'000;  // for those who wait for them
 constexpr std::size_t ended_at_once_max = 1'000;  // locks of a lease, in one record after the other
 
 EventKind event_of(End reason) {
@@ -360,7 +361,9 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   WaitQueue::Seen seen;
   table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
     ++answer.locks;
-    if (queue_.is_empty() || answer.waiters >= waiters_counted_max) return true;
+    const bool is_enough =
+        answer.waiters >= waiters_counted_max || answer.locks > locks_looked_at_max;
+    if (queue_.is_empty() || is_enough) return true;
     queue_.visit_clashes({table_.path_of(held), held.shape}, seen, [&](const Waiter& waiter) {
       if (waiter.token != token) ++answer.waiters;
       return answer.waiters < waiters_counted_max;

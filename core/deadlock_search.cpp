@@ -24,11 +24,6 @@ bool Arbiter::DeadlockSearch::somebody_waits_for(const Waiter& request) const {
 std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   own_ = request.token;
   if (request.any != 0 || arbiter_.queue_.is_empty() || !somebody_waits_for(request)) return {};
-  for (const auto& [token, waiters] : arbiter_.by_token_) {
-    const auto lease = arbiter_.table_.find_lease_of(token);
-    if (lease && lease->has_locks) holding_.push_back(token);
-  }
-  if (arbiter_.by_token_.count(own_) == 0) holding_.push_back(own_);
   expand(request);
   next_.push_back(own_);
   while (!is_found_ && !next_.empty()) {
@@ -53,19 +48,30 @@ void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
 /// Those who hold something in the way: what is held there is looked at, or, when that is more,
 /// what each of the leases holds that can lead further.
 void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  const std::size_t leases_max = arbiter_.by_token_.size() + 1;
   std::size_t looked_at = 0;
   arbiter_.table_.for_each_blocker(
       {wanted.path(), wanted.shape, ClashRule::symmetric, waiter.token}, [&](const HeldLock& held) {
-        if (++looked_at > holding_.size()) return false;
+        if (++looked_at > leases_max) return false;
         if (held.is_cooling) return true;
         const Token& token = arbiter_.table_.token_of(held);
         if (token == own_ || arbiter_.by_token_.count(token) != 0) reach(token, waiter, wanted);
         return !is_found_;
       });
-  if (looked_at <= holding_.size()) return;
-  for (const Token& token : holding_) {
+  if (looked_at <= leases_max) return;
+  for (const Token& token : leases_that_wait_and_hold()) {
     if (token != waiter.token && holds_in_the_way(token, wanted)) reach(token, waiter, wanted);
   }
+}
+
+const std::vector<Token>& Arbiter::DeadlockSearch::leases_that_wait_and_hold() {
+  if (!holding_.empty()) return holding_;
+  for (const auto& [token, waiters] : arbiter_.by_token_) {
+    const auto lease = arbiter_.table_.find_lease_of(token);
+    if (lease && lease->has_locks) holding_.push_back(token);
+  }
+  if (arbiter_.by_token_.count(own_) == 0) holding_.push_back(own_);
+  return holding_;
 }
 
 void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {

@@ -12,7 +12,8 @@ namespace locker::core {
 
 /// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
 /// first, from the request's own lease. Who waits for any of several is not followed: another one
-/// may come free. O(waiters and holders that are met).
+/// may come free. O(waiters and holders that are met);
+/// of more holders at one place than there are leases that wait, these are asked instead.
 class Arbiter::DeadlockSearch {
  public:
   explicit DeadlockSearch(const Arbiter& arbiter) : arbiter_(arbiter) {}
@@ -28,6 +29,7 @@ class Arbiter::DeadlockSearch {
   void expand(const Waiter& waiter);
   void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
   void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);
+  [[nodiscard]] const std::vector<Token>& leases_that_wait_and_hold();
   [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
   void reach(const Token& to, const Waiter& from, const Waiter::Wanted& wanted);
   [[nodiscard]] std::vector<CycleStep> trace() const;
@@ -37,7 +39,7 @@ class Arbiter::DeadlockSearch {
   bool is_found_ = false;
   std::map<Token, Reached> reached_;
   std::deque<Token> next_;
-  std::vector<Token> holding_;  // leases that wait and hold
+  std::vector<Token> holding_;  // once it was asked for
   WaitQueue::Seen seen_;
   std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
 };

@@ -78,9 +78,13 @@ Lock::Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on
 }
 
 Lock::~Lock() {
-  Result<void> released = release();
-  static_cast<void>(released);  // who wants to know calls it
-  if (keeping_->is_own_thread()) keeping_->thread.detach();
+  try {
+    const Result<void> released = release();
+    static_cast<void>(released);  // who wants to know calls it
+    if (keeping_->is_own_thread()) keeping_->thread.detach();
+  } catch (const std::exception&) {
+    // No memory to ask with: it ends by its TTL.
+  }
 }
 
 bool Lock::is_lost() const {

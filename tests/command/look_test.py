@@ -207,9 +207,9 @@ class LookTest(CommandCase):
             event = json.loads(json_too.stdout.readline())
         self.assertEqual(event["event"], "granted")
         self.restart()
-        self.locker("release", "--token", token)
         line = watching.stdout.readline()
         self.assertRegex(line, "^reset ")  # what happened in between nobody knows
+        self.locker("release", "--token", token)
         line = watching.stdout.readline()
         self.assertRegex(line, r"^released +/a/last ")
         watching.send_signal(signal.SIGINT)

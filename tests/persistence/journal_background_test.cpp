@@ -27,7 +27,10 @@ class SharedDisk final : public FileSystem {
     }
     auto file = disk_.open(path, access);
     if (!file) return file.error();
-    return std::unique_ptr<File>(std::make_unique<SharedFile>(*this, std::move(*file)));
+    // So long that the thread wakes while a prepared segment is made a part of the journal.
+    const bool is_prepared = path.find(prepared_name) != std::string::npos;
+    return std::unique_ptr<File>(std::make_unique<SharedFile>(
+        *this, std::move(*file), is_prepared ? 10 * sync_takes : sync_takes));
   }
   IoResult<void> rename(const std::string& from, const std::string& to) override {
     const std::lock_guard lock{mutex_};
@@ -78,8 +81,8 @@ class SharedDisk final : public FileSystem {
 
   class SharedFile final : public File {
    public:
-    SharedFile(SharedDisk& disk, std::unique_ptr<File> file)
-        : disk_(disk), file_(std::move(file)) {}
+    SharedFile(SharedDisk& disk, std::unique_ptr<File> file, std::chrono::milliseconds sync_takes)
+        : disk_(disk), file_(std::move(file)), sync_takes_(sync_takes) {}
     ~SharedFile() override {
       const std::lock_guard lock{disk_.mutex_};
       file_.reset();
@@ -93,7 +96,7 @@ class SharedDisk final : public FileSystem {
       return file_->read_at(offset, bytes);
     }
     IoResult<void> sync() override {
-      std::this_thread::sleep_for(sync_takes);
+      std::this_thread::sleep_for(sync_takes_);
       const std::lock_guard lock{disk_.mutex_};
       return file_->sync();
     }
@@ -109,6 +112,7 @@ class SharedDisk final : public FileSystem {
    private:
     SharedDisk& disk_;
     std::unique_ptr<File> file_;
+    const std::chrono::milliseconds sync_takes_;
   };
 
   test::SimulatedDisk& disk_;

@@ -280,6 +280,7 @@ class Arbiter {
   [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   void change_lock(const LivingLease& lease, const HeldLock& held);
+  [[nodiscard]] bool has_place_for(std::size_t locks) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
   [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Instant wait);
@@ -304,7 +305,7 @@ class Arbiter {
   enum class Extent : std::uint8_t { one_lock, whole_lease };  // what ends
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
                 Extent extent);
-  [[nodiscard]] bool has_room_for_end_of(const LivingLease& lease) const;
+  [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, Extent extent);

@@ -244,11 +244,13 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   return std::nullopt;
 }
 
+bool Arbiter::has_place_for(std::size_t locks) const {
+  return table_.lock_count() + locks <= limits_.locks_max && !table_.is_nearly_full();
+}
+
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
   const std::size_t count = request.needed();
-  if (table_.lock_count() + count > limits_.locks_max || table_.is_nearly_full()) {
-    return Outcome::too_many_locks;
-  }
+  if (!has_place_for(count)) return Outcome::too_many_locks;
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
@@ -342,9 +344,7 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
                                                      [](const Waiter&) { return false; });
     if (waiter != nullptr) return {Outcome::blocked, waiter->owner, {}};
   }
-  if (table_.lock_count() >= limits_.locks_max || table_.is_nearly_full()) {
-    return {Outcome::too_many_locks, {}, {}};
-  }
+  if (!has_place_for(1)) return {Outcome::too_many_locks, {}, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
   if (room != Room::enough)

@@ -202,11 +202,11 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
 }
 
 /// For one call of end_lease().
-bool Arbiter::has_room_for_end_of(const LivingLease& lease) const {
+Arbiter::Room Arbiter::room_for_end_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
                           [&count](const HeldLock&) { return ++count <= ended_at_once_max; });
-  return has_room(count * end_bytes, true);
+  return host_->room_for(count * end_bytes, true);
 }
 
 /// Ends its first locks, and with the last of them the lease. False: it has more. So neither its
@@ -282,13 +282,12 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     return released;
   }
   const std::size_t before = table_.lock_count();
-  for (bool is_over = false; !is_over;) {
-    if (!has_room_for_end_of(*lease)) {  // what is left is released when it is asked for again
-      const bool is_full = host_->room_for(end_bytes, true) == Room::none;
-      released.outcome = is_full ? ReleaseOutcome::disk_full : ReleaseOutcome::busy;
-      break;
-    }
-    is_over = end_lease(*lease, End::released, "");
+  Room room = room_for_end_of(*lease);
+  while (room == Room::enough && !end_lease(*lease, End::released, "")) {
+    room = room_for_end_of(*lease);
+  }
+  if (room != Room::enough) {  // what is left is released when it is asked for again
+    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
   }
   released.count = before - table_.lock_count();
   return released;

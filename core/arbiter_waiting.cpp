@@ -212,7 +212,7 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
     case DeadlineQueue::Kind::lease: {
       const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
       table_.set_timer(lease.handle, 0);
-      const bool has_begun = has_room_for_end_of(lease);
+      const bool has_begun = room_for_end_of(lease) == Room::enough;
       if (has_begun && end_lease(lease, End::expired, "")) return;
       // It lasts until the end of it can be recorded. With very many locks it takes several turns.
       const Instant next = has_begun ? now_.instant : now_.instant + retry_after;

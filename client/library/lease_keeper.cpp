@@ -82,13 +82,17 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::siz
   const Result<Reply> looked = co_await client_.async_call(lease_call(token_), interval() / 2);
   if (!looked || looked->status != 200) co_return std::nullopt;  // the next renewal looks again
   const boost::json::object lease = looked->json();
-  std::set<std::string> held;
-  if (const auto* const list = lease.if_contains("locks"); list && list->is_array()) {
-    for (const auto& lock : list->get_array()) held.emplace(lock.at("path").as_string());
-  }
+  const auto* const list = lease.if_contains("locks");
   const auto* const more = lease.if_contains("next");
-  const bool is_whole = more == nullptr || more->is_null();
-  for (std::size_t i = 0; is_whole && i < paths_.size();) {
+  const bool is_whole = list != nullptr && list->is_array() && more != nullptr && more->is_null();
+  if (!is_whole) co_return std::nullopt;  // what is not in it may be held all the same
+  std::set<std::string> held;
+  for (const auto& lock : list->get_array()) {
+    const auto* const path = lock.is_object() ? lock.get_object().if_contains("path") : nullptr;
+    if (path == nullptr || !path->is_string()) co_return std::nullopt;
+    held.emplace(path->get_string());
+  }
+  for (std::size_t i = 0; i < paths_.size();) {
     if (held.contains(paths_[i])) {
       ++i;
       continue;

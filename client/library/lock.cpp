@@ -113,9 +113,9 @@ Result<void> Lock::release() {
     keeping_->end_thread();
   }
   if (was_released) return {};
-  const std::vector<std::string> all{{}};
+  const std::vector<std::string> whole_lease{""};  // as release_call() reads it
   Result<void> released;
-  for (const std::string& path : has_joined_ ? grant_.paths : all) {
+  for (const std::string& path : has_joined_ ? grant_.paths : whole_lease) {
     const auto answered = ask(release_call(grant_.token, path));
     if (answered && answered->status == 200) continue;
     Failure failure = answered ? answered->failure() : answered.error();

@@ -15,7 +15,7 @@ import warnings
 from unittest import mock
 
 from lossy_proxy import LossyProxy
-from server_case import LONG, PACKAGE, PATIENCE, ServerCase
+from server_case import LONG, PACKAGE, PATIENCE, ServerCase, renewing_often
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
                           protocol)
 from lockerclient.aio import AsyncClient
@@ -74,7 +74,7 @@ class Blocks(AioCase):
 
     @in_loop
     async def test_renewed_by_a_task(self, client):
-        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+        with renewing_often():
             async with client.lock("/a", ttl=LONG) as lock:
                 first = lock._held().deadline.ends
                 await until(lambda: lock._held().deadline.ends > first + 1)
@@ -137,7 +137,7 @@ class Losing(AioCase):
     @in_loop
     async def test_by_force(self, client):
         told = []
-        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+        with renewing_often():
             with self.assertRaises(LockLost) as caught:
                 async with client.lock("/f", ttl=LONG, on_lost=told.append) as lock:
                     await client.force("/f", fence=lock.fence, reason="maintenance")
@@ -149,7 +149,7 @@ class Losing(AioCase):
 
     @in_loop
     async def test_the_block_is_cancelled_if_wanted(self, client):
-        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+        with renewing_often():
             with self.assertRaises(LockLost) as caught:
                 async with client.lock("/f", ttl=LONG, cancel_on_loss=True):
                     await client.force("/f", reason="maintenance")
@@ -224,7 +224,7 @@ class Losing(AioCase):
 
     @in_loop
     async def test_a_lease(self, client):
-        with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200):
+        with renewing_often():
             with self.assertRaises(LockLost):
                 async with client.lease(ttl=LONG, cancel_on_loss=True) as lease:
                     await lease.acquire("/f")

@@ -6,16 +6,12 @@ import unittest
 from unittest import mock
 
 from child import Child
-from server_case import LONG, PATIENCE, ServerCase, wait_until
+from server_case import LONG, PATIENCE, Interrupted, ServerCase, wait_until
 from lockerclient import Unreachable, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import lock as aio_lock
 from lockerclient.keeper import DeadlineWatch
 from lockerclient.lock import _Holding
-
-
-class Interrupted(BaseException):
-    pass
 
 
 def raising(kind=Interrupted):
@@ -44,12 +40,6 @@ class InterruptionCase(ServerCase):
             return answer
 
         return mock.patch.object(client, "_send", fail)
-
-    def run_async(self, body):
-        async def main():
-            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
-                await asyncio.wait_for(body(client), 2 * PATIENCE)
-        asyncio.run(main())
 
     def check_no_threads(self):
         wait_until(lambda: "locker-keeper" not in [each.name for each in threading.enumerate()])

@@ -9,18 +9,14 @@ from unittest import mock
 
 from child import Child
 from lossy_proxy import LossyProxy
-from server_case import LONG, PATIENCE, ServerCase, wait_until
+from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
+                         wait_until)
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
                           protocol)
 
 
 # Lost by the clock; or the machine was so slow that the server said so first.
 BY_TIME = ("unrenewed", "expired")
-
-
-def renewing_often():
-    """A TTL of a minute is renewed every 0.3 s."""
-    return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
 
 
 class Blocks(ServerCase):
@@ -281,9 +277,6 @@ class Waiting(ServerCase):
     def test_an_interruption_leaves_the_line_and_takes_nothing(self):
         entered = threading.Event()
 
-        class Interrupted(BaseException):
-            pass
-
         send = self.client._send
 
         def interrupt_after_the_grant(step):
@@ -424,20 +417,9 @@ class Leases(ServerCase):
             self.assertEqual(waiting.result().path, "/2")
 
     def test_an_error_while_waiting_leaves_the_line_and_keeps_the_rest(self):
-        class Interrupted(BaseException):
-            pass
-
         with self.client.lease(ttl=LONG) as lease:
             lease.acquire("/kept")
-            send = self.client._send
-
-            def interrupt(step):
-                answer = send(step)
-                if "wait" in (step.request.body or {}):
-                    raise Interrupted
-                return answer
-
-            with mock.patch.object(self.client, "_send", interrupt):
+            with interrupted_waits(self.client):
                 with self.assertRaises(Interrupted):
                     lease.acquire("/given-back")
             self.assertEqual([lock.path for lock in self.client.locks()], ["/kept"])

@@ -2,30 +2,15 @@
 
 import asyncio
 import unittest
-from unittest import mock
 
-from server_case import LONG, PATIENCE, ServerCase, wait_until
-from lockerclient import LockLost, NotAcquired, deadline
-from lockerclient.aio import AsyncClient
-
-
-def renewing_often():
-    return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
-
-
-class Interrupted(BaseException):
-    pass
+from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
+                         wait_until)
+from lockerclient import LockLost, NotAcquired
 
 
 class PartCase(ServerCase):
     def held(self):
         return {lock.path: lock.mode for lock in self.client.locks()}
-
-    def run_async(self, body):
-        async def main():
-            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
-                await asyncio.wait_for(body(client), 2 * PATIENCE)
-        asyncio.run(main())
 
 
 class Losing(PartCase):
@@ -195,17 +180,9 @@ class Nesting(PartCase):
             lease.check()
 
     def test_an_interruption_takes_nothing_from_the_outer_one(self):
-        send = self.client._send
-
-        def interrupt(step):
-            answer = send(step)
-            if "wait" in (step.request.body or {}):
-                raise Interrupted
-            return answer
-
         with self.client.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared") as outer:
             for mode in ("shared", "exclusive"):
-                with mock.patch.object(self.client, "_send", interrupt):
+                with interrupted_waits(self.client):
                     with self.assertRaises(Interrupted), lease.lock("/a", mode=mode):
                         self.fail("it was interrupted")
                 self.assertEqual(self.held(), {"/a": "shared"})

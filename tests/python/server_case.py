@@ -4,6 +4,7 @@ A busy machine can stand still for seconds. So a lock that a test needs to keep 
 minute, and nothing is expected within a time but what would otherwise never happen.
 """
 
+import asyncio
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -19,6 +21,8 @@ PACKAGE = os.path.join(ROOT, "client", "python")
 sys.path[:0] = [PACKAGE, os.path.join(ROOT, "tests", "program")]
 
 import lockerclient  # noqa: E402
+from lockerclient import deadline  # noqa: E402
+from lockerclient.aio import AsyncClient  # noqa: E402
 from lockerd import Lockerd  # noqa: E402
 
 logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
@@ -33,6 +37,28 @@ def wait_until(condition, what="it does not happen"):
         if time.monotonic() > until:
             raise AssertionError(what)
         time.sleep(0.01)
+
+
+def renewing_often():
+    """A TTL of a minute is renewed every 0.3 s."""
+    return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def interrupted_waits(client):
+    """Each request that may wait is interrupted when it has been answered."""
+    send = client._send
+
+    def interrupt(step):
+        answer = send(step)
+        if "wait" in (step.request.body or {}):
+            raise Interrupted
+        return answer
+
+    return mock.patch.object(client, "_send", interrupt)
 
 
 class ServerCase(unittest.TestCase):
@@ -50,6 +76,13 @@ class ServerCase(unittest.TestCase):
         client = lockerclient.Client(**{"url": self.server.url, "patience": PATIENCE, **options})
         self.addCleanup(client.close)
         return client
+
+    def run_async(self, body):
+        """Runs `body(client)`, a coroutine, with an asynchronous client."""
+        async def main():
+            async with AsyncClient(self.server.url, patience=PATIENCE) as client:
+                await asyncio.wait_for(body(client), 2 * PATIENCE)
+        asyncio.run(main())
 
     def restart(self):
         port = self.server.port

@@ -133,13 +133,12 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
 }
 
 /// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
-void wait_for_signal(net::io_context& io_context, net::signal_set& signals,
-                     net::signal_set& hangups) {
+void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   signals.async_wait([&](const boost::system::error_code&, int number) {
-    boost::system::error_code ignored;
-    hangups.cancel(ignored);
     std::signal(number, SIG_DFL);
     spdlog::info("stopping: {}", number == SIGINT ? "SIGINT" : "SIGTERM");
+    // A SIGHUP that came together with this signal would wait for the next one otherwise.
+    io_context.stop();
   });
   io_context.run();
   signals.clear();
@@ -190,10 +189,16 @@ void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
 }
 
 ExitCode serve(const Options& options) {
-  // Before the store is opened: a signal that comes meanwhile is served as soon as it is.
+  // Before anything is read: a signal that comes meanwhile is served as soon as the store is open.
   net::io_context io_context{1};
-  net::signal_set signals{io_context, SIGINT, SIGTERM};
+  net::signal_set signals{io_context};
   net::signal_set hangups{io_context};
+  // On a terminal that is closed, a server that has nothing to read again ends.
+  const bool reads_again = !options.access.keys.empty() || !options.access.audit_log.empty() ||
+                           !options.tls.certificate.empty();
+  if (reads_again || ::isatty(STDIN_FILENO) == 0) hangups.add(SIGHUP);
+  signals.add(SIGINT);
+  signals.add(SIGTERM);
   const auto access = AccessSetup::open(options.access);
   if (!access) {
     spdlog::critical("{}", access.error().message);
@@ -204,9 +209,6 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", tls.error().message);
     return ExitCode::misconfigured;
   }
-  // On a terminal that is closed, a server that has nothing to read again ends.
-  if ((*access)->is_wanted() || tls->is_wanted() || ::isatty(STDIN_FILENO) == 0)
-    hangups.add(SIGHUP);
   std::signal(SIGPIPE, SIG_IGN);
 
   HttpServer::Options http_options = server_options(options, *tls);
@@ -236,7 +238,7 @@ ExitCode serve(const Options& options) {
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
-  wait_for_signal(io_context, signals, hangups);
+  wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
   locker.handler().set_draining();
   server.stop(stop_grace);

@@ -18,7 +18,6 @@ class TlsSetup {
 
   /// Null: without TLS.
   [[nodiscard]] std::shared_ptr<const TlsContext> context() const { return context_; }
-  [[nodiscard]] bool is_wanted() const { return context_ != nullptr; }
   /// Takes the files as they are now, if there is no mistake in them.
   void reload();
 

@@ -115,6 +115,42 @@ class Program(unittest.TestCase):
             self.assertIn("2 locks", server.text())
             self.assertEqual(server.get("/dohaz/kept/15"), {"lockedBy": "me"})
 
+    def many_keys(self):
+        """A file that is read for a while."""
+        keys = os.path.join(self.directory.name, "keys")
+        with open(keys, "w", encoding="ascii") as file:
+            file.writelines(f"k{n} sha256:{n:064x} lock /{n}\n" for n in range(100_000))
+        return keys
+
+    def test_sighup_does_not_end_a_server_that_starts(self):
+        def looks_out_for_sigterm(process):
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+                caught = next(line for line in status if line.startswith("SigCgt:"))
+            return int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+
+        keys = self.many_keys()
+        with subprocess.Popen([LOCKERD, "--port", "0", "--file", self.store, "--keys", keys],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            while not looks_out_for_sigterm(process):
+                time.sleep(0.001)
+            process.send_signal(signal.SIGHUP)  # it reads its keys now
+            log = [process.stderr.readline() for _ in range(3)]
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=30), 0, log)
+        self.assertIn("100000 keys in", log[0])
+        self.assertIn("listening", log[1])
+        self.assertIn("100000 keys in", log[2])
+
+    def test_sigterm_counts_also_when_sighup_comes_right_behind(self):
+        keys = self.many_keys()
+        with Lockerd(self.store, "--keys", keys) as server:
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+            server.process.send_signal(signal.SIGTERM)  # both are there when it has been read
+            time.sleep(0.01)
+            server.process.send_signal(signal.SIGHUP)
+            self.assertEqual(server.process.wait(timeout=30), 0, server.text())
+
     def test_kill_9_under_load_loses_nothing_acknowledged(self):
         held, released = {}, set()
 

@@ -1,9 +1,9 @@
 #include "server/access/key_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <utility>
@@ -67,6 +67,20 @@ std::optional<Fault> parse_line(std::string_view line, AccessKey& key) {
   return std::nullopt;
 }
 
+/// Null when it cannot be read. By read(), which tells of a disk's fault in the stream's state; an
+/// iterator throws then.
+std::optional<std::string> read_text(const std::string& file) {
+  std::ifstream stream{file, std::ios::binary};
+  std::string text;
+  std::array<char, 4096> piece;
+  while (stream) {
+    stream.read(piece.data(), piece.size());
+    text.append(piece.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+  if (!stream.is_open() || stream.bad()) return std::nullopt;
+  return text;
+}
+
 }  // namespace
 
 boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_view text,
@@ -112,12 +126,11 @@ boost::system::result<std::vector<AccessKey>, Fault> read_key_file(const std::st
   if (std::filesystem::file_size(file, error) > file_bytes_max) {
     return Fault{"The key file " + file + " is larger than 16 MiB."};
   }
-  std::ifstream stream{file, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
-  if (!stream.is_open() || stream.bad()) {
+  const auto text = read_text(file);
+  if (!text) {
     return Fault{"The key file " + file + " cannot be read; see its owner and its permissions."};
   }
-  return parse_key_file(text, file);
+  return parse_key_file(*text, file);
 }
 
 }  // namespace locker::server

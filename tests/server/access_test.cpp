@@ -42,6 +42,12 @@ TEST(KeyFile, MayBeEmpty) {
   EXPECT_EQ(fault_of("# nobody"), "");
 }
 
+TEST(KeyFile, ThatTheDiskDoesNotGiveIsAFaultAsOthersAre) {
+  const auto read = read_key_file("/proc/self/mem");  // can be opened, and reading it is an EIO
+  ASSERT_TRUE(read.has_error());
+  EXPECT_TRUE(read.error().message.starts_with("The key file /proc/self/mem cannot be read"));
+}
+
 TEST(KeyFile, NamesTheLineOfAMistake) {
   const std::string good = "ci " + digest_a + " lock /ci\n";
   EXPECT_EQ(fault_of(good), "");

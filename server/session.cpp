@@ -432,6 +432,7 @@ void Session::linger() {
 }
 
 void Session::tick(SteadyClock::time_point now) {
+  if (state_ == State::pending && !reads_ && has_left()) return close();
   const bool has_deadline =
       state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
   if (!has_deadline || now < deadline_) return;
@@ -458,9 +459,8 @@ void Session::drain() {
   if (later_) return drain_pending();
   if (stream_) return drain_stream();
   if (state_ != State::reading || begin_ != end_) return;
-  if (transport_.has_unread()) return;
-  if (phase_ != Phase::fresh) return close();
-  hurry();
+  if (phase_ == Phase::fresh) return hurry();  // also when there is a part of its handshake
+  if (!transport_.has_unread()) close();
 }
 
 void Session::hurry() {

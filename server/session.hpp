@@ -33,7 +33,8 @@ class Worker;
 ///
 /// While it waits for a pending answer or a stream, a read is under way all the same, to notice
 /// that the client has gone. It stays so when the waiting ends, whatever is done then; the next
-/// read() finds it there.
+/// read() finds it there. When the buffer is full of what comes behind a pending answer, tick()
+/// looks instead.
 ///
 /// Lives as long as an operation of it is under way: each handler holds a reference, and so does
 /// the session itself as long as it waits in GroupCommit, and as long as it may be woken.
@@ -157,6 +158,7 @@ class Session final : public DurabilityWaiter,
   void count_round();
   void yield();
   void hold();
+  [[nodiscard]] bool has_left();
   [[nodiscard]] bool waited_in_vain();
   void lose_unsent();
   void linger();

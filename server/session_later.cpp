@@ -73,14 +73,18 @@ void Session::finish_pending() {
   if (is_owed) owed_.back().has_waited = true;
 }
 
-/// Whether the client has gone or shut down its side while a pending answer of its waited for the
-/// disk. The kernel would take the answer all the same; and the read that would tell may not have
-/// had its turn, because this thread itself was at the disk.
-bool Session::waited_in_vain() {
-  const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
-  if (std::none_of(owed_.begin(), owed_.end(), has_waited)) return false;
+/// Whether the client has gone or shut down its side, also when there are bytes before its end.
+bool Session::has_left() {
   pollfd asked{transport_.socket().native_handle(), POLLRDHUP, 0};
   return ::poll(&asked, 1, 0) == 1;
+}
+
+/// Whether the client left while a pending answer of its waited for the disk. The kernel would take
+/// the answer all the same; and the read that would tell may not have had its turn, because this
+/// thread itself was at the disk.
+bool Session::waited_in_vain() {
+  const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
+  return std::any_of(owed_.begin(), owed_.end(), has_waited) && has_left();
 }
 
 void Session::on_wake() {

@@ -253,6 +253,13 @@ class Https(TlsCase):
         stopper.join()
         self.assertEqual(ended, [0])
 
+    def test_stopping_does_not_wait_for_an_unfinished_handshake(self):
+        self.raw().sendall(b"\x16\x03\x01\x02\x00\x01")
+        self.ask(self.connection(), "GET", "/dohaz/a")
+        begin = time.monotonic()
+        self.assertEqual(self.server.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 5)
+
 
 class Reload(TlsCase):
     def setUp(self):

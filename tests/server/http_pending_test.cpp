@@ -208,6 +208,26 @@ TEST_F(HttpPendingTest, AClientThatLeavesIsNoticed) {
   EXPECT_EQ(later_.calls, 3);
 }
 
+TEST_F(HttpPendingTest, AClientThatLeavesWithMoreBehindThanTheBufferHoldsIsNoticed) {
+  start();
+  std::string requests = get("/pend");
+  for (int i = 0; i < 300; ++i) requests += get("/never");
+  RawClient closed = client();
+  RawClient reset = client();
+  ASSERT_TRUE(closed.send(requests));
+  const auto first = later_.ticket(0);
+  ASSERT_TRUE(reset.send(requests));
+  const auto second = later_.ticket(1);
+  std::this_thread::sleep_for(milliseconds{100});  // nothing ends for those who stay
+  EXPECT_FALSE(first->why() || second->why());
+  closed.close();
+  reset.reset();
+  EXPECT_TRUE(eventually([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(first->why(), Abandon::disconnected);
+  EXPECT_EQ(second->why(), Abandon::disconnected);
+  EXPECT_EQ(later_.calls, 2);
+}
+
 TEST_F(HttpPendingTest, NoDeadlinePassesWhileAnAnswerIsPending) {
   options_.limits.idle = options_.limits.header = options_.limits.first_byte = milliseconds{20};
   options_.limits.write_progress = milliseconds{20};

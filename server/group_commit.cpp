@@ -1,5 +1,6 @@
 #include "server/group_commit.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -91,15 +92,23 @@ void GroupCommit::append_under_way(std::uint32_t count) {
 }
 
 bool GroupCommit::commit_or_hand_over() {
-  if (average_.load(std::memory_order_relaxed) < slow_sync) return commit();
+  if (average_.load(std::memory_order_relaxed) < slow_sync || !has_thread()) return commit();
   {
     const std::lock_guard lock{mutex_};
-    if (!thread_.joinable()) {
-      thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-    }
     is_handed_over_ = true;
   }
   handed_over_.notify_one();
+  return false;
+}
+
+/// Starts it when there is none. False: the system gives none at the moment.
+bool GroupCommit::has_thread() try {
+  const std::lock_guard lock{mutex_};
+  if (!thread_.joinable()) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  }
+  return true;
+} catch (const std::system_error&) {
   return false;
 }
 

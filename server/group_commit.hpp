@@ -73,8 +73,8 @@ class GroupCommit {
   /// that this thread should commit soon: those that came while it was at work. Blocks for a sync.
   bool commit();
   /// The same for a thread that has other things to do. On a slow disk a thread of its own commits
-  /// instead, goes on until no records remain, and this returns false at once: what does not wait
-  /// for the disk must not wait for a sync either.
+  /// instead, if the system gives one, goes on until no records remain, and this returns false at
+  /// once: what does not wait for the disk must not wait for a sync either.
   bool commit_or_hand_over();
   /// Ends that thread, if there is one, once it has committed what it has to. After the last call
   /// of commit_or_hand_over().
@@ -98,6 +98,7 @@ class GroupCommit {
 
  private:
   void pass_on();
+  [[nodiscard]] bool has_thread();
   void append_under_way(std::uint32_t count);
   void work(const std::stop_token& stop);
   /// Unlinks the waiters up to an index, in order. REQUIRES: mutex_ is held.

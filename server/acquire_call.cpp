@@ -196,6 +196,12 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 class Queued final : public PendingAnswer, public LockService::Listener {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
+  /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
+  ~Queued() override {
+    if (waiter_ != 0 && waker_ == nullptr) static_cast<void>(service_.abandon(waiter_));
+  }
+  Queued(const Queued&) = delete;
+  Queued& operator=(const Queued&) = delete;
 
   /// Null when it is queued, and this has to live; else the answer.
   std::optional<LockService::At<Acquired>> ask() {

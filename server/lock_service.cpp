@@ -345,17 +345,17 @@ LockService::At<LockService::LeaseContents> LockService::look_at(const core::Tok
   return {std::move(contents), commit_.last_index(), read_now()};
 }
 
-bool LockService::holds_only(const core::Token& token,
-                             const std::function<bool(core::PathView)>& fits) {
+LockService::At<bool> LockService::holds_only(const core::Token& token,
+                                              const std::function<bool(core::PathView)>& fits) {
   const std::lock_guard lock{commit_.mutex()};
-  const auto lease = arbiter_.table().find_lease_of(token);
   bool all_fit = true;
-  if (!lease) return true;
-  arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
-    all_fit = fits(arbiter_.table().path_of(held));
-    return all_fit;
-  });
-  return all_fit;
+  if (const auto lease = arbiter_.table().find_lease_of(token)) {
+    arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
+      all_fit = fits(arbiter_.table().path_of(held));
+      return all_fit;
+    });
+  }
+  return {all_fit, commit_.last_index(), read_now()};
 }
 
 LockService::At<LockService::Page> LockService::list(const ListQuery& query) {

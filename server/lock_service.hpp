@@ -133,8 +133,8 @@ class LockService final : private core::Arbiter::Host {
   };
   [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
   /// Whether `fits` is true of all paths that the lease holds; true when there is no such lease.
-  [[nodiscard]] bool holds_only(const core::Token& token,
-                                const std::function<bool(core::PathView)>& fits);
+  [[nodiscard]] At<bool> holds_only(const core::Token& token,
+                                    const std::function<bool(core::PathView)>& fits);
 
   struct ListQuery {
     std::string packed_prefix;

@@ -91,6 +91,7 @@ enum class Abandon : std::uint8_t { disconnected, draining };
 /// are made on the connection's thread. Only finish() may throw.
 class PendingAnswer {
  public:
+  /// Before start() it can be at any time.
   virtual ~PendingAnswer() = default;
   /// Called once. From now on (also from inside this call) wake() is called exactly once, unless
   /// abandon() comes first and returns true.

@@ -274,9 +274,10 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
   if (!required.lease || key.may(required.lease_right, {})) return true;
-  const bool fits = service_.holds_only(
+  const auto fits = service_.holds_only(
       *required.lease, [&](core::PathView path) { return key.may(required.lease_right, path); });
-  if (fits) return true;
+  if (fits.answer) return true;
+  response.index = fits.index;  // the refusal tells what the lease holds
   refuse(visit, 403, "not_permitted",
          "The key '" + key.name + "' lacks a rule with " +
              std::string{core::name_of(required.lease_right)} +

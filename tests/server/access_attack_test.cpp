@@ -181,6 +181,33 @@ class Attack : public ::testing::Test {
   std::array<unsigned, 6> statuses_{};
 };
 
+TEST_F(Attack, ARefusalThatTellsOfALeaseWaitsForWhatItTells) {
+  const std::string authorization = "Bearer " + std::string{secret_key};
+  Request request;
+  request.method = Method::post;
+  request.authorization = authorization;
+  request.target = "/v1/leases/renew";
+  request.lock_token = theirs_;
+  Response response;
+  gate_->answer(request, response);
+  EXPECT_EQ(response.status, 403U);
+  EXPECT_EQ(response.index, locker_->service().status().index);
+}
+
+TEST_F(Attack, WhoIsNotEvenBegunToWaitForLeavesTheQueue) {
+  const std::string authorization = "Bearer " + std::string{secret_key};
+  Request request;
+  request.method = Method::post;
+  request.authorization = authorization;
+  request.target = "/v1/locks/ci?wait=1h";
+  Response response;
+  gate_->answer(request, response);
+  ASSERT_TRUE(response.pending);
+  EXPECT_EQ(locker_->service().status().waiters, 1U);
+  response.pending.reset();  // as when there is no memory to keep it
+  EXPECT_EQ(locker_->service().status().waiters, 0U);
+}
+
 TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {
   constexpr Method methods[] = {Method::get,  Method::get,     Method::post, Method::post,
                                 Method::post, Method::delete_, Method::lock, Method::unlock,

@@ -125,9 +125,12 @@ class Gate::KeyedPending final : public PendingAnswer {
     };
     if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
     take_back(response);
+    ++gate_.metrics_.refused_401;
     const Index index = response.index;
+    const CallKind call = response.call;
     response = {};
     response.index = index;
+    response.call = call;
     answer_error(401, "unknown_key",
                  "The key of this request was revoked, or lost its rules, while it waited; what it "
                  "waited for is not held.",

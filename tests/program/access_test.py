@@ -451,6 +451,10 @@ class Reload(unittest.TestCase):
             self.assertEqual(json.loads(answer.read())["error"], "unknown_key")
             wait_until(lambda path=path: state(path)["holders"] == [], f"{path} stays held")
         self.assertEqual(len(state("/ci/of-joined")["holders"]), 1)  # held before
+        metrics = client.ask("GET", "/metrics", None, bearer(admin)).text
+        for line in ('locker_http_requests_total{call="waited",code="4xx"} 5',
+                     'locker_access_refused_total{code="401"} 5'):
+            self.assertIn(line + "\n", metrics)
         server.stop()
         with open(audit, encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]

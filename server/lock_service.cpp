@@ -425,19 +425,28 @@ void LockService::list_held(const ListQuery& query, Page& page) {
 
 void LockService::list_waiting(const ListQuery& query, Page& page) const {
   const core::PathView prefix{query.packed_prefix};
+  const core::LockId first = read_id(query.after);  // a ticket, and which of its paths
   std::size_t looked_at = 0;
   std::size_t bytes = 0;
-  arbiter_.for_each_waiter(read_id(query.after).fence, [&](const core::Waiter& waiter) {
-    if (page.locks.size() >= query.limit || looked_at++ == looked_at_max ||
-        bytes >= page_bytes_max) {
-      page.next = std::to_string(waiter.ticket);
+  arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
+    core::LockId at{waiter.ticket, 0};
+    if (looked_at++ == looked_at_max) {
+      page.next = text_of(at);
       return false;
     }
     if (query.owner && waiter.owner != *query.owner) return true;
     for (const auto& wanted : waiter.wanted) {
-      if (wanted.path() != prefix && !prefix.is_ancestor_of(wanted.path())) continue;
-      page.locks.push_back(Arbiter::describe(waiter, wanted));
-      bytes += bytes_of(page.locks.back());
+      const bool is_wanted =
+          at >= first && (wanted.path() == prefix || prefix.is_ancestor_of(wanted.path()));
+      if (is_wanted && (page.locks.size() >= query.limit || bytes >= page_bytes_max)) {
+        page.next = text_of(at);
+        return false;
+      }
+      if (is_wanted) {
+        page.locks.push_back(Arbiter::describe(waiter, wanted));
+        bytes += bytes_of(page.locks.back());
+      }
+      ++at.position;
     }
     return true;
   });

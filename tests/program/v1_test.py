@@ -40,9 +40,13 @@ class V1Test(unittest.TestCase):
         """Returns when the request is in the queue."""
         before = self.client.ask("GET", "/v1/status")["waiters"]
         asked = self.background(lambda c: c.acquire(path, **{"wait": "20s", **parameters}))
+        self.until_waiting(before + 1)
+        return asked
+
+    def until_waiting(self, count):
         for _ in range(500):
-            if self.client.ask("GET", "/v1/status")["waiters"] > before:
-                return asked
+            if self.client.ask("GET", "/v1/status")["waiters"] >= count:
+                return
             time.sleep(0.005)
         self.fail("it does not wait")
 
@@ -340,6 +344,21 @@ class Waiting(V1Test):
         self.wait_in_line("/q", token=token)
         waiters = self.client.ask("GET", "/v1/locks?state=waiting")["locks"]
         self.assertEqual([(w["path"], w["owner"]) for w in waiters], [("/q", "ours")])
+
+    def test_a_page_of_waiters_can_end_among_the_paths_of_one(self):
+        self.client.acquire("/q")
+        several = {"locks": [{"path": f"/q/{n}"} for n in range(5)], "owner": "five", "wait": "20s"}
+        self.wait_in_line("/q", owner="before")
+        self.background(lambda c: c.ask("POST", "/v1/locks", several))
+        self.until_waiting(2)
+        self.wait_in_line("/q", owner="behind")
+        found, after = [], ""
+        while after is not None:
+            page = self.client.ask("GET", "/v1/locks?state=waiting&limit=2" + after)
+            self.assertLessEqual(len(page["locks"]), 2)
+            found += [lock["path"] for lock in page["locks"]]
+            after = page["next"] and "&after=" + page["next"]
+        self.assertEqual(found, ["/q", "/q/0", "/q/1", "/q/2", "/q/3", "/q/4", "/q"])
 
     def test_nobody_overtakes_a_request_for_the_root(self):
         holder = self.client.acquire("/a")["token"]

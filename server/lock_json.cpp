@@ -17,9 +17,16 @@ std::optional<core::Instant> remaining(const LockInfo& info, const core::Now& no
   return std::max(*info.expires - now.instant, core::Instant{0});
 }
 
+/// What a terminal could take for a command is blanks: C0, DEL, and C1, which has two bytes.
 std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x20 || byte == 0x7F) text[at] = ' ';
+    const bool has_next = at + 1 < text.size();
+    if (byte == 0xC2 && has_next && static_cast<unsigned char>(text[at + 1]) < 0xA0) {
+      text[at] = text[at + 1] = ' ';
+    }
+  }
   return text;
 }
 

@@ -712,6 +712,14 @@ class Terraform(V1Test):
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
+    def test_a_table_tells_a_terminal_nothing(self):
+        info = json.dumps({"ID": "x", "Info": "\x7f\x80\x9b31m\x9fé"}, ensure_ascii=False)
+        self.expect(200, self.client.ask("LOCK", "/terraform/a", info.encode(),
+                                         {"Content-Type": "application/json"}))
+        for target in ("/v1/locks", "/v1/locks/a"):
+            table = self.client.ask("GET", target, None, {"Accept": "text/plain"}).text
+            self.assertIn('"Info": "     31m  é"}', table)
+
 
 class Limits(V1Test):
     options = ("--locks-max", "3", "--waiters-max", "1", "--event-readers-max", "0",

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 #include <boost/uuid/name_generator_sha1.hpp>
@@ -157,26 +159,36 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
 /// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
 void force(LockService& service, const core::Path& path, const Request& request,
            Response& response) {
+  constexpr const char* reason = "terraform force-unlock";
   const auto looked = service.look_at(path);
   response.index = looked.index;
   const auto& holders = looked.answer.holders;
-  if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
-  if (!is_terraforms(holders.front())) return answer_held(holders, response);
-  core::Arbiter::ForceFilter filter;
-  filter.packed_path = path.view().packed();
-  filter.fence = holders.front().fence;
-  const auto done = service.force(filter, "terraform force-unlock");
-  response.index = done.index;
+  if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
+  core::Arbiter::Forced forced;
+  std::vector<AuditedLock> ended;
+  if (!holders.empty()) {
+    core::Arbiter::ForceFilter filter;
+    filter.packed_path = path.view().packed();
+    filter.fence = holders.front().fence;
+    const auto done = service.force(filter, reason, is_audited(request) ? &ended : nullptr);
+    response.index = done.index;
+    forced = done.answer;
+  }
   if (is_audited(request)) {
     response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = done.answer.outcome == core::Outcome::granted && done.answer.count > 0
-                                  ? "forced"
-                                  : "not_held";
-    response.audit->owner = holders.front().owner;
-    response.audit->fence = holders.front().fence;
-    response.audit->reason = "terraform force-unlock";
+    response.audit->outcome = forced.outcome != core::Outcome::granted ? "refused_busy"
+                              : forced.count == 0                      ? "not_held"
+                                                                       : "forced";
+    if (!holders.empty()) {
+      response.audit->owner = holders.front().owner;
+      response.audit->fence = holders.front().fence;
+    }
+    response.audit->count = forced.count;
+    response.audit->locks = std::move(ended);
+    response.audit->reason = reason;
   }
-  switch (done.answer.outcome) {
+  if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
+  switch (forced.outcome) {
     case core::Outcome::granted:
       response.body = "{}";
       return;

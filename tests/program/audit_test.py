@@ -181,13 +181,18 @@ class WhatIsSaid(AuditCase):
         self.secrets.append(json.loads(info)["ID"])
         headers = {**bearer(self.root), "Content-Type": "application/json"}
         self.client.ask("LOCK", "/terraform/ci/t", info, headers)
-        self.client.ask("UNLOCK", "/terraform/ci/t", None, headers)
-        lines = self.lines(4)
+        for _ in range(2):
+            self.client.ask("UNLOCK", "/terraform/ci/t", None, headers)
+        lines = self.lines(5)
         self.expect(lines[0], action="acquire", paths=["/ci/s"], owner="me", outcome="granted")
         self.expect(lines[1], action="release", paths=["/ci/s"], fence=lines[0]["fence"])
         self.expect(lines[2], key="root", action="acquire", paths=["/ci/t"], owner="tf@host")
-        self.expect(lines[3], action="force", paths=["/ci/t"], fence=lines[2]["fence"],
-                    reason="terraform force-unlock", outcome="forced")
+        fence = lines[2]["fence"]
+        self.expect(lines[3], action="force", paths=["/ci/t"], fence=fence, count=1,
+                    reason="terraform force-unlock", outcome="forced",
+                    locks=[{"path": "/ci/t", "owner": "tf@host", "fence": fence}])
+        self.expect(lines[4], action="force", paths=["/ci/t"], count=0, outcome="not_held",
+                    reason="terraform force-unlock")
 
 
 class TheFile(AuditCase):

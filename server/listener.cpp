@@ -89,13 +89,19 @@ Listener::~Listener() {
 void Listener::start() { wait(); }
 
 void Listener::wait() {
+  if (is_waiting_) return;
   acceptor_.async_wait(Acceptor::wait_read, [self = shared_from_this()](const ErrorCode& error) {
+    self->is_waiting_ = false;
     if (!error && self->acceptor_.is_open()) self->on_ready();
   });
+  is_waiting_ = true;
 }
 
 void Listener::on_ready() {
-  if (accept_those_there(accepts_max) != Found::no_descriptor) return wait();
+  // First, in the memory of the wait that is over: when there is no other for a connection, and
+  // something throws, the next ones are accepted all the same.
+  wait();
+  if (accept_those_there(accepts_max) != Found::no_descriptor) return;
   turn_one_away();
   pause();
 }
@@ -138,6 +144,8 @@ void Listener::pause() {
   timer_.async_wait([self = shared_from_this()](const ErrorCode& error) {
     if (!error && self->acceptor_.is_open()) self->on_ready();
   });
+  ErrorCode ignored;
+  acceptor_.cancel(ignored);
 }
 
 void Listener::finish() {

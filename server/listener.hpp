@@ -49,6 +49,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   const std::chrono::milliseconds pause_;
   const bool speaks_plain_http_;
   const std::function<void(Socket)> on_accept_;
+  bool is_waiting_ = false;
   int spare_descriptor_;  // given up when there is no other, to be able to accept and close
 };
 

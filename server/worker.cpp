@@ -279,8 +279,8 @@ std::size_t Worker::resume(ReadyList& list, std::size_t limit) {
 void Worker::start_ticking() {
   if (ticking_) return;
   read_clocks();
-  ticking_ = true;
   schedule_tick();
+  ticking_ = true;
 }
 
 void Worker::schedule_tick() {
@@ -292,6 +292,7 @@ void Worker::schedule_tick() {
 }
 
 void Worker::tick() {
+  schedule_tick();  // first, in the memory of the wait that is over: there may be no other
   const SteadyClock::time_point before = now_;
   read_clocks();
   // This thread was held up (a slow disk, a stopped process): what clients sent meanwhile has not
@@ -311,7 +312,7 @@ void Worker::tick() {
   if (now_ >= drained_by_) stop();
   // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
   ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0;
-  if (ticking_) schedule_tick();
+  if (!ticking_) timer_.cancel();
 }
 
 void Worker::read_clocks() {

@@ -1,9 +1,11 @@
 """The program as its operators meet it: options, crashes, a second server, a damaged store."""
 
 import concurrent.futures
+import contextlib
 import glob
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -84,6 +86,30 @@ class Program(unittest.TestCase):
         server.kill()
         with Lockerd(self.store) as again:
             self.assertGreaterEqual(again.get("/v1/status")["locks"], taken)
+
+    def test_no_memory_for_connections_is_not_the_end_of_accepting(self):
+        with Lockerd(self.store, "--threads", "1") as server, contextlib.ExitStack() as stack:
+            pid, unlimited = server.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+                mapped = int(statm.read().split()[0]) * resource.getpagesize()
+            resource.prlimit(pid, resource.RLIMIT_AS, (mapped, resource.RLIM_INFINITY))
+            until = time.monotonic() + 20
+            while "bad_alloc" not in server.text():
+                if time.monotonic() > until:
+                    self.skipTest("this build has memory enough")
+                connection = socket.create_connection(("127.0.0.1", server.port))
+                stack.enter_context(connection)
+                try:
+                    connection.sendall(b"POST /v1/locks HTTP/1.1\r\nHost: a\r\n"
+                                       b"Content-Length: 200000\r\n\r\n" + b"[" * 60_000)
+                except OSError:
+                    pass
+            stack.close()
+            resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
+            client = Client(server.port, timeout=10)
+            stack.callback(client.close)
+            self.assertEqual(client.ask("GET", "/healthz").status, 200)
+            self.assertEqual(server.stop(), 0)
 
     def test_the_service_manager_is_told(self):
         for name in (self.directory.name + "/notify", "\0locker-test-" + os.path.basename(self.directory.name)):

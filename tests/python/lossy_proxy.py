@@ -7,7 +7,9 @@ import threading
 class LossyProxy:
     """Forwards bytes. `lose_replies(n)`: the next n replies are not delivered, their connections
     cut. `cut()` ends all connections. When `flows` is cleared, a request does not arrive until its
-    client has hung up, and `flows` is set. What clients sent is in `seen`."""
+    client has hung up, and `flows` is set. `freeze()`: connections that are there now carry nothing
+    any more, and nobody is told. A request that begins with a key of `answers` gets that answer. What
+    clients sent is in `seen`."""
 
     def __init__(self, port):
         self._port = port
@@ -15,6 +17,8 @@ class LossyProxy:
         self._to_lose = 0
         self._match = b""
         self._pairs = []
+        self._frozen = []
+        self.answers = {}
         self.flows = threading.Event()
         self.flows.set()
         self.seen = b""
@@ -37,6 +41,10 @@ class LossyProxy:
         for pair in pairs:
             for side in pair:
                 _shut(side)
+
+    def freeze(self):
+        with self._mutex:
+            self._frozen += [side for pair in self._pairs for side in pair]
 
     def close(self):
         self.flows.set()
@@ -71,10 +79,16 @@ class LossyProxy:
     def _forward(self, source, drain, is_reply, state):
         try:
             while data := source.recv(65536):
+                if source in self._frozen:
+                    continue
                 if not is_reply:
                     state["request"] += data
                     with self._mutex:
                         self.seen += data
+                    if (answer := self._answer_to(state["request"])) is not None:
+                        state["request"] = b""
+                        source.sendall(answer)
+                        continue
                     if not self.flows.is_set():
                         data += self._held_back(source)
                 elif self._loses(state["request"]):
@@ -97,6 +111,12 @@ class LossyProxy:
         self.hung_up = True
         self.flows.wait()
         return rest
+
+    def _answer_to(self, request):
+        for begin, answer in self.answers.items():
+            if request.startswith(begin):
+                return answer
+        return None
 
     def _loses(self, request):
         with self._mutex:

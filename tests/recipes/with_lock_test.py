@@ -53,6 +53,22 @@ class WithLock(RecipeCase):
             self.assertEqual(run.wait(), 0, run.said())
         self.assertEqual(self.text_of("counter"), "8\n")
 
+    def test_who_says_200_and_is_no_lock_server_grants_and_renews_nothing(self):
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nWelcome"
+        with LossyProxy(self.server.port) as proxy:
+            proxy.answers = {b"POST /": page, b"DELETE /": page}
+            run = self.with_lock("/a", "touch", "ran", LOCKER_URL=proxy.url)
+            self.assertEqual(run.wait(), 75)
+            self.assertIn("of no lock server", run.said())
+            self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
+            proxy.answers = {}
+            run = self.with_lock("/a", "sh", "-c", "touch ran; exec sleep 1000", LOCKER_TTL="15",
+                                 LOCKER_URL=proxy.url)
+            wait_until(lambda: os.path.exists(os.path.join(self.directory, "ran")))
+            proxy.answers = {b"POST /": page}
+            self.assertEqual(run.wait(), 70)
+            self.assertIn("of no lock server", run.said())
+
     def test_the_wait_ends(self):
         with self.client.lock("/a", ttl=LONG, owner="timmy"):
             for wait in ("0", "2"):

@@ -1,13 +1,15 @@
 """The calls of the API by the Python client, against the real server."""
 
+import asyncio
 import os
 import pickle
 import socket
 import ssl
+import time
 import unittest
 from unittest import mock
 
-from server_case import LONG, ServerCase, lockerclient
+from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
 from lossy_proxy import LossyProxy
 from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
 from lockerclient.aio import AsyncClient
@@ -326,6 +328,33 @@ class OnTheWire(ServerCase):
         self.through.status()
         self.proxy.cut()
         self.through.status()
+
+    def await_connections(self, count):
+        """The proxy has taken them."""
+        wait_until(lambda: len(self.proxy._pairs) == count)
+
+    def test_connections_that_are_dead_without_a_word_cost_no_lease(self):
+        connections = self.through._connections
+        with self.through.lock("/f", ttl=4) as lock:
+            for connection in [connections._open(PATIENCE) for _ in range(4)]:
+                connections._give_back(connection)
+            self.await_connections(5)
+            self.proxy.freeze()
+            time.sleep(5)
+            lock.check()
+
+    def test_and_none_with_asyncio(self):
+        async def main():
+            async with AsyncClient(self.proxy.url, patience=PATIENCE) as client:
+                async with client.lock("/f", ttl=4) as lock:
+                    connections = client._connections
+                    connections._idle().extend(
+                        [(time.monotonic(), await connections._open(PATIENCE)) for _ in range(4)])
+                    self.await_connections(5)
+                    self.proxy.freeze()
+                    await asyncio.sleep(5)
+                    lock.check()
+        asyncio.run(main())
 
     def test_the_key_goes_along_and_the_token_is_in_no_url(self):
         grant = self.through.acquire("/k", ttl=LONG)

@@ -85,6 +85,7 @@ class Connections:
                 return self._exchange(connection, request, timeout)
             except NoAnswer as failure:
                 if not failure.was_cut:
+                    self.close()  # they may all be dead, and to find that out takes long for each
                     raise
                 # It was closed while it was idle, perhaps: that says nothing about the server.
         return self._exchange(self._open(timeout), request, timeout)

@@ -115,6 +115,9 @@ class Connections:
                 return await self._exchange(connection, request, timeout)
             except NoAnswer as failure:
                 if not failure.was_cut:
+                    idle = self._idle()  # they may all be dead, and to find that out takes long
+                    while idle:
+                        abort(idle.pop()[1][1])
                     raise
                 # It was closed while it was idle, perhaps: that says nothing about the server.
         return await self._exchange(await self._open(timeout), request, timeout)

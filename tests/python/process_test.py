@@ -79,6 +79,27 @@ class Processes(ServerCase):
             self.assertEqual((code, lines), (0, ["child forked", "child True", "child ended 0",
                                                  "parent True", "free True"]), err)
 
+    def test_fork_in_a_block_of_asyncio(self):
+        with self.child(f"""
+            import asyncio
+            from lockerclient.aio import AsyncClient
+            async def main():
+                async with AsyncClient() as locker, locker.lock("/p", ttl={LONG}) as lock:
+                    child = os.fork()
+                    if child == 0:
+                        try:
+                            lock.check()
+                        except lockerclient.LockLost as lost:
+                            say("child", lost.reason, lock.held)
+                        os._exit(0)
+                    os.waitpid(child, 0)
+                    lock.check()
+                    say("parent", lock.held)
+            asyncio.run(main())
+        """) as child:
+            code, lines, err = child.end()
+            self.assertEqual((code, lines), (0, ["child forked False", "parent True"]), err)
+
     def test_fork_while_other_threads_ask(self):
         with self.child(f"""
             stop = threading.Event()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Iterable
@@ -33,7 +32,6 @@ class _Holding:
         self._client = client
         self._lost = lost
         self._on_lost = on_lost
-        self.process = os.getpid()
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
         self._keeper = Keeper(client._settings, self.tenure, client._send)
 
@@ -49,17 +47,10 @@ class _Holding:
         return loss
 
     def is_of_another_process(self) -> bool:
-        return self.process != os.getpid()
+        return self.tenure.is_of_another_process()
 
     def check(self) -> None:
-        self.check_process()
         self.tenure.check()
-
-    def check_process(self) -> None:
-        if self.is_of_another_process():
-            raise LockLost(
-                f"Process {self.process} has this lock, and this is a child of it that cannot know "
-                "until when: let the parent check, or take a lock here.", "forked")
 
     def _tell(self, loss: LockLost) -> None:
         self._lost.set()
@@ -430,7 +421,6 @@ class LockOfLease:
         if self._holding is None or self._use is None:
             self.lease.check()
         else:
-            self._holding.check_process()
             self._holding.tenure.check_use(self._use)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from typing import Callable
 
@@ -22,6 +23,7 @@ class Tenure:
     def __init__(self, token: str, what: str, deadline: Deadline, now: Callable[[], float],
                  on_lost: Callable[[LockLost], None]):
         self.token = token
+        self.process = os.getpid()
         self._what = what
         self._now = now
         self._on_lost = on_lost
@@ -94,13 +96,24 @@ class Tenure:
                 f"{problem} and can have ended; stop what it protected.", "unrenewed"))
         return self._loss
 
+    def is_of_another_process(self) -> bool:
+        return self.process != os.getpid()
+
+    def check_process(self) -> None:
+        if self.is_of_another_process():
+            raise LockLost(
+                f"Process {self.process} has this lock, and this is a child of it that cannot know "
+                "until when: let the parent check, or take a lock here.", "forked")
+
     def check(self) -> None:
+        self.check_process()
         loss = self.look_at_the_clock()
         if loss is not None:
             raise copy.copy(loss)  # each traceback is its own
 
     def check_use(self, use: Use) -> None:
         """The same, for a part of the lease: what else it has lost does not matter."""
+        self.check_process()
         self.look_at_the_clock()
         loss = use.loss or self._end
         if loss is not None:

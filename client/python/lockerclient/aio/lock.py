@@ -110,7 +110,11 @@ class _Block:
     @property
     def held(self) -> bool:
         """Whether it is surely held now."""
-        return self._tenure is not None and self._tenure.look_at_the_clock() is None
+        try:
+            self.check()
+        except LockerError:
+            return False
+        return True
 
     @property
     def token(self) -> str:
@@ -132,6 +136,8 @@ class _Block:
 
     async def _end(self) -> LockLost | None:
         tenure, self._tenure = self._held(), None
+        if tenure.is_of_another_process():
+            return None
         loss = tenure.finish()
         for task in self._tasks:
             task.cancel()

@@ -329,6 +329,35 @@ class OnTheWire(ServerCase):
         self.proxy.cut()
         self.through.status()
 
+    def test_what_was_granted_without_an_answer_does_not_stay_in_the_lease(self):
+        impatient = self.new_client(url=self.proxy.url, patience=0.5)
+        with impatient.lease(ttl=LONG) as lease:
+            lease.acquire("/e")
+            self.proxy.lose_replies(1_000_000, b"POST /v1/locks/f")
+            with self.assertRaises(Unreachable):
+                lease.acquire("/f")
+            self.assertFalse(self.is_free("/f"))
+            self.proxy.lose_replies(0)
+            wait_until(lambda: self.is_free("/f"))
+            lease.check()
+            self.assertFalse(self.is_free("/e"))
+
+    def test_nor_with_asyncio(self):
+        async def main():
+            async with AsyncClient(self.proxy.url, patience=0.5) as client:
+                async with client.lease(ttl=LONG) as lease:
+                    await lease.acquire("/e")
+                    self.proxy.lose_replies(1_000_000, b"POST /v1/locks/f")
+                    with self.assertRaises(Unreachable):
+                        await lease.acquire("/f")
+                    self.assertFalse(self.is_free("/f"))
+                    self.proxy.lose_replies(0)
+                    while not self.is_free("/f"):
+                        await asyncio.sleep(0.05)
+                    lease.check()
+                    self.assertFalse(self.is_free("/e"))
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
     def await_connections(self, count):
         """The proxy has taken them."""
         wait_until(lambda: len(self.proxy._pairs) == count)

@@ -327,12 +327,29 @@ class Lease(_Block):
             tenure.inventory.settle(use)
             return grant
         except BaseException as error:
+            if isinstance(error, LockerError) and protocol.is_silence(error):
+                self._withdraw_later(holding, use, asked, acquisition)
+                raise
             if not isinstance(error, LockerError):  # Ctrl-C, for example
                 late = self._client._run(acquisition.withdraw())
                 if late is not None:
                     tenure.granted(use, asked, late)
             self._leave(holding, use, True)
             raise
+
+    def _withdraw_later(self, holding: _Holding, use: Use, asked: calls.Wanted,
+                        acquisition: protocol.Acquisition) -> None:
+        """It may have been granted: a thread gives it back when the server can be asked again."""
+        def run() -> None:
+            late = self._client._run(acquisition.go_on_withdrawing(holding.tenure))
+            if late is not None:
+                holding.tenure.granted(use, asked, late)
+            self._leave(holding, use, True)
+
+        try:
+            threading.Thread(target=run, name="lockerclient-withdraw", daemon=True).start()
+        except RuntimeError:  # no thread is to be had, or the interpreter ends
+            pass
 
     def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""

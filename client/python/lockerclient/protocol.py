@@ -198,8 +198,26 @@ class Acquisition:
         except NoAnswer:
             return None
 
+    def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
+        """In the background, when there was no answer: a lease that goes on would keep for ever what
+        was granted all the same."""
+        for pause in backoff():
+            yield Pause(pause)
+            if tenure.is_over():
+                return None
+            try:
+                answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+                if not is_transient(answer):
+                    return self._late(answer)
+            except NoAnswer:
+                pass
+        return None
+
     def _withdrawn(self) -> Steps[Grant | None]:
-        answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        return self._late((yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)))
+
+    @staticmethod
+    def _late(answer: Answer) -> Grant | None:
         try:
             return answer.parsed(Grant.parse) if answer.status in (200, 201) else None
         except LockerError:

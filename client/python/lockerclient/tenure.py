@@ -85,6 +85,10 @@ class Tenure:
         self.look_at_the_clock()
         return self._end is not None
 
+    def is_over(self) -> bool:
+        """Whether it was released, or has ended."""
+        return self._is_finished or self.has_ended()
+
     def look_at_the_clock(self) -> LockLost | None:
         """The loss, if there is one, of all or of a part."""
         now = self._now()

@@ -327,12 +327,23 @@ class AsyncLease(_Block):
         except GeneratorExit:  # nothing can be awaited any more
             raise
         except BaseException as error:
+            if isinstance(error, LockerError) and protocol.is_silence(error):
+                self._client._in_background(self._withdraw_later(tenure, use, asked, acquisition))
+                raise
             if not isinstance(error, LockerError):  # a cancellation, for example
                 late = await self._client._run(acquisition.withdraw())
                 if late is not None:
                     tenure.granted(use, asked, late)
             await self._leave(tenure, use, True)
             raise
+
+    async def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
+                              acquisition: protocol.Acquisition) -> None:
+        """It may have been granted: it is given back when the server can be asked again."""
+        late = await self._client._run(acquisition.go_on_withdrawing(tenure))
+        if late is not None:
+            tenure.granted(use, asked, late)
+        await self._leave(tenure, use, True)
 
     async def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""

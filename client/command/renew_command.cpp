@@ -8,6 +8,8 @@
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +18,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "client/command/commands.hpp"
+#include "client/command/terminal_text.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
 
@@ -34,6 +37,24 @@ constexpr const char* help =
     "  locker renew --token $token --keep --while $$ &\n";
 
 constexpr std::chrono::milliseconds look_every{500};
+constexpr std::chrono::milliseconds patience{60'000};
+
+/// Who keeps a lease waits for a server that is being restarted from the first renewal on.
+Result<Reply> ask(const ServerAddress& server, const Call& renewal, bool is_patient) {
+  const auto until = SteadyClock::now() + (is_patient ? patience : milliseconds{0});
+  bool has_said = false;
+  for (;;) {
+    Result<Reply> answered = call(server, renewal);
+    const bool is_away = answered ? answered->status >= 502 && answered->status <= 504
+                                  : answered.error().kind == Failure::Kind::unreachable;
+    if (!is_away || SteadyClock::now() >= until) return answered;
+    const Failure failure = answered ? answered->failure() : answered.error();
+    if (!std::exchange(has_said, true)) {
+      std::cerr << "locker: " << printable(failure.message) << " Trying again.\n";
+    }
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+  }
+}
 
 /// Returns when the process is gone.
 net::awaitable<void> async_watch(pid_t process) {
@@ -96,15 +117,14 @@ int run_renew_command(const Arguments& arguments) {
   }
   const auto server = server_of(values);
   if (!server) return complain(server.error());
-  const auto answered = call(*server, renew_call(grant.token, text_of(values, "ttl")));
+  const auto answered =
+      ask(*server, renew_call(grant.token, text_of(values, "ttl")), values.count("keep") != 0);
   if (!answered) return complain(answered.error());
-  if (answered->status != 200) return complain(answered->failure());
+  const auto renewed = parse_renewal(*answered);
+  if (!renewed) return complain(renewed.error());
   if (values.count("json") != 0) std::cout << answered->body << std::endl;
   if (values.count("keep") == 0) return number(ExitCode::ok);
-  const boost::json::object renewed = answered->json();
-  if (const auto* const ttl = renewed.if_contains("ttl_ms"); ttl != nullptr && ttl->is_number()) {
-    grant.ttl = milliseconds{ttl->to_number<std::int64_t>()};
-  }
+  grant.ttl = renewed->ttl;
   grant.sent = answered->sent;
   return keep(*server, grant, values.count("while") != 0 ? values["while"].as<pid_t>() : 0);
 }

@@ -95,9 +95,11 @@ net::awaitable<Result<Grant>> Acquisition::async_run() {
                       "A path is empty, perhaps a variable that is not set; write / for "
                       "everything."};
   }
-  until_ = options_.wait ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
+  // Who waits for longer than a clock can say waits for ever.
+  const bool has_end = options_.wait && *options_.wait < std::chrono::years{100};
+  until_ = has_end ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
   for (;;) {
-    const milliseconds wait = options_.wait ? piece() : piece_max;
+    const milliseconds wait = has_end ? piece() : piece_max;
     const Call call = acquire_call(wanted_, token_, wait);
     Result<Reply> answered = co_await async_ask(call, wait);
     if (!answered) co_return answered.error();
@@ -120,7 +122,8 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   const Call call = renew_call(grant.token);
   Result<Reply> answered = co_await async_ask(call, milliseconds{0});
   if (!answered) co_return answered.error();
-  if (answered->status != 200) co_return answered->failure();
+  const Result<Renewal> renewed = parse_renewal(*answered);
+  if (!renewed) co_return renewed.error();
   grant.sent = answered->sent;
   co_return grant;
 }

@@ -37,6 +37,19 @@ class Query {
   std::string text_;
 };
 
+std::optional<milliseconds> ttl_of(const boost::json::object& object) {
+  const auto& ttl = object.at("ttl_ms");
+  if (ttl.is_null()) return std::nullopt;
+  return milliseconds{ttl.to_number<std::int64_t>()};
+}
+
+/// Of what has the status of a success.
+Failure no_answer_of_a_lock_server(const Reply& reply) {
+  Failure failure = reply.failure();
+  failure.kind = Failure::Kind::unreachable;
+  return failure;
+}
+
 boost::json::object shape_of(const Wanted& wanted) {
   boost::json::object object;
   if (wanted.shared) object["mode"] = "shared";
@@ -120,13 +133,9 @@ Result<Grant> parse_grant(const Reply& reply) {
     grant.token = object.at("token").as_string();
     grant.owner = object.at("owner").as_string();
     grant.fence = object.at("fence").to_number<std::uint64_t>();
-    if (const auto& ttl = object.at("ttl_ms"); !ttl.is_null()) {
-      grant.ttl = milliseconds{ttl.to_number<std::int64_t>()};
-    }
+    grant.ttl = ttl_of(object);
   } catch (const std::exception&) {
-    Failure failure = reply.failure();
-    failure.kind = Failure::Kind::unreachable;
-    return failure;
+    return no_answer_of_a_lock_server(reply);
   }
   return grant;
 }
@@ -137,6 +146,16 @@ Call renew_call(const std::string& token, const std::string& ttl) {
   call.target = "/v1/leases/renew" + Query{}.add("ttl", ttl).text();
   call.token = token;
   return call;
+}
+
+Result<Renewal> parse_renewal(const Reply& reply) {
+  if (reply.status != 200) return reply.failure();
+  const boost::json::object object = reply.json();
+  try {
+    return Renewal{ttl_of(object), object.at("locks").to_number<std::size_t>()};
+  } catch (const std::exception&) {
+    return no_answer_of_a_lock_server(reply);
+  }
 }
 
 Call lease_call(const std::string& token) {

@@ -45,8 +45,15 @@ struct Grant {
 [[nodiscard]] Call acquire_call(const Wanted& wanted, const std::string& token, milliseconds wait);
 [[nodiscard]] Result<Grant> parse_grant(const Reply& reply);
 
+struct Renewal {
+  std::optional<milliseconds> ttl;  ///< None: held until it is released.
+  std::size_t locks = 0;            ///< That the lease has.
+};
+
 /// `ttl` empty: leaves it.
 [[nodiscard]] Call renew_call(const std::string& token, const std::string& ttl = {});
+/// What says 200 and is no lock server has renewed nothing.
+[[nodiscard]] Result<Renewal> parse_renewal(const Reply& reply);
 [[nodiscard]] Call lease_call(const std::string& token);
 /// One path of a lease; with an empty path all of it.
 [[nodiscard]] Call release_call(const std::string& token, const std::string& path = {});

@@ -50,9 +50,9 @@ ErrorCode Connection::load_files(const ServerAddress::Tls& files) {
 
 void Connection::close() {
   ErrorCode ignored;
-  stream_.socket().close(ignored);  // HTTP says where an answer ends: no farewell is needed
-  tls_.reset();
-  buffer_.clear();
+  // HTTP says where an answer ends: no farewell is needed. What is under way ends later, and uses
+  // tls_ and the buffer then.
+  stream_.socket().close(ignored);
   is_open_ = false;
 }
 
@@ -80,6 +80,8 @@ ErrorCode Connection::prepare_tls(const ServerAddress& address) {
 net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address,
                                                     std::chrono::milliseconds timeout) {
   close();
+  tls_.reset();
+  buffer_.clear();
   distrust_.clear();
   bad_file_.clear();
   net::ip::tcp::resolver resolver{stream_.get_executor()};

@@ -123,36 +123,46 @@ net::awaitable<ErrorCode> HttpClient::async_exchange(Connection::Request& reques
   reply.sent = BootClock::now();
   const ErrorCode not_sent = co_await connection_.async_write(request);
   if (not_sent) co_return not_sent;
-  Connection::Parser parser;
-  parser.body_limit(body_max);
-  const ErrorCode not_read = co_await connection_.async_read(parser);
-  if (not_read) co_return not_read;
-  connection_.expires_never();
-  reply.status = parser.get().result_int();
-  reply.body = std::move(parser.get().body());
-  if (!parser.keep_alive()) close();
-  co_return ErrorCode{};
+  for (;;) {
+    Connection::Parser parser;
+    parser.body_limit(body_max);
+    const ErrorCode not_read = co_await connection_.async_read(parser);
+    if (not_read) co_return not_read;
+    if (parser.get().result_int() < 200) continue;  // it announces the real one
+    connection_.expires_never();
+    reply.status = parser.get().result_int();
+    reply.body = std::move(parser.get().body());
+    if (!parser.keep_alive()) connection_.close();
+    co_return ErrorCode{};
+  }
 }
 
 net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseconds timeout) {
   if (auto refused = find_line_break(call)) co_return std::move(*refused);
   Connection::Request request = make_request(call);
   Reply reply;
+  const unsigned closings = closings_;
+  const ErrorCode aborted = net::error::operation_aborted;
   if (connection_.is_open()) {
     const ErrorCode error = co_await async_exchange(request, reply, timeout);
     if (!error) co_return reply;
-    close();
+    connection_.close();
     // The server closes idle connections: what came then was not answered, and is sent again.
     const bool is_given_up =
         error == beast::error::timeout || error == net::error::operation_aborted;
     if (is_given_up) co_return unreachable(error);
   }
+  if (closings != closings_) co_return unreachable(aborted);
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
+  if (closings != closings_) {  // while the name was looked up, for example
+    connection_.close();
+    co_return unreachable(aborted);
+  }
   if (refused) co_return unreachable(refused);
   has_connected_ = true;
   const ErrorCode error = co_await async_exchange(request, reply, timeout);
   if (!error) co_return reply;
-  close();
+  connection_.close();
   co_return unreachable(error);
 }
 
@@ -177,7 +187,7 @@ net::awaitable<Result<Reply>> HttpClient::async_open_stream(const Call& call,
   if (reply.status == 200) co_return reply;
   const ErrorCode cut = co_await connection_.async_read(parser);
   if (!cut) reply.body = std::move(parser.get().body());
-  close();
+  connection_.close();
   co_return reply;
 }
 

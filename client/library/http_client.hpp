@@ -60,8 +60,12 @@ class HttpClient {
                                                                 milliseconds timeout);
   [[nodiscard]] net::awaitable<Result<std::string>> async_read_more(milliseconds timeout);
 
-  /// A call that is under way fails.
-  void close() { connection_.close(); }
+  /// A call that is under way fails, and sends nothing more.
+  void close() {
+    ++closings_;
+    connection_.close();
+  }
+  [[nodiscard]] bool is_open() const { return connection_.is_open(); }
   [[nodiscard]] const ServerAddress& address() const { return address_; }
 
  private:
@@ -74,6 +78,7 @@ class HttpClient {
   ServerAddress address_;
   Connection connection_;
   bool has_connected_ = false;
+  unsigned closings_ = 0;  // by who wants no answer any more
 };
 
 }  // namespace locker::client

@@ -62,7 +62,8 @@ net::awaitable<void> LeaseKeeper::async_sleep_until(BootClock::time_point when) 
 
 /// The timeouts of a call stand still while the machine is suspended; the deadline does not.
 net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
-  milliseconds timeout = interval();
+  // A connection that is kept can be dead, and nobody says so: there must be time for another one.
+  milliseconds timeout = client_.is_open() ? interval() / 2 : interval();
   if (ttl_) {
     timeout = std::min(timeout, std::chrono::ceil<milliseconds>(warns_at() - BootClock::now()));
     deadline_.expires_at(warns_at() + pause());
@@ -126,21 +127,17 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
     }
     Result<Reply> answered = co_await async_renew(call);
     if (is_stopped_) break;
-    if (answered && answered->status == 200) {
+    const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
+    if (renewed) {
       sent_ = answered->sent;
-      const boost::json::object renewed = answered->json();
-      if (const auto* const ttl = renewed.if_contains("ttl_ms"); ttl && ttl->is_number()) {
-        ttl_ = milliseconds{ttl->to_number<std::int64_t>()};
-      }
+      if (renewed->ttl) ttl_ = renewed->ttl;
       next = sent_ + interval();
       if (on_renewed_) on_renewed_();
-      if (const auto* const locks = renewed.if_contains("locks"); locks && locks->is_number()) {
-        auto loss = co_await async_look_for_loss(locks->to_number<std::size_t>());
-        if (loss) co_return loss;
-      }
+      auto loss = co_await async_look_for_loss(renewed->locks);
+      if (loss) co_return loss;
       continue;
     }
-    trouble = answered ? answered->failure() : answered.error();
+    trouble = renewed.error();
     if (trouble.kind == Failure::Kind::lost) co_return trouble;
     next = std::min(BootClock::now() + pause(), warns_at());
   }

@@ -38,6 +38,16 @@ class ScriptTest(CommandCase):
                              capture_output=True).stdout
         self.assertEqual(out, "/it%27s%20here /b\n")
 
+    def test_who_keeps_a_lease_waits_for_a_server_that_is_being_restarted(self):
+        token = self.locker("acquire", "--ttl", "3s", "/a").strip()
+        self.server.kill()
+        keeper = self.start("renew", "--token", token, "--keep")
+        time.sleep(0.5)
+        self.restart()
+        time.sleep(4)
+        self.assertIsNone(keeper.poll())
+        self.assertFalse(self.is_free("/a"))
+
     def test_acquire_as_json(self):
         grant = json.loads(self.locker("acquire", "--json", "--ttl", "5s", "--owner", "x", "/a"))
         self.assertEqual((grant["paths"], grant["owner"], grant["ttl_ms"]), (["/a"], "x", 5000))

@@ -1,5 +1,7 @@
 #include "client/library/lock.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -17,6 +19,9 @@ namespace {
 constexpr milliseconds release_patience{10'000};
 constexpr milliseconds pause{200};
 
+/// What a server says that stops, and a proxy while it is away.
+bool is_of_no_server(unsigned status) { return status == 502 || status == 503 || status == 504; }
+
 /// Runs a coroutine to its end on this thread.
 template <typename T>
 T run(net::io_context& io_context, net::awaitable<T> work) {
@@ -27,6 +32,11 @@ T run(net::io_context& io_context, net::awaitable<T> work) {
   });
   io_context.run();
   return std::move(*result);
+}
+
+/// The paths for release_call(): all of a lease of its own.
+std::vector<std::string> to_release(const Grant& grant, bool has_joined) {
+  return has_joined ? grant.paths : std::vector<std::string>{""};
 }
 
 }  // namespace
@@ -63,6 +73,7 @@ struct Lock::Keeping {
   std::atomic<bool> is_lost = false;
   const OnLost on_lost;
   std::atomic<bool> is_released = false;
+  const pid_t process = ::getpid();
   std::mutex mutex;  // of the thread's end
   std::thread thread;
 };
@@ -78,6 +89,10 @@ Lock::Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on
 }
 
 Lock::~Lock() {
+  if (is_of_another_process()) {  // its thread is not there, and can be neither joined nor detached
+    static_cast<void>(new std::shared_ptr<Keeping>{keeping_});
+    return;
+  }
   try {
     const Result<void> released = release();
     static_cast<void>(released);  // who wants to know calls it
@@ -87,8 +102,11 @@ Lock::~Lock() {
   }
 }
 
+bool Lock::is_of_another_process() const { return keeping_->process != ::getpid(); }
+
 bool Lock::is_lost() const {
-  return keeping_->is_released || keeping_->is_lost || BootClock::now() >= keeping_->ends_at.load();
+  return is_of_another_process() || keeping_->is_released || keeping_->is_lost ||
+         BootClock::now() >= keeping_->ends_at.load();
 }
 
 /// Asks again while there is no answer.
@@ -96,7 +114,8 @@ Result<Reply> Lock::ask(const Call& request) const {
   const auto until = SteadyClock::now() + release_patience;
   for (;;) {
     Result<Reply> answered = call(address_, request, release_patience);
-    const bool is_silent = !answered && answered.error().kind == Failure::Kind::unreachable;
+    const bool is_silent = answered ? is_of_no_server(answered->status)
+                                    : answered.error().kind == Failure::Kind::unreachable;
     const bool is_over =
         SteadyClock::now() + pause >= until || BootClock::now() >= keeping_->ends_at.load();
     if (!is_silent || is_over) return answered;
@@ -105,6 +124,10 @@ Result<Reply> Lock::ask(const Call& request) const {
 }
 
 Result<void> Lock::release() {
+  if (is_of_another_process()) {
+    return Failure{Failure::Kind::lost, 0, "forked",
+                   "The process that this one was forked from has this lock; release it there."};
+  }
   const bool was_lost = is_lost();
   const bool was_released = keeping_->is_released.exchange(true);
   // A thread cannot wait for its own end, nor for who waits for that; and it renews no more then.
@@ -113,9 +136,8 @@ Result<void> Lock::release() {
     keeping_->end_thread();
   }
   if (was_released) return {};
-  const std::vector<std::string> whole_lease{""};  // as release_call() reads it
   Result<void> released;
-  for (const std::string& path : has_joined_ ? grant_.paths : whole_lease) {
+  for (const std::string& path : to_release(grant_, has_joined_)) {
     const auto answered = ask(release_call(grant_.token, path));
     if (answered && answered->status == 200) continue;
     Failure failure = answered ? answered->failure() : answered.error();
@@ -132,8 +154,15 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
   Acquisition acquisition{client, wanted, options};
   Result<Grant> granted = run(io_context, acquisition.async_run());
   if (!granted) return granted.error();
-  return std::unique_ptr<Lock>{
-      new Lock{address, std::move(*granted), !options.token.empty(), std::move(on_lost)}};
+  const bool has_joined = !options.token.empty();
+  try {
+    return std::unique_ptr<Lock>{new Lock{address, *granted, has_joined, std::move(on_lost)}};
+  } catch (const std::exception&) {  // no thread is to be had: nobody else would give it back
+    for (const std::string& path : to_release(*granted, has_joined)) {
+      static_cast<void>(call(address, release_call(granted->token, path)));
+    }
+    throw;
+  }
 }
 
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {

@@ -17,7 +17,9 @@ namespace locker::client {
 ///   write_with((*lock)->fence());
 ///   if ((*lock)->is_lost()) …             // before each step that must not be done twice
 ///
-/// Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is made.
+/// It is of the process that took it: in one that is forked from that it is lost, and its end gives
+/// nothing back. Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is
+/// made.
 class Lock {
  public:
   /// Called once from the thread that renews, when the lock is lost or may soon be. May release the
@@ -44,6 +46,7 @@ class Lock {
                                             const Acquisition::Options& options, OnLost on_lost);
   Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on_lost);
   [[nodiscard]] Result<Reply> ask(const Call& request) const;
+  [[nodiscard]] bool is_of_another_process() const;
 
   const ServerAddress address_;
   const Grant grant_;

@@ -1,16 +1,20 @@
 #include "client/library/lock.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
+#include "tests/client/refused_thread.hpp"
 #include "tests/client/suspended_clock.hpp"
 
 namespace locker::client {
@@ -156,6 +160,39 @@ TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {
   force();
   ASSERT_EQ(told.get_future().wait_for(patience), std::future_status::ready);
   EXPECT_FALSE(lock->release()) << "it was lost before";
+}
+
+TEST_F(LockTest, AForkedProcessGivesNothingBack) {
+  auto taken = take({}, "1m");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    const bool is_lost = taken->is_lost() && !taken->release();
+    taken.reset();
+    ::_exit(is_lost ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << "not known to be lost, or it waits for a thread that is not there";
+  EXPECT_FALSE(taken->is_lost());
+  EXPECT_TRUE(taken->release()) << "it was held";
+}
+
+TEST_F(LockTest, WithoutAThreadToRenewItItIsGivenBack) {
+  test::refuse_thread(2);  // the first one is the resolver's
+  EXPECT_THROW(static_cast<void>(lock(address_, {.paths = {"/a"}, .ttl = "1m"})),
+               std::system_error);
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
+}
+
+TEST_F(LockTest, WhoWaitsForLongerThanAClockCanSayWaits) {
+  const auto first = take({}, "1m");
+  auto second = std::async(std::launch::async, [&] {
+    return lock(address_, {.paths = {"/a"}}, {.wait = milliseconds::max()});
+  });
+  EXPECT_EQ(second.wait_for(500ms), std::future_status::timeout);
+  EXPECT_TRUE(first->release());
+  EXPECT_TRUE(second.get());
 }
 
 TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {

@@ -1,4 +1,4 @@
-#include <fstream>
+#include <csignal>
 #include <iostream>
 
 #include <boost/json/array.hpp>
@@ -7,6 +7,7 @@
 #include "client/command/commands.hpp"
 #include "client/command/waiting_line.hpp"
 #include "client/command/wanted_options.hpp"
+#include "client/library/lock.hpp"
 
 namespace locker::client {
 namespace {
@@ -80,6 +81,7 @@ int run_acquire_command(const Arguments& arguments) {
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
   }
+  std::signal(SIGPIPE, SIG_IGN);
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
   if (!granted) {
     // Of `eval "$(…)"` the shell sees the status of what is printed only.
@@ -93,7 +95,12 @@ int run_acquire_command(const Arguments& arguments) {
   } else {
     std::cout << granted->token << "\n";
   }
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  if (std::cout.flush()) return number(ExitCode::ok);
+  // Nobody knows the token: nobody else could give it back.
+  for (const std::string& path : how.token.empty() ? Arguments{""} : granted->paths) {
+    static_cast<void>(call(*server, release_call(granted->token, path)));
+  }
+  return complain("The token cannot be written; nothing is held.", ExitCode::io);
 }
 
 }  // namespace locker::client

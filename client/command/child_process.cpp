@@ -56,7 +56,7 @@ std::vector<std::string> environment_with(
   if (has_terminal) set_terminal_group(::getpid());
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE,
                            SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH}) {
-    ::signal(number, SIG_DFL);
+    ::signal(number, sigismember(&start.ignored, number) == 1 ? SIG_IGN : SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);
   ::execvpe(arguments[0], arguments.data(), environment.data());
@@ -106,12 +106,17 @@ ChildProcess::State ChildProcess::look(int& status) const {
   return WIFSTOPPED(status) ? State::stopped : State::ended;
 }
 
-void ChildProcess::give_terminal() const {
-  if (has_terminal_) set_terminal_group(pid_);
+// Who was stopped may be continued in the background, where the terminal is the shell's.
+void ChildProcess::give_terminal() {
+  if (!has_terminal_) return;
+  const pid_t owner = ::tcgetpgrp(terminal);
+  if (owner == ::getpgrp()) set_terminal_group(pid_);
+  is_foreground_ = owner == ::getpgrp() || owner == pid_;
 }
 
-void ChildProcess::take_terminal() const {
-  if (has_terminal_) set_terminal_group(::getpgrp());
+void ChildProcess::take_terminal() {
+  if (is_foreground_) set_terminal_group(::getpgrp());
+  is_foreground_ = false;
 }
 
 int exit_code_of_status(int status) {

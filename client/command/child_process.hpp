@@ -18,6 +18,7 @@ class ChildProcess {
     std::vector<std::string> command;
     std::vector<std::pair<std::string, std::string>> environment;  ///< In addition to ours.
     sigset_t signal_mask;  ///< What the command begins with.
+    sigset_t ignored;      ///< The signals that it ignores, as who starts us wants it.
   };
   /// The error number of exec, or of fork, when the command does not run.
   [[nodiscard]] static std::pair<std::optional<ChildProcess>, int> start(const Start& start);
@@ -31,15 +32,17 @@ class ChildProcess {
   enum class State { running, stopped, ended };
   /// Looks what has happened; `status` as of waitpid() when it ended or was stopped.
   [[nodiscard]] State look(int& status) const;
-  /// Gives it the terminal, if we have it; or takes it back.
-  void give_terminal() const;
-  void take_terminal() const;
+  /// Gives it the terminal, if we have it; or takes it back, if it has it.
+  void give_terminal();
+  void take_terminal();
 
  private:
-  ChildProcess(pid_t pid, bool has_terminal) : pid_(pid), has_terminal_(has_terminal) {}
+  ChildProcess(pid_t pid, bool has_terminal)
+      : pid_(pid), has_terminal_(has_terminal), is_foreground_(has_terminal) {}
 
   pid_t pid_;
-  bool has_terminal_;  // we had it at the start
+  bool has_terminal_;   // we had it at the start
+  bool is_foreground_;  // we have given it the terminal
 };
 
 /// What a shell would say: the exit code, or 128 and the signal's number.

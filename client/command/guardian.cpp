@@ -113,10 +113,9 @@ void close_all_but(int kept) {
   }
   if (told.group <= 0) ::_exit(0);
   ask_to_end(told.group);
-  constexpr milliseconds step{50};
-  for (auto left = told.grace; left.count() > 0 && is_alive(told.group); left -= step) {
-    sleep_for(step);
-  }
+  // Who was stopped before it was killed has left less than the grace of the lease.
+  const auto kill_at = std::min(Guardian::Clock::now() + told.grace, told.kill_at);
+  while (Guardian::Clock::now() < kill_at && is_alive(told.group)) sleep_for(milliseconds{50});
   ::kill(-told.group, SIGKILL);
   ::_exit(0);
 }
@@ -132,7 +131,9 @@ Guardian::Guardian() {
   socket_ = ends[1];
 }
 
-Guardian::~Guardian() { dismiss(); }
+Guardian::~Guardian() {
+  if (socket_ >= 0) ::close(socket_);
+}
 
 void Guardian::watch(pid_t group, const Lease& lease) const {
   const auto& [ttl, ends_at, grace] = lease;

@@ -23,13 +23,13 @@ class Guardian {
   struct Lease {
     std::chrono::milliseconds ttl{0};
     Clock::time_point ends_at = Clock::time_point::max();  ///< That is never.
-    /// From TERM to KILL when we die. Must be shorter than what is left of the lease then: a third
-    /// of the TTL is.
+    /// From TERM to KILL when we die, if the lease does not end before.
     std::chrono::milliseconds grace{0};
   };
 
   /// What it guards it is told later, by watch().
   Guardian();
+  /// As if we died: who ends by an exception leaves the command to it.
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;

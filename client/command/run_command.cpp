@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,9 @@
 
 namespace locker::client {
 namespace {
+
+constexpr milliseconds kill_late{1'000};
+constexpr milliseconds release_patience{5'000};  // a server that is restarted is back by then
 
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
@@ -64,6 +68,12 @@ void add_tls_files(const ServerAddress::Tls& tls,
   }
 }
 
+/// False where another try may be answered: the server, or what is between, is away.
+bool is_answered(const Result<Reply>& answered) {
+  if (!answered) return answered.error().kind != Failure::Kind::unreachable;
+  return answered->status != 502 && answered->status != 503 && answered->status != 504;
+}
+
 /// Everything of one run; on one thread.
 class Run {
  public:
@@ -81,10 +91,7 @@ class Run {
         acquisition_(client_, wanted_, with_trouble(std::move(how))) {}
 
   int run() {
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT,
-                             SIGCHLD, SIGWINCH}) {
-      signals_.add(number);
-    }
+    take_signals();
     await_signal();
     net::co_spawn(io_context_, acquisition_.async_run(),
                   [this](const std::exception_ptr& error, const Result<Grant>& granted) {
@@ -104,6 +111,22 @@ class Run {
   }
 
  private:
+  /// What whoever starts us ignores, such as `nohup`, is ignored by us, and by the command.
+  void take_signals() {
+    sigemptyset(&ignored_);
+    for (const int number :
+         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
+      struct sigaction before {};
+      ::sigaction(number, nullptr, &before);
+      const bool is_ignored = before.sa_handler == SIG_IGN;
+      if (is_ignored) sigaddset(&ignored_, number);
+      const bool is_ours = number != SIGTTIN && number != SIGTTOU && number != SIGPIPE;
+      if (is_ours && !is_ignored) signals_.add(number);
+    }
+    for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) signals_.add(number);
+    ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
+  }
+
   Acquisition::Options with_trouble(Acquisition::Options how) {
     if (says_) how.on_trouble = [this](const Failure& failure) { line_.say_trouble(failure); };
     return how;
@@ -157,6 +180,7 @@ class Run {
                          {"LOCKER_URL", server_.url()}};
     add_tls_files(server_.tls, start.environment);
     sigemptyset(&start.signal_mask);
+    start.ignored = ignored_;
     guardian_.emplace();
     auto [child, fault] = ChildProcess::start(start);
     if (!child) {
@@ -205,6 +229,11 @@ class Run {
     return keeper_ ? keeper_->ttl() : grant_.ttl;
   }
 
+  [[nodiscard]] BootClock::time_point ends_at() const {
+    if (keeper_) return keeper_->ends_at();
+    return grant_.ttl ? grant_.sent + *grant_.ttl : BootClock::time_point::max();
+  }
+
   void guard() {
     guardian_.emplace();
     tell_guardian();
@@ -232,7 +261,6 @@ class Run {
 
   void on_lost(const Failure& failure) {
     is_lost_ = true;
-    say("the lock is lost: " + failure.message);
     child_->signal(SIGTERM);
     child_->signal(SIGCONT);
     // Where the server could not be asked, the lease still lives; where it said that it has ended,
@@ -241,21 +269,28 @@ class Run {
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
-    } else {
-      guardian_->watch(child_->group(), {.grace = kill_after_});
+    } else {  // it comes after us, for we may be stopped
+      guardian_->watch(child_->group(), {.ends_at = kill_at + kill_late, .grace = kill_after_});
     }
     timer_.expires_at(kill_at);
     timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {
       if (error || ended_) return;
+      child_->signal(SIGKILL);
       say(has_time ? "the command does not end, and is killed"
                    : "no time is left, and the command is killed");
-      child_->signal(SIGKILL);
     });
+    say("the lock is lost: " + failure.message);  // may take long where nobody reads it
   }
 
   /// False: it was lost before.
   bool release() const {
-    const auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
+    const auto until = SteadyClock::now() + release_patience;
+    auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
+    while (!is_lost_ && !is_answered(answered) && SteadyClock::now() < until &&
+           BootClock::now() < ends_at()) {
+      std::this_thread::sleep_for(milliseconds{200});
+      answered = call(server_, release_call(grant_.token), milliseconds{5'000});
+    }
     if (answered && answered->status == 200) return true;
     if (is_lost_) return false;
     const Failure failure = answered ? answered->failure() : answered.error();
@@ -293,6 +328,7 @@ class Run {
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;
+  sigset_t ignored_;
   std::optional<Guardian> guardian_;
   std::optional<ChildProcess> child_;
   std::optional<LeaseKeeper> keeper_;

@@ -12,6 +12,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "program"))
 from lockerd import LOCKER, Lockerd  # pylint: disable=wrong-import-position,unused-import
 
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # what runs in the background may
+    if signal.getsignal(number) == signal.SIG_IGN:  # ignore them, and so would what it starts
+        signal.signal(number, signal.SIG_DFL)
+
 LONG = 60  # for what must happen, however slow the machine is
 
 

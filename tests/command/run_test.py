@@ -3,11 +3,15 @@
 import os
 import pty
 import signal
+import socket
 import subprocess
+import sys
 import time
 import unittest
 
 from command_case import LOCKER, LONG, CommandCase
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+from lossy_proxy import LossyProxy  # pylint: disable=wrong-import-position
 
 # Writes its process number, then waits.
 SLEEP = 'echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; exec sleep 1000'
@@ -232,6 +236,138 @@ class RunTest(CommandCase):
                 said = self.await_end(process, 70)
                 self.assertIn("lost", said)
 
+    def test_locker_is_killed_when_it_has_been_stopped_for_long(self):
+        process, pid = self.run_in_background(STUBBORN, "--ttl", "6s")
+        process.send_signal(signal.SIGSTOP)
+        self.eventually(lambda: self.expires_in("/a") < 1500)
+        process.kill()
+        self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+        self.assertFalse(is_alive(pid), "the lease ended before the command")
+
+    def test_locker_is_stopped_when_the_lock_has_been_forced(self):
+        process, pid = self.run_in_background(STUBBORN, "--ttl", "1s", "--kill-after", "2s")
+        self.force("/a")
+        self.assertIn("the lock is lost", process.stderr.readline())
+        process.send_signal(signal.SIGSTOP)
+        self.eventually(lambda: not is_alive(pid), "the end of the command")
+
+    def test_nobody_reads_what_it_says(self):
+        """A pipe that is full, or has no reader: the command is ended all the same."""
+        for is_full in (True, False):
+            with self.subTest(is_full=is_full):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                read, write = os.pipe()
+                process = subprocess.Popen(
+                    [LOCKER, "run", "--ttl", "3s", "/a", "--", "sh", "-c", SLEEP],
+                    env=self.environment, stdin=subprocess.DEVNULL, stderr=write)
+                pid = int(self.await_file("pid"))
+                self.addCleanup(self.kill_group, pid)
+                if is_full:
+                    self.addCleanup(os.close, read)
+                    os.set_blocking(write, False)
+                    try:
+                        while os.write(write, b"x"):
+                            pass
+                    except BlockingIOError:
+                        os.set_blocking(write, True)
+                else:
+                    os.close(read)
+                os.close(write)
+                self.force("/a")
+                forced = time.monotonic()
+                self.eventually(lambda: not is_alive(pid), "the end of the command")
+                self.assertLess(time.monotonic() - forced, 2.2)  # and not by the guardian
+                if is_full:
+                    os.read(read, 100_000)
+                self.assertEqual(process.wait(LONG), 70)
+
+    def behind_proxy(self):
+        proxy = LossyProxy(self.server.port)
+        self.addCleanup(proxy.close)
+        self.environment["LOCKER_URL"] = proxy.url
+        return proxy
+
+    def test_who_says_200_and_is_no_lock_server_renews_nothing(self):
+        for page in (b"<html>Please log in.</html>", b'{"ttl_ms": 2.5e40, "locks": -1}'):
+            with self.subTest(page):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                proxy = self.behind_proxy()
+                process, pid = self.run_in_background(SLEEP, "--ttl", "4s")
+                proxy.answers[b"POST /v1/leases/renew"] = (
+                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
+                self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
+                self.assertFalse(is_alive(pid), "the lease ended before the command")
+                self.assertIn("not a lock server's", self.await_end(process, 70))
+
+    def test_an_answer_that_is_announced_is_waited_for(self):
+        proxy = self.behind_proxy()
+        grant = b'{"path": "/a", "token": "t", "owner": "me", "fence": 1, "ttl_ms": 1000}'
+        proxy.answers[b"POST /v1/locks/a"] = (
+            b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(grant), grant))
+        self.assertEqual(self.locker("acquire", "/a"), "t\n")
+
+    def test_a_token_that_cannot_be_told_is_given_back(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([LOCKER, "acquire", "/a"], env=self.environment, stdout=full,
+                                  stderr=subprocess.PIPE, timeout=LONG, check=False)
+        self.assertEqual(done.returncode, 74)
+        self.assertTrue(self.is_free("/a"))
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run([LOCKER, "acquire", "/a"], env=self.environment, stdout=write,
+                              stderr=subprocess.PIPE, timeout=LONG, check=False)
+        os.close(write)
+        self.assertEqual(done.returncode, 74)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_a_connection_that_is_dead_without_a_word_is_replaced(self):
+        proxy = self.behind_proxy()
+        process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
+        self.eventually(lambda: b"/v1/leases/renew" in proxy.seen)
+        time.sleep(0.2)
+        proxy.freeze()
+        time.sleep(6.5)
+        self.assertTrue(is_alive(pid))
+        self.assertFalse(self.is_free("/a"))
+        process.terminate()
+        self.await_end(process, 128 + signal.SIGTERM)
+
+    def test_it_is_given_back_to_a_server_that_is_being_restarted(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1m")
+        self.server.kill()
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        self.restart()
+        self.assertNotIn("TTL", self.await_end(process, 128 + signal.SIGKILL))
+        self.assertTrue(self.is_free("/a"))
+
+    def test_what_is_ignored_stays_so(self):
+        """As nohup wants it, and a shell for its background jobs."""
+        process = self.start("run", "/a", "--", "sh", "-c", SLEEP, preexec_fn=lambda: signal.signal(
+            signal.SIGHUP, signal.SIG_IGN))
+        pid = int(self.await_file("pid"))
+        self.addCleanup(self.kill_group, pid)
+        process.send_signal(signal.SIGHUP)
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(0.5)
+        self.assertTrue(is_alive(pid))
+        process.terminate()
+        self.await_end(process, 128 + signal.SIGTERM)
+
+    def test_an_interruption_amid_a_handshake(self):
+        """The server takes the connection, and is silent; a sanitizer would see what is freed."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            process = self.start("run", "--url", f"https://127.0.0.1:{port}", "/a", "--", "true")
+            accepted, _ = silent.accept()
+            self.assertTrue(accepted.recv(1))  # the greeting
+            process.send_signal(signal.SIGINT)
+            self.await_end(process, 128 + signal.SIGINT)
+            accepted.close()
+
     def test_the_suspend_signal_from_elsewhere_stops_the_command_and_not_the_renewing(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
         process.send_signal(signal.SIGTSTP)
@@ -436,6 +572,37 @@ class TerminalTest(CommandCase):
         os.write(main, b"\x03")
         self.assertEqual(process.wait(LONG), 128 + signal.SIGINT)
         self.assertTrue(self.is_free("/a"))
+
+    def test_continued_in_the_background_it_leaves_the_terminal_to_the_shell(self):
+        """This test is the shell: it has the terminal, and `locker` is a job of it."""
+        main, other = pty.openpty()
+        self.addCleanup(os.close, main)
+        job = "; ".join([
+            "import fcntl, os, signal, subprocess, sys, termios, time",
+            "fcntl.ioctl(0, termios.TIOCSCTTY, 0)",
+            "signal.signal(signal.SIGTTOU, signal.SIG_IGN)",
+            "job = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: (os.setpgid(0, 0), "
+            "os.tcsetpgrp(0, os.getpid()), signal.signal(signal.SIGTTOU, signal.SIG_DFL)))",
+            "os.waitpid(job.pid, os.WUNTRACED)",
+            "os.tcsetpgrp(0, os.getpgrp())",
+            "os.killpg(job.pid, signal.SIGCONT)",
+            "time.sleep(0.5)",
+            "first = os.tcgetpgrp(0) == os.getpgrp()",
+            "os.killpg(job.pid, signal.SIGTERM)",
+            "code = job.wait()",
+            'print(f"then {first}, at the end {os.tcgetpgrp(0) == os.getpgrp()}, {code}.")'])
+        shell = subprocess.Popen([sys.executable, "-c", job, LOCKER, "run", "/a", "--", "sh", "-c",
+                                  SLEEP], env=self.environment, stdin=other, stdout=other,
+                                 stderr=other, start_new_session=True)
+        os.close(other)
+        self.addCleanup(shell.wait)
+        self.addCleanup(shell.kill)
+        self.await_file("pid")
+        os.write(main, b"\x1a")
+        text = b""
+        while b"." not in text.partition(b"then")[2]:
+            text += os.read(main, 1000)
+        self.assertIn(b"then True, at the end True, 143.", text)
 
 
 if __name__ == "__main__":

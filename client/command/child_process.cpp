@@ -51,7 +51,8 @@ std::vector<std::string> environment_with(
 
 /// In the child: only what is safe after a fork.
 [[noreturn]] void become(const ChildProcess::Start& start, const std::vector<char*>& arguments,
-                         const std::vector<char*>& environment, bool has_terminal, int report) {
+                         const std::vector<char*>& environment, bool has_terminal, int go,
+                         int report) {
   ::setpgid(0, 0);
   if (has_terminal) set_terminal_group(::getpid());
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE,
@@ -59,6 +60,12 @@ std::vector<std::string> environment_with(
     ::signal(number, sigismember(&start.ignored, number) == 1 ? SIG_IGN : SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);
+  char may_begin = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(go, &may_begin, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got != 1) ::_exit(126);
   ::execvpe(arguments[0], arguments.data(), environment.data());
   const int error = errno;
   const auto told = ::write(report, &error, sizeof error);
@@ -72,19 +79,27 @@ std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& sta
   const std::vector<std::string> texts = environment_with(start.environment);
   const std::vector<char*> environment = pointers_to(texts);
   const bool has_terminal = ::isatty(terminal) != 0 && ::tcgetpgrp(terminal) == ::getpgrp();
-  int report[2];
-  if (::pipe2(report, O_CLOEXEC) != 0) return {std::nullopt, errno};
-  const pid_t pid = ::fork();
+  int go[2];
+  if (::pipe2(go, O_CLOEXEC) != 0) return {std::nullopt, errno};
+  int report[2] = {-1, -1};
+  const pid_t pid = ::pipe2(report, O_CLOEXEC) == 0 ? ::fork() : -1;
   if (pid < 0) {
     const int error = errno;
-    ::close(report[0]);
-    ::close(report[1]);
+    for (const int end : {go[0], go[1], report[0], report[1]}) ::close(end);
     return {std::nullopt, error};
   }
-  if (pid == 0) become(start, arguments, environment, has_terminal, report[1]);
+  if (pid == 0) {
+    ::close(go[1]);
+    become(start, arguments, environment, has_terminal, go[0], report[1]);
+  }
   ::setpgid(pid, pid);  // whichever of the two comes first
   if (has_terminal) set_terminal_group(pid);
+  ::close(go[0]);
   ::close(report[1]);
+  if (start.before_exec) start.before_exec(pid);
+  const auto told = ::write(go[1], "", 1);
+  static_cast<void>(told);  // if it has ended already, that is seen below
+  ::close(go[1]);
   int error = 0;
   ssize_t got = 0;
   do {

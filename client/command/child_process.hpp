@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +20,8 @@ class ChildProcess {
     std::vector<std::pair<std::string, std::string>> environment;  ///< In addition to ours.
     sigset_t signal_mask;  ///< What the command begins with.
     sigset_t ignored;      ///< The signals that it ignores, as who starts us wants it.
+    /// Called when its group is there. The command begins after that, and not if we end before.
+    std::function<void(pid_t group)> before_exec;
   };
   /// The error number of exec, or of fork, when the command does not run.
   [[nodiscard]] static std::pair<std::optional<ChildProcess>, int> start(const Start& start);

@@ -181,6 +181,7 @@ class Run {
     add_tls_files(server_.tls, start.environment);
     sigemptyset(&start.signal_mask);
     start.ignored = ignored_;
+    start.before_exec = [this](pid_t group) { guardian_->watch(group, lease()); };
     guardian_.emplace();
     auto [child, fault] = ChildProcess::start(start);
     if (!child) {
@@ -239,14 +240,16 @@ class Run {
     tell_guardian();
   }
 
-  void tell_guardian() const {
-    Guardian::Lease lease{.ends_at = keeper_->ends_at(), .grace = kill_after_};
+  [[nodiscard]] Guardian::Lease lease() const {
+    Guardian::Lease lease{.ends_at = ends_at(), .grace = kill_after_};
     if (const auto now = ttl()) {
       lease.ttl = *now;
       lease.grace = *now / 3;
     }
-    guardian_->watch(child_->group(), lease);
+    return lease;
   }
+
+  void tell_guardian() const { guardian_->watch(child_->group(), lease()); }
 
   /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
   /// whoever has stopped the command brings it back alone, and it needs its lock then.

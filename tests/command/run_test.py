@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -243,6 +244,32 @@ class RunTest(CommandCase):
         process.kill()
         self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
         self.assertFalse(is_alive(pid), "the lease ended before the command")
+
+    @unittest.skipIf(shutil.which("strace") is None, "needs strace")
+    def test_locker_is_killed_while_the_command_begins(self):
+        """As from a slow disk: strace holds exec up."""
+        with open(self.file("begin"), "w", encoding="ascii") as script:
+            script.write("#!/bin/sh\n" + STUBBORN)
+        os.chmod(self.file("begin"), 0o755)
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-o", self.file("trace"), "-e", "trace=execve", "-e",
+             "inject=execve:delay_enter=2000000:when=1", LOCKER, "run", "--ttl", "3s", "/a", "--",
+             self.file("begin")],
+            env={**self.environment, "ASAN_OPTIONS": "detect_leaks=0"}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(tracer.wait)
+        self.addCleanup(tracer.kill)
+
+        def children_of(pid):
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                return [int(child) for child in file.read().split()]
+        self.eventually(lambda: not self.is_free("/a"))
+        (locker,) = children_of(tracer.pid)
+        self.eventually(lambda: len(children_of(locker)) == 2)
+        time.sleep(0.5)
+        os.kill(locker, signal.SIGKILL)
+        tracer.wait(LONG)  # and with it all that it traces
+        self.assertFalse(os.path.exists(self.file("pid")), "the command ran alone")
 
     def test_locker_is_stopped_when_the_lock_has_been_forced(self):
         process, pid = self.run_in_background(STUBBORN, "--ttl", "1s", "--kill-after", "2s")

@@ -257,16 +257,4 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
   return options;
 }
 
-const char* durability_name(persistence::Durability durability) {
-  switch (durability) {
-    case persistence::Durability::always:
-      return "always";
-    case persistence::Durability::interval:
-      return "interval";
-    case persistence::Durability::none:
-      return "none";
-  }
-  return "";
-}
-
 }  // namespace locker::server

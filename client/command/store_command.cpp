@@ -16,22 +16,6 @@
 namespace locker::client {
 namespace {
 
-const char* name_of(core::End end) {
-  switch (end) {
-    case core::End::released:
-      return "released";
-    case core::End::expired:
-      return "expired";
-    case core::End::forced:
-      return "forced";
-    case core::End::changed:
-      return "changed";
-    case core::End::cooled:
-      return "cooled";
-  }
-  return "ended";
-}
-
 boost::json::object describe(const core::Granted& granted) {
   std::string path;
   core::append_url_path(granted.path, path);

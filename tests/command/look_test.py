@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import unittest
+import uuid
 
 from command_case import LOCKER, LONG, CommandCase
 
@@ -47,6 +48,21 @@ class ScriptTest(CommandCase):
         self.assertEqual(self.locker("acquire", "--token", token, "/b").strip(), token)
         self.locker("release", "--token", token)
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_nothing_joins_a_lease_that_is_not_there(self):
+        """The server would open one, without a TTL and without an owner."""
+        unknown = str(uuid.uuid4())
+        self.locker("acquire", "--token", unknown, "/a", code=70)
+        self.assertIn("No lease has this token", self.said)
+        token = self.locker("acquire", "/a").strip()
+        self.locker("release", "--token", token)
+        self.assertEqual(
+            self.locker("acquire", "--token", token, "--export", "/b", code=70), "false\n")
+        self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_json_and_export_are_one_too_many(self):
+        self.locker("acquire", "--json", "--export", "/a", code=64)
+        self.assertTrue(self.is_free("/a"))
 
     def test_an_empty_path_is_not_the_whole_tree(self):
         for arguments in (("show", ""), ("acquire", ""), ("force", "--yes", "")):

@@ -300,6 +300,17 @@ class CompletionTest(CommandCase):
         self.server.kill()
         self.assertEqual(self.complete("locker", "show", "/dep"), [])
 
+    def test_what_is_no_path_is_not_completed_as_one(self):
+        self.locker("acquire", "/deploy/production")
+        self.assertEqual(self.complete("locker", "store", ""), ["verify", "dump", "backup"])
+        self.assertEqual(self.complete("locker", "token", ""), ["new"])
+        self.assertEqual(self.complete("locker", "token", "new", ""), [])
+        self.assertIn("release", self.complete("locker", "help", ""))
+        self.assertEqual(self.complete("locker", "ls", "--state", ""), ["held", "cooling", "waiting"])
+        for words in (("store", "verify"), ("token", "new", "x", "--file"), ("ls", "--ca-file"),
+                      ("ls", "--client-key")):
+            self.assertEqual(self.complete("locker", *words, self.file("sto")), [self.file("store")])
+
     def environment_of_shell(self):
         return {**self.environment, "TERM": "dumb", "PATH":
                 os.path.dirname(os.path.abspath(LOCKER)) + ":" + os.environ["PATH"]}
@@ -315,6 +326,11 @@ class CompletionTest(CommandCase):
         self.assertEqual(complete("locker run --wa"), ["--wait"])
         self.locker("acquire", "/deploy/production")
         self.assertEqual(complete("locker show /dep"), ["/deploy/production"])
+        self.assertEqual(sorted(complete("locker store ")), ["backup", "dump", "verify"])
+        self.assertEqual(complete("locker token "), ["new"])
+        self.assertEqual(sorted(complete("locker ls --state ")), ["cooling", "held", "waiting"])
+        self.assertEqual(complete("locker store verify " + self.file("sto")), [self.file("store/")])
+        self.assertEqual(complete("locker ls --ca-file " + self.file("sto")), [self.file("store/")])
 
     @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
     def test_zsh(self):
@@ -335,7 +351,10 @@ class CompletionTest(CommandCase):
                            "compinit -u -D; echo rea''dy\n".encode())
             read_until("ready")
             for typed, completed in (("locker rele", "release"), ("locker run --wa", "--wait"),
-                                     ("locker show /dep", "/deploy/production")):
+                                     ("locker show /dep", "/deploy/production"),
+                                     ("locker store ver", "verify"), ("locker token n", "new"),
+                                     ("locker ls --state wai", "waiting"),
+                                     ("locker store verify " + self.file("sto"), "store/")):
                 os.write(main, typed.encode() + b"\t")
                 read_until(completed)
                 os.write(main, b"\x15")  # the line is given up

@@ -79,7 +79,9 @@ std::string queues_text(const Overview& overview) {
                     text_field(holder, "path"), duration_field(holder, "held_ms"),
                     duration_field(holder, "expires_in_ms")});
   }
-  return rows.size() == 1 ? "Nobody waits.\n" : table(rows);
+  if (rows.size() > 1) return table(rows);
+  if (number_of(overview.status, "waiters") == 0) return "Nobody waits.\n";
+  return "Nobody stands in line now; who left keeps the place for 15 s.\n";
 }
 
 std::string oldest_text(const Overview& overview) {

@@ -90,9 +90,9 @@ int run_acquire_command(const Arguments& arguments) {
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
     // If there were none, the server would open one that has neither.
-    const auto lease = call(*server, lease_call(how.token));
-    if (!lease) return refuse(lease.error());
-    if (lease->status != 200) return refuse(lease->failure());
+    const auto renewed = call(*server, renew_call(how.token));
+    if (!renewed) return refuse(renewed.error());
+    if (renewed->status != 200) return refuse(renewed->failure());
   }
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
   if (!granted) return refuse(granted.error());
@@ -103,7 +103,10 @@ int run_acquire_command(const Arguments& arguments) {
   } else {
     std::cout << granted->token << "\n";
   }
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  if (std::cout.flush()) return number(ExitCode::ok);
+  if (!how.token.empty()) return number(ExitCode::io);
+  static_cast<void>(call(*server, release_call(granted->token)));
+  return complain("The token cannot be printed, so the lock is given back.", ExitCode::io);
 }
 
 }  // namespace locker::client

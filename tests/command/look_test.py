@@ -60,6 +60,13 @@ class ScriptTest(CommandCase):
             self.locker("acquire", "--token", token, "--export", "/b", code=70), "false\n")
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
 
+    def test_a_token_that_cannot_be_printed_holds_nothing(self):
+        with open("/dev/full", "wb") as full:
+            acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=full)
+        self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
+        self.assertEqual(acquiring.returncode, 74)
+        self.assertTrue(self.is_free("/a"))
+
     def test_json_and_export_are_one_too_many(self):
         self.locker("acquire", "--json", "--export", "/a", code=64)
         self.assertTrue(self.is_free("/a"))

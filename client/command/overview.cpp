@@ -1,6 +1,7 @@
 #include "client/command/overview.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -103,7 +104,7 @@ std::string changes_text(const Overview& overview, const std::optional<Overview>
       number_of(overview.status, "index") - number_of(before->status, "index");
   if (passed.count() <= 0 || changes < 0) return "";
   const double in_a_second = static_cast<double>(changes) / passed.count();
-  return "; " + grouped(static_cast<std::int64_t>(in_a_second + 0.5)) + " changes a second";
+  return "; " + grouped(std::llround(in_a_second)) + " changes a second";
 }
 
 }  // namespace

@@ -147,7 +147,11 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
     std::error_code ignored;
     if (!file || std::filesystem::is_directory(path, ignored))
       throw po::error("the config file " + path + " cannot be read");
-    po::store(po::parse_config_file(file, all), values);
+    try {
+      po::store(po::parse_config_file(file, all), values);
+    } catch (const po::error& error) {
+      throw po::error("in the config file " + path + ": " + error.what());
+    }
   }
   po::notify(values);
 }

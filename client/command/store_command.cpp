@@ -68,8 +68,14 @@ bool print_record(persistence::Index index, const core::Record& record, LeaseNum
   return true;
 }
 
-int exit_code(persistence::OpenFault::Kind kind) {
-  using Kind = persistence::OpenFault::Kind;
+using Kind = persistence::OpenFault::Kind;
+
+/// Behind the store's name. What the store itself says is for lockerd.
+constexpr const char* in_use =
+    " is in use by a running server. Stop that one, or read a copy that `locker store backup` "
+    "makes.";
+
+int exit_code(Kind kind) {
   if (kind == Kind::in_use) return 73;
   return kind == Kind::io || kind == Kind::disk_full ? 74 : 78;
 }
@@ -136,8 +142,10 @@ int run_store_command(const std::vector<std::string>& arguments) {
       }});
   if (!inspected) {
     std::cout.flush();
-    std::cerr << "locker: " << inspected.error().message << "\n";
-    return exit_code(inspected.error().kind);
+    const persistence::OpenFault& fault = inspected.error();
+    std::cerr << "locker: " << (fault.kind == Kind::in_use ? directory + in_use : fault.message)
+              << "\n";
+    return exit_code(fault.kind);
   }
   if (action == "verify") print_summary(directory, *inspected);
   return std::cout.flush() ? 0 : 74;

@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "core/record.hpp"
+
 namespace locker::persistence {
 namespace {
 
@@ -51,8 +53,11 @@ SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
   end.tail_bytes = used_bytes(bytes.substr(end.offset));
   TailFacts facts;
   facts.only_zeros = end.tail_bytes == 0;
+  // A record can end in zeros, but does not begin with one: the last frame ends no further than
+  // one record behind the last byte that is not zero.
+  const std::size_t rest_bytes = end.tail_bytes == 0 ? 0 : end.tail_bytes + core::record_bytes_max;
   facts.later_frame_relies_on_it =
-      later_frame_relies_on(bytes.substr(end.offset, end.tail_bytes), end.next_index, header.salt);
+      later_frame_relies_on(bytes.substr(end.offset, rest_bytes), end.next_index, header.salt);
   end.tail = classify_tail(facts);
   return end;
 }

@@ -219,6 +219,23 @@ TEST_F(JournalDamageTest, MissingFilesAreNeverTakenForAnEmptyStore) {
   expect_refused(Kind::damaged, directory);
 }
 
+TEST_F(JournalDamageTest, ALastFrameThatEndsInZerosShowsDamageBeforeItAsWell) {
+  write_frames(3);
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    std::string record;  // nothing but lengths of zero stands at its end
+    core::append_record(core::Granted{{}, {1'000, 0}, {}, {}, {}}, record);
+    ASSERT_TRUE(journal->append(record, 1));
+  }
+  const std::string whole = disk_.bytes(segment(1));
+  for (std::size_t at = frame_ends_[1]; at < frame_ends_[1] + 32; ++at) {
+    disk_.bytes(segment(1)) = whole;
+    disk_.bytes(segment(1))[at] ^= 1;
+    expect_refused(Kind::damaged, segment(1));
+  }
+}
+
 TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {
   write_frames(2);
   const std::string own = disk_.bytes(segment(1));

@@ -110,6 +110,22 @@ OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
   return {};
 }
 
+/// What a crash between the name of the last segment and the seal of the one before left undone:
+/// without it nobody would miss the last one.
+OpenResult<void> seal(FileSystem& files, const std::string& directory,
+                      const RecoveredStore& store) {
+  if (!store.unsealed) return {};
+  auto file =
+      files.open(in_directory(directory, segment_name(store.unsealed->first_index)), Access::write);
+  if (!file) return open_fault(file.error());
+  const std::string bytes = encode_seal(store.last_header.first_index, store.unsealed->salt);
+  if (auto written = (*file)->write_at(seal_offset, bytes); !written) {
+    return open_fault(written.error());
+  }
+  if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+  return {};
+}
+
 OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& directory) {
   const auto names = files.list(directory);
   if (!names) return open_fault(names.error());
@@ -184,6 +200,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   auto recovered = recover(files, directory, *found, on_record);
   if (!recovered) return recovered.error();
   if (auto cut = cut_tail(files, directory, *recovered); !cut) return cut.error();
+  if (auto sealed = seal(files, directory, *recovered); !sealed) return sealed.error();
   recovered->warnings.insert(recovered->warnings.begin(), warnings.begin(), warnings.end());
   return OpenedStore{std::move(*lock), std::move(*recovered)};
 }

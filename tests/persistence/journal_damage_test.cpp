@@ -236,6 +236,17 @@ TEST_F(JournalDamageTest, ALastFrameThatEndsInZerosShowsDamageBeforeItAsWell) {
   }
 }
 
+TEST_F(JournalDamageTest, ALastSegmentIsMissedAlsoWhenACrashCameBeforeTheSealOfTheOneBefore) {
+  write_generations();
+  const std::vector<Index> segments = files().segments;
+  ASSERT_GE(segments.size(), 2U);
+  // As a crash leaves it between the new segment's name and the seal.
+  disk_.bytes(segment(segments[segments.size() - 2])).replace(seal_offset, 16, 16, '\0');
+  ASSERT_TRUE(open()) << fault_.message;
+  disk_.erase(segment(segments.back()));
+  expect_refused(Kind::damaged, segment(segments.back()));
+}
+
 TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {
   write_frames(2);
   const std::string own = disk_.bytes(segment(1));

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "persistence/snapshot_format.hpp"
+#include "persistence/store_backup.hpp"
 #include "persistence/store_inspection.hpp"
 #include "tests/persistence/journal_fixture.hpp"
 
@@ -245,6 +246,26 @@ TEST_F(JournalDamageTest, ALastSegmentIsMissedAlsoWhenACrashCameBeforeTheSealOfT
   ASSERT_TRUE(open()) << fault_.message;
   disk_.erase(segment(segments.back()));
   expect_refused(Kind::damaged, segment(segments.back()));
+}
+
+TEST_F(JournalDamageTest, ABackupOfAStoreWhoseLastSegmentIsNotWholeIsRefused) {
+  write_generations();
+  const SimulatedDisk whole = disk_;
+  const std::string last = segment(files().segments.back());
+  const auto backed_up = back_up_store(disk_, directory, "whole");
+  ASSERT_TRUE(backed_up) << backed_up.error().message;
+  EXPECT_EQ(backed_up->summary.last_index, history_.after.size() - 1);
+
+  disk_.erase(last);
+  const auto without_last = back_up_store(disk_, directory, "without");
+  ASSERT_FALSE(without_last);
+  EXPECT_EQ(without_last.error().kind, Kind::damaged);
+
+  disk_ = whole;
+  disk_.put(last, disk_.bytes(last).substr(0, disk_.bytes(last).size() - 100));
+  const auto cut_short = back_up_store(disk_, directory, "short");
+  ASSERT_FALSE(cut_short);
+  EXPECT_EQ(cut_short.error().kind, Kind::damaged);
 }
 
 TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {

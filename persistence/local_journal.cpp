@@ -75,13 +75,17 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
   if (options_.background) {
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    if (options_.durability == Durability::interval) {
+      syncer_ = std::jthread([this](const std::stop_token& stop) { sync_now_and_then(stop); });
+    }
   }
 }
 
 LocalJournal::~LocalJournal() {
-  if (thread_.joinable()) {
-    thread_.request_stop();
-    thread_.join();
+  for (std::jthread* const thread : {&syncer_, &thread_}) {
+    if (!thread->joinable()) continue;
+    thread->request_stop();
+    thread->join();
   }
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
 }
@@ -204,6 +208,17 @@ void LocalJournal::work(const std::stop_token& stop) {
     } else {
       wake_.wait(lock, stop, [this] { return has_work(); });
     }
+  }
+}
+
+void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (auto synced = sync_if_due(); !synced) {
+      options_.on_failure(synced.error());
+      std::abort();
+    }
+    std::unique_lock lock{mutex_};
+    wake_.wait_for(lock, stop, options_.sync_interval, [] { return false; });
   }
 }
 

@@ -236,8 +236,12 @@ Result<void> LocalJournal::prepare_next() {
   std::unique_lock lock{mutex_};
   if (space_ == Space::prepared || space_ == Space::taken) return {};
   const std::uint64_t bytes = next_segment_bytes_;
-  const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
   lock.unlock();
+  // The start has removed what was prepared before. Without it there may be no room left in which
+  // locks are released, and then it is made again, whether a snapshot fits beside it or not.
+  const bool is_first = !std::exchange(has_prepared_, true);
+  if (is_first && room_ < reserve_of(capacity_, true)) spare = 0;
   auto prepared = prepare_segment(files_, options_.directory, bytes, spare);
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
   lock.lock();

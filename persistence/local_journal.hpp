@@ -113,6 +113,8 @@ class LocalJournal final : public Journal {
   std::string frame_;
   Index written_index_;
 
+  bool has_prepared_ = false;  ///< Of the background thread alone: it has tried to.
+
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
   std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.

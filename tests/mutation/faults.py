@@ -211,7 +211,7 @@ FAULTS = [
           "program/access_test.py"),
     Fault("segment-length", "a segment that lost its end is taken for an empty one",
           "persistence/segment_scan.cpp",
-          "  if (file->size < segment_bytes_min ||", "  if (file->size == 0 && file->size < segment_bytes_min ||",
+          "  if (file.size < segment_bytes_min ||", "  if (file.size == 0 && file.size < segment_bytes_min ||",
           "persistence_test JournalDamageTest.*"),
     Fault("another-site", "a page of another site takes locks over plain HTTP",
           "server/error_answer.cpp",

@@ -245,6 +245,7 @@ IoResult<void> SimulatedDisk::make_directory(const std::string& path) {
 
 IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
   if (auto error = call("sync the directory " + path)) return *error;
+  if (path.ends_with("/..")) return sync_directory(parent_of(path.substr(0, path.size() - 3)));
   if (!directories_.contains(path)) return error_of(ENOENT, "sync the directory " + path);
   std::vector<NameChange> others;
   for (NameChange& change : changes_) {

@@ -249,7 +249,7 @@ bool Arbiter::has_place_for(std::size_t locks) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
-  const std::size_t count = request.needed();
+  const std::size_t count = request.is_upgrade ? 0 : request.needed();
   if (!has_place_for(count)) return Outcome::too_many_locks;
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {

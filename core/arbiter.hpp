@@ -305,6 +305,7 @@ class Arbiter {
   enum class Extent : std::uint8_t { one_lock, whole_lease };  // what ends
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
                 Extent extent);
+  [[nodiscard]] MaybeLease find_living(const Token& token) const;
   [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
@@ -335,7 +336,8 @@ class Arbiter {
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
+  Instant stuck_until_{};     // the journal makes room; no queued request is granted before
   std::set<Token> opened_in_replay_;
 };
 

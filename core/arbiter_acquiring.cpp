@@ -180,7 +180,7 @@ Acquired Arbiter::acquire(const AcquireCommand& command, const Now& now) {
 std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
                                                     Waiter& request) {
   const Token& token = *command.token;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     if (ended && ended->reason != End::released) {

@@ -179,6 +179,8 @@ void Arbiter::on_path_lost(const Token& token, PathView path, Extent extent) {
     Acquired acquired;
     acquired.outcome = Outcome::deadlock;
     acquired.cycle = std::move(cycle);
+  const bool is_expiring = expiring_.contains(token);
+  if (is_expiring && !table_.find_lease_of(token)) expiring_.erase(token);
     return decide(*waiter, std::move(acquired));
   }
 }
@@ -190,10 +192,16 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   while (true) {
     const auto waiting = by_token_.find(token);
     if (waiting == by_token_.end()) return;
-    const auto at = std::find_if(waiting->second.begin(), waiting->second.end(),
-                                 [](const Waiter* waiter) { return waiter->had_lease; });
+    const auto at =
+        std::find_if(waiting->second.begin(), waiting->second.end(),
+                     [&](const Waiter* waiter) { return waiter->had_lease || is_expiring; });
     if (at == waiting->second.end()) return;
     Acquired acquired;
+/// Not one that is expiring: with the locks that it still has it does not come back to life.
+Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
+  return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
+}
+
     acquired.outcome = Outcome::lease_ended;
     acquired.reason = reason;
     acquired.detail = detail;
@@ -269,7 +277,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
 Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     released.outcome = !ended                           ? ReleaseOutcome::not_held
@@ -302,7 +310,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   answer.owner = owner.value_or("");
   answer.ttl = ttl;
   if (chosen) {
-    if (const MaybeLease lease = table_.find_lease_of(*chosen)) {
+    if (const MaybeLease lease = find_living(*chosen)) {
       const bool is_same =
           lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
       answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
@@ -336,7 +344,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
                                     const Now& now) {
   now_ = now;
   LeaseAnswer answer;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;

@@ -243,6 +243,9 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
       return stop_waiting(waiter);
     }
   }
+      if (has_begun && expiring_.insert(lease.token).second) {
+        on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
+      }
 }
 
 void Arbiter::for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const {

@@ -141,6 +141,28 @@ TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
 }
 
+// Renewed meanwhile, or granted what it waits for, it would live on with some of its locks.
+TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
+  ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
+  const Token lost = acquire_many();
+  const Acquired queued = acquire(lost, path("theirs"), std::chrono::hours{1});
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 1U);
+  ASSERT_LT(arbiter_->table().lock_count(), locks);
+  ASSERT_TRUE(decided_.contains(queued.waiter));
+  EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::lease_ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+  EXPECT_EQ(open(lost, milliseconds{0}).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  room_ = endless;
+  advance_to(milliseconds{1'200});
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
+  EXPECT_EQ(arbiter_->table().lease_count(), 1U);
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
   const Token given_back = acquire_many();
   std::size_t released = 0;

@@ -60,6 +60,9 @@ class ArbiterComparison final : public Arbiter::Host {
   }
   void on_event(const Event&) override {}
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
+    if (acquired.outcome == Outcome::deadlock) {
+      ASSERT_GE(acquired.cycle.size(), 2U);
+    }
     decisions_.push_back(decision_of(numbers_.at(waiter), acquired));
   }
   Arbiter::Room room_for(std::size_t, bool) const override { return Arbiter::Room::enough; }
@@ -301,6 +304,7 @@ class ArbiterComparison final : public Arbiter::Host {
           << static_cast<int>(got[i].outcome) << " " << static_cast<int>(wanted[i].outcome);
     }
     ASSERT_EQ(arbiter_.waiter_count(), oracle_.requests().size());
+    ASSERT_FALSE(oracle_.has_deadlock());
     compare_leases(arbiter_);
     for (const auto& [token, living] : oracle_.leases()) {
       if (living.ttl.count() == 0) continue;

@@ -217,6 +217,48 @@ TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd)
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
 }
 
+// While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
+TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
+  ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("q")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(3), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(4), path("z")).outcome, Outcome::granted);
+  AcquireCommand several;
+  for (const char* name : {"p", "x", "z"}) several.wanted.push_back({path(name), {}});
+  several.token = token(2);
+  several.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(several, now()).outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(3), path("q"), std::chrono::hours{1}).outcome, Outcome::queued);
+  const Acquired waiting = acquire(token(1), path("z"), std::chrono::hours{1});
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("p")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_TRUE(decided_.contains(waiting.waiter));
+  EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
+  EXPECT_EQ(decided_[waiting.waiter].cycle.size(), 3U);
+}
+
+// Others wait for who has become exclusive; it waits for them already.
+TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
+  ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(3), path("z")).outcome, Outcome::granted);
+  AcquireCommand shared;
+  shared.wanted.push_back({path("p"), Shape{Mode::shared, true, true}});
+  shared.token = token(1);
+  ASSERT_EQ(arbiter_->acquire(shared, now()).outcome, Outcome::granted);
+  shared.wanted.push_back({path("z"), {}});
+  shared.token = token(2);
+  shared.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(shared, now()).outcome, Outcome::queued);
+  const Acquired waiting = acquire(token(1), path("theirs"), std::chrono::hours{1});
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
+  advance_to(now_);
+  ASSERT_TRUE(decided_.contains(waiting.waiter));
+  EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
+}
+
 TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {
   ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
   AcquireCommand command;

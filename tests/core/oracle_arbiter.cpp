@@ -59,18 +59,41 @@ std::vector<std::size_t> OracleArbiter::free_ones(const Request& request,
   return free;
 }
 
-bool OracleArbiter::waits_for(const Token& from, const Token& to,
+bool OracleArbiter::waits_for(std::size_t place, const Token& to,
                               const std::vector<Request>& requests) const {
-  for (std::size_t place = 0; place < requests.size(); ++place) {
-    const Request& request = requests[place];
-    if (request.token != from || request.is_kept || request.any != 0) continue;
-    for (const auto& wanted : request.wanted) {
-      for (const Lock& lock : locks_) {
-        if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
+  const Request& request = requests[place];
+  if (request.is_kept || needed(request) < request.wanted.size()) return false;
+  for (const auto& wanted : request.wanted) {
+    for (const Lock& lock : locks_) {
+      if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
+    }
+    for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
+      const Request& other = requests[before];
+      if (other.token == to && !is_passed(other, request.token) && clash(other, wanted)) {
+        return true;
       }
-      for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
-        const Request& other = requests[before];
-        if (other.token == to && !is_passed(other, from) && clash(other, wanted)) return true;
+    }
+  }
+  return false;
+}
+
+/// Whether these requests of one lease wait for who waits for … that lease.
+bool OracleArbiter::waits_for_itself(std::vector<std::size_t> places,
+                                     const std::vector<Request>& requests) const {
+  std::set<Token> tokens;
+  for (const Lock& lock : locks_) tokens.insert(lock.token);
+  for (const Request& each : requests) tokens.insert(each.token);
+  const Token own = requests[places.front()].token;
+  std::set<Token> reached;
+  while (!places.empty()) {
+    const std::size_t place = places.back();
+    places.pop_back();
+    for (const Token& to : tokens) {
+      if (to == requests[place].token || !waits_for(place, to, requests)) continue;
+      if (to == own) return true;
+      if (!reached.insert(to).second) continue;
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        if (requests[i].token == to) places.push_back(i);
       }
     }
   }
@@ -78,26 +101,38 @@ bool OracleArbiter::waits_for(const Token& from, const Token& to,
 }
 
 bool OracleArbiter::is_deadlock(const Request& request, std::size_t place) const {
-  if (request.any != 0) return false;
   std::vector<Request> requests = requests_;
   if (place == requests.size()) {
     requests.push_back(request);
   } else {
     requests[place].is_kept = false;
   }
-  std::set<Token> tokens;
-  for (const Lock& lock : locks_) tokens.insert(lock.token);
-  for (const Request& each : requests) tokens.insert(each.token);
-  std::set<Token> reached;
-  std::vector<Token> next{request.token};
-  while (!next.empty()) {
-    const Token token = next.back();
-    next.pop_back();
-    for (const Token& to : tokens) {
-      if (to == token || !waits_for(token, to, requests)) continue;
-      if (to == request.token) return true;
-      if (reached.insert(to).second) next.push_back(to);
-    }
+  if (needed(request) < request.wanted.size()) return false;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].token == request.token) places.push_back(i);
+  }
+  return waits_for_itself(places, requests);
+}
+
+void OracleArbiter::note_change(const Token& token, const Waiter::Wanted& changed) {
+  const bool is_wanted = std::any_of(requests_.begin(), requests_.end(), [&](const Request& other) {
+    return !other.is_kept && other.token != token && clash(other, changed);
+  });
+  if (is_wanted) changed_.insert(token);
+}
+
+void OracleArbiter::refuse_deadlocks_of(const Token& token) {
+  for (std::size_t place = requests_.size(); place-- > 0;) {
+    if (requests_[place].token != token || !waits_for_itself({place}, requests_)) continue;
+    decisions_.push_back({requests_[place].number, Outcome::deadlock, {}});
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+}
+
+bool OracleArbiter::has_deadlock() const {
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    if (waits_for_itself({place}, requests_)) return true;
   }
   return false;
 }
@@ -214,6 +249,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   }
   request.deadline = now + wait;
   request.is_kept = false;
+  if (needed(request) < request.wanted.size()) changed_.insert(request.token);
   if (place < requests_.size()) {
     requests_[place] = request;
   } else {
@@ -231,9 +267,12 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   for (const std::size_t index : chosen) {
     const Waiter::Wanted& wanted = request.wanted[index];
     std::erase_if(locks_, [&](const Lock& lock) {
-      return !lock.is_cooling && lock.token == request.token &&
-             lock.packed_path == wanted.packed_path;
+      const bool changes =
+          !lock.is_cooling && lock.token == request.token && lock.packed_path == wanted.packed_path;
+      if (changes) note_change(request.token, {lock.packed_path, lock.shape});
+      return changes;
     });
+    note_change(request.token, wanted);
     locks_.push_back({request.token, wanted.packed_path, wanted.shape, order, false, Instant{},
                       request.lock_delay,
                       lease == leases_.end() ? request.owner : lease->second.owner, request.meta});
@@ -319,6 +358,7 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
       continue;
     }
     ended_locks_[{token, lock.packed_path}] = reason;
+    note_change(token, {lock.packed_path, lock.shape});
     if (reason != End::released && lock.lock_delay.count() != 0) {
       lock.is_cooling = true;
       lock.cools_until = now + std::chrono::milliseconds{lock.lock_delay.count()};
@@ -332,7 +372,7 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
   });
   const bool lives_on =
       holds || (packed_path != nullptr && reason == End::released && leases_.at(token).is_opened);
-  forget_upgrades(token, lives_on || reason == End::released);
+  forget_upgrades(token);
   if (lives_on) return;
   leases_.erase(token);
   ended_[token] = reason;
@@ -344,20 +384,14 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
   });
 }
 
-void OracleArbiter::forget_upgrades(const Token& token, bool looks_for_deadlock) {
-  for (std::size_t place = 0; place < requests_.size(); ++place) {
-    Request& request = requests_[place];
+void OracleArbiter::forget_upgrades(const Token& token) {
+  for (Request& request : requests_) {
     if (request.token != token || !request.is_upgrade) continue;
-    const bool is_still_one = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    request.is_upgrade = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
       return lock.token == token && !lock.is_cooling &&
              lock.packed_path == request.wanted.front().packed_path;
     });
-    if (is_still_one) continue;
-    request.is_upgrade = false;
-    if (!looks_for_deadlock || request.is_kept || !is_deadlock(request, place)) continue;
-    decisions_.push_back({request.number, Outcome::deadlock, {}});
-    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    return;
+    if (!request.is_upgrade) changed_.insert(token);
   }
 }
 
@@ -476,7 +510,14 @@ void OracleArbiter::advance_once(Instant now) {
 }
 
 void OracleArbiter::settle(Instant now) {
-  for (std::size_t place = 0; place < requests_.size();) {
+  for (std::size_t place = 0;;) {
+    if (place == requests_.size()) {
+      // Nobody can be granted any more.
+      if (changed_.empty()) return;
+      refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
+      place = 0;
+      continue;
+    }
     const Request request = requests_[place];
     const auto free = request.is_kept ? std::vector<std::size_t>{} : free_ones(request, place);
     if (request.is_kept || free.size() < needed(request)) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,8 @@ class OracleArbiter {
   [[nodiscard]] std::vector<Decision> take_decisions();
   [[nodiscard]] const std::vector<Lock>& locks() const { return locks_; }
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
+  /// Somebody waits who would wait for ever.
+  [[nodiscard]] bool has_deadlock() const;
 
   struct Lease {
     Milliseconds ttl{};
@@ -87,13 +90,17 @@ class OracleArbiter {
                              std::size_t before) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Request& request,
                                                    std::size_t before) const;
-  [[nodiscard]] bool waits_for(const Token& from, const Token& to,
+  [[nodiscard]] bool waits_for(std::size_t place, const Token& to,
                                const std::vector<Request>& requests) const;
+  [[nodiscard]] bool waits_for_itself(std::vector<std::size_t> places,
+                                      const std::vector<Request>& requests) const;
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
+  void note_change(const Token& token, const Waiter::Wanted& changed);
+  void refuse_deadlocks_of(const Token& token);
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
   void end_locks(const Token& token, const std::string* packed_path, End reason, Instant now);
   void restart_clock(Lease& lease, Instant now) const;
-  void forget_upgrades(const Token& token, bool looks_for_deadlock);
+  void forget_upgrades(const Token& token);
   void advance_once(Instant now);
   void settle(Instant now);
   void stop_waiting(std::size_t place, Instant now);
@@ -104,6 +111,7 @@ class OracleArbiter {
   std::map<Token, End> ended_;
   std::map<std::pair<Token, std::string>, End> ended_locks_;
   std::vector<Decision> decisions_;
+  std::set<Token> changed_;  // leases that have got or lost what others wait for
   Fence last_order_ = 0;
 };
 

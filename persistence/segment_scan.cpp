@@ -72,6 +72,12 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   AlignedBytes bytes{rounded};
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();
+  // What is missing would look like zeros that nothing was written to.
+  if (*read < *size) {
+    return IoError{make_error_code(boost::system::errc::io_error),
+                   "cannot read all of " + path + ": it ends after " + std::to_string(*read) +
+                       " of " + std::to_string(*size) + " bytes"};
+  }
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
   return WholeFile{std::move(bytes), *size};
 }

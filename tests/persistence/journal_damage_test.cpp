@@ -90,6 +90,14 @@ TEST_F(JournalDamageTest, ASegmentThatLostItsEndIsRefused) {
   }
 }
 
+TEST_F(JournalDamageTest, ASegmentThatIsNotReadToItsEndIsRefused) {
+  write_frames(4);
+  for (const std::size_t size : {segment_header_bytes, frame_ends_[1]}) {
+    disk_.limit_reads(size);
+    expect_refused(Kind::io, segment(1));
+  }
+}
+
 TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
   write_frames(4);
   const std::string whole = disk_.bytes(segment(1));

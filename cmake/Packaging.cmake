@@ -10,6 +10,10 @@ install(FILES client/completion/locker.fish DESTINATION share/fish/vendor_comple
 install(FILES cmake/packaging/lockerd.service DESTINATION lib/systemd/system ${packaged})
 install(FILES cmake/packaging/lockerd.conf DESTINATION /etc/locker ${packaged})
 install(FILES README.md DESTINATION share/doc/locker ${packaged})
+install(FILES server/API.md server/ACCESS.md server/OPERATIONS.md DESTINATION share/doc/locker/server ${packaged})
+install(FILES client/RECIPES.md DESTINATION share/doc/locker/client ${packaged})
+install(FILES client/command/README.md DESTINATION share/doc/locker/client/command ${packaged})
+install(DIRECTORY docker/monitoring DESTINATION share/doc/locker/docker ${packaged})
 # Debian has its manual pages and changelogs compressed, the same each time.
 foreach(page client/manual/locker.1 server/manual/lockerd.8 cmake/packaging/changelog)
   cmake_path(GET page FILENAME name)
@@ -42,6 +46,7 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS passwd)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+  ${PROJECT_SOURCE_DIR}/cmake/packaging/preinst
   ${PROJECT_SOURCE_DIR}/cmake/packaging/postinst ${PROJECT_SOURCE_DIR}/cmake/packaging/prerm
   ${PROJECT_SOURCE_DIR}/cmake/packaging/postrm ${PROJECT_SOURCE_DIR}/cmake/packaging/conffiles)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

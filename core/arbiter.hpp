@@ -301,14 +301,15 @@ class Arbiter {
   void decide(Waiter& waiter, Acquired&& acquired);
   void set_timer(Waiter& waiter, Instant deadline);
   void tell(EventKind kind, const Waiter& waiter);
+  void note_change(const Token& token, PathView path, const Shape& shape);
+  void refuse_deadlocks_of(const Token& token);
   // Ending.
-  enum class Extent : std::uint8_t { one_lock, whole_lease };  // what ends
-  void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
-                Extent extent);
+  void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
+  [[nodiscard]] MaybeLease find_living(const Token& token) const;
   [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
-  void on_path_lost(const Token& token, PathView path, Extent extent);
+  void on_path_lost(const Token& token, PathView path, const Shape& shape);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   void start_timers();
   void stop_timer(const LivingLease& lease);
@@ -335,7 +336,9 @@ class Arbiter {
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
+  std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
+  Instant stuck_until_{};     // the journal makes room; no queued request is granted before
   std::set<Token> opened_in_replay_;
 };
 

@@ -180,7 +180,7 @@ Acquired Arbiter::acquire(const AcquireCommand& command, const Now& now) {
 std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
                                                     Waiter& request) {
   const Token& token = *command.token;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     if (ended && ended->reason != End::released) {
@@ -249,7 +249,7 @@ bool Arbiter::has_place_for(std::size_t locks) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
-  const std::size_t count = request.needed();
+  const std::size_t count = request.is_upgrade ? 0 : request.needed();
   if (!has_place_for(count)) return Outcome::too_many_locks;
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {
@@ -311,10 +311,15 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   if (acquired.ttl.count() != 0) restart_timer(request.token);
   // Those who stand before the lease's other requests may be waiting for it now: they are passed.
   if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
+    bool others_wait = false;
     for (Waiter* const waiter : waiting->second) {
       if (waiter->ticket == request.ticket || waiter->is_kept) continue;
+      others_wait = true;
       unregister(*waiter);
       recheck_.emplace(waiter->ticket, waiter);
+    }
+    for (const Waiter::Wanted& got : acquired.locks) {
+      if (others_wait) note_change(request.token, got.path(), got.shape);
     }
   }
   return acquired;
@@ -328,6 +333,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
     watching = std::move(at->second);
     watchers_.erase(at);
   }
+  if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
   record(Ended{lease.token, held.id, End::changed});
   if (watching) recheck_later(std::move(watching));
 }
@@ -419,6 +425,7 @@ Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
   auto node = waiters_.extract(waiter.id);
   acquired.waiter = node.key() = waiter.id = ++last_number_;
   waiters_.insert(std::move(node));
+  if (waiter.has_choice()) changed_.insert(waiter.token);  // it was not searched from
   activate(waiter, now_.instant + wait);
   return acquired;
 }

@@ -4,7 +4,6 @@
 #include "core/arbiter.hpp"
 #include "core/assert.hpp"
 #include "core/clash.hpp"
-#include "core/deadlock_search.hpp"
 
 namespace locker::core {
 namespace {
@@ -122,8 +121,7 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
   return count == 1;
 }
 
-void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail,
-                       Extent extent) {
+void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
   const Fence fence = held.id.fence;
@@ -163,35 +161,33 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
     record(Ended{token, opened, reason});
     on_lease_gone(token, fence, reason, detail);
   }
-  if (lease) on_path_lost(token, path, extent);
+  if (lease) on_path_lost(token, path, held.shape);
 }
 
 /// A request to change the mode of a lock that is gone is one like any other now.
-void Arbiter::on_path_lost(const Token& token, PathView path, Extent extent) {
+void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape) {
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return;
   for (Waiter* const waiter : waiting->second) {
     if (!waiter->is_upgrade || waiter->wanted.front().path() != path) continue;
     waiter->is_upgrade = false;
-    if (waiter->is_kept || extent == Extent::whole_lease) return;
-    std::vector<CycleStep> cycle = DeadlockSearch{*this}.find(*waiter);
-    if (cycle.empty()) return;
-    Acquired acquired;
-    acquired.outcome = Outcome::deadlock;
-    acquired.cycle = std::move(cycle);
-    return decide(*waiter, std::move(acquired));
+    changed_.insert(token);
   }
+  note_change(token, path, shape);
 }
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
                             const std::string& detail) {
   ended_.remember_lease(token, {reason, fence, detail}, now_.instant);
+  const bool is_expiring = expiring_.contains(token);
+  if (is_expiring && !table_.find_lease_of(token)) expiring_.erase(token);
   if (reason == End::released) return;
   while (true) {
     const auto waiting = by_token_.find(token);
     if (waiting == by_token_.end()) return;
-    const auto at = std::find_if(waiting->second.begin(), waiting->second.end(),
-                                 [](const Waiter* waiter) { return waiter->had_lease; });
+    const auto at =
+        std::find_if(waiting->second.begin(), waiting->second.end(),
+                     [&](const Waiter* waiter) { return waiter->had_lease || is_expiring; });
     if (at == waiting->second.end()) return;
     Acquired acquired;
     acquired.outcome = Outcome::lease_ended;
@@ -199,6 +195,11 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
     acquired.detail = detail;
     decide(**at, std::move(acquired));
   }
+}
+
+/// Not one that is expiring: with the locks that it still has it does not come back to life.
+Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
+  return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
 }
 
 /// For one call of end_lease().
@@ -216,7 +217,7 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   const LockId opened = lease.opened;
   std::size_t count = 0;
   table_.for_each_lock_of(lease, [&](const HeldLock& held) {
-    end_lock(held, table_.path_of(held), reason, detail, Extent::whole_lease);
+    end_lock(held, table_.path_of(held), reason, detail);
     return ++count < ended_at_once_max;
   });
   const MaybeLease left = table_.find_lease_of(token);
@@ -262,14 +263,14 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
   }
   released.fence = held->id.fence;
   released.count = 1;
-  end_lock(*held, path, End::released, "", Extent::one_lock);
+  end_lock(*held, path, End::released, "");
   return released;
 }
 
 Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     released.outcome = !ended                           ? ReleaseOutcome::not_held
@@ -302,7 +303,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   answer.owner = owner.value_or("");
   answer.ttl = ttl;
   if (chosen) {
-    if (const MaybeLease lease = table_.find_lease_of(*chosen)) {
+    if (const MaybeLease lease = find_living(*chosen)) {
       const bool is_same =
           lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
       answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
@@ -336,7 +337,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
                                     const Now& now) {
   now_ = now;
   LeaseAnswer answer;
-  const MaybeLease lease = table_.find_lease_of(token);
+  const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_.find_lease(token, now_.instant);
     answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
@@ -392,7 +393,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
       return forced;
     }
     const HeldLock held = table_.lock_at(handle);
-    end_lock(held, table_.path_of(held), End::forced, detail, Extent::one_lock);
+    end_lock(held, table_.path_of(held), End::forced, detail);
     ++forced.count;
   }
   return forced;

@@ -3,6 +3,7 @@
 
 #include "core/arbiter.hpp"
 #include "core/assert.hpp"
+#include "core/deadlock_search.hpp"
 
 namespace locker::core {
 namespace {
@@ -178,6 +179,32 @@ void Arbiter::decide(Waiter& waiter, Acquired&& acquired) {
   remove(waiter);
 }
 
+/// A lease that waits has got or lost this lock. Whoever waits for it may wait for the lease now;
+/// and the lease passes them no longer, but may stand behind them.
+void Arbiter::note_change(const Token& token, PathView path, const Shape& shape) {
+  const auto is_own = [&](const Waiter& other) { return other.token == token; };
+  if (queue_.latest_clash({path, shape}, is_own) != nullptr) changed_.insert(token);
+}
+
+/// The youngest of its requests that would wait for themselves, until there is none.
+void Arbiter::refuse_deadlocks_of(const Token& token) {
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return;
+  std::vector<Waiter*> youngest_first;
+  for (Waiter* const waiter : waiting->second) {
+    if (!waiter->is_kept && !waiter->has_choice()) youngest_first.push_back(waiter);
+  }
+  std::sort(youngest_first.begin(), youngest_first.end(),
+            [](const Waiter* a, const Waiter* b) { return a->ticket > b->ticket; });
+  for (Waiter* const waiter : youngest_first) {
+    if (DeadlockSearch{*this}.find(*waiter).empty()) return;  // nor any other of the lease
+    Acquired acquired;
+    acquired.outcome = Outcome::deadlock;
+    acquired.cycle = DeadlockSearch{*this}.find_by_itself(*waiter);
+    if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
+  }
+}
+
 bool Arbiter::abandon(WaiterId id, const Now& now) {
   now_ = now;
   const auto at = waiters_.find(id);
@@ -193,6 +220,8 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
       on_due(*due);
     } else if (Waiter* const next = take_next_to_examine()) {
       examine(*next);
+    } else if (!changed_.empty() && recheck_.empty() && recheck_lists_.empty()) {
+      refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
     } else {
       return false;
     }
@@ -203,7 +232,7 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
 
 std::optional<Instant> Arbiter::next_due() const {
   const auto deadline = deadlines_.next();
-  if (recheck_.empty() && recheck_lists_.empty()) return deadline;
+  if (recheck_.empty() && recheck_lists_.empty() && changed_.empty()) return deadline;
   return deadline ? std::min(*deadline, stuck_until_) : stuck_until_;
 }
 
@@ -214,6 +243,9 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
       table_.set_timer(lease.handle, 0);
       const bool has_begun = room_for_end_of(lease) == Room::enough;
       if (has_begun && end_lease(lease, End::expired, "")) return;
+      if (has_begun && expiring_.insert(lease.token).second) {
+        on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
+      }
       // It lasts until the end of it can be recorded. With very many locks it takes several turns.
       const Instant next = has_begun ? now_.instant : now_.instant + retry_after;
       return table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
@@ -226,7 +258,7 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
         return;
       }
       cooling_timers_.erase(held.id);
-      return end_lock(held, table_.path_of(held), End::cooled, "", Extent::one_lock);
+      return end_lock(held, table_.path_of(held), End::cooled, "");
     }
     case DeadlineQueue::Kind::waiter: {
       Waiter& waiter = *by_ticket_.at(due.subject);

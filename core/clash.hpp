@@ -12,11 +12,15 @@ namespace locker::core {
          (shape.lock_parents && to.is_ancestor_of(from));
 }
 
+/// Whether locks of these modes keep each other out where one reaches the other.
+[[nodiscard]] constexpr bool clash(Mode a, Mode b) {
+  return a == Mode::exclusive || b == Mode::exclusive;
+}
+
 /// Whether two locks of different leases cannot be held at once, by the symmetric rule.
 [[nodiscard]] inline bool clash(PathView a, const Shape& a_shape, PathView b,
                                 const Shape& b_shape) {
-  if (a_shape.mode == Mode::shared && b_shape.mode == Mode::shared) return false;
-  return blocks(a, a_shape, b) || blocks(b, b_shape, a);
+  return clash(a_shape.mode, b_shape.mode) && (blocks(a, a_shape, b) || blocks(b, b_shape, a));
 }
 
 }  // namespace locker::core

@@ -23,9 +23,19 @@ bool Arbiter::DeadlockSearch::somebody_waits_for(const Waiter& request) const {
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   own_ = request.token;
-  if (request.any != 0 || arbiter_.queue_.is_empty() || !somebody_waits_for(request)) return {};
+  if (request.has_choice() || arbiter_.queue_.is_empty() || !somebody_waits_for(request)) return {};
   expand(request);
   next_.push_back(own_);
+  return follow(request);
+}
+
+std::vector<CycleStep> Arbiter::DeadlockSearch::find_by_itself(const Waiter& request) {
+  own_ = request.token;
+  expand(request);
+  return follow(request);
+}
+
+std::vector<CycleStep> Arbiter::DeadlockSearch::follow(const Waiter& request) {
   while (!is_found_ && !next_.empty()) {
     const Token token = next_.front();
     next_.pop_front();
@@ -39,7 +49,7 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
 }
 
 void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
-  if (waiter.any != 0) return;
+  if (waiter.has_choice()) return;
   for (const Waiter::Wanted& wanted : waiter.wanted) {
     if (!is_found_) expand_wanted(waiter, wanted);
   }

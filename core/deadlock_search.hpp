@@ -11,14 +11,16 @@
 namespace locker::core {
 
 /// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
-/// first, from the request's own lease. Who waits for any of several is not followed: another one
-/// may come free. O(waiters and holders that are met);
-/// of more holders at one place than there are leases that wait, these are asked instead.
+/// first, from the request's own lease. Who has a choice, waiting for any of several, is not
+/// followed: another one may come free. O(waiters and holders that are met); of more holders at one
+/// place than there are leases that wait, these are asked instead.
 class Arbiter::DeadlockSearch {
  public:
   explicit DeadlockSearch(const Arbiter& arbiter) : arbiter_(arbiter) {}
   /// The cycle, beginning with the request itself; empty when there is none.
   [[nodiscard]] std::vector<CycleStep> find(const Waiter& request);
+  /// The same, but without the other requests of its lease as a beginning.
+  [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
 
  private:
   struct Reached {
@@ -26,6 +28,7 @@ class Arbiter::DeadlockSearch {
     CycleStep step;  // of `from`
   };
   [[nodiscard]] bool somebody_waits_for(const Waiter& request) const;
+  [[nodiscard]] std::vector<CycleStep> follow(const Waiter& request);
   void expand(const Waiter& waiter);
   void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
   void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);

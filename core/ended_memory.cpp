@@ -34,9 +34,7 @@ void EndedMemory::set(std::uint32_t slot, const Ended& ended, Instant now) {
 }
 
 void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {
-  if (const std::uint32_t slot = find_slot(token, key); slot != ExtendibleTable::none) {
-    return set(slot, ended, now);
-  }
+  forget(token, key);  // it is among the latest now
   if (ring_.size() < capacity) ring_.emplace_back();
   Entry& entry = ring_[next_];
   const auto slot = static_cast<std::uint32_t>(next_ + 1);
@@ -77,8 +75,9 @@ std::optional<EndedMemory::Ended> EndedMemory::find_lease(const Token& token, In
   return find(token, hash_of(token).value(), now);
 }
 
-void EndedMemory::forget_lease(const Token& token) {
-  const std::uint64_t key = hash_of(token).value();
+void EndedMemory::forget_lease(const Token& token) { forget(token, hash_of(token).value()); }
+
+void EndedMemory::forget(const Token& token, std::uint64_t key) {
   const std::uint32_t slot = find_slot(token, key);
   if (slot == ExtendibleTable::none) return;
   slots_.erase(fold(key), slot);

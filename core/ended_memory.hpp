@@ -15,7 +15,7 @@
 namespace locker::core {
 
 /// What became of locks and leases that are no more, for a while: so that a release that is sent
-/// again succeeds, and a holder that lost its lease hears why. The last `capacity` of them, each
+/// again succeeds, and a holder that lost its lease hears why. The last `capacity` of both, each
 /// for `memory_span` at most.
 class EndedMemory {
  public:
@@ -50,6 +50,7 @@ class EndedMemory {
   [[nodiscard]] Hash hash_of(const Token& token) const;
   [[nodiscard]] std::uint64_t key_of(const Token& token, PathView path) const;
   void remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now);
+  void forget(const Token& token, std::uint64_t key);
   [[nodiscard]] std::optional<Ended> find(const Token& token, std::uint64_t key, Instant now) const;
   [[nodiscard]] std::uint32_t find_slot(const Token& token, std::uint64_t key) const;
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <string_view>
 
 namespace locker::core {
 
@@ -44,6 +45,22 @@ enum class End : std::uint8_t {
   changed,  ///< Upgraded or downgraded: a new lock of the same lease is at the path.
   cooled,   ///< Expired or forced before, and its lock-delay has passed.
 };
+
+[[nodiscard]] constexpr std::string_view name_of(End end) {
+  switch (end) {
+    case End::released:
+      return "released";
+    case End::expired:
+      return "expired";
+    case End::forced:
+      return "forced";
+    case End::changed:
+      return "changed";
+    case End::cooled:
+      break;
+  }
+  return "cooled";
+}
 
 /// How long a lease lives, how long a lock cools. Up to 49 days; zero: not at all.
 using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;

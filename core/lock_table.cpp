@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
-bool clash(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
-
 /// Without a call for the common short ones.
 bool is_same(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;

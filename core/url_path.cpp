@@ -92,8 +92,15 @@ std::optional<Fault> parse_url_path(std::string_view text, Path& out) {
   return std::nullopt;
 }
 
-void append_url_path(PathView path, std::string& out) {
+void append_percent_encoded(char c, std::string& out) {
   static constexpr char digits[] = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '%';
+  out += digits[byte >> 4U];
+  out += digits[byte & 15U];
+}
+
+void append_url_path(PathView path, std::string& out) {
   if (path.is_root()) out += '/';
   for (const std::string_view segment : path) {
     out += '/';
@@ -101,10 +108,7 @@ void append_url_path(PathView path, std::string& out) {
       if (is_plain(c)) {
         out += c;
       } else {
-        const auto byte = static_cast<unsigned char>(c);
-        out += '%';
-        out += digits[byte >> 4U];
-        out += digits[byte & 15U];
+        append_percent_encoded(c, out);
       }
     }
   }

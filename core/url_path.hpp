@@ -19,6 +19,9 @@ namespace locker::core {
 /// why) `.` and `..`, control characters, invalid UTF-8, a broken `%`, and what is over a limit.
 [[nodiscard]] std::optional<Fault> parse_url_path(std::string_view text, Path& out);
 
+/// Appends "%" and the two upper-case digits of RFC 3986.
+void append_percent_encoded(char c, std::string& out);
+
 /// Appends the path's one canonical spelling, which parses to the same path: what the characters
 /// of RFC 3986's `pchar` do not cover is percent-encoded.
 void append_url_path(PathView path, std::string& out);

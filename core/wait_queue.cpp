@@ -5,10 +5,10 @@
 #include <optional>
 #include <vector>
 
+#include "core/clash.hpp"
+
 namespace locker::core {
 namespace {
-
-bool clash(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
 
 Shape shape_at(unsigned index) {
   return {(index & 1U) != 0 ? Mode::shared : Mode::exclusive, (index & 2U) != 0, (index & 4U) != 0};

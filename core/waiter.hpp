@@ -52,6 +52,7 @@ struct Waiter {
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
   std::unique_ptr<Dependants> dependants = std::make_unique<Dependants>();
   [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
+  [[nodiscard]] bool has_choice() const { return needed() < wanted.size(); }
   Dependants followers;  ///< Requests that want just the same, one behind the other.
 };
 

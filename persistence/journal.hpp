@@ -24,6 +24,19 @@ enum class Durability {
   none,      ///< Written when append() returns; the operating system decides when it is on disk.
 };
 
+/// As in the option --durability.
+[[nodiscard]] constexpr std::string_view name_of(Durability durability) {
+  switch (durability) {
+    case Durability::always:
+      return "always";
+    case Durability::interval:
+      return "interval";
+    case Durability::none:
+      break;
+  }
+  return "none";
+}
+
 /// What recovery found, for the start line.
 struct Recovered {
   Index last_index = 0;

@@ -75,13 +75,17 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
   if (options_.background) {
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    if (options_.durability == Durability::interval) {
+      syncer_ = std::jthread([this](const std::stop_token& stop) { sync_now_and_then(stop); });
+    }
   }
 }
 
 LocalJournal::~LocalJournal() {
-  if (thread_.joinable()) {
-    thread_.request_stop();
-    thread_.join();
+  for (std::jthread* const thread : {&syncer_, &thread_}) {
+    if (!thread->joinable()) continue;
+    thread->request_stop();
+    thread->join();
   }
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
 }
@@ -207,6 +211,17 @@ void LocalJournal::work(const std::stop_token& stop) {
   }
 }
 
+void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (auto synced = sync_if_due(); !synced) {
+      options_.on_failure(synced.error());
+      std::abort();
+    }
+    std::unique_lock lock{mutex_};
+    wake_.wait_for(lock, stop, options_.sync_interval, [] { return false; });
+  }
+}
+
 Result<void> LocalJournal::run_background() {
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
   if (auto synced = sync_if_due(); !synced) return synced.error();
@@ -221,8 +236,12 @@ Result<void> LocalJournal::prepare_next() {
   std::unique_lock lock{mutex_};
   if (space_ == Space::prepared || space_ == Space::taken) return {};
   const std::uint64_t bytes = next_segment_bytes_;
-  const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
   lock.unlock();
+  // The start has removed what was prepared before. Without it there may be no room left in which
+  // locks are released, and then it is made again, whether a snapshot fits beside it or not.
+  const bool is_first = !std::exchange(has_prepared_, true);
+  if (is_first && room_ < reserve_of(capacity_, true)) spare = 0;
   auto prepared = prepare_segment(files_, options_.directory, bytes, spare);
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
   lock.lock();

@@ -21,7 +21,7 @@ namespace locker::persistence {
 /// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
 /// the files; what a crash at any instruction leaves is what open() can read.
 ///
-/// A thread of its own prepares the next segment, makes snapshots, and syncs with
+/// A thread of its own prepares the next segment and makes snapshots, and another one syncs with
 /// Durability::interval, so that append() does none of it.
 class LocalJournal final : public Journal {
  public:
@@ -92,6 +92,7 @@ class LocalJournal final : public Journal {
 
   // On the background thread.
   void work(const std::stop_token& stop);
+  void sync_now_and_then(const std::stop_token& stop);
   [[nodiscard]] Result<void> prepare_next();
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due();
@@ -111,6 +112,8 @@ class LocalJournal final : public Journal {
   std::uint32_t previous_;
   std::string frame_;
   Index written_index_;
+
+  bool has_prepared_ = false;  ///< Of the background thread alone: it has tried to.
 
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
@@ -134,6 +137,8 @@ class LocalJournal final : public Journal {
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
 
   std::jthread thread_;
+  /// With Durability::interval: the other one can be at a snapshot for much longer than that.
+  std::jthread syncer_;
 };
 
 }  // namespace locker::persistence

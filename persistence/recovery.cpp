@@ -163,6 +163,8 @@ class Recovery {
         return damaged(describe_damage(path, end));
       }
       store_.sealed.push_back({first_index, end.next_index - 1, image->bytes.view().size()});
+      store_.unsealed.reset();
+      if (!is_sealed(image->bytes.view())) store_.unsealed = image->header;
     } else if (is_sealed(image->bytes.view())) {
       return damaged("The records from index " + std::to_string(end.next_index) +
                      " on are missing: " + in_directory(directory_, segment_name(end.next_index)) +

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct RecoveredStore {
   std::vector<Index> snapshots;
   std::uint64_t snapshot_bytes = 0;   ///< Of the newest whole one's file, or 0.
   std::vector<SealedSegment> sealed;  ///< Every sealed segment there is, ascending.
+  /// The segment before the last, when a crash came before its seal.
+  std::optional<SegmentHeader> unsealed;
   SegmentHeader last_header;
   std::uint64_t last_bytes = 0;  ///< Size of the last segment's file.
   SegmentEnd last_end;           ///< Where its frames end; never `damaged`.

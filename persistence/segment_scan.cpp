@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "core/record.hpp"
+
 namespace locker::persistence {
 namespace {
 
@@ -51,8 +53,11 @@ SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
   end.tail_bytes = used_bytes(bytes.substr(end.offset));
   TailFacts facts;
   facts.only_zeros = end.tail_bytes == 0;
+  // A record can end in zeros, but does not begin with one: the last frame ends no further than
+  // one record behind the last byte that is not zero.
+  const std::size_t rest_bytes = end.tail_bytes == 0 ? 0 : end.tail_bytes + core::record_bytes_max;
   facts.later_frame_relies_on_it =
-      later_frame_relies_on(bytes.substr(end.offset, end.tail_bytes), end.next_index, header.salt);
+      later_frame_relies_on(bytes.substr(end.offset, rest_bytes), end.next_index, header.salt);
   end.tail = classify_tail(facts);
   return end;
 }
@@ -67,8 +72,33 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   AlignedBytes bytes{rounded};
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();
+  // What is missing would look like zeros that nothing was written to.
+  if (*read < *size) {
+    return IoError{make_error_code(boost::system::errc::io_error),
+                   "cannot read all of " + path + ": it ends after " + std::to_string(*read) +
+                       " of " + std::to_string(*size) + " bytes"};
+  }
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
   return WholeFile{std::move(bytes), *size};
+}
+
+OpenResult<SegmentHeader> check_segment(const WholeFile& file, const std::string& path,
+                                        Index first_index, const StoreId& store) {
+  const auto header = decode_segment_header(file.bytes.view(), store, path);
+  if (!header) return header.error();
+  if (header->first_index != first_index) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " holds the records from index " + std::to_string(header->first_index) +
+                         " on; it was renamed: it is " + segment_name(header->first_index) + "."};
+  }
+  if (file.size < segment_bytes_min || !std::has_single_bit(file.size)) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     path + " has " + std::to_string(file.size) +
+                         " bytes, and a segment is made with a power of two of them: its end is "
+                         "missing. It was cut off, or copied in part; restore the store from a "
+                         "backup."};
+  }
+  return *header;
 }
 
 OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
@@ -76,20 +106,8 @@ OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& dire
   const std::string path = in_directory(directory, segment_name(first_index));
   auto file = read_whole(files, path);
   if (!file) return open_fault(file.error());
-  const auto header = decode_segment_header(file->bytes.view(), store, path);
+  const auto header = check_segment(*file, path, first_index, store);
   if (!header) return header.error();
-  if (header->first_index != first_index) {
-    return OpenFault{OpenFault::Kind::damaged,
-                     path + " holds the records from index " + std::to_string(header->first_index) +
-                         " on; it was renamed: it is " + segment_name(header->first_index) + "."};
-  }
-  if (file->size < segment_bytes_min || !std::has_single_bit(file->size)) {
-    return OpenFault{OpenFault::Kind::damaged,
-                     path + " has " + std::to_string(file->size) +
-                         " bytes, and a segment is made with a power of two of them: its end is "
-                         "missing. It was cut off, or copied in part; restore the store from a "
-                         "backup."};
-  }
   return SegmentImage{*header, std::move(file->bytes)};
 }
 

@@ -46,8 +46,13 @@ struct WholeFile {
 /// From the disk.
 [[nodiscard]] IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path);
 
-/// A whole segment with its header checked against the store and against its name, and its length:
-/// one that lost its end would look like one that nothing was written to.
+/// The header, checked against the store and against the file's name, and its length: a segment
+/// that lost its end would look like one that nothing was written to.
+[[nodiscard]] OpenResult<SegmentHeader> check_segment(const WholeFile& file,
+                                                      const std::string& path, Index first_index,
+                                                      const StoreId& store);
+
+/// A whole segment that was checked.
 struct SegmentImage {
   SegmentHeader header;
   AlignedBytes bytes;

@@ -136,8 +136,19 @@ class Backup {
     auto file = read_whole(files_, path);
     if (!file) return vanished_or(file.error());
     AlignedBytes& bytes = file->bytes;
-    const auto header = decode_segment_header(bytes.view(), id, path);
+    const auto header = check_segment(*file, path, first_index, id);
     if (!header) return header.error();
+    if (is_sealed(bytes.view())) {  // meanwhile, or the one that it tells of is missing
+      const auto names = files_.list(source_);
+      if (!names) return open_fault(names.error());
+      const std::vector<Index> segments = sort_files(*names).segments;
+      if (segments.empty() || segments.back() <= first_index) {
+        return OpenFault{OpenFault::Kind::damaged,
+                         path +
+                             " says that another segment follows, and there is none: it is "
+                             "missing, and what it held. Restore the store from a backup."};
+      }
+    }
     const SegmentEnd end = scan_segment(bytes.view(), *header, [](const Frame&) {});
     if (end.tail == Tail::damaged) {
       // Either a frame was written just when the reading came past, and is whole by now, or it is

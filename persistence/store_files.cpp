@@ -89,11 +89,7 @@ StoreFiles sort_files(const std::vector<std::string>& names) {
 std::string identity_text(const StoreId& id) {
   std::string text{identity_first_line};
   text += "format " + std::to_string(format_version) + "\nid ";
-  for (const std::uint8_t byte : id) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    text += digits[byte >> 4U];
-    text += digits[byte & 15U];
-  }
+  for (const std::uint8_t byte : id) core::append_hex(byte, text);
   return text + "\n";
 }
 

@@ -36,9 +36,6 @@ OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::
   }
   if (names.error().code != errc_t::no_such_file_or_directory) return open_fault(names.error());
   if (auto made = files.make_directory(directory); !made) return open_fault(made.error());
-  if (auto synced = files.sync_directory(parent_of(directory)); !synced) {
-    return open_fault(synced.error());
-  }
   return std::vector<std::string>{};
 }
 
@@ -65,6 +62,14 @@ OpenResult<void> write_identity(FileSystem& files, const std::string& directory,
   if (auto renamed = files.rename(temporary, path); !renamed) return open_fault(renamed.error());
   if (auto synced = files.sync_directory(directory); !synced) return open_fault(synced.error());
   return {};
+}
+
+/// The directory's own name is on the disk. Whoever made it may not have seen to that: an operator,
+/// or a start that was killed in between. A parent that may not be read was not made by us.
+OpenResult<void> sync_parent(FileSystem& files, const std::string& directory, bool was_there) {
+  const auto synced = files.sync_directory(parent_of(directory));
+  if (synced || (was_there && synced.error().code == errc_t::permission_denied)) return {};
+  return open_fault(synced.error());
 }
 
 /// STORE comes last: a store that has it has a segment too.
@@ -100,6 +105,22 @@ OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
     if (auto written = (*file)->write_at(end.offset + done, zeros); !written) {
       return open_fault(written.error());
     }
+  }
+  if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+  return {};
+}
+
+/// What a crash between the name of the last segment and the seal of the one before left undone:
+/// without it nobody would miss the last one.
+OpenResult<void> seal(FileSystem& files, const std::string& directory,
+                      const RecoveredStore& store) {
+  if (!store.unsealed) return {};
+  auto file =
+      files.open(in_directory(directory, segment_name(store.unsealed->first_index)), Access::write);
+  if (!file) return open_fault(file.error());
+  const std::string bytes = encode_seal(store.last_header.first_index, store.unsealed->salt);
+  if (auto written = (*file)->write_at(seal_offset, bytes); !written) {
+    return open_fault(written.error());
   }
   if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
   return {};
@@ -147,6 +168,9 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   }
   auto lock = lock_store(files, directory, true);
   if (!lock) return lock.error();
+  // A process that was killed, or whose sync failed, has left names that are in the cache alone:
+  // nothing may be built on one that a power cut can take back.
+  if (auto synced = files.sync_directory(directory); !synced) return open_fault(synced.error());
   // Listed again: another process may have worked here until the lock was ours.
   auto found = remove_temporary(files, directory);
   if (!found) return found.error();
@@ -159,6 +183,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
                            " has journal files but the file STORE is missing; restore it "
                            "from a backup of this same store."};
     }
+    if (auto synced = sync_parent(files, directory, was_there); !synced) return synced.error();
     if (auto created = create_store(files, directory, *found, segment_bytes, random_number);
         !created) {
       return created.error();
@@ -175,6 +200,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   auto recovered = recover(files, directory, *found, on_record);
   if (!recovered) return recovered.error();
   if (auto cut = cut_tail(files, directory, *recovered); !cut) return cut.error();
+  if (auto sealed = seal(files, directory, *recovered); !sealed) return sealed.error();
   recovered->warnings.insert(recovered->warnings.begin(), warnings.begin(), warnings.end());
   return OpenedStore{std::move(*lock), std::move(*recovered)};
 }

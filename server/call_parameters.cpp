@@ -11,8 +11,16 @@ namespace {
 using core::Fault;
 using Microseconds = std::chrono::microseconds;
 
+/// In the largest unit in which it is a whole number.
 std::string text_of(Microseconds duration) {
-  return std::to_string(duration.count() / 1000) + "ms";
+  const auto milliseconds = duration.count() / 1000;
+  for (const auto& [size, unit] :
+       {std::pair{86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1'000, "s"}}) {
+    if (milliseconds != 0 && milliseconds % size == 0) {
+      return std::to_string(milliseconds / size) + unit;
+    }
+  }
+  return std::to_string(milliseconds) + "ms";
 }
 
 }  // namespace
@@ -58,7 +66,7 @@ std::optional<Fault> read_duration(const Parameters& parameters, std::string_vie
   const auto duration = core::parse_duration(*text);
   if (!duration) {
     return Fault{"Parameter '" + std::string{name} +
-                 "' must be a duration: 500ms, 30s, 5m, 1h, or a number of seconds."};
+                 "' must be a duration: 500ms, 30s, 5m, 1h, 2d, or a number of seconds."};
   }
   if (*duration < least || *duration > most) {
     return Fault{"Parameter '" + std::string{name} + "' must be from " + text_of(least) + " to " +

@@ -79,7 +79,9 @@ bool GroupCommit::commit() {
 
 void GroupCommit::append_under_way(std::uint32_t count) {
   const auto began = std::chrono::steady_clock::now();
-  const auto appended = journal_.append(under_way_, count);
+  // What it throws, for want of memory, is like an error: what the disk holds is unknown. A caller
+  // that caught it would have everybody wait for this commit for ever.
+  const auto appended = [&]() noexcept { return journal_.append(under_way_, count); }();
   if (!appended) {
     on_failure_(appended.error());
     std::abort();  // What the disk holds is unknown now: nothing may be answered any more.

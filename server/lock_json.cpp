@@ -95,20 +95,6 @@ std::string_view name_of(LockInfo::State state) {
   return "";
 }
 
-std::string_view name_of(core::End reason) {
-  switch (reason) {
-    case core::End::expired:
-      return "expired";
-    case core::End::forced:
-      return "forced";
-    case core::End::released:
-    case core::End::changed:
-    case core::End::cooled:
-      break;
-  }
-  return "released";
-}
-
 void append_lock(const LockInfo& info, const core::Now& now, std::string& out) {
   out += R"({"path": )";
   append_path(info.packed_path, out);

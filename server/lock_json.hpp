@@ -31,7 +31,6 @@ void append_blockers(const std::vector<core::LockInfo>& blockers, const core::No
 /// For how long it is held or waits.
 [[nodiscard]] core::Instant age_of(const core::LockInfo& info, const core::Now& now);
 [[nodiscard]] std::string_view name_of(core::LockInfo::State state);
-[[nodiscard]] std::string_view name_of(core::End reason);
 
 /// The same as a table for people, columns aligned. `places`: waiters are numbered.
 [[nodiscard]] std::string text_table(const std::vector<core::LockInfo>& infos,

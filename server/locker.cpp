@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <mutex>
 
+#include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
 #include "server/error_answer.hpp"
 #include "server/token_source.hpp"
@@ -26,29 +27,13 @@ core::Fence first_fence(core::Fence last_fence) {
 }
 
 void append_query_value(std::string_view value, std::string& out) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
     if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
       out += c;
     } else {
-      out += '%';
-      out += digits[byte >> 4U];
-      out += digits[byte & 15U];
+      core::append_percent_encoded(c, out);
     }
   }
-}
-
-const char* name_of(persistence::Durability durability) {
-  switch (durability) {
-    case persistence::Durability::always:
-      return "always";
-    case persistence::Durability::interval:
-      return "interval";
-    case persistence::Durability::none:
-      return "none";
-  }
-  return "";
 }
 
 /// For a caller that has no connection, and nothing else to do.
@@ -115,7 +100,7 @@ Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal
       service_(std::move(arbiter), commit_, *journal_, first_fence(recovered.last_fence),
                options.service),
       metrics_(service_, commit_, *journal_, http_metrics_),
-      api_(service_, metrics_, name_of(options.durability), options.file) {}
+      api_(service_, metrics_, std::string{name_of(options.durability)}, options.file) {}
 
 Locker::~Locker() {
   Index last = 0;

@@ -184,7 +184,7 @@ void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
   spdlog::info(
       "lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}, {}",
       version, at, options.file, locker.service().status().locks, start_took.count(),
-      durability_name(options.durability),
+      name_of(options.durability),
       access.has_keys() ? "keys from " + options.access.keys : "no keys");
 }
 

@@ -56,22 +56,6 @@ std::string_view name_of(core::Outcome outcome) {
   return "superseded";
 }
 
-std::string_view name_of(core::End end) {
-  switch (end) {
-    case core::End::released:
-      return "released";
-    case core::End::expired:
-      return "expired";
-    case core::End::forced:
-      return "forced";
-    case core::End::changed:
-      return "changed";
-    case core::End::cooled:
-      break;
-  }
-  return "cooled";
-}
-
 }  // namespace
 
 void Metrics::write(std::string& out) const {

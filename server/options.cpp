@@ -147,7 +147,11 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
     std::error_code ignored;
     if (!file || std::filesystem::is_directory(path, ignored))
       throw po::error("the config file " + path + " cannot be read");
-    po::store(po::parse_config_file(file, all), values);
+    try {
+      po::store(po::parse_config_file(file, all), values);
+    } catch (const po::error& error) {
+      throw po::error("in the config file " + path + ": " + error.what());
+    }
   }
   po::notify(values);
 }
@@ -255,18 +259,6 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
   if (values.count("version") != 0) return Farewell{"lockerd " + std::string{version} + "\n", 0};
   if (const std::string fault = check(options, texts, values); !fault.empty()) return usage(fault);
   return options;
-}
-
-const char* durability_name(persistence::Durability durability) {
-  switch (durability) {
-    case persistence::Durability::always:
-      return "always";
-    case persistence::Durability::interval:
-      return "interval";
-    case persistence::Durability::none:
-      return "none";
-  }
-  return "";
 }
 
 }  // namespace locker::server

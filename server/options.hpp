@@ -40,6 +40,4 @@ struct Farewell {
 /// Reads all three places and checks every value.
 [[nodiscard]] std::variant<Options, Farewell> read_options(int argc, const char* const* argv);
 
-[[nodiscard]] const char* durability_name(persistence::Durability durability);
-
 }  // namespace locker::server

@@ -42,6 +42,9 @@ struct Request {
   const Peer* peer = nullptr;       ///< If HttpHooks wants it to be told; else null.
   /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
   const Caller* caller = nullptr;
+
+  /// A call that changes nothing.
+  [[nodiscard]] bool reads() const { return method == Method::get || method == Method::head; }
 };
 
 /// Which kind of call a request was: what metrics are counted by. As many as stand here, whatever

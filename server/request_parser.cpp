@@ -73,6 +73,15 @@ bool is_fit_target(std::string_view target) {
          });
 }
 
+/// What speaks another protocol (TLS, SSH, Redis) would otherwise be told only when its time is up.
+bool can_begin_a_request(std::string_view line) {
+  return line.empty() || line.front() == '\r' || (line.front() > ' ' && line.front() < '\x7f');
+}
+
+bool can_be_a_request_line(std::string_view line) {
+  return can_begin_a_request(line) && line.rfind(" HTTP/") != std::string_view::npos;
+}
+
 /// Whether the request line would be well-formed in another version of HTTP.
 bool names_a_version(std::string_view header) {
   const std::string_view line = header.substr(0, header.find("\r\n"));
@@ -243,6 +252,7 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
             ? nullptr
             : std::memchr(allowed.data() + scanned_, '\n', allowed.size() - scanned_);
     if (found == nullptr) {
+      if (!can_begin_a_request(allowed)) return refuse(bad_syntax);
       scanned_ = allowed.size();
       if (allowed.size() < limits_.header_max) return Outcome::incomplete;
       return refuse(lines_ == 0 ? target_too_long : header_too_large);
@@ -253,6 +263,9 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
     if (end - 1 == line_start_) {
       header_size_ = scanned_;
       return Outcome::complete;
+    }
+    if (lines_ == 0 && !can_be_a_request_line(allowed.substr(0, end - 1))) {
+      return refuse(bad_syntax);
     }
     const char first = allowed[line_start_];
     if (lines_ > 0 && (first == ' ' || first == '\t')) return refuse(folded_line);

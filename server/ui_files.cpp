@@ -66,14 +66,10 @@ void send_to_page(Response& response) {
   response.body = "The page is at ui/\n";
 }
 
-bool reads(const Request& request) {
-  return request.method == Method::get || request.method == Method::head;
-}
-
 }  // namespace
 
 void answer_ui(std::string_view rest, const Request& request, Response& response) {
-  if (!reads(request)) {
+  if (!request.reads()) {
     response.allow = "GET, HEAD";
     return answer_error(405, "method_not_allowed", "Use GET for this page.", response);
   }
@@ -95,7 +91,7 @@ void answer_ui(std::string_view rest, const Request& request, Response& response
 }
 
 bool answer_browser_at_root(const Request& request, Response& response) {
-  if (!reads(request) || request.accept.find("text/html") == std::string_view::npos) return false;
+  if (!request.reads() || request.accept.find("text/html") == std::string_view::npos) return false;
   send_to_page(response);
   return true;
 }

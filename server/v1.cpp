@@ -31,10 +31,6 @@ void refuse_method(std::string_view allowed, Response& response) {
                response);
 }
 
-bool reads(const Request& request) {
-  return request.method == Method::get || request.method == Method::head;
-}
-
 bool refuse_another_site(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
   answer_error(403, "cross_site",
@@ -144,7 +140,7 @@ bool V1::answer(std::string_view path, std::string_view query, const Request& re
   } else if (path == "/v1/events") {
     events(query, request, response);
   } else if (path == "/v1/openapi.json") {
-    if (reads(request)) {
+    if (request.reads()) {
       response.body = openapi_json;
     } else {
       refuse_method("GET, HEAD", response);
@@ -156,7 +152,7 @@ bool V1::answer(std::string_view path, std::string_view query, const Request& re
 }
 
 void V1::locks(std::string_view query, const Request& request, Response& response) {
-  if (reads(request)) return list(query, request, response);
+  if (request.reads()) return list(query, request, response);
   if (refuse_another_site(request, response)) return;
   if (request.method == Method::post) {
     return answer_acquire_several(service_, query, request, response);
@@ -191,7 +187,7 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
 
 void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
                  Response& response) {
-  if (reads(request)) return look(path, query, request, response);
+  if (request.reads()) return look(path, query, request, response);
   if (refuse_another_site(request, response)) return;
   if (request.method == Method::post) {
     return answer_acquire(service_, path, query, request, response);
@@ -374,7 +370,7 @@ void V1::list(std::string_view query, const Request& request, Response& response
 }
 
 void V1::leases(std::string_view query, const Request& request, Response& response) {
-  if (reads(request)) return look_at_lease(query, request, response);
+  if (request.reads()) return look_at_lease(query, request, response);
   if (refuse_another_site(request, response)) return;
   if (request.method == Method::post) return open_lease(query, request, response);
   if (request.method == Method::delete_) return release_all(query, request, response);
@@ -530,7 +526,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
 }
 
 void V1::events(std::string_view query, const Request& request, Response& response) {
-  if (!reads(request)) return refuse_method("GET, HEAD", response);
+  if (!request.reads()) return refuse_method("GET, HEAD", response);
   Parameters parameters;
   std::optional<std::string> prefix;
   auto fault = parameters.parse(query, request);

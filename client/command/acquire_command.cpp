@@ -70,8 +70,17 @@ int run_acquire_command(const Arguments& arguments) {
   if (values.count("path") == 0) {
     return complain("Name what to lock: locker acquire PATH…", ExitCode::usage);
   }
+  if (values.count("json") != 0 && values.count("export") != 0) {
+    return complain("--json and --export are two ways to print; give one of them.",
+                    ExitCode::usage);
+  }
   const auto server = server_of(values);
   if (!server) return complain(server.error());
+  const auto refuse = [&values](const Failure& failure) {
+    // Of `eval "$(…)"` the shell sees the status of what is printed only.
+    if (values.count("export") != 0) std::cout << "false" << std::endl;
+    return complain(failure);
+  };
 
   Acquisition::Options how;
   how.wait = wanted->wait;
@@ -80,14 +89,14 @@ int run_acquire_command(const Arguments& arguments) {
   if (!how.token.empty()) {  // the lease has an owner and a TTL
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
+    // If there were none, the server would open one that has neither.
+    const auto renewed = call(*server, renew_call(how.token));
+    if (!renewed) return refuse(renewed.error());
+    if (renewed->status != 200) return refuse(renewed->failure());
   }
   std::signal(SIGPIPE, SIG_IGN);
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
-  if (!granted) {
-    // Of `eval "$(…)"` the shell sees the status of what is printed only.
-    if (values.count("export") != 0) std::cout << "false" << std::endl;
-    return complain(granted.error());
-  }
+  if (!granted) return refuse(granted.error());
   if (values.count("json") != 0) {
     std::cout << boost::json::serialize(describe(*granted)) << "\n";
   } else if (values.count("export") != 0) {
@@ -96,11 +105,10 @@ int run_acquire_command(const Arguments& arguments) {
     std::cout << granted->token << "\n";
   }
   if (std::cout.flush()) return number(ExitCode::ok);
-  // Nobody knows the token: nobody else could give it back.
-  for (const std::string& path : how.token.empty() ? Arguments{""} : granted->paths) {
-    static_cast<void>(call(*server, release_call(granted->token, path)));
-  }
-  return complain("The token cannot be written; nothing is held.", ExitCode::io);
+  // Who has given the token knows it; of a new one nobody else could give the lock back.
+  if (!how.token.empty()) return number(ExitCode::io);
+  static_cast<void>(call(*server, release_call(granted->token)));
+  return complain("The token cannot be printed, so the lock is given back.", ExitCode::io);
 }
 
 }  // namespace locker::client

@@ -182,6 +182,9 @@ int complain(const Failure& failure) {
   std::string message = failure.message;
   // What the server advises behind that is for those who write HTTP.
   if (failure.code == "locked") message.resize(std::min(message.size(), message.rfind("; ")));
+  if (failure.code == "no_key") {
+    message = "This server wants an API key: set LOCKER_KEY, or name a file with --key-file.";
+  }
   return complain(message, exit_code_of(failure));
 }
 

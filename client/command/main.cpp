@@ -42,7 +42,8 @@ void print_usage(std::ostream& out) {
     name.resize(10, ' ');
     out << "  " << name << command.summary << "\n";
   }
-  out << "\nThe server is LOCKER_URL, or --url of each command; else http://127.0.0.1:8765.\n"
+  out << "\nThe server is --url of each command, else LOCKER_URL, else `url = …` in\n"
+         "~/.config/locker/locker.conf or /etc/locker/locker.conf, else http://127.0.0.1:8765.\n"
          "Exit codes: 0, 1 refused, 64 used wrongly, 69 server unreachable, 70 lock lost,\n"
          "75 not acquired, 77 not permitted; those of `store` are in its help.\n";
 }

@@ -1,6 +1,7 @@
 #include "client/command/overview.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -79,7 +80,9 @@ std::string queues_text(const Overview& overview) {
                     text_field(holder, "path"), duration_field(holder, "held_ms"),
                     duration_field(holder, "expires_in_ms")});
   }
-  return rows.size() == 1 ? "Nobody waits.\n" : table(rows);
+  if (rows.size() > 1) return table(rows);
+  if (number_of(overview.status, "waiters") == 0) return "Nobody waits.\n";
+  return "Nobody stands in line now; who left keeps the place for 15 s.\n";
 }
 
 std::string oldest_text(const Overview& overview) {
@@ -101,7 +104,7 @@ std::string changes_text(const Overview& overview, const std::optional<Overview>
       number_of(overview.status, "index") - number_of(before->status, "index");
   if (passed.count() <= 0 || changes < 0) return "";
   const double in_a_second = static_cast<double>(changes) / passed.count();
-  return "; " + grouped(static_cast<std::int64_t>(in_a_second + 0.5)) + " changes a second";
+  return "; " + grouped(std::llround(in_a_second)) + " changes a second";
 }
 
 }  // namespace

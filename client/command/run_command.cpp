@@ -54,7 +54,9 @@ constexpr const char* help =
     "\n"
     "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
     "is\n"
-    "unreachable, 70 the lock was lost, 75 not acquired, 126 and 127 the command cannot be run.\n";
+    "unreachable, 70 the lock was lost, 75 not acquired, 77 not permitted, 126 and 127 the "
+    "command\n"
+    "cannot be run.\n";
 
 /// So that a `locker` in the command can ask the same server, wherever it is started.
 void add_tls_files(const ServerAddress::Tls& tls,

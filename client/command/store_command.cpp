@@ -16,22 +16,6 @@
 namespace locker::client {
 namespace {
 
-const char* name_of(core::End end) {
-  switch (end) {
-    case core::End::released:
-      return "released";
-    case core::End::expired:
-      return "expired";
-    case core::End::forced:
-      return "forced";
-    case core::End::changed:
-      return "changed";
-    case core::End::cooled:
-      return "cooled";
-  }
-  return "ended";
-}
-
 boost::json::object describe(const core::Granted& granted) {
   std::string path;
   core::append_url_path(granted.path, path);
@@ -84,8 +68,14 @@ bool print_record(persistence::Index index, const core::Record& record, LeaseNum
   return true;
 }
 
-int exit_code(persistence::OpenFault::Kind kind) {
-  using Kind = persistence::OpenFault::Kind;
+using Kind = persistence::OpenFault::Kind;
+
+/// Behind the store's name. What the store itself says is for lockerd.
+constexpr const char* in_use =
+    " is in use by a running server. Stop that one, or read a copy that `locker store backup` "
+    "makes.";
+
+int exit_code(Kind kind) {
   if (kind == Kind::in_use) return 73;
   return kind == Kind::io || kind == Kind::disk_full ? 74 : 78;
 }
@@ -152,8 +142,10 @@ int run_store_command(const std::vector<std::string>& arguments) {
       }});
   if (!inspected) {
     std::cout.flush();
-    std::cerr << "locker: " << inspected.error().message << "\n";
-    return exit_code(inspected.error().kind);
+    const persistence::OpenFault& fault = inspected.error();
+    std::cerr << "locker: " << (fault.kind == Kind::in_use ? directory + in_use : fault.message)
+              << "\n";
+    return exit_code(fault.kind);
   }
   if (action == "verify") print_summary(directory, *inspected);
   return std::cout.flush() ? 0 : 74;

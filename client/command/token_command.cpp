@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/access_rule.hpp"
+#include "core/hex_digit.hpp"
 #include "core/sha256.hpp"
 #include "core/url_path.hpp"
 
@@ -75,22 +76,14 @@ std::string make_secret() {
     if (got < 0 && errno != EINTR) return "";
     if (got > 0) filled += static_cast<std::size_t>(got);
   }
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string secret = "locker_";  // so that those who search for secrets in files find it
-  for (const std::uint8_t byte : bytes) {
-    secret += digits[byte >> 4U];
-    secret += digits[byte & 15U];
-  }
+  for (const std::uint8_t byte : bytes) core::append_hex(byte, secret);
   return secret;
 }
 
 std::string line_of(const NewKey& key, const std::string& secret) {
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string line = key.name + " sha256:";
-  for (const std::uint8_t byte : core::sha256(secret)) {
-    line += digits[byte >> 4U];
-    line += digits[byte & 15U];
-  }
+  for (const std::uint8_t byte : core::sha256(secret)) core::append_hex(byte, line);
   for (const core::AccessRule& rule : key.rules) {
     line += "  ";
     line += core::name_of(rule.right);

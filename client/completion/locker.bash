@@ -1,4 +1,4 @@
-# Completion of `locker` for bash: commands, options as --help prints them, and paths that are held.
+# Completion of `locker` for bash: commands, options as --help prints them, paths that are held, files.
 
 _locker() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} i
@@ -8,12 +8,22 @@ _locker() {
       return
     fi
   done
-  local names
-  if [[ $COMP_CWORD -eq 1 ]]; then
+  local names=
+  if [[ $COMP_CWORD -eq 1 || ($COMP_CWORD -eq 2 && $command == help) ]]; then
     names=$(locker help 2>/dev/null | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -vx locker)
   elif [[ $word == -* ]]; then
     names=$(locker "$command" --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u)
-  else
+  elif [[ $COMP_CWORD -eq 2 && $command == store ]]; then
+    names='verify dump backup'
+  elif [[ $COMP_CWORD -eq 2 && $command == token ]]; then
+    names=new
+  elif [[ $command == store || ${COMP_WORDS[COMP_CWORD - 1]} == --@(*file|client-*) ]]; then
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    return
+  elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --state ]]; then
+    names='held cooling waiting'
+  elif [[ $command == @(run|acquire|release|ls|show|watch|force) ]]; then
     names=$(timeout 1 locker ls --json 2>/dev/null | head -n 1000 |
       sed -n 's/.*"path":"\([^"]*\)".*/\1/p')
   fi

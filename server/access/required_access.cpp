@@ -17,10 +17,6 @@ namespace {
 using core::Fault;
 using core::Right;
 
-bool reads(const Request& request) {
-  return request.method == Method::get || request.method == Method::head;
-}
-
 RequiredAccess anybody() {
   RequiredAccess access;
   access.who = RequiredAccess::Who::anybody;
@@ -126,7 +122,7 @@ RequiredAccess whole_lease(std::string_view action, Right right, const RequestTa
 }
 
 RequiredAccess for_locks(const RequestTarget& target, const Request& request) {
-  if (reads(request)) return under_prefix("list", Right::read, target, request);
+  if (request.reads()) return under_prefix("list", Right::read, target, request);
   if (request.method == Method::post) return acquire_several(request);
   if (request.method == Method::delete_)
     return under_prefix("force", Right::force, target, request);
@@ -135,14 +131,14 @@ RequiredAccess for_locks(const RequestTarget& target, const Request& request) {
 
 RequiredAccess for_lock_at(std::string_view url_path, const RequestTarget& target,
                            const Request& request) {
-  if (reads(request)) return at_path("look", Right::read, url_path);
+  if (request.reads()) return at_path("look", Right::read, url_path);
   if (request.method == Method::post) return acquire_one(url_path, target, request);
   if (request.method == Method::delete_) return end_one(url_path, target, request);
   return {};
 }
 
 RequiredAccess for_leases(const RequestTarget& target, const Request& request) {
-  if (reads(request)) return whole_lease("look", Right::read, target, request);
+  if (request.reads()) return whole_lease("look", Right::read, target, request);
   if (request.method == Method::post) {
     return whole_lease("open_lease", Right::lock, target, request);
   }
@@ -171,7 +167,7 @@ RequiredAccess required_access(const Request& request) {
   constexpr std::string_view lock_at = "/v1/locks/";
 
   if (path == "/healthz" || path == "/readyz" || path == "/v1/openapi.json") return anybody();
-  if (reads(request) && (target.verb == "/ui" || path == "/")) return anybody();
+  if (request.reads() && (target.verb == "/ui" || path == "/")) return anybody();
 
   if (target.verb == "/dohaz") return seed_call("look", Right::read, target.rest);
   if (target.verb == "/canhaz") return seed_call("acquire", Right::lock, target.rest);

@@ -39,9 +39,9 @@ class CommandCase(unittest.TestCase):
 
     def start(self, *arguments, **how):
         """Starts `locker`; killed at the end of the test, with all that it started."""
-        how.setdefault("stdin", subprocess.DEVNULL)
-        process = subprocess.Popen([LOCKER, *arguments], env=self.environment, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+        how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+               **how}
+        process = subprocess.Popen([LOCKER, *arguments], env=self.environment, text=True, **how)
         self.addCleanup(self._end, process)
         return process
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import unittest
+import uuid
 
 from command_case import LOCKER, LONG, CommandCase
 
@@ -57,6 +58,28 @@ class ScriptTest(CommandCase):
         self.assertEqual(self.locker("acquire", "--token", token, "/b").strip(), token)
         self.locker("release", "--token", token)
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_nothing_joins_a_lease_that_is_not_there(self):
+        """The server would open one, without a TTL and without an owner."""
+        unknown = str(uuid.uuid4())
+        self.locker("acquire", "--token", unknown, "/a", code=70)
+        self.assertIn("No lease has this token", self.said)
+        token = self.locker("acquire", "/a").strip()
+        self.locker("release", "--token", token)
+        self.assertEqual(
+            self.locker("acquire", "--token", token, "--export", "/b", code=70), "false\n")
+        self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
+    def test_a_token_that_cannot_be_printed_holds_nothing(self):
+        with open("/dev/full", "wb") as full:
+            acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=full)
+        self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
+        self.assertEqual(acquiring.returncode, 74)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_json_and_export_are_one_too_many(self):
+        self.locker("acquire", "--json", "--export", "/a", code=64)
+        self.assertTrue(self.is_free("/a"))
 
     def test_an_empty_path_is_not_the_whole_tree(self):
         for arguments in (("show", ""), ("acquire", ""), ("force", "--yes", "")):
@@ -294,6 +317,17 @@ class CompletionTest(CommandCase):
         self.server.kill()
         self.assertEqual(self.complete("locker", "show", "/dep"), [])
 
+    def test_what_is_no_path_is_not_completed_as_one(self):
+        self.locker("acquire", "/deploy/production")
+        self.assertEqual(self.complete("locker", "store", ""), ["verify", "dump", "backup"])
+        self.assertEqual(self.complete("locker", "token", ""), ["new"])
+        self.assertEqual(self.complete("locker", "token", "new", ""), [])
+        self.assertIn("release", self.complete("locker", "help", ""))
+        self.assertEqual(self.complete("locker", "ls", "--state", ""), ["held", "cooling", "waiting"])
+        for words in (("store", "verify"), ("token", "new", "x", "--file"), ("ls", "--ca-file"),
+                      ("ls", "--client-key")):
+            self.assertEqual(self.complete("locker", *words, self.file("sto")), [self.file("store")])
+
     def environment_of_shell(self):
         return {**self.environment, "TERM": "dumb", "PATH":
                 os.path.dirname(os.path.abspath(LOCKER)) + ":" + os.environ["PATH"]}
@@ -309,6 +343,11 @@ class CompletionTest(CommandCase):
         self.assertEqual(complete("locker run --wa"), ["--wait"])
         self.locker("acquire", "/deploy/production")
         self.assertEqual(complete("locker show /dep"), ["/deploy/production"])
+        self.assertEqual(sorted(complete("locker store ")), ["backup", "dump", "verify"])
+        self.assertEqual(complete("locker token "), ["new"])
+        self.assertEqual(sorted(complete("locker ls --state ")), ["cooling", "held", "waiting"])
+        self.assertEqual(complete("locker store verify " + self.file("sto")), [self.file("store/")])
+        self.assertEqual(complete("locker ls --ca-file " + self.file("sto")), [self.file("store/")])
 
     @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
     def test_zsh(self):
@@ -329,7 +368,10 @@ class CompletionTest(CommandCase):
                            "compinit -u -D; echo rea''dy\n".encode())
             read_until("ready")
             for typed, completed in (("locker rele", "release"), ("locker run --wa", "--wait"),
-                                     ("locker show /dep", "/deploy/production")):
+                                     ("locker show /dep", "/deploy/production"),
+                                     ("locker store ver", "verify"), ("locker token n", "new"),
+                                     ("locker ls --state wai", "waiting"),
+                                     ("locker store verify " + self.file("sto"), "store/")):
                 os.write(main, typed.encode() + b"\t")
                 read_until(completed)
                 os.write(main, b"\x15")  # the line is given up

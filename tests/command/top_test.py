@@ -49,6 +49,13 @@ class OnceTest(TopCase):
         self.assertEqual([rows[oldest + 1][i] for i in (0, 1, 5)], ["/old", "first", "m" * 39 + "…"])
         self.assertEqual(rows[oldest + 2][:2], ["/a/b", "holder"])
 
+    def test_who_waits_no_more_is_counted_and_explained(self):
+        self.hold("/a", "holder")
+        self.locker("acquire", "--wait", "100ms", "/a", code=75)
+        out = self.locker("top", "--once")
+        self.assertIn(", 1 requests wait\n", out)
+        self.assertIn("Nobody stands in line now; who left keeps the place for 15 s.\n", out)
+
     def test_what_owners_say_cannot_command_the_terminal(self):
         self.hold("/x", "\u202eevil")
         self.assertNotIn("\x1b", self.locker("top"))

@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -38,7 +39,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
  private:
-  using HeldNames = std::set<std::tuple<Token, std::string, int, bool>>;
+  using HeldNames = std::set<std::tuple<Token, std::string, int, bool, std::string>>;
   static constexpr int tokens = 7;
 
   static Token token_of(std::uint64_t number) {
@@ -59,6 +60,9 @@ class ArbiterComparison final : public Arbiter::Host {
   }
   void on_event(const Event&) override {}
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
+    if (acquired.outcome == Outcome::deadlock) {
+      ASSERT_GE(acquired.cycle.size(), 2U);
+    }
     decisions_.push_back(decision_of(numbers_.at(waiter), acquired));
   }
   Arbiter::Room room_for(std::size_t, bool) const override { return Arbiter::Room::enough; }
@@ -96,35 +100,70 @@ class ArbiterComparison final : public Arbiter::Host {
     return std::string{path.view().packed()};
   }
 
+  Shape random_shape() {
+    const Mode mode = random_() % 2 == 0 ? Mode::exclusive : Mode::shared;
+    const bool lock_parents = random_() % 4 != 0;
+    const bool lock_children = random_() % 4 != 0;
+    return {mode, lock_parents, lock_children};
+  }
+
   void take_step() {
     const auto dice = random_() % 100;
-    if (dice < 55) return acquire();
-    if (dice < 80) return release();
-    if (dice < 84) return force();
-    if (dice < 90) return renew();
-    if (dice < 97) return abandon();
+    if (dice < 52) return acquire();
+    if (dice < 72) return release();
+    if (dice < 75) return release_all();
+    if (dice < 79) return force();
+    if (dice < 81) return open_lease();
+    if (dice < 87) return renew();
+    if (dice < 93) return abandon();
+    if (dice < 96) return acquire_for_seed();
     now_ += std::chrono::seconds{random_() % 20};
     is_late_ = !catch_up();
   }
 
-  void acquire() {
+  /// Nearly always the same for the same client, so that it comes back for what it has.
+  Milliseconds ttl_of(std::uint64_t who) {
+    if (random_() % 12 == 0) who += 1 + random_() % 3;
+    return Milliseconds{who % 3 == 0 ? 0 : static_cast<std::uint32_t>(5'003 + 100 * (who % 100))};
+  }
+  std::string owner_of(std::uint64_t who) {
+    if (random_() % 12 == 0) ++who;
+    return who % 4 == 0 ? "" : "owner" + std::to_string(who % 4);
+  }
+
+  OracleArbiter::Request random_request() {
     OracleArbiter::Request request;
-    request.number = ++number_;
     request.is_chosen = random_() % 4 != 0;
-    const std::uint64_t who = request.is_chosen ? random_() % tokens : 1'000 + number_;
+    const std::uint64_t who = request.is_chosen ? random_() % tokens : 1'000 + ++number_;
     request.token = token_of(who);
-    request.ttl = Milliseconds{who % 3 == 0 ? 0 : static_cast<std::uint32_t>(5'003 + 100 * who)};
-    request.lock_delay =
-        Milliseconds{who % 5 == 1 ? static_cast<std::uint32_t>(701 + 10 * who) : 0};
+    if (random_() % 4 != 0) request.ttl = ttl_of(who);
+    request.default_ttl = Milliseconds{random_() % 2 == 0 ? 0U : 7'001U};
+    if (random_() % 4 != 0) request.asked_owner = owner_of(who);
+    request.owner = request.asked_owner.value_or("");
+    if (random_() % 12 == 0) request.meta = "why";
+    if (who % 5 == 1 && random_() % 12 != 0) {
+      request.lock_delay = Milliseconds{static_cast<std::uint32_t>(701 + 10 * who)};
+    }
     std::set<std::string> paths;
     for (std::size_t count = random_() % 5 == 0 ? 3 : 1; count > 0; --count) {
       const std::string path = random_path();
       if (!paths.insert(path).second) continue;
-      const Shape shape{random_() % 2 == 0 ? Mode::exclusive : Mode::shared, random_() % 4 != 0,
-                        random_() % 4 != 0};
-      request.wanted.push_back({path, shape});
+      request.wanted.push_back({path, random_shape()});
     }
     if (request.wanted.size() > 1 && random_() % 2 == 0) request.any = 1 + random_() % 2;
+    return request;
+  }
+
+  void acquire() {
+    // Often a client asks again for what it asked for before, in whatever state that is.
+    const bool is_again = !asked_.empty() && random_() % 4 == 0;
+    OracleArbiter::Request request =
+        is_again ? asked_[random_() % asked_.size()] : random_request();
+    request.number = ++number_;
+    if (request.is_chosen && !is_again) {
+      if (asked_.size() == 8) asked_.erase(asked_.begin());
+      asked_.push_back(request);
+    }
     const Instant wait =
         random_() % 3 == 0 ? Instant{0} : std::chrono::milliseconds{1 + random_() % 9'000};
 
@@ -133,8 +172,11 @@ class ArbiterComparison final : public Arbiter::Host {
     command.any = request.any;
     if (request.is_chosen) command.token = request.token;
     command.fresh_token = request.token;
+    command.owner = request.asked_owner;
     command.ttl = request.ttl;
+    command.default_ttl = request.default_ttl;
     command.lock_delay = request.lock_delay;
+    command.meta = request.meta;
     command.wait = wait;
     Acquired acquired = arbiter_.acquire(command, now());
     if (acquired.outcome == Outcome::queued) numbers_[acquired.waiter] = request.number;
@@ -154,28 +196,68 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  void release() {
-    if (oracle_.locks().empty()) return;
-    const auto lock = oracle_.locks()[random_() % oracle_.locks().size()];
-    const auto released = arbiter_.release(lock.token, PathView{lock.packed_path}, now());
+  void acquire_for_seed() {
+    const Token token = token_of(1'000 + ++number_);
+    const Waiter::Wanted wanted{random_path(), random_shape()};
+    const std::string owner = owner_of(number_);
+    const Milliseconds ttl = ttl_of(number_);
+    const auto acquired =
+        arbiter_.acquire_for_seed(wanted.path(), wanted.shape, owner, token, ttl, now());
+    const bool is_granted = acquired.outcome == Outcome::granted;
     finish_work();
-    const bool expected = oracle_.release(lock.token, lock.packed_path, now_);
-    ASSERT_EQ(released.outcome == Arbiter::ReleaseOutcome::released, expected);
+    ASSERT_EQ(is_granted, oracle_.acquire_for_seed(token, wanted, owner, ttl, now_));
+  }
+
+  void release() {
+    Token token = token_of(random_() % tokens);
+    std::string path = random_path();
+    if (!oracle_.locks().empty() && random_() % 8 != 0) {
+      const auto& lock = oracle_.locks()[random_() % oracle_.locks().size()];
+      if (random_() % 8 != 0) token = lock.token;
+      path = lock.packed_path;
+    }
+    const auto released = arbiter_.release(token, PathView{path}, now());
+    finish_work();
+    ASSERT_EQ(released.outcome, oracle_.release(token, path, now_));
+  }
+
+  void release_all() {
+    const Token token = token_of(random_() % tokens);
+    const auto released = arbiter_.release_all(token, now());
+    finish_work();
+    ASSERT_EQ(released.outcome, oracle_.release_all(token, now_));
   }
 
   void force() {
-    const std::string path = random_path();
     Arbiter::ForceFilter filter;
-    filter.packed_path = path;
-    static_cast<void>(arbiter_.force(filter, "test", now()));
+    const auto dice = random_() % 8;
+    if (dice == 0) {
+      filter.packed_prefix = random_path();
+    } else if (dice == 1) {
+      filter.owner = owner_of(random_() % tokens);
+      filter.packed_prefix = random_path();
+    } else {
+      filter.packed_path = random_path();
+    }
+    const auto forced = arbiter_.force(filter, "test", now());
     finish_work();
-    oracle_.force(path, now_);
+    ASSERT_EQ(forced.count, oracle_.force(filter, now_));
+  }
+
+  void open_lease() {
+    const std::uint64_t who = random_() % tokens;
+    const std::string owner = owner_of(who);
+    const Milliseconds ttl = ttl_of(who);
+    const auto opened = arbiter_.open_lease(token_of(who), {}, owner, ttl, now());
+    ASSERT_EQ(opened.outcome, oracle_.open_lease(token_of(who), owner, ttl, now_));
   }
 
   void renew() {
-    const Token token = token_of(random_() % tokens);
-    const auto renewed = arbiter_.renew(token, {}, now());
-    ASSERT_EQ(renewed.outcome == Arbiter::LeaseOutcome::living, oracle_.renew(token, now_));
+    const std::uint64_t who = random_() % tokens;
+    std::optional<Milliseconds> ttl;
+    if (random_() % 4 == 0) ttl = ttl_of(who);
+    const auto renewed = arbiter_.renew(token_of(who), ttl, now());
+    ASSERT_EQ(renewed.outcome, oracle_.renew(token_of(who), ttl, now_));
   }
 
   void abandon() {
@@ -197,7 +279,7 @@ class ArbiterComparison final : public Arbiter::Host {
     table.for_each_lock([&](const HeldLock& held) {
       const Token token = held.is_cooling ? Token{} : table.token_of(held);
       names.emplace(token, std::string{table.path_of(held).view().packed()},
-                    static_cast<int>(held.shape.mode), held.is_cooling);
+                    static_cast<int>(held.shape.mode), held.is_cooling, std::string{held.owner});
     });
     return names;
   }
@@ -208,7 +290,7 @@ class ArbiterComparison final : public Arbiter::Host {
     HeldNames expected;
     for (const auto& lock : oracle_.locks()) {
       expected.emplace(lock.is_cooling ? Token{} : lock.token, lock.packed_path,
-                       static_cast<int>(lock.shape.mode), lock.is_cooling);
+                       static_cast<int>(lock.shape.mode), lock.is_cooling, lock.owner);
     }
     ASSERT_EQ(names_of(arbiter_.table()), expected);
     std::sort(decisions_.begin(), decisions_.end());
@@ -222,6 +304,14 @@ class ArbiterComparison final : public Arbiter::Host {
           << static_cast<int>(got[i].outcome) << " " << static_cast<int>(wanted[i].outcome);
     }
     ASSERT_EQ(arbiter_.waiter_count(), oracle_.requests().size());
+    ASSERT_FALSE(oracle_.has_deadlock());
+    compare_leases(arbiter_);
+    for (const auto& [token, living] : oracle_.leases()) {
+      if (living.ttl.count() == 0) continue;
+      const auto lease = arbiter_.table().find_lease_of(token);
+      const auto expires = arbiter_.expiry_of(*lease);
+      ASSERT_EQ(expires, living.expires);
+    }
   }
 
   /// What was journaled gives the same locks again.
@@ -234,6 +324,25 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(reader.fault(), nullptr);
     again.start(*this, 1);
     ASSERT_EQ(names_of(again.table()), names_of(arbiter_.table()));
+    compare_leases(again);
+  }
+
+  /// Leases, and what became of those that are no more. No run is so long that they are forgotten.
+  void compare_leases(const Arbiter& arbiter) {
+    ASSERT_EQ(arbiter.table().lease_count(), oracle_.leases().size());
+    for (const auto& [token, expected] : oracle_.leases()) {
+      const auto lease = arbiter.table().find_lease_of(token);
+      ASSERT_TRUE(lease);
+      ASSERT_EQ(lease->ttl, expected.ttl);
+      ASSERT_EQ(lease->owner, expected.owner);
+      ASSERT_EQ(lease->opened.fence != 0, expected.is_opened);
+      ASSERT_EQ(arbiter.expiry_of(*lease).has_value(), expected.ttl.count() != 0);
+    }
+    for (const auto& [token, reason] : oracle_.ended()) {
+      const auto ended = arbiter.ended_lease(token);
+      ASSERT_TRUE(ended);
+      ASSERT_EQ(ended->reason, reason);
+    }
   }
 
   Choose random_;
@@ -241,6 +350,7 @@ class ArbiterComparison final : public Arbiter::Host {
   OracleArbiter oracle_;
   Instant now_{std::chrono::milliseconds{1}};
   std::uint64_t number_ = 0;
+  std::vector<OracleArbiter::Request> asked_;  // lately, by clients that chose their token
   std::map<WaiterId, std::uint64_t> numbers_;
   std::vector<OracleArbiter::Decision> decisions_;
   std::string journal_;

@@ -1,6 +1,7 @@
 // What a few requests may cost, of memory and of time.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,36 @@ TEST_F(ArbiterLimitsTest, WhoIsGrantedGivesBackItsOwnMemoryAndNotThatOfOthers) {
   ASSERT_EQ(arbiter_->waiter_count(), 1U);
   EXPECT_EQ(acquire(token_of(5), below("/b" + deep, 10), true).outcome, Outcome::too_many_waiters);
   EXPECT_EQ(acquire(token_of(5), below("/b" + deep, 8), true).outcome, Outcome::queued);
+}
+
+TEST_F(ArbiterLimitsTest, AChangeOfModeNeedsNoRoomForAnotherLock) {
+  Arbiter::Limits limits;
+  limits.locks_max = limits.locks_of_lease_max = 1;
+  start(limits);
+  AcquireCommand command;
+  command.wanted.push_back({packed("/a"), Shape{Mode::shared, true, true}});
+  command.token = token_of(1);
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(acquire(token_of(1), {"/a"}).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(acquire(token_of(1), {"/b"}).outcome, Outcome::too_many_locks);
+}
+
+TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {
+  EndedMemory memory{1};
+  Path path;
+  ASSERT_EQ(path.push_back("a"), Path::Push::ok);
+  const auto end = [&](std::uint32_t number) {
+    Token token;
+    std::memcpy(token.bytes.data(), &number, sizeof number);
+    memory.remember_lock(token, path, {End::released, number + 1, ""}, Instant{1});
+    return token;
+  };
+  const Token again = end(0);
+  for (std::uint32_t i = 1; i < EndedMemory::capacity; ++i) end(i);
+  end(0);
+  end(EndedMemory::capacity);
+  EXPECT_TRUE(memory.find_lock(again, path, Instant{2}));
 }
 
 // Stepping over every lock of the lease, for every path of every waiter, would take an hour here;

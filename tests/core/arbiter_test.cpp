@@ -141,6 +141,28 @@ TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
 }
 
+// Renewed meanwhile, or granted what it waits for, it would live on with some of its locks.
+TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
+  ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
+  const Token lost = acquire_many();
+  const Acquired queued = acquire(lost, path("theirs"), std::chrono::hours{1});
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 1U);
+  ASSERT_LT(arbiter_->table().lock_count(), locks);
+  ASSERT_TRUE(decided_.contains(queued.waiter));
+  EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::lease_ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+  EXPECT_EQ(open(lost, milliseconds{0}).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  room_ = endless;
+  advance_to(milliseconds{1'200});
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
+  EXPECT_EQ(arbiter_->table().lease_count(), 1U);
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
   const Token given_back = acquire_many();
   std::size_t released = 0;
@@ -193,6 +215,48 @@ TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd)
   advance_to(milliseconds{200});
   ASSERT_TRUE(decided_.contains(queued.waiter));
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
+}
+
+// While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
+TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
+  ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("q")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(3), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(4), path("z")).outcome, Outcome::granted);
+  AcquireCommand several;
+  for (const char* name : {"p", "x", "z"}) several.wanted.push_back({path(name), {}});
+  several.token = token(2);
+  several.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(several, now()).outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(3), path("q"), std::chrono::hours{1}).outcome, Outcome::queued);
+  const Acquired waiting = acquire(token(1), path("z"), std::chrono::hours{1});
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("p")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_TRUE(decided_.contains(waiting.waiter));
+  EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
+  EXPECT_EQ(decided_[waiting.waiter].cycle.size(), 3U);
+}
+
+// Others wait for who has become exclusive; it waits for them already.
+TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
+  ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(3), path("z")).outcome, Outcome::granted);
+  AcquireCommand shared;
+  shared.wanted.push_back({path("p"), Shape{Mode::shared, true, true}});
+  shared.token = token(1);
+  ASSERT_EQ(arbiter_->acquire(shared, now()).outcome, Outcome::granted);
+  shared.wanted.push_back({path("z"), {}});
+  shared.token = token(2);
+  shared.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(shared, now()).outcome, Outcome::queued);
+  const Acquired waiting = acquire(token(1), path("theirs"), std::chrono::hours{1});
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
+  advance_to(now_);
+  ASSERT_TRUE(decided_.contains(waiting.waiter));
+  EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
 }
 
 TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {

@@ -1,6 +1,7 @@
 #include "tests/core/oracle_arbiter.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -58,18 +59,41 @@ std::vector<std::size_t> OracleArbiter::free_ones(const Request& request,
   return free;
 }
 
-bool OracleArbiter::waits_for(const Token& from, const Token& to,
+bool OracleArbiter::waits_for(std::size_t place, const Token& to,
                               const std::vector<Request>& requests) const {
-  for (std::size_t place = 0; place < requests.size(); ++place) {
-    const Request& request = requests[place];
-    if (request.token != from || request.is_kept || request.any != 0) continue;
-    for (const auto& wanted : request.wanted) {
-      for (const Lock& lock : locks_) {
-        if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
+  const Request& request = requests[place];
+  if (request.is_kept || needed(request) < request.wanted.size()) return false;
+  for (const auto& wanted : request.wanted) {
+    for (const Lock& lock : locks_) {
+      if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
+    }
+    for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
+      const Request& other = requests[before];
+      if (other.token == to && !is_passed(other, request.token) && clash(other, wanted)) {
+        return true;
       }
-      for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
-        const Request& other = requests[before];
-        if (other.token == to && !is_passed(other, from) && clash(other, wanted)) return true;
+    }
+  }
+  return false;
+}
+
+/// Whether these requests of one lease wait for who waits for … that lease.
+bool OracleArbiter::waits_for_itself(std::vector<std::size_t> places,
+                                     const std::vector<Request>& requests) const {
+  std::set<Token> tokens;
+  for (const Lock& lock : locks_) tokens.insert(lock.token);
+  for (const Request& each : requests) tokens.insert(each.token);
+  const Token own = requests[places.front()].token;
+  std::set<Token> reached;
+  while (!places.empty()) {
+    const std::size_t place = places.back();
+    places.pop_back();
+    for (const Token& to : tokens) {
+      if (to == requests[place].token || !waits_for(place, to, requests)) continue;
+      if (to == own) return true;
+      if (!reached.insert(to).second) continue;
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        if (requests[i].token == to) places.push_back(i);
       }
     }
   }
@@ -77,26 +101,38 @@ bool OracleArbiter::waits_for(const Token& from, const Token& to,
 }
 
 bool OracleArbiter::is_deadlock(const Request& request, std::size_t place) const {
-  if (request.any != 0) return false;
   std::vector<Request> requests = requests_;
   if (place == requests.size()) {
     requests.push_back(request);
   } else {
     requests[place].is_kept = false;
   }
-  std::set<Token> tokens;
-  for (const Lock& lock : locks_) tokens.insert(lock.token);
-  for (const Request& each : requests) tokens.insert(each.token);
-  std::set<Token> reached;
-  std::vector<Token> next{request.token};
-  while (!next.empty()) {
-    const Token token = next.back();
-    next.pop_back();
-    for (const Token& to : tokens) {
-      if (to == token || !waits_for(token, to, requests)) continue;
-      if (to == request.token) return true;
-      if (reached.insert(to).second) next.push_back(to);
-    }
+  if (needed(request) < request.wanted.size()) return false;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].token == request.token) places.push_back(i);
+  }
+  return waits_for_itself(places, requests);
+}
+
+void OracleArbiter::note_change(const Token& token, const Waiter::Wanted& changed) {
+  const bool is_wanted = std::any_of(requests_.begin(), requests_.end(), [&](const Request& other) {
+    return !other.is_kept && other.token != token && clash(other, changed);
+  });
+  if (is_wanted) changed_.insert(token);
+}
+
+void OracleArbiter::refuse_deadlocks_of(const Token& token) {
+  for (std::size_t place = requests_.size(); place-- > 0;) {
+    if (requests_[place].token != token || !waits_for_itself({place}, requests_)) continue;
+    decisions_.push_back({requests_[place].number, Outcome::deadlock, {}});
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+}
+
+bool OracleArbiter::has_deadlock() const {
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    if (waits_for_itself({place}, requests_)) return true;
   }
   return false;
 }
@@ -117,7 +153,11 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return refused(Outcome::lease_ended);
       }
     } else {
+      if (request.asked_owner && *request.asked_owner != lease->second.owner) {
+        return refused(Outcome::token_in_use);
+      }
       request.had_lease = true;
+      request.owner = lease->second.owner;
       std::vector<const Lock*> held;
       for (const auto& wanted : request.wanted) {
         for (const Lock& lock : locks_) {
@@ -131,13 +171,14 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       if (!held.empty()) {
         const auto is_same = [&](const Lock* lock) {
           return lock->order == held.front()->order && lock->lock_delay == request.lock_delay &&
+                 lock->meta == request.meta &&
                  std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& wanted) {
                    return wanted.packed_path == lock->packed_path && wanted.shape == lock->shape;
                  });
         };
         if (held.size() == needed(request) && std::all_of(held.begin(), held.end(), is_same) &&
-            request.ttl == lease->second.ttl) {
-          renew(request.token, now);
+            (!request.ttl || *request.ttl == lease->second.ttl)) {
+          restart_clock(lease->second, now);
           return refused(Outcome::held_already);
         }
         decision.paths.clear();
@@ -158,7 +199,8 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return a.packed_path == b.packed_path && a.shape == b.shape;
       };
       if (other.any == request.any && other.ttl == request.ttl &&
-          other.lock_delay == request.lock_delay &&
+          other.lock_delay == request.lock_delay && other.meta == request.meta &&
+          (!request.asked_owner || other.owner == *request.asked_owner) &&
           std::equal(other.wanted.begin(), other.wanted.end(), request.wanted.begin(),
                      request.wanted.end(), equal)) {
         if (!other.is_kept) {
@@ -207,6 +249,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   }
   request.deadline = now + wait;
   request.is_kept = false;
+  if (needed(request) < request.wanted.size()) changed_.insert(request.token);
   if (place < requests_.size()) {
     requests_[place] = request;
   } else {
@@ -224,33 +267,87 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   for (const std::size_t index : chosen) {
     const Waiter::Wanted& wanted = request.wanted[index];
     std::erase_if(locks_, [&](const Lock& lock) {
-      return !lock.is_cooling && lock.token == request.token &&
-             lock.packed_path == wanted.packed_path;
+      const bool changes =
+          !lock.is_cooling && lock.token == request.token && lock.packed_path == wanted.packed_path;
+      if (changes) note_change(request.token, {lock.packed_path, lock.shape});
+      return changes;
     });
+    note_change(request.token, wanted);
     locks_.push_back({request.token, wanted.packed_path, wanted.shape, order, false, Instant{},
-                      request.lock_delay});
+                      request.lock_delay,
+                      lease == leases_.end() ? request.owner : lease->second.owner, request.meta});
     decision.paths.push_back(wanted.packed_path);
   }
   if (lease == leases_.end()) {
-    leases_[request.token] = Lease{request.ttl, Instant::max()};
+    leases_[request.token] =
+        Lease{request.ttl.value_or(request.default_ttl), Instant::max(), request.owner};
     ended_.erase(request.token);
-  } else {
-    lease->second.ttl = request.ttl;
-    lease->second.expires = Instant::max();
+  } else if (request.ttl) {
+    lease->second.ttl = *request.ttl;
   }
-  renew(request.token, now);
+  restart_clock(leases_[request.token], now);
   return decision;
 }
 
-bool OracleArbiter::renew(const Token& token, Instant now) {
+void OracleArbiter::restart_clock(Lease& lease, Instant now) const {
+  lease.expires =
+      lease.ttl.count() == 0 ? Instant::max() : now + std::chrono::milliseconds{lease.ttl.count()};
+}
+
+Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
+                                           Instant now) {
   const auto lease = leases_.find(token);
-  if (lease == leases_.end()) return false;
-  if (lease->second.ttl.count() != 0) {
-    lease->second.expires = now + std::chrono::milliseconds{lease->second.ttl.count()};
+  if (lease == leases_.end()) {
+    return ended_.contains(token) ? Arbiter::LeaseOutcome::ended : Arbiter::LeaseOutcome::unknown;
   }
+  if (ttl) lease->second.ttl = *ttl;
+  restart_clock(lease->second, now);
+  return Arbiter::LeaseOutcome::living;
+}
+
+Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& owner,
+                                                Milliseconds ttl, Instant now) {
+  const auto lease = leases_.find(token);
+  if (lease != leases_.end()) {
+    const bool is_same =
+        lease->second.is_opened && lease->second.owner == owner && lease->second.ttl == ttl;
+    if (!is_same) return Arbiter::LeaseOutcome::in_use;
+    restart_clock(lease->second, now);
+    return Arbiter::LeaseOutcome::living;
+  }
+  const auto ended = ended_.find(token);
+  if (ended != ended_.end() && ended->second != End::released) return Arbiter::LeaseOutcome::ended;
+  ended_.erase(token);
+  restart_clock(leases_[token] = Lease{ttl, Instant::max(), owner, true}, now);
+  return Arbiter::LeaseOutcome::opened;
+}
+
+bool OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
+                                     const std::string& owner, Milliseconds ttl, Instant now) {
+  const auto is_in_the_way = [&](const std::string& packed_path, const Shape& shape) {
+    return (shape.mode == Mode::exclusive || wanted.shape.mode == Mode::exclusive) &&
+           blocks(PathView{packed_path}, shape, wanted.path());
+  };
+  for (const Lock& lock : locks_) {
+    if (is_in_the_way(lock.packed_path, lock.shape)) return false;
+  }
+  for (const Request& request : requests_) {
+    if (request.is_kept) continue;
+    for (const auto& its : request.wanted) {
+      if (is_in_the_way(its.packed_path, its.shape)) return false;
+    }
+  }
+  Request request;
+  request.token = token;
+  request.wanted = {wanted};
+  request.owner = owner;
+  request.ttl = ttl;
+  grant(request, {0}, now);
+  settle(now);
   return true;
 }
 
+/// One lock, or with no path the whole lease.
 void OracleArbiter::end_locks(const Token& token, const std::string* packed_path, End reason,
                               Instant now) {
   for (std::size_t i = 0; i < locks_.size();) {
@@ -258,7 +355,11 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
     if (lock.token != token || lock.is_cooling ||
         (packed_path != nullptr && lock.packed_path != *packed_path)) {
       ++i;
-    } else if (reason != End::released && lock.lock_delay.count() != 0) {
+      continue;
+    }
+    ended_locks_[{token, lock.packed_path}] = reason;
+    note_change(token, {lock.packed_path, lock.shape});
+    if (reason != End::released && lock.lock_delay.count() != 0) {
       lock.is_cooling = true;
       lock.cools_until = now + std::chrono::milliseconds{lock.lock_delay.count()};
       ++i;
@@ -269,8 +370,10 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
   const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
     return lock.token == token && !lock.is_cooling;
   });
-  forget_upgrades(token, holds || reason == End::released);
-  if (holds) return;
+  const bool lives_on =
+      holds || (packed_path != nullptr && reason == End::released && leases_.at(token).is_opened);
+  forget_upgrades(token);
+  if (lives_on) return;
   leases_.erase(token);
   ended_[token] = reason;
   if (reason == End::released) return;
@@ -281,43 +384,70 @@ void OracleArbiter::end_locks(const Token& token, const std::string* packed_path
   });
 }
 
-void OracleArbiter::forget_upgrades(const Token& token, bool looks_for_deadlock) {
-  for (std::size_t place = 0; place < requests_.size(); ++place) {
-    Request& request = requests_[place];
+void OracleArbiter::forget_upgrades(const Token& token) {
+  for (Request& request : requests_) {
     if (request.token != token || !request.is_upgrade) continue;
-    const bool is_still_one = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    request.is_upgrade = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
       return lock.token == token && !lock.is_cooling &&
              lock.packed_path == request.wanted.front().packed_path;
     });
-    if (is_still_one) continue;
-    request.is_upgrade = false;
-    if (!looks_for_deadlock || request.is_kept || !is_deadlock(request, place)) continue;
-    decisions_.push_back({request.number, Outcome::deadlock, {}});
-    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    return;
+    if (!request.is_upgrade) changed_.insert(token);
   }
 }
 
-bool OracleArbiter::release(const Token& token, const std::string& packed_path, Instant now) {
+Arbiter::ReleaseOutcome OracleArbiter::release(const Token& token, const std::string& packed_path,
+                                               Instant now) {
   const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
     return !lock.is_cooling && lock.token == token && lock.packed_path == packed_path;
   });
-  if (!holds) return false;
-  end_locks(token, &packed_path, End::released, now);
-  settle(now);
-  return true;
+  if (holds) {
+    end_locks(token, &packed_path, End::released, now);
+    settle(now);
+    return Arbiter::ReleaseOutcome::released;
+  }
+  if (const auto ended = ended_locks_.find({token, packed_path}); ended != ended_locks_.end()) {
+    return ended->second == End::released ? Arbiter::ReleaseOutcome::released_before
+                                          : Arbiter::ReleaseOutcome::lease_ended;
+  }
+  const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+    return lock.packed_path == packed_path;
+  });
+  return others_hold ? Arbiter::ReleaseOutcome::wrong_token : Arbiter::ReleaseOutcome::not_held;
 }
 
-void OracleArbiter::force(const std::string& packed_path, Instant now) {
-  std::erase_if(
-      locks_, [&](const Lock& lock) { return lock.is_cooling && lock.packed_path == packed_path; });
-  const std::vector<Lock> before = locks_;
-  for (const Lock& lock : before) {
-    if (lock.packed_path == packed_path && !lock.is_cooling) {
-      end_locks(lock.token, &packed_path, End::forced, now);
+Arbiter::ReleaseOutcome OracleArbiter::release_all(const Token& token, Instant now) {
+  if (leases_.contains(token)) {
+    end_locks(token, nullptr, End::released, now);
+    settle(now);
+    return Arbiter::ReleaseOutcome::released;
+  }
+  const auto ended = ended_.find(token);
+  if (ended == ended_.end()) return Arbiter::ReleaseOutcome::not_held;
+  return ended->second == End::released ? Arbiter::ReleaseOutcome::released_before
+                                        : Arbiter::ReleaseOutcome::lease_ended;
+}
+
+std::size_t OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now) {
+  const auto fits = [&](const Lock& lock) {
+    const PathView path{lock.packed_path};
+    return (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
+           (!filter.packed_prefix || lock.packed_path == *filter.packed_prefix ||
+            PathView{*filter.packed_prefix}.is_ancestor_of(path)) &&
+           (!filter.owner || lock.owner == *filter.owner);
+  };
+  std::vector<Lock> chosen;
+  std::copy_if(locks_.begin(), locks_.end(), std::back_inserter(chosen), fits);
+  for (const Lock& lock : chosen) {
+    if (lock.is_cooling) {
+      std::erase_if(locks_, [&](const Lock& other) {
+        return other.order == lock.order && other.packed_path == lock.packed_path;
+      });
+    } else {
+      end_locks(lock.token, &lock.packed_path, End::forced, now);
     }
   }
   settle(now);
+  return chosen.size();
 }
 
 void OracleArbiter::stop_waiting(std::size_t place, Instant now) {
@@ -380,7 +510,14 @@ void OracleArbiter::advance_once(Instant now) {
 }
 
 void OracleArbiter::settle(Instant now) {
-  for (std::size_t place = 0; place < requests_.size();) {
+  for (std::size_t place = 0;;) {
+    if (place == requests_.size()) {
+      // Nobody can be granted any more.
+      if (changed_.empty()) return;
+      refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
+      place = 0;
+      continue;
+    }
     const Request request = requests_[place];
     const auto free = request.is_kept ? std::vector<std::size_t>{} : free_ones(request, place);
     if (request.is_kept || free.size() < needed(request)) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 
@@ -20,7 +21,12 @@ class SharedDisk final : public FileSystem {
   explicit SharedDisk(test::SimulatedDisk& disk) : disk_(disk) {}
 
   IoResult<std::unique_ptr<File>> open(const std::string& path, Access access) override {
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
+    if (path.find("snapshot") != std::string::npos) {
+      is_at_snapshot_ = true;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !snapshots_take_long_; });
+    }
     if (has_no_room_for_snapshots_ && path.find("snapshot") != std::string::npos) {
       const boost::system::error_code code(ENOSPC, boost::system::system_category());
       return IoError{code, path + ": " + code.message()};
@@ -67,6 +73,20 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     has_no_room_for_snapshots_ = !has;
   }
+  /// A snapshot is at work for as long as this says so.
+  void let_snapshots_take_long(bool do_so) {
+    const std::lock_guard lock{mutex_};
+    snapshots_take_long_ = do_so;
+    changed_.notify_all();
+  }
+  void wait_for_snapshot() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return is_at_snapshot_; });
+  }
+  [[nodiscard]] int syncs() {
+    const std::lock_guard lock{mutex_};
+    return syncs_;
+  }
   void limit_space(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
     disk_.limit_space(bytes);
@@ -98,6 +118,7 @@ class SharedDisk final : public FileSystem {
     IoResult<void> sync() override {
       std::this_thread::sleep_for(sync_takes_);
       const std::lock_guard lock{disk_.mutex_};
+      ++disk_.syncs_;
       return file_->sync();
     }
     IoResult<void> allocate(std::uint64_t bytes) override {
@@ -117,7 +138,11 @@ class SharedDisk final : public FileSystem {
 
   test::SimulatedDisk& disk_;
   std::mutex mutex_;
+  std::condition_variable changed_;
   bool has_no_room_for_snapshots_ = false;
+  bool snapshots_take_long_ = false;
+  bool is_at_snapshot_ = false;
+  int syncs_ = 0;
   int free_space_calls_ = 0;
 };
 
@@ -176,6 +201,24 @@ TEST_F(JournalBackgroundTest, NothingIsLostWhereTheThreadWakesWhileASegmentIsBeg
     ASSERT_TRUE(start(Durability::always));
     EXPECT_EQ(recovered_.last_index, fence_);
   }
+}
+
+TEST_F(JournalBackgroundTest, WithAnIntervalASyncDoesNotWaitForASnapshot) {
+  const auto journal = start(Durability::interval);
+  ASSERT_TRUE(journal);
+  files_.let_snapshots_take_long(true);
+  fill_segments(*journal, 2);
+  files_.wait_for_snapshot();
+  const int before = files_.syncs();
+  std::string record;
+  core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", {}}, record);
+  EXPECT_TRUE(journal->append(record, 1));
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (files_.syncs() == before && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_GT(files_.syncs(), before) << "a power cut would undo more than an interval";
+  files_.let_snapshots_take_long(false);
 }
 
 TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {

@@ -74,6 +74,34 @@ TEST_F(JournalCrashTest, APowerCutAtAnyCallLosesNothingAcknowledgedAndTheJournal
   }
 }
 
+TEST_F(JournalCrashTest, WhatAKilledProcessLeavesInTheCacheIsOnTheDiskBeforeTheNextOneGoesOn) {
+  constexpr int frames = 260;
+  for (const bool fails : {false, true}) {
+    for (std::uint64_t at = 1;; at += 1 + at / 200) {
+      disk_ = SimulatedDisk{};
+      History history;
+      fails ? disk_.fail_at(at, EIO, false) : disk_.cut_power_at(at);
+      if (const auto journal = open()) run(*journal, history, frames);
+      const bool was_struck = disk_.is_off() || disk_.has_failed();
+      const std::string what = "struck at \"" + disk_.struck_call() + "\", then a power cut";
+      disk_.restart_process();
+      expect_nothing_acknowledged_is_lost(history, what);
+      if (HasFatalFailure()) return;
+      history.after.resize(recovered_.last_index + 1);
+      history.last_fence += 10;
+      {
+        const auto journal = open();
+        ASSERT_TRUE(journal) << what << ": " << fault_.message;
+        ASSERT_TRUE(append(*journal, history)) << what;
+      }
+      disk_.restart(Survival::nothing, random_);
+      expect_nothing_acknowledged_is_lost(history, what);
+      if (HasFatalFailure()) return;
+      if (!was_struck) break;
+    }
+  }
+}
+
 TEST_F(JournalCrashTest, WithoutASyncAPowerCutLeavesABeginningOfWhatWasSaid) {
   for (int round = 0; round < 200; ++round) {
     disk_ = SimulatedDisk{};

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "persistence/snapshot_format.hpp"
+#include "persistence/store_backup.hpp"
 #include "persistence/store_inspection.hpp"
 #include "tests/persistence/journal_fixture.hpp"
 
@@ -86,6 +87,14 @@ TEST_F(JournalDamageTest, ASegmentThatLostItsEndIsRefused) {
                                  frame_ends_[3], whole.size() / 2, whole.size() - 1}) {
     disk_.put(segment(1), whole.substr(0, size));
     expect_refused(Kind::damaged, segment(1));
+  }
+}
+
+TEST_F(JournalDamageTest, ASegmentThatIsNotReadToItsEndIsRefused) {
+  write_frames(4);
+  for (const std::size_t size : {segment_header_bytes, frame_ends_[1]}) {
+    disk_.limit_reads(size);
+    expect_refused(Kind::io, segment(1));
   }
 }
 
@@ -217,6 +226,54 @@ TEST_F(JournalDamageTest, MissingFilesAreNeverTakenForAnEmptyStore) {
   disk_ = whole;
   for (const Index first : found.segments) disk_.erase(segment(first));
   expect_refused(Kind::damaged, directory);
+}
+
+TEST_F(JournalDamageTest, ALastFrameThatEndsInZerosShowsDamageBeforeItAsWell) {
+  write_frames(3);
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    std::string record;  // nothing but lengths of zero stands at its end
+    core::append_record(core::Granted{{}, {1'000, 0}, {}, {}, {}}, record);
+    ASSERT_TRUE(journal->append(record, 1));
+  }
+  const std::string whole = disk_.bytes(segment(1));
+  for (std::size_t at = frame_ends_[1]; at < frame_ends_[1] + 32; ++at) {
+    disk_.bytes(segment(1)) = whole;
+    disk_.bytes(segment(1))[at] ^= 1;
+    expect_refused(Kind::damaged, segment(1));
+  }
+}
+
+TEST_F(JournalDamageTest, ALastSegmentIsMissedAlsoWhenACrashCameBeforeTheSealOfTheOneBefore) {
+  write_generations();
+  const std::vector<Index> segments = files().segments;
+  ASSERT_GE(segments.size(), 2U);
+  // As a crash leaves it between the new segment's name and the seal.
+  disk_.bytes(segment(segments[segments.size() - 2])).replace(seal_offset, 16, 16, '\0');
+  ASSERT_TRUE(open()) << fault_.message;
+  disk_.erase(segment(segments.back()));
+  expect_refused(Kind::damaged, segment(segments.back()));
+}
+
+TEST_F(JournalDamageTest, ABackupOfAStoreWhoseLastSegmentIsNotWholeIsRefused) {
+  write_generations();
+  const SimulatedDisk whole = disk_;
+  const std::string last = segment(files().segments.back());
+  const auto backed_up = back_up_store(disk_, directory, "whole");
+  ASSERT_TRUE(backed_up) << backed_up.error().message;
+  EXPECT_EQ(backed_up->summary.last_index, history_.after.size() - 1);
+
+  disk_.erase(last);
+  const auto without_last = back_up_store(disk_, directory, "without");
+  ASSERT_FALSE(without_last);
+  EXPECT_EQ(without_last.error().kind, Kind::damaged);
+
+  disk_ = whole;
+  disk_.put(last, disk_.bytes(last).substr(0, disk_.bytes(last).size() - 100));
+  const auto cut_short = back_up_store(disk_, directory, "short");
+  ASSERT_FALSE(cut_short);
+  EXPECT_EQ(cut_short.error().kind, Kind::damaged);
 }
 
 TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {

@@ -49,6 +49,34 @@ TEST_F(JournalSpaceTest, WhatWasAcknowledgedOnAFullDiskIsThereAfterARestart) {
   expect_nothing_acknowledged_is_lost(history_, "full disk");
 }
 
+TEST_F(JournalSpaceTest, OnAFullDiskLocksCanBeReleasedAfterARestartToo) {
+  const auto used = [this] {
+    std::uint64_t bytes = 0;
+    for (const std::string& each : disk_.paths()) bytes += disk_.bytes(each).size();
+    return bytes;
+  };
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    ASSERT_TRUE(journal->run_background());
+    // Into the last bytes of a segment: the next one is prepared.
+    const std::string meta(core::meta_bytes_max, 'm');
+    for (std::size_t bytes = segment_header_bytes; bytes + 5'000 < segment_bytes_min;) {
+      std::string record;
+      core::append_record(core::Granted{{}, {++history_.last_fence, 0}, {}, {}, {}, {}, {}, meta},
+                          record);
+      ASSERT_TRUE(journal->append(record, 1));
+      bytes += record.size() + frame_overhead_max;
+    }
+    ASSERT_EQ(journal->room_for(4 * core::record_bytes_max, true), Room::enough);
+  }
+  disk_.limit_space(used());  // somebody else takes the rest
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, true), Room::enough);
+}
+
 TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
   std::uint64_t before = 0;
   {

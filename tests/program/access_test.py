@@ -583,6 +583,7 @@ class CommandLine(AccessCase):
         self.assertIn("lock /prod", text)
         code, text = self.locker("run", "/ci/cli", *command)
         self.assertEqual(code, 77, text)
+        self.assertIn("LOCKER_KEY", text)
         self.assertEqual(self.locker("ls", "/ci", key=self.ci)[0], 0)
 
 

@@ -55,6 +55,14 @@ class Program(unittest.TestCase):
                          environment={"LOCKER_PORT": "tcp://10.43.0.7:8765"})
         self.assertEqual(code, 64, text)
         self.assertIn("in the environment (LOCKER_...): the argument ('tcp://10.43.0.7:8765')", text)
+        config = self.directory.name + "/locker.conf"
+        for line, fault in (("colour = red", "'colour'"), ("port", "'port'")):
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(line + "\n")
+            code, text = run(LOCKERD, "--file", self.store, "--config", config)
+            self.assertEqual(code, 64, text)
+            self.assertIn(f"in the config file {config}: ", text)
+            self.assertIn(fault, text)
 
     def lockerd_with_little_memory(self, megabytes, *options):
         limit = f"--as={megabytes << 20}"
@@ -294,6 +302,7 @@ class Program(unittest.TestCase):
             token = server.get("/canhaz/dump/me?id=someone")["token"]
             code, text = run(LOCKER, "store", "verify", self.store)
             self.assertIn("in use", text)
+            self.assertNotIn("--file", text)  # an option of lockerd
             server.stop()
         code, text = run(LOCKER, "store", "verify", self.store)
         self.assertEqual(code, 0, text)

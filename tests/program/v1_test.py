@@ -151,6 +151,8 @@ class Acquiring(V1Test):
                            {"lock_parents": "maybe"}, {"token": "abc"}, {"nonsense": "1"},
                            {"meta": "x" * 4097}, {"owner": "x" * 256}, {"lock_delay": "2h"}):
             self.expect(400, self.client.acquire("/bad", **parameters), "bad_request")
+        refused = self.client.acquire("/bad", ttl="31d")
+        self.assertIn("from 1ms to 30d", refused["message"])
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a&owner=b"))
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a", {"owner": "b"}))
         self.expect(400, self.client.ask("POST", "/v1/locks/..", None))

@@ -102,6 +102,14 @@ class Blocks(AioCase):
         self.assertEqual([lock async for lock in client.locks()], [])
 
     @in_loop
+    async def test_nothing_joins_a_lease_that_is_not_there(self, client):
+        released = await client.acquire("/x", ttl=LONG)
+        await client.release(released.token)
+        with self.assertRaises(LockLost):
+            await client.acquire("/y", token=released.token)
+        self.assertTrue((await client.state("/y")).free)
+
+    @in_loop
     async def test_deadlock(self, client):
         async with client.lease(ttl=LONG, owner="one") as one, \
                 client.lease(ttl=LONG, owner="two") as two:

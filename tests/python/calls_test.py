@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 import unittest
+import uuid
 from unittest import mock
 
 from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
@@ -76,6 +77,17 @@ class Acquiring(ServerCase):
         self.assertEqual([lock.path for lock in state.locks], ["/x", "/x/below"])
         self.client.release(first.token, "/x")
         self.assertEqual([lock.path for lock in self.client.locks()], ["/x/below"])
+
+    def test_nothing_joins_a_lease_that_is_not_there(self):
+        """The server would open one, without a TTL and without an owner."""
+        released = self.client.acquire("/x", ttl=LONG)
+        self.client.release(released.token)
+        with self.assertRaises(LockLost):
+            self.client.acquire("/y", token=released.token)
+        with self.assertRaises(LockerError) as unknown:
+            self.client.acquire("/y", token=str(uuid.uuid4()))
+        self.assertEqual(unknown.exception.code, "no_such_lease")
+        self.assertTrue(self.is_free("/y"))
 
     def test_renew(self):
         grant = self.client.acquire("/r", ttl=LONG)

@@ -33,6 +33,17 @@ TEST(RequestParser, KeepsWhatTheHandlerNeeds) {
   EXPECT_EQ(parser.size(), bytes.size() - 4);
 }
 
+TEST(RequestParser, AnotherProtocolIsRefusedBeforeItsTimeIsUp) {
+  const HttpLimits limits;
+  for (const std::string& bytes : {std::string{"\x16\x03\x01\x02\x00\x01", 6}, std::string{"\0", 1},
+                                   std::string{" GET / "}, std::string{"SSH-2.0-OpenSSH_9\r\n"},
+                                   std::string{"*1\r\n$4\r\nPING\r\n"}, std::string{"GET /\r\n"}}) {
+    RequestParser parser{limits};
+    ASSERT_EQ(parser.parse(bytes), Outcome::refused) << bytes;
+    EXPECT_EQ(parser.refusal().status, 400U);
+  }
+}
+
 TEST(RequestParser, SecPurposeGoesBeforePurpose) {
   const HttpLimits limits;
   for (const char* const fields :

@@ -49,8 +49,9 @@ class SimulatedFile final : public persistence::File {
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
     if (auto error = disk_.call("read " + path_)) return *error;
     const std::string& source = is_direct_ ? content_->durable : content_->seen;
-    if (offset >= source.size()) return std::size_t{0};
-    return source.copy(bytes.data(), bytes.size(), offset);
+    const std::uint64_t end = std::min<std::uint64_t>(source.size(), disk_.readable_);
+    if (offset >= end) return std::size_t{0};
+    return source.copy(bytes.data(), std::min<std::uint64_t>(bytes.size(), end - offset), offset);
   }
   IoResult<void> sync() override { return disk_.sync(*content_, "sync " + path_); }
   IoResult<void> allocate(std::uint64_t bytes) override {
@@ -130,6 +131,7 @@ SimulatedDisk& SimulatedDisk::operator=(const SimulatedDisk& other) {
   failed_ = other.failed_;
   struck_call_ = other.struck_call_;
   space_ = other.space_;
+  readable_ = other.readable_;
   return *this;
 }
 
@@ -245,6 +247,7 @@ IoResult<void> SimulatedDisk::make_directory(const std::string& path) {
 
 IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
   if (auto error = call("sync the directory " + path)) return *error;
+  if (path.ends_with("/..")) return sync_directory(parent_of(path.substr(0, path.size() - 3)));
   if (!directories_.contains(path)) return error_of(ENOENT, "sync the directory " + path);
   std::vector<NameChange> others;
   for (NameChange& change : changes_) {

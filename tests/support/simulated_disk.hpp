@@ -64,6 +64,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   /// What the call was that the power cut or the failure met: "rename store/STORE.tmp".
   [[nodiscard]] const std::string& struck_call() const { return struck_call_; }
   void limit_space(std::uint64_t bytes) { space_ = bytes; }
+  /// What stands behind the first so many bytes of a file is not read, and nobody says why.
+  void limit_reads(std::uint64_t bytes) { readable_ = bytes; }
 
   enum class Survival {
     nothing,
@@ -131,6 +133,7 @@ class SimulatedDisk final : public persistence::FileSystem {
   bool failed_ = false;
   std::string struck_call_;
   std::uint64_t space_ = std::uint64_t{1} << 40U;
+  std::uint64_t readable_ = std::uint64_t{1} << 40U;
 };
 
 }  // namespace locker::test

@@ -109,6 +109,8 @@ class Client:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
+        if token is not None:  # without a lease the server would open one that never expires
+            self.renew(token)
         return self._acquire(protocol.Acquisition(self._settings, wanted, wait, token))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:

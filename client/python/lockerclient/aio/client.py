@@ -105,6 +105,8 @@ class AsyncClient:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
+        if token is not None:  # without a lease the server would open one that never expires
+            await self.renew(token)
         return await self._acquire(protocol.Acquisition(self._settings, wanted, wait, token))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:

@@ -1,0 +1,36 @@
+#include "server/group_commit.hpp"
+
+#include <new>
+
+#include <gtest/gtest.h>
+
+namespace locker::server {
+namespace {
+
+/// What happens to a journal when there is no memory for a frame.
+class ThrowingJournal final : public persistence::Journal {
+ public:
+  persistence::Result<void> append(std::string_view, std::uint32_t) override {
+    throw std::bad_alloc{};
+  }
+  persistence::Result<void> barrier() override { return {}; }
+  Room room_for(std::size_t, bool) const override { return Room::enough; }
+};
+
+void commit_one() {
+  ThrowingJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  {
+    const std::lock_guard lock{commit.mutex()};
+    commit.add(core::Ended{});
+  }
+  try {
+    static_cast<void>(commit.commit());
+  } catch (const std::exception&) {  // as a worker's thread does, which goes on
+  }
+}
+
+TEST(GroupCommitTest, AJournalThatThrowsEndsTheProcess) { EXPECT_DEATH(commit_one(), ""); }
+
+}  // namespace
+}  // namespace locker::server

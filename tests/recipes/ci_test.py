@@ -7,6 +7,7 @@ import textwrap
 import unittest
 
 from recipe_case import LONG, RecipeCase, recipe, wait_until
+from lossy_proxy import LossyProxy
 
 try:
     import yaml
@@ -50,10 +51,14 @@ class Job(RecipeCase):
 
     def refuse(self, steps):
         """The lock cannot be had at all: the first step fails, and says why."""
-        self.environment["LOCKER_URL"] += "/nothing-here"
-        taking = next(steps)
-        self.assertEqual(taking.wait(), 1)
-        self.assertIn("not_found", taking.said())
+        url = self.environment["LOCKER_URL"]
+        with LossyProxy(self.server.port) as proxy:
+            proxy.answers = {b"POST /": b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nWelcome"}
+            for wrong, said in (url + "/nothing-here", "not_found"), (proxy.url, "Welcome"):
+                self.environment["LOCKER_URL"] = wrong
+                taking = next(steps())
+                self.assertEqual(taking.wait(), 1)
+                self.assertIn(said, taking.said())
 
 
 def blocks(text, key):
@@ -94,7 +99,7 @@ class GitHub(Job):
         self.run_job(self.steps(DEPLOY_CODE="3"), 3)
 
     def test_no_lock_server(self):
-        self.refuse(self.steps())
+        self.refuse(self.steps)
 
 
 class GitLab(Job):
@@ -129,7 +134,7 @@ class GitLab(Job):
         self.run_job(self.steps(DEPLOY_CODE="3"), 3)
 
     def test_no_lock_server(self):
-        self.refuse(self.steps())
+        self.refuse(self.steps)
 
 
 class TakingPart:
@@ -168,7 +173,7 @@ class Jenkins(Job):
         self.run_job(self.steps(DEPLOY_CODE="3"), 3)
 
     def test_no_lock_server(self):
-        self.refuse(self.steps())
+        self.refuse(self.steps)
 
 
 class Cron(RecipeCase):

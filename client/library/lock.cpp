@@ -73,6 +73,7 @@ struct Lock::Keeping {
   std::atomic<bool> is_lost = false;
   const OnLost on_lost;
   std::atomic<bool> is_released = false;
+  std::shared_ptr<Keeping> kept_for_ever;  ///< Itself, in a process where it cannot be destroyed.
   const pid_t process = ::getpid();
   std::mutex mutex;  // of the thread's end
   std::thread thread;
@@ -90,7 +91,7 @@ Lock::Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on
 
 Lock::~Lock() {
   if (is_of_another_process()) {  // its thread is not there, and can be neither joined nor detached
-    static_cast<void>(new std::shared_ptr<Keeping>{keeping_});
+    keeping_->kept_for_ever = keeping_;
     return;
   }
   try {

@@ -92,8 +92,10 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    const auto at_line = [&](const std::string& what) {
-      return Fault{file + ":" + std::to_string(number) + ": " + what + "."};
+    const auto at_line = [&](std::string_view what) {
+      std::string sentence = file;
+      sentence.append(":").append(std::to_string(number)).append(": ").append(what).append(".");
+      return Fault{std::move(sentence)};
     };
     for (const char c : line) {
       if (c == '\t') continue;

@@ -266,10 +266,10 @@ LockService::At<Arbiter::Released> LockService::release_all(const core::Token& t
   return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); }, ended);
 }
 
-Index LockService::take_back(const core::Token& token, std::optional<core::Path> path) {
+Index LockService::take_back(const core::Token& token, const std::optional<core::Path>& path) {
   const Decision decision{commit_.mutex()};
-  TakenBack what{token, std::move(path)};
-  if (!try_to_take_back(what, read_now())) to_take_back_.push_back(std::move(what));
+  const TakenBack what{token, path};
+  if (!try_to_take_back(what, read_now())) to_take_back_.push_back(what);
   commit_wanted_ = true;
   due_.notify_one();
   return commit_.last_index();

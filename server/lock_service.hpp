@@ -101,7 +101,7 @@ class LockService final : private core::Arbiter::Host {
   /// Releases the lock, or all of the lease if there is no path, when nobody waits for an answer:
   /// sees to it that it gets to the disk, now or when the journal has room again. The index of what
   /// was released at once.
-  Index take_back(const core::Token& token, std::optional<core::Path> path = {});
+  Index take_back(const core::Token& token, const std::optional<core::Path>& path = {});
   [[nodiscard]] At<core::Arbiter::LeaseAnswer> open_lease(const std::optional<core::Token>& chosen,
                                                           const std::optional<std::string>& owner,
                                                           std::optional<core::Milliseconds> ttl);

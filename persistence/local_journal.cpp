@@ -158,9 +158,9 @@ IoResult<void> LocalJournal::begin_next_segment() {
     return published.error();
   }
   // Only now: a sealed segment without a next one is damage.
-  const std::string seal = encode_seal(next.first_index, segment_.salt);
-  if (auto written = file_->write_at(seal_offset, seal); !written) return written.error();
-  if (auto synced = file_->sync(); !synced) return synced.error();
+  if (auto sealed = seal_segment(*file_, segment_.salt, next.first_index); !sealed) {
+    return sealed.error();
+  }
   {
     const std::lock_guard lock{mutex_};
     sealed_.push_back({segment_.first_index, written_index_, segment_bytes_});
@@ -191,20 +191,19 @@ IoResult<PreparedSegment> LocalJournal::take_prepared() {
   return taken;
 }
 
+void LocalJournal::end_if_failed(const Result<void>& done) const {
+  if (done) return;
+  options_.on_failure(done.error());
+  std::abort();
+}
+
 void LocalJournal::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (auto done = run_background(); !done) {
-      options_.on_failure(done.error());
-      std::abort();
-    }
+    end_if_failed(prepare_next());
+    end_if_failed(compact_if_due());
     std::unique_lock lock{mutex_};
-    std::optional<std::chrono::milliseconds> pause;
-    if (options_.durability == Durability::interval) pause = options_.sync_interval;
     if (space_ == Space::full || compaction_needs_ != 0) {
-      pause = std::min(pause.value_or(full_disk_interval), full_disk_interval);
-    }
-    if (pause) {
-      wake_.wait_for(lock, stop, *pause, [this] { return has_work(); });
+      wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
     } else {
       wake_.wait(lock, stop, [this] { return has_work(); });
     }
@@ -213,10 +212,7 @@ void LocalJournal::work(const std::stop_token& stop) {
 
 void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (auto synced = sync_if_due(); !synced) {
-      options_.on_failure(synced.error());
-      std::abort();
-    }
+    end_if_failed(sync_if_due());
     std::unique_lock lock{mutex_};
     wake_.wait_for(lock, stop, options_.sync_interval, [] { return false; });
   }

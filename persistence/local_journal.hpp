@@ -71,7 +71,7 @@ class LocalJournal final : public Journal {
   /// Any thread; does not wait for the disk's syncs.
   [[nodiscard]] Status status() const;
 
-  /// One round of the background thread's work. REQUIRES: there is no such thread.
+  /// One round of the background threads' work. REQUIRES: there are none.
   [[nodiscard]] Result<void> run_background();
 
  private:
@@ -90,9 +90,10 @@ class LocalJournal final : public Journal {
   [[nodiscard]] IoResult<void> begin_next_segment();
   [[nodiscard]] IoResult<PreparedSegment> take_prepared();
 
-  // On the background thread.
+  // On the background threads.
   void work(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
+  void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> prepare_next();
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due();

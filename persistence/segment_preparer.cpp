@@ -65,4 +65,10 @@ IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
   return files.sync_directory(directory);
 }
 
+IoResult<void> seal_segment(File& segment, std::uint64_t salt, Index next_index) {
+  const std::string seal = encode_seal(next_index, salt);
+  if (auto written = segment.write_at(seal_offset, seal); !written) return written.error();
+  return segment.sync();
+}
+
 }  // namespace locker::persistence

@@ -35,4 +35,8 @@ struct PreparedSegment {
                                              PreparedSegment& prepared,
                                              const SegmentHeader& header);
 
+/// Writes into a segment that another one follows, so that it is missed when it is lost; durable
+/// on return. `segment` is open for writing, and has this salt.
+[[nodiscard]] IoResult<void> seal_segment(File& segment, std::uint64_t salt, Index next_index);
+
 }  // namespace locker::persistence

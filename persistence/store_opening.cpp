@@ -112,17 +112,14 @@ OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
 
 /// What a crash between the name of the last segment and the seal of the one before left undone:
 /// without it nobody would miss the last one.
-OpenResult<void> seal(FileSystem& files, const std::string& directory,
-                      const RecoveredStore& store) {
+OpenResult<void> seal_if_missing(FileSystem& files, const std::string& directory,
+                                 const RecoveredStore& store) {
   if (!store.unsealed) return {};
   auto file =
       files.open(in_directory(directory, segment_name(store.unsealed->first_index)), Access::write);
   if (!file) return open_fault(file.error());
-  const std::string bytes = encode_seal(store.last_header.first_index, store.unsealed->salt);
-  if (auto written = (*file)->write_at(seal_offset, bytes); !written) {
-    return open_fault(written.error());
-  }
-  if (auto synced = (*file)->sync(); !synced) return open_fault(synced.error());
+  const auto sealed = seal_segment(**file, store.unsealed->salt, store.last_header.first_index);
+  if (!sealed) return open_fault(sealed.error());
   return {};
 }
 
@@ -200,7 +197,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   auto recovered = recover(files, directory, *found, on_record);
   if (!recovered) return recovered.error();
   if (auto cut = cut_tail(files, directory, *recovered); !cut) return cut.error();
-  if (auto sealed = seal(files, directory, *recovered); !sealed) return sealed.error();
+  if (auto sealed = seal_if_missing(files, directory, *recovered); !sealed) return sealed.error();
   recovered->warnings.insert(recovered->warnings.begin(), warnings.begin(), warnings.end());
   return OpenedStore{std::move(*lock), std::move(*recovered)};
 }

@@ -45,9 +45,7 @@ Result<Reply> ask(const ServerAddress& server, const Call& renewal, bool is_pati
   bool has_said = false;
   for (;;) {
     Result<Reply> answered = call(server, renewal);
-    const bool is_away = answered ? answered->status >= 502 && answered->status <= 504
-                                  : answered.error().kind == Failure::Kind::unreachable;
-    if (!is_away || SteadyClock::now() >= until) return answered;
+    if (!is_away(answered) || SteadyClock::now() >= until) return answered;
     const Failure failure = answered ? answered->failure() : answered.error();
     if (!std::exchange(has_said, true)) {
       std::cerr << "locker: " << printable(failure.message) << " Trying again.\n";

@@ -70,12 +70,6 @@ void add_tls_files(const ServerAddress::Tls& tls,
   }
 }
 
-/// False where another try may be answered: the server, or what is between, is away.
-bool is_answered(const Result<Reply>& answered) {
-  if (!answered) return answered.error().kind != Failure::Kind::unreachable;
-  return answered->status != 502 && answered->status != 503 && answered->status != 504;
-}
-
 /// Everything of one run; on one thread.
 class Run {
  public:
@@ -291,7 +285,7 @@ class Run {
   bool release() const {
     const auto until = SteadyClock::now() + release_patience;
     auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
-    while (!is_lost_ && !is_answered(answered) && SteadyClock::now() < until &&
+    while (!is_lost_ && is_away(answered) && SteadyClock::now() < until &&
            BootClock::now() < ends_at()) {
       std::this_thread::sleep_for(milliseconds{200});
       answered = call(server_, release_call(grant_.token), milliseconds{5'000});

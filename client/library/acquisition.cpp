@@ -18,11 +18,6 @@ constexpr milliseconds piece_max{20'000};
 /// Who is silent for so long behind a request that waits has put it into the line.
 constexpr milliseconds silent_min{250};
 
-/// What the server says when it stops, and proxies while it is away.
-bool is_transient(const Reply& reply) {
-  return reply.status == 502 || reply.status == 503 || reply.status == 504;
-}
-
 /// What another try would not mend.
 bool is_final(const Failure& failure) {
   return failure.kind == Failure::Kind::refused || failure.code == "untrusted";
@@ -63,7 +58,7 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
   for (unsigned attempt = 0;; ++attempt) {
     const auto asked = SteadyClock::now();
     Result<Reply> answered = co_await client_.async_call(call, options_.timeout + wait);
-    if (answered && !is_transient(*answered)) {
+    if (answered && !answered->is_transient()) {
       has_answered_ = true;
       co_return answered;
     }

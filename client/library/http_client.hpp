@@ -37,7 +37,16 @@ struct Reply {
   [[nodiscard]] boost::json::object json() const;
   /// What an answer of status 300 and more means.
   [[nodiscard]] Failure failure() const;
+  /// What the server says when it stops, and proxies while it is away.
+  [[nodiscard]] bool is_transient() const {
+    return status == 502 || status == 503 || status == 504;
+  }
 };
+
+/// Whether the server, or what is between, is away, and another try may be answered.
+[[nodiscard]] inline bool is_away(const Result<Reply>& answered) {
+  return answered ? answered->is_transient() : answered.error().kind == Failure::Kind::unreachable;
+}
 
 /// One connection to the server, opened when it is needed and kept. On the thread that runs its
 /// executor; one call at a time. All calls of Locker can be sent twice (an acquire has a token of

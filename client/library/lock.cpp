@@ -19,9 +19,6 @@ namespace {
 constexpr milliseconds release_patience{10'000};
 constexpr milliseconds pause{200};
 
-/// What a server says that stops, and a proxy while it is away.
-bool is_of_no_server(unsigned status) { return status == 502 || status == 503 || status == 504; }
-
 /// Runs a coroutine to its end on this thread.
 template <typename T>
 T run(net::io_context& io_context, net::awaitable<T> work) {
@@ -115,11 +112,9 @@ Result<Reply> Lock::ask(const Call& request) const {
   const auto until = SteadyClock::now() + release_patience;
   for (;;) {
     Result<Reply> answered = call(address_, request, release_patience);
-    const bool is_silent = answered ? is_of_no_server(answered->status)
-                                    : answered.error().kind == Failure::Kind::unreachable;
     const bool is_over =
         SteadyClock::now() + pause >= until || BootClock::now() >= keeping_->ends_at.load();
-    if (!is_silent || is_over) return answered;
+    if (!is_away(answered) || is_over) return answered;
     std::this_thread::sleep_for(pause);
   }
 }

@@ -40,18 +40,17 @@ struct LockTable::Node {
   [[nodiscard]] const List& list(std::size_t number) const {
     return number < 2 ? here[number] : below[number - 2];
   }
+  [[nodiscard]] bool has_none_here() const {
+    return (here[0].first | here[1].first) == UnitArena::null;
+  }
   [[nodiscard]] bool is_empty() const {
-    for (const List& list : here) {
-      if (list.first != UnitArena::null) return false;
-    }
-    for (const List& list : below) {
-      if (list.first != UnitArena::null) return false;
-    }
-    return true;
+    std::uint32_t any = here[0].first | here[1].first;
+    for (const List& list : below) any |= list.first;
+    return any == UnitArena::null;
   }
 };
 
-struct Link {
+struct LockTable::Link {
   std::uint32_t previous = UnitArena::null;
   std::uint32_t next = UnitArena::null;  // good when neither this lock nor the next one is the last
 };
@@ -115,10 +114,7 @@ inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_
 inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
 
-template <typename Lock>
-[[nodiscard]] Link* links(Lock& lock) {
-  return reinterpret_cast<Link*>(&lock + 1);
-}
+inline LockTable::Link* LockTable::links(Lock& of) { return reinterpret_cast<Link*>(&of + 1); }
 
 [[nodiscard]] constexpr std::size_t below_index(Mode mode, bool lock_parents) {
   return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);

@@ -28,7 +28,6 @@ bool is_same(std::string_view a, std::string_view b) {
 
 const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
 const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
-const std::size_t LockTable::terms_units = UnitArena::units_for(sizeof(LeaseTerms));
 
 std::size_t LockTable::lock_units(std::size_t depth) {
   static_assert(UnitArena::units_for(sizeof(Lock) + (segments_max + 1) * sizeof(Link)) <=
@@ -120,26 +119,33 @@ std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, M
   const std::uint32_t at = arena_.allocate(lease_units);
   Lease& added = lease(at) = Lease{};
   added.token = token;
-  if (!owner.empty()) {
-    added.owner = arena_.allocate(UnitArena::units_for(owner.size() + 1));
-    char* const bytes = arena_.at<char>(added.owner);
-    bytes[0] = static_cast<char>(owner.size());
-    std::memcpy(bytes + 1, owner.data(), owner.size());
-  }
   FoundLease& found = find_token(token);
   leases_.insert(found.hash, at);
   found.at = at;
-  if (ttl.count() != 0) add_terms(added).ttl = ttl.count();
+  if (!owner.empty() || ttl.count() != 0) set_terms(details_for(added, owner), ttl, 0);
   return at;
 }
 
-LockTable::LeaseTerms& LockTable::add_terms(Lease& to) {
-  if (to.terms == null) {
-    to.terms = arena_.allocate(terms_units);
-    *arena_.at<LeaseTerms>(to.terms) = LeaseTerms{};
-    ++terms_count_;
-  }
-  return *arena_.at<LeaseTerms>(to.terms);
+/// Null: it has none.
+LockTable::LeaseDetails* LockTable::details_of(const Lease& of) const {
+  return of.details == null ? nullptr : arena_.at<LeaseDetails>(of.details);
+}
+
+/// Those that it has; if it has none, new ones with this owner.
+LockTable::LeaseDetails& LockTable::details_for(Lease& of, std::string_view owner) {
+  if (of.details != null) return *details_of(of);
+  of.details = arena_.allocate(UnitArena::units_for(sizeof(LeaseDetails) + owner.size()));
+  LeaseDetails& details = *details_of(of);
+  details = {.owner_size = static_cast<std::uint8_t>(owner.size())};
+  owner.copy(reinterpret_cast<char*>(&details + 1), owner.size());
+  return details;
+}
+
+void LockTable::set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence) {
+  deadline_count_ -= details.has_deadline() ? 1U : 0U;
+  details.ttl = ttl.count();
+  details.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
+  deadline_count_ += details.has_deadline() ? 1U : 0U;
 }
 
 void LockTable::remove_lease(std::uint32_t at) {
@@ -147,12 +153,9 @@ void LockTable::remove_lease(std::uint32_t at) {
   FoundLease& found = find_token(removed.token);
   leases_.erase(found.hash, at);
   found.at = null;
-  if (removed.owner != null) {
-    arena_.free(removed.owner, UnitArena::units_for(owner_of(removed).size() + 1));
-  }
-  if (removed.terms != null) {
-    arena_.free(removed.terms, terms_units);
-    --terms_count_;
+  if (LeaseDetails* const details = details_of(removed)) {
+    set_terms(*details, {}, 0);
+    arena_.free(removed.details, UnitArena::units_for(sizeof *details + details->owner_size));
   }
   arena_.free(at, lease_units);
 }
@@ -161,28 +164,31 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   Lock& linked = lock(at);
   Lease& of = lease(owning);
   linked.lease = owning;
-  linked.lease_previous = of.last_lock;
-  (of.last_lock == null ? of.first_lock : lock(of.last_lock).lease_next) = at;
-  of.last_lock = at;
+  if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
+  std::uint32_t& last = lock(of.first_lock).lease_previous;
+  if (last != at) lock(last).lease_next = at;
+  linked.lease_previous = std::exchange(last, at);
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
   Lease& of = lease(unlinked.lease);
-  (unlinked.lease_previous == null ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
+  // What comes behind the last one, in its place, is the first one.
+  const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
+  lock(behind).lease_previous = unlinked.lease_previous;
+  (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
       unlinked.lease_next;
-  (unlinked.lease_next == null ? of.last_lock : lock(unlinked.lease_next).lease_previous) =
-      unlinked.lease_previous;
-  const bool was_opened = of.terms != null && arena_.at<LeaseTerms>(of.terms)->opened_fence != 0;
+  const LeaseDetails* const details = details_of(of);
+  const bool was_opened = details != nullptr && details->opened_fence != 0;
   // After a change the next record gives the lease the lock that takes this one's place.
   if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
 }
 
 std::string_view LockTable::owner_of(const Lease& of) const {
-  if (of.owner == null) return {};
-  const char* const bytes = arena_.at<char>(of.owner);
-  return {bytes + 1, static_cast<std::uint8_t>(bytes[0])};
+  const LeaseDetails* const details = details_of(of);
+  if (details == nullptr) return {};
+  return {reinterpret_cast<const char*>(details + 1), details->owner_size};
 }
 
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.
@@ -190,8 +196,8 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
   std::uint32_t older = lease(owning).first_lock;
-  std::uint32_t newer = lease(owning).last_lock;
-  while (older != null && newer != null) {
+  std::uint32_t newer = older == null ? null : lock(older).lease_previous;
+  while (older != null) {
     if (lock(older).id() == id) return older;
     if (lock(newer).id() == id) return newer;
     older = lock(older).lease_next;
@@ -403,10 +409,9 @@ std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
 LivingLease LockTable::lease_at(std::uint32_t handle) const {
   const Lease& of = lease(handle);
   LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
-  if (of.terms != null) {
-    const LeaseTerms& terms = *arena_.at<LeaseTerms>(of.terms);
-    living.ttl = Milliseconds{terms.ttl};
-    living.opened = {terms.opened_fence, 0};
+  if (const LeaseDetails* const details = details_of(of)) {
+    living.ttl = Milliseconds{details->ttl};
+    living.opened = {details->opened_fence, 0};
   }
   return living;
 }
@@ -427,14 +432,14 @@ void LockTable::for_each_lock_of(const LivingLease& of,
 }
 
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
-  const Lease& of = lease(at);
-  return of.terms == null ? 0 : arena_.at<LeaseTerms>(of.terms)->timer;
+  const LeaseDetails* const details = details_of(lease(at));
+  return details == nullptr ? 0 : details->timer;
 }
 
 void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
-  const Lease& of = lease(at);
-  LOCKER_ASSERT(of.terms != null);
-  arena_.at<LeaseTerms>(of.terms)->timer = timer;
+  LeaseDetails* const details = details_of(lease(at));
+  LOCKER_ASSERT(details != nullptr);
+  details->timer = timer;
 }
 
 bool LockTable::is_watched(std::uint32_t at) const { return lock(at).is(Lock::bit_watched); }
@@ -537,14 +542,15 @@ void LockTable::apply(const Granted& granted) {
 void LockTable::apply(const LeaseOpened& opened) {
   LOCKER_ASSERT(opened.id > last_id_);
   last_id_ = opened.id;
-  LeaseTerms& terms = add_terms(lease(add_lease(opened.token, opened.owner, opened.ttl)));
-  terms.opened_fence = opened.id.fence;
+  Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
+  set_terms(details_for(added), opened.ttl, opened.id.fence);
 }
 
 void LockTable::apply(const TtlChanged& changed) {
   const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
-  add_terms(lease(at)).ttl = changed.ttl.count();
+  LeaseDetails& details = details_for(lease(at));
+  set_terms(details, changed.ttl, details.opened_fence);
 }
 
 void LockTable::apply(const Cooling& cooling) {

@@ -125,7 +125,7 @@ class LockTable {
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
   /// Whether there is a lease with a TTL, one that was opened by itself, or a cooling lock.
-  [[nodiscard]] bool has_deadlines() const { return terms_count_ != 0 || !cooling_.empty(); }
+  [[nodiscard]] bool has_deadlines() const { return deadline_count_ != 0 || !cooling_.empty(); }
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
@@ -168,7 +168,7 @@ class LockTable {
   struct Lock;
   struct LockDetails;
   struct Lease;
-  struct LeaseTerms;
+  struct LeaseDetails;
   struct List;
   struct Link;
   /// The nodes on the way to a path.
@@ -187,7 +187,6 @@ class LockTable {
   };
   static const std::size_t node_units;
   static const std::size_t lease_units;
-  static const std::size_t terms_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
   [[nodiscard]] Node& node(std::uint32_t at) const;
@@ -206,7 +205,9 @@ class LockTable {
   void prefetch_lease(const Token& token) const;
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
   std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
-  LeaseTerms& add_terms(Lease& lease);
+  [[nodiscard]] LeaseDetails* details_of(const Lease& lease) const;
+  LeaseDetails& details_for(Lease& lease, std::string_view owner = {});
+  void set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence);
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
@@ -259,7 +260,7 @@ class LockTable {
   mutable FoundLease found_lease_;
   LockId last_id_;
   std::size_t lock_count_ = 0;
-  std::size_t terms_count_ = 0;
+  std::size_t deadline_count_ = 0;  // of leases
   std::map<LockId, std::uint32_t> cooling_;
   std::vector<Cursor> cursors_;
 };

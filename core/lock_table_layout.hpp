@@ -60,7 +60,7 @@ struct LockTable::Lock {
   Fence fence = 0;
   std::uint32_t node = UnitArena::null;
   std::uint32_t lease = UnitArena::null;
-  std::uint32_t lease_previous = UnitArena::null;
+  std::uint32_t lease_previous = UnitArena::null;  // of the lease's first one: its last one
   std::uint32_t lease_next = UnitArena::null;
   std::uint32_t details = UnitArena::null;  // a block that begins with LockDetails
   std::uint16_t position = 0;
@@ -97,17 +97,19 @@ struct LockTable::LockDetails {
 
 struct LockTable::Lease {
   Token token;
-  std::uint32_t owner = UnitArena::null;  // a block: length byte, then the bytes
   std::uint32_t first_lock = UnitArena::null;
-  std::uint32_t last_lock = UnitArena::null;
-  std::uint32_t terms = UnitArena::null;  // a block with LeaseTerms
+  std::uint32_t details = UnitArena::null;  // a block that begins with LeaseDetails
 };
 
-/// Of a lease with a TTL, and of one that was opened by itself.
-struct LockTable::LeaseTerms {
-  Fence opened_fence = 0;  // zero: opened by a grant
+/// Of a lease with an owner or a TTL, and of one that was opened by itself; followed by the owner's
+/// bytes.
+struct LockTable::LeaseDetails {
+  Fence opened_fence : 56 = 0;  // zero: opened by a grant
+  Fence owner_size : 8 = 0;
   std::uint32_t ttl = 0;
   std::uint32_t timer = 0;
+
+  [[nodiscard]] bool has_deadline() const { return ttl != 0 || opened_fence != 0; }
 };
 
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }

@@ -119,6 +119,7 @@ class Arbiter {
     std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Of memory for all who wait.
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
+    std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
   };
   enum class Room : std::uint8_t { enough, soon, none };
 
@@ -246,9 +247,7 @@ class Arbiter {
   [[nodiscard]] std::optional<LockInfo> awaited_by(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
   /// What became of the token's lease, if it has ended lately.
-  [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const {
-    return ended_.find_lease(token, now_.instant);
-  }
+  [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
   /// The table with its cursors, for lists.

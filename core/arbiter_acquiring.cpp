@@ -182,7 +182,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   const Token& token = *command.token;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     if (ended && ended->reason != End::released) {
       Acquired acquired = refused(Outcome::lease_ended);
       acquired.reason = ended->reason;

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
 constexpr std::size_t locks_looked_at_max = 1'000;  // for those who wait for them
-constexpr std::size_t ended_at_once_max = 1'000;  // locks of a lease, in one record after the other
 
 EventKind event_of(End reason) {
   switch (reason) {
@@ -53,9 +52,13 @@ bool Arbiter::replay(const Record& record) {
     ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
     if (!table_.find_lease_of(token)) {
       ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+      expiring_.erase(token);
+    } else if (reason == End::expired) {
+      expiring_.insert(token);
     }
   } else if (ended_lease) {
     ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
+    expiring_.erase(token);
   }
   return true;
 }
@@ -67,7 +70,8 @@ void Arbiter::start(Host& host, Fence first_fence) {
   opened_in_replay_.clear();
 }
 
-// Every lease has its whole TTL again, and every cooling lock its whole lock-delay.
+// Every lease has its whole TTL again, and every cooling lock its whole lock-delay. But a lease
+// whose end had begun is at its end: who renews it would not hear that some of its locks are gone.
 void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {
@@ -82,6 +86,12 @@ void Arbiter::start_timers() {
   for (const Token& token : opened_in_replay_) {
     const auto lease = table_.find_lease_of(token);
     if (lease && lease->ttl.count() != 0) restart_timer(token);
+  }
+  for (const Token& token : expiring_) {
+    const LivingLease lease = *table_.find_lease_of(token);
+    stop_timer(lease);
+    table_.set_timer(lease.handle,
+                     deadlines_.add(now_.instant, DeadlineQueue::Kind::lease, lease.handle));
   }
 }
 
@@ -202,11 +212,18 @@ Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
   return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
 }
 
+/// Of one that is expiring whatever else is remembered: it can be so for as long as the journal has
+/// no room for its end.
+std::optional<EndedMemory::Ended> Arbiter::ended_lease(const Token& token) const {
+  if (expiring_.contains(token)) return EndedMemory::Ended{End::expired, 0, ""};
+  return ended_.find_lease(token, now_.instant);
+}
+
 /// For one call of end_lease().
 Arbiter::Room Arbiter::room_for_end_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
-                          [&count](const HeldLock&) { return ++count <= ended_at_once_max; });
+                          [&](const HeldLock&) { return ++count <= limits_.ended_at_once_max; });
   return host_->room_for(count * end_bytes, true);
 }
 
@@ -218,7 +235,7 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   std::size_t count = 0;
   table_.for_each_lock_of(lease, [&](const HeldLock& held) {
     end_lock(held, table_.path_of(held), reason, detail);
-    return ++count < ended_at_once_max;
+    return ++count < limits_.ended_at_once_max;
   });
   const MaybeLease left = table_.find_lease_of(token);
   if (!left) return true;
@@ -272,7 +289,7 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   Released released;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     released.outcome = !ended                           ? ReleaseOutcome::not_held
                        : ended->reason == End::released ? ReleaseOutcome::released_before
                                                         : ReleaseOutcome::lease_ended;
@@ -310,7 +327,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       if (is_same) restart_timer(*chosen);
       return answer;
     }
-    const auto ended = ended_.find_lease(*chosen, now_.instant);
+    const auto ended = ended_lease(*chosen);
     if (ended && ended->reason != End::released) {
       answer.outcome = LeaseOutcome::ended;
       answer.reason = ended->reason;
@@ -339,7 +356,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   LeaseAnswer answer;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
     if (ended) {
       answer.reason = ended->reason;

@@ -163,6 +163,36 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
   EXPECT_EQ(arbiter_->table().lease_count(), 1U);
 }
 
+// Who renews it then would believe to have all of its locks.
+TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterARestartToo) {
+  const Token lost = acquire_many();
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 0U);
+  ASSERT_LT(arbiter_->table().lock_count(), locks);
+  room_ = endless;
+  restart();
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  advance_to(now_);
+  EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+}
+
+TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRestOfIt) {
+  const Token lost = acquire_many();
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 0U);
+  room_ = 10'000;  // for a grant, but not for the end of very many locks
+  for (now_ = milliseconds{2'000}; now_ < std::chrono::minutes{11}; now_ += milliseconds{5'000}) {
+    advance_to(now_);
+  }
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
   const Token given_back = acquire_many();
   std::size_t released = 0;

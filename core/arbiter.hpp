@@ -287,6 +287,8 @@ class Arbiter {
   // The queue.
   void examine(Waiter& waiter);
   void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] bool delay(Waiter& waiter);
+  void recheck_delayed();
   void register_in(Waiter& waiter, Dependants& list);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
   void unregister(Waiter& waiter);
@@ -338,6 +340,8 @@ class Arbiter {
   std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};     // the journal makes room; no queued request is granted before
+  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
+  Instant delayed_until_{};            // when there is looked for it again
   std::set<Token> opened_in_replay_;
 };
 

@@ -316,6 +316,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
       if (waiter->ticket == request.ticket || waiter->is_kept) continue;
       others_wait = true;
       unregister(*waiter);
+      delayed_.erase(waiter->ticket);
       recheck_.emplace(waiter->ticket, waiter);
     }
     for (const Waiter::Wanted& got : acquired.locks) {

@@ -247,6 +247,57 @@ TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd)
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
 }
 
+// With small segments there is never room for so much: nobody else waits for that.
+TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForHoldsUpNobodyElse) {
+  ASSERT_EQ(acquire(token(1), path("large")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("small")).outcome, Outcome::granted);
+  AcquireCommand command;
+  command.wanted.push_back({path("large"), {}});
+  for (int i = 0; i < 100; ++i) command.wanted.push_back({path(std::to_string(i)), {}});
+  command.token = token(3);
+  command.wait = milliseconds{1'000};
+  const Acquired large = arbiter_->acquire(command, now());
+  ASSERT_EQ(large.outcome, Outcome::queued);
+  const Acquired small = acquire(token(4), path("small"), std::chrono::hours{1});
+  ASSERT_EQ(small.outcome, Outcome::queued);
+  room_ = 20'000;
+  for (const auto& [number, name] : {std::pair{1, "large"}, std::pair{2, "small"}}) {
+    ASSERT_EQ(
+        arbiter_->release(token(static_cast<std::uint8_t>(number)), PathView{path(name)}, now())
+            .outcome,
+        Arbiter::ReleaseOutcome::released);
+  }
+  advance_to(milliseconds{10});
+  ASSERT_TRUE(decided_.contains(small.waiter));
+  EXPECT_EQ(decided_[small.waiter].outcome, Outcome::granted);
+  EXPECT_EQ(acquire(token(5), path("0")).outcome, Outcome::blocked);
+  ASSERT_FALSE(decided_.contains(large.waiter));
+  advance_to(milliseconds{1'100});
+  ASSERT_TRUE(decided_.contains(large.waiter));
+  EXPECT_EQ(decided_[large.waiter].outcome, Outcome::busy);
+  EXPECT_EQ(acquire(token(5), path("0")).outcome, Outcome::granted);
+}
+
+TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForIsGrantedWhenThereIsRoom) {
+  ASSERT_EQ(acquire(token(1), path("0")).outcome, Outcome::granted);
+  AcquireCommand command;
+  for (int i = 0; i < 100; ++i) command.wanted.push_back({path(std::to_string(i)), {}});
+  command.token = token(2);
+  command.wait = milliseconds{1'000};
+  const Acquired large = arbiter_->acquire(command, now());
+  ASSERT_EQ(large.outcome, Outcome::queued);
+  room_ = 20'000;
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("0")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(milliseconds{10});
+  ASSERT_FALSE(decided_.contains(large.waiter));
+  room_ = endless;
+  advance_to(*arbiter_->next_due());
+  ASSERT_TRUE(decided_.contains(large.waiter));
+  EXPECT_EQ(decided_[large.waiter].outcome, Outcome::granted);
+  EXPECT_LT(now_, milliseconds{100});
+}
+
 // While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
 TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);

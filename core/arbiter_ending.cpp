@@ -334,7 +334,6 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       answer.detail = ended->detail;
       return answer;
     }
-    ended_.forget_lease(*chosen);
   }
   if (table_.lease_count() >= limits_.leases_max) {
     answer.outcome = LeaseOutcome::too_many;
@@ -344,6 +343,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
     return answer;
   }
+  if (chosen) ended_.forget_lease(*chosen);
   record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
   restart_timer(answer.token);
   answer.outcome = LeaseOutcome::opened;

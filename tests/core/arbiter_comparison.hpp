@@ -196,6 +196,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   void take_step() {
+    if (is_over()) return;
     const auto dice = random_() % 52;
     if (dice == 0) return restart();
     if (dice == 1) return pass_time(std::chrono::seconds{random_() % 20});
@@ -204,6 +205,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   void give_command() {
+    if (is_over()) return;
     const auto dice = random_() % 96;
     if (dice < 52) return acquire();
     if (dice < 72) return release();
@@ -287,7 +289,10 @@ class ArbiterComparison final : public Arbiter::Host {
     std::sort(got.paths.begin(), got.paths.end());
     auto sorted = expected;
     std::sort(sorted.paths.begin(), sorted.paths.end());
-    ASSERT_EQ(static_cast<int>(got.outcome), static_cast<int>(sorted.outcome));
+    std::string names = "asked by " + name_of(request.token) + ":";
+    for (const auto& wanted : request.wanted) names += name_of(wanted);
+    ASSERT_EQ(static_cast<int>(got.outcome), static_cast<int>(sorted.outcome)) << names << '\n'
+                                                                               << picture(oracle_);
     ASSERT_EQ(got, sorted);
     if (acquired.outcome == Outcome::blocked) {
       ASSERT_FALSE(acquired.blocked_by.empty());

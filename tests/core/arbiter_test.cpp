@@ -15,8 +15,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Single cases, and what the random commands of arbiter_oracle_test.cpp do not come to: leases with
-/// very many locks.
+/// Single cases, and what the random commands of arbiter_oracle_test.cpp do not come to: leases
+/// with very many locks.
 class ArbiterTest : public testing::Test, protected Arbiter::Host {
  protected:
   ArbiterTest() { arbiter_->start(*this, 1); }

@@ -141,8 +141,8 @@ class TableWithList {
     table_.apply(Ended{held.token, id, End::changed});
     forget(id);
     const LockId changed{++fence_, 0};
-    table_.apply(Granted{held.token, changed, other.shape, held.owner, PathView{held.path}, {}, {},
-                         held.meta});
+    table_.apply(Granted{
+        held.token, changed, other.shape, held.owner, PathView{held.path}, {}, {}, held.meta});
     held_[changed] = other;
   }
 

@@ -312,6 +312,8 @@ class Arbiter {
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
+  [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
+  void count_lock(const Token& token, bool is_new);
   void start_timers();
   void stop_timer(const LivingLease& lease);
   void restart_timer(const Token& token);
@@ -343,6 +345,7 @@ class Arbiter {
   std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
   Instant delayed_until_{};            // when there is looked for it again
   std::set<Token> opened_in_replay_;
+  mutable std::map<Token, std::size_t> many_;  // locks of leases with very many, once counted
 };
 
 }  // namespace locker::core

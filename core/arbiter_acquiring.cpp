@@ -259,10 +259,9 @@ std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
     return std::nullopt;
   }
-  std::size_t held = 0;
-  table_.for_each_lock_of(
-      *lease, [&](const HeldLock&) { return ++held + count <= limits_.locks_of_lease_max; });
-  if (held + count > limits_.locks_of_lease_max) return Outcome::too_many_locks_of_lease;
+  if (count_locks_of(*lease) + count > limits_.locks_of_lease_max) {
+    return Outcome::too_many_locks_of_lease;
+  }
   return std::nullopt;
 }
 
@@ -298,6 +297,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
     const Waiter::Wanted& wanted = request.wanted[chosen[position]];
     const auto held = lease ? table_.held_by(*lease, wanted.path()) : std::nullopt;
     if (held) change_lock(*lease, *held);
+    count_lock(request.token, true);
     record(Granted{request.token,
                    {acquired.fence, static_cast<std::uint16_t>(position)},
                    wanted.shape,
@@ -338,6 +338,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
     watchers_.erase(at);
   }
   if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
+  count_lock(lease.token, false);
   record(Ended{lease.token, held.id, End::changed});
   if (watching) recheck_later(std::move(watching));
 }

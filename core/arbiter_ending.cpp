@@ -131,6 +131,23 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
   return count == 1;
 }
 
+/// One with very many is counted once, and not for every lock that it gets.
+std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
+  if (const auto many = many_.find(lease.token); many != many_.end()) return many->second;
+  std::size_t count = 0;
+  table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count > 0; });
+  if (count > limits_.ended_at_once_max) many_[lease.token] = count;
+  return count;
+}
+
+/// The lease has got this lock, or has lost it.
+void Arbiter::count_lock(const Token& token, bool is_new) {
+  const auto many = many_.find(token);
+  if (many == many_.end()) return;
+  many->second = is_new ? many->second + 1 : many->second - 1;
+  if (many->second == 0) many_.erase(many);
+}
+
 void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
@@ -139,6 +156,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const bool lease_ends = is_last && lease->opened.fence == 0;
   const LockId opened = lease ? lease->opened : LockId{};
   if (lease_ends) stop_timer(*lease);
+  if (lease) count_lock(token, false);
   host_->on_event({event_of(reason), path, held.shape, held.owner, fence});
 
   const Milliseconds delay = table_.lock_delay_of(held);
@@ -375,18 +393,20 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   answer.token = token;
   answer.owner = lease->owner;
   answer.ttl = ttl.value_or(lease->ttl);
+  answer.locks = count_locks_of(*lease);
+  if (queue_.is_empty()) return answer;
   WaitQueue::Seen seen;
+  std::set<Ticket> waiting;  // one can wait for several
+  std::size_t looked_at = 0;
   table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-    ++answer.locks;
-    const bool is_enough =
-        answer.waiters >= waiters_counted_max || answer.locks > locks_looked_at_max;
-    if (queue_.is_empty() || is_enough) return true;
+    if (++looked_at > locks_looked_at_max) return false;
     queue_.visit_clashes({table_.path_of(held), held.shape}, seen, [&](const Waiter& waiter) {
-      if (waiter.token != token) ++answer.waiters;
-      return answer.waiters < waiters_counted_max;
+      if (waiter.token != token) waiting.insert(waiter.ticket);
+      return waiting.size() < waiters_counted_max;
     });
-    return true;
+    return waiting.size() < waiters_counted_max;
   });
+  answer.waiters = waiting.size();
   return answer;
 }
 

@@ -148,6 +148,29 @@ TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughF
   EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
 }
 
+// The same of counting them for every renewal, and every lock that it gets.
+TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
+  Arbiter::Limits limits;
+  start(limits);
+  for (unsigned i = 0; i < 399; ++i) {
+    const std::string parent = "/mine/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(1), below(parent, 250)).outcome, Outcome::granted);
+  }
+  for (unsigned i = 0; i < 1'000'000; ++i) {
+    ASSERT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 99'750U);
+  }
+  for (unsigned i = 0; i < 250; ++i) {
+    ASSERT_EQ(acquire(token_of(1), {"/more/" + std::to_string(i)}).outcome, Outcome::granted);
+  }
+  EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::too_many_locks_of_lease);
+  ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/more/7")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->release_all(token_of(1), now()).count, limits.locks_of_lease_max);
+  EXPECT_EQ(acquire(token_of(1), {"/one"}).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 1U);
+}
+
 // The same of a search for a deadlock that asks each of them of the locks of each.
 TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAskingAllOfAll) {
   constexpr unsigned count = 100'000;

@@ -340,6 +340,16 @@ TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
 }
 
+TEST_F(ArbiterTest, WhoWaitsForSeveralOfALeaseIsOneWhoStandsBehindIt) {
+  ASSERT_EQ(acquire(token(1), "").outcome, Outcome::granted);
+  AcquireCommand several;
+  for (const char* name : {"p", "x", "z"}) several.wanted.push_back({path(name), {}});
+  several.token = token(2);
+  several.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(several, now()).outcome, Outcome::queued);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).waiters, 1U);
+}
+
 TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {
   ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
   AcquireCommand command;

@@ -119,6 +119,7 @@ class Arbiter {
     std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Of memory for all who wait.
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
+    std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
   };
   enum class Room : std::uint8_t { enough, soon, none };
 
@@ -246,9 +247,7 @@ class Arbiter {
   [[nodiscard]] std::optional<LockInfo> awaited_by(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
   /// What became of the token's lease, if it has ended lately.
-  [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const {
-    return ended_.find_lease(token, now_.instant);
-  }
+  [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
   /// The table with its cursors, for lists.
@@ -288,6 +287,8 @@ class Arbiter {
   // The queue.
   void examine(Waiter& waiter);
   void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] bool delay(Waiter& waiter);
+  void recheck_delayed();
   void register_in(Waiter& waiter, Dependants& list);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
   void unregister(Waiter& waiter);
@@ -311,6 +312,8 @@ class Arbiter {
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
+  [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
+  void count_lock(const Token& token, bool is_new);
   void start_timers();
   void stop_timer(const LivingLease& lease);
   void restart_timer(const Token& token);
@@ -339,7 +342,10 @@ class Arbiter {
   std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};     // the journal makes room; no queued request is granted before
+  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
+  Instant delayed_until_{};            // when there is looked for it again
   std::set<Token> opened_in_replay_;
+  mutable std::map<Token, std::size_t> many_;  // locks of leases with very many, once counted
 };
 
 }  // namespace locker::core

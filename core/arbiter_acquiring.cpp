@@ -128,11 +128,14 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
   Passed passed;
   for (const Waiter::Wanted& wanted : request.wanted) {
     if (blockers.size() == blockers_listed_max) break;
-    table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
-                            [&](const HeldLock& held) {
-                              blockers.push_back(describe(held));
-                              return blockers.size() < blockers_listed_max;
-                            });
+    // Without one, a shared request would look through all shared locks at its path.
+    if (holder_in_the_way(request, wanted)) {
+      table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
+                              [&](const HeldLock& held) {
+                                blockers.push_back(describe(held));
+                                return blockers.size() < blockers_listed_max;
+                              });
+    }
     if (blockers.size() == blockers_listed_max) break;
     const Waiter* const other = waiter_in_the_way(request, wanted, lease, passed);
     if (other == nullptr) continue;
@@ -182,7 +185,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   const Token& token = *command.token;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     if (ended && ended->reason != End::released) {
       Acquired acquired = refused(Outcome::lease_ended);
       acquired.reason = ended->reason;
@@ -256,10 +259,9 @@ std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
     return std::nullopt;
   }
-  std::size_t held = 0;
-  table_.for_each_lock_of(
-      *lease, [&](const HeldLock&) { return ++held + count <= limits_.locks_of_lease_max; });
-  if (held + count > limits_.locks_of_lease_max) return Outcome::too_many_locks_of_lease;
+  if (count_locks_of(*lease) + count > limits_.locks_of_lease_max) {
+    return Outcome::too_many_locks_of_lease;
+  }
   return std::nullopt;
 }
 
@@ -295,6 +297,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
     const Waiter::Wanted& wanted = request.wanted[chosen[position]];
     const auto held = lease ? table_.held_by(*lease, wanted.path()) : std::nullopt;
     if (held) change_lock(*lease, *held);
+    count_lock(request.token, true);
     record(Granted{request.token,
                    {acquired.fence, static_cast<std::uint16_t>(position)},
                    wanted.shape,
@@ -316,6 +319,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
       if (waiter->ticket == request.ticket || waiter->is_kept) continue;
       others_wait = true;
       unregister(*waiter);
+      delayed_.erase(waiter->ticket);
       recheck_.emplace(waiter->ticket, waiter);
     }
     for (const Waiter::Wanted& got : acquired.locks) {
@@ -334,6 +338,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
     watchers_.erase(at);
   }
   if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
+  count_lock(lease.token, false);
   record(Ended{lease.token, held.id, End::changed});
   if (watching) recheck_later(std::move(watching));
 }

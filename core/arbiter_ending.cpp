@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
 constexpr std::size_t locks_looked_at_max = 1'000;  // for those who wait for them
-constexpr std::size_t ended_at_once_max = 1'000;  // locks of a lease, in one record after the other
 
 EventKind event_of(End reason) {
   switch (reason) {
@@ -53,9 +52,13 @@ bool Arbiter::replay(const Record& record) {
     ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
     if (!table_.find_lease_of(token)) {
       ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+      expiring_.erase(token);
+    } else if (reason == End::expired) {
+      expiring_.insert(token);
     }
   } else if (ended_lease) {
     ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
+    expiring_.erase(token);
   }
   return true;
 }
@@ -67,7 +70,8 @@ void Arbiter::start(Host& host, Fence first_fence) {
   opened_in_replay_.clear();
 }
 
-// Every lease has its whole TTL again, and every cooling lock its whole lock-delay.
+// Every lease has its whole TTL again, and every cooling lock its whole lock-delay. But a lease
+// whose end had begun is at its end: who renews it would not hear that some of its locks are gone.
 void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {
@@ -82,6 +86,12 @@ void Arbiter::start_timers() {
   for (const Token& token : opened_in_replay_) {
     const auto lease = table_.find_lease_of(token);
     if (lease && lease->ttl.count() != 0) restart_timer(token);
+  }
+  for (const Token& token : expiring_) {
+    const LivingLease lease = *table_.find_lease_of(token);
+    stop_timer(lease);
+    table_.set_timer(lease.handle,
+                     deadlines_.add(now_.instant, DeadlineQueue::Kind::lease, lease.handle));
   }
 }
 
@@ -121,6 +131,23 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
   return count == 1;
 }
 
+/// One with very many is counted once, and not for every lock that it gets.
+std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
+  if (const auto many = many_.find(lease.token); many != many_.end()) return many->second;
+  std::size_t count = 0;
+  table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count > 0; });
+  if (count > limits_.ended_at_once_max) many_[lease.token] = count;
+  return count;
+}
+
+/// The lease has got this lock, or has lost it.
+void Arbiter::count_lock(const Token& token, bool is_new) {
+  const auto many = many_.find(token);
+  if (many == many_.end()) return;
+  many->second = is_new ? many->second + 1 : many->second - 1;
+  if (many->second == 0) many_.erase(many);
+}
+
 void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
@@ -129,6 +156,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const bool lease_ends = is_last && lease->opened.fence == 0;
   const LockId opened = lease ? lease->opened : LockId{};
   if (lease_ends) stop_timer(*lease);
+  if (lease) count_lock(token, false);
   host_->on_event({event_of(reason), path, held.shape, held.owner, fence});
 
   const Milliseconds delay = table_.lock_delay_of(held);
@@ -202,11 +230,18 @@ Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
   return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
 }
 
+/// Of one that is expiring whatever else is remembered: it can be so for as long as the journal has
+/// no room for its end.
+std::optional<EndedMemory::Ended> Arbiter::ended_lease(const Token& token) const {
+  if (expiring_.contains(token)) return EndedMemory::Ended{End::expired, 0, ""};
+  return ended_.find_lease(token, now_.instant);
+}
+
 /// For one call of end_lease().
 Arbiter::Room Arbiter::room_for_end_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
-                          [&count](const HeldLock&) { return ++count <= ended_at_once_max; });
+                          [&](const HeldLock&) { return ++count <= limits_.ended_at_once_max; });
   return host_->room_for(count * end_bytes, true);
 }
 
@@ -218,7 +253,7 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   std::size_t count = 0;
   table_.for_each_lock_of(lease, [&](const HeldLock& held) {
     end_lock(held, table_.path_of(held), reason, detail);
-    return ++count < ended_at_once_max;
+    return ++count < limits_.ended_at_once_max;
   });
   const MaybeLease left = table_.find_lease_of(token);
   if (!left) return true;
@@ -272,7 +307,7 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   Released released;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     released.outcome = !ended                           ? ReleaseOutcome::not_held
                        : ended->reason == End::released ? ReleaseOutcome::released_before
                                                         : ReleaseOutcome::lease_ended;
@@ -310,14 +345,13 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       if (is_same) restart_timer(*chosen);
       return answer;
     }
-    const auto ended = ended_.find_lease(*chosen, now_.instant);
+    const auto ended = ended_lease(*chosen);
     if (ended && ended->reason != End::released) {
       answer.outcome = LeaseOutcome::ended;
       answer.reason = ended->reason;
       answer.detail = ended->detail;
       return answer;
     }
-    ended_.forget_lease(*chosen);
   }
   if (table_.lease_count() >= limits_.leases_max) {
     answer.outcome = LeaseOutcome::too_many;
@@ -327,6 +361,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
     return answer;
   }
+  if (chosen) ended_.forget_lease(*chosen);
   record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
   restart_timer(answer.token);
   answer.outcome = LeaseOutcome::opened;
@@ -339,7 +374,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   LeaseAnswer answer;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_.find_lease(token, now_.instant);
+    const auto ended = ended_lease(token);
     answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
     if (ended) {
       answer.reason = ended->reason;
@@ -358,18 +393,20 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   answer.token = token;
   answer.owner = lease->owner;
   answer.ttl = ttl.value_or(lease->ttl);
+  answer.locks = count_locks_of(*lease);
+  if (queue_.is_empty()) return answer;
   WaitQueue::Seen seen;
+  std::set<Ticket> waiting;  // one can wait for several
+  std::size_t looked_at = 0;
   table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-    ++answer.locks;
-    const bool is_enough =
-        answer.waiters >= waiters_counted_max || answer.locks > locks_looked_at_max;
-    if (queue_.is_empty() || is_enough) return true;
+    if (++looked_at > locks_looked_at_max) return false;
     queue_.visit_clashes({table_.path_of(held), held.shape}, seen, [&](const Waiter& waiter) {
-      if (waiter.token != token) ++answer.waiters;
-      return answer.waiters < waiters_counted_max;
+      if (waiter.token != token) waiting.insert(waiter.ticket);
+      return waiting.size() < waiters_counted_max;
     });
-    return true;
+    return waiting.size() < waiters_counted_max;
   });
+  answer.waiters = waiting.size();
   return answer;
 }
 

@@ -9,14 +9,16 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t short_list = 64;
-constexpr std::chrono::milliseconds retry_after{10};  // when the journal makes room
+constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
+constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
+constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
 
 }  // namespace
 
 // Invariant: every waiter that is not kept is in queue_, and either in recheck_, in one of
-// recheck_lists_, or registered with something that is in its way (for `any`: with one thing in the
-// way of each that is not free). So no wake-up is lost, and what goes wakes only those who counted
-// on it.
+// recheck_lists_, in delayed_, or registered with something that is in its way (for `any`: with one
+// thing in the way of each that is not free). So no wake-up is lost, and what goes wakes only those
+// who counted on it.
 
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;
@@ -28,6 +30,7 @@ void Arbiter::activate(Waiter& waiter, Instant deadline) {
 
 void Arbiter::deactivate(Waiter& waiter) {
   recheck_.erase(waiter.ticket);
+  delayed_.erase(waiter.ticket);
   unregister(waiter);
   queue_.erase(waiter);
   recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
@@ -89,13 +92,9 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
   unregister(waiter);
   Acquired acquired = try_grant(waiter, chosen);
   acquired.waited = now_.instant - waiter.since;
-  if (acquired.outcome == Outcome::busy) {
-    stuck_until_ = now_.instant + std::chrono::milliseconds{5};
-    recheck_.emplace(waiter.ticket, &waiter);
-    if (waiter.timer == 0) set_timer(waiter, stuck_until_);  // its wait is over already
-    return;
-  }
+  if (acquired.outcome == Outcome::busy && delay(waiter)) return;
   recheck_.erase(waiter.ticket);
+  delayed_.erase(waiter.ticket);
   queue_.erase(waiter);
   if (acquired.outcome == Outcome::granted && chosen.size() == 1 && waiter.wanted.size() == 1 &&
       !waiter.dependants->empty()) {
@@ -110,6 +109,31 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
   if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
   host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
+}
+
+/// Until the journal has made room. False: it has some, but not for so much, and the wait is over.
+bool Arbiter::delay(Waiter& waiter) {
+  if (!has_room(record_bytes_max, false)) {
+    stuck_until_ = now_.instant + grant_retry_after;
+    recheck_.emplace(waiter.ticket, &waiter);
+    if (waiter.timer == 0) set_timer(waiter, stuck_until_);  // its wait is over already
+    return true;
+  }
+  // That can last as long as the journal's segments are small: others do not wait for it.
+  if (waiter.timer == 0) return false;
+  if (delayed_.empty()) delayed_until_ = now_.instant + look_for_room_after;
+  delayed_.emplace(waiter.ticket, &waiter);
+  return true;
+}
+
+void Arbiter::recheck_delayed() {
+  if (delayed_.empty() || now_.instant < delayed_until_) return;
+  delayed_until_ = now_.instant + look_for_room_after;
+  for (auto at = delayed_.begin(); at != delayed_.end();) {
+    const auto waiting = at++;
+    if (refusal_by_room(*waiting->second) == Outcome::busy) continue;
+    recheck_.insert(delayed_.extract(waiting));
+  }
 }
 
 void Arbiter::register_in(Waiter& waiter, Dependants& list) {
@@ -150,6 +174,7 @@ void Arbiter::recheck_later(std::unique_ptr<Dependants> list) {
 /// First come, first served: the lowest ticket of all that are to be looked at.
 Waiter* Arbiter::take_next_to_examine() {
   if (now_.instant < stuck_until_) return nullptr;
+  recheck_delayed();
   std::erase_if(recheck_lists_, [](const auto& list) { return list->empty(); });
   Waiter* next = recheck_.empty() ? nullptr : recheck_.begin()->second;
   for (const auto& list : recheck_lists_) {
@@ -220,7 +245,8 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
       on_due(*due);
     } else if (Waiter* const next = take_next_to_examine()) {
       examine(*next);
-    } else if (!changed_.empty() && recheck_.empty() && recheck_lists_.empty()) {
+    } else if (!changed_.empty() && recheck_.empty() && recheck_lists_.empty() &&
+               now_.instant >= stuck_until_) {
       refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
     } else {
       return false;
@@ -231,9 +257,11 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
 }
 
 std::optional<Instant> Arbiter::next_due() const {
-  const auto deadline = deadlines_.next();
-  if (recheck_.empty() && recheck_lists_.empty() && changed_.empty()) return deadline;
-  return deadline ? std::min(*deadline, stuck_until_) : stuck_until_;
+  auto due = deadlines_.next();
+  const auto add = [&due](Instant at) { due = std::min(due.value_or(at), at); };
+  if (!recheck_.empty() || !recheck_lists_.empty() || !changed_.empty()) add(stuck_until_);
+  if (!delayed_.empty()) add(std::max(delayed_until_, stuck_until_));
+  return due;
 }
 
 void Arbiter::on_due(const DeadlineQueue::Due& due) {

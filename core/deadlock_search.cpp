@@ -5,13 +5,21 @@
 #include "core/clash.hpp"
 
 namespace locker::core {
+namespace {
 
-bool Arbiter::DeadlockSearch::somebody_waits_for(const Waiter& request) const {
+/// Of one lease, before it is searched whether anybody waits for one or not.
+constexpr std::size_t locks_looked_at_max = 1'000;
+
+}  // namespace
+
+bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const {
   if (arbiter_.by_token_.count(own_) != 0) return true;
   const auto lease = arbiter_.table_.find_lease_of(own_);
   if (!lease) return false;
   bool found = false;
+  std::size_t looked_at = 0;
   arbiter_.table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    if (++looked_at > locks_looked_at_max) return !(found = true);
     const Path path = arbiter_.table_.path_of(held);
     found = arbiter_.queue_.latest_clash(
                 {path, held.shape, ClashRule::symmetric, request.ticket},
@@ -23,7 +31,8 @@ bool Arbiter::DeadlockSearch::somebody_waits_for(const Waiter& request) const {
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   own_ = request.token;
-  if (request.has_choice() || arbiter_.queue_.is_empty() || !somebody_waits_for(request)) return {};
+  if (request.has_choice() || arbiter_.queue_.is_empty() || !somebody_may_wait_for(request))
+    return {};
   expand(request);
   next_.push_back(own_);
   return follow(request);
@@ -36,7 +45,7 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::find_by_itself(const Waiter& req
 }
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::follow(const Waiter& request) {
-  while (!is_found_ && !next_.empty()) {
+  while (goes_on() && !next_.empty()) {
     const Token token = next_.front();
     next_.pop_front();
     const auto waiters = arbiter_.by_token_.find(token);
@@ -51,13 +60,20 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::follow(const Waiter& request) {
 void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
   if (waiter.has_choice()) return;
   for (const Waiter::Wanted& wanted : waiter.wanted) {
-    if (!is_found_) expand_wanted(waiter, wanted);
+    if (goes_on()) expand_wanted(waiter, wanted);
   }
 }
 
 /// Those who hold something in the way: what is held there is looked at, or, when that is more,
 /// what each of the leases holds that can lead further.
 void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  // Whoever is in the way of an equal request is reached already, and so is its lease; but what the
+  // lease that it begins with holds is in the way of the others only.
+  const Shape& shape = wanted.shape;
+  const Place place{wanted.packed_path, shape.mode, shape.lock_parents, shape.lock_children};
+  if (waiter.token != own_ && !looked_at_.insert(place).second) return;
+  // Without one, a shared request would look through all shared locks at its path.
+  if (!arbiter_.holder_in_the_way(waiter, wanted)) return;
   const std::size_t leases_max = arbiter_.by_token_.size() + 1;
   std::size_t looked_at = 0;
   arbiter_.table_.for_each_blocker(
@@ -66,10 +82,11 @@ void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter:
         if (held.is_cooling) return true;
         const Token& token = arbiter_.table_.token_of(held);
         if (token == own_ || arbiter_.by_token_.count(token) != 0) reach(token, waiter, wanted);
-        return !is_found_;
+        return goes_on();
       });
   if (looked_at <= leases_max) return;
   for (const Token& token : leases_that_wait_and_hold()) {
+    if (!goes_on()) return;
     if (token != waiter.token && holds_in_the_way(token, wanted)) reach(token, waiter, wanted);
   }
 }
@@ -97,9 +114,9 @@ void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::
   arbiter_.queue_.visit_clashes({wanted.path(), wanted.shape, ClashRule::symmetric, waiter.ticket},
                                 seen_, [&](const Waiter& other) {
                                   if (!meet(other)) passed_.push_back(&other);
-                                  return !is_found_;
+                                  return goes_on();
                                 });
-  for (std::size_t i = 0; i < passed_before && !is_found_; ++i) {
+  for (std::size_t i = 0; i < passed_before && goes_on(); ++i) {
     const Waiter& other = *passed_[i];
     const bool is_in_the_way =
         other.ticket < waiter.ticket &&

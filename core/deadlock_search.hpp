@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "core/arbiter.hpp"
@@ -13,7 +15,8 @@ namespace locker::core {
 /// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
 /// first, from the request's own lease. Who has a choice, waiting for any of several, is not
 /// followed: another one may come free. O(waiters and holders that are met); of more holders at one
-/// place than there are leases that wait, these are asked instead.
+/// place than there are leases that wait, these are asked instead. What is not found in steps_max
+/// is taken for none, because nobody else is served meanwhile.
 class Arbiter::DeadlockSearch {
  public:
   explicit DeadlockSearch(const Arbiter& arbiter) : arbiter_(arbiter) {}
@@ -23,11 +26,14 @@ class Arbiter::DeadlockSearch {
   [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
 
  private:
+  static constexpr std::size_t steps_max = 100'000;
+  using Place = std::tuple<std::string_view, Mode, bool, bool>;
   struct Reached {
     Token from;
     CycleStep step;  // of `from`
   };
-  [[nodiscard]] bool somebody_waits_for(const Waiter& request) const;
+  [[nodiscard]] bool goes_on() { return !is_found_ && ++steps_ <= steps_max; }
+  [[nodiscard]] bool somebody_may_wait_for(const Waiter& request) const;
   [[nodiscard]] std::vector<CycleStep> follow(const Waiter& request);
   void expand(const Waiter& waiter);
   void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
@@ -40,9 +46,11 @@ class Arbiter::DeadlockSearch {
   const Arbiter& arbiter_;
   Token own_;
   bool is_found_ = false;
+  std::size_t steps_ = 0;
   std::map<Token, Reached> reached_;
   std::deque<Token> next_;
   std::vector<Token> holding_;  // once it was asked for
+  std::set<Place> looked_at_;   // whose holders are reached
   WaitQueue::Seen seen_;
   std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
 };

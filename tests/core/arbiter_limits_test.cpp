@@ -36,9 +36,10 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
     for (unsigned i = 0; i < count; ++i) paths.push_back(parent + "/" + std::to_string(i));
     return paths;
   }
-  Acquired acquire(const Token& token, const std::vector<std::string>& paths, bool waits = false) {
+  Acquired acquire(const Token& token, const std::vector<std::string>& paths, bool waits = false,
+                   const Shape& shape = {}) {
     AcquireCommand command;
-    for (const std::string& path : paths) command.wanted.push_back({packed(path), {}});
+    for (const std::string& path : paths) command.wanted.push_back({packed(path), shape});
     command.token = token;
     if (waits) command.wait = std::chrono::hours{1};
     return arbiter_->acquire(command, now());
@@ -147,6 +148,29 @@ TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughF
   EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
 }
 
+// The same of counting them for every renewal, and every lock that it gets.
+TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
+  Arbiter::Limits limits;
+  start(limits);
+  for (unsigned i = 0; i < 399; ++i) {
+    const std::string parent = "/mine/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(1), below(parent, 250)).outcome, Outcome::granted);
+  }
+  for (unsigned i = 0; i < 1'000'000; ++i) {
+    ASSERT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 99'750U);
+  }
+  for (unsigned i = 0; i < 250; ++i) {
+    ASSERT_EQ(acquire(token_of(1), {"/more/" + std::to_string(i)}).outcome, Outcome::granted);
+  }
+  EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::too_many_locks_of_lease);
+  ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/more/7")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->release_all(token_of(1), now()).count, limits.locks_of_lease_max);
+  EXPECT_EQ(acquire(token_of(1), {"/one"}).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 1U);
+}
+
 // The same of a search for a deadlock that asks each of them of the locks of each.
 TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAskingAllOfAll) {
   constexpr unsigned count = 100'000;
@@ -163,6 +187,28 @@ TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAsking
   const Acquired behind = acquire(token_of(2), {"/popular"}, true);
   ASSERT_EQ(behind.outcome, Outcome::queued);
   EXPECT_EQ(acquire(token_of(1), {"/own"}, true).outcome, Outcome::deadlock);
+}
+
+// The same of writers who wait for readers: each of them for each.
+TEST_F(ArbiterLimitsTest, ManyWhoWaitForTheSameHoldersAreNotAskedForEachOfThem) {
+  constexpr unsigned count = 20'000;
+  start();
+  const Shape shared{Mode::shared, true, true};
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string own = "/writers/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(10 + i), {"/popular"}, false, shared).outcome, Outcome::granted);
+    ASSERT_EQ(acquire(token_of(100'000 + i), {own}).outcome, Outcome::granted);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    ASSERT_EQ(acquire(token_of(100'000 + i), {"/popular"}, true).outcome, Outcome::queued);
+  }
+  for (unsigned i = 0; i < 50; ++i) {
+    const std::string own = "/own/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(200'000 + 2 * i), {own}).outcome, Outcome::granted);
+    ASSERT_EQ(acquire(token_of(200'001 + 2 * i), {own}, true).outcome, Outcome::queued);
+    ASSERT_EQ(acquire(token_of(200'000 + 2 * i), {"/writers"}, true).outcome, Outcome::queued);
+  }
+  EXPECT_EQ(acquire(token_of(10), {"/writers"}, true).outcome, Outcome::deadlock);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ TEST(ArbiterOracle, AgreesOnRandomCommands) {
   const char* const more = std::getenv("LOCKER_SEEDS");
   const std::uint64_t count = given != nullptr  ? 1
                               : more != nullptr ? std::strtoull(more, nullptr, 10)
-                                                : 2'000;
+                                                : 1'000;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("replay with LOCKER_SEED=" + std::to_string(seed));
     ArbiterComparison{std::mt19937_64{seed}, seed}.run(150);

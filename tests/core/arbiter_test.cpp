@@ -15,8 +15,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// What the random commands of arbiter_oracle_test.cpp do not come to: leases without locks,
-/// restarts, and a clock that has gone on while nobody looked.
+/// Single cases, and what the random commands of arbiter_oracle_test.cpp do not come to: leases
+/// with very many locks.
 class ArbiterTest : public testing::Test, protected Arbiter::Host {
  protected:
   ArbiterTest() { arbiter_->start(*this, 1); }
@@ -163,6 +163,36 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
   EXPECT_EQ(arbiter_->table().lease_count(), 1U);
 }
 
+// Who renews it then would believe to have all of its locks.
+TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterARestartToo) {
+  const Token lost = acquire_many();
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 0U);
+  ASSERT_LT(arbiter_->table().lock_count(), locks);
+  room_ = endless;
+  restart();
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  advance_to(now_);
+  EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+}
+
+TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRestOfIt) {
+  const Token lost = acquire_many();
+  room_ = of_a_small_segment;
+  advance_to(milliseconds{1'100});
+  ASSERT_GT(arbiter_->table().lock_count(), 0U);
+  room_ = 10'000;  // for a grant, but not for the end of very many locks
+  for (now_ = milliseconds{2'000}; now_ < std::chrono::minutes{11}; now_ += milliseconds{5'000}) {
+    advance_to(now_);
+  }
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
   const Token given_back = acquire_many();
   std::size_t released = 0;
@@ -217,6 +247,57 @@ TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd)
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
 }
 
+// With small segments there is never room for so much: nobody else waits for that.
+TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForHoldsUpNobodyElse) {
+  ASSERT_EQ(acquire(token(1), path("large")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("small")).outcome, Outcome::granted);
+  AcquireCommand command;
+  command.wanted.push_back({path("large"), {}});
+  for (int i = 0; i < 100; ++i) command.wanted.push_back({path(std::to_string(i)), {}});
+  command.token = token(3);
+  command.wait = milliseconds{1'000};
+  const Acquired large = arbiter_->acquire(command, now());
+  ASSERT_EQ(large.outcome, Outcome::queued);
+  const Acquired small = acquire(token(4), path("small"), std::chrono::hours{1});
+  ASSERT_EQ(small.outcome, Outcome::queued);
+  room_ = 20'000;
+  for (const auto& [number, name] : {std::pair{1, "large"}, std::pair{2, "small"}}) {
+    ASSERT_EQ(
+        arbiter_->release(token(static_cast<std::uint8_t>(number)), PathView{path(name)}, now())
+            .outcome,
+        Arbiter::ReleaseOutcome::released);
+  }
+  advance_to(milliseconds{10});
+  ASSERT_TRUE(decided_.contains(small.waiter));
+  EXPECT_EQ(decided_[small.waiter].outcome, Outcome::granted);
+  EXPECT_EQ(acquire(token(5), path("0")).outcome, Outcome::blocked);
+  ASSERT_FALSE(decided_.contains(large.waiter));
+  advance_to(milliseconds{1'100});
+  ASSERT_TRUE(decided_.contains(large.waiter));
+  EXPECT_EQ(decided_[large.waiter].outcome, Outcome::busy);
+  EXPECT_EQ(acquire(token(5), path("0")).outcome, Outcome::granted);
+}
+
+TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForIsGrantedWhenThereIsRoom) {
+  ASSERT_EQ(acquire(token(1), path("0")).outcome, Outcome::granted);
+  AcquireCommand command;
+  for (int i = 0; i < 100; ++i) command.wanted.push_back({path(std::to_string(i)), {}});
+  command.token = token(2);
+  command.wait = milliseconds{1'000};
+  const Acquired large = arbiter_->acquire(command, now());
+  ASSERT_EQ(large.outcome, Outcome::queued);
+  room_ = 20'000;
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("0")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(milliseconds{10});
+  ASSERT_FALSE(decided_.contains(large.waiter));
+  room_ = endless;
+  advance_to(*arbiter_->next_due());
+  ASSERT_TRUE(decided_.contains(large.waiter));
+  EXPECT_EQ(decided_[large.waiter].outcome, Outcome::granted);
+  EXPECT_LT(now_, milliseconds{100});
+}
+
 // While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
 TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
@@ -257,6 +338,16 @@ TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
   advance_to(now_);
   ASSERT_TRUE(decided_.contains(waiting.waiter));
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
+}
+
+TEST_F(ArbiterTest, WhoWaitsForSeveralOfALeaseIsOneWhoStandsBehindIt) {
+  ASSERT_EQ(acquire(token(1), "").outcome, Outcome::granted);
+  AcquireCommand several;
+  for (const char* name : {"p", "x", "z"}) several.wanted.push_back({path(name), {}});
+  several.token = token(2);
+  several.wait = std::chrono::hours{1};
+  ASSERT_EQ(arbiter_->acquire(several, now()).outcome, Outcome::queued);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).waiters, 1U);
 }
 
 TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {

@@ -24,6 +24,15 @@ std::size_t needed(const OracleArbiter::Request& request) {
   return request.any == 0 ? request.wanted.size() : request.any;
 }
 
+/// Of the journal, at most.
+std::size_t bytes_for(const OracleArbiter::Request& request) {
+  std::size_t bytes = 64;
+  for (const auto& wanted : request.wanted) {
+    bytes += 2 * 28 + 13 + owner_bytes_max + wanted.packed_path.size() + request.meta.size();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
@@ -148,7 +157,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   if (request.is_chosen) {
     const auto lease = leases_.find(request.token);
     const auto ended = ended_.find(request.token);
-    if (lease == leases_.end()) {
+    if (!is_living(request.token)) {
       if (ended != ended_.end() && ended->second != End::released) {
         return refused(Outcome::lease_ended);
       }
@@ -229,22 +238,27 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   }
   const auto free = free_ones(request, place);
   if (free.size() == needed(request)) {
+    if (const auto refusal = refusal_of(request)) return refused(*refusal);
     if (place < requests_.size()) {
       requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
     }
-    decision = grant(request, free, now);
-    settle(now);
-    return decision;
+    return grant(request, free, now);
   }
-  if (wait.count() == 0) {
-    settle(now);
-    return refused(Outcome::blocked);
+  if (wait.count() == 0) return refused(Outcome::blocked);
+  if (place == requests_.size()) {
+    if (const auto refusal = refusal_by_limits(request)) return refused(*refusal);
+    if (requests_.size() >= limits_.waiters_max) return refused(Outcome::too_many_waiters);
+    const auto of_lease = std::count_if(requests_.begin(), requests_.end(), [&](const auto& other) {
+      return other.token == request.token;
+    });
+    if (static_cast<std::size_t>(of_lease) >= limits_.waiters_of_lease_max) {
+      return refused(Outcome::too_many_waiters_of_lease);
+    }
   }
   if (is_deadlock(request, place)) {
     if (place < requests_.size()) {
       requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
     }
-    settle(now);
     return refused(Outcome::deadlock);
   }
   request.deadline = now + wait;
@@ -255,14 +269,53 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   } else {
     requests_.push_back(request);
   }
-  settle(now);
   return refused(Outcome::queued);
+}
+
+std::size_t OracleArbiter::locks_of(const Token& token) const {
+  return static_cast<std::size_t>(
+      std::count_if(locks_.begin(), locks_.end(),
+                    [&](const Lock& lock) { return lock.token == token && !lock.is_cooling; }));
+}
+
+std::optional<Outcome> OracleArbiter::refusal_by_limits(const Request& request) const {
+  const std::size_t count = request.is_upgrade ? 0 : needed(request);
+  if (locks_.size() + count > limits_.locks_max) return Outcome::too_many_locks;
+  if (!has(request.token)) {
+    if (leases_.size() >= limits_.leases_max) return Outcome::too_many_leases;
+  } else if (locks_of(request.token) + count > limits_.locks_of_lease_max) {
+    return Outcome::too_many_locks_of_lease;
+  }
+  return std::nullopt;
+}
+
+std::optional<Outcome> OracleArbiter::refusal_of(const Request& request) const {
+  if (const auto refusal = refusal_by_limits(request)) return refusal;
+  if (rooms_.grants == Arbiter::Room::soon) return Outcome::busy;
+  if (rooms_.grants == Arbiter::Room::none) return Outcome::disk_full;
+  if (bytes_for(request) > rooms_.bytes) return Outcome::busy;
+  return std::nullopt;
+}
+
+/// Everybody waits for a journal without room; for who wants too much, nobody else does.
+void OracleArbiter::delay(Request& request, Instant now) {
+  if (rooms_.grants != Arbiter::Room::enough) {
+    stuck_until_ = now + std::chrono::milliseconds{5};
+    return;
+  }
+  const bool is_first = std::none_of(requests_.begin(), requests_.end(),
+                                     [](const Request& other) { return other.is_delayed; });
+  if (is_first) delayed_until_ = now + std::chrono::milliseconds{50};
+  request.is_delayed = true;
 }
 
 OracleArbiter::Decision OracleArbiter::grant(const Request& request,
                                              const std::vector<std::size_t>& chosen, Instant now) {
   Decision decision{request.number, Outcome::granted, {}};
   const auto lease = leases_.find(request.token);
+  for (Request& other : requests_) {
+    if (other.token == request.token) other.is_delayed = false;  // it is looked at again
+  }
   const Fence order = ++last_order_;
   for (const std::size_t index : chosen) {
     const Waiter::Wanted& wanted = request.wanted[index];
@@ -297,8 +350,12 @@ void OracleArbiter::restart_clock(Lease& lease, Instant now) const {
 Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
                                            Instant now) {
   const auto lease = leases_.find(token);
-  if (lease == leases_.end()) {
+  if (!is_living(token)) {
     return ended_.contains(token) ? Arbiter::LeaseOutcome::ended : Arbiter::LeaseOutcome::unknown;
+  }
+  if (ttl && *ttl != lease->second.ttl && !has_room_for_ends()) {
+    return rooms_.ends == Arbiter::Room::soon ? Arbiter::LeaseOutcome::busy
+                                              : Arbiter::LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
   restart_clock(lease->second, now);
@@ -308,7 +365,7 @@ Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Mil
 Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& owner,
                                                 Milliseconds ttl, Instant now) {
   const auto lease = leases_.find(token);
-  if (lease != leases_.end()) {
+  if (is_living(token)) {
     const bool is_same =
         lease->second.is_opened && lease->second.owner == owner && lease->second.ttl == ttl;
     if (!is_same) return Arbiter::LeaseOutcome::in_use;
@@ -317,24 +374,27 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   }
   const auto ended = ended_.find(token);
   if (ended != ended_.end() && ended->second != End::released) return Arbiter::LeaseOutcome::ended;
+  if (leases_.size() >= limits_.leases_max) return Arbiter::LeaseOutcome::too_many;
+  if (rooms_.grants == Arbiter::Room::soon) return Arbiter::LeaseOutcome::busy;
+  if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
   ended_.erase(token);
   restart_clock(leases_[token] = Lease{ttl, Instant::max(), owner, true}, now);
   return Arbiter::LeaseOutcome::opened;
 }
 
-bool OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
-                                     const std::string& owner, Milliseconds ttl, Instant now) {
+Outcome OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
+                                        const std::string& owner, Milliseconds ttl, Instant now) {
   const auto is_in_the_way = [&](const std::string& packed_path, const Shape& shape) {
     return (shape.mode == Mode::exclusive || wanted.shape.mode == Mode::exclusive) &&
            blocks(PathView{packed_path}, shape, wanted.path());
   };
   for (const Lock& lock : locks_) {
-    if (is_in_the_way(lock.packed_path, lock.shape)) return false;
+    if (is_in_the_way(lock.packed_path, lock.shape)) return Outcome::blocked;
   }
   for (const Request& request : requests_) {
     if (request.is_kept) continue;
     for (const auto& its : request.wanted) {
-      if (is_in_the_way(its.packed_path, its.shape)) return false;
+      if (is_in_the_way(its.packed_path, its.shape)) return Outcome::blocked;
     }
   }
   Request request;
@@ -342,83 +402,82 @@ bool OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& w
   request.wanted = {wanted};
   request.owner = owner;
   request.ttl = ttl;
+  if (const auto refusal = refusal_of(request)) return *refusal;
   grant(request, {0}, now);
-  settle(now);
-  return true;
+  return Outcome::granted;
 }
 
-/// One lock, or with no path the whole lease.
-void OracleArbiter::end_locks(const Token& token, const std::string* packed_path, End reason,
-                              Instant now) {
-  for (std::size_t i = 0; i < locks_.size();) {
-    Lock& lock = locks_[i];
-    if (lock.token != token || lock.is_cooling ||
-        (packed_path != nullptr && lock.packed_path != *packed_path)) {
-      ++i;
+void OracleArbiter::end_lock(std::size_t place, End reason, Instant now) {
+  Lock& lock = locks_[place];
+  const Token token = lock.token;
+  ended_locks_[{token, lock.packed_path}] = reason;
+  for (Request& request : requests_) {
+    if (request.token != token || !request.is_upgrade ||
+        request.wanted.front().packed_path != lock.packed_path) {
       continue;
     }
-    ended_locks_[{token, lock.packed_path}] = reason;
-    note_change(token, {lock.packed_path, lock.shape});
-    if (reason != End::released && lock.lock_delay.count() != 0) {
-      lock.is_cooling = true;
-      lock.cools_until = now + std::chrono::milliseconds{lock.lock_delay.count()};
-      ++i;
-    } else {
-      locks_.erase(locks_.begin() + static_cast<std::ptrdiff_t>(i));
-    }
+    request.is_upgrade = false;  // it is one like any other now
+    changed_.insert(token);
   }
-  const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    return lock.token == token && !lock.is_cooling;
-  });
-  const bool lives_on =
-      holds || (packed_path != nullptr && reason == End::released && leases_.at(token).is_opened);
-  forget_upgrades(token);
-  if (lives_on) return;
+  note_change(token, {lock.packed_path, lock.shape});
+  if (reason != End::released && lock.lock_delay.count() != 0) {
+    lock.is_cooling = true;
+    lock.cools_until = now + std::chrono::milliseconds{lock.lock_delay.count()};
+  } else {
+    locks_.erase(locks_.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+}
+
+/// It has no locks any more.
+void OracleArbiter::end_lease(const Token& token, End reason) {
   leases_.erase(token);
   ended_[token] = reason;
-  if (reason == End::released) return;
+  if (reason != End::released) refuse_waiters_of(token);
+  expiring_.erase(token);
+}
+
+void OracleArbiter::refuse_waiters_of(const Token& token) {
   std::erase_if(requests_, [&](const Request& request) {
-    if (request.token != token || !request.had_lease) return false;
+    if (request.token != token || !(request.had_lease || expiring_.contains(token))) return false;
     if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
     return true;
   });
 }
 
-void OracleArbiter::forget_upgrades(const Token& token) {
-  for (Request& request : requests_) {
-    if (request.token != token || !request.is_upgrade) continue;
-    request.is_upgrade = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-      return lock.token == token && !lock.is_cooling &&
-             lock.packed_path == request.wanted.front().packed_path;
-    });
-    if (!request.is_upgrade) changed_.insert(token);
-  }
-}
-
 Arbiter::ReleaseOutcome OracleArbiter::release(const Token& token, const std::string& packed_path,
                                                Instant now) {
-  const bool holds = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    return !lock.is_cooling && lock.token == token && lock.packed_path == packed_path;
+  const auto lock = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& its) {
+    return !its.is_cooling && its.token == token && its.packed_path == packed_path;
   });
-  if (holds) {
-    end_locks(token, &packed_path, End::released, now);
-    settle(now);
+  if (lock != locks_.end()) {
+    if (rooms_.ends == Arbiter::Room::soon) return Arbiter::ReleaseOutcome::busy;
+    if (rooms_.ends == Arbiter::Room::none) return Arbiter::ReleaseOutcome::disk_full;
+    end_lock(static_cast<std::size_t>(lock - locks_.begin()), End::released, now);
+    if (locks_of(token) == 0 && !leases_.at(token).is_opened) end_lease(token, End::released);
     return Arbiter::ReleaseOutcome::released;
   }
   if (const auto ended = ended_locks_.find({token, packed_path}); ended != ended_locks_.end()) {
     return ended->second == End::released ? Arbiter::ReleaseOutcome::released_before
                                           : Arbiter::ReleaseOutcome::lease_ended;
   }
-  const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    return lock.packed_path == packed_path;
+  const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& its) {
+    return its.packed_path == packed_path;
   });
   return others_hold ? Arbiter::ReleaseOutcome::wrong_token : Arbiter::ReleaseOutcome::not_held;
 }
 
 Arbiter::ReleaseOutcome OracleArbiter::release_all(const Token& token, Instant now) {
-  if (leases_.contains(token)) {
-    end_locks(token, nullptr, End::released, now);
-    settle(now);
+  if (is_living(token)) {
+    if (rooms_.ends == Arbiter::Room::soon) return Arbiter::ReleaseOutcome::busy;
+    if (rooms_.ends == Arbiter::Room::none) return Arbiter::ReleaseOutcome::disk_full;
+    for (std::size_t place = 0; place < locks_.size();) {
+      if (locks_[place].token == token && !locks_[place].is_cooling) {
+        end_lock(place, End::released, now);
+      } else {
+        ++place;
+      }
+    }
+    end_lease(token, End::released);
     return Arbiter::ReleaseOutcome::released;
   }
   const auto ended = ended_.find(token);
@@ -427,7 +486,7 @@ Arbiter::ReleaseOutcome OracleArbiter::release_all(const Token& token, Instant n
                                         : Arbiter::ReleaseOutcome::lease_ended;
 }
 
-std::size_t OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now) {
+Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now) {
   const auto fits = [&](const Lock& lock) {
     const PathView path{lock.packed_path};
     return (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
@@ -435,19 +494,28 @@ std::size_t OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now
             PathView{*filter.packed_prefix}.is_ancestor_of(path)) &&
            (!filter.owner || lock.owner == *filter.owner);
   };
-  std::vector<Lock> chosen;
-  std::copy_if(locks_.begin(), locks_.end(), std::back_inserter(chosen), fits);
-  for (const Lock& lock : chosen) {
-    if (lock.is_cooling) {
-      std::erase_if(locks_, [&](const Lock& other) {
-        return other.order == lock.order && other.packed_path == lock.packed_path;
-      });
-    } else {
-      end_locks(lock.token, &lock.packed_path, End::forced, now);
+  Arbiter::Forced forced;
+  for (std::size_t place = 0; place < locks_.size();) {
+    const Lock lock = locks_[place];
+    if (!fits(lock)) {
+      ++place;
+      continue;
     }
+    if (!has_room_for_ends()) {
+      forced.outcome = rooms_.ends == Arbiter::Room::soon ? Outcome::busy : Outcome::disk_full;
+      return forced;
+    }
+    ++forced.count;
+    if (lock.is_cooling) {
+      locks_.erase(locks_.begin() + static_cast<std::ptrdiff_t>(place));
+      continue;
+    }
+    const std::size_t before = locks_.size();
+    end_lock(place, End::forced, now);
+    if (locks_of(lock.token) == 0) end_lease(lock.token, End::forced);
+    if (locks_.size() == before) ++place;  // it is cooling
   }
-  settle(now);
-  return chosen.size();
+  return forced;
 }
 
 void OracleArbiter::stop_waiting(std::size_t place, Instant now) {
@@ -456,6 +524,7 @@ void OracleArbiter::stop_waiting(std::size_t place, Instant now) {
     return;
   }
   requests_[place].is_kept = true;
+  requests_[place].is_delayed = false;
   requests_[place].deadline = now + Arbiter::place_kept;
 }
 
@@ -463,54 +532,105 @@ bool OracleArbiter::abandon(std::uint64_t number, Instant now) {
   for (std::size_t place = 0; place < requests_.size(); ++place) {
     if (requests_[place].number != number || requests_[place].is_kept) continue;
     stop_waiting(place, now);
-    settle(now);
     return true;
   }
   return false;
 }
 
-std::vector<Instant> OracleArbiter::deadlines() const {
-  std::vector<Instant> all;
+std::vector<OracleArbiter::Due> OracleArbiter::next_due() const {
+  std::vector<Due> all;
   for (const auto& [token, lease] : leases_) {
-    if (lease.expires != Instant::max()) all.push_back(lease.expires);
+    if (lease.expires != Instant::max()) all.push_back({lease.expires, token});
   }
-  for (const Request& request : requests_) all.push_back(request.deadline);
   for (const Lock& lock : locks_) {
-    if (lock.is_cooling) all.push_back(lock.cools_until);
+    if (lock.is_cooling) all.push_back({lock.cools_until, {}, lock.order, lock.packed_path});
   }
-  std::sort(all.begin(), all.end());
+  for (const Request& request : requests_) {
+    all.push_back({request.deadline, {}, 0, {}, request.number});
+  }
+  Instant first = Instant::max();
+  for (const Due& due : all) first = std::min(first, due.when);
+  std::erase_if(all, [&](const Due& due) { return due.when != first; });
   return all;
 }
 
-void OracleArbiter::advance(Instant now) {
-  advance_once(now);
-  settle(now);
-}
-
-void OracleArbiter::advance_once(Instant now) {
-  for (const auto& [token, lease] : leases_) {
-    if (lease.expires <= now) return end_locks(Token{token}, nullptr, End::expired, now);
+void OracleArbiter::end(const Due& due, Instant now) {
+  if (due.lease) return expire(*due.lease, now);
+  if (due.request != 0) {
+    const auto request = std::find_if(requests_.begin(), requests_.end(),
+                                      [&](const auto& its) { return its.number == due.request; });
+    return end_wait(static_cast<std::size_t>(request - requests_.begin()), now);
   }
   const auto cooled = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    return lock.is_cooling && lock.cools_until <= now;
+    return lock.order == due.cooling && lock.packed_path == due.packed_path;
   });
-  if (cooled != locks_.end()) {
+  if (has_room_for_ends()) {
     locks_.erase(cooled);
+  } else {
+    cooled->cools_until = now + std::chrono::milliseconds{10};
+  }
+}
+
+/// A few of its locks, and with the last of them the lease.
+void OracleArbiter::expire(const Token& token, Instant now) {
+  Lease& lease = leases_.at(token);
+  if (!has_room_for_ends()) {
+    lease.expires = now + std::chrono::milliseconds{10};
     return;
   }
-  for (std::size_t place = 0; place < requests_.size(); ++place) {
-    if (requests_[place].deadline > now) continue;
-    if (!requests_[place].is_kept) {
-      decisions_.push_back({requests_[place].number, Outcome::blocked, {}});
-      return stop_waiting(place, now);
+  std::size_t left = limits_.ended_at_once_max;
+  for (std::size_t place = 0; place < locks_.size() && left > 0;) {
+    if (locks_[place].token != token || locks_[place].is_cooling) {
+      ++place;
+      continue;
     }
+    const std::size_t before = locks_.size();
+    end_lock(place, End::expired, now);
+    if (locks_.size() == before) ++place;  // it is cooling
+    --left;
+  }
+  if (locks_of(token) == 0) return end_lease(token, End::expired);
+  lease.expires = now;
+  if (!expiring_.insert(token).second) return;
+  ended_[token] = End::expired;
+  refuse_waiters_of(token);
+}
+
+void OracleArbiter::end_wait(std::size_t place, Instant now) {
+  const Request request = requests_[place];
+  if (request.is_kept) {
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
     return;
   }
+  const auto free = free_ones(request, place);
+  if (free.size() < needed(request)) {
+    decisions_.push_back({request.number, Outcome::blocked, {}});
+    return stop_waiting(place, now);
+  }
+  const auto refusal = refusal_of(request);
+  if (refusal == Outcome::busy && rooms_.grants != Arbiter::Room::enough) {
+    delay(requests_[place], now);
+    requests_[place].deadline = stuck_until_;
+    return;
+  }
+  requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+  decisions_.push_back(refusal ? Decision{request.number, *refusal, {}}
+                               : grant(request, free, now));
 }
 
 void OracleArbiter::settle(Instant now) {
-  for (std::size_t place = 0;;) {
+  const bool has_delayed = std::any_of(requests_.begin(), requests_.end(),
+                                       [](const Request& each) { return each.is_delayed; });
+  if (has_delayed && now >= stuck_until_ && now >= delayed_until_) {
+    delayed_until_ = now + std::chrono::milliseconds{50};
+    for (Request& request : requests_) {
+      const bool fits =
+          rooms_.grants == Arbiter::Room::none ||
+          (rooms_.grants == Arbiter::Room::enough && bytes_for(request) <= rooms_.bytes);
+      if (fits) request.is_delayed = false;
+    }
+  }
+  for (std::size_t place = 0; now >= stuck_until_;) {
     if (place == requests_.size()) {
       // Nobody can be granted any more.
       if (changed_.empty()) return;
@@ -519,14 +639,39 @@ void OracleArbiter::settle(Instant now) {
       continue;
     }
     const Request request = requests_[place];
-    const auto free = request.is_kept ? std::vector<std::size_t>{} : free_ones(request, place);
-    if (request.is_kept || free.size() < needed(request)) {
+    const bool is_skipped = request.is_kept || request.is_delayed;
+    const auto free = is_skipped ? std::vector<std::size_t>{} : free_ones(request, place);
+    if (is_skipped || free.size() < needed(request)) {
       ++place;
       continue;
     }
+    const auto refusal = refusal_of(request);
+    if (refusal == Outcome::busy) {
+      delay(requests_[place], now);
+      continue;
+    }
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    decisions_.push_back(grant(request, free, now));
+    decisions_.push_back(refusal ? Decision{request.number, *refusal, {}}
+                                 : grant(request, free, now));
     place = 0;
+  }
+}
+
+void OracleArbiter::restart(bool from_snapshot) {
+  requests_.clear();
+  changed_.clear();
+  stuck_until_ = delayed_until_ = Instant{0};
+  if (from_snapshot) {
+    ended_.clear();
+    ended_locks_.clear();
+    expiring_.clear();
+  }
+  for (auto& [token, lease] : leases_) {
+    restart_clock(lease, Instant{0});
+    if (expiring_.contains(token)) lease.expires = Instant{0};
+  }
+  for (Lock& lock : locks_) {
+    if (lock.is_cooling) lock.cools_until = std::chrono::milliseconds{lock.lock_delay.count()};
   }
 }
 

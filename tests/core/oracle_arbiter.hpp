@@ -13,9 +13,16 @@
 namespace locker::core {
 
 /// The rules of Arbiter in the simplest words: flat lists, every pair compared, everything looked
-/// at again after every command.
+/// at again whenever it settles. A value: a copy shows what would come of another order.
 class OracleArbiter {
  public:
+  /// What the journal has room for.
+  struct Rooms {
+    Arbiter::Room grants = Arbiter::Room::enough;
+    Arbiter::Room ends = Arbiter::Room::enough;
+    /// For grants, when there is enough.
+    std::size_t bytes = std::size_t{1} << 40U;
+  };
   struct Lock {
     Token token;
     std::string packed_path;
@@ -43,6 +50,7 @@ class OracleArbiter {
     bool is_kept = false;
     bool is_upgrade = false;
     bool had_lease = false;
+    bool is_delayed = false;  ///< The journal has room, but not for so much.
   };
   struct Decision {
     std::uint64_t number = 0;
@@ -51,7 +59,11 @@ class OracleArbiter {
     friend auto operator<=>(const Decision&, const Decision&) = default;
   };
 
-  /// Returns the immediate answer; what it caused besides is in take_decisions().
+  explicit OracleArbiter(const Arbiter::Limits& limits) : limits_(limits) {}
+  void set_rooms(const Rooms& rooms) { rooms_ = rooms; }
+
+  /// Returns the immediate answer; what it caused besides is in take_decisions(). Nobody who waits
+  /// is granted by a command: see settle().
   Decision acquire(const Request& request, Instant wait, Instant now);
   Arbiter::ReleaseOutcome release(const Token& token, const std::string& packed_path, Instant now);
   Arbiter::ReleaseOutcome release_all(const Token& token, Instant now);
@@ -59,15 +71,32 @@ class OracleArbiter {
                                    Instant now);
   Arbiter::LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
   /// By the rule of the seed's verbs, for a fresh lease.
-  bool acquire_for_seed(const Token& token, const Waiter::Wanted& wanted, const std::string& owner,
-                        Milliseconds ttl, Instant now);
-  /// How many ended.
-  std::size_t force(const Arbiter::ForceFilter& filter, Instant now);
+  Outcome acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
+                           const std::string& owner, Milliseconds ttl, Instant now);
+  Arbiter::Forced force(const Arbiter::ForceFilter& filter, Instant now);
   bool abandon(std::uint64_t number, Instant now);
-  /// Does one thing that is due.
-  void advance(Instant now);
-  /// When things happen by themselves, in order.
-  [[nodiscard]] std::vector<Instant> deadlines() const;
+
+  /// What happens by itself: the end of a lease, of a cooling lock, or of a wait.
+  struct Due {
+    Instant when{};
+    std::optional<Token> lease{};
+    Fence cooling = 0;  // its order
+    std::string packed_path{};
+    std::uint64_t request = 0;  // its number
+  };
+  /// What is due next, more when it is at the same time: nobody promises which comes first.
+  [[nodiscard]] std::vector<Due> next_due() const;
+  void end(const Due& due, Instant now);
+  /// Grants what can be granted, and refuses deadlocks. REQUIRES: nothing is due.
+  void settle(Instant now);
+  /// No queued request is granted before, because the journal makes room.
+  [[nodiscard]] Instant stuck_until() const { return stuck_until_; }
+  /// Those that are delayed are not granted before.
+  [[nodiscard]] Instant delayed_until() const { return delayed_until_; }
+  /// Nobody waits any more, and time begins anew. A journal remembers what has ended; a snapshot
+  /// does not.
+  void restart(bool from_snapshot);
+
   [[nodiscard]] std::vector<Decision> take_decisions();
   [[nodiscard]] const std::vector<Lock>& locks() const { return locks_; }
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
@@ -83,6 +112,7 @@ class OracleArbiter {
   [[nodiscard]] const std::map<Token, Lease>& leases() const { return leases_; }
   /// What became of leases that are no more.
   [[nodiscard]] const std::map<Token, End>& ended() const { return ended_; }
+  [[nodiscard]] std::size_t locks_of(const Token& token) const;
 
  private:
   [[nodiscard]] bool is_passed(const Request& other, const Token& token) const;
@@ -97,21 +127,35 @@ class OracleArbiter {
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
   void note_change(const Token& token, const Waiter::Wanted& changed);
   void refuse_deadlocks_of(const Token& token);
+  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Request& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_of(const Request& request) const;
+  void delay(Request& request, Instant now);
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
-  void end_locks(const Token& token, const std::string* packed_path, End reason, Instant now);
+  [[nodiscard]] bool has(const Token& token) const { return leases_.contains(token); }
+  [[nodiscard]] bool is_living(const Token& token) const {
+    return has(token) && !expiring_.contains(token);
+  }
+  [[nodiscard]] bool has_room_for_ends() const { return rooms_.ends == Arbiter::Room::enough; }
+  void end_lock(std::size_t place, End reason, Instant now);
+  void end_lease(const Token& token, End reason);
+  void expire(const Token& token, Instant now);
+  void end_wait(std::size_t place, Instant now);
+  void refuse_waiters_of(const Token& token);
   void restart_clock(Lease& lease, Instant now) const;
-  void forget_upgrades(const Token& token);
-  void advance_once(Instant now);
-  void settle(Instant now);
   void stop_waiting(std::size_t place, Instant now);
 
-  std::vector<Lock> locks_;
+  Arbiter::Limits limits_;
+  Rooms rooms_;
+  std::vector<Lock> locks_;        // in order of grant
   std::vector<Request> requests_;  // in order of ticket
   std::map<Token, Lease> leases_;
   std::map<Token, End> ended_;
   std::map<std::pair<Token, std::string>, End> ended_locks_;
   std::vector<Decision> decisions_;
-  std::set<Token> changed_;  // leases that have got or lost what others wait for
+  std::set<Token> changed_;   // leases that have got or lost what others wait for
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
+  Instant stuck_until_{};
+  Instant delayed_until_{};
   Fence last_order_ = 0;
 };
 

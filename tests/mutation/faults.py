@@ -281,7 +281,7 @@ FAULTS = [
           "persistence_test JournalBackgroundTest.*"),
     Fault("end-at-once", "the end of a lease with very many locks does not fit into the journal",
           "core/arbiter_ending.cpp",
-          "    return ++count < ended_at_once_max;\n",
+          "    return ++count < limits_.ended_at_once_max;\n",
           "    return ++count < 1'000'000;\n",
           "core_test ArbiterRoomTest.*"),
     Fault("event-names-again", "after a restart events have the names of others",

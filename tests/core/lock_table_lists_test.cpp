@@ -1,0 +1,243 @@
+// What lists and refusals show: all who are in the way, all that a lease holds, cursors that stay
+// right while locks come, go, change and cool. A flat list says what is expected.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/clash.hpp"
+#include "core/lock_table.hpp"
+
+namespace locker::core {
+namespace {
+
+class TableWithList {
+ public:
+  explicit TableWithList(std::uint64_t seed) : random_(seed), table_(seed) {}
+
+  void run(int steps) {
+    for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
+      take_step();
+      compare_cursors();
+      if (step % 8 == 0) compare_all();
+    }
+    while (!held_.empty()) end(held_.begin()->first);
+    EXPECT_EQ(table_.lock_count(), 0U);
+    EXPECT_EQ(table_.node_count(), 0U);
+    EXPECT_FALSE(table_.has_deadlines());
+  }
+
+ private:
+  static constexpr std::uint64_t tokens = 5;
+  struct Held {
+    Token token;
+    Shape shape;
+    std::string path;  // packed
+    std::string owner;
+    std::string meta;
+    bool is_cooling = false;
+  };
+  /// What a cursor has yet to show, if it is still held then.
+  struct Cursor {
+    bool is_open = false;
+    std::string prefix;
+    std::set<LockId> to_come;
+    LockId last;
+  };
+
+  static Token token_of(std::uint64_t number) {
+    Token token;
+    token.bytes[3] = static_cast<std::uint8_t>(number);
+    token.bytes[9] = 1;
+    return token;
+  }
+  Path random_path() {
+    static const std::string long_name(200, 'n');
+    Path path;
+    for (std::size_t depth = random_() % 5; depth > 0; --depth) {
+      const std::string_view name =
+          std::array<std::string_view, 4>{"a", "b", "twelve-bytes", long_name}[random_() % 4];
+      EXPECT_EQ(path.push_back(name), Path::Push::ok);
+    }
+    return path;
+  }
+  Shape random_shape() {
+    return {random_() % 3 == 0 ? Mode::exclusive : Mode::shared, random_() % 3 != 0,
+            random_() % 3 != 0};
+  }
+  static bool is_under(const std::string& prefix, const std::string& path) {
+    return prefix == path || PathView{prefix}.is_ancestor_of(PathView{path});
+  }
+
+  void take_step() {
+    const auto dice = random_() % 20;
+    if (dice < 10) return grant();
+    if (dice < 11) return open_cursor();
+    if (held_.empty()) return;
+    auto at = held_.begin();
+    std::advance(at, static_cast<std::ptrdiff_t>(random_() % held_.size()));
+    if (dice < 13) return change(at->first);
+    if (dice < 15) return cool(at->first);
+    end(at->first);
+  }
+
+  [[nodiscard]] std::vector<LockId> in_the_way(const AcquireRequest& request) const {
+    std::vector<LockId> ids;
+    for (const auto& [id, held] : held_) {
+      const PathView path{held.path};
+      if (!held.is_cooling && request.token && held.token == *request.token) continue;
+      if (!core::clash(held.shape.mode, request.shape.mode)) continue;
+      const bool reaches =
+          blocks(path, held.shape, request.path) ||
+          (request.rule == ClashRule::symmetric && blocks(request.path, request.shape, path));
+      if (reaches) ids.push_back(id);
+    }
+    return ids;
+  }
+
+  void grant() {
+    const Path path = random_path();
+    const Token token = token_of(random_() % tokens);
+    const AcquireRequest request{
+        .path = path, .shape = random_shape(), .rule = ClashRule::symmetric, .token = token};
+    std::vector<LockId> shown;
+    std::size_t distance = 0;
+    table_.for_each_blocker(request, [&](const HeldLock& held) {
+      const std::size_t depth = table_.path_of(held).depth();
+      // The nearest at and above the path, then those below.
+      const std::size_t its = depth <= path.depth() ? path.depth() - depth : segments_max + 1;
+      EXPECT_GE(its, distance);
+      distance = its;
+      shown.push_back(held.id);
+      return true;
+    });
+    std::sort(shown.begin(), shown.end());
+    ASSERT_EQ(shown, in_the_way(request));
+    ASSERT_EQ(table_.blocker(request).has_value(), !shown.empty());
+    if (!shown.empty() || table_.held_by(token, path)) return;
+    const auto lease = table_.find_lease_of(token);
+    const std::string owner = lease ? std::string{lease->owner} : random_text();
+    const std::string meta = random_() % 4 == 0 ? random_text() : "";
+    const Granted granted{token, {++fence_, 0}, request.shape, owner, path, {}, {}, meta};
+    table_.apply(granted);
+    held_[granted.id] = {token, request.shape, std::string{path.view().packed()}, owner, meta};
+  }
+  std::string random_text() { return std::string(random_() % 40, 'o'); }
+
+  void change(LockId id) {
+    const Held held = held_[id];
+    if (held.is_cooling) return;
+    Held other = held;
+    other.shape.mode = Mode::shared;
+    const AcquireRequest request{
+        .path = PathView{held.path}, .shape = other.shape, .token = held.token};
+    if (table_.blocker(request)) return;
+    table_.apply(Ended{held.token, id, End::changed});
+    forget(id);
+    const LockId changed{++fence_, 0};
+    table_.apply(Granted{
+        held.token, changed, other.shape, held.owner, PathView{held.path}, {}, {}, held.meta});
+    held_[changed] = other;
+  }
+
+  void cool(LockId id) {
+    Held& held = held_[id];
+    if (held.is_cooling) return;
+    table_.apply(Cooling{held.token, id});
+    held.is_cooling = true;
+  }
+
+  void end(LockId id) {
+    const Held held = held_[id];
+    table_.apply(Ended{held.is_cooling ? Token{} : held.token, id});
+    forget(id);
+  }
+  void forget(LockId id) {
+    held_.erase(id);
+    for (Cursor& cursor : cursors_) cursor.to_come.erase(id);
+  }
+
+  void open_cursor() {
+    const std::size_t slot = random_() % cursors_.size();
+    Cursor& cursor = cursors_[slot];
+    cursor = {true, std::string{random_path().view().packed()}, {}, {}};
+    for (const auto& [id, held] : held_) {
+      if (is_under(cursor.prefix, held.path)) cursor.to_come.insert(id);
+    }
+    table_.open_cursor(slot, PathView{cursor.prefix});
+  }
+
+  void compare_cursors() {
+    const std::size_t slot = random_() % cursors_.size();
+    Cursor& cursor = cursors_[slot];
+    if (!cursor.is_open || random_() % 2 == 0) return;
+    const auto held = table_.advance_cursor(slot);
+    if (!held) {
+      ASSERT_TRUE(cursor.to_come.empty());
+      cursor.is_open = false;
+      return;
+    }
+    ASSERT_GT(held->id, cursor.last);
+    cursor.last = held->id;
+    ASSERT_TRUE(held_.contains(held->id));
+    ASSERT_TRUE(is_under(cursor.prefix, held_[held->id].path));
+    ASSERT_TRUE(cursor.to_come.empty() || held->id <= *cursor.to_come.begin());
+    cursor.to_come.erase(held->id);
+  }
+
+  void compare_all() {
+    table_.check_invariants();
+    std::map<Token, std::vector<LockId>> of_leases;
+    std::vector<LockId> shown;
+    table_.for_each_lock([&](const HeldLock& its) {
+      shown.push_back(its.id);
+      const Held& held = held_[its.id];
+      ASSERT_EQ(its.shape, held.shape);
+      ASSERT_EQ(its.is_cooling, held.is_cooling);
+      ASSERT_EQ(its.owner, held.owner);
+      ASSERT_EQ(table_.meta_of(its), held.meta);
+      ASSERT_EQ(table_.path_of(its).view().packed(), held.path);
+    });
+    std::vector<LockId> expected;
+    for (const auto& [id, held] : held_) {
+      expected.push_back(id);
+      if (!held.is_cooling) of_leases[held.token].push_back(id);
+    }
+    ASSERT_EQ(shown, expected);
+    ASSERT_EQ(table_.lease_count(), of_leases.size());
+    for (const auto& [token, ids] : of_leases) {
+      std::vector<LockId> its;
+      table_.for_each_lock_of(*table_.find_lease_of(token), [&](const HeldLock& held) {
+        its.push_back(held.id);
+        return true;
+      });
+      ASSERT_EQ(its, ids);
+    }
+  }
+
+  std::mt19937_64 random_;
+  LockTable table_;
+  Fence fence_ = 1'000;
+  std::map<LockId, Held> held_;
+  std::array<Cursor, 3> cursors_;
+};
+
+TEST(LockTableListsAgainstOracle, ShowWhatAFlatListShowsOnRandomCommands) {
+  const char* const given = std::getenv("LOCKER_SEED");
+  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+  const std::uint64_t count = given != nullptr ? 1 : 1'000;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    SCOPED_TRACE("replay with LOCKER_SEED=" + std::to_string(seed));
+    TableWithList{seed}.run(200);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace locker::core

@@ -53,9 +53,13 @@ bool Arbiter::replay(const Record& record) {
     ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
     if (!table_.find_lease_of(token)) {
       ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+      expiring_.erase(token);
+    } else if (reason == End::expired) {
+      expiring_.insert(token);  // the rest of its locks is to follow
     }
   } else if (ended_lease) {
     ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
+    expiring_.erase(token);
   }
   return true;
 }
@@ -65,9 +69,17 @@ void Arbiter::start(Host& host, Fence first_fence) {
   last_fence_ = std::max(last_fence_, first_fence - 1);
   if (table_.has_deadlines()) start_timers();
   opened_in_replay_.clear();
+  for (const Token& token : expiring_) {
+    const LivingLease lease = *table_.find_lease_of(token);
+    stop_timer(lease);
+    table_.set_timer(lease.handle,
+                     deadlines_.add(now_.instant, DeadlineQueue::Kind::lease, lease.handle));
+    ended_.remember_lease(token, {End::expired, lease.opened.fence, ""}, now_.instant);
+  }
 }
 
-// Every lease has its whole TTL again, and every cooling lock its whole lock-delay.
+// Every lease has its whole TTL again, but for those that were in the middle of their end, and
+// every cooling lock its whole lock-delay.
 void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {

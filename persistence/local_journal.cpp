@@ -58,6 +58,7 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
     : files_(files),
       options_(options),
       lock_(std::move(opened.lock)),
+      identity_lock_(std::move(opened.identity_lock)),
       store_id_(opened.recovered.id),
       segment_(opened.recovered.last_header),
       segment_bytes_(opened.recovered.last_bytes),

@@ -105,6 +105,7 @@ class LocalJournal final : public Journal {
   const Options options_;
   const std::unique_ptr<FileLock> lock_;
   const StoreId store_id_;
+  const std::unique_ptr<FileLock> identity_lock_;
 
   // Of the appending thread alone.
   SegmentHeader segment_;

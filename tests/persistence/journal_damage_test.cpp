@@ -308,3 +308,6 @@ TEST_F(JournalDamageTest, InspectionCountsWhatIsThere) {
 
 }  // namespace
 }  // namespace locker::persistence
+  disk_.erase(path("LOCK"));  // as who takes it for what a crash has left
+  EXPECT_FALSE(open(held));
+  EXPECT_EQ(fault_.kind, Kind::in_use);

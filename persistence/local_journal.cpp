@@ -93,7 +93,8 @@ LocalJournal::~LocalJournal() {
 
 Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved) const {
   const std::uint64_t needed = bytes + 2 * frame_overhead_max;
-  const bool is_full = space_.load(std::memory_order_acquire) == Space::full;
+  const Space space = space_.load(std::memory_order_acquire);
+  const bool is_full = space == Space::full;
   // The prepared one first: append() publishes in the other order, so that what moves from one to
   // the other is never seen in neither.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
@@ -101,7 +102,9 @@ Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved) const {
   const std::uint64_t kept =
       reserved ? 0 : reserve_of(capacity_.load(std::memory_order_acquire), is_full);
   if (needed + kept <= room_.load(std::memory_order_acquire)) return Room::enough;
-  return is_full ? Room::none : Room::soon;
+  // No use to wait where the next one is there, and too small.
+  const bool is_too_much = space == Space::prepared && prepared != 0;
+  return is_full || is_too_much ? Room::none : Room::soon;
 }
 
 LocalJournal::Status LocalJournal::status() const {

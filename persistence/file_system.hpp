@@ -16,7 +16,8 @@ namespace locker::persistence {
 /// What the operating system said, and of which file.
 struct IoError {
   boost::system::error_code code;
-  std::string message;  ///< A sentence with the path and the system's own words.
+  std::string message;      ///< A sentence with the path and the system's own words.
+  bool of_reading = false;  ///< The disk does not give back a part of a file that is open.
 };
 
 template <typename T>

@@ -61,7 +61,7 @@ class Journal {
   enum class Room {
     enough,
     soon,  ///< Not now, but space is being made ready: try again.
-    none,  ///< The disk is full.
+    none,  ///< The disk is full, or so many do not fit into a segment.
   };
   /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
   /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still

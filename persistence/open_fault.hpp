@@ -15,6 +15,7 @@ struct OpenFault {
     damaged,       ///< What was acknowledged cannot be read any more.
     newer_format,  ///< Written by a newer version.
     not_a_store,   ///< Something else is there.
+    unreadable,    ///< The disk does not give back a part of a file.
     disk_full,     ///< There is no room for what has to be written.
     io,            ///< The system refused a call.
   };
@@ -26,8 +27,11 @@ template <typename T>
 using OpenResult = boost::system::result<T, OpenFault>;
 
 [[nodiscard]] inline OpenFault open_fault(const IoError& error) {
-  return {is_full_disk(error) ? OpenFault::Kind::disk_full : OpenFault::Kind::io,
-          error.message + "."};
+  using Kind = OpenFault::Kind;
+  const Kind kind = is_full_disk(error) ? Kind::disk_full
+                    : error.of_reading  ? Kind::unreadable
+                                        : Kind::io;
+  return {kind, error.message + "."};
 }
 
 }  // namespace locker::persistence

@@ -77,7 +77,11 @@ class PosixFile final : public File {
         return ::pread(descriptor_.number(), bytes.data() + total, bytes.size() - total,
                        static_cast<off_t>(offset + total));
       });
-      if (count < 0) return last_error("read", path_);
+      if (count < 0) {
+        IoError error = last_error("read", path_);
+        error.of_reading = true;
+        return error;
+      }
       total += static_cast<std::size_t>(count);
       // An unaligned count is the end of the file; O_DIRECT could not go on from there anyway.
       if (count == 0 || total % read_alignment != 0) break;

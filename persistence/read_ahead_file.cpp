@@ -1,6 +1,7 @@
 #include "persistence/read_ahead_file.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace locker::persistence {
@@ -9,10 +10,14 @@ void ReadAheadFile::begin(std::uint64_t offset, std::unique_ptr<Piece> piece) {
   next_offset_ = offset;
   if (!piece) piece = std::make_unique<Piece>();
   piece->offset = offset;
-  next_ = std::async(std::launch::async, [this, piece = std::move(piece)]() mutable {
-    piece->size = file_->read_at(piece->offset, piece->bytes.span());
-    return std::move(piece);
-  });
+  try {
+    next_ = std::async(std::launch::async, [this, piece = std::move(piece)]() mutable {
+      piece->size = file_->read_at(piece->offset, piece->bytes.span());
+      return std::move(piece);
+    });
+  } catch (const std::system_error&) {
+    // No thread at the moment: the caller reads for itself.
+  }
 }
 
 IoResult<std::size_t> ReadAheadFile::read_at(std::uint64_t offset, std::span<char> bytes) {

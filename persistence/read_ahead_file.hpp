@@ -12,7 +12,7 @@ namespace locker::persistence {
 
 /// A file that is opened for reading. When it is read from front to back, a thread reads the next
 /// piece while the caller works on this one: a read around the page cache waits for the disk, and
-/// nobody else reads ahead. One thread calls.
+/// nobody else reads ahead. Where the system gives no thread, the caller waits. One thread calls.
 class ReadAheadFile final : public File {
  public:
   explicit ReadAheadFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
@@ -42,7 +42,7 @@ class ReadAheadFile final : public File {
   std::uint64_t end_of_last_ = 0;  ///< Where the last read ended: it goes on there, or jumps.
   std::unique_ptr<Piece> piece_;   ///< The newest that next_ gave, or null.
   std::uint64_t next_offset_ = 0;  ///< Of the one that is read.
-  std::future<std::unique_ptr<Piece>> next_;  ///< Its destructor waits.
+  std::future<std::unique_ptr<Piece>> next_;  ///< Its destructor waits. Not valid: none is read.
 };
 
 }  // namespace locker::persistence

@@ -43,7 +43,10 @@ class Recovery {
         store_.snapshots.push_back(*index);
         return {};
       }
-      if (taken.error().kind != OpenFault::Kind::damaged) return taken.error();
+      const OpenFault::Kind kind = taken.error().kind;
+      if (kind != OpenFault::Kind::damaged && kind != OpenFault::Kind::unreadable) {
+        return taken.error();
+      }
       store_.warnings.push_back(taken.error().message +
                                 " An older state and the journal behind it are read instead.");
     }

@@ -49,8 +49,9 @@ struct RecoveredStore {
 };
 
 /// Reads the newest whole snapshot and every record behind it, from the disk and not from the page
-/// cache, and proves on the way that nothing is missing between. Changes nothing. A damaged newest
-/// snapshot is passed over with a warning while the one before it and its segments are there.
+/// cache, and proves on the way that nothing is missing between. Changes nothing. A newest snapshot
+/// that is damaged, or does not read, is passed over with a warning while the one before it and its
+/// segments are there.
 [[nodiscard]] OpenResult<RecoveredStore> recover(FileSystem& files, const std::string& directory,
                                                  const StoreFiles& found,
                                                  const RecordVisitor& visitor);

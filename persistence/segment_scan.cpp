@@ -76,7 +76,8 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   if (*read < *size) {
     return IoError{make_error_code(boost::system::errc::io_error),
                    "cannot read all of " + path + ": it ends after " + std::to_string(*read) +
-                       " of " + std::to_string(*size) + " bytes"};
+                       " of " + std::to_string(*size) + " bytes",
+                   true};
   }
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
   return WholeFile{std::move(bytes), *size};

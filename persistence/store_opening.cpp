@@ -135,17 +135,32 @@ OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& di
   return found;
 }
 
-}  // namespace
-
-OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& directory,
-                                                 bool create) {
-  auto lock = files.lock(in_directory(directory, lock_name), create);
+OpenResult<std::unique_ptr<FileLock>> lock_file(FileSystem& files, const std::string& directory,
+                                                std::string_view name, bool create) {
+  auto lock = files.lock(in_directory(directory, name), create);
   if (lock) return std::move(*lock);
   if (lock.error().code != errc_t::operation_would_block) return open_fault(lock.error());
   return OpenFault{OpenFault::Kind::in_use,
                    directory +
                        " is in use: another process has the store open. Stop that one, or "
                        "name another store with --file."};
+}
+
+/// Unless it is locked already.
+OpenResult<void> lock_identity(FileSystem& files, const std::string& directory,
+                               std::unique_ptr<FileLock>& lock) {
+  if (lock != nullptr) return {};
+  auto locked = lock_file(files, directory, identity_name, false);
+  if (!locked) return locked.error();
+  lock = std::move(*locked);
+  return {};
+}
+
+}  // namespace
+
+OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& directory,
+                                                 bool create) {
+  return lock_file(files, directory, lock_name, create);
 }
 
 OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directory,
@@ -165,6 +180,11 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   }
   auto lock = lock_store(files, directory, true);
   if (!lock) return lock.error();
+  std::unique_ptr<FileLock> identity_lock;
+  if (before.has_identity) {
+    auto locked = lock_identity(files, directory, identity_lock);
+    if (!locked) return locked.error();
+  }
   // A process that was killed, or whose sync failed, has left names that are in the cache alone:
   // nothing may be built on one that a power cut can take back.
   if (auto synced = files.sync_directory(directory); !synced) return open_fault(synced.error());
@@ -194,12 +214,13 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
     if (!relisted) return relisted.error();
     found = std::move(*relisted);
   }
+  if (auto locked = lock_identity(files, directory, identity_lock); !locked) return locked.error();
   auto recovered = recover(files, directory, *found, on_record);
   if (!recovered) return recovered.error();
   if (auto cut = cut_tail(files, directory, *recovered); !cut) return cut.error();
   if (auto sealed = seal_if_missing(files, directory, *recovered); !sealed) return sealed.error();
   recovered->warnings.insert(recovered->warnings.begin(), warnings.begin(), warnings.end());
-  return OpenedStore{std::move(*lock), std::move(*recovered)};
+  return OpenedStore{std::move(*lock), std::move(identity_lock), std::move(*recovered)};
 }
 
 }  // namespace locker::persistence

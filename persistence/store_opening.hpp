@@ -11,6 +11,8 @@ namespace locker::persistence {
 /// A store that this process alone may write, and what was found in it.
 struct OpenedStore {
   std::unique_ptr<FileLock> lock;
+  /// Of STORE, for the case that somebody takes LOCK for a remainder and removes it.
+  std::unique_ptr<FileLock> identity_lock;
   RecoveredStore recovered;
 };
 

@@ -48,7 +48,9 @@ void answer_lease_ended(core::End reason, std::string_view detail, Response& res
 void answer_no_room(bool is_full, Response& response) {
   if (is_full) {
     return answer_error(507, "disk_full",
-                        "The lock server's disk is full; free space there, or try again later.",
+                        "The lock server's disk is full, or so much at once does not fit into a "
+                        "segment of its journal (--segment-size); free space there, or ask for "
+                        "less.",
                         response);
   }
   answer_error(503, "busy", "The journal is making room; try again now.", response);

@@ -173,7 +173,12 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
 }
 
 Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
-  switch (journal_.room_for(commit_.pending_bytes() + bytes, reserved)) {
+  const std::size_t pending = commit_.pending_bytes();
+  Room room = journal_.room_for(pending + bytes, reserved);
+  // Too much together, perhaps, and not for the segment behind what is on its way.
+  const bool may_be_soon = room == Room::none && pending != 0;
+  if (may_be_soon && journal_.room_for(bytes, reserved) != Room::none) room = Room::soon;
+  switch (room) {
     case Room::enough:
       return Arbiter::Room::enough;
     case Room::soon:

@@ -43,6 +43,7 @@ ExitCode exit_code(const persistence::OpenFault& fault) {
     case Kind::newer_format:
     case Kind::not_a_store:
       return ExitCode::damaged;
+    case Kind::unreadable:
     case Kind::disk_full:
     case Kind::io:
       return ExitCode::disk;

@@ -77,7 +77,8 @@ constexpr const char* in_use =
 
 int exit_code(Kind kind) {
   if (kind == Kind::in_use) return 73;
-  return kind == Kind::io || kind == Kind::disk_full ? 74 : 78;
+  const bool is_disk = kind == Kind::io || kind == Kind::unreadable || kind == Kind::disk_full;
+  return is_disk ? 74 : 78;
 }
 
 constexpr const char* usage =

@@ -193,6 +193,33 @@ TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRest
   EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
 }
 
+TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestItsWholeTtlAgain) {
+  for (const bool is_opened : {false, true}) {
+    journal_.clear();
+    restart();
+    now_ = milliseconds{1};
+    if (is_opened) {
+      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, Arbiter::LeaseOutcome::opened);
+    }
+    const Token lost = acquire_many();
+    room_ = of_a_small_segment;
+    advance_to(milliseconds{1'100});
+    ASSERT_GT(arbiter_->table().lock_count(), 0U);
+    ASSERT_LT(arbiter_->table().lock_count(), locks);
+    room_ = endless;
+    now_ = Instant{0};
+    restart();
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+    EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+    advance_to(milliseconds{10});
+    EXPECT_EQ(arbiter_->table().lock_count(), 0U);
+    EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+    restart();
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+    EXPECT_EQ(acquire(token(2), path("1")).outcome, Outcome::granted);
+  }
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
   const Token given_back = acquire_many();
   std::size_t released = 0;

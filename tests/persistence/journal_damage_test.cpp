@@ -1,5 +1,6 @@
 // What recovery makes of bytes that are not as they were written.
 
+#include <cerrno>
 #include <cstring>
 
 #include "persistence/snapshot_format.hpp"
@@ -94,7 +95,7 @@ TEST_F(JournalDamageTest, ASegmentThatIsNotReadToItsEndIsRefused) {
   write_frames(4);
   for (const std::size_t size : {segment_header_bytes, frame_ends_[1]}) {
     disk_.limit_reads(size);
-    expect_refused(Kind::io, segment(1));
+    expect_refused(Kind::unreadable, segment(1));
   }
 }
 
@@ -169,6 +170,39 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.front().find(newest), std::string::npos);
     disk_.bytes(newest) = whole;
+  }
+}
+
+TEST_F(JournalDamageTest, WhereTheNewestSnapshotDoesNotReadTheOlderOneGivesTheSameState) {
+  write_generations();
+  ASSERT_EQ(files().snapshots.size(), 2U);
+  const std::string newest = path(snapshot_name(files().snapshots.back()));
+  disk_.fail_next("read " + newest, EIO);
+  Held held;
+  ASSERT_TRUE(open(held)) << fault_.message;
+  EXPECT_EQ(held, history_.after.back());
+  EXPECT_EQ(recovered_.last_fence, history_.last_fence);
+  ASSERT_FALSE(warnings_.empty());
+  EXPECT_NE(warnings_.front().find(newest), std::string::npos);
+}
+
+TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsAndNothingElse) {
+  for (const bool reads : {false, true}) {
+    disk_ = SimulatedDisk{};
+    history_ = {};
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    while (files().segments.size() < 2) ASSERT_TRUE(append(*journal, history_));
+    if (reads) {
+      disk_.bytes(segment(1))[segment_header_bytes + 40] ^= 4;
+    } else {
+      disk_.fail_next("read " + segment(1), EIO);
+    }
+    ASSERT_TRUE(run(*journal, history_, 400)) << background_fault_;
+    EXPECT_EQ(journal->status().snapshots_failed, 1U);
+    EXPECT_EQ(journal->status().snapshots, 0U);
+    ASSERT_FALSE(warnings_.empty());
+    EXPECT_NE(warnings_.back().find(segment(1)), std::string::npos);
   }
 }
 
@@ -290,6 +324,9 @@ TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
   const auto journal = open();
   ASSERT_TRUE(journal);
   Held held;
+  EXPECT_FALSE(open(held));
+  EXPECT_EQ(fault_.kind, Kind::in_use);
+  disk_.erase(path("LOCK"));  // as who takes it for what a crash has left
   EXPECT_FALSE(open(held));
   EXPECT_EQ(fault_.kind, Kind::in_use);
 }

@@ -91,6 +91,18 @@ TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
   EXPECT_EQ(journal->status().snapshot_bytes, before);
 }
 
+// Else who asks for it tries again for ever, and everybody behind.
+TEST_F(JournalSpaceTest, WhatFitsIntoNoSegmentIsRefusedAndNotPutOff) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  EXPECT_EQ(journal->room_for(segment_bytes_min, false), Room::soon);  // the next one is awaited
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 2, false), Room::enough);
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, false), Room::none);
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, true), Room::enough);
+  EXPECT_EQ(journal->room_for(segment_bytes_min, true), Room::none);
+}
+
 TEST_F(JournalSpaceTest, AStoreIsNotBegunWhereThereIsNoRoom) {
   disk_.limit_space(segment_bytes_min);
   Held held;

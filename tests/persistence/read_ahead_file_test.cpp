@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <random>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include <gtest/gtest.h>
+
+#include "tests/support/no_more_threads.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -73,6 +78,20 @@ TEST(ReadAheadFile, ReadsInLargePieces) {
     static_cast<void>(read(file, offset, read_alignment));
   }
   EXPECT_LT(reads.reads(), 10);
+}
+
+TEST(ReadAheadFile, WhereTheSystemGivesNoThreadTheCallerReadsForItself) {
+  for (const std::uint64_t from : {std::uint64_t{0}, std::uint64_t{2 * mebibyte}}) {
+    auto whole = std::make_unique<PatternFile>(5 * mebibyte);
+    const PatternFile& expected = *whole;
+    ReadAheadFile file{std::move(whole)};
+    std::optional<test::NoMoreThreads> no_more_threads;
+    for (std::uint64_t offset = 0; offset < 5 * mebibyte; offset += read_alignment) {
+      if (offset == from) no_more_threads.emplace();
+      ASSERT_EQ(read(file, offset, read_alignment), expected.part(offset, read_alignment));
+    }
+    EXPECT_THROW(std::thread{[] {}}, std::system_error);
+  }
 }
 
 TEST(ReadAheadFile, JumpsAnywhere) {

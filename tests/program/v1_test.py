@@ -390,6 +390,19 @@ class Waiting(V1Test):
         self.assertEqual(refused["blocked_by"][0]["path"], "/w")
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
 
+    def test_what_is_too_much_for_the_journal_is_refused_and_stands_in_nobodys_way(self):
+        # More than a segment of 1 MiB takes, as it is here.
+        much = {"locks": [{"path": f"/much/{n}"} for n in range(256)], "meta": "m" * 4000}
+        self.expect(507, self.client.several(**much), "disk_full")
+        holder, other = self.client.acquire("/much/1")["token"], self.client.acquire("/o")["token"]
+        too_much = self.background(lambda c: c.several(**much, wait="20s"))
+        self.until_waiting(1)
+        behind = self.wait_in_line("/o")
+        self.client.release("/much/1", holder)
+        self.client.release("/o", other)
+        self.assertLess(self.expect(201, behind.answer())["waited_ms"], 5_000)
+        self.expect(507, too_much.answer(), "disk_full")
+
     def test_who_disconnects_leaves_and_is_never_granted(self):
         holder = self.client.acquire("/d")["token"]
         first = self.wait_in_line("/d")

@@ -1,9 +1,8 @@
 // Answers wait for their index, whoever commits it.
-#include <pthread.h>
-
 #include <system_error>
 
 #include "tests/server/http_fixture.hpp"
+#include "tests/support/no_more_threads.hpp"
 
 namespace locker::server {
 namespace {
@@ -55,27 +54,10 @@ TEST_F(HttpDurabilityTest, AClientThatLeavesWhileItWaitsDoesNoHarm) {
   EXPECT_EQ(client().ask(get("/write"))->body, "2");
 }
 
-/// As long as it lives, no thread can be started: there is no room for its stack.
-class NoMoreThreads {
- public:
-  NoMoreThreads() {
-    pthread_getattr_default_np(&before_);
-    pthread_attr_t larger = before_;
-    pthread_attr_setstacksize(&larger, std::size_t{1} << 47U);
-    pthread_setattr_default_np(&larger);
-  }
-  ~NoMoreThreads() { pthread_setattr_default_np(&before_); }
-  NoMoreThreads(const NoMoreThreads&) = delete;
-  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
-
- private:
-  pthread_attr_t before_{};
-};
-
 TEST_F(HttpDurabilityTest, OnASlowDiskAnswersComeAlsoWhenThereIsNoThreadForIt) {
   start();
   journal_.set_delay(10 * GroupCommit::slow_sync);
-  const NoMoreThreads no_more_threads;
+  const test::NoMoreThreads no_more_threads;
   EXPECT_THROW(std::thread{[] {}}, std::system_error);
   RawClient one = client();
   for (int i = 1; i <= 4; ++i) {

@@ -47,7 +47,10 @@ class SimulatedFile final : public persistence::File {
     return {};
   }
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
-    if (auto error = disk_.call("read " + path_)) return *error;
+    if (auto error = disk_.call("read " + path_)) {
+      error->of_reading = true;
+      return *error;
+    }
     const std::string& source = is_direct_ ? content_->durable : content_->seen;
     const std::uint64_t end = std::min<std::uint64_t>(source.size(), disk_.readable_);
     if (offset >= end) return std::size_t{0};

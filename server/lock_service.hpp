@@ -229,6 +229,7 @@ class LockService final : private core::Arbiter::Host {
 
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point last_read_;
+  std::chrono::steady_clock::duration last_held_up_{0};
   std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last

@@ -178,7 +178,7 @@ FAULTS = [
           "      append_owner(owner_told(blocker, request), response.body);\n",
           "      append_owner(id != nullptr ? owner : owner_told(blocker, request), response.body);\n",
           HISTORIES),
-    Fault("smuggling", "a body in chunks is read as the next request",
+    Fault("smuggling", "a body in another coding is read as the next request",
           "server/request_parser.cpp",
           "          return refuse(transfer_encoding, error);\n", "          return;\n",
           "http_test *"),

@@ -222,6 +222,17 @@ TEST_F(HttpRefusalTest, ARefusalArrivesAlthoughTheClientGoesOnSending) {
   EXPECT_TRUE(one.is_at_end());
 }
 
+TEST_F(HttpRefusalTest, ARefusalArrivesInTheMiddleOfALargeBody) {
+  start();
+  RawClient one = client();
+  constexpr std::size_t size = 4'000'000;
+  ASSERT_TRUE(one.send(with_field("Content-Length: " + std::to_string(size))));
+  EXPECT_TRUE(one.send(std::string(size, 'b')));
+  const auto answer = one.read_answer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 413);
+}
+
 TEST_F(HttpRefusalTest, ExpectContinueIsToldBeforeTheBodyButNotWhenItIsThereOrRefused) {
   start();
   RawClient one = client();

@@ -552,6 +552,15 @@ class Looking(V1Test):
         everything = [self.client.ask("GET", "/v1/locks").text, state.text, table.text]
         self.assertFalse(any(token in text for text in everything))
 
+    def test_a_table_is_aligned_but_not_to_what_is_very_long(self):
+        self.client.acquire("/t/" + "/".join(["p" * 200] * 9), owner="é" * 10)
+        self.client.acquire("/t/short", owner="o" * 12)
+        self.client.acquire("/t/b", owner="é" * 12)
+        long, *short = self.client.ask("GET", "/v1/locks", headers={"Accept": "text/plain"}).text.splitlines()[1:]
+        self.assertGreater(len(long), 1800)
+        self.assertEqual(short[0].index("exclusive"), short[1].index("exclusive"))
+        self.assertLess(max(len(line) for line in short), 200)
+
     def test_every_reply_names_its_index(self):
         last = 0
         for method, target in (("POST", "/v1/locks/i"), ("GET", "/v1/locks"), ("GET", "/nothing"),

@@ -31,6 +31,29 @@ class V1Test(unittest.TestCase):
         self.server.kill() if kill else self.server.stop()
         self.server = Lockerd(self.store, *self.options, port=port)
 
+    def follow(self, target="/v1/events", **headers):
+        follower = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        self.addCleanup(follower.close)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        stream = follower.makefile("r", encoding="utf-8")
+        self.assertIn("200", stream.readline())
+        while stream.readline().strip():
+            pass
+        self.assertEqual(self.next_event(stream), {"retry": "1000"})
+        return stream
+
+    @staticmethod
+    def next_event(stream):
+        event = {}
+        while True:
+            line = stream.readline().rstrip("\n")
+            if not line and event:
+                return event
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+
     def background(self, call):
         asked = Background(self.server.port, call)
         self.addCleanup(asked.client.close)
@@ -573,29 +596,6 @@ class Looking(V1Test):
 
 
 class Following(V1Test):
-    def follow(self, target="/v1/events", **headers):
-        follower = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
-        self.addCleanup(follower.close)
-        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
-        stream = follower.makefile("r", encoding="utf-8")
-        self.assertIn("200", stream.readline())
-        while stream.readline().strip():
-            pass
-        self.assertEqual(self.next_event(stream), {"retry": "1000"})
-        return stream
-
-    @staticmethod
-    def next_event(stream):
-        event = {}
-        while True:
-            line = stream.readline().rstrip("\n")
-            if not line and event:
-                return event
-            if line and not line.startswith(":"):
-                name, _, value = line.partition(": ")
-                event[name] = value
-
     def test_all_kinds(self):
         stream = self.follow("/v1/events?prefix=/e")
         self.client.acquire("/elsewhere")
@@ -656,10 +656,13 @@ class FewConnections(V1Test):
 
     def test_who_waits_leaves_connections_to_those_who_are_waited_for(self):
         token = self.client.acquire("/x", ttl="30s")["token"]
-        waiting = [self.wait_in_line("/x") for _ in range(14)]
+        waiting = [self.wait_in_line("/x") for _ in range(12)]
         another = Client(self.server.port)
         self.addCleanup(another.close)
         self.expect(503, another.acquire("/x", wait="20s"), "too_many_waiters")
+        for _ in range(2):
+            self.follow("/v1/events")
+        self.expect(503, another.ask("GET", "/v1/events"), "too_many_event_readers")
         self.expect(200, another.renew(token))
         self.expect(200, another.release("/x", token))
         self.expect(201, waiting[0].answer())

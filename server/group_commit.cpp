@@ -49,11 +49,11 @@ void GroupCommit::pass_on() {
   }
 }
 
-bool GroupCommit::commit(bool holds_up) {
+bool GroupCommit::commit() {
   std::unique_lock lock{mutex_};
   if (committing_ || open_count_ == 0) return false;
   committing_ = true;
-  if (holds_up) holds_up_since_ = Clock::now();
+  commit_began_ = Clock::now();
   std::swap(open_, under_way_);
   const std::uint32_t count = std::exchange(open_count_, 0);
   const Index reached = last_index_;
@@ -62,9 +62,8 @@ bool GroupCommit::commit(bool holds_up) {
   append_under_way(count);
   lock.lock();
   under_way_.clear();
+  stood_still_ = stood_still(Clock::now());
   committing_ = false;
-  held_up_ = held_up(Clock::now());
-  holds_up_since_.reset();
   durable_index_.store(reached, std::memory_order_release);
   commits_.fetch_add(1, std::memory_order_relaxed);
   DurabilityWaiter* const ripe = take_ripe_waiters(reached);
@@ -97,7 +96,7 @@ void GroupCommit::append_under_way(std::uint32_t count) {
 }
 
 bool GroupCommit::commit_or_hand_over() {
-  if (average_.load(std::memory_order_relaxed) < slow_sync || !has_thread()) return commit(true);
+  if (average_.load(std::memory_order_relaxed) < slow_sync || !has_thread()) return commit();
   {
     const std::lock_guard lock{mutex_};
     is_handed_over_ = true;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -75,7 +74,7 @@ class GroupCommit {
   void commit_until(Index index);
   /// Commits the open batch unless another thread is committing. Returns true when records remain
   /// that this thread should commit soon: those that came while it was at work. Blocks for a sync.
-  bool commit() { return commit(false); }
+  bool commit();
   /// The same for a thread that has other things to do. On a slow disk a thread of its own commits
   /// instead, if the system gives one, goes on until no records remain, and this returns false at
   /// once: what does not wait for the disk must not wait for a sync either.
@@ -86,13 +85,13 @@ class GroupCommit {
   /// Syncs that take longer than this, on the average of the last few, are handed over. Waking the
   /// thread costs 7 to 55 us, so that quick ones (0.1 ms) are better done on the spot.
   static constexpr std::chrono::milliseconds slow_sync{2};
-  /// For how long commits have held up threads that have other things to do, all in all: of each
-  /// what was longer than this. REQUIRES: mutex() is held.
-  static constexpr std::chrono::milliseconds hold_up_min{300};
-  [[nodiscard]] Clock::duration held_up(Clock::time_point now) const {
-    if (!holds_up_since_) return held_up_;
-    return held_up_ + std::max(now - *holds_up_since_ - hold_up_min, Clock::duration::zero());
+  /// For how long the disk has stood still since the start: of each commit what was longer than
+  /// this. REQUIRES: mutex() is held.
+  [[nodiscard]] Clock::duration stood_still(Clock::time_point now) const {
+    if (!committing_) return stood_still_;
+    return stood_still_ + std::max(now - commit_began_ - stand_still_min, Clock::duration::zero());
   }
+  static constexpr std::chrono::milliseconds stand_still_min{300};
   /// Called after each commit with the durable index, on the thread that committed and under no
   /// lock. Set while nothing is being committed.
   void set_on_durable(std::function<void(Index)> on_durable) {
@@ -108,7 +107,6 @@ class GroupCommit {
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
-  bool commit(bool holds_up);
   void pass_on();
   [[nodiscard]] bool has_thread();
   void append_under_way(std::uint32_t count);
@@ -125,8 +123,8 @@ class GroupCommit {
   std::string under_way_;
   std::uint32_t open_count_ = 0;
   bool committing_ = false;
-  std::optional<Clock::time_point> holds_up_since_;
-  Clock::duration held_up_{0};  // by those that are over
+  Clock::time_point commit_began_;  // if one is under way
+  Clock::duration stood_still_{0};  // in those that are over
   Index last_index_;
   std::atomic<Index> durable_index_;
   std::atomic<std::uint64_t> commits_ = 0;

@@ -87,14 +87,15 @@ LockService::~LockService() {
 
 // While the timekeeper runs, the clock is read ten times a second at least. A longer gap is a
 // process that was stopped, or a machine that was: clients could not renew then, so that time is
-// left out. So is that in which a thread that serves connections was held up by the disk: the
-// renewals of its clients are in their sockets, unread.
+// left out. So is that in which the disk stood still: the renewals of clients whose thread waits
+// for it are unread in their sockets, and all others are not answered.
 core::Now LockService::read_now() {
   const auto read = std::chrono::steady_clock::now();
-  const auto held_up = commit_.held_up(read) - last_held_up_;
-  last_held_up_ += held_up;
-  stood_still_ += held_up;
-  const auto gap = read - last_read_ - held_up;
+  const auto disk_stood_still = commit_.stood_still(read) - disk_stood_still_;
+  disk_stood_still_ += disk_stood_still;
+  stood_still_ += disk_stood_still;
+  auto gap = read - last_read_ - disk_stood_still;
+  if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
   if (gap > stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
@@ -494,6 +495,12 @@ LockService::Status LockService::look_at_status() const {
           commit_.last_index(),
           arbiter_.last_fence(),
           room_for(core::record_bytes_max, false) != Arbiter::Room::none};
+}
+
+void LockService::stop_clock() {
+  const std::lock_guard lock{commit_.mutex()};
+  static_cast<void>(read_now());
+  is_clock_stopped_ = true;
 }
 
 core::Now LockService::now() {

@@ -31,29 +31,29 @@ class LockServiceTest : public testing::Test {
       std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}), commit_, journal_, 1, {}};
 };
 
-TEST_F(LockServiceTest, WhileTheDiskHoldsUpAThreadThatServesConnectionsNoLeaseEnds) {
+TEST_F(LockServiceTest, WhileTheDiskStandsStillNoLeaseEnds) {
   const core::Token token = open_lease(core::Milliseconds{600});
   journal_.close_gate();
-  std::thread serving{[this] { commit_.commit_or_hand_over(); }};
+  std::thread committing{[this] { commit_.commit_or_hand_over(); }};
   journal_.wait_for_appends(1);
   std::this_thread::sleep_for(milliseconds{1500});
-  // Its clients' renewals, which arrived long ago, are read now.
+  // If that thread serves connections, their clients' renewals are read only now.
   journal_.open_gate();
-  serving.join();
+  committing.join();
+  EXPECT_TRUE(is_living(token));
+  std::this_thread::sleep_for(milliseconds{300});
   EXPECT_TRUE(is_living(token));
   std::this_thread::sleep_for(milliseconds{800});
   EXPECT_FALSE(is_living(token));
 }
 
-TEST_F(LockServiceTest, ACommitThatHoldsUpNoConnectionsStopsNoClock) {
-  const core::Token token = open_lease(core::Milliseconds{600});
-  journal_.close_gate();
-  std::thread alone{[this] { commit_.commit(); }};
-  journal_.wait_for_appends(1);
-  std::this_thread::sleep_for(milliseconds{1000});
-  EXPECT_FALSE(is_living(token));
-  journal_.open_gate();
-  alone.join();
+TEST_F(LockServiceTest, OnceTheClockIsStoppedNoLeaseEndsByTime) {
+  const core::Token token = open_lease(core::Milliseconds{200});
+  const core::Token other = open_lease(core::Milliseconds{200});
+  service_.stop_clock();
+  std::this_thread::sleep_for(milliseconds{600});
+  EXPECT_TRUE(is_living(token));
+  EXPECT_EQ(service_.release_all(other).answer.outcome, core::Arbiter::ReleaseOutcome::released);
 }
 
 }  // namespace

@@ -268,6 +268,20 @@ class Leasing(V1Test):
         self.client.call("DELETE", "/v1/leases", token=token)
         self.expect(201, waiting.answer())
 
+    def test_no_lease_ends_while_the_server_stops_and_nobody_can_renew(self):
+        token = self.client.acquire("/s", ttl="1s")["token"]
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as slow:
+            slow.sendall(b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                         b"Content-Type: application/json\r\n\r\n")
+            self.client.renew(token)
+            self.server.process.send_signal(signal.SIGTERM)
+            time.sleep(2.5)
+            slow.sendall(b"{}")
+            self.assertIn(b"201", slow.recv(4096))
+        self.assertEqual(self.server.process.wait(timeout=15), 0)
+        self.restart(kill=False)
+        self.expect(200, self.client.renew(token))
+
     def test_release_is_idempotent(self):
         first = self.client.acquire("/r")
         other = self.client.acquire("/other")["token"]
@@ -724,6 +738,7 @@ class Terraform(V1Test):
         self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
+        self.expect(400, self.client.ask("LOCK", "/terraform", mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
     def test_a_table_tells_a_terminal_nothing(self):

@@ -14,7 +14,7 @@ struct HttpLimits {
   std::size_t target_max = 8 * 1024;           ///< More: 414.
   std::size_t header_max = 16 * 1024;          ///< Request line, fields, empty line. More: 431.
   std::size_t fields_max = 64;                 ///< More: 431.
-  std::size_t body_max = 64 * 1024;            ///< More: 413.
+  std::size_t body_max = 64 * 1024;            ///< More: 413. Of chunks: with what frames them.
   std::size_t several_body_max = 1024 * 1024;  ///< The same for POST /v1/locks.
   std::size_t empty_lines_max = 4;             ///< Before a request; more: 400.
 

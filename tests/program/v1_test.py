@@ -593,7 +593,8 @@ class Looking(V1Test):
         self.client.acquire("/t/" + "/".join(["p" * 200] * 9), owner="é" * 10)
         self.client.acquire("/t/short", owner="o" * 12)
         self.client.acquire("/t/b", owner="é" * 12)
-        long, *short = self.client.ask("GET", "/v1/locks", headers={"Accept": "text/plain"}).text.splitlines()[1:]
+        table = self.client.ask("GET", "/v1/locks", headers={"Accept": "text/plain"}).text
+        long, *short = table.splitlines()[1:]
         self.assertGreater(len(long), 1800)
         self.assertEqual(short[0].index("exclusive"), short[1].index("exclusive"))
         self.assertLess(max(len(line) for line in short), 200)

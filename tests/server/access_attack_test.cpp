@@ -277,6 +277,15 @@ TEST_F(WaitingWithAKey, ThatAGrantWasTakenBackIsToldWhenThatIsOnTheDisk) {
   EXPECT_EQ(response.index, locker_->service().status().index);
 }
 
+TEST_F(Attack, AQuestionMarkInThePathOfACallBeginsNoParameters) {
+  const std::string told = locker_->canhaz("/ci/x?lockChildren=False&id=thief", {{"id", "me"}});
+  EXPECT_NE(told.find(R"("ok": true)"), std::string::npos) << told;
+  const auto locks = held("/ci/x%3FlockChildren=False&id=thief");
+  ASSERT_EQ(locks.size(), 1U);
+  EXPECT_EQ(locks[0].owner, "me");
+  EXPECT_TRUE(locks[0].shape.lock_children);
+}
+
 TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   Request request;
   request.method = Method::post;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/memory_chunks.hpp"
+#include "core/prefetch.hpp"
 
 namespace locker::core {
 
@@ -36,7 +37,7 @@ class ExtendibleTable {
     }
   }
   /// Fetches what find() will look at: several lookups then wait for memory once.
-  void prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_of(hash)[hash & slot_mask]); }
+  void prefetch(std::uint32_t hash) const { core::prefetch(&slots_of(hash)[hash & slot_mask]); }
   /// The first value under this hash, whatever its key; or `none`. For prefetching what find() will
   /// compare.
   [[nodiscard]] std::uint32_t peek(std::uint32_t hash) const {
@@ -81,7 +82,7 @@ class ExtendibleTable {
     return *buckets_[directory_[directory_index(hash)]].slots;
   }
   [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
-    return depth_ == 0 ? 0 : std::size_t{hash >> (32 - depth_)};
+    return static_cast<std::size_t>(std::uint64_t{hash} >> (32 - depth_));
   }
   /// Empty.
   [[nodiscard]] Slots* new_slots();

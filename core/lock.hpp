@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <chrono>
 #include <compare>
 #include <cstdint>
@@ -18,6 +19,13 @@ using Fence = std::uint64_t;
 struct Token {
   std::array<std::uint8_t, 16> bytes{};
   friend auto operator<=>(const Token&, const Token&) = default;
+  /// As two words: g++ 12 makes the default one a call.
+  friend bool operator==(const Token& a, const Token& b) {
+    using Words = std::array<std::uint64_t, 2>;
+    const auto words_a = std::bit_cast<Words>(a.bytes);
+    const auto words_b = std::bit_cast<Words>(b.bytes);
+    return words_a[0] == words_b[0] && words_a[1] == words_b[1];
+  }
 };
 
 enum class Mode : std::uint8_t { exclusive, shared };

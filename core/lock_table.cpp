@@ -10,6 +10,7 @@
 #include "core/assert.hpp"
 #include "core/clash.hpp"
 #include "core/lock_table_layout.hpp"
+#include "core/prefetch.hpp"
 
 namespace locker::core {
 namespace {
@@ -27,7 +28,6 @@ bool is_same(std::string_view a, std::string_view b) {
 
 const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
 const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
-const std::size_t LockTable::terms_units = UnitArena::units_for(sizeof(LeaseTerms));
 
 std::size_t LockTable::lock_units(std::size_t depth) {
   static_assert(UnitArena::units_for(sizeof(Lock) + (segments_max + 1) * sizeof(Link)) <=
@@ -40,7 +40,8 @@ LockTable::LockTable(std::uint64_t hash_seed, std::pmr::memory_resource* memory)
       arena_(memory),
       nodes_(memory),
       leases_(memory),
-      root_(arena_.allocate(node_units)) {
+      root_(arena_.allocate(node_units)),
+      found_lease_{{}, hash_token({}), null} {
   node(root_) = Node{};
 }
 
@@ -56,12 +57,9 @@ std::string_view LockTable::segment_of(const Node& of) const {
   return {arena_.at<char>(block), of.segment_size};
 }
 
-std::uint32_t LockTable::find_child(std::uint32_t parent, std::string_view segment,
-                                    std::uint32_t hash) const {
-  return nodes_.find(hash, [&](std::uint32_t at) {
-    const Node& candidate = node(at);
-    return candidate.parent == parent && is_same(segment_of(candidate), segment);
-  });
+bool LockTable::is_child(std::uint32_t at, std::uint32_t parent, std::string_view segment) const {
+  const Node& candidate = node(at);
+  return candidate.parent == parent && is_same(segment_of(candidate), segment);
 }
 
 std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segment,
@@ -102,44 +100,62 @@ void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
   arena_.free(at, node_units);
 }
 
-std::uint32_t LockTable::find_lease(const Token& token) const {
-  return leases_.find(hash_token(token),
-                      [&](std::uint32_t at) { return lease(at).token == token; });
+LockTable::FoundLease& LockTable::find_token(const Token& token) const {
+  if (found_lease_.token != token) {
+    const std::uint32_t hash = hash_token(token);
+    const auto at = leases_.find(hash, [&](std::uint32_t of) { return lease(of).token == token; });
+    found_lease_ = {token, hash, at};
+  }
+  return found_lease_;
 }
+
+void LockTable::prefetch_lease(const Token& token) const {
+  if (found_lease_.token != token) leases_.prefetch(hash_token(token));
+}
+
+std::uint32_t LockTable::find_lease(const Token& token) const { return find_token(token).at; }
 
 std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
   const std::uint32_t at = arena_.allocate(lease_units);
   Lease& added = lease(at) = Lease{};
   added.token = token;
-  if (!owner.empty()) {
-    added.owner = arena_.allocate(UnitArena::units_for(owner.size() + 1));
-    char* const bytes = arena_.at<char>(added.owner);
-    bytes[0] = static_cast<char>(owner.size());
-    std::memcpy(bytes + 1, owner.data(), owner.size());
-  }
-  leases_.insert(hash_token(token), at);
-  if (ttl.count() != 0) add_terms(added).ttl = ttl.count();
+  FoundLease& found = find_token(token);
+  leases_.insert(found.hash, at);
+  found.at = at;
+  if (!owner.empty() || ttl.count() != 0) set_terms(details_for(added, owner), ttl, 0);
   return at;
 }
 
-LockTable::LeaseTerms& LockTable::add_terms(Lease& to) {
-  if (to.terms == null) {
-    to.terms = arena_.allocate(terms_units);
-    *arena_.at<LeaseTerms>(to.terms) = LeaseTerms{};
-    ++terms_count_;
-  }
-  return *arena_.at<LeaseTerms>(to.terms);
+/// Null: it has none.
+LockTable::LeaseDetails* LockTable::details_of(const Lease& of) const {
+  return of.details == null ? nullptr : arena_.at<LeaseDetails>(of.details);
+}
+
+/// Those that it has; if it has none, new ones with this owner.
+LockTable::LeaseDetails& LockTable::details_for(Lease& of, std::string_view owner) {
+  if (of.details != null) return *details_of(of);
+  of.details = arena_.allocate(UnitArena::units_for(sizeof(LeaseDetails) + owner.size()));
+  LeaseDetails& details = *details_of(of);
+  details = {.owner_size = static_cast<std::uint8_t>(owner.size())};
+  owner.copy(reinterpret_cast<char*>(&details + 1), owner.size());
+  return details;
+}
+
+void LockTable::set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence) {
+  deadline_count_ -= details.has_deadline() ? 1U : 0U;
+  details.ttl = ttl.count();
+  details.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
+  deadline_count_ += details.has_deadline() ? 1U : 0U;
 }
 
 void LockTable::remove_lease(std::uint32_t at) {
   const Lease& removed = lease(at);
-  leases_.erase(hash_token(removed.token), at);
-  if (removed.owner != null) {
-    arena_.free(removed.owner, UnitArena::units_for(owner_of(removed).size() + 1));
-  }
-  if (removed.terms != null) {
-    arena_.free(removed.terms, terms_units);
-    --terms_count_;
+  FoundLease& found = find_token(removed.token);
+  leases_.erase(found.hash, at);
+  found.at = null;
+  if (LeaseDetails* const details = details_of(removed)) {
+    set_terms(*details, {}, 0);
+    arena_.free(removed.details, UnitArena::units_for(sizeof *details + details->owner_size));
   }
   arena_.free(at, lease_units);
 }
@@ -148,28 +164,31 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   Lock& linked = lock(at);
   Lease& of = lease(owning);
   linked.lease = owning;
-  linked.lease_previous = of.last_lock;
-  (of.last_lock == null ? of.first_lock : lock(of.last_lock).lease_next) = at;
-  of.last_lock = at;
+  if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
+  std::uint32_t& last = lock(of.first_lock).lease_previous;
+  if (last != at) lock(last).lease_next = at;
+  linked.lease_previous = std::exchange(last, at);
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
   Lease& of = lease(unlinked.lease);
-  (unlinked.lease_previous == null ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
+  // What comes behind the last one, in its place, is the first one.
+  const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
+  lock(behind).lease_previous = unlinked.lease_previous;
+  (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
       unlinked.lease_next;
-  (unlinked.lease_next == null ? of.last_lock : lock(unlinked.lease_next).lease_previous) =
-      unlinked.lease_previous;
-  const bool was_opened = of.terms != null && arena_.at<LeaseTerms>(of.terms)->opened_fence != 0;
+  const LeaseDetails* const details = details_of(of);
+  const bool was_opened = details != nullptr && details->opened_fence != 0;
   // After a change the next record gives the lease the lock that takes this one's place.
   if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
 }
 
 std::string_view LockTable::owner_of(const Lease& of) const {
-  if (of.owner == null) return {};
-  const char* const bytes = arena_.at<char>(of.owner);
-  return {bytes + 1, static_cast<std::uint8_t>(bytes[0])};
+  const LeaseDetails* const details = details_of(of);
+  if (details == nullptr) return {};
+  return {reinterpret_cast<const char*>(details + 1), details->owner_size};
 }
 
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.
@@ -177,8 +196,8 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
   std::uint32_t older = lease(owning).first_lock;
-  std::uint32_t newer = lease(owning).last_lock;
-  while (older != null && newer != null) {
+  std::uint32_t newer = older == null ? null : lock(older).lease_previous;
+  while (older != null) {
     if (lock(older).id() == id) return older;
     if (lock(newer).id() == id) return newer;
     older = lock(older).lease_next;
@@ -217,16 +236,39 @@ LockTable::Found& LockTable::find_nodes(PathView path) const {
   found_.nodes[0] = root_;
   found_.level = 0;
   for (const std::string_view segment : path) {
-    const std::uint32_t child =
-        find_child(found_.nodes[found_.level], segment, found_.hashes[found_.level]);
+    const std::uint32_t parent = found_.nodes[found_.level];
+    std::uint32_t& child = found_.nodes[found_.level + 1];
+    if (child != null && !is_child(child, parent, segment)) {
+      child = nodes_.find(found_.hashes[found_.level],
+                          [&](std::uint32_t at) { return is_child(at, parent, segment); });
+    }
     if (child == null) break;
-    found_.nodes[++found_.level] = child;
+    ++found_.level;
+  }
+  return found_;
+}
+
+/// The same for the path of a lock's node, upwards.
+const LockTable::Found& LockTable::find_nodes_of(const Lock& of) {
+  if (found_is_good_ && found_.is_whole() && found_.nodes[found_.level] == of.node) return found_;
+  found_is_good_ = false;
+  found_.level = found_.depth = of.depth;
+  std::uint32_t current = of.node;
+  for (std::size_t level = found_.depth + 1; level-- > 0; current = node(current).parent) {
+    found_.nodes[level] = current;
+  }
+  Hash hash = hash_;
+  for (std::size_t level = 1; level <= found_.depth; ++level) {
+    hash = hash.then(segment_of(node(found_.nodes[level])));
+    found_.hashes[level - 1] = hash.folded();
   }
   return found_;
 }
 
 // With a million locks nearly every step down misses all caches. The hashes depend on the path
 // only, so all levels are fetched at once: first their slots, then their nodes. A third less time.
+// What is first under each hash, which nearly always is the path's node, is left in found.nodes, up
+// to the first hash under which there is nothing.
 void LockTable::hash_segments(PathView path, Found& found) const {
   found.depth = 0;
   Hash hash = hash_;
@@ -236,9 +278,9 @@ void LockTable::hash_segments(PathView path, Found& found) const {
     nodes_.prefetch(found.hashes[found.depth++]);
   }
   for (std::size_t level = 0; level < found.depth; ++level) {
-    const std::uint32_t at = nodes_.peek(found.hashes[level]);
+    const std::uint32_t at = found.nodes[level + 1] = nodes_.peek(found.hashes[level]);
     if (at == null) return;
-    __builtin_prefetch(&node(at));
+    core::prefetch(&node(at));
   }
 }
 
@@ -261,6 +303,7 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
   const bool symmetric = request.rule == ClashRule::symmetric;
   const auto at_node = [&](std::size_t level, bool also_not_locking_children) {
     const Node& at = node(found.nodes[level]);
+    if (at.has_none_here()) return false;
     const std::array<const List*, 2> lists{&at.here[1], &at.here[0]};
     return visit(std::span{lists.data(), also_not_locking_children ? 2U : 1U}, level);
   };
@@ -285,7 +328,7 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
 
 std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
   // Fetched while the path is looked for; apply() asks for it again.
-  if (request.token) leases_.prefetch(hash_token(*request.token));
+  if (request.token) prefetch_lease(*request.token);
   const Found& found = find_nodes(request.path);
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   std::uint32_t blocking = null;
@@ -366,10 +409,9 @@ std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
 LivingLease LockTable::lease_at(std::uint32_t handle) const {
   const Lease& of = lease(handle);
   LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
-  if (of.terms != null) {
-    const LeaseTerms& terms = *arena_.at<LeaseTerms>(of.terms);
-    living.ttl = Milliseconds{terms.ttl};
-    living.opened = {terms.opened_fence, 0};
+  if (const LeaseDetails* const details = details_of(of)) {
+    living.ttl = Milliseconds{details->ttl};
+    living.opened = {details->opened_fence, 0};
   }
   return living;
 }
@@ -390,14 +432,14 @@ void LockTable::for_each_lock_of(const LivingLease& of,
 }
 
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
-  const Lease& of = lease(at);
-  return of.terms == null ? 0 : arena_.at<LeaseTerms>(of.terms)->timer;
+  const LeaseDetails* const details = details_of(lease(at));
+  return details == nullptr ? 0 : details->timer;
 }
 
 void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
-  const Lease& of = lease(at);
-  LOCKER_ASSERT(of.terms != null);
-  arena_.at<LeaseTerms>(of.terms)->timer = timer;
+  LeaseDetails* const details = details_of(lease(at));
+  LOCKER_ASSERT(details != nullptr);
+  details->timer = timer;
 }
 
 bool LockTable::is_watched(std::uint32_t at) const { return lock(at).is(Lock::bit_watched); }
@@ -416,74 +458,59 @@ void LockTable::link_pending(List& list, std::size_t level) {
   list.is_pending = 0;
 }
 
-void LockTable::append(List& list, std::uint32_t at, std::size_t level) {
+void LockTable::append(List& list, std::uint32_t at, Link& link, std::size_t level) {
   link_pending(list, level);
-  links(lock(at))[level].previous = list.last;
+  link.previous = list.last;
   if (list.last == null) list.first = at;
   list.set_last(at, list.last != null);
 }
 
-void LockTable::remove(List& list, std::uint32_t at, std::size_t level) {
+void LockTable::remove(List& list, std::uint32_t at, const Link& link, std::size_t level) {
   if (at == list.last) {
-    const std::uint32_t previous = links(lock(at))[level].previous;
-    if (previous == null) list.first = null;
-    return list.set_last(previous, false);
+    if (link.previous == null) list.first = null;
+    return list.set_last(link.previous, false);
   }
   link_pending(list, level);
-  const Link link = links(lock(at))[level];
   (link.previous == null ? list.first : links(lock(link.previous))[level].next) = link.next;
   links(lock(link.next))[level].previous = link.previous;
 }
 
 /// What append() will read.
 void LockTable::prefetch_pending(const List& list, std::size_t level) const {
-  if (list.is_pending) __builtin_prefetch(&links(lock(list.last))[level]);
+  if (list.is_pending) core::prefetch(&links(lock(list.last))[level]);
 }
 
-void LockTable::link_to_nodes(std::uint32_t at) {
-  const Lock& linked = lock(at);
+void LockTable::link_to_nodes(std::uint32_t at, const Found& found) {
+  Lock& linked = lock(at);
+  Link* const own = links(linked);
   const Shape shape = linked.shape();
-  append(node(linked.node).here[shape.lock_children ? 1 : 0], at, linked.depth);
-  std::uint32_t above = node(linked.node).parent;
-  for (std::size_t level = linked.depth; level-- > 0; above = node(above).parent) {
-    append(node(above).below[below_index(shape.mode, shape.lock_parents)], at, level);
-  }
+  std::size_t level = linked.depth;
+  append(node(linked.node).here[shape.lock_children ? 1 : 0], at, own[level], level);
+  const std::size_t list = below_index(shape.mode, shape.lock_parents);
+  while (level-- > 0) append(node(found.nodes[level]).below[list], at, own[level], level);
 }
 
 void LockTable::unlink_from_nodes(std::uint32_t at) {
-  const Lock& unlinked = lock(at);
-  const Shape shape = unlinked.shape();
+  Lock& unlinked = lock(at);
   if (unlinked.is(Lock::bit_under_cursor)) move_cursors_past(at);
-  std::array<std::uint32_t, segments_max + 1> nodes;
-  std::uint32_t current = unlinked.node;
-  for (std::size_t level = unlinked.depth; level > 0; --level) {
-    nodes[level] = current;
-    current = node(current).parent;
-  }
-  remove(node(unlinked.node).here[shape.lock_children ? 1 : 0], at, unlinked.depth);
-  remove_from_above(nodes, at);
-}
-
-void LockTable::remove_from_above(std::span<const std::uint32_t> nodes, std::uint32_t at) {
-  const Lock& unlinked = lock(at);
-  const std::size_t list = below_index(unlinked.shape().mode, unlinked.shape().lock_parents);
-  for (std::size_t level = unlinked.depth; level-- > 0;) {
-    remove(node(level == 0 ? root_ : nodes[level]).below[list], at, level);
-  }
-  // A node is empty only when all below it are: those that go are the last ones of the path.
-  std::size_t staying = unlinked.depth;
-  while (staying > 0 && node(nodes[staying]).is_empty()) --staying;
-  Hash hash = hash_;
-  for (std::size_t level = 1; level <= unlinked.depth && staying < unlinked.depth; ++level) {
-    hash = hash.then(segment_of(node(nodes[level])));
-    if (level > staying) remove_node(nodes[level], hash.folded());
+  const Found& found = find_nodes_of(unlinked);
+  const Link* const own = links(unlinked);
+  const Shape shape = unlinked.shape();
+  std::size_t level = unlinked.depth;
+  remove(node(unlinked.node).here[shape.lock_children ? 1 : 0], at, own[level], level);
+  const std::size_t list = below_index(shape.mode, shape.lock_parents);
+  while (level-- > 0) remove(node(found.nodes[level]).below[list], at, own[level], level);
+  // A node is empty only when all below it are.
+  for (level = unlinked.depth; level > 0; --level) {
+    if (!node(found.nodes[level]).is_empty()) break;
+    remove_node(found.nodes[level], found.hashes[level - 1]);
   }
 }
 
 void LockTable::apply(const Granted& granted) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
-  leases_.prefetch(hash_token(granted.token));
+  prefetch_lease(granted.token);
   Found& found = find_nodes(granted.path);
   const std::size_t list = below_index(granted.shape.mode, granted.shape.lock_parents);
   for (std::size_t level = 0; level <= found.level; ++level) {
@@ -508,21 +535,22 @@ void LockTable::apply(const Granted& granted) {
   }
   set_details(at, granted.lock_delay, granted.meta,
               granted.is_cooling ? granted.owner : std::string_view{});
-  link_to_nodes(at);
+  link_to_nodes(at, found);
   ++lock_count_;
 }
 
 void LockTable::apply(const LeaseOpened& opened) {
   LOCKER_ASSERT(opened.id > last_id_);
   last_id_ = opened.id;
-  LeaseTerms& terms = add_terms(lease(add_lease(opened.token, opened.owner, opened.ttl)));
-  terms.opened_fence = opened.id.fence;
+  Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
+  set_terms(details_for(added), opened.ttl, opened.id.fence);
 }
 
 void LockTable::apply(const TtlChanged& changed) {
   const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
-  add_terms(lease(at)).ttl = changed.ttl.count();
+  LeaseDetails& details = details_for(lease(at));
+  set_terms(details, changed.ttl, details.opened_fence);
 }
 
 void LockTable::apply(const Cooling& cooling) {
@@ -624,7 +652,7 @@ bool LockTable::try_apply(const Record& record) {
 }
 
 void LockTable::prefetch(const Record& record) const {
-  std::visit([this](const auto& kind) { leases_.prefetch(hash_token(kind.token)); }, record);
+  std::visit([this](const auto& kind) { prefetch_lease(kind.token); }, record);
   const auto* const granted = std::get_if<Granted>(&record);
   if (granted == nullptr) return;
   Hash hash = hash_;

@@ -125,7 +125,7 @@ class LockTable {
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
   /// Whether there is a lease with a TTL, one that was opened by itself, or a cooling lock.
-  [[nodiscard]] bool has_deadlines() const { return terms_count_ != 0 || !cooling_.empty(); }
+  [[nodiscard]] bool has_deadlines() const { return deadline_count_ != 0 || !cooling_.empty(); }
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
@@ -168,8 +168,9 @@ class LockTable {
   struct Lock;
   struct LockDetails;
   struct Lease;
-  struct LeaseTerms;
+  struct LeaseDetails;
   struct List;
+  struct Link;
   /// The nodes on the way to a path.
   struct Found {
     std::array<std::uint32_t, segments_max + 1> nodes{};  // from the root to the deepest there is
@@ -178,25 +179,35 @@ class LockTable {
     std::size_t depth = 0;                                // of the path
     [[nodiscard]] bool is_whole() const { return level == depth; }
   };
+  /// The lease of a token.
+  struct FoundLease {
+    Token token;
+    std::uint32_t hash = 0;
+    std::uint32_t at = UnitArena::null;  // null: none has the token
+  };
   static const std::size_t node_units;
   static const std::size_t lease_units;
-  static const std::size_t terms_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
   [[nodiscard]] Node& node(std::uint32_t at) const;
   [[nodiscard]] Lock& lock(std::uint32_t at) const;
   [[nodiscard]] Lease& lease(std::uint32_t at) const;
+  [[nodiscard]] static Link* links(Lock& of);
 
   [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
   [[nodiscard]] std::string_view segment_of(const Node& node) const;
-  [[nodiscard]] std::uint32_t find_child(std::uint32_t parent, std::string_view segment,
-                                         std::uint32_t hash) const;
+  [[nodiscard]] bool is_child(std::uint32_t at, std::uint32_t parent,
+                              std::string_view segment) const;
   std::uint32_t add_child(std::uint32_t parent, std::string_view segment, std::uint32_t hash);
   void add_nodes(PathView path, Found& found);
   void remove_node(std::uint32_t at, std::uint32_t hash);
+  FoundLease& find_token(const Token& token) const;
+  void prefetch_lease(const Token& token) const;
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
   std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
-  LeaseTerms& add_terms(Lease& lease);
+  [[nodiscard]] LeaseDetails* details_of(const Lease& lease) const;
+  LeaseDetails& details_for(Lease& lease, std::string_view owner = {});
+  void set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence);
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
@@ -211,6 +222,7 @@ class LockTable {
   void step_cursor(Cursor& cursor, std::size_t list);
 
   Found& find_nodes(PathView path) const;
+  const Found& find_nodes_of(const Lock& lock);
   void hash_segments(PathView path, Found& found) const;
   void prefetch_pending(const List& list, std::size_t level) const;
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
@@ -222,11 +234,10 @@ class LockTable {
   [[nodiscard]] std::uint32_t next_of(const List& list, std::uint32_t lock,
                                       std::size_t level) const;
   void link_pending(List& list, std::size_t level);
-  void append(List& list, std::uint32_t lock, std::size_t level);
-  void remove(List& list, std::uint32_t lock, std::size_t level);
-  void link_to_nodes(std::uint32_t lock);
+  void append(List& list, std::uint32_t lock, Link& link, std::size_t level);
+  void remove(List& list, std::uint32_t lock, const Link& link, std::size_t level);
+  void link_to_nodes(std::uint32_t lock, const Found& found);
   void unlink_from_nodes(std::uint32_t lock);
-  void remove_from_above(std::span<const std::uint32_t> nodes, std::uint32_t lock);
   [[nodiscard]] bool fits(const Granted& granted) const;
   [[nodiscard]] bool fits(const LeaseOpened& opened) const;
   [[nodiscard]] bool fits(const TtlChanged& changed) const;
@@ -240,14 +251,16 @@ class LockTable {
   ExtendibleTable nodes_;   // (parent, segment) -> node; the root is in no table
   ExtendibleTable leases_;  // token -> lease
   std::uint32_t root_;
-  // What was found last, and for which packed path: a decision asks for the same one two or three
-  // times (a tenth less time for a pair of acquire and release).
+  // What was found last, and for which packed path and token: a decision asks for the same ones two
+  // to five times. A pair of acquire and release takes a tenth less time for the path, and a sixth
+  // for the lease.
   mutable Found found_;
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
+  mutable FoundLease found_lease_;
   LockId last_id_;
   std::size_t lock_count_ = 0;
-  std::size_t terms_count_ = 0;
+  std::size_t deadline_count_ = 0;  // of leases
   std::map<LockId, std::uint32_t> cooling_;
   std::vector<Cursor> cursors_;
 };

@@ -37,6 +37,15 @@ void LockTable::check_invariants() const {
   });
   LOCKER_ASSERT(count == lock_count_);
   LOCKER_ASSERT(leases.size() <= leases_.size());  // others were opened by themselves
+  for (const std::uint32_t at : leases) {
+    const std::uint32_t first = lease(at).first_lock;
+    std::uint32_t previous = lock(first).lease_previous;
+    for (std::uint32_t of = first; of != UnitArena::null; of = lock(of).lease_next) {
+      LOCKER_ASSERT(lock(of).lease == at && lock(of).lease_previous == previous);
+      previous = of;
+    }
+    LOCKER_ASSERT(lock(first).lease_previous == previous);
+  }
   LOCKER_ASSERT(levels.size() == nodes_.size() + 1);
   for (const auto& [at, level] : levels) {
     LOCKER_ASSERT(at == root_ || !node(at).is_empty());

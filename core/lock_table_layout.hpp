@@ -40,18 +40,17 @@ struct LockTable::Node {
   [[nodiscard]] const List& list(std::size_t number) const {
     return number < 2 ? here[number] : below[number - 2];
   }
+  [[nodiscard]] bool has_none_here() const {
+    return (here[0].first | here[1].first) == UnitArena::null;
+  }
   [[nodiscard]] bool is_empty() const {
-    for (const List& list : here) {
-      if (list.first != UnitArena::null) return false;
-    }
-    for (const List& list : below) {
-      if (list.first != UnitArena::null) return false;
-    }
-    return true;
+    std::uint32_t any = here[0].first | here[1].first;
+    for (const List& list : below) any |= list.first;
+    return any == UnitArena::null;
   }
 };
 
-struct Link {
+struct LockTable::Link {
   std::uint32_t previous = UnitArena::null;
   std::uint32_t next = UnitArena::null;  // good when neither this lock nor the next one is the last
 };
@@ -61,7 +60,7 @@ struct LockTable::Lock {
   Fence fence = 0;
   std::uint32_t node = UnitArena::null;
   std::uint32_t lease = UnitArena::null;
-  std::uint32_t lease_previous = UnitArena::null;
+  std::uint32_t lease_previous = UnitArena::null;  // of the lease's first one: its last one
   std::uint32_t lease_next = UnitArena::null;
   std::uint32_t details = UnitArena::null;  // a block that begins with LockDetails
   std::uint16_t position = 0;
@@ -98,27 +97,26 @@ struct LockTable::LockDetails {
 
 struct LockTable::Lease {
   Token token;
-  std::uint32_t owner = UnitArena::null;  // a block: length byte, then the bytes
   std::uint32_t first_lock = UnitArena::null;
-  std::uint32_t last_lock = UnitArena::null;
-  std::uint32_t terms = UnitArena::null;  // a block with LeaseTerms
+  std::uint32_t details = UnitArena::null;  // a block that begins with LeaseDetails
 };
 
-/// Of a lease with a TTL, and of one that was opened by itself.
-struct LockTable::LeaseTerms {
-  Fence opened_fence = 0;  // zero: opened by a grant
+/// Of a lease with an owner or a TTL, and of one that was opened by itself; followed by the owner's
+/// bytes.
+struct LockTable::LeaseDetails {
+  Fence opened_fence : 56 = 0;  // zero: opened by a grant
+  Fence owner_size : 8 = 0;
   std::uint32_t ttl = 0;
   std::uint32_t timer = 0;
+
+  [[nodiscard]] bool has_deadline() const { return ttl != 0 || opened_fence != 0; }
 };
 
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
 inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
 
-template <typename Lock>
-[[nodiscard]] Link* links(Lock& lock) {
-  return reinterpret_cast<Link*>(&lock + 1);
-}
+inline LockTable::Link* LockTable::links(Lock& of) { return reinterpret_cast<Link*>(&of + 1); }
 
 [[nodiscard]] constexpr std::size_t below_index(Mode mode, bool lock_parents) {
   return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);

@@ -36,12 +36,12 @@ bool is_plain(char c) {
   return c != '\0' && std::string_view{"-._~!$&'()*+,;=:@"}.find(c) != std::string_view::npos;
 }
 
-std::optional<Fault> push_segment(std::string_view segment, Path& out) {
+std::optional<Fault> push_segment(std::string_view segment, TextFault text_fault, Path& out) {
   if (segment == "." || segment == "..") {
     return Fault{"The path has a '" + std::string{segment} +
                  "' segment; write out the resource's full path."};
   }
-  switch (check_text(segment)) {
+  switch (text_fault) {
     case TextFault::none:
       break;
     case TextFault::not_utf8:
@@ -74,6 +74,8 @@ std::optional<Fault> percent_decode(std::span<char>& text) {
 
 std::optional<Fault> parse_url_path(std::string_view text, Path& out) {
   out.clear();
+  // Most paths are so, and need be looked at only once.
+  const bool is_plain = is_printable_ascii(text) && text.find('%') == std::string_view::npos;
   std::array<char, 3 * segment_bytes_max> decoded;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('/'), text.size());
@@ -83,11 +85,14 @@ std::optional<Fault> parse_url_path(std::string_view text, Path& out) {
     if (segment.size() > decoded.size()) {
       return Fault{"A path segment is longer than 255 bytes; use shorter names."};
     }
-    const std::ptrdiff_t length = decode_into(segment, decoded.data());
-    if (length < 0) return Fault{broken_percent};
-    if (auto fault = push_segment({decoded.data(), static_cast<std::size_t>(length)}, out)) {
-      return fault;
+    std::string_view resource = segment;
+    if (!is_plain) {
+      const std::ptrdiff_t length = decode_into(segment, decoded.data());
+      if (length < 0) return Fault{broken_percent};
+      resource = {decoded.data(), static_cast<std::size_t>(length)};
     }
+    const TextFault text_fault = is_plain ? TextFault::none : check_text(resource);
+    if (auto fault = push_segment(resource, text_fault, out)) return fault;
   }
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace locker::core {
 namespace {
@@ -23,6 +24,24 @@ bool is_legal_scalar(std::uint32_t scalar, std::size_t length) {
 }
 
 }  // namespace
+
+bool is_printable_ascii(std::string_view bytes) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t high_bits = 0x80 * ones;
+  std::uint64_t refused = 0;
+  // Eight at a time. A byte's high bit is set by itself, by a borrow below a space, or by a carry
+  // at DEL; borrows and carries reach others only from a byte that is refused.
+  std::size_t at = 0;
+  for (; bytes.size() - at >= sizeof refused; at += sizeof refused) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, sizeof word);
+    refused |= word | (word - 0x20 * ones) | (word + ones);
+  }
+  for (; at < bytes.size(); ++at) {
+    if (bytes[at] < ' ' || bytes[at] > '~') return false;
+  }
+  return (refused & high_bits) == 0;
+}
 
 TextFault check_text(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {

@@ -10,4 +10,7 @@ enum class TextFault { none, not_utf8, control_character };
 /// control characters (C0, DEL, C1): the rule for everything that people will read again.
 [[nodiscard]] TextFault check_text(std::string_view bytes);
 
+/// Whether all bytes are from space to tilde; check_text() has nothing to say of those.
+[[nodiscard]] bool is_printable_ascii(std::string_view bytes);
+
 }  // namespace locker::core

@@ -10,6 +10,7 @@
 #include <boost/beast/http/rfc7230.hpp>
 
 #include "core/hex_digit.hpp"
+#include "core/utf8.hpp"
 
 namespace locker::server {
 namespace {
@@ -74,9 +75,8 @@ Method method_of(http::verb verb) {
 }
 
 bool is_fit_target(std::string_view target) {
-  return target.starts_with('/') && std::all_of(target.begin(), target.end(), [](char c) {
-           return c > ' ' && c < '\x7f' && c != '#';
-         });
+  return target.starts_with('/') && core::is_printable_ascii(target) &&
+         target.find(' ') == std::string_view::npos && target.find('#') == std::string_view::npos;
 }
 
 /// What speaks another protocol (TLS, SSH, Redis) would otherwise be told only when its time is up.

@@ -1,6 +1,8 @@
 #include "server/response_framing.hpp"
 
 #include <charconv>
+#include <memory>
+#include <new>
 
 namespace locker::server {
 namespace {
@@ -169,7 +171,8 @@ void fill_in(const Refusal& refusal, Response& response) {
 
 void reset(Response& response, std::size_t body_kept) {
   std::string body = std::move(response.body);
-  response = {};
+  std::destroy_at(&response);
+  new (&response) Response;  // without braces: they would fill it with zeros first
   if (body.capacity() > body_kept) return;
   body.clear();
   response.body = std::move(body);

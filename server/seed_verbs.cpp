@@ -60,7 +60,9 @@ std::optional<core::Fault> check_id(std::string_view id) {
 }
 
 LockService::Blocker blocker_for(const Request& request) {
-  return {{}, !may_read(request.caller, core::PathView{}), {}};
+  LockService::Blocker blocker;  // without braces: they would fill two kilobytes with zeros
+  blocker.wants_place = !may_read(request.caller, core::PathView{});
+  return blocker;
 }
 
 /// Hidden when the caller may not read where it is; one that waits itself may be anywhere.

@@ -15,6 +15,7 @@
 #include "server/json_body.hpp"
 #include "server/lock_json.hpp"
 #include "server/parameters.hpp"
+#include "server/take_back.hpp"
 
 namespace locker::server {
 namespace {
@@ -26,17 +27,6 @@ using core::Outcome;
 constexpr std::chrono::hours wait_max{24};
 constexpr std::chrono::hours lock_delay_max{1};
 constexpr std::size_t several_max = 256;
-
-/// Takes back what a client could not be told of and knows no token for.
-class TakeBack final : public Delivery {
- public:
-  TakeBack(LockService& service, const core::Token& token) : service_(service), token_(token) {}
-  void lost() override { service_.take_back(token_); }
-
- private:
-  LockService& service_;
-  const core::Token token_;
-};
 
 struct Call {
   core::AcquireCommand command;
@@ -223,6 +213,7 @@ class Queued final : public PendingAnswer, public LockService::Listener {
     index_ = index;
     if (waker_ != nullptr) waker_->wake();
   }
+  void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
     const core::Now now = service_.now();  // its mutex is never taken inside of this one
     const std::lock_guard lock{mutex_};

@@ -53,6 +53,7 @@ bool GroupCommit::commit() {
   std::unique_lock lock{mutex_};
   if (committing_ || open_count_ == 0) return false;
   committing_ = true;
+  commit_began_ = Clock::now();
   std::swap(open_, under_way_);
   const std::uint32_t count = std::exchange(open_count_, 0);
   const Index reached = last_index_;
@@ -61,6 +62,7 @@ bool GroupCommit::commit() {
   append_under_way(count);
   lock.lock();
   under_way_.clear();
+  stood_still_ = stood_still(Clock::now());
   committing_ = false;
   durable_index_.store(reached, std::memory_order_release);
   commits_.fetch_add(1, std::memory_order_relaxed);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -42,6 +43,8 @@ class DurabilityWaiter {
 /// woken (7 to 55 us each time). Thread-safe.
 class GroupCommit {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// `on_failure` is called once with the error when the journal failed; it must not return.
   GroupCommit(persistence::Journal& journal, Index last_index,
               std::function<void(const core::Fault&)> on_failure);
@@ -82,6 +85,13 @@ class GroupCommit {
   /// Syncs that take longer than this, on the average of the last few, are handed over. Waking the
   /// thread costs 7 to 55 us, so that quick ones (0.1 ms) are better done on the spot.
   static constexpr std::chrono::milliseconds slow_sync{2};
+  /// For how long the disk has stood still since the start: of each commit what was longer than
+  /// this. REQUIRES: mutex() is held.
+  [[nodiscard]] Clock::duration stood_still(Clock::time_point now) const {
+    if (!committing_) return stood_still_;
+    return stood_still_ + std::max(now - commit_began_ - stand_still_min, Clock::duration::zero());
+  }
+  static constexpr std::chrono::milliseconds stand_still_min{300};
   /// Called after each commit with the durable index, on the thread that committed and under no
   /// lock. Set while nothing is being committed.
   void set_on_durable(std::function<void(Index)> on_durable) {
@@ -113,6 +123,8 @@ class GroupCommit {
   std::string under_way_;
   std::uint32_t open_count_ = 0;
   bool committing_ = false;
+  Clock::time_point commit_began_;  // if one is under way
+  Clock::duration stood_still_{0};  // in those that are over
   Index last_index_;
   std::atomic<Index> durable_index_;
   std::atomic<std::uint64_t> commits_ = 0;

@@ -14,7 +14,7 @@ struct HttpLimits {
   std::size_t target_max = 8 * 1024;           ///< More: 414.
   std::size_t header_max = 16 * 1024;          ///< Request line, fields, empty line. More: 431.
   std::size_t fields_max = 64;                 ///< More: 431.
-  std::size_t body_max = 64 * 1024;            ///< More: 413.
+  std::size_t body_max = 64 * 1024;            ///< More: 413. Of chunks: with what frames them.
   std::size_t several_body_max = 1024 * 1024;  ///< The same for POST /v1/locks.
   std::size_t empty_lines_max = 4;             ///< Before a request; more: 400.
 
@@ -26,14 +26,14 @@ struct HttpLimits {
   /// beyond read_buffer and output_kept of each. More: 503 to the one, the other is closed.
   std::size_t buffered_max = 256 * 1024 * 1024;
 
-  Milliseconds first_byte{10'000};       ///< From accept; then closed without an answer.
-  Milliseconds header{5'000};            ///< From a request's first byte; then 408.
-  Milliseconds body{10'000};             ///< From the end of the header; then 408.
-  Milliseconds write_progress{10'000};   ///< No byte taken for so long: closed.
-  Milliseconds idle{75'000};             ///< Between requests; then closed.
-  Milliseconds linger{2'000};            ///< Reading on after a refusal, so that the
-  std::size_t linger_bytes = 64 * 1024;  ///< client sees it and not a reset.
-  Milliseconds drain_first_byte{500};    ///< For who connected just before a stop.
+  Milliseconds first_byte{10'000};      ///< From accept; then closed without an answer.
+  Milliseconds header{5'000};           ///< From a request's first byte; then 408.
+  Milliseconds body{10'000};            ///< From the end of the header; then 408.
+  Milliseconds write_progress{10'000};  ///< No byte taken for so long: closed.
+  Milliseconds idle{75'000};            ///< Between requests; then closed.
+  Milliseconds linger{2'000};  ///< Reading on after a refusal, so that the client sees it and not a
+  std::size_t linger_bytes = 16 * 1024 * 1024;  ///< reset, also in the middle of a large body.
+  Milliseconds drain_first_byte{500};           ///< For who connected just before a stop.
 
   std::size_t stream_piece = 64 * 1024;  ///< What a stream is asked for at a time.
   Milliseconds stream_silence{15'000};   ///< After so long without an event a comment is sent.

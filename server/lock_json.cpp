@@ -30,6 +30,13 @@ std::string one_line(std::string text) {
   return text;
 }
 
+/// In characters, however many bytes each of them has.
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
 std::string short_text(core::Instant duration) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
   char text[32];
@@ -166,6 +173,7 @@ void append_blockers(const std::vector<LockInfo>& blockers, const core::Now& now
 
 std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now) {
   constexpr std::size_t columns = 8;
+  constexpr std::size_t aligned_max = 64;  // else one long path would make every line as long
   std::vector<std::array<std::string, columns>> rows{
       {"PATH", "OWNER", "MODE", "STATE", "SINCE", "EXPIRES", "FENCE", "META"}};
   for (const LockInfo& info : infos) {
@@ -180,14 +188,18 @@ std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now)
   }
   std::array<std::size_t, columns> widths{};
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < columns; ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < columns; ++i) {
+      const std::size_t width = width_of(row[i]);
+      if (width <= aligned_max) widths[i] = std::max(widths[i], width);
+    }
   }
   std::string text;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < columns; ++i) {
       line += row[i];
-      if (i + 1 < columns) line.append(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < columns)
+        line.append(std::max(widths[i], width_of(row[i])) - width_of(row[i]) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

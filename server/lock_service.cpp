@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <utility>
 
 namespace locker::server {
 namespace {
@@ -86,10 +87,15 @@ LockService::~LockService() {
 
 // While the timekeeper runs, the clock is read ten times a second at least. A longer gap is a
 // process that was stopped, or a machine that was: clients could not renew then, so that time is
-// left out.
+// left out. So is that in which the disk stood still: the renewals of clients whose thread waits
+// for it are unread in their sockets, and all others are not answered.
 core::Now LockService::read_now() {
   const auto read = std::chrono::steady_clock::now();
-  const auto gap = read - last_read_;
+  const auto disk_stood_still = commit_.stood_still(read) - disk_stood_still_;
+  disk_stood_still_ += disk_stood_still;
+  stood_still_ += disk_stood_still;
+  auto gap = read - last_read_ - disk_stood_still;
+  if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
   if (gap > stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
@@ -109,8 +115,10 @@ void LockService::after_command(const core::Now& now) {
 
 void LockService::keep_time(const std::stop_token& stop) {
   std::unique_lock lock{commit_.mutex()};
+  core::Instant last{-1};
   while (!stop.stop_requested()) {
     const core::Now now = read_now();
+    const bool clock_stands = std::exchange(last, now.instant) == now.instant;
     const Index before = commit_.last_index();
     const bool more = arbiter_.advance(now, done_at_once);
     std::erase_if(to_take_back_,
@@ -131,7 +139,8 @@ void LockService::keep_time(const std::stop_token& stop) {
     const core::Instant latest = now.instant + look_every;
     const auto due = arbiter_.next_due();
     wakes_at_ = std::min(due.value_or(latest), latest);
-    due_.wait_for(lock, stop, wakes_at_ - now.instant + std::chrono::microseconds{100}, [this] {
+    const core::Instant later = clock_stands ? look_every / 10 : std::chrono::microseconds{100};
+    due_.wait_for(lock, stop, wakes_at_ - now.instant + later, [this] {
       const auto next = arbiter_.next_due();
       return commit_wanted_ || (next && *next < wakes_at_);
     });
@@ -491,6 +500,12 @@ LockService::Status LockService::look_at_status() const {
           commit_.last_index(),
           arbiter_.last_fence(),
           room_for(core::record_bytes_max, false) != Arbiter::Room::none};
+}
+
+void LockService::stop_clock() {
+  const std::lock_guard lock{commit_.mutex()};
+  static_cast<void>(read_now());
+  is_clock_stopped_ = true;
 }
 
 core::Now LockService::now() {

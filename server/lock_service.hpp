@@ -182,6 +182,9 @@ class LockService final : private core::Arbiter::Host {
   /// What metrics show; nothing of it has to be durable.
   [[nodiscard]] Measured measure();
   [[nodiscard]] core::Now now();
+  /// From now on no lease and no wait ends by time. For a server that stops: nobody can renew any
+  /// more, and after the start every lease has its whole TTL again, unless it ended meanwhile.
+  void stop_clock();
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] EventLog& events() { return events_; }
 
@@ -229,6 +232,8 @@ class LockService final : private core::Arbiter::Host {
 
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point last_read_;
+  bool is_clock_stopped_ = false;
+  std::chrono::steady_clock::duration disk_stood_still_{0};  // when the clock was read last
   std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last

@@ -124,7 +124,14 @@ std::string Locker::dohaz(std::string_view path) { return call_verb("/dohaz", pa
 std::string Locker::call_verb(std::string_view verb, std::string_view path, Parameters parameters) {
   std::string target{verb};
   if (!path.starts_with('/')) target += '/';
-  target += path;
+  for (const char c : path) {
+    // Else who names the path could add parameters.
+    if (c == '?') {
+      core::append_percent_encoded(c, target);
+    } else {
+      target += c;
+    }
+  }
   char separator = '?';
   for (const auto& [name, value] : parameters) {
     target += separator;

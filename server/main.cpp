@@ -147,11 +147,15 @@ void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-/// What waits has a connection each. An eighth of them is left for those who renew, release, look
-/// and force: else nobody could do what is waited for.
-std::size_t waiters_allowed(const Options& options, std::size_t connections) {
-  const std::size_t others = std::max<std::size_t>(connections / 8, 1);
-  return std::min(options.service.limits.waiters_max, std::max(connections, others + 1) - others);
+/// Who waits and who follows events has a connection each. An eighth of them is left for those who
+/// renew, release, look and force, else nobody could do what is waited for; and no more than
+/// another eighth is for events.
+void share_connections(std::size_t connections, LockService::Options& options) {
+  const std::size_t eighth = std::max<std::size_t>(connections / 8, 1);
+  options.event_readers_max = std::min(options.event_readers_max, eighth);
+  const std::size_t others = eighth + options.event_readers_max;
+  options.limits.waiters_max =
+      std::min(options.limits.waiters_max, std::max(connections, others + 1) - others);
 }
 
 boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_store(
@@ -162,7 +166,7 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_stor
   locker_options.sync_interval = options.sync_interval;
   locker_options.segment_bytes = options.segment_bytes;
   locker_options.service = options.service;
-  locker_options.service.limits.waiters_max = waiters_allowed(options, connections);
+  share_connections(connections, locker_options.service);
   locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
   locker_options.on_failure = end_on_disk_failure;
   auto opened = Locker::open(locker_options);
@@ -242,6 +246,7 @@ ExitCode serve(const Options& options) {
   wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
   locker.handler().set_draining();
+  locker.service().stop_clock();
   server.stop(stop_grace);
   opened->reset();  // syncs
   spdlog::info("stopped");

@@ -4,6 +4,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -75,9 +76,12 @@ po::options_description describe(Options& options, Texts& texts) {
       "More leases than these are refused with 503.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
-      "of memory together. Each has a connection; an eighth of these is left for others.");
+      "of memory together. Each has a connection; an eighth of these is left for others, and one "
+      "for "
+      "followers of /v1/events.");
   add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
-      "More followers of /v1/events than these are refused with 503.");
+      "More followers of /v1/events than these, or an eighth of the connections, are refused with "
+      "503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
       "TTL of leases of /v1 that name none, such as 30s; 0: they are held until released.");
   add("max-ttl", po::value(&texts.max_ttl)->default_value("0"),
@@ -198,10 +202,18 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   options.sync_interval = std::chrono::milliseconds{texts.sync_interval};
   if (options.threads > 1024) return "--threads must be from 0 to 1024";
   if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
-  if (options.connections_max < 1) return "--connections-max must be at least 1";
   const core::Arbiter::Limits& limits = options.service.limits;
-  if (limits.locks_max < 1 || limits.leases_max < 1) {
-    return "--locks-max and --leases-max must be at least 1";
+  // A negative number was read as one that is larger than any.
+  constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
+  for (const auto& [name, least, count] :
+       {std::tuple{"--connections-max", 1U, options.connections_max},
+        std::tuple{"--locks-max", 1U, limits.locks_max},
+        std::tuple{"--leases-max", 1U, limits.leases_max},
+        std::tuple{"--waiters-max", 0U, limits.waiters_max},
+        std::tuple{"--event-readers-max", 0U, options.service.event_readers_max}}) {
+    if (count < least || count > count_max) {
+      return std::string{name} + " must be at least " + std::to_string(least);
+    }
   }
   LockService::Options& service = options.service;
   for (const auto& [name, text, ttl] :

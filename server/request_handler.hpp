@@ -99,6 +99,8 @@ class PendingAnswer {
   /// Called once. From now on (also from inside this call) wake() is called exactly once, unless
   /// abandon() comes first and returns true.
   virtual void start(Waker& waker) = 0;
+  /// The request's caller may do something else by now. Before finish().
+  virtual void set_caller(const Caller& /*caller*/) {}
   /// After wake(): fills in the response (a fresh one), as RequestHandler::answer does; never sets
   /// `pending` or `stream`. Called also when the client has gone meanwhile: then the response's
   /// `delivery` is lost.

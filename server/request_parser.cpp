@@ -9,6 +9,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 
+#include "core/hex_digit.hpp"
 #include "core/utf8.hpp"
 
 namespace locker::server {
@@ -36,15 +37,19 @@ constexpr Refusal unwanted_body{400, "bad_request",
 constexpr Refusal repeated_secret{400, "bad_request",
                                   "Send the fields Lock-Token and Authorization once only."};
 constexpr Refusal transfer_encoding{411, "length_required",
-                                    "Send the body with Content-Length; Transfer-Encoding is not "
-                                    "taken."};
+                                    "Send the body with Content-Length, or with "
+                                    "Transfer-Encoding: chunked, once, and no other coding."};
+constexpr Refusal bad_chunk{400, "bad_request",
+                            "Send each chunk as its size in at most eight hexadecimal digits, CR "
+                            "LF, and so many bytes, CR LF; without extensions and trailers."};
 constexpr Refusal body_too_large{413, "body_too_large", "Send a smaller body."};
 constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
 constexpr Refusal bad_expectation{417, "expectation_failed", "Expect nothing but 100-continue."};
 constexpr Refusal header_too_large{431, "header_too_large", "Send fewer or shorter header fields."};
 constexpr Refusal bad_version{505, "version_not_supported", "Use HTTP/1.1."};
 
-constexpr std::string_view empty_chunked_body = "0\r\n\r\n";
+constexpr std::size_t chunk_digits_max = 8;
+constexpr std::string_view line_end = "\r\n";
 
 std::string_view std_view(BeastView text) { return {text.data(), text.size()}; }
 
@@ -81,6 +86,41 @@ bool can_begin_a_request(std::string_view line) {
 
 bool can_be_a_request_line(std::string_view line) {
   return can_begin_a_request(line) && line.rfind(" HTTP/") != std::string_view::npos;
+}
+
+struct Chunk {
+  enum class State { incomplete, bad, has_size, whole };
+  State state = State::incomplete;
+  std::size_t data_size = 0;   ///< Once it is known.
+  std::string_view data;       ///< When the chunk is whole, as is the next one.
+  std::size_t whole_size = 0;  ///< With what frames it.
+};
+
+/// The chunk that the bytes begin with. The last one, without data, is whole with the body's end.
+Chunk read_chunk(std::string_view bytes) {
+  Chunk chunk;
+  std::size_t size = 0;
+  std::size_t digits = 0;
+  for (; digits < bytes.size() && digits <= chunk_digits_max; ++digits) {
+    const int digit = core::hex_digit(bytes[digits]);
+    if (digit < 0) break;
+    size = 16 * size + static_cast<std::size_t>(digit);
+  }
+  const std::string_view end_of_size = bytes.substr(digits, line_end.size());
+  const bool is_size = digits <= chunk_digits_max && (digits > 0 || end_of_size.empty());
+  if (!is_size || !line_end.starts_with(end_of_size)) chunk.state = Chunk::State::bad;
+  if (!is_size || end_of_size != line_end) return chunk;
+  chunk.state = Chunk::State::has_size;
+  chunk.data_size = size;
+  const std::string_view rest = bytes.substr(digits + line_end.size());
+  if (rest.size() < size) return chunk;
+  const std::string_view end_of_data = rest.substr(size, line_end.size());
+  if (!line_end.starts_with(end_of_data)) chunk.state = Chunk::State::bad;
+  if (end_of_data != line_end) return chunk;
+  chunk.state = Chunk::State::whole;
+  chunk.data = rest.substr(0, size);
+  chunk.whole_size = digits + size + 2 * line_end.size();
+  return chunk;
 }
 
 /// Whether the request line would be well-formed in another version of HTTP.
@@ -139,8 +179,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
       case http::field::referer:
         return keep_first(request.referer, value);
       case http::field::transfer_encoding:
-        // Terraform's force-unlock sends an empty body so, and no length.
-        if (request.method != Method::unlock || owner_.version_ != 11 || owner_.is_chunked_ ||
+        if (owner_.version_ != 11 || owner_.is_chunked_ ||
             !boost::beast::iequals(field_value, "chunked")) {
           return refuse(transfer_encoding, error);
         }
@@ -220,7 +259,8 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
 };
 
 RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
-  if (header_size_ == 0) {
+  const bool was_parsed = header_size_ != 0;
+  if (!was_parsed) {
     if (bytes.starts_with("\r\n")) {
       if (++empty_lines_ > limits_.empty_lines_max) return refuse(empty_lines);
       scanned_ = 0;  // its first byte may have come alone
@@ -231,18 +271,46 @@ RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
       return outcome;
     }
     if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
-    if (bytes.size() < whole_size_) return Outcome::incomplete;
-  } else {
-    if (bytes.size() < whole_size_) return Outcome::incomplete;
-    // The buffer may have moved since; to read the header again is simpler than to mend views.
-    if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
   }
-  request_.body = bytes.substr(header_size_, whole_size_ - header_size_);
   if (is_chunked_) {
-    if (request_.body != empty_chunked_body) return refuse(transfer_encoding);
-    request_.body = {};
+    if (const Outcome outcome = find_chunks_end(bytes); outcome != Outcome::complete) {
+      return outcome;
+    }
   }
+  if (bytes.size() < whole_size_) return Outcome::incomplete;
+  // The buffer may have moved since; to read the header again is simpler than to mend views.
+  if (was_parsed && !parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
+  request_.body = bytes.substr(header_size_, whole_size_ - header_size_);
+  if (is_chunked_) join_chunks(request_.body);
   return Outcome::complete;
+}
+
+/// Goes on behind the chunks that were found before.
+RequestParser::Outcome RequestParser::find_chunks_end(std::string_view bytes) {
+  while (true) {
+    const Chunk chunk = read_chunk(bytes.substr(header_size_ + chunks_size_));
+    if (chunk.data_size > 0 && body_max_ == 0) return refuse(unwanted_body);
+    // With what frames those before it: of tiny chunks that is the most.
+    const bool is_too_large = chunk.data_size > 0 && chunks_size_ + chunk.data_size > body_max_;
+    if (is_too_large) return refuse(body_too_large);
+    if (chunk.state == Chunk::State::bad) return refuse(bad_chunk);
+    if (chunk.state != Chunk::State::whole) return Outcome::incomplete;
+    chunks_size_ += chunk.whole_size;
+    if (chunk.data_size > 0) continue;
+    whole_size_ = header_size_ + chunks_size_;
+    return Outcome::complete;
+  }
+}
+
+/// REQUIRES: they are whole.
+void RequestParser::join_chunks(std::string_view chunks) {
+  joined_.reserve(chunks.size());
+  while (!chunks.empty()) {
+    const Chunk chunk = read_chunk(chunks);
+    joined_ += chunk.data;
+    chunks.remove_prefix(chunk.whole_size);
+  }
+  request_.body = joined_;
 }
 
 RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
@@ -314,18 +382,16 @@ const Refusal* RequestParser::judge_body() {
     const auto [rest, fault] = std::from_chars(content_length_.data(), end, length);
     if (fault != std::errc{} || rest != end || content_length_.size() > 10) return &bad_length;
   }
-  if (is_chunked_) {
-    if (content_length_.data() != nullptr) return &transfer_encoding;
-    length = empty_chunked_body.size();
-  }
+  if (is_chunked_ && content_length_.data() != nullptr) return &transfer_encoding;
   const Method method = request_.method;
   const bool takes_body =
       method != Method::get && method != Method::head && method != Method::delete_;
   if (length > 0 && !takes_body) return &unwanted_body;
   const bool several =
       method == Method::post && request_.target.substr(0, request_.target.find('?')) == "/v1/locks";
-  if (length > (several ? limits_.several_body_max : limits_.body_max)) return &body_too_large;
-  whole_size_ = header_size_ + static_cast<std::size_t>(length);
+  body_max_ = !takes_body ? 0 : several ? limits_.several_body_max : limits_.body_max;
+  if (length > body_max_) return &body_too_large;
+  whole_size_ = header_size_ + chunks_size_ + static_cast<std::size_t>(length);
   return nullptr;
 }
 
@@ -342,6 +408,8 @@ bool RequestParser::take_continue() {
 
 void RequestParser::next() {
   scanned_ = line_start_ = lines_ = header_size_ = whole_size_ = empty_lines_ = 0;
+  chunks_size_ = 0;
+  std::string{}.swap(joined_);
   told_continue_ = false;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "server/http_limits.hpp"
@@ -17,8 +18,9 @@ struct Refusal {
 };
 
 /// Finds the requests in a connection's bytes. Stricter than HTTP asks: what two programs could
-/// read differently (Transfer-Encoding but for an empty body of UNLOCK, repeated lengths, folded or
-/// LF-only lines, missing hosts) is refused. Allocates nothing. Not thread-safe.
+/// read differently (a Transfer-Encoding but chunked, extensions and trailers of chunks, repeated
+/// lengths, folded or LF-only lines, missing hosts) is refused. Allocates for a chunked body only.
+/// Not thread-safe.
 class RequestParser {
  public:
   /// `limits` must outlive the parser.
@@ -37,7 +39,7 @@ class RequestParser {
   /// change. Reads each byte of a header twice in all, however small the pieces that come.
   [[nodiscard]] Outcome parse(std::string_view bytes);
 
-  /// Good as long as the bytes are. REQUIRES: complete.
+  /// Good as long as the bytes are, and until next(). REQUIRES: complete.
   [[nodiscard]] const Request& request() const { return request_; }
   [[nodiscard]] std::size_t size() const { return whole_size_; }
   /// Whether the client wants the connection to go on, by the rules of its version of HTTP.
@@ -46,8 +48,10 @@ class RequestParser {
   /// REQUIRES: refused.
   [[nodiscard]] const Refusal& refusal() const { return *refusal_; }
 
-  /// Incomplete, but the header is there: the body is awaited, size() bytes in all.
+  /// Incomplete, but the header is there: the body is awaited.
   [[nodiscard]] bool awaits_body() const { return header_size_ != 0; }
+  /// Of an incomplete request: it will have size() bytes in all.
+  [[nodiscard]] bool knows_size() const { return awaits_body() && !is_chunked_; }
   /// The client waits for `100 Continue` before it sends the body. Told once.
   [[nodiscard]] bool take_continue();
 
@@ -61,21 +65,26 @@ class RequestParser {
   [[nodiscard]] Outcome find_header_end(std::string_view bytes);
   [[nodiscard]] bool parse_header(std::string_view header);
   [[nodiscard]] const Refusal* judge_body();
+  [[nodiscard]] Outcome find_chunks_end(std::string_view bytes);
+  void join_chunks(std::string_view chunks);
 
   const HttpLimits& limits_;
   const Peer* const peer_;
   Request request_;
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;
+  std::string joined_;           // the body of a chunked request that is complete
   std::size_t scanned_ = 0;      // no line ends before this one but those in lines_
   std::size_t line_start_ = 0;   // where the line begins that has no end yet
   std::size_t lines_ = 0;        // whole lines so far
   std::size_t header_size_ = 0;  // 0 as long as it is not known
+  std::size_t chunks_size_ = 0;  // of the whole chunks that were found so far
   std::size_t whole_size_ = 0;   // header and body
+  std::size_t body_max_ = 0;     // of this request; 0: it may have none
   std::size_t empty_lines_ = 0;
   int version_ = 11;
   bool keep_alive_ = true;
-  bool is_chunked_ = false;  // with a body that must be empty
+  bool is_chunked_ = false;
   bool wants_continue_ = false;
   bool told_continue_ = false;
 };

@@ -166,7 +166,7 @@ void Session::compact() {
 bool Session::grow() {
   // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
   // refuses what is too large, so this ends.
-  const std::size_t whole = parser_.awaits_body() ? parser_.size() : 2 * capacity_;
+  const std::size_t whole = parser_.knows_size() ? parser_.size() : 2 * capacity_;
   const std::size_t larger = std::max(std::min(2 * capacity_, whole), capacity_ + 1);
   const std::size_t more = larger - capacity_;
   if (!worker_.buffered().add(more)) return false;

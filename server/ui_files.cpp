@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "server/accept_header.hpp"
 #include "server/error_answer.hpp"
 
 namespace locker::server {
@@ -91,7 +92,10 @@ void answer_ui(std::string_view rest, const Request& request, Response& response
 }
 
 bool answer_browser_at_root(const Request& request, Response& response) {
-  if (!request.reads() || request.accept.find("text/html") == std::string_view::npos) return false;
+  // Programs take anything; a browser wants a page more than JSON.
+  const bool wants_page =
+      quality_of("text/html", request.accept) > quality_of("application/json", request.accept);
+  if (!request.reads() || !wants_page) return false;
   send_to_page(response);
   return true;
 }

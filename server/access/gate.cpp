@@ -112,14 +112,16 @@ class Gate::KeyedPending final : public PendingAnswer {
  public:
   KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
-        key_(std::move(visit.caller.key)),
+        caller_(std::move(visit.caller)),
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
   void start(Waker& waker) override { inner_->start(waker); }
   bool abandon(Abandon why) override { return inner_->abandon(why); }
   void finish(Response& response) override {
+    const auto now = gate_.keys_->find_again(*caller_.key);
+    // What it may read by now, it is told.
+    if (now) inner_->set_caller({now, caller_.is_audited});
     inner_->finish(response);
-    const auto now = gate_.keys_->find_again(*key_);
     const auto is_allowed = [&](const RequiredAccess::At& at) {
       return now->may(at.right, core::PathView{at.packed_path});
     };
@@ -140,8 +142,12 @@ class Gate::KeyedPending final : public PendingAnswer {
   }
 
  private:
+  /// The answer tells that it is done, so it waits for that as well.
   void take_back(Response& response) const {
-    if (response.delivery) response.delivery->lost();
+    if (response.delivery) {
+      response.delivery->lost();
+      response.index = gate_.service_.status().index;
+    }
     if (!required_.lease || !response.audit || response.audit->outcome != "granted") return;
     for (const std::string& path : response.audit->packed_paths) {
       response.index =
@@ -151,7 +157,7 @@ class Gate::KeyedPending final : public PendingAnswer {
   }
 
   const Gate& gate_;
-  const KeyRing::Pointer key_;
+  const Caller caller_;
   const RequiredAccess required_;
   const std::unique_ptr<PendingAnswer> inner_;
 };

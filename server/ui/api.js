@@ -37,9 +37,20 @@ export class Api {
     this.#key = key;
   }
 
+  /** The page's address names a path, and everybody can make an address: with `..` it would lead to
+   * another call, such as canhaz, which takes a lock. */
+  #urlOf(path) {
+    const url = new URL(path.replaceAll("\\", "%5C"), this.#base);
+    const countSegments = (text) => text.split("/").length;
+    if (countSegments(url.pathname) !== countSegments(this.#base.pathname + path)) {
+      throw new Refused(400, "bad_request", "The path has a '.' or '..' segment; write out the resource's full path.");
+    }
+    return url;
+  }
+
   /** Resolves with the response once its header is there; rejects when it is a refusal. */
   async open(path, { method = "GET", parameters = {}, headers = {}, signal } = {}) {
-    const url = new URL(path.replaceAll("\\", "%5C"), this.#base);
+    const url = this.#urlOf(path);
     url.search = Object.entries(parameters)
       .filter(([, value]) => value !== undefined && value !== "")
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)

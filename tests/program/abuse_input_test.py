@@ -22,13 +22,21 @@ def get(fields=b"X: y", line=b"GET /dohaz/x HTTP/1.1"):
 
 def ambiguous():
     """After each of these nobody can be sure where the next request begins."""
-    for coding in (b"chunked", b"xchunked", b"identity", b" chunked", b"\tchunked", b"\x0bchunked",
-                   b"chunked\0", b"chunked, identity", b"chunked;q=1", b'"chunked"', b"CHUNKED", b"",
-                   b"gzip, chunked"):
+    for coding in (b"xchunked", b"identity", b"\x0bchunked", b"chunked\0", b"chunked, identity",
+                   b"chunked, chunked", b"chunked;q=1", b'"chunked"', b"", b"gzip, chunked"):
         yield post(b"Transfer-Encoding:" + coding, b"0\r\n\r\n")
+    for coding in (b"chunked", b"xchunked", b"identity", b" chunked", b"\tchunked", b"CHUNKED", b""):
         yield post(b"Content-Length: 5\r\nTransfer-Encoding:" + coding, b"0\r\n\r\n")
         yield post(b"Transfer-Encoding:" + coding + b"\r\nContent-Length: 5", b"0\r\n\r\n")
     yield post(b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", b"0\r\n\r\n")
+    for chunks in (b"0;x\r\n\r\n", b"0;\r\n\r\n", b"0 \r\n\r\n", b" 0\r\n\r\n", b"0\n\n", b"0\r\r",
+                   b"0\r\nX: y\r\n\r\n", b"0x0\r\n\r\n", b"-0\r\n\r\n", b"+0\r\n\r\n", b"\r\n", b"g",
+                   b"0000000000\r\n\r\n", b"100000000\r\n", b"ffffffffffffffff\r\n", b"2\r\nx\r\n0\r\n\r\n",
+                   b"1\r\nxy\r\n0\r\n\r\n", b"1\r\nx\n0\r\n\r\n", b"1\nx\n0\n\n"):
+        yield post(b"Transfer-Encoding: chunked", chunks)
+    for method in (b"GET", b"HEAD", b"DELETE"):
+        yield (method + b" /dohaz/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n"
+               % len(SMUGGLED))
     for name in (b"Transfer-Encoding ", b" Transfer-Encoding", b"\tTransfer-Encoding",
                  b"Transfer-Encoding\t", b"Transfer-Encoding\0", b"X: y\r\n Transfer-Encoding",
                  b"X: y\rTransfer-Encoding", b"X: y\nTransfer-Encoding", b"Transfer Encoding",
@@ -67,6 +75,9 @@ CLEAR = [get(line=b"get /dohaz/x HTTP/1.1"), get(line=b"GET //a/dohaz/x HTTP/1.1
          get(line=b"BREW /dohaz/x HTTP/1.1"), get(line=b"GET /dohaz/%00 HTTP/1.1"),
          get(line=b"GET /dohaz/%ff HTTP/1.1"), get(line=b"GET /dohaz/%2e%2e/x HTTP/1.1"),
          get(b"X: \xff"), get(b"X:"), post(b"Content_Length: 5"), b"\r\n" + get(),
+         post(b"Transfer-Encoding: chunked", b"0\r\n\r\n"),
+         post(b"Transfer-Encoding:\tCHUNKED \r\nContent-Type: application/x-www-form-urlencoded",
+              b"0005\r\nx=abc\r\n00\r\n\r\n"),
          post(b"Content-Length: 05\r\nContent-Type: application/x-www-form-urlencoded", b"x=abc"),
          get(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__")]
 

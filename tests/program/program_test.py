@@ -35,7 +35,9 @@ class Program(unittest.TestCase):
     def test_a_wrong_option_is_a_sentence_and_exit_64(self):
         for options in (["--prot", "1"], ["--port", "70000"], ["--port", "x"], ["--ip", "nowhere"],
                         ["--durability", "maybe"], ["--config", "/no/such/file"], ["stray"],
-                        ["--file", "a", "--data", "b"], ["--log-level", "loud"]):
+                        ["--file", "a", "--data", "b"], ["--log-level", "loud"], ["--locks-max", "-1"],
+                        ["--connections-max", "-1"], ["--waiters-max=-5"], ["--leases-max", "0"],
+                        ["--event-readers-max", "-1"], ["--threads", "-1"]):
             code, text = run(LOCKERD, *options)
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)

@@ -31,6 +31,29 @@ class V1Test(unittest.TestCase):
         self.server.kill() if kill else self.server.stop()
         self.server = Lockerd(self.store, *self.options, port=port)
 
+    def follow(self, target="/v1/events", **headers):
+        follower = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        self.addCleanup(follower.close)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        stream = follower.makefile("r", encoding="utf-8")
+        self.assertIn("200", stream.readline())
+        while stream.readline().strip():
+            pass
+        self.assertEqual(self.next_event(stream), {"retry": "1000"})
+        return stream
+
+    @staticmethod
+    def next_event(stream):
+        event = {}
+        while True:
+            line = stream.readline().rstrip("\n")
+            if not line and event:
+                return event
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+
     def background(self, call):
         asked = Background(self.server.port, call)
         self.addCleanup(asked.client.close)
@@ -244,6 +267,20 @@ class Leasing(V1Test):
         self.expect(200, renewal.answer())
         self.client.call("DELETE", "/v1/leases", token=token)
         self.expect(201, waiting.answer())
+
+    def test_no_lease_ends_while_the_server_stops_and_nobody_can_renew(self):
+        token = self.client.acquire("/s", ttl="1s")["token"]
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as slow:
+            slow.sendall(b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                         b"Content-Type: application/json\r\n\r\n")
+            self.client.renew(token)
+            self.server.process.send_signal(signal.SIGTERM)
+            time.sleep(2.5)
+            slow.sendall(b"{}")
+            self.assertIn(b"201", slow.recv(4096))
+        self.assertEqual(self.server.process.wait(timeout=15), 0)
+        self.restart(kill=False)
+        self.expect(200, self.client.renew(token))
 
     def test_release_is_idempotent(self):
         first = self.client.acquire("/r")
@@ -565,6 +602,16 @@ class Looking(V1Test):
         everything = [self.client.ask("GET", "/v1/locks").text, state.text, table.text]
         self.assertFalse(any(token in text for text in everything))
 
+    def test_a_table_is_aligned_but_not_to_what_is_very_long(self):
+        self.client.acquire("/t/" + "/".join(["p" * 200] * 9), owner="é" * 10)
+        self.client.acquire("/t/short", owner="o" * 12)
+        self.client.acquire("/t/b", owner="é" * 12)
+        table = self.client.ask("GET", "/v1/locks", headers={"Accept": "text/plain"}).text
+        long, *short = table.splitlines()[1:]
+        self.assertGreater(len(long), 1800)
+        self.assertEqual(short[0].index("exclusive"), short[1].index("exclusive"))
+        self.assertLess(max(len(line) for line in short), 200)
+
     def test_every_reply_names_its_index(self):
         last = 0
         for method, target in (("POST", "/v1/locks/i"), ("GET", "/v1/locks"), ("GET", "/nothing"),
@@ -577,29 +624,6 @@ class Looking(V1Test):
 
 
 class Following(V1Test):
-    def follow(self, target="/v1/events", **headers):
-        follower = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
-        self.addCleanup(follower.close)
-        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
-        stream = follower.makefile("r", encoding="utf-8")
-        self.assertIn("200", stream.readline())
-        while stream.readline().strip():
-            pass
-        self.assertEqual(self.next_event(stream), {"retry": "1000"})
-        return stream
-
-    @staticmethod
-    def next_event(stream):
-        event = {}
-        while True:
-            line = stream.readline().rstrip("\n")
-            if not line and event:
-                return event
-            if line and not line.startswith(":"):
-                name, _, value = line.partition(": ")
-                event[name] = value
-
     def test_all_kinds(self):
         stream = self.follow("/v1/events?prefix=/e")
         self.client.acquire("/elsewhere")
@@ -660,10 +684,13 @@ class FewConnections(V1Test):
 
     def test_who_waits_leaves_connections_to_those_who_are_waited_for(self):
         token = self.client.acquire("/x", ttl="30s")["token"]
-        waiting = [self.wait_in_line("/x") for _ in range(14)]
+        waiting = [self.wait_in_line("/x") for _ in range(12)]
         another = Client(self.server.port)
         self.addCleanup(another.close)
         self.expect(503, another.acquire("/x", wait="20s"), "too_many_waiters")
+        for _ in range(2):
+            self.follow("/v1/events")
+        self.expect(503, another.ask("GET", "/v1/events"), "too_many_event_readers")
         self.expect(200, another.renew(token))
         self.expect(200, another.release("/x", token))
         self.expect(201, waiting[0].answer())
@@ -725,6 +752,7 @@ class Terraform(V1Test):
         self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
+        self.expect(400, self.client.ask("LOCK", "/terraform", mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
     def test_a_table_tells_a_terminal_nothing(self):

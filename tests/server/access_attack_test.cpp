@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -67,13 +70,13 @@ class Attack : public ::testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  void load_key() {
+  void load_key(std::string_view rules = "lock /ci force /ci") {
     std::ofstream file{directory_ / "keys"};
     file << "ci sha256:";
     for (const std::uint8_t byte : core::sha256(secret_key)) {
       file << "0123456789abcdef"[byte >> 4U] << "0123456789abcdef"[byte & 15U];
     }
-    file << " lock /ci force /ci\n";
+    file << ' ' << rules << '\n';
     file.close();
     const auto fault = keys_.load(directory_ / "keys");
     ASSERT_FALSE(fault) << fault->message;
@@ -206,6 +209,101 @@ TEST_F(Attack, WhoIsNotEvenBegunToWaitForLeavesTheQueue) {
   EXPECT_EQ(locker_->service().status().waiters, 1U);
   response.pending.reset();  // as when there is no memory to keep it
   EXPECT_EQ(locker_->service().status().waiters, 0U);
+}
+
+/// For who waits without a connection.
+class FlagWaker final : public Waker {
+ public:
+  void wake() override { woken_.store(true); }
+  [[nodiscard]] bool wait_for_it() const {
+    for (int i = 0; i < 10'000 && !woken_; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    return woken_;
+  }
+
+ private:
+  std::atomic<bool> woken_ = false;
+};
+
+class WaitingWithAKey : public Attack {
+ protected:
+  /// Waits; `meanwhile` happens; then what the key is told.
+  template <typename Meanwhile>
+  Response wait_for(const std::string& target, const Meanwhile& meanwhile) {
+    const std::string authorization = "Bearer " + std::string{secret_key};
+    Request request;
+    request.method = Method::post;
+    request.authorization = authorization;
+    request.target = target;
+    Response response;
+    gate_->answer(request, response);
+    EXPECT_TRUE(response.pending) << response.body;
+    const std::unique_ptr<PendingAnswer> pending = std::move(response.pending);
+    response = {};
+    if (!pending) return response;
+    FlagWaker waker;
+    pending->start(waker);
+    meanwhile();
+    EXPECT_TRUE(waker.wait_for_it());
+    pending->finish(response);
+    return response;
+  }
+};
+
+TEST_F(WaitingWithAKey, WhoLostARuleMeanwhileIsNotToldWhatItAllowed) {
+  load_key("lock /ci read /");
+  const Response told = wait_for("/v1/locks/ci?wait=1ms", [] {});
+  EXPECT_EQ(told.status, 423U);
+  EXPECT_NE(told.body.find(secret_owner), std::string::npos) << told.body;
+  const Response hidden = wait_for("/v1/locks/ci?wait=1ms", [this] { load_key("lock /ci"); });
+  EXPECT_EQ(hidden.status, 423U);
+  EXPECT_EQ(hidden.body.find(secret_owner), std::string::npos) << hidden.body;
+  EXPECT_NE(hidden.body.find("(hidden)"), std::string::npos) << hidden.body;
+}
+
+TEST_F(WaitingWithAKey, ThatAGrantWasTakenBackIsToldWhenThatIsOnTheDisk) {
+  take("/ci", ours_, "exclusive");
+  const Response response = wait_for("/v1/locks/ci?wait=1h&lock_parents=false", [this] {
+    load_key("lock /elsewhere");
+    Request release;
+    release.method = Method::delete_;
+    const std::string target = "/v1/locks/ci?token=" + ours_;
+    release.target = target;
+    EXPECT_EQ(locker_->call(release).status, 200U);
+  });
+  EXPECT_EQ(response.status, 401U) << response.body;
+  EXPECT_TRUE(held("/ci").empty());
+  EXPECT_EQ(response.index, locker_->service().status().index);
+}
+
+TEST_F(Attack, AQuestionMarkInThePathOfACallBeginsNoParameters) {
+  const std::string told = locker_->canhaz("/ci/x?lockChildren=False&id=thief", {{"id", "me"}});
+  EXPECT_NE(told.find(R"("ok": true)"), std::string::npos) << told;
+  const auto locks = held("/ci/x%3FlockChildren=False&id=thief");
+  ASSERT_EQ(locks.size(), 1U);
+  EXPECT_EQ(locks[0].owner, "me");
+  EXPECT_TRUE(locks[0].shape.lock_children);
+}
+
+TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
+  Request request;
+  request.method = Method::post;
+  request.target = "/v1/leases";
+  const std::size_t before = locker_->service().status().leases;
+  Response response;
+  locker_->handler().answer(request, response);
+  EXPECT_EQ(response.status, 201U);
+  EXPECT_EQ(locker_->service().status().leases, before + 1);
+  ASSERT_TRUE(response.delivery);
+  response.delivery->lost();
+  EXPECT_EQ(locker_->service().status().leases, before);
+
+  request.target = "/v1/leases?token=33333333-3333-4333-8333-333333333333";
+  response = {};
+  locker_->handler().answer(request, response);
+  EXPECT_EQ(response.status, 201U);
+  EXPECT_FALSE(response.delivery);  // whoever chose its token can ask again
 }
 
 TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {

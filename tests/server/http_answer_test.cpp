@@ -59,6 +59,26 @@ TEST_F(HttpAnswerTest, ABodyReachesTheHandler) {
   EXPECT_EQ(answer->body, "POST /x hello");
 }
 
+/// As clients send it that do not know its length beforehand.
+TEST_F(HttpAnswerTest, SoDoesOneInChunksAndTheConnectionGoesOn) {
+  start();
+  RawClient one = client();
+  const std::string head = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n";
+  ASSERT_TRUE(one.send(head + "Expect: 100-continue\r\n\r\n"));
+  EXPECT_EQ(one.read_answer()->head, "HTTP/1.1 100 Continue\r\n");
+  ASSERT_TRUE(one.send("2\r\nhe\r\n"));
+  ASSERT_TRUE(one.send("3\r\nllo\r\n0\r\n\r\n" + get("/next")));
+  EXPECT_EQ(one.read_answer()->body, "POST /x hello");
+  EXPECT_EQ(one.read_answer()->body, "GET /next ");
+  std::string chunks;
+  for (int i = 0; i < 60; ++i) chunks += "400\r\n" + std::string(1024, 'b') + "\r\n";
+  EXPECT_EQ(one.ask(head + "\r\n" + chunks + "0\r\n\r\n")->body.size(), 60U * 1024 + 8);
+  EXPECT_EQ(
+      one.ask("DELETE /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")->body,
+      "DELETE /x ");
+  EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+}
+
 TEST_F(HttpAnswerTest, AnUnknownMethodReachesTheHandler) {
   start();
   const auto answer = client().ask("PATCH /x HTTP/1.1\r\nHost: a\r\n\r\n");

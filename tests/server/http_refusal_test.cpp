@@ -39,26 +39,37 @@ std::string with_field(const std::string& field) {
   return "POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n";
 }
 
-std::string unlock(const std::string& rest) { return "UNLOCK / HTTP/1.1\r\nHost: a\r\n" + rest; }
+std::string chunked(const std::string& fields, const std::string& chunks) {
+  return "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + fields + "\r\n" + chunks;
+}
 
 TEST_F(HttpRefusalTest, WhatTwoProgramsCouldReadDifferentlyIsRefused) {
   start();
   const Refused all[] = {
-      {411, with_field("Transfer-Encoding: chunked")},
       {411, with_field("Transfer-Encoding: xchunked")},
       {411, with_field("Transfer-Encoding: identity")},
       {411, with_field("Transfer-Encoding: gzip, chunked")},
       {411, with_field("transfer-encoding: chunked\r\nTransfer-Encoding: chunked")},
-      {411, with_field("Transfer-Encoding: chunked\r\nContent-Length: 3")},
+      {400, with_field("Transfer-Encoding: chunked\r\nContent-Length: 3")},
       {411, with_field("Content-Length: 3\r\nTransfer-Encoding: chunked")},
       {411, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
-      {411, unlock("Transfer-Encoding: chunked\r\n\r\n1\r\n")},
-      {411, unlock("Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n")},
-      {411, unlock("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
-      {400, unlock("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")},
-      {411, unlock("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
-      {411, unlock("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")},
-      {411, "UNLOCK / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {400, chunked("Content-Length: 5\r\n", "0\r\n\r\n")},
+      {411, chunked("Transfer-Encoding: chunked\r\n", "0\r\n\r\n")},
+      {400, chunked("", "")},
+      {400, chunked("", "\r\n")},
+      {400, chunked("", "0\r\nX: y\r\n\r\n")},
+      {400, chunked("", "0;x=y\r\n\r\n")},
+      {400, chunked("", "0 \r\n\r\n")},
+      {400, chunked("", "0\n\n")},
+      {400, chunked("", "0x0\r\n\r\n")},
+      {400, chunked("", "-1\r\n")},
+      {400, chunked("", "+0\r\n\r\n")},
+      {400, chunked("", "000000000\r\n\r\n")},
+      {413, chunked("", "ffffffff\r\n")},
+      {400, chunked("", "1\r\nab\r\n0\r\n\r\n")},
+      {400, chunked("", "2\r\na\r\n0\r\n\r\n")},
+      {400, chunked("", "1\r\na0\r\n\r\n")},
+      {400, chunked("", "1\r\na\r\n;\r\n")},
       {400, with_field("Transfer-Encoding : chunked")},
       {400, with_field("Content-Length: 0\r\nContent-Length: 0")},
       {400, with_field("Content-Length: 3\r\nContent-Length: 4")},
@@ -90,6 +101,7 @@ TEST_F(HttpRefusalTest, WhatTwoProgramsCouldReadDifferentlyIsRefused) {
       {400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"},
       {400, "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"},
       {400, "DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"},
+      {400, "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n"},
       {417, with_field("Expect: 200-ok")},
       {417, with_field("Expect:")},
   };
@@ -169,6 +181,18 @@ TEST_F(HttpRefusalTest, ABodyMayBe64KiBAnd1MiBForSeveralLocksAtOnce) {
   EXPECT_EQ(refusal_of(with_field("Content-Length: 9999999999")), 413);
 }
 
+TEST_F(HttpRefusalTest, AChunkedBodyMayBeAsLongWithWhatFramesItButForItsLastChunk) {
+  start();
+  const auto post = [](const std::string& chunks) { return chunked("", chunks); };
+  const std::string last = "0\r\n\r\n";
+  EXPECT_EQ(status_of(post("10000\r\n" + std::string(0x10000, 'b') + "\r\n" + last)), 200);
+  EXPECT_EQ(refusal_of(post("10001\r\n")), 413);
+  std::string tiny;
+  for (int i = 0; i < 64 * 1024 / 6; ++i) tiny += "1\r\nb\r\n";
+  EXPECT_EQ(status_of(post(tiny + last)), 200);
+  EXPECT_EQ(refusal_of(post(tiny + tiny.substr(0, 6) + "1\r\n")), 413);
+}
+
 TEST_F(HttpRefusalTest, AHeaderWithoutEndIsRefusedWhenItIsTooLargeAndNotKept) {
   start();
   RawClient one = client();
@@ -196,6 +220,17 @@ TEST_F(HttpRefusalTest, ARefusalArrivesAlthoughTheClientGoesOnSending) {
   for (int i = 0; i < 8; ++i) one.send(std::string(4096, 'b'));
   EXPECT_EQ(one.read_answer()->status, 413);
   EXPECT_TRUE(one.is_at_end());
+}
+
+TEST_F(HttpRefusalTest, ARefusalArrivesInTheMiddleOfALargeBody) {
+  start();
+  RawClient one = client();
+  constexpr std::size_t size = 4'000'000;
+  ASSERT_TRUE(one.send(with_field("Content-Length: " + std::to_string(size))));
+  EXPECT_TRUE(one.send(std::string(size, 'b')));
+  const auto answer = one.read_answer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 413);
 }
 
 TEST_F(HttpRefusalTest, ExpectContinueIsToldBeforeTheBodyButNotWhenItIsThereOrRefused) {

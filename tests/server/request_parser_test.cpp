@@ -90,10 +90,8 @@ struct Piece {
   std::size_t size;
 };
 
-TEST(RequestParser, ARequestIsTheSameWhereverItIsCutInThree) {
+void expect_the_same_in_three_pieces(const std::string& bytes) {
   const HttpLimits limits;
-  const std::string bytes =
-      "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nAccept: x\r\n\r\nbody";
   for (std::size_t first = 0; first < bytes.size(); ++first) {
     for (std::size_t second = first; second < bytes.size(); ++second) {
       RequestParser parser{limits};
@@ -106,6 +104,57 @@ TEST(RequestParser, ARequestIsTheSameWhereverItIsCutInThree) {
       EXPECT_EQ(parser.request().accept, "x");
       EXPECT_EQ(parser.request().body, "body");
     }
+  }
+}
+
+TEST(RequestParser, ARequestIsTheSameWhereverItIsCutInThree) {
+  expect_the_same_in_three_pieces(
+      "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nAccept: x\r\n\r\nbody");
+}
+
+TEST(RequestParser, SoIsOneWhoseBodyComesInChunks) {
+  expect_the_same_in_three_pieces(
+      "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nAccept: x\r\n\r\n"
+      "1\r\nb\r\n003\r\nody\r\n00\r\n\r\n");
+}
+
+TEST(RequestParser, WhatFollowsAChunkedBodyIsTheNextRequest) {
+  const HttpLimits limits;
+  RequestParser parser{limits};
+  const std::string head =
+      "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nLock-Token: t\r\n\r\n";
+  const std::string first = head + "A\r\n0\r\n\r\nGET /\r\n0\r\n\r\n";
+  const std::string second = head + "0\r\n\r\n";
+  const std::string third = "POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab";
+  std::string bytes = first + second + third;
+  ASSERT_EQ(parser.parse(bytes), Outcome::complete);
+  EXPECT_EQ(parser.size(), first.size());
+  EXPECT_EQ(parser.request().body, "0\r\n\r\nGET /");
+  parser.next();
+  bytes.erase(0, first.size());
+  ASSERT_EQ(parser.parse(bytes), Outcome::complete);
+  EXPECT_EQ(parser.size(), second.size());
+  EXPECT_EQ(parser.request().body, "");
+  parser.next();
+  bytes.erase(0, second.size());
+  ASSERT_EQ(parser.parse(bytes), Outcome::complete);
+  EXPECT_EQ(parser.size(), third.size());
+  EXPECT_EQ(parser.request().body, "ab");
+  EXPECT_EQ(parser.request().lock_token, "");
+}
+
+TEST(RequestParser, AFaultyChunkIsFoundWithTheByteThatMakesItOne) {
+  const HttpLimits limits;
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* const chunks : {";", "\n", "1;", "1\n", "1\r1", "000000001", "1\r\nab",
+                                   "1\r\na\rb", "0\r\nX", "0\r\n\rX"}) {
+    RequestParser parser{limits};
+    const std::string bytes = head + chunks;
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      ASSERT_EQ(parser.parse(Piece{bytes.substr(0, size)}.view()), Outcome::incomplete) << chunks;
+    }
+    EXPECT_EQ(parser.parse(bytes), Outcome::refused) << chunks;
+    EXPECT_EQ(parser.refusal().status, 400U);
   }
 }
 

@@ -69,7 +69,9 @@ class Files(unittest.TestCase):
         self.assertIn("Accept", reply.headers["Vary"])
 
     def test_a_program_that_asks_for_the_root_is_told_of_the_api_as_before(self):
-        for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+        for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"},
+                        {"Accept": "application/json, text/html;q=0"},
+                        {"Accept": "application/json, text/html;q=0.5, text/htmlx"}):
             reply, body = self.ask("/", **headers)
             self.assertEqual(reply.status, 404)
             self.assertIn(b"/v1/openapi.json", body)

@@ -72,6 +72,15 @@ test("the search finds paths, owners and reasons, and one of them only when told
   await finish(page);
 });
 
+test("an address that others made takes no lock", async () => {
+  for (const address of ["#/../../canhaz/x", "#/%2e%2e/%2E./canhaz/", "?below=/../../canhaz/y"]) {
+    const page = await open(server, { address, expected: [/400/], listed: false });
+    await eventually(async () => /'\.\.' segment/.test(await page.textContent("body")), true);
+    await finish(page);
+  }
+  assert.equal((await server.ask("GET", "/v1/status")).body.locks, 5);
+});
+
 test("below a path only its part of the tree is asked for and followed", async () => {
   const page = await open(server);
   await page.fill("#prefix", "data/");

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Api } from "./page/api.js";
 import { chosenDuration, duration } from "./page/durations.js";
 import { EventParser } from "./page/event_parser.js";
 import { LockModel } from "./page/lock_model.js";
@@ -209,6 +210,24 @@ test("events come in any pieces", () => {
       { id: "", kind: "reset", data: "{}" },
     ]);
   }
+});
+
+test("a path leads to no other call", async (t) => {
+  const asked = [];
+  t.mock.method(globalThis, "fetch", async (url) => {
+    asked.push(url.pathname);
+    return new Response("{}");
+  });
+  globalThis.document = { baseURI: "http://locker.example/below/ui/" };
+  t.after(() => delete globalThis.document);
+  const api = new Api({ read: () => "" });
+  for (const path of ["/../../canhaz/x", "/%2e%2E/.%2e/canhaz/x", "/..", "/a/../../leases", "/a/.\t./b", "/a?b/../c", "/a#b/c"]) {
+    await assert.rejects(api.call(`v1/locks${path}`), { status: 400, code: "bad_request" }, path);
+  }
+  assert.deepEqual(asked, []);
+  const fine = ["/", "/a%2Fb/...", "/a/..b/c.", "/%2e%2ex", "/a\\..\\b"];
+  for (const path of fine) await api.call(`v1/locks${path}`);
+  assert.deepEqual(asked, fine.map((path) => `/below/v1/locks${path.replaceAll("\\", "%5C")}`));
 });
 
 test("texts show what nobody would see, and are else as they were", () => {

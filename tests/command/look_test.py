@@ -340,6 +340,17 @@ class CompletionTest(CommandCase):
                 env=self.environment_of_shell(), capture_output=True, text=True, check=True)
             return [found.split("\t")[0] for found in done.stdout.splitlines()]
         self.assertEqual(sorted(complete("locker re")), ["release", "renew"])
+    def test_what_a_path_says_is_not_carried_out(self):
+        path = "/x/$(touch$IFS$HOME/touched)`touch$IFS$HOME/touched`;it's"
+        self.locker("acquire", path)
+        (completed,) = self.complete("locker", "show", "/x")
+        self.assertFalse(os.path.exists(self.file("touched")))
+        typed = subprocess.run(["bash", "-c", f"printf %s {completed}"], env=self.environment,
+                               capture_output=True, text=True, check=True).stdout
+        self.assertFalse(os.path.exists(self.file("touched")))
+        self.assertIn("is taken", self.locker("show", typed))
+        self.assertEqual(self.complete("locker", "show", completed[:8]), [completed])
+
         self.assertEqual(complete("locker run --wa"), ["--wait"])
         self.locker("acquire", "/deploy/production")
         self.assertEqual(complete("locker show /dep"), ["/deploy/production"])

@@ -290,9 +290,12 @@ class Run {
       std::this_thread::sleep_for(milliseconds{200});
       answered = call(server_, release_call(grant_.token), milliseconds{5'000});
     }
-    if (answered && answered->status == 200) return true;
     if (is_lost_) return false;
-    const Failure failure = answered ? answered->failure() : answered.error();
+    const bool is_done = answered && answered->status == 200;
+    if (is_done && !tells_of_loss(*answered, grant_)) return true;
+    const auto part = is_done ? find_loss(server_, grant_) : std::nullopt;
+    if (is_done && !part) return true;
+    const Failure failure = part ? *part : answered ? answered->failure() : answered.error();
     if (failure.kind == Failure::Kind::lost) {
       say("the lock was lost before the command ended: " + failure.message);
       return false;
@@ -310,7 +313,7 @@ class Run {
     HttpClient another{io_context_, server_};
     bool done = false;
     net::co_spawn(io_context_, acquisition_.async_give_up(another),
-                  [&done](const std::exception_ptr&) { done = true; });
+                  [&done](const std::exception_ptr&, bool) { done = true; });
     while (!done && io_context_.run_one() != 0) {
     }
   }

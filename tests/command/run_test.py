@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -188,6 +189,13 @@ class RunTest(CommandCase):
         self.force("/a", "maintenance now")
         self.assertIn("maintenance now", self.await_end(process, 70))
         self.assertFalse(is_alive(pid))
+        self.assertTrue(self.is_free("/b"))
+
+    def test_one_of_its_paths_is_forced_just_before_the_end(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1h", "/b")
+        self.force("/a", "maintenance now")
+        os.kill(pid, signal.SIGTERM)
+        self.assertIn("maintenance now", self.await_end(process, 70))
         self.assertTrue(self.is_free("/b"))
 
     def test_forced_and_the_command_does_not_want_to_end(self):
@@ -383,6 +391,23 @@ class RunTest(CommandCase):
         self.assertTrue(is_alive(pid))
         process.terminate()
         self.await_end(process, 128 + signal.SIGTERM)
+
+    def test_a_request_that_is_late_leaves_no_lock(self):
+        """Interrupted while it is on its way, it arrives when it has been given up."""
+        proxy = self.behind_proxy()
+        flows = proxy.flows
+        flows.clear()
+        process = self.start("run", "/a", "--", "true")
+        self.eventually(lambda: b"POST /v1/locks/a" in proxy.seen)
+        proxy.flows = threading.Event()
+        proxy.flows.set()  # for all that come behind it
+        process.send_signal(signal.SIGINT)
+        self.eventually(lambda: proxy.hung_up)
+        time.sleep(0.5)
+        flows.set()
+        self.await_end(process, 128 + signal.SIGINT)
+        time.sleep(0.5)
+        self.assertTrue(self.is_free("/a"))
 
     def test_an_interruption_amid_a_handshake(self):
         """The server takes the connection, and is silent; a sanitizer would see what is freed."""

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string_view>
+#include <utility>
 
 namespace locker::client {
 namespace {
@@ -129,9 +130,9 @@ void ChildProcess::give_terminal() {
   is_foreground_ = owner == ::getpgrp() || owner == pid_;
 }
 
-void ChildProcess::take_terminal() {
+bool ChildProcess::take_terminal() {
   if (is_foreground_) set_terminal_group(::getpgrp());
-  is_foreground_ = false;
+  return std::exchange(is_foreground_, false);
 }
 
 int exit_code_of_status(int status) {

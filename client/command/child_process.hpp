@@ -35,9 +35,9 @@ class ChildProcess {
   enum class State { running, stopped, ended };
   /// Looks what has happened; `status` as of waitpid() when it ended or was stopped.
   [[nodiscard]] State look(int& status) const;
-  /// Gives it the terminal, if we have it; or takes it back, if it has it.
+  /// Gives it the terminal, if we have it; or takes it back, if it has it. Says whether it had it.
   void give_terminal();
-  void take_terminal();
+  bool take_terminal();
 
  private:
   ChildProcess(pid_t pid, bool has_terminal)

@@ -268,12 +268,14 @@ class Run {
   /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
   /// whoever has stopped the command brings it back alone, and it needs its lock then.
   void stop_too(int number) {
+    const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
+    if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
     if (!child_->has_terminal()) return say("the command is stopped; the lock is kept for it");
     child_->take_terminal();
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
-    if (number == SIGTTIN || number == SIGTTOU) {
+    if (wants_terminal) {
       ::raise(number);
       return;
     }

@@ -636,6 +636,32 @@ class TerminalTest(CommandCase):
             text += os.read(main, 1000)
         self.assertEqual(process.wait(LONG), 0)
 
+    def read_until(self, main, wanted):
+        text = b""
+        while wanted not in text:
+            text += os.read(main, 1000)
+
+    def test_a_pager_behind_it_can_read_the_terminal(self):
+        with open(self.file("pager"), "w", encoding="ascii") as file:
+            file.write("import os, sys\nsys.stdin.readline()\nprint('more?', flush=True)\n"
+                       "os.read(os.open('/dev/tty', os.O_RDONLY), 1)\n"
+                       "print('pages', len(sys.stdin.readlines()))\n")
+        process, main = self.start_on_terminal(
+            "-c", f'{LOCKER} run /a -- seq 100000 | {sys.executable} "$HOME/pager"', program="sh")
+        self.read_until(main, b"more?")
+        os.write(main, b"\n")
+        self.read_until(main, b"pages 99999")
+        self.assertEqual(process.wait(LONG), 0)
+
+    def test_what_is_piped_can_read_the_terminal_too(self):
+        process, main = self.start_on_terminal(
+            "-c", f"{LOCKER} run /a -- sh -c 'echo line?; read line; echo \"got $line\"' | cat",
+            program="sh")
+        self.read_until(main, b"line?")
+        os.write(main, b"hello\n")
+        self.read_until(main, b"got hello")
+        self.assertEqual(process.wait(LONG), 0)
+
     def test_the_interrupt_key_ends_the_command(self):
         process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)
         self.await_file("pid")

@@ -238,6 +238,13 @@ class Sh(WithLock):
         self.kill(pid)
         self.client.acquire("/k")  # by the end of its TTL: the keeper has ended, too
 
+    def test_it_says_once_for_whom_it_waits(self):
+        with self.client.lock("/a", ttl=LONG, owner="timmy"):
+            run = self.with_lock("/a", "true", LOCKER_WAIT="21")
+            self.assertEqual(run.wait(), 75)
+        self.assertEqual(run.said(), "with-lock /a: /a is held by timmy (waiting)\n"
+                         "with-lock /a: /a is held by timmy\n")
+
     def test_time_in_which_the_machine_was_suspended_counts(self):
         """The clock of `sleep` stands still then: here for three quarters of the time."""
         os.mkdir(os.path.join(self.directory, "bin"))

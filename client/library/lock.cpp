@@ -59,11 +59,13 @@ class Returns {
 
   ~Returns() {
     end_those([](const Return&) { return true; });
+    are_over_ = true;
   }
 
   /// `is_answered` asks once.
   void begin(const std::string& token, std::vector<std::string> paths,
              std::function<bool()> is_answered) {
+    if (are_over_) return;  // a lock that lives as long as the process can end after us
     const std::lock_guard lock{mutex_};
     const auto entry = returns_.insert(returns_.end(), Return{token, std::move(paths)});
     try {
@@ -110,7 +112,7 @@ class Returns {
   }
 
   void end_those(const std::function<bool(const Return&)>& is_meant) {
-    if (process_ != ::getpid()) return;  // a fork, in which there are none of them
+    if (are_over_ || process_ != ::getpid()) return;  // in a fork there are none of them
     std::unique_lock lock{mutex_};
     for (Return& each : returns_) each.is_over = each.is_over || is_meant(each);
     changed_.notify_all();
@@ -118,6 +120,7 @@ class Returns {
   }
 
   static constexpr milliseconds longest_pause{1'000};
+  static inline std::atomic<bool> are_over_ = false;
   const pid_t process_ = ::getpid();
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -23,8 +23,8 @@ constexpr const char* help =
     "  …\n"
     "  locker release --token $token\n"
     "\n"
-    "  eval \"$(locker acquire --export /db/backup)\" || exit    sets LOCKER_TOKEN, LOCKER_FENCE, "
-    "LOCKER_PATH\n";
+    "  lock=$(locker acquire --export /db/backup) || exit\n"
+    "  eval \"$lock\"                  sets LOCKER_TOKEN, LOCKER_FENCE, LOCKER_PATH\n";
 
 boost::json::object describe(const Grant& grant) {
   boost::json::object object{
@@ -37,15 +37,17 @@ boost::json::object describe(const Grant& grant) {
   return object;
 }
 
+/// Between single quotes a shell takes nothing for its own but those.
+std::string quotable(const std::string& text) {
+  std::string safe;
+  for (const char c : text) safe += c == '\'' ? std::string{"%27"} : std::string{c};
+  return safe;
+}
+
 void print_exports(const Grant& grant) {
-  // Paths as the server writes them have no character that a shell would take for its own but
-  // those that stand safely between single quotes.
   std::string paths;
-  for (const std::string& path : grant.paths) {
-    if (!paths.empty()) paths += ' ';
-    for (const char c : path) paths += c == '\'' ? std::string{"%27"} : std::string{c};
-  }
-  std::cout << "export LOCKER_TOKEN='" << grant.token << "' LOCKER_FENCE='" << grant.fence
+  for (const std::string& path : grant.paths) paths += (paths.empty() ? "" : " ") + quotable(path);
+  std::cout << "export LOCKER_TOKEN='" << quotable(grant.token) << "' LOCKER_FENCE='" << grant.fence
             << "' LOCKER_PATH='" << paths << "'\n";
 }
 
@@ -89,10 +91,6 @@ int run_acquire_command(const Arguments& arguments) {
   if (!how.token.empty()) {  // the lease has an owner and a TTL
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
-    // If there were none, the server would open one that has neither.
-    const auto renewed = call(*server, renew_call(how.token));
-    if (!renewed) return refuse(renewed.error());
-    if (renewed->status != 200) return refuse(renewed->failure());
   }
   std::signal(SIGPIPE, SIG_IGN);
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);

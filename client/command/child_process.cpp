@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string_view>
+#include <utility>
 
 namespace locker::client {
 namespace {
@@ -51,10 +52,10 @@ std::vector<std::string> environment_with(
 
 /// In the child: only what is safe after a fork.
 [[noreturn]] void become(const ChildProcess::Start& start, const std::vector<char*>& arguments,
-                         const std::vector<char*>& environment, bool has_terminal, int go,
+                         const std::vector<char*>& environment, bool wants_terminal, int go,
                          int report) {
   ::setpgid(0, 0);
-  if (has_terminal) set_terminal_group(::getpid());
+  if (wants_terminal) set_terminal_group(::getpid());
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE,
                            SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH}) {
     ::signal(number, sigismember(&start.ignored, number) == 1 ? SIG_IGN : SIG_DFL);
@@ -79,6 +80,7 @@ std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& sta
   const std::vector<std::string> texts = environment_with(start.environment);
   const std::vector<char*> environment = pointers_to(texts);
   const bool has_terminal = ::isatty(terminal) != 0 && ::tcgetpgrp(terminal) == ::getpgrp();
+  const bool wants_terminal = has_terminal && ::isatty(STDOUT_FILENO) != 0;
   int go[2];
   if (::pipe2(go, O_CLOEXEC) != 0) return {std::nullopt, errno};
   int report[2] = {-1, -1};
@@ -90,10 +92,10 @@ std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& sta
   }
   if (pid == 0) {
     ::close(go[1]);
-    become(start, arguments, environment, has_terminal, go[0], report[1]);
+    become(start, arguments, environment, wants_terminal, go[0], report[1]);
   }
   ::setpgid(pid, pid);  // whichever of the two comes first
-  if (has_terminal) set_terminal_group(pid);
+  if (wants_terminal) set_terminal_group(pid);
   ::close(go[0]);
   ::close(report[1]);
   if (start.before_exec) start.before_exec(pid);
@@ -106,7 +108,7 @@ std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& sta
     got = ::read(report[0], &error, sizeof error);  // ends when exec closes the pipe
   } while (got < 0 && errno == EINTR);
   ::close(report[0]);
-  ChildProcess child{pid, has_terminal};
+  ChildProcess child{pid, has_terminal, wants_terminal};
   if (got == 0) return {child, 0};
   ::waitpid(pid, nullptr, 0);
   child.take_terminal();
@@ -123,15 +125,22 @@ ChildProcess::State ChildProcess::look(int& status) const {
 
 // Who was stopped may be continued in the background, where the terminal is the shell's.
 void ChildProcess::give_terminal() {
-  if (!has_terminal_) return;
+  if (!wants_terminal_) return;
   const pid_t owner = ::tcgetpgrp(terminal);
   if (owner == ::getpgrp()) set_terminal_group(pid_);
   is_foreground_ = owner == ::getpgrp() || owner == pid_;
 }
 
-void ChildProcess::take_terminal() {
+bool ChildProcess::lend_terminal() {
+  if (!has_terminal_ || ::tcgetpgrp(terminal) != ::getpgrp()) return false;
+  wants_terminal_ = true;
+  give_terminal();
+  return true;
+}
+
+bool ChildProcess::take_terminal() {
   if (is_foreground_) set_terminal_group(::getpgrp());
-  is_foreground_ = false;
+  return std::exchange(is_foreground_, false);
 }
 
 int exit_code_of_status(int status) {

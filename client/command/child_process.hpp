@@ -11,7 +11,8 @@
 
 namespace locker::client {
 
-/// A command in a process group of its own, which has the terminal while it runs in the foreground.
+/// A command in a process group of its own, which has the terminal while it runs in the foreground;
+/// where its output is read by another program, a pager for example, not before it asks for it.
 /// Linux and POSIX; on the main thread.
 class ChildProcess {
  public:
@@ -35,16 +36,23 @@ class ChildProcess {
   enum class State { running, stopped, ended };
   /// Looks what has happened; `status` as of waitpid() when it ended or was stopped.
   [[nodiscard]] State look(int& status) const;
-  /// Gives it the terminal, if we have it; or takes it back, if it has it.
+  /// Gives it the terminal, if we have it and it wants it; or takes it back, if it has it. Says
+  /// whether it had it.
   void give_terminal();
-  void take_terminal();
+  bool take_terminal();
+  /// It was stopped because it wants the terminal. False: it cannot have it.
+  [[nodiscard]] bool lend_terminal();
 
  private:
-  ChildProcess(pid_t pid, bool has_terminal)
-      : pid_(pid), has_terminal_(has_terminal), is_foreground_(has_terminal) {}
+  ChildProcess(pid_t pid, bool has_terminal, bool wants_terminal)
+      : pid_(pid),
+        has_terminal_(has_terminal),
+        wants_terminal_(wants_terminal),
+        is_foreground_(wants_terminal) {}
 
   pid_t pid_;
-  bool has_terminal_;   // we had it at the start
+  bool has_terminal_;  // we had it at the start
+  bool wants_terminal_;
   bool is_foreground_;  // we have given it the terminal
 };
 

@@ -32,7 +32,8 @@ std::string environment(const char* name) {
 
 /// The user's own, else the machine's; empty when there is none.
 std::string config_file() {
-  if (std::string named = environment("LOCKER_CONFIG"); !named.empty()) return named;
+  // LOCKER_CONFIG is lockerd's, which may run in the same environment.
+  if (std::string named = environment("LOCKER_CLIENT_CONFIG"); !named.empty()) return named;
   std::string home = environment("XDG_CONFIG_HOME");
   if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.config";
   const std::array<std::string, 2> places{home + "/locker/locker.conf", "/etc/locker/locker.conf"};
@@ -67,7 +68,7 @@ Result<options::variables_map> read_config(const std::string& path) {
   std::ifstream file{path};
   Failure failure;
   failure.code = "bad_url";
-  failure.message = path + " cannot be read; mend it, or name another in LOCKER_CONFIG.";
+  failure.message = path + " cannot be read; mend it, or name another in LOCKER_CLIENT_CONFIG.";
   std::error_code ignored;
   if (!file || std::filesystem::is_directory(path, ignored)) return failure;
   try {

@@ -29,16 +29,18 @@ struct Told {
   milliseconds grace{0};
 };
 
-/// False when who tells is gone.
+/// All that was told: only the last of it counts, and we may have been stopped for long. False when
+/// who tells is gone.
 bool read_told(int socket, Told& told) {
   Told read;
-  ssize_t got = 0;
-  do {
-    got = ::read(socket, &read, sizeof read);
-  } while (got < 0 && errno == EINTR);
-  if (got != sizeof read) return false;
-  told = read;
-  return true;
+  for (int flags = 0;;) {
+    const ssize_t got = ::recv(socket, &read, sizeof read, flags);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return true;
+    if (got != sizeof read) return false;
+    told = read;
+    flags = MSG_DONTWAIT;
+  }
 }
 
 /// True when there is something to read, or who tells is gone; false at `when`.

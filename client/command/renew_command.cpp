@@ -6,9 +6,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <optional>
-#include <thread>
+#include <string>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -18,7 +19,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "client/command/commands.hpp"
-#include "client/command/terminal_text.hpp"
+#include "client/command/patient_call.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
 
@@ -37,27 +38,23 @@ constexpr const char* help =
     "  locker renew --token $token --keep --while $$ &\n";
 
 constexpr std::chrono::milliseconds look_every{500};
-constexpr std::chrono::milliseconds patience{60'000};
-
 /// Who keeps a lease waits for a server that is being restarted from the first renewal on.
-Result<Reply> ask(const ServerAddress& server, const Call& renewal, bool is_patient) {
-  const auto until = SteadyClock::now() + (is_patient ? patience : milliseconds{0});
-  bool has_said = false;
-  for (;;) {
-    Result<Reply> answered = call(server, renewal);
-    if (!is_away(answered) || SteadyClock::now() >= until) return answered;
-    const Failure failure = answered ? answered->failure() : answered.error();
-    if (!std::exchange(has_said, true)) {
-      std::cerr << "locker: " << printable(failure.message) << " Trying again.\n";
-    }
-    std::this_thread::sleep_for(std::chrono::seconds{1});
-  }
+constexpr milliseconds keeping_patience{60'000};
+
+/// Also when it has ended and its parent does not ask how.
+bool is_gone(pid_t process) {
+  if (::kill(process, 0) != 0 && errno != EPERM) return true;
+  std::ifstream file{"/proc/" + std::to_string(process) + "/stat"};
+  std::string text;
+  std::getline(file, text);
+  const std::size_t state = text.rfind(')') + 2;  // behind the name, which can be anything
+  return state < text.size() && (text[state] == 'Z' || text[state] == 'X');
 }
 
 /// Returns when the process is gone.
 net::awaitable<void> async_watch(pid_t process) {
   net::steady_timer timer{co_await net::this_coro::executor};
-  while (::kill(process, 0) == 0 || errno == EPERM) {
+  while (!is_gone(process)) {
     timer.expires_after(look_every);
     co_await timer.async_wait(net::use_awaitable);
   }
@@ -116,7 +113,8 @@ int run_renew_command(const Arguments& arguments) {
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   const auto answered =
-      ask(*server, renew_call(grant.token, text_of(values, "ttl")), values.count("keep") != 0);
+      call_patiently(*server, renew_call(grant.token, text_of(values, "ttl")),
+                     values.count("keep") != 0 ? keeping_patience : milliseconds{0});
   if (!answered) return complain(answered.error());
   const auto renewed = parse_renewal(*answered);
   if (!renewed) return complain(renewed.error());

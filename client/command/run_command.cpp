@@ -59,11 +59,12 @@ constexpr const char* help =
     "cannot be run.\n";
 
 /// So that a `locker` in the command can ask the same server, wherever it is started.
-void add_tls_files(const ServerAddress::Tls& tls,
-                   std::vector<std::pair<std::string, std::string>>& environment) {
-  for (const auto& [name, file] : {std::pair{"LOCKER_CA_FILE", &tls.ca_file},
-                                   std::pair{"LOCKER_CLIENT_CERTIFICATE", &tls.certificate},
-                                   std::pair{"LOCKER_CLIENT_KEY", &tls.key}}) {
+void add_files(const ServerAddress::Tls& tls, const std::string& key_file,
+               std::vector<std::pair<std::string, std::string>>& environment) {
+  for (const auto& [name, file] :
+       {std::pair{"LOCKER_CA_FILE", &tls.ca_file},
+        std::pair{"LOCKER_CLIENT_CERTIFICATE", &tls.certificate},
+        std::pair{"LOCKER_CLIENT_KEY", &tls.key}, std::pair{"LOCKER_KEY_FILE", &key_file}}) {
     std::error_code error;
     const auto path = std::filesystem::absolute(*file, error);
     if (!file->empty() && !error) environment.emplace_back(name, path.string());
@@ -73,9 +74,10 @@ void add_tls_files(const ServerAddress::Tls& tls,
 /// Everything of one run; on one thread.
 class Run {
  public:
-  Run(ServerAddress server, Wanted wanted, Acquisition::Options how, Arguments command, bool says,
-      milliseconds kill_after)
+  Run(ServerAddress server, std::string key_file, Wanted wanted, Acquisition::Options how,
+      Arguments command, bool says, milliseconds kill_after)
       : server_(std::move(server)),
+        key_file_(std::move(key_file)),
         wanted_(std::move(wanted)),
         command_(std::move(command)),
         says_(says),
@@ -103,6 +105,10 @@ class Run {
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
+    if (is_interrupted_by_key_) {  // so is whoever waits for us, such as a script or its loop
+      ::signal(SIGINT, SIG_DFL);
+      ::kill(0, SIGINT);
+    }
     return *ended_;
   }
 
@@ -110,6 +116,12 @@ class Run {
   /// What whoever starts us ignores, such as `nohup`, is ignored by us, and by the command.
   void take_signals() {
     sigemptyset(&ignored_);
+    sigset_t awaited;
+    sigemptyset(&awaited);
+    const auto await = [&](int number) {
+      signals_.add(number);
+      sigaddset(&awaited, number);
+    };
     for (const int number :
          {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
       struct sigaction before {};
@@ -117,10 +129,12 @@ class Run {
       const bool is_ignored = before.sa_handler == SIG_IGN;
       if (is_ignored) sigaddset(&ignored_, number);
       const bool is_ours = number != SIGTTIN && number != SIGTTOU && number != SIGPIPE;
-      if (is_ours && !is_ignored) signals_.add(number);
+      if (is_ours && !is_ignored) await(number);
     }
-    for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) signals_.add(number);
+    for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) await(number);
     ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
+    // Whoever starts us can have blocked some: nobody would tell us of the command's end.
+    ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
   }
 
   Acquisition::Options with_trouble(Acquisition::Options how) {
@@ -153,6 +167,7 @@ class Run {
       if (guardian_->is_gone()) guard();
       return on_child();
     }
+    if (number == SIGINT) is_sent_interrupt_ = true;
     if (number == SIGCONT) {  // we were stopped, and so the lease was not renewed
       keeper_->hurry();
       child_->give_terminal();
@@ -174,7 +189,7 @@ class Run {
                          {"LOCKER_TOKEN", grant_.token},
                          {"LOCKER_FENCE", std::to_string(grant_.fence)},
                          {"LOCKER_URL", server_.url()}};
-    add_tls_files(server_.tls, start.environment);
+    add_files(server_.tls, key_file_, start.environment);
     sigemptyset(&start.signal_mask);
     start.ignored = ignored_;
     start.before_exec = [this](pid_t group) { guardian_->watch(group, lease()); };
@@ -208,7 +223,7 @@ class Run {
       case ChildProcess::State::ended:
         break;
     }
-    child_->take_terminal();
+    const bool had_terminal = child_->take_terminal();
     keeper_->stop();
     guardian_->dismiss();
     if (is_lost_) {
@@ -219,6 +234,9 @@ class Run {
     }
     ended_ = exit_code_of_status(status);
     if (!release()) ended_ = number(ExitCode::lost);
+    // The key interrupts the group that has the terminal: the command's alone, and not ours.
+    is_interrupted_by_key_ =
+        had_terminal && !is_sent_interrupt_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT;
   }
 
   /// The command may have changed it since the grant: `locker renew --ttl`.
@@ -250,12 +268,25 @@ class Run {
   /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
   /// whoever has stopped the command brings it back alone, and it needs its lock then.
   void stop_too(int number) {
+    const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
+    if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
     if (!child_->has_terminal()) return say("the command is stopped; the lock is kept for it");
     child_->take_terminal();
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
-    ::raise(number == SIGTTIN || number == SIGTTOU ? number : SIGSTOP);
+    if (wants_terminal) {
+      ::raise(number);
+      return;
+    }
+    // As the key does it: a shell looks at all of the job, which can be a script or a pipeline.
+    struct sigaction ours {};
+    struct sigaction ignoring {};
+    ignoring.sa_handler = SIG_IGN;
+    ::sigaction(SIGTSTP, &ignoring, &ours);
+    ::kill(0, SIGTSTP);
+    ::raise(SIGSTOP);
+    ::sigaction(SIGTSTP, &ours, nullptr);
   }
 
   void on_lost(const Failure& failure) {
@@ -290,9 +321,12 @@ class Run {
       std::this_thread::sleep_for(milliseconds{200});
       answered = call(server_, release_call(grant_.token), milliseconds{5'000});
     }
-    if (answered && answered->status == 200) return true;
     if (is_lost_) return false;
-    const Failure failure = answered ? answered->failure() : answered.error();
+    const bool is_done = answered && answered->status == 200;
+    if (is_done && !tells_of_loss(*answered, grant_)) return true;
+    const auto part = is_done ? find_loss(server_, grant_) : std::nullopt;
+    if (is_done && !part) return true;
+    const Failure failure = part ? *part : answered ? answered->failure() : answered.error();
     if (failure.kind == Failure::Kind::lost) {
       say("the lock was lost before the command ended: " + failure.message);
       return false;
@@ -310,12 +344,13 @@ class Run {
     HttpClient another{io_context_, server_};
     bool done = false;
     net::co_spawn(io_context_, acquisition_.async_give_up(another),
-                  [&done](const std::exception_ptr&) { done = true; });
+                  [&done](const std::exception_ptr&, bool) { done = true; });
     while (!done && io_context_.run_one() != 0) {
     }
   }
 
   const ServerAddress server_;
+  const std::string key_file_;
   const Wanted wanted_;
   const Arguments command_;
   const bool says_;
@@ -333,6 +368,8 @@ class Run {
   std::optional<LeaseKeeper> keeper_;
   std::optional<int> ended_;  // with which exit code
   bool is_lost_ = false;
+  bool is_sent_interrupt_ = false;
+  bool is_interrupted_by_key_ = false;
   bool interrupted_while_waiting_ = false;
 };
 
@@ -366,6 +403,7 @@ int run_run_command(const Arguments& arguments) {
   how.wait = wanted->wait;
   how.patience = wanted->patience();
   Run run{std::move(*server),
+          text_of(values, "key-file"),
           std::move(wanted->wanted),
           std::move(how),
           {separator + 1, arguments.end()},

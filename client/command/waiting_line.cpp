@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <optional>
@@ -100,6 +101,12 @@ net::awaitable<void> WaitingLine::async_run() {
             : at != path_ ? "is held by "
                           : "held by ") +
            text_field(*reason, "owner");
+    // Nobody else knows that it waits for us as well.
+    const char* const around = std::getenv("LOCKER_FENCE");
+    if (around != nullptr && text_field(*reason, "fence") == around) {
+      who +=
+          ", the `locker run` that this runs in (`locker acquire --token $LOCKER_TOKEN` joins it),";
+    }
     const std::string place = place_of(state, owner_);
     std::string text = who + " for " + duration_field(*reason, waits ? "waiting_ms" : "held_ms");
     if (const std::string left = duration_field(*reason, "expires_in_ms"); left != "-") {

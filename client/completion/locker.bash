@@ -9,6 +9,7 @@ _locker() {
     fi
   done
   local names=
+  COMPREPLY=()
   if [[ $COMP_CWORD -eq 1 || ($COMP_CWORD -eq 2 && $command == help) ]]; then
     names=$(locker help 2>/dev/null | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -vx locker)
   elif [[ $word == -* ]]; then
@@ -24,8 +25,15 @@ _locker() {
   elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --state ]]; then
     names='held cooling waiting'
   elif [[ $command == @(run|acquire|release|ls|show|watch|force) ]]; then
-    names=$(timeout 1 locker ls --json 2>/dev/null | head -n 1000 |
+    # A path can be /$(reboot). compgen -W would carry that out, and so would the shell if it stood in
+    # the line as it is.
+    local path
+    while read -r path; do
+      printf -v path %q "$path"
+      [[ $path != "$word"* ]] || COMPREPLY+=("$path")
+    done < <(timeout 1 locker ls --json 2>/dev/null | head -n 1000 |
       sed -n 's/.*"path":"\([^"]*\)".*/\1/p')
+    return
   fi
   mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")
 }

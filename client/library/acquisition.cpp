@@ -18,6 +18,9 @@ constexpr milliseconds piece_max{20'000};
 /// Who is silent for so long behind a request that waits has put it into the line.
 constexpr milliseconds silent_min{250};
 
+/// For each step, when somebody waits for us to end.
+constexpr milliseconds hurry{2'000};
+
 /// What another try would not mend.
 bool is_final(const Failure& failure) {
   return failure.kind == Failure::Kind::refused || failure.code == "untrusted";
@@ -50,14 +53,21 @@ milliseconds Acquisition::piece() const {
 
 /// It was granted, but we could not be told before it ended: ask anew.
 bool Acquisition::has_expired(const Failure& failure) const {
-  return failure.kind == Failure::Kind::lost && options_.token.empty();
+  const auto* const reason = failure.answer.if_contains("reason");
+  const bool is_forced = reason != nullptr && *reason == "forced";  // somebody wants it to be so
+  return failure.kind == Failure::Kind::lost && !is_forced && !joins();
 }
 
 net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseconds wait) {
   auto silent_since = SteadyClock::now();
   for (unsigned attempt = 0;; ++attempt) {
+    if (is_given_up_) {
+      co_return Failure{Failure::Kind::unreachable, 0, "unreachable", "It was given up."};
+    }
     const auto asked = SteadyClock::now();
+    is_asking_ = true;
     Result<Reply> answered = co_await client_.async_call(call, options_.timeout + wait);
+    is_asking_ = false;
     if (answered && !answered->is_transient()) {
       has_answered_ = true;
       co_return answered;
@@ -79,11 +89,18 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
     if (now - silent_since + pause > patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
-    if (is_given_up_) co_return failure;
   }
 }
 
 net::awaitable<Result<Grant>> Acquisition::async_run() {
+  if (joins()) {
+    const auto ended = co_await async_look_at_lease();
+    if (ended) co_return *ended;
+  }
+  co_return co_await async_acquire();
+}
+
+net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   const auto is_empty = [](const std::string& path) { return path.empty(); };
   if (std::any_of(wanted_.paths.begin(), wanted_.paths.end(), is_empty)) {
     co_return Failure{Failure::Kind::refused, 400, "bad_request",
@@ -123,18 +140,47 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   co_return grant;
 }
 
-net::awaitable<void> Acquisition::async_give_up(HttpClient& client) {
-  is_given_up_ = true;
+/// If it had ended the server would open one that has neither owner nor TTL.
+net::awaitable<std::optional<Failure>> Acquisition::async_look_at_lease() {
+  const Call renewal = renew_call(token_);
+  Result<Reply> answered = co_await async_ask(renewal, milliseconds{0});
+  const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
+  if (!renewed) co_return renewed.error();
+  const Call look = lease_call(token_);
+  answered = co_await async_ask(look, milliseconds{0});
+  const Result<LeasePage> page = answered ? parse_lease(*answered) : answered.error();
+  if (!page) co_return page.error();
+  lease_ = *page;
+  co_return std::nullopt;
+}
+
+/// What was sent is carried out before what takes it back.
+net::awaitable<void> Acquisition::async_hang_up() {
+  client_.hang_up();
+  const auto until = SteadyClock::now() + hurry;
+  while (is_asking_ && SteadyClock::now() < until) co_await async_pause(milliseconds{5});
   client_.close();
+}
+
+net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
+  is_given_up_ = true;
+  co_await async_hang_up();
+  if (joins() && !lease_) co_return true;  // nothing was asked for
   // Asking without waiting takes the request out of the line for good; releasing alone could come
   // before a grant.
   const Call ask = acquire_call(wanted_, token_, milliseconds{0});
-  const milliseconds hurry{2'000};
   Result<Reply> answered = co_await client.async_call(ask, hurry);
-  if (!answered || answered->status >= 300 || !options_.token.empty()) co_return;
-  const Call release = release_call(token_);
-  Result<Reply> released = co_await client.async_call(release, hurry);
-  static_cast<void>(released);  // without an answer it ends by its TTL
+  if (is_away(answered)) co_return false;
+  const Result<Grant> granted = parse_grant(*answered);
+  if (!granted) co_return true;
+  for (const std::string& path : paths_to_release(*granted, joins())) {
+    // What the lease had before it keeps; of one with many locks nobody has looked at all.
+    if (joins() && (!lease_->next.empty() || lease_->paths.contains(path))) continue;
+    const Call release = release_call(token_, path);
+    const Result<Reply> released = co_await client.async_call(release, hurry);
+    if (is_away(released)) co_return false;
+  }
+  co_return true;
 }
 
 }  // namespace locker::client

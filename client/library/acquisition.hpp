@@ -17,7 +17,8 @@ class Acquisition {
  public:
   struct Options {
     std::optional<milliseconds> wait = milliseconds{0};  ///< None: for ever.
-    std::string token = {};        ///< Of a lease to join; empty: a fresh one.
+    /// Of a living lease to join; empty: a fresh one.
+    std::string token = {};
     milliseconds timeout{10'000};  ///< For an answer, its wait aside.
     /// How long the server may be away once it has answered, or has let us wait.
     milliseconds patience{60'000};
@@ -30,22 +31,32 @@ class Acquisition {
 
   [[nodiscard]] net::awaitable<Result<Grant>> async_run();
   /// After an interruption, by another client: leaves the line, and gives back what was granted.
-  /// async_run(), if it is under way, asks nothing more and fails.
-  [[nodiscard]] net::awaitable<void> async_give_up(HttpClient& client);
+  /// async_run(), if it is under way, asks nothing more and fails. False if there was no answer.
+  [[nodiscard]] net::awaitable<bool> async_give_up(HttpClient& client);
+  /// Whether what async_run() failed to hear of can be held, and does not end by itself.
+  [[nodiscard]] bool may_stay_held(const Failure& failure) const {
+    return failure.kind == Failure::Kind::unreachable && (joins() || wanted_.ttl.empty());
+  }
   [[nodiscard]] const std::string& token() const { return token_; }
 
  private:
   [[nodiscard]] milliseconds piece() const;
+  [[nodiscard]] bool joins() const { return !options_.token.empty(); }
   [[nodiscard]] bool has_expired(const Failure& failure) const;
   [[nodiscard]] net::awaitable<Result<Reply>> async_ask(const Call& call, milliseconds wait);
+  [[nodiscard]] net::awaitable<Result<Grant>> async_acquire();
   [[nodiscard]] net::awaitable<Result<Grant>> async_confirm(Grant grant);
+  [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_at_lease();
+  [[nodiscard]] net::awaitable<void> async_hang_up();
 
   HttpClient& client_;
   const Wanted wanted_;
   const Options options_;
   std::string token_;
+  std::optional<LeasePage> lease_;  // that is joined, as it was before
   SteadyClock::time_point until_;
   bool has_answered_ = false;
+  bool is_asking_ = false;
   bool is_given_up_ = false;
 };
 

@@ -158,11 +158,27 @@ Result<Renewal> parse_renewal(const Reply& reply) {
   }
 }
 
-Call lease_call(const std::string& token) {
+Call lease_call(const std::string& token, const std::string& after) {
   Call call;
-  call.target = "/v1/leases";
+  call.target = "/v1/leases" + Query{}.add("after", after).text();
   call.token = token;
   return call;
+}
+
+Result<LeasePage> parse_lease(const Reply& reply) {
+  if (reply.status != 200) return reply.failure();
+  const boost::json::object object = reply.json();
+  LeasePage page;
+  try {
+    for (const auto& lock : object.at("locks").as_array()) {
+      page.paths.emplace(lock.at("path").as_string());
+    }
+    const auto& next = object.at("next");
+    if (!next.is_null()) page.next = next.as_string();
+  } catch (const std::exception&) {
+    return no_answer_of_a_lock_server(reply);
+  }
+  return page;
 }
 
 Call release_call(const std::string& token, const std::string& path) {
@@ -171,6 +187,19 @@ Call release_call(const std::string& token, const std::string& path) {
   call.target = path.empty() ? "/v1/leases" : "/v1/locks" + url_path(path);
   call.token = token;
   return call;
+}
+
+std::vector<std::string> paths_to_release(const Grant& grant, bool has_joined) {
+  return has_joined ? grant.paths : std::vector<std::string>{""};
+}
+
+// None is what the second answer says, when the first one was lost.
+bool tells_of_loss(const Reply& released, const Grant& grant) {
+  const boost::json::object object = released.json();
+  const auto* const count = object.if_contains("released");
+  if (count == nullptr || !count->is_int64()) return false;
+  return count->get_int64() > 0 &&
+         static_cast<std::uint64_t>(count->get_int64()) < grant.paths.size();
 }
 
 Call look_call(const std::string& path) {

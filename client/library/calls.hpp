@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,9 +55,19 @@ struct Renewal {
 [[nodiscard]] Call renew_call(const std::string& token, const std::string& ttl = {});
 /// What says 200 and is no lock server has renewed nothing.
 [[nodiscard]] Result<Renewal> parse_renewal(const Reply& reply);
-[[nodiscard]] Call lease_call(const std::string& token);
+/// What a lease holds, page by page.
+struct LeasePage {
+  std::set<std::string> paths;
+  std::string next;  ///< Behind what the next page begins; empty: this is the last one.
+};
+[[nodiscard]] Call lease_call(const std::string& token, const std::string& after = {});
+[[nodiscard]] Result<LeasePage> parse_lease(const Reply& reply);
 /// One path of a lease; with an empty path all of it.
 [[nodiscard]] Call release_call(const std::string& token, const std::string& path = {});
+/// The paths for that of a grant: "" for all of a lease of its own.
+[[nodiscard]] std::vector<std::string> paths_to_release(const Grant& grant, bool has_joined);
+/// Whether the answer to the release of all of its lease says that it had lost a part before.
+[[nodiscard]] bool tells_of_loss(const Reply& released, const Grant& grant);
 [[nodiscard]] Call look_call(const std::string& path);
 
 struct ListFilter {

@@ -5,12 +5,15 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <utility>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -23,7 +26,28 @@ using ErrorCode = boost::system::error_code;
 
 constexpr auto as_result = net::as_tuple(net::use_awaitable);
 
+/// Certificates name addresses without the zone that a link-local one has here.
+bool expect_address(SSL* ssl, const net::ip::address& address) {
+  X509_VERIFY_PARAM* const parameters = SSL_get0_param(ssl);
+  if (address.is_v4()) {
+    const auto bytes = address.to_v4().to_bytes();
+    return X509_VERIFY_PARAM_set1_ip(parameters, bytes.data(), bytes.size()) == 1;
+  }
+  const auto bytes = address.to_v6().to_bytes();
+  return X509_VERIFY_PARAM_set1_ip(parameters, bytes.data(), bytes.size()) == 1;
+}
+
 }  // namespace
+
+/// Lives until the system has answered, which nothing can hurry; who asked may have gone by then.
+struct Connection::Resolving {
+  explicit Resolving(const net::any_io_executor& executor) : resolver(executor), timer(executor) {}
+
+  net::ip::tcp::resolver resolver;
+  net::steady_timer timer;
+  ErrorCode error = net::error::host_not_found_try_again;
+  net::ip::tcp::resolver::results_type found;
+};
 
 /// The CAs that are trusted, and what proves who we are.
 ErrorCode Connection::load_files(const ServerAddress::Tls& files) {
@@ -48,8 +72,14 @@ ErrorCode Connection::load_files(const ServerAddress::Tls& files) {
   return error;
 }
 
+void Connection::hang_up() {
+  ErrorCode ignored;
+  stream_.socket().shutdown(net::ip::tcp::socket::shutdown_send, ignored);
+}
+
 void Connection::close() {
   ErrorCode ignored;
+  if (const auto resolving = resolving_.lock()) resolving->timer.cancel();
   // HTTP says where an answer ends: no farewell is needed. What is under way ends later, and uses
   // tls_ and the buffer then.
   stream_.socket().close(ignored);
@@ -69,12 +99,53 @@ ErrorCode Connection::prepare_tls(const ServerAddress& address) {
   SSL* const ssl = tls_->native_handle();
   const char* const host = address.host.c_str();
   ErrorCode is_name;
-  static_cast<void>(net::ip::make_address(address.host, is_name));
+  const net::ip::address number = net::ip::make_address(address.host, is_name);
   const bool is_set =
       is_name ? SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1
-              : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+              : expect_address(ssl, number);
   if (is_set) return {};
-  return {static_cast<int>(::ERR_get_error()), net::error::get_ssl_category()};
+  const unsigned long why = ::ERR_get_error();
+  if (why == 0) return net::error::invalid_argument;  // not every refusal has one
+  return {static_cast<int>(why), net::error::get_ssl_category()};
+}
+
+/// With `timeout` for all of it.
+net::awaitable<ErrorCode> Connection::async_resolve(const ServerAddress& address,
+                                                    std::chrono::milliseconds timeout,
+                                                    net::ip::tcp::resolver::results_type& found) {
+  const auto resolving = std::make_shared<Resolving>(stream_.get_executor());
+  resolving_ = resolving;
+  resolving->timer.expires_after(timeout);
+  resolving->resolver.async_resolve(
+      address.host, address.port,
+      [resolving](const ErrorCode& error, net::ip::tcp::resolver::results_type results) {
+        resolving->error = error;
+        resolving->found = std::move(results);
+        resolving->timer.cancel();
+      });
+  auto [is_over] = co_await resolving->timer.async_wait(as_result);
+  static_cast<void>(is_over);
+  resolving_.reset();
+  resolving->resolver
+      .cancel();  // it need not be looked up any more, if it still waits for its turn
+  found = std::move(resolving->found);
+  co_return resolving->error;
+}
+
+/// One address after the other. One that is silent must not take the time of all the others.
+net::awaitable<ErrorCode> Connection::async_reach(const net::ip::tcp::resolver::results_type& found,
+                                                  std::chrono::milliseconds timeout) {
+  const auto each = timeout / static_cast<int>(std::max<std::size_t>(found.size(), 1));
+  ErrorCode refused = net::error::host_not_found;
+  for (const auto& entry : found) {
+    ErrorCode ignored;
+    stream_.socket().close(ignored);  // it can be of the other family
+    stream_.expires_after(each);
+    auto [error] = co_await stream_.async_connect(entry.endpoint(), as_result);
+    refused = error;
+    if (!refused || refused == net::error::operation_aborted) break;
+  }
+  co_return refused;
 }
 
 net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address,
@@ -84,12 +155,10 @@ net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address
   buffer_.clear();
   distrust_.clear();
   bad_file_.clear();
-  net::ip::tcp::resolver resolver{stream_.get_executor()};
-  auto [not_found, endpoints] =
-      co_await resolver.async_resolve(address.host, address.port, as_result);
+  net::ip::tcp::resolver::results_type endpoints;
+  const ErrorCode not_found = co_await async_resolve(address, timeout, endpoints);
   if (not_found) co_return not_found;
-  stream_.expires_after(timeout);
-  auto [refused, endpoint] = co_await stream_.async_connect(endpoints, as_result);
+  const ErrorCode refused = co_await async_reach(endpoints, timeout);
   if (refused) co_return refused;
   ErrorCode ignored;
   stream_.socket().set_option(net::ip::tcp::no_delay{true}, ignored);

@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -34,7 +36,8 @@ class Connection {
 
   explicit Connection(net::io_context& io_context) : stream_(io_context) {}
 
-  /// The time is for each of connecting and TLS's handshake; name resolution has the system's own.
+  /// The time is for each of name resolution, connecting (to all addresses of the name together)
+  /// and TLS's handshake.
   [[nodiscard]] net::awaitable<ErrorCode> async_connect(const ServerAddress& address,
                                                         std::chrono::milliseconds timeout);
   void expires_after(std::chrono::milliseconds timeout) { stream_.expires_after(timeout); }
@@ -45,6 +48,8 @@ class Connection {
   /// What has come behind the header that was read, else what comes next; `text` is empty at the
   /// end.
   [[nodiscard]] net::awaitable<ErrorCode> async_read_some(std::string& text);
+  /// Nothing more is sent. What is under way ends when the server has closed its side, too.
+  void hang_up();
   void close();
   [[nodiscard]] bool is_open() const { return is_open_; }
   /// What is wrong with the server's certificate, when that made async_connect() fail; else empty.
@@ -53,10 +58,18 @@ class Connection {
   [[nodiscard]] const std::string& bad_file() const { return bad_file_; }
 
  private:
+  struct Resolving;
+
+  [[nodiscard]] net::awaitable<ErrorCode> async_resolve(
+      const ServerAddress& address, std::chrono::milliseconds timeout,
+      net::ip::tcp::resolver::results_type& found);
+  [[nodiscard]] net::awaitable<ErrorCode> async_reach(
+      const net::ip::tcp::resolver::results_type& found, std::chrono::milliseconds timeout);
   [[nodiscard]] ErrorCode load_files(const ServerAddress::Tls& files);
   [[nodiscard]] ErrorCode prepare_tls(const ServerAddress& address);
 
   boost::beast::tcp_stream stream_;
+  std::weak_ptr<Resolving> resolving_;
   std::optional<net::ssl::context> context_;
   std::optional<net::ssl::stream<boost::beast::tcp_stream&>> tls_;
   boost::beast::flat_buffer buffer_;

@@ -55,8 +55,8 @@ class HttpClient {
  public:
   HttpClient(net::io_context& io_context, ServerAddress address);
 
-  /// `call` must live until it is done. The time counts for each of connecting and answering; name
-  /// resolution has the system's own limit.
+  /// `call` must live until it is done. The time counts for each of name resolution, connecting and
+  /// answering.
   [[nodiscard]] net::awaitable<Result<Reply>> async_call(const Call& call, milliseconds timeout);
   /// Whether a connection was ever made.
   [[nodiscard]] bool has_connected() const { return has_connected_; }
@@ -69,6 +69,13 @@ class HttpClient {
                                                                 milliseconds timeout);
   [[nodiscard]] net::awaitable<Result<std::string>> async_read_more(milliseconds timeout);
 
+  /// A call that is under way sends nothing more, and fails; if its request has been sent, when the
+  /// server has read it, and so carries it out before all that comes by other connections.
+  void hang_up() {
+    ++closings_;
+    if (!connection_.is_open()) return connection_.close();
+    connection_.hang_up();
+  }
   /// A call that is under way fails, and sends nothing more.
   void close() {
     ++closings_;

@@ -1,12 +1,10 @@
 #include "client/library/lease_keeper.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/json/array.hpp>
 
 namespace locker::client {
 namespace {
@@ -24,7 +22,6 @@ LeaseKeeper::LeaseKeeper(net::io_context& io_context, ServerAddress address, con
       deadline_(io_context),
       token_(grant.token),
       paths_(grant.paths),
-      locks_(grant.paths.size()),
       on_renewed_(std::move(on_renewed)),
       ttl_(grant.ttl),
       sent_(grant.sent) {}
@@ -60,13 +57,20 @@ net::awaitable<void> LeaseKeeper::async_sleep_until(BootClock::time_point when) 
   is_hurried_ = false;
 }
 
+/// How long something may take that is begun now, so that its end can still be told in time.
+BootClock::duration LeaseKeeper::spare() const {
+  return std::min<BootClock::duration>(pause(), (ends_at() - BootClock::now()) / 4);
+}
+
 /// The timeouts of a call stand still while the machine is suspended; the deadline does not.
 net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
   // A connection that is kept can be dead, and nobody says so: there must be time for another one.
   milliseconds timeout = client_.is_open() ? interval() / 2 : interval();
   if (ttl_) {
-    timeout = std::min(timeout, std::chrono::ceil<milliseconds>(warns_at() - BootClock::now()));
-    deadline_.expires_at(warns_at() + pause());
+    const auto now = BootClock::now();
+    const auto most = std::max(warns_at() - now, spare());
+    timeout = std::min(timeout, std::chrono::ceil<milliseconds>(most));
+    deadline_.expires_at(now + most + spare());
     deadline_.async_wait([this](const boost::system::error_code& cancelled) {
       if (!cancelled) client_.close();
     });
@@ -76,25 +80,29 @@ net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
   co_return answered;
 }
 
-/// A lease lives on when an administrator ends one of its locks; with `locks` of them it has more
-/// or fewer than before.
-net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::size_t locks) {
-  if (paths_.empty() || locks == locks_) co_return std::nullopt;
-  const Result<Reply> looked = co_await client_.async_call(lease_call(token_), interval() / 2);
-  if (!looked || looked->status != 200) co_return std::nullopt;  // the next renewal looks again
-  const boost::json::object lease = looked->json();
-  const auto* const list = lease.if_contains("locks");
-  const auto* const more = lease.if_contains("next");
-  const bool is_whole = list != nullptr && list->is_array() && more != nullptr && more->is_null();
-  if (!is_whole) co_return std::nullopt;  // what is not in it may be held all the same
+/// The paths that the lease holds, or none when it does not say all of them.
+net::awaitable<std::optional<std::set<std::string>>> LeaseKeeper::async_look() {
   std::set<std::string> held;
-  for (const auto& lock : list->get_array()) {
-    const auto* const path = lock.is_object() ? lock.get_object().if_contains("path") : nullptr;
-    if (path == nullptr || !path->is_string()) co_return std::nullopt;
-    held.emplace(path->get_string());
-  }
+  std::string after;
+  do {
+    const Call call = lease_call(token_, after);
+    const Result<Reply> looked = co_await client_.async_call(call, interval() / 2);
+    Result<LeasePage> page = looked ? parse_lease(*looked) : looked.error();
+    if (!page) co_return std::nullopt;
+    held.merge(page->paths);
+    after = page->next;
+  } while (!after.empty() && !is_stopped_);
+  co_return held;
+}
+
+/// A lease lives on when an administrator ends one of its locks. When it has as many `locks` as we
+/// know of, they are taken to be those; else one that is lost could hide behind one that came.
+net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::size_t locks) {
+  if (locks == paths_.size() || paths_.empty()) co_return std::nullopt;
+  const auto held = co_await async_look();
+  if (!held) co_return std::nullopt;  // the next renewal looks again
   for (std::size_t i = 0; i < paths_.size();) {
-    if (held.contains(paths_[i])) {
+    if (held->contains(paths_[i])) {
       ++i;
       continue;
     }
@@ -109,7 +117,6 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::siz
     }
     paths_.erase(paths_.begin() + static_cast<std::ptrdiff_t>(i));  // who has the token released it
   }
-  locks_ = locks;
   co_return std::nullopt;
 }
 
@@ -120,9 +127,11 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
   while (!is_stopped_) {
     co_await async_sleep_until(next);
     if (is_stopped_) break;
-    if (BootClock::now() >= warns_at()) {
+    // Who slept for longer than that, as in a suspended machine, has time for one try.
+    const bool has_tried = !trouble.message.empty();
+    if (BootClock::now() >= (has_tried ? warns_at() : ends_at())) {
       trouble.kind = Failure::Kind::unreachable;
-      if (trouble.message.empty()) trouble.message = "It was not renewed in time.";
+      if (!has_tried) trouble.message = "It was not renewed in time.";
       co_return trouble;
     }
     Result<Reply> answered = co_await async_renew(call);
@@ -131,6 +140,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
     if (renewed) {
       sent_ = answered->sent;
       if (renewed->ttl) ttl_ = renewed->ttl;
+      trouble = {};
       next = sent_ + interval();
       if (on_renewed_) on_renewed_();
       auto loss = co_await async_look_for_loss(renewed->locks);

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,9 @@ class LeaseKeeper {
   LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant,
               std::function<void()> on_renewed = {});
 
-  /// Returns when the lease, or one of the grant's locks, has ended, as the server says, or when it
-  /// may have ended because nothing was heard until warns_at(); then the failure's kind is
-  /// `unreachable`, and the lease lives on until ends_at(). Without a failure: stop() was called.
+  /// Returns when the lease, or one of the grant's locks, has ended, as the server says, or when
+  /// nothing was heard until warns_at(); then the failure's kind is `unreachable`, and the lease
+  /// lives on until ends_at(). Without a failure: stop() was called.
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_run();
   void stop();
   /// Renew now: the process was stopped for a while.
@@ -35,7 +36,9 @@ class LeaseKeeper {
   [[nodiscard]] milliseconds interval() const;
   [[nodiscard]] milliseconds pause() const;
   [[nodiscard]] net::awaitable<void> async_sleep_until(BootClock::time_point when);
+  [[nodiscard]] BootClock::duration spare() const;
   [[nodiscard]] net::awaitable<Result<Reply>> async_renew(const Call& call);
+  [[nodiscard]] net::awaitable<std::optional<std::set<std::string>>> async_look();
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_for_loss(std::size_t locks);
 
   HttpClient client_;
@@ -43,7 +46,6 @@ class LeaseKeeper {
   BootTimer deadline_;  // of a call
   const std::string token_;
   std::vector<std::string> paths_;
-  std::size_t locks_;  // of the lease, when all of the paths were among them
   const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
   BootClock::time_point sent_;

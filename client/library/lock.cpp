@@ -1,10 +1,16 @@
 #include "client/library/lock.hpp"
 
+#include <openssl/ssl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <exception>
+#include <functional>
+#include <list>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -27,13 +33,124 @@ T run(net::io_context& io_context, net::awaitable<T> work) {
     if (error) std::rethrow_exception(error);
     result.emplace(std::move(value));
   });
+  io_context.restart();
   io_context.run();
   return std::move(*result);
 }
 
-/// The paths for release_call(): all of a lease of its own.
-std::vector<std::string> to_release(const Grant& grant, bool has_joined) {
-  return has_joined ? grant.paths : std::vector<std::string>{""};
+/// All that lock() asks with.
+struct Asking {
+  Asking(const ServerAddress& address, Wanted wanted, const Acquisition::Options& options)
+      : client(io_context, address), acquisition(client, std::move(wanted), options) {}
+
+  net::io_context io_context{1};
+  HttpClient client;
+  Acquisition acquisition;
+};
+
+/// Threads that give back what was not given back for want of an answer, and would stay held. They
+/// go on until there is one, or this process ends.
+class Returns {
+ public:
+  /// OpenSSL clears up when the process ends, and has to do so after them.
+  Returns() { ::OPENSSL_init_ssl(0, nullptr); }
+  Returns(const Returns&) = delete;
+  Returns& operator=(const Returns&) = delete;
+
+  ~Returns() {
+    end_those([](const Return&) { return true; });
+    are_over_ = true;
+  }
+
+  /// `is_answered` asks once.
+  void begin(const std::string& token, std::vector<std::string> paths,
+             std::function<bool()> is_answered) {
+    if (are_over_) return;  // a lock that lives as long as the process can end after us
+    const std::lock_guard lock{mutex_};
+    const auto entry = returns_.insert(returns_.end(), Return{token, std::move(paths)});
+    try {
+      std::thread{&Returns::work, this, entry, std::move(is_answered)}.detach();
+    } catch (const std::system_error&) {  // no thread is to be had
+      returns_.erase(entry);
+    }
+  }
+
+  /// One of these paths is wanted again by the same lease, which shall keep it then.
+  void end_those_of(const std::string& token, const std::vector<std::string>& paths) {
+    end_those([&](const Return& each) {
+      return each.token == token &&
+             std::find_first_of(paths.begin(), paths.end(), each.paths.begin(), each.paths.end()) !=
+                 paths.end();
+    });
+  }
+
+ private:
+  struct Return {
+    std::string token;
+    std::vector<std::string> paths;
+    bool is_over = false;
+  };
+
+  void work(std::list<Return>::iterator entry, std::function<bool()> is_answered) {
+    try {
+      for (milliseconds wait{50}; !is_over_after(wait, *entry);
+           wait = std::min(wait * 2, longest_pause)) {
+        if (is_answered()) break;
+      }
+    } catch (const std::exception&) {
+      // No memory to ask with.
+    }
+    is_answered = {};  // before the process may end
+    const std::lock_guard lock{mutex_};
+    returns_.erase(entry);
+    changed_.notify_all();
+  }
+
+  [[nodiscard]] bool is_over_after(milliseconds wait, const Return& entry) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, wait, [&entry] { return entry.is_over; });
+  }
+
+  void end_those(const std::function<bool(const Return&)>& is_meant) {
+    if (are_over_ || process_ != ::getpid()) return;  // in a fork there are none of them
+    std::unique_lock lock{mutex_};
+    for (Return& each : returns_) each.is_over = each.is_over || is_meant(each);
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return std::none_of(returns_.begin(), returns_.end(), is_meant); });
+  }
+
+  static constexpr milliseconds longest_pause{1'000};
+  static inline std::atomic<bool> are_over_ = false;
+  const pid_t process_ = ::getpid();
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Return> returns_;
+};
+
+Returns& returns() {
+  static Returns all;
+  return all;
+}
+
+/// As they are compared.
+std::vector<std::string> spelled(std::vector<std::string> paths) {
+  for (std::string& path : paths) path = url_path(path);
+  return paths;
+}
+
+/// What `asking` could not hear of.
+void give_up_later(const std::shared_ptr<Asking>& asking, const Wanted& wanted) {
+  returns().begin(asking->acquisition.token(), spelled(wanted.paths), [asking] {
+    HttpClient another{asking->io_context, asking->client.address()};
+    return run(asking->io_context, asking->acquisition.async_give_up(another));
+  });
+}
+
+void release_later(const ServerAddress& address, const std::string& token,
+                   const std::string& path) {
+  returns().begin(token, {path}, [address, release = release_call(token, path)] {
+    return !is_away(call(address, release, milliseconds{2'000}));
+  });
 }
 
 }  // namespace
@@ -133,9 +250,16 @@ Result<void> Lock::release() {
   }
   if (was_released) return {};
   Result<void> released;
-  for (const std::string& path : to_release(grant_, has_joined_)) {
+  for (const std::string& path : paths_to_release(grant_, has_joined_)) {
     const auto answered = ask(release_call(grant_.token, path));
-    if (answered && answered->status == 200) continue;
+    if (answered && answered->status == 200) {
+      if (has_joined_ || !tells_of_loss(*answered, grant_)) continue;
+      if (auto loss = find_loss(address_, grant_)) return std::move(*loss);
+      continue;
+    }
+    // A lease of its own with a TTL ends by itself.
+    const bool stays = has_joined_ || keeping_->ends_at.load() == BootClock::time_point::max();
+    if (is_away(answered) && stays) release_later(address_, grant_.token, path);
     Failure failure = answered ? answered->failure() : answered.error();
     if (was_lost) failure.kind = Failure::Kind::lost;
     if (released) released = std::move(failure);
@@ -145,20 +269,37 @@ Result<void> Lock::release() {
 
 Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
                                    const Acquisition::Options& options, Lock::OnLost on_lost) {
-  net::io_context io_context{1};
-  HttpClient client{io_context, address};
-  Acquisition acquisition{client, wanted, options};
-  Result<Grant> granted = run(io_context, acquisition.async_run());
-  if (!granted) return granted.error();
   const bool has_joined = !options.token.empty();
+  Wanted asked = wanted;
+  if (has_joined) {
+    asked.ttl.clear();  // who keeps the lease already would renew it too late for a shorter one
+    returns().end_those_of(options.token, spelled(wanted.paths));
+  }
+  auto asking = std::make_shared<Asking>(address, std::move(asked), options);
+  Result<Grant> granted = run(asking->io_context, asking->acquisition.async_run());
+  if (!granted) {
+    if (asking->acquisition.may_stay_held(granted.error())) give_up_later(asking, wanted);
+    return granted.error();
+  }
   try {
     return std::unique_ptr<Lock>{new Lock{address, *granted, has_joined, std::move(on_lost)}};
   } catch (const std::exception&) {  // no thread is to be had: nobody else would give it back
-    for (const std::string& path : to_release(*granted, has_joined)) {
+    for (const std::string& path : paths_to_release(*granted, has_joined)) {
       static_cast<void>(call(address, release_call(granted->token, path)));
     }
     throw;
   }
+}
+
+std::optional<Failure> find_loss(const ServerAddress& address, const Grant& grant) {
+  for (const std::string& path : grant.paths) {
+    // Who wants to release a lock is told what became of it.
+    const auto answered = call(address, release_call(grant.token, path));
+    if (!answered || answered->status == 200) continue;
+    Failure loss = answered->failure();
+    if (loss.kind == Failure::Kind::lost) return loss;
+  }
+  return std::nullopt;
 }
 
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {

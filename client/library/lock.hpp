@@ -36,8 +36,9 @@ class Lock {
   /// end is known at the next renewal, after a third of the TTL at the latest.
   [[nodiscard]] bool is_lost() const;
   /// Gives it back: all of the lease, or what was added to one by Acquisition::Options::token.
-  /// While there is no answer it tries for up to ten seconds, and the destructor does the same. A
-  /// failure of kind `lost`: it was lost before. Called again, nothing happens.
+  /// While there is no answer it tries for up to ten seconds, and the destructor does the same;
+  /// then a thread goes on with what does not end by itself. A failure of kind `lost`: it was lost
+  /// before. Called again, nothing happens.
   Result<void> release();
 
  private:
@@ -54,10 +55,15 @@ class Lock {
   const std::shared_ptr<Keeping> keeping_;
 };
 
-/// Blocks until it is decided.
+/// Blocks until it is decided. With Acquisition::Options::token the TTL is that of the lease. What
+/// was granted without an answer and does not end by itself is given back by a thread.
 [[nodiscard]] Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
                                                  const Acquisition::Options& options = {},
                                                  Lock::OnLost on_lost = {});
+
+/// What became of the part that a lease had lost before all of it was released, if it was not given
+/// back: see tells_of_loss().
+[[nodiscard]] std::optional<Failure> find_loss(const ServerAddress& address, const Grant& grant);
 
 /// One call of any kind, without coroutines.
 [[nodiscard]] Result<Reply> call(const ServerAddress& address, const Call& request,

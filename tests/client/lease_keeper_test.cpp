@@ -10,6 +10,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "tests/client/pretended_names.hpp"
 #include "tests/client/suspended_clock.hpp"
 
 namespace locker::client {
@@ -41,6 +42,27 @@ TEST(LeaseKeeperTest, WarnsSoonAfterTheMachineWasSuspendedInTheMidstOfARenewal) 
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, Failure::Kind::unreachable);
   EXPECT_LT(BootClock::now(), keeper.ends_at());
+}
+
+TEST(LeaseKeeperTest, WarnsInTimeWhileANameIsLookedUp) {
+  net::io_context io_context{1};
+  const auto address = parse_server_address("http://" + test::silent_name + ":1");
+  const Grant grant{.paths = {"/a"},
+                    .token = fresh_token(),
+                    .owner = "me",
+                    .ttl = 6s,
+                    .sent = BootClock::now() - 3s};  // so it is to be renewed now
+  LeaseKeeper keeper{io_context, *address, grant};
+  std::optional<Failure> failure;
+  net::co_spawn(io_context, keeper.async_run(),
+                [&](const std::exception_ptr&, std::optional<Failure> why) {
+                  failure = why;
+                  io_context.stop();
+                });
+  io_context.run_for(10s);
+  EXPECT_TRUE(failure);
+  EXPECT_LT(BootClock::now(), keeper.ends_at());
+  test::names_answer();
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
+#include "tests/client/deaf_proxy.hpp"
+#include "tests/client/pretended_names.hpp"
 #include "tests/client/refused_thread.hpp"
 #include "tests/client/suspended_clock.hpp"
 
@@ -193,6 +195,113 @@ TEST_F(LockTest, WhoWaitsForLongerThanAClockCanSayWaits) {
   EXPECT_EQ(second.wait_for(500ms), std::future_status::timeout);
   EXPECT_TRUE(first->release());
   EXPECT_TRUE(second.get());
+}
+
+TEST_F(LockTest, AfterTimeInWhichTheMachineWasSuspendedItIsRenewedIfItLives) {
+  std::promise<void> told;
+  const auto lock = take([&](const Failure&) { told.set_value(); }, "1h");
+  test::suspend(50min);
+  EXPECT_EQ(told.get_future().wait_for(4s), std::future_status::timeout) << "nobody was asked";
+  test::suspend(30min);
+  EXPECT_FALSE(lock->is_lost()) << "it was not renewed between the two";
+}
+
+TEST_F(LockTest, AServerWithAnAddressThatIsSilentIsReached) {
+  // Its backlog has place for one that nobody takes, and who comes then gets no answer.
+  net::io_context io_context{1};
+  const server::tcp::endpoint endpoint{net::ip::make_address("127.0.0.2"),
+                                       http_->endpoint().port()};
+  server::tcp::acceptor silent{io_context, endpoint.protocol()};
+  silent.bind(endpoint);
+  silent.listen(0);
+  server::tcp::socket first{io_context};
+  first.connect(endpoint);
+  address_.host = test::two_addresses;
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}, {.timeout = 2s}));
+}
+
+TEST_F(LockTest, WhatJoinsALeaseLeavesItsTtl) {
+  const auto first = take({}, "1m");
+  Acquisition::Options joining;
+  joining.token = first->grant().token;
+  const auto second = lock(address_, {.paths = {"/b"}, .ttl = "1s"}, joining);
+  ASSERT_TRUE(second);
+  EXPECT_EQ((*second)->grant().ttl, 1min);
+  EXPECT_TRUE((*second)->release());
+  std::this_thread::sleep_for(2s);
+  EXPECT_FALSE(lock(address_, {.paths = {"/a"}})) << "nobody renewed it for the new TTL";
+}
+
+TEST_F(LockTest, NothingJoinsALeaseThatIsNotThere) {
+  Acquisition::Options joining;
+  joining.token = fresh_token();
+  const auto joined = lock(address_, {.paths = {"/a"}}, joining);
+  ASSERT_FALSE(joined) << "the server opened one without a TTL";
+  EXPECT_EQ(joined.error().kind, Failure::Kind::lost);
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
+}
+
+TEST_F(LockTest, WhatWasGrantedWithoutAnAnswerDoesNotStayHeld) {
+  const auto first = take({}, "1m");
+  Acquisition::Options how;
+  how.patience = how.first_patience = 300ms;
+  for (const std::string& token : {first->grant().token, std::string{}}) {
+    how.token = token;
+    test::DeafProxy proxy{http_->endpoint().port()};
+    ServerAddress through = address_;
+    through.port = std::to_string(proxy.port());
+    proxy.lose_answers_to("POST /v1/locks/b");
+    const auto unheard = lock(through, {.paths = {"/b"}, .ttl = ""}, how);
+    ASSERT_FALSE(unheard);
+    EXPECT_EQ(unheard.error().kind, Failure::Kind::unreachable);
+    EXPECT_FALSE(lock(address_, {.paths = {"/b"}}));
+    proxy.lose_answers_to("nothing");
+    Result<std::unique_ptr<Lock>> free = lock(address_, {.paths = {"/b"}}, {.wait = patience});
+    EXPECT_TRUE(free);
+  }
+  EXPECT_FALSE(lock(address_, {.paths = {"/a"}})) << "it took more than it should";
+}
+
+TEST_F(LockTest, WhatJoinedALeaseIsGivenBackToAServerThatWasAwayForLong) {
+  const auto first = take({}, "1m");
+  Acquisition::Options joining;
+  joining.token = first->grant().token;
+  const auto second = lock(address_, {.paths = {"/b"}}, joining);
+  ASSERT_TRUE(second);
+  const server::tcp::endpoint endpoint = http_->endpoint();
+  http_->stop();
+  EXPECT_FALSE((*second)->release());
+  http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
+                                               server::HttpServer::Options{.threads = 1});
+  ASSERT_FALSE(http_->start(endpoint));
+  EXPECT_TRUE(lock(address_, {.paths = {"/b"}}, {.wait = patience}));
+  EXPECT_FALSE(first->is_lost());
+}
+
+TEST_F(LockTest, ThatOneOfItsPathsWasLostIsToldAtItsEnd) {
+  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "1h"});
+  ASSERT_TRUE(taken);
+  force();
+  const auto released = (*taken)->release();
+  ASSERT_FALSE(released);
+  EXPECT_EQ(released.error().kind, Failure::Kind::lost);
+  EXPECT_NE(released.error().message.find("test"), std::string::npos) << released.error().message;
+}
+
+TEST_F(LockTest, ALossDoesNotHideBehindALockThatCame) {
+  std::promise<Failure> told;
+  const auto first = take({}, "3s");
+  Acquisition::Options joining;
+  joining.token = first->grant().token;
+  const auto second = lock(address_, {.paths = {"/b"}}, joining,
+                           [&](const Failure& failure) { told.set_value(failure); });
+  ASSERT_TRUE(second);
+  std::this_thread::sleep_for(1'500ms);  // it was renewed with two locks
+  EXPECT_TRUE(call(address_, force_call({.path = "/b"}, "test")));
+  EXPECT_TRUE(call(address_, acquire_call({.paths = {"/c"}, .ttl = ""}, joining.token, 0ms)));
+  auto failure = told.get_future();
+  ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+  EXPECT_EQ(failure.get().kind, Failure::Kind::lost);
 }
 
 TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {

@@ -49,6 +49,17 @@ class ScriptTest(CommandCase):
         self.assertIsNone(keeper.poll())
         self.assertFalse(self.is_free("/a"))
 
+    def test_who_joins_or_ends_a_lease_waits_for_a_server_that_is_being_restarted(self):
+        token = self.locker("acquire", "--ttl", "1m", "/a").strip()
+        for arguments in (["acquire", "--token", token, "/b"], ["release", "--token", token]):
+            self.server.kill()
+            asking = self.start(*arguments)
+            time.sleep(0.5)
+            self.restart()
+            said = asking.communicate(timeout=LONG)[1]
+            self.assertEqual(asking.returncode, 0, said)
+        self.assertTrue(self.is_free("/a") and self.is_free("/b"))
+
     def test_acquire_as_json(self):
         grant = json.loads(self.locker("acquire", "--json", "--ttl", "5s", "--owner", "x", "/a"))
         self.assertEqual((grant["paths"], grant["owner"], grant["ttl_ms"]), (["/a"], "x", 5000))
@@ -99,7 +110,7 @@ class ScriptTest(CommandCase):
         self.assertIn("API key", self.said)
 
     def test_a_directory_is_no_config_file(self):
-        self.environment["LOCKER_CONFIG"] = self.directory.name
+        self.environment["LOCKER_CLIENT_CONFIG"] = self.directory.name
         self.locker("ls", code=64)
         self.assertIn("cannot be read", self.said)
 
@@ -114,6 +125,14 @@ class ScriptTest(CommandCase):
         self.assertEqual(keeping.wait(LONG), 0)
         self.eventually(lambda: self.is_free("/a"))
         self.locker("renew", "--token", token, "--while", "1", code=64)
+
+    def test_renew_keep_ends_with_a_process_that_nobody_asks_for(self):
+        token = self.locker("acquire", "--ttl", "1m", "/a").strip()
+        script = subprocess.Popen(["sleep", "1000"])
+        keeping = self.start("renew", "--token", token, "--keep", "--while", str(script.pid))
+        script.kill()  # and stays there, as a zombie
+        self.assertEqual(keeping.wait(LONG), 0)
+        script.wait()
 
     def test_renew_keep_notices_the_loss(self):
         token = self.locker("acquire", "--ttl", "2s", "/a").strip()
@@ -270,8 +289,12 @@ class ServerTest(CommandCase):
         self.locker("status", code=69)
         self.locker("status", "--url", self.server.url)
 
+    def test_the_config_file_of_lockerd_is_not_ours(self):
+        self.environment["LOCKER_CONFIG"] = self.file("lockerd.conf")
+        self.locker("status")
+
     def test_a_config_file_that_is_wrong(self):
-        self.environment["LOCKER_CONFIG"] = self.file("conf")
+        self.environment["LOCKER_CLIENT_CONFIG"] = self.file("conf")
         self.locker("status", code=64)
         with open(self.file("conf"), "w", encoding="ascii") as file:
             file.write("urk = x\n")
@@ -316,6 +339,17 @@ class CompletionTest(CommandCase):
         self.assertEqual(self.complete("locker", "show", "/dep"), ["/deploy/production"])
         self.server.kill()
         self.assertEqual(self.complete("locker", "show", "/dep"), [])
+
+    def test_what_a_path_says_is_not_carried_out(self):
+        path = "/x/$(touch$IFS$HOME/touched)`touch$IFS$HOME/touched`;it's"
+        self.locker("acquire", path)
+        (completed,) = self.complete("locker", "show", "/x")
+        self.assertFalse(os.path.exists(self.file("touched")))
+        typed = subprocess.run(["bash", "-c", f"printf %s {completed}"], env=self.environment,
+                               capture_output=True, text=True, check=True).stdout
+        self.assertFalse(os.path.exists(self.file("touched")))
+        self.assertIn("is taken", self.locker("show", typed))
+        self.assertEqual(self.complete("locker", "show", completed[:8]), [completed])
 
     def test_what_is_no_path_is_not_completed_as_one(self):
         self.locker("acquire", "/deploy/production")

@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
 from command_case import LOCKER, LONG, CommandCase
+from keys import new_key
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 from lossy_proxy import LossyProxy  # pylint: disable=wrong-import-position
 
@@ -108,6 +110,12 @@ class RunTest(CommandCase):
         self.assertEqual(waiting.communicate(timeout=LONG)[0], "ran\n")
         self.assertEqual(waiting.returncode, 0)
 
+    def test_who_waits_for_the_one_it_runs_in_is_told(self):
+        process = self.start("run", "/a", "--", LOCKER, "run", "/a/b", "--", "true")
+        self.assertIn("the `locker run` that this runs in", process.stderr.readline())
+        process.terminate()
+        self.await_end(process, 128 + signal.SIGTERM)
+
     def test_who_is_ended_while_it_waits_leaves_the_line(self):
         _, _ = self.run_in_background()
         waiting = self.start("run", "/a", "--", "true")
@@ -188,6 +196,13 @@ class RunTest(CommandCase):
         self.force("/a", "maintenance now")
         self.assertIn("maintenance now", self.await_end(process, 70))
         self.assertFalse(is_alive(pid))
+        self.assertTrue(self.is_free("/b"))
+
+    def test_one_of_its_paths_is_forced_just_before_the_end(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1h", "/b")
+        self.force("/a", "maintenance now")
+        os.kill(pid, signal.SIGTERM)
+        self.assertIn("maintenance now", self.await_end(process, 70))
         self.assertTrue(self.is_free("/b"))
 
     def test_forced_and_the_command_does_not_want_to_end(self):
@@ -384,6 +399,41 @@ class RunTest(CommandCase):
         process.terminate()
         self.await_end(process, 128 + signal.SIGTERM)
 
+    def test_what_is_blocked_is_waited_for_all_the_same(self):
+        process = self.start("run", "/a", "--", "sleep", "0.5",
+                             preexec_fn=lambda: signal.pthread_sigmask(
+                                 signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM}))
+        self.await_end(process, 0)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_a_request_that_is_late_leaves_no_lock(self):
+        """Interrupted while it is on its way, it arrives when it has been given up."""
+        proxy = self.behind_proxy()
+        flows = proxy.flows
+        flows.clear()
+        process = self.start("run", "/a", "--", "true")
+        self.eventually(lambda: b"POST /v1/locks/a" in proxy.seen)
+        proxy.flows = threading.Event()
+        proxy.flows.set()  # for all that come behind it
+        process.send_signal(signal.SIGINT)
+        self.eventually(lambda: proxy.hung_up)
+        time.sleep(0.5)
+        flows.set()
+        self.await_end(process, 128 + signal.SIGINT)
+        time.sleep(0.5)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_the_command_can_ask_with_the_same_key(self):
+        key_file = self.file("key")
+        with open(key_file, "w", encoding="ascii") as file:
+            file.write(new_key("ci", "lock /a", file=self.file("keys"))[0])
+        os.chmod(key_file, 0o600)
+        self.server.kill()
+        self.server = type(self.server)(self.file("store"), "--keys", self.file("keys"))
+        self.environment["LOCKER_URL"] = self.server.url
+        self.locker("run", "--key-file", os.path.relpath(key_file), "/a", "--", "sh", "-c",
+                    f"cd / && {os.path.abspath(LOCKER)} renew")
+
     def test_an_interruption_amid_a_handshake(self):
         """The server takes the connection, and is silent; a sanitizer would see what is freed."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -443,6 +493,17 @@ class RunTest(CommandCase):
         folder = f"/proc/{self.guardian_of(process)}/fd"
         self.eventually(lambda: len(os.listdir(folder)) == 1, "closing all but its socket")
         self.assertIn("socket:", os.readlink(os.path.join(folder, os.listdir(folder)[0])))
+
+    def test_a_guardian_that_was_stopped_for_long_believes_what_came_last(self):
+        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        guardian = self.guardian_of(process)
+        os.kill(guardian, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(guardian, signal.SIGCONT)
+        time.sleep(0.5)
+        self.assertTrue(is_alive(pid), "it was ended by what was true long ago")
+        process.terminate()
+        self.await_end(process, 128 + signal.SIGTERM)
 
     def test_a_guardian_that_is_killed_is_replaced(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
@@ -546,7 +607,7 @@ class RunTest(CommandCase):
 class TerminalTest(CommandCase):
     """On a terminal of its own, in a session of its own, as a shell would start it."""
 
-    def start_on_terminal(self, *arguments):
+    def start_on_terminal(self, *arguments, program=LOCKER):
         main, other = pty.openpty()
         self.addCleanup(os.close, main)
         import fcntl  # pylint: disable=import-outside-toplevel
@@ -555,13 +616,12 @@ class TerminalTest(CommandCase):
         def own_terminal():
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        process = self.start_with(other, own_terminal, *arguments)
+        process = self.start_with(other, own_terminal, program, *arguments)
         os.close(other)
         return process, main
 
-    def start_with(self, terminal, prepare, *arguments):
-        from lockerd import LOCKER  # pylint: disable=import-outside-toplevel
-        process = subprocess.Popen([LOCKER, *arguments], env=self.environment, stdin=terminal,
+    def start_with(self, terminal, prepare, *command):
+        process = subprocess.Popen(command, env=self.environment, stdin=terminal,
                                    stdout=terminal, stderr=terminal, preexec_fn=prepare)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -576,11 +636,48 @@ class TerminalTest(CommandCase):
             text += os.read(main, 1000)
         self.assertEqual(process.wait(LONG), 0)
 
+    def read_until(self, main, wanted):
+        text = b""
+        while wanted not in text:
+            text += os.read(main, 1000)
+
+    def test_a_pager_behind_it_can_read_the_terminal(self):
+        with open(self.file("pager"), "w", encoding="ascii") as file:
+            file.write("import os, sys\nsys.stdin.readline()\nprint('more?', flush=True)\n"
+                       "os.read(os.open('/dev/tty', os.O_RDONLY), 1)\n"
+                       "print('pages', len(sys.stdin.readlines()))\n")
+        process, main = self.start_on_terminal(
+            "-c", f'{LOCKER} run /a -- seq 100000 | {sys.executable} "$HOME/pager"', program="sh")
+        self.read_until(main, b"more?")
+        os.write(main, b"\n")
+        self.read_until(main, b"pages 99999")
+        self.assertEqual(process.wait(LONG), 0)
+
+    def test_what_is_piped_can_read_the_terminal_too(self):
+        process, main = self.start_on_terminal(
+            "-c", f"{LOCKER} run /a -- sh -c 'echo line?; read line; echo \"got $line\"' | cat",
+            program="sh")
+        self.read_until(main, b"line?")
+        os.write(main, b"hello\n")
+        self.read_until(main, b"got hello")
+        self.assertEqual(process.wait(LONG), 0)
+
     def test_the_interrupt_key_ends_the_command(self):
         process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)
         self.await_file("pid")
         os.write(main, b"\x03")
-        self.assertEqual(process.wait(LONG), 128 + signal.SIGINT)
+        self.assertEqual(process.wait(LONG), -signal.SIGINT)  # a shell says 130
+        self.assertTrue(self.is_free("/a"))
+
+    @unittest.skipIf(shutil.which("bash") is None, "needs bash")
+    def test_the_interrupt_key_ends_the_script_around_it(self):
+        process, main = self.start_on_terminal(
+            "-c", f'for i in 1 2; do {LOCKER} run /a -- sh -c \'{SLEEP}\'; '
+            'touch "$HOME/went-on"; done', program="bash")
+        self.await_file("pid")
+        os.write(main, b"\x03")
+        self.assertEqual(process.wait(LONG), -signal.SIGINT)
+        self.assertFalse(os.path.exists(self.file("went-on")))
         self.assertTrue(self.is_free("/a"))
 
     def test_the_suspend_key_stops_both_and_continuing_goes_on(self):
@@ -597,11 +694,12 @@ class TerminalTest(CommandCase):
                 return file.read().rsplit(")", 1)[1].split()[0] != "T"
         self.eventually(is_running)
         os.write(main, b"\x03")
-        self.assertEqual(process.wait(LONG), 128 + signal.SIGINT)
+        self.assertEqual(process.wait(LONG), -signal.SIGINT)
         self.assertTrue(self.is_free("/a"))
 
-    def test_continued_in_the_background_it_leaves_the_terminal_to_the_shell(self):
-        """This test is the shell: it has the terminal, and `locker` is a job of it."""
+    def run_shell(self, *command, after):
+        """This test is the shell: it has the terminal, and the command is a job of it, which is
+        stopped by the key. What `after` prints, up to its full stop."""
         main, other = pty.openpty()
         self.addCleanup(os.close, main)
         job = "; ".join([
@@ -611,16 +709,9 @@ class TerminalTest(CommandCase):
             "job = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: (os.setpgid(0, 0), "
             "os.tcsetpgrp(0, os.getpid()), signal.signal(signal.SIGTTOU, signal.SIG_DFL)))",
             "os.waitpid(job.pid, os.WUNTRACED)",
-            "os.tcsetpgrp(0, os.getpgrp())",
-            "os.killpg(job.pid, signal.SIGCONT)",
-            "time.sleep(0.5)",
-            "first = os.tcgetpgrp(0) == os.getpgrp()",
-            "os.killpg(job.pid, signal.SIGTERM)",
-            "code = job.wait()",
-            'print(f"then {first}, at the end {os.tcgetpgrp(0) == os.getpgrp()}, {code}.")'])
-        shell = subprocess.Popen([sys.executable, "-c", job, LOCKER, "run", "/a", "--", "sh", "-c",
-                                  SLEEP], env=self.environment, stdin=other, stdout=other,
-                                 stderr=other, start_new_session=True)
+            "os.tcsetpgrp(0, os.getpgrp())", *after])
+        shell = subprocess.Popen([sys.executable, "-c", job, *command], env=self.environment,
+                                 stdin=other, stdout=other, stderr=other, start_new_session=True)
         os.close(other)
         self.addCleanup(shell.wait)
         self.addCleanup(shell.kill)
@@ -629,7 +720,22 @@ class TerminalTest(CommandCase):
         text = b""
         while b"." not in text.partition(b"then")[2]:
             text += os.read(main, 1000)
-        self.assertIn(b"then True, at the end True, 143.", text)
+        return text.decode()
+
+    def test_continued_in_the_background_it_leaves_the_terminal_to_the_shell(self):
+        text = self.run_shell(LOCKER, "run", "/a", "--", "sh", "-c", SLEEP, after=[
+            "os.killpg(job.pid, signal.SIGCONT)",
+            "time.sleep(0.5)",
+            "first = os.tcgetpgrp(0) == os.getpgrp()",
+            "os.killpg(job.pid, signal.SIGTERM)",
+            "code = job.wait()",
+            'print(f"then {first}, at the end {os.tcgetpgrp(0) == os.getpgrp()}, {code}.")'])
+        self.assertIn("then True, at the end True, 143.", text)
+
+    def test_the_suspend_key_stops_the_script_around_it(self):
+        text = self.run_shell("sh", "-c", f"{LOCKER} run /a -- sh -c '{SLEEP}'; true", after=[
+            'print("then the shell goes on.")', "os.killpg(job.pid, signal.SIGKILL)"])
+        self.assertIn("then the shell goes on.", text)
 
 
 if __name__ == "__main__":

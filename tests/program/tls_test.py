@@ -403,6 +403,11 @@ class Command(TlsCase):
         code, said = self.locker("ls", ca=self.ca.file, url=self.url(host="127.0.0.1"))
         self.assertEqual(code, 69)
         self.assertIn("IP address mismatch", said)
+        if socket.has_ipv6:  # with a zone, which no certificate has
+            self.server = self.start("--ip", "::1")
+            code, said = self.locker("ls", ca=self.ca.file, url=self.url(host="[::1%1]"))
+            self.assertEqual(code, 69)
+            self.assertIn("IP address mismatch", said)
 
     def test_a_lock_outlives_a_restart(self):
         store = os.path.join(self.directory, "restarted")

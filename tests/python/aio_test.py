@@ -192,6 +192,31 @@ class Losing(AioCase):
         self.assertTrue((await client.state("/f")).free)
 
     @in_loop
+    async def test_after_a_suspend_it_is_renewed_if_it_lives(self, client):
+        suspended = 0
+        now = deadline.now
+        with mock.patch.object(deadline, "now", lambda: now() + suspended):
+            async with client.lock("/a", ttl=3600) as lock:
+                await asyncio.sleep(0.1)  # its task waits by then
+                suspended = 3000
+                await until(lambda: lock._held().deadline.sent > now() + 2000)
+                lock.check()
+
+    @in_loop
+    async def test_noticed_by_a_thread(self, client):
+        told = []
+        with self.assertRaises(LockLost):
+            async with client.lock("/f", ttl=LONG, on_lost=told.append,
+                                   cancel_on_loss=True) as lock:
+                with mock.patch.object(lock._held(), "_now", lambda: deadline.now() + LONG):
+                    def check():
+                        with self.assertRaises(LockLost):
+                            lock.check()
+                    await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, check))
+                await asyncio.sleep(10 * PATIENCE)
+        self.assertEqual(len(told), 1)
+
+    @in_loop
     async def test_both_at_once_is_a_cancellation_by_others(self, client):
         if sys.version_info < (3, 11):
             self.skipTest("nobody counts cancellations there")
@@ -400,6 +425,22 @@ class Calls(AioCase):
                     await asyncio.wait({asking}, timeout=0.3)
                     self.assertFalse(asking.done())
                 self.assertIn("locks", await asking)
+
+    @in_loop
+    async def test_an_address_that_is_silent_takes_not_the_time_of_the_next(self, _):
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, self.server.port))
+                     for host in ("127.0.0.2", "127.0.0.1")]
+
+        async def two(*_, **__):
+            return addresses
+
+        with socket.create_server(("127.0.0.2", self.server.port), backlog=0) as silent, \
+                socket.create_connection(silent.getsockname()):  # there is no place for another one
+            loop = asyncio.get_running_loop()
+            async with AsyncClient(f"http://localhost:{self.server.port}", timeout=2,
+                                   patience=0) as client:
+                with mock.patch.object(loop, "getaddrinfo", two):
+                    self.assertIn("locks", await client.status())
 
     @in_loop
     async def test_who_is_not_there_is_unreachable(self, _):

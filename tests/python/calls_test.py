@@ -354,6 +354,30 @@ class OnTheWire(ServerCase):
             lease.check()
             self.assertFalse(self.is_free("/e"))
 
+    def test_nor_for_ever_by_itself(self):
+        impatient = self.new_client(url=self.proxy.url, patience=0.5)
+        for acquire in (lambda: impatient.acquire("/f", ttl=None),
+                        lambda: impatient.lock("/f", ttl=None).acquire()):
+            self.proxy.lose_replies(1_000_000, b"POST /v1/locks/f")
+            with self.assertRaises(Unreachable):
+                acquire()
+            self.assertFalse(self.is_free("/f"))
+            self.proxy.lose_replies(0)
+            wait_until(lambda: self.is_free("/f"))
+
+        async def main():
+            async with AsyncClient(self.proxy.url, patience=0.5) as client:
+                for acquire in (lambda: client.acquire("/f", ttl=None),
+                                lambda: client.lock("/f", ttl=None).acquire()):
+                    self.proxy.lose_replies(1_000_000, b"POST /v1/locks/f")
+                    with self.assertRaises(Unreachable):
+                        await acquire()
+                    self.assertFalse(self.is_free("/f"))
+                    self.proxy.lose_replies(0)
+                    while not self.is_free("/f"):
+                        await asyncio.sleep(0.05)
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
     def test_nor_with_asyncio(self):
         async def main():
             async with AsyncClient(self.proxy.url, patience=0.5) as client:

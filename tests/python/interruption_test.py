@@ -1,6 +1,8 @@
 """Interruptions at the worst moments: between a grant and its block, and while it is given back."""
 
 import asyncio
+import os
+import sys
 import threading
 import unittest
 from unittest import mock
@@ -164,6 +166,104 @@ class WhileItIsGivenBack(InterruptionCase):
                     self.assertEqual(self.held(), [])
         self.run_async(body)
         self.assertEqual(farewell._in_debt, set())
+
+
+class OnceMore(InterruptionCase):
+    """A task that is cancelled again while it gives back what it has."""
+
+    async def cancel_twice(self, client, work):
+        """When it is granted, and when it is given back."""
+        granted, returning = asyncio.Event(), asyncio.Event()
+        send = client._connections.send
+
+        async def hesitate(request, timeout):
+            if "wait" in (request.body or {}):
+                await send(request, timeout)
+                granted.set()
+                await asyncio.sleep(10 * PATIENCE)
+            returning.set()
+            await asyncio.sleep(0.1)
+            return await send(request, timeout)
+
+        with mock.patch.object(client._connections, "send", hesitate):
+            task = asyncio.ensure_future(work)
+            await granted.wait()
+            self.assertEqual(self.held(), ["/w"])
+            task.cancel()
+            await returning.wait()
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            while self.held():
+                await asyncio.sleep(0.01)
+
+    def test_it_goes_on_in_the_background(self):
+        async def body(client):
+            await self.cancel_twice(client, client.acquire("/w", ttl=None))
+            await self.cancel_twice(client, client.lock("/w", ttl=None).acquire())
+            async with client.lease(ttl=LONG) as lease:
+                await self.cancel_twice(client, lease.acquire("/w"))
+                self.assertEqual(lease._held().inventory.paths(), [])
+        self.run_async(body)
+
+    def test_when_it_had_not_begun(self):
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                async def work():
+                    async with lease.lock("/a"):
+                        asyncio.current_task().cancel()  # nothing is awaited before the end
+
+                with self.assertRaises(asyncio.CancelledError):
+                    await asyncio.ensure_future(work())
+                self.assertEqual(self.held(), [])
+        self.run_async(body)
+
+    def test_while_another_one_is_given_back(self):
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                block = lease.lock("/a")
+                await block.__aenter__()
+                await lease._giving_back.acquire()
+                leaving = asyncio.ensure_future(block.__aexit__(None, None, None))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                leaving.cancel()
+                asyncio.get_running_loop().call_later(0.1, lease._giving_back.release)
+                with self.assertRaises(asyncio.CancelledError):
+                    await leaving
+                self.assertEqual(self.held(), [])
+        self.run_async(body)
+
+
+class BySignalHandlers(InterruptionCase):
+    def test_they_may_ask_whatever_their_thread_is_at(self):
+        """As if one came behind each line in which a mutex is held."""
+        asked = []
+
+        def handle(frame, event, _):
+            name = os.path.basename(frame.f_code.co_filename)
+            mutex = getattr(frame.f_locals.get("self"), "_mutex", None)
+            is_held = event == "line" and mutex is not None and "locked" in repr(mutex) and (
+                "unlocked" not in repr(mutex))
+            if name in ("tenure.py", "connections.py", "inventory.py") and is_held:
+                sys.settrace(None)
+                asked.append((name, frame.f_lineno))
+                self.client.status()
+                self.assertIsInstance(lock.held, bool)
+                sys.settrace(handle)
+            return handle
+
+        def work():
+            nonlocal lock
+            lock = self.client.lock("/a", ttl=LONG)
+            sys.settrace(handle)
+            with lock:
+                pass
+            sys.settrace(None)
+
+        lock = None
+        self.in_background(work).result()
+        self.assertEqual({name for name, _ in asked}, {"tenure.py", "connections.py", "inventory.py"})
 
 
 class WhileTheServerIsAway(InterruptionCase):

@@ -106,10 +106,11 @@ class LossyProxy:
 
     def _held_back(self, source):
         rest = b""
+        flows = self.flows  # others may be let through by another one meanwhile
         while data := source.recv(65536):
             rest += data
         self.hung_up = True
-        self.flows.wait()
+        flows.wait()
         return rest
 
     def _answer_to(self, request):

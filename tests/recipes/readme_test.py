@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 import unittest
 
 from recipe_case import LONG, ROOT, RecipeCase, wait_until
@@ -43,6 +44,16 @@ class Readme(RecipeCase):
         wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))
         self.client.force("/deploy/production")
         self.assertEqual(run.wait(), -signal.SIGTERM, run.said())
+
+    def test_it_ends_before_its_lease_when_the_server_is_silent(self):
+        run = self.run_with("touch begun; while :; do sleep 0.05; done", renewal="1")
+        wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))
+        self.server.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.server.process.send_signal, signal.SIGCONT)
+        stopped = time.monotonic()
+        while run.process.poll() is None:
+            self.assertLess(time.monotonic() - stopped, 28)
+            time.sleep(0.1)
 
     def test_it_survives_an_orderly_restart_of_the_server_while_it_waits(self):
         with self.client.lock("/deploy/production", ttl=LONG):

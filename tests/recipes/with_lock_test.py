@@ -45,6 +45,13 @@ class WithLock(RecipeCase):
                               env={**os.environ, **self.environment}, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, "in\ntwo  words|*\n"), done.stderr)
 
+    def test_without_an_input(self):
+        done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "-", *self.shell, self.script, "/a", "echo",
+                               "in"], capture_output=True, text=True, timeout=PATIENCE,
+                              cwd=self.directory, env={**os.environ, **self.environment},
+                              check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "in\n", ""))
+
     def test_turns(self):
         self.write("counter", "0\n", executable=False)
         count = self.write("count", "#!/bin/sh\nvalue=$(cat counter); sleep 0.02\n"
@@ -230,6 +237,27 @@ class Sh(WithLock):
         wait_until(is_renewed, "nobody renews it")
         self.kill(pid)
         self.client.acquire("/k")  # by the end of its TTL: the keeper has ended, too
+
+    def test_it_says_once_for_whom_it_waits(self):
+        with self.client.lock("/a", ttl=LONG, owner="timmy"):
+            run = self.with_lock("/a", "true", LOCKER_WAIT="21")
+            self.assertEqual(run.wait(), 75)
+        self.assertEqual(run.said(), "with-lock /a: /a is held by timmy (waiting)\n"
+                         "with-lock /a: /a is held by timmy\n")
+
+    def test_time_in_which_the_machine_was_suspended_counts(self):
+        """The clock of `sleep` stands still then: here for three quarters of the time."""
+        os.mkdir(os.path.join(self.directory, "bin"))
+        self.write("bin/sleep", "#!/bin/sh\n"
+                   f'exec {shutil.which("sleep")} $(($1 * 4))\n')
+        os.mkfifo(os.path.join(self.directory, "fifo"))
+        run = self.with_lock("/s", "sh", "-c", "echo $$ >command; cat fifo", LOCKER_TTL="15",
+                             PATH=f'{os.path.join(self.directory, "bin")}:{os.environ["PATH"]}')
+        self.pid_in("command")
+        time.sleep(18)
+        self.assertTrue(self.held("/s"), "its lease has ended")
+        run.process.terminate()
+        run.wait()
 
     def test_a_server_that_stays_away_ends_the_command_before_others_have_the_lock(self):
         # The machine may be too slow for that, which is no fault of the recipe: once is enough.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import time
 import weakref
 from types import TracebackType
@@ -192,7 +193,8 @@ class Client:
     def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
-        except LockerError:
+        except LockerError as error:
+            self._give_up_later(acquisition, error)
             raise
         except BaseException:  # Ctrl-C, for example
             self._give_up(acquisition)
@@ -200,6 +202,21 @@ class Client:
 
     def _give_up(self, acquisition: protocol.Acquisition) -> None:
         self._say_farewell(acquisition, acquisition.give_up)
+
+    def _give_up_later(self, acquisition: protocol.Acquisition, error: LockerError) -> None:
+        """In a thread, if nobody else would end what was granted without an answer."""
+        if not acquisition.may_stay_held(error):
+            return
+        self._farewells.add(acquisition, acquisition.give_up)
+
+        def run() -> None:
+            self._run(acquisition.go_on_giving_up())
+            self._farewells.done(acquisition)
+
+        try:
+            threading.Thread(target=run, name="lockerclient-give-up", daemon=True).start()
+        except RuntimeError:  # no thread is to be had, or the interpreter ends
+            pass
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
         """Now; if that is in vain, or interrupted, when the process ends."""

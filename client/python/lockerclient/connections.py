@@ -69,7 +69,7 @@ class Connections:
 
     def forget(self) -> None:
         """In a child of the process that made them: its parent goes on using them."""
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
 
     def close(self) -> None:
@@ -152,12 +152,14 @@ class Connections:
     def _take_idle(self) -> http.client.HTTPConnection | None:
         oldest = time.monotonic() - IDLE_FOR
         with self._mutex:
-            while self._idle:
-                since, connection = self._idle.pop()
+            while True:
+                try:
+                    since, connection = self._idle.pop()
+                except IndexError:
+                    return None
                 if since >= oldest:
                     return connection
                 connection.close()
-        return None
 
     def _give_back(self, connection: http.client.HTTPConnection) -> None:
         with self._mutex:

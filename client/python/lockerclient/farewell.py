@@ -30,6 +30,8 @@ class Farewells:
         self._due.pop(what, None)
         if not self._due:
             _in_debt.discard(self)
+            if self._due:  # another thread came between
+                _in_debt.add(self)
 
     def tenures(self, token: str) -> list[Tenure]:
         return [what for what in list(self._due)

@@ -240,7 +240,8 @@ class Lock(_Block):
             holding.tenure.granted(Use(self._wanted), self._wanted, grant)
             holding.start()
             return self
-        except LockerError:
+        except LockerError as error:
+            client._give_up_later(acquisition, error)
             raise
         except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
             if not self._end_quickly():

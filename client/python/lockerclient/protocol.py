@@ -191,6 +191,17 @@ class Acquisition:
             return False  # it ends by its TTL
         return True
 
+    def may_stay_held(self, error: LockerError) -> bool:
+        """Whether it can have been granted without an answer, and does not end by itself."""
+        return is_silence(error) and not self._joins and self._wanted.ttl is None
+
+    def go_on_giving_up(self) -> Steps[None]:
+        """In the background, then."""
+        for pause in backoff():
+            yield Pause(pause)
+            if (yield from self.give_up()):
+                return
+
     def withdraw(self) -> Steps[Grant | None]:
         """The first half of that: what is to be given back."""
         try:

@@ -27,7 +27,7 @@ class Tenure:
         self._what = what
         self._now = now
         self._on_lost = on_lost
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
         self._deadline = deadline
         self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
         self._end: LockLost | None = None  # of all

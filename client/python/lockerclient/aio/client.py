@@ -7,18 +7,29 @@ import ssl
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
-from .. import calls, protocol
+from .. import calls, deadline, protocol
 from ..address import Address, default_key, default_owner, tls_for
 from ..connections import Connections as BlockingConnections
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
+from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 from .connections import Connections
 from .events import AsyncEvents
 from .lock import AsyncLease, AsyncLock, OnLost
 
 Result = TypeVar("Result")
+
+
+async def sleep(seconds: float) -> None:
+    """Also while the machine is suspended, in which asyncio's clock stands still."""
+    until = deadline.now() + seconds
+    while True:
+        left = until - deadline.now()
+        await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
+        if left <= LONGEST_SLEEP:
+            return
 
 
 class AsyncClient:
@@ -183,7 +194,7 @@ class AsyncClient:
             step = next(steps)
             while True:
                 if isinstance(step, Pause):
-                    await asyncio.sleep(step.seconds)
+                    await sleep(step.seconds)
                     step = steps.send(None)
                     continue
                 try:
@@ -195,10 +206,11 @@ class AsyncClient:
         except StopIteration as stop:
             return cast(Result, stop.value)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return await self._run(protocol.call(self._settings, request, parse))
@@ -206,14 +218,32 @@ class AsyncClient:
     async def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
         try:
             return await self._run(acquisition.steps())
-        except (LockerError, GeneratorExit):
+        except GeneratorExit:
+            raise
+        except LockerError as error:
+            self._give_up_later(acquisition, error)
             raise
         except BaseException:
             await self._say_farewell(acquisition, acquisition.give_up)
             raise
 
+    def _give_up_later(self, acquisition: protocol.Acquisition, error: LockerError) -> None:
+        """In a task, if nobody else would end what was granted without an answer."""
+        if acquisition.may_stay_held(error):
+            self._farewells.add(acquisition, acquisition.give_up)
+            self._in_background(self._go_on_giving_up(acquisition))
+
+    async def _go_on_giving_up(self, acquisition: protocol.Acquisition) -> None:
+        await self._run(acquisition.go_on_giving_up())
+        self._farewells.done(acquisition)
+
     async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
-        """Now; if that is in vain, or interrupted, when the process ends."""
+        """Now, in the background if who waits for it is cancelled once more; if that is in vain,
+        when the process ends."""
         self._farewells.add(what, steps)
-        if await self._run(steps()):
-            self._farewells.done(what)
+
+        async def say() -> None:
+            if await self._run(steps()):
+                self._farewells.done(what)
+
+        await asyncio.shield(self._in_background(say()))

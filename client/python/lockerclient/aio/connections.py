@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
+import socket
 import ssl
 import threading
 import time
-from typing import AsyncGenerator, AsyncIterator
+from typing import AsyncGenerator, AsyncIterator, Awaitable, Callable, TypeVar
 
 from .. import deadline
 from ..address import Address
@@ -16,6 +18,7 @@ from ..connections import (CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT
 from ..exchange import Answer, NoAnswer, Request
 from . import http
 
+_Result = TypeVar("_Result")
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _Stream = tuple[http.Head, AsyncGenerator[bytes, None]]
 
@@ -66,6 +69,11 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         pass
     finally:
         timeout.stop()
+
+
+def _forget(task: asyncio.Future[list[str]]) -> None:
+    if not task.cancelled():
+        task.exception()  # else asyncio complains that nobody asked
 
 
 def _close_unwanted(connecting: asyncio.Future[_Connection]) -> None:
@@ -149,21 +157,46 @@ class Connections:
             yield line
 
     async def _open(self, timeout: float) -> _Connection:
-        # Not asyncio.wait_for, for the reason above.
-        connecting = asyncio.ensure_future(asyncio.open_connection(
-            self._address.host, self._address.port, ssl=self._tls, limit=http.HEAD_MAX))
+        seconds = min(timeout, CONNECT_TIMEOUT)
+        hosts = await self._within(seconds, self._hosts(), _forget)
+        failure: NoAnswer | None = None
+        for host in hosts:  # one that is silent must not take the time of the others
+            name = None if self._tls is None else self._address.host
+            try:
+                return await self._within(seconds / len(hosts), asyncio.open_connection(
+                    host, self._address.port, ssl=self._tls, server_hostname=name,
+                    limit=http.HEAD_MAX), _close_unwanted)
+            except NoAnswer as caught:
+                failure = caught
+        assert failure is not None
+        raise failure
+
+    async def _hosts(self) -> list[str]:
+        """The addresses of the server's name, to be tried in this order."""
+        host = self._address.host
         try:
-            await asyncio.wait({connecting}, timeout=min(timeout, CONNECT_TIMEOUT))
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_close_unwanted)
-            connecting.cancel()
+            ipaddress.ip_address(host.partition("%")[0])
+            return [host]
+        except ValueError:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, self._address.port, type=socket.SOCK_STREAM)
+        has_zones = any(len(each[4]) == 4 and each[4][3] for each in found)  # not in the texts
+        return [host] if has_zones else list(dict.fromkeys(str(each[4][0]) for each in found))
+
+    async def _within(self, seconds: float, work: Awaitable[_Result],
+                      drop: Callable[[asyncio.Future[_Result]], None]) -> _Result:
+        """Not asyncio.wait_for, for the reason above. What comes too late is dropped."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+            if not task.done():
+                raise NoAnswer("it took too long to connect", False)
+        except (NoAnswer, asyncio.CancelledError):
+            task.add_done_callback(drop)
+            task.cancel()
             raise
-        if not connecting.done():
-            connecting.add_done_callback(_close_unwanted)
-            connecting.cancel()
-            raise NoAnswer("it took too long to connect", False)
         try:
-            return connecting.result()
+            return task.result()
         except OSError as error:
             raise failure_of(error, False, self._has_answered) from error
 

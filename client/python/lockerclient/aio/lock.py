@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from .. import calls, deadline, protocol
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost, chain
+from ..exchange import Steps
 from ..inventory import Use
+from ..keeper import LONGEST_SLEEP
 from ..lock import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
@@ -69,9 +71,9 @@ class _Block:
         self._cancellation: _Cancellation | None = None
         self._tenure: Tenure | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_begun = False
 
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+        self._loop = asyncio.get_running_loop()
         self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
         self._client._farewells.add(self._tenure, lambda: protocol.abandon(token))
         if self._cancel_on_loss:
@@ -86,15 +88,30 @@ class _Block:
         while not tenure.has_ended():
             left = tenure.deadline.ends - deadline.now()
             # A timer stands still while the machine is suspended: look again before long.
-            await asyncio.sleep(max(0.0, min(left, 2.0)))
+            await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
 
     def _tell(self, loss: LockLost) -> None:
-        self.lost.set()
         log.warning("%s", loss)
+        if self._is_in_its_loop():
+            self._tell_in_loop(loss)
+            return
+        try:  # somebody checks it in a thread
+            self._loop.call_soon_threadsafe(self._tell_in_loop, loss)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    def _is_in_its_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # none runs here
+            return False
+
+    def _tell_in_loop(self, loss: LockLost) -> None:
+        self.lost.set()
         if self._cancellation is not None:
             self._cancellation.cancel()
         if self._on_lost is not None:
-            asyncio.get_running_loop().call_soon(self._on_lost, copy.copy(loss))
+            self._loop.call_soon(self._on_lost, copy.copy(loss))
 
     def _held(self) -> Tenure:
         if self._tenure is None:
@@ -237,7 +254,10 @@ class AsyncLock(_Block):
             tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
             tenure.granted(Use(self._wanted), self._wanted, grant)
             return self
-        except (LockerError, GeneratorExit):
+        except GeneratorExit:
+            raise
+        except LockerError as error:
+            client._give_up_later(acquisition, error)
             raise
         except BaseException:  # a cancellation, or Ctrl-C: nobody else would release it
             if not await self._end_quickly():
@@ -330,36 +350,54 @@ class AsyncLease(_Block):
             if isinstance(error, LockerError) and protocol.is_silence(error):
                 self._client._in_background(self._withdraw_later(tenure, use, asked, acquisition))
                 raise
-            if not isinstance(error, LockerError):  # a cancellation, for example
-                late = await self._client._run(acquisition.withdraw())
-                if late is not None:
-                    tenure.granted(use, asked, late)
-            await self._leave(tenure, use, True)
+            # In the background, if who waits for it is cancelled once more.
+            was_cancelled = not isinstance(error, LockerError)
+            await asyncio.shield(self._client._in_background(
+                self._undo(tenure, use, asked, acquisition.withdraw() if was_cancelled else None)))
             raise
 
     async def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
                               acquisition: protocol.Acquisition) -> None:
         """It may have been granted: it is given back when the server can be asked again."""
-        late = await self._client._run(acquisition.go_on_withdrawing(tenure))
-        if late is not None:
-            tenure.granted(use, asked, late)
-        await self._leave(tenure, use, True)
+        await self._undo(tenure, use, asked, acquisition.go_on_withdrawing(tenure))
 
-    async def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
+    async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted,
+                    withdrawing: Steps[Grant | None] | None) -> None:
+        if withdrawing is not None:
+            late = await self._client._run(withdrawing)
+            if late is not None:
+                tenure.granted(use, asked, late)
+        await self._leave_in_turn(tenure, use, True)
+
+    async def _leave(self, tenure: Tenure, use: Use) -> None:
         """Gives back what nobody else needs who shares this lease."""
+        leaving = self._client._in_background(self._leave_in_turn(tenure, use, False))
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            # It hurries then, without us if we are cancelled once more. Not before it has begun.
+            asyncio.get_running_loop().call_soon(leaving.cancel)
+            await asyncio.wait({leaving})
+            raise
+
+    async def _leave_in_turn(self, tenure: Tenure, use: Use, is_hurried: bool) -> None:
         client = self._client
-        async with self._giving_back:
+        try:
+            await self._giving_back.acquire()
+        except asyncio.CancelledError:
+            is_hurried = True
+            await self._giving_back.acquire()
+        try:
             leaving = tenure.inventory.leave(use)
-            try:
-                if not is_hurried:
+            if not is_hurried:
+                try:
                     await client._run(protocol.leave(client._settings, tenure, leaving))
                     return
-            except (LockerError, GeneratorExit):
-                raise
-            except BaseException:  # a cancellation, for example
-                await client._run(protocol.leave_quickly(tenure, leaving))
-                raise
+                except asyncio.CancelledError:
+                    pass
             await client._run(protocol.leave_quickly(tenure, leaving))
+        finally:
+            self._giving_back.release()
 
     async def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""

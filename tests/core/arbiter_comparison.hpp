@@ -171,6 +171,7 @@ class ArbiterComparison final : public Arbiter::Host {
         // A command amid what is due.
         arbiter_->advance(now(), 1);
         oracle_.end(due.front(), now_);
+        if (random_() % 8 == 0) return restart();
         give_command();
       }
       finish_work();

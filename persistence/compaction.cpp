@@ -79,10 +79,14 @@ struct Changes {
   }
 };
 
+/// What is not read to its end looks damaged.
+OpenFault stopped() { return {OpenFault::Kind::damaged, "It was stopped."}; }
+
 OpenResult<Changes> collect_changes(FileSystem& files, const std::string& directory,
-                                    const CompactionInput& input) {
+                                    const CompactionInput& input, const std::stop_token& stop) {
   Changes changes;
   for (const SealedSegment& segment : input.segments) {
+    if (stop.stop_requested()) return stopped();
     auto read = read_segment(files, directory, input.store, segment, [&](const auto& record) {
       changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
       changes.note_ttl(record);
@@ -99,12 +103,9 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
   return changes;
 }
 
-}  // namespace
-
-OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                  const CompactionInput& input) {
-  LOCKER_ASSERT(!input.segments.empty());
-  auto changes = collect_changes(files, directory, input);
+OpenResult<std::uint64_t> merge(FileSystem& files, const std::string& directory,
+                                const CompactionInput& input, const std::stop_token& stop) {
+  auto changes = collect_changes(files, directory, input, stop);
   if (!changes) return changes.error();
   SnapshotHeader header{input.store, input.salt, input.segments.back().last_index,
                         changes->last_fence};
@@ -122,7 +123,7 @@ OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& director
 
   IoResult<void> written;
   const auto keep = [&](const core::Record& record) {
-    if (!written) return false;
+    if (!written || stop.stop_requested()) return false;
     if (const auto opening = changes->apply_to(record)) written = writer->add(*opening);
     return written.has_value();
   };
@@ -132,12 +133,25 @@ OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& director
     if (!read) return read.error();
   }
   for (const SealedSegment& segment : input.segments) {
+    if (stop.stop_requested()) return stopped();
     auto read = read_segment(files, directory, input.store, segment, keep);
     if (!written) return open_fault(written.error());
     if (!read) return read.error();
   }
-  if (auto published = writer->publish(); !published) return published.error();
+  if (stop.stop_requested()) return stopped();
+  if (auto published = writer->publish(stop); !published) return published.error();
   return writer->bytes();
+}
+
+}  // namespace
+
+OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
+                                  const CompactionInput& input, const std::stop_token& stop) {
+  LOCKER_ASSERT(!input.segments.empty());
+  auto bytes = merge(files, directory, input, stop);
+  const bool is_stopped =
+      !bytes && bytes.error().kind == OpenFault::Kind::damaged && stop.stop_requested();
+  return is_stopped ? OpenResult<std::uint64_t>{0} : bytes;
 }
 
 }  // namespace locker::persistence

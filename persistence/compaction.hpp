@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@ struct CompactionInput {
 /// Merges the newest snapshot with the sealed segments behind it into the next, and publishes it.
 /// Reads files only, so the locks that are held meanwhile are not touched. Both are in order of
 /// lock id, so one pass writes the result; memory is in proportion to what ended in the segments.
-/// Returns the snapshot's size. Blocks for long: for a thread of its own.
+/// Returns the snapshot's size, or 0 when `stop` came first; a part of it may be left then, under a
+/// name of its own. Blocks for long: for a thread of its own.
 [[nodiscard]] OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                                const CompactionInput& input);
+                                                const CompactionInput& input,
+                                                const std::stop_token& stop);
 
 }  // namespace locker::persistence

@@ -75,7 +75,8 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       snapshots_(std::move(opened.recovered.snapshots)),
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
   if (options_.background) {
-    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    compactor_ = std::jthread([this](const std::stop_token& stop) { compact_when_told(stop); });
     if (options_.durability == Durability::interval) {
       syncer_ = std::jthread([this](const std::stop_token& stop) { sync_now_and_then(stop); });
     }
@@ -83,10 +84,9 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
 }
 
 LocalJournal::~LocalJournal() {
-  for (std::jthread* const thread : {&syncer_, &thread_}) {
-    if (!thread->joinable()) continue;
-    thread->request_stop();
-    thread->join();
+  for (std::jthread* const thread : {&syncer_, &worker_, &compactor_}) thread->request_stop();
+  for (std::jthread* const thread : {&syncer_, &worker_, &compactor_}) {
+    if (thread->joinable()) thread->join();
   }
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
 }
@@ -204,13 +204,30 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 void LocalJournal::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     end_if_failed(prepare_next());
-    end_if_failed(compact_if_due());
     std::unique_lock lock{mutex_};
-    if (space_ == Space::full || compaction_needs_ != 0) {
+    // Only now: where there is little room, the next segment comes before a snapshot.
+    if (!is_compacting_ && !segments_to_compact().empty()) {
+      is_compacting_ = true;
+      wake_.notify_all();
+    }
+    if (space_ == Space::full || space_ == Space::waiting || compaction_needs_ != 0) {
       wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
     } else {
       wake_.wait(lock, stop, [this] { return has_work(); });
     }
+  }
+}
+
+void LocalJournal::compact_when_told(const std::stop_token& stop) {
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    if (!wake_.wait(lock, stop, [this] { return is_compacting_; })) return;
+    lock.unlock();
+    end_if_failed(compact_if_due(stop));
+    lock.lock();
+    is_compacting_ = false;
+    lock.unlock();
+    wake_.notify_all();
   }
 }
 
@@ -225,18 +242,25 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 Result<void> LocalJournal::run_background() {
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
   if (auto synced = sync_if_due(); !synced) return synced.error();
-  return compact_if_due();
+  return compact_if_due({});
 }
 
 bool LocalJournal::has_work() const {
-  return space_ == Space::preparing || (compaction_needs_ == 0 && !segments_to_compact().empty());
+  if (is_compacting_) return space_ == Space::preparing;
+  return space_ == Space::preparing || space_ == Space::waiting ||
+         (compaction_needs_ == 0 && !segments_to_compact().empty());
 }
 
 Result<void> LocalJournal::prepare_next() {
   std::unique_lock lock{mutex_};
   if (space_ == Space::prepared || space_ == Space::taken) return {};
   const std::uint64_t bytes = next_segment_bytes_;
+  const bool was_compacting = is_compacting_;
   std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  // One that is under way has begun with this room, and may grow by all that it reads.
+  if (was_compacting) {
+    for (const SealedSegment& segment : segments_to_compact()) spare += segment.bytes;
+  }
   lock.unlock();
   // The start has removed what was prepared before. Without it there may be no room left in which
   // locks are released, and then it is made again, whether a snapshot fits beside it or not.
@@ -246,14 +270,18 @@ Result<void> LocalJournal::prepare_next() {
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
   lock.lock();
   const bool was_full = space_ == Space::full;
-  space_.store(prepared ? Space::prepared : Space::full, std::memory_order_release);
+  const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
+  space_.store(prepared  ? Space::prepared
+               : is_full ? Space::full
+                         : Space::waiting,
+               std::memory_order_release);
   if (prepared) {
     prepared_room_.store(prepared->bytes - segment_header_bytes, std::memory_order_release);
     prepared_ = std::move(*prepared);
   }
   lock.unlock();
   wake_.notify_all();
-  if (!prepared && !was_full) {
+  if (is_full && !was_full) {
     options_.on_warning(prepared.error().message +
                         ". New locks are refused when the rest of the journal is used up, and can "
                         "still be released; free space on that disk.");
@@ -291,7 +319,7 @@ std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
   return segments;
 }
 
-Result<void> LocalJournal::compact_if_due() {
+Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
@@ -303,7 +331,8 @@ Result<void> LocalJournal::compact_if_due() {
 
   input.salt = options_.random_number();
   const auto began = std::chrono::steady_clock::now();
-  const auto bytes = compact(files_, options_.directory, input);
+  const auto bytes = compact(files_, options_.directory, input, stop);
+  if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
   if (!bytes) {
     const OpenFault::Kind kind = bytes.error().kind;
     if (kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};

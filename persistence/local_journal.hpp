@@ -21,8 +21,8 @@ namespace locker::persistence {
 /// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
 /// the files; what a crash at any instruction leaves is what open() can read.
 ///
-/// A thread of its own prepares the next segment and makes snapshots, and another one syncs with
-/// Durability::interval, so that append() does none of it.
+/// A thread of its own prepares the next segment, another one makes snapshots, and with
+/// Durability::interval one syncs, so that append() does none of it.
 class LocalJournal final : public Journal {
  public:
   struct Options {
@@ -35,7 +35,7 @@ class LocalJournal final : public Journal {
     std::function<std::uint64_t()> random_number;
     /// Told what is odd but no reason to stop. Any thread.
     std::function<void(std::string_view)> on_warning;
-    /// Told when the background thread met an error after which the process must end; the process
+    /// Told when a background thread met an error after which the process must end; the process
     /// is aborted if it returns.
     std::function<void(const core::Fault&)> on_failure;
     /// False: no thread; run_background() does its work. For tests on a simulated disk.
@@ -47,7 +47,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] static OpenResult<std::unique_ptr<LocalJournal>> open(
       FileSystem& files, const Options& options, const RecordVisitor& on_record,
       Recovered& recovered);
-  /// Ends the thread and syncs. What was appended with Durability::always is durable already.
+  /// Ends the threads and syncs. What was appended with Durability::always is durable already.
   ~LocalJournal() override;
   LocalJournal(const LocalJournal&) = delete;
   LocalJournal& operator=(const LocalJournal&) = delete;
@@ -77,10 +77,11 @@ class LocalJournal final : public Journal {
  private:
   /// Of the next segment. Changed under the mutex only.
   enum class Space {
-    preparing,  ///< Or about to be, by the background thread.
+    preparing,  ///< Or about to be, by the preparing thread.
     prepared,   ///< `prepared_` is there.
-    taken,      ///< append() makes a segment of it: its file is not the background thread's.
+    taken,      ///< append() makes a segment of it: its file is not the preparing thread's.
     full,       ///< The disk has no room for it; tried again now and then.
+    waiting,    ///< The same, but beside a snapshot that is being made, and frees room when it is.
   };
 
   LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
@@ -92,11 +93,12 @@ class LocalJournal final : public Journal {
 
   // On the background threads.
   void work(const std::stop_token& stop);
+  void compact_when_told(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> prepare_next();
   [[nodiscard]] Result<void> sync_if_due();
-  [[nodiscard]] Result<void> compact_if_due();
+  [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   [[nodiscard]] Result<void> remove_covered();
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
   [[nodiscard]] bool has_work() const;
@@ -104,8 +106,8 @@ class LocalJournal final : public Journal {
   FileSystem& files_;
   const Options options_;
   const std::unique_ptr<FileLock> lock_;
-  const StoreId store_id_;
   const std::unique_ptr<FileLock> identity_lock_;
+  const StoreId store_id_;
 
   // Of the appending thread alone.
   SegmentHeader segment_;
@@ -115,7 +117,7 @@ class LocalJournal final : public Journal {
   std::string frame_;
   Index written_index_;
 
-  bool has_prepared_ = false;  ///< Of the background thread alone: it has tried to.
+  bool has_prepared_ = false;  ///< Of the preparing thread alone: it has tried to.
 
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
@@ -137,10 +139,11 @@ class LocalJournal final : public Journal {
   /// Free space below which a snapshot is not tried again after it did not fit; else 0.
   std::uint64_t compaction_needs_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
+  bool is_compacting_ = false;      ///< Or told to.
 
-  std::jthread thread_;
-  /// With Durability::interval: the other one can be at a snapshot for much longer than that.
-  std::jthread syncer_;
+  std::jthread worker_;     ///< Prepares, and tells the next one.
+  std::jthread compactor_;  ///< Can be at a snapshot for long.
+  std::jthread syncer_;     ///< With Durability::interval.
 };
 
 }  // namespace locker::persistence

@@ -47,15 +47,14 @@ IoResult<void> SnapshotWriter::write_block(bool is_last) {
   return file_->write_at(offset, block_);
 }
 
-OpenResult<void> SnapshotWriter::publish() {
+OpenResult<void> SnapshotWriter::publish(const std::stop_token& stop) {
   if (auto written = write_block(true); !written) return open_fault(written.error());
   if (auto synced = file_->sync(); !synced) return open_fault(synced.error());
   file_.reset();
   auto reader = SnapshotReader::open(*files_, temporary_path(), header_.index, header_.store);
   if (!reader) return reader.error();
-  if (auto read = reader->read([](const core::Record&) { return true; }); !read) {
-    return read.error();
-  }
+  auto read = reader->read([&](const core::Record&) { return !stop.stop_requested(); });
+  if (!read) return read.error();
   const std::string path = in_directory(directory_, snapshot_name(header_.index));
   if (auto renamed = files_->rename(temporary_path(), path); !renamed) {
     return open_fault(renamed.error());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "core/record.hpp"
@@ -18,8 +19,9 @@ class SnapshotWriter {
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
   /// Writes the rest, syncs, reads everything back, renames, syncs the directory. Durable on
-  /// return. A fault of kind `damaged` says that the disk does not give back what it was given.
-  [[nodiscard]] OpenResult<void> publish();
+  /// return. A fault of kind `damaged` says that the disk does not give back what it was given, or
+  /// that `stop` came before all was read.
+  [[nodiscard]] OpenResult<void> publish(const std::stop_token& stop);
 
   [[nodiscard]] std::uint64_t bytes() const {
     return snapshot_header_bytes + std::uint64_t{block_number_} * snapshot_block_bytes;

@@ -83,6 +83,16 @@ class SharedDisk final : public FileSystem {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return is_at_snapshot_; });
   }
+  /// What each read takes from now on.
+  void let_reads_take(std::chrono::milliseconds time) {
+    const std::lock_guard lock{mutex_};
+    reads_take_ = time;
+    reads_ = 0;
+  }
+  void wait_for_reads(int count) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return reads_ >= count; });
+  }
   [[nodiscard]] int syncs() {
     const std::lock_guard lock{mutex_};
     return syncs_;
@@ -99,6 +109,13 @@ class SharedDisk final : public FileSystem {
  private:
   static constexpr auto sync_takes = 1ms;
 
+  std::chrono::milliseconds begin_reading() {
+    const std::lock_guard lock{mutex_};
+    ++reads_;
+    changed_.notify_all();
+    return reads_take_;
+  }
+
   class SharedFile final : public File {
    public:
     SharedFile(SharedDisk& disk, std::unique_ptr<File> file, std::chrono::milliseconds sync_takes)
@@ -112,6 +129,7 @@ class SharedDisk final : public FileSystem {
       return file_->write_at(offset, bytes);
     }
     IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
+      std::this_thread::sleep_for(disk_.begin_reading());
       const std::lock_guard lock{disk_.mutex_};
       return file_->read_at(offset, bytes);
     }
@@ -142,6 +160,8 @@ class SharedDisk final : public FileSystem {
   bool has_no_room_for_snapshots_ = false;
   bool snapshots_take_long_ = false;
   bool is_at_snapshot_ = false;
+  std::chrono::milliseconds reads_take_{0};
+  int reads_ = 0;
   int syncs_ = 0;
   int free_space_calls_ = 0;
 };
@@ -219,6 +239,64 @@ TEST_F(JournalBackgroundTest, WithAnIntervalASyncDoesNotWaitForASnapshot) {
   }
   EXPECT_GT(files_.syncs(), before) << "a power cut would undo more than an interval";
   files_.let_snapshots_take_long(false);
+}
+
+TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
+  const auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  files_.let_snapshots_take_long(true);
+  fill_segments(*journal, 2);
+  files_.wait_for_snapshot();
+  fill_segments(*journal, 5);
+  EXPECT_EQ(journal->status().snapshots, 0U);
+  files_.let_snapshots_take_long(false);
+}
+
+// Else the snapshot takes the room, and frees nothing yet: it is the first one.
+TEST_F(JournalBackgroundTest, WhereADiskHasSomeRoomAgainTheNextSegmentComesBeforeASnapshot) {
+  for (int round = 0; round < 6; ++round) {
+    disk_ = test::SimulatedDisk{};
+    disk_.limit_space(2 * segment_bytes_min + spare_bytes_min + 10'000);
+    const auto journal = start(Durability::always);
+    ASSERT_TRUE(journal);
+    while (journal->status().free_bytes > spare_bytes_min + 10'000) {  // until one is prepared
+      std::this_thread::sleep_for(1ms);
+    }
+    files_.limit_space(2 * segment_bytes_min + 10'000);
+    const core::Path path = long_path();
+    for (auto room = Journal::Room::enough; room != Journal::Room::none;) {
+      room = journal->room_for(core::record_bytes_max, false);
+      if (room != Journal::Room::enough) continue;
+      std::string record;
+      core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", path}, record);
+      ASSERT_TRUE(journal->append(record, 1));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{40 * round});
+    files_.limit_space(3 * segment_bytes_min + spare_bytes_min + 20'000);
+    const auto until = std::chrono::steady_clock::now() + 5s;
+    while (journal->room_for(core::record_bytes_max, false) != Journal::Room::enough) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+}
+
+TEST_F(JournalBackgroundTest, AStopDoesNotWaitForASnapshot) {
+  disk_.limit_space(128 * segment_bytes_min);
+  files_.have_room_for_snapshots(false);
+  auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  fill_segments(*journal, 10);
+  files_.let_reads_take(250ms);
+  files_.have_room_for_snapshots(true);
+  files_.limit_space(256 * segment_bytes_min);
+  files_.wait_for_reads(2);
+  const auto began = std::chrono::steady_clock::now();
+  journal.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2s) << "all segments were read, twice";
+  files_.let_reads_take(0ms);
+  ASSERT_TRUE(start(Durability::always));
+  EXPECT_EQ(recovered_.last_index, fence_);
 }
 
 TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {

@@ -2,6 +2,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
+#include <set>
+#include <type_traits>
+#include <utility>
 
 #include "tests/persistence/journal_fixture.hpp"
 
@@ -100,6 +104,90 @@ TEST_F(JournalCrashTest, WhatAKilledProcessLeavesInTheCacheIsOnTheDiskBeforeTheN
       if (!was_struck) break;
     }
   }
+}
+
+/// Passes all on, and tells before and behind each change of a name and each sync of a directory.
+class WatchedNames final : public FileSystem {
+ public:
+  WatchedNames(SimulatedDisk& disk, std::function<void(const std::string&)> on_moment)
+      : disk_(disk), on_moment_(std::move(on_moment)) {}
+
+  IoResult<std::unique_ptr<File>> open(const std::string& path, Access access) override {
+    if (access != Access::create) return disk_.open(path, access);
+    return watched("create " + path, [&] { return disk_.open(path, access); });
+  }
+  IoResult<void> rename(const std::string& from, const std::string& to) override {
+    return watched("rename to " + to, [&] { return disk_.rename(from, to); });
+  }
+  IoResult<void> remove(const std::string& path) override {
+    return watched("remove " + path, [&] { return disk_.remove(path); });
+  }
+  IoResult<std::vector<std::string>> list(const std::string& directory) override {
+    return disk_.list(directory);
+  }
+  IoResult<void> make_directory(const std::string& path) override {
+    return watched("make " + path, [&] { return disk_.make_directory(path); });
+  }
+  IoResult<void> sync_directory(const std::string& path) override {
+    return watched("sync " + path, [&] { return disk_.sync_directory(path); });
+  }
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
+    return watched("lock " + path, [&] { return disk_.lock(path, create); });
+  }
+  IoResult<std::uint64_t> free_space(const std::string& directory) override {
+    return disk_.free_space(directory);
+  }
+
+ private:
+  template <typename Call>
+  std::invoke_result_t<Call> watched(const std::string& what, const Call& call) {
+    on_moment_("before \"" + what + "\"");
+    auto result = call();
+    on_moment_("behind \"" + what + "\"");
+    return result;
+  }
+
+  SimulatedDisk& disk_;
+  std::function<void(const std::string&)> on_moment_;
+};
+
+TEST_F(JournalCrashTest, APowerCutAroundEachChangeOfANameLosesNothingAcknowledged) {
+  History history;
+  std::mt19937_64 random{2};
+  std::set<std::string> kinds;
+  const auto expect_whole = [&](SimulatedDisk& disk, const std::string& what) {
+    Held held;
+    const auto journal = open_on(disk, held, Durability::always);
+    ASSERT_TRUE(journal) << what << ": " << fault_.message;
+    ASSERT_GE(recovered_.last_index, history.acknowledged) << what;
+    ASSERT_LT(recovered_.last_index, history.after.size()) << what;
+    ASSERT_EQ(held, history.after[recovered_.last_index]) << what;
+  };
+  WatchedNames files{disk_, [&](const std::string& moment) {
+                       if (HasFatalFailure()) return;
+                       kinds.insert(moment.substr(0, moment.find(' ', 9)));
+                       for (const Survival survival :
+                            {Survival::nothing, Survival::everything, Survival::something,
+                             Survival::something, Survival::beginning}) {
+                         SimulatedDisk cut = disk_;
+                         cut.restart(survival, random);
+                         SimulatedDisk cut_again = cut;
+                         expect_whole(cut, moment);
+                         cut_again.cut_power_at(1 + random() % 24);
+                         Held ignored;
+                         open_on(cut_again, ignored, Durability::always);
+                         cut_again.restart(survival, random);
+                         expect_whole(cut_again, moment + ", and again");
+                       }
+                     }};
+  for (int round = 0; round < 2; ++round) {
+    Held held;
+    const auto journal = open_on(files, held, Durability::always);
+    ASSERT_TRUE(journal) << fault_.message;
+    ASSERT_TRUE(run(*journal, history, 700));
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GE(kinds.size(), 10U) << "before and behind of create, rename, remove, sync, lock";
 }
 
 TEST_F(JournalCrashTest, WithoutASyncAPowerCutLeavesABeginningOfWhatWasSaid) {

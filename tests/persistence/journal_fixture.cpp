@@ -28,7 +28,8 @@ core::Token token_of(core::Fence fence) {
 
 }  // namespace
 
-std::unique_ptr<LocalJournal> JournalTest::open(Held& held, Durability durability) {
+std::unique_ptr<LocalJournal> JournalTest::open_on(FileSystem& files, Held& held,
+                                                   Durability durability) {
   LocalJournal::Options options;
   options.directory = directory;
   options.durability = durability;
@@ -39,7 +40,7 @@ std::unique_ptr<LocalJournal> JournalTest::open(Held& held, Durability durabilit
   options.background = false;
   held.clear();
   auto journal = LocalJournal::open(
-      disk_, options,
+      files, options,
       {[&held](Index, const core::Record& record) { return replay(record, held); },
        [&held] { held.clear(); }},
       recovered_);

@@ -32,7 +32,10 @@ class JournalTest : public testing::Test {
   };
 
   /// Opens the store; null, with `fault`, when it is refused.
-  std::unique_ptr<LocalJournal> open(Held& held, Durability durability = Durability::always);
+  std::unique_ptr<LocalJournal> open_on(FileSystem& files, Held& held, Durability durability);
+  std::unique_ptr<LocalJournal> open(Held& held, Durability durability = Durability::always) {
+    return open_on(disk_, held, durability);
+  }
   std::unique_ptr<LocalJournal> open() {
     Held ignored;
     return open(ignored);

@@ -121,7 +121,7 @@ void Simulation::step(const Event& event) {
       if (clients_[event.client].generation == event.number) wake(clients_[event.client]);
       return;
     case Event::Kind::space:
-      return disk_.limit_space(std::uint64_t{1} << 40U);
+      return set_full_disk(false);
     default:
       break;
   }
@@ -159,7 +159,9 @@ void Simulation::on_server(const Event& event) {
       schedule(std::chrono::milliseconds{1 + random_() % (winds_down_ ? 200 : 20)},
                {.kind = Event::Kind::tick});
       server_->advance(server_now());
-      if (fills_journal_ && !winds_down_ && chance(50)) fill_journal();
+      if (fills_journal_ && !winds_down_ && chance(50)) fill_journal(8);
+      // Into the last bytes of what was set aside.
+      for (int i = 0; i < 16 && has_full_disk_ && !winds_down_; ++i) fill_journal(1'000);
       server_->commit();
       if (chance(30)) server_->run_background();
       return;
@@ -171,10 +173,10 @@ void Simulation::on_server(const Event& event) {
 }
 
 /// Large records of somebody who never reads an answer: segments fill up, snapshots are made.
-void Simulation::fill_journal() {
+void Simulation::fill_journal(std::uint64_t names) {
   core::Path path;
   static_cast<void>(path.push_back("filling"));
-  static_cast<void>(path.push_back(std::to_string(random_() % 8)));
+  static_cast<void>(path.push_back(std::to_string(random_() % names)));
   Request request;
   request.kind = Request::Kind::acquire;
   request.number = ++last_number_;
@@ -197,12 +199,17 @@ void Simulation::inject_fault() {
     case 3:
       return disk_.fail_at(1 + random_() % 40, chance(50) ? EIO : ENOSPC, chance(50));
     case 4:
-      disk_.limit_space(0);
+      set_full_disk(true);
       return schedule(milliseconds(2'000), {.kind = Event::Kind::space});
     default:
       paused_until_ = now_ + seconds{random_() % 3};
       return;
   }
+}
+
+void Simulation::set_full_disk(bool is_full) {
+  has_full_disk_ = is_full;
+  disk_.limit_space(is_full ? 0 : std::uint64_t{1} << 40U);
 }
 
 void Simulation::crash(bool with_power_cut) {
@@ -216,7 +223,7 @@ void Simulation::crash(bool with_power_cut) {
     } else {
       disk_.restart_process();
     }
-    disk_.limit_space(std::uint64_t{1} << 40U);
+    set_full_disk(false);
     if (now_ < faults_until && chance(20)) disk_.cut_power_at(1 + random_() % 30);
     clock_error_ = static_cast<std::int64_t>(random_() % 2'000'000'000) - 1'000'000'000;
     start_server();
@@ -418,6 +425,10 @@ void Simulation::on_reply(const Reply& reply) {
   if (client.is_dead || !client.pending || client.pending->request.number != reply.request) return;
   const Pending pending = *client.pending;
   note(reply.request * 31 + reply.index);
+  if (const auto* const acquired = std::get_if<core::Acquired>(&reply.answer)) {
+    if (acquired->outcome == core::Outcome::busy) ++counts_.put_off;
+    if (acquired->outcome == core::Outcome::disk_full) ++counts_.without_room;
+  }
   read_reply(client, pending, reply);
 }
 

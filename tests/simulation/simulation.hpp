@@ -34,6 +34,8 @@ class Simulation {
     std::uint64_t waits = 0;
     std::uint64_t lost_records = 0;  ///< Never acknowledged.
     std::uint64_t snapshots = 0;     ///< That are there at the end.
+    std::uint64_t put_off = 0;       ///< Requests, while the journal made room.
+    std::uint64_t without_room = 0;  ///< Requests, while the disk was full.
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -82,7 +84,8 @@ class Simulation {
   void check_recovered();
   void check();
   void inject_fault();
-  void fill_journal();
+  void fill_journal(std::uint64_t names);
+  void set_full_disk(bool is_full);
 
   void wake(Client& client);
   void sleep(Client& client, core::Instant delay);
@@ -125,6 +128,7 @@ class Simulation {
   unsigned commit_ = 0;
   std::uint64_t names_ = 3;
   bool fills_journal_ = false;
+  bool has_full_disk_ = false;
   std::string failure_;
   std::uint64_t trace_ = 14695981039346656037U;
   Counts counts_;

@@ -28,6 +28,8 @@ bool passes(std::uint64_t seed, Simulation::Counts& sum) {
   sum.power_cuts += counts.power_cuts;
   sum.lost_records += counts.lost_records;
   sum.snapshots += counts.snapshots;
+  sum.put_off += counts.put_off;
+  sum.without_room += counts.without_room;
   return failure.empty();
 }
 
@@ -39,7 +41,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
   std::cout << count << " seeds: " << sum.grants << " grants read, " << sum.waits
             << " after waiting; " << sum.crashes << " crashes, " << sum.power_cuts
             << " power cuts, " << sum.lost_records << " records lost that nobody was told of; "
-            << sum.snapshots << " snapshots\n";
+            << sum.snapshots << " snapshots; " << sum.put_off << " put off and " << sum.without_room
+            << " refused for want of room\n";
   if (count < 1'000) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(sum.grants, count);
@@ -48,6 +51,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
   EXPECT_GT(sum.power_cuts, count / 10);
   EXPECT_GT(sum.lost_records, count / 100);
   EXPECT_GT(sum.snapshots, count / 10);
+  EXPECT_GT(sum.put_off, count / 100);
+  EXPECT_GT(sum.without_room, count / 100);
 }
 
 TEST(Simulation, FirstHalf) {

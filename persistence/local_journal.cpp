@@ -257,6 +257,10 @@ Result<void> LocalJournal::prepare_next() {
   const std::uint64_t bytes = next_segment_bytes_;
   const bool was_compacting = is_compacting_;
   std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  // One that is under way has begun with this room, and may grow by all that it reads.
+  if (was_compacting) {
+    for (const SealedSegment& segment : segments_to_compact()) spare += segment.bytes;
+  }
   lock.unlock();
   // The start has removed what was prepared before. Without it there may be no room left in which
   // locks are released, and then it is made again, whether a snapshot fits beside it or not.

@@ -19,7 +19,8 @@ bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const
   bool found = false;
   std::size_t looked_at = 0;
   arbiter_.table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
-    if (++looked_at > locks_looked_at_max) return !(found = true);
+    found = ++looked_at > locks_looked_at_max;
+    if (found) return false;
     const Path path = arbiter_.table_.path_of(held);
     found = arbiter_.queue_.latest_clash(
                 {path, held.shape, ClashRule::symmetric, request.ticket},
@@ -31,8 +32,8 @@ bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   own_ = request.token;
-  if (request.has_choice() || arbiter_.queue_.is_empty() || !somebody_may_wait_for(request))
-    return {};
+  if (request.has_choice() || arbiter_.queue_.is_empty()) return {};
+  if (!somebody_may_wait_for(request)) return {};
   expand(request);
   next_.push_back(own_);
   return follow(request);

@@ -314,8 +314,11 @@ class Arbiter {
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
+  /// Of one lease, when it is asked who waits for them.
+  static constexpr std::size_t locks_looked_at_max = 1'000;
   void start_timers();
   void stop_timer(const LivingLease& lease);
+  void start_timer(const LivingLease& lease, Instant deadline);
   void restart_timer(const Token& token);
   void change_ttl(const LivingLease& lease, Milliseconds ttl);
   void on_due(const DeadlineQueue::Due& due);

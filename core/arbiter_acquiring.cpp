@@ -128,14 +128,11 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
   Passed passed;
   for (const Waiter::Wanted& wanted : request.wanted) {
     if (blockers.size() == blockers_listed_max) break;
-    // Without one, a shared request would look through all shared locks at its path.
-    if (holder_in_the_way(request, wanted)) {
-      table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
-                              [&](const HeldLock& held) {
-                                blockers.push_back(describe(held));
-                                return blockers.size() < blockers_listed_max;
-                              });
-    }
+    table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
+                            [&](const HeldLock& held) {
+                              blockers.push_back(describe(held));
+                              return blockers.size() < blockers_listed_max;
+                            });
     if (blockers.size() == blockers_listed_max) break;
     const Waiter* const other = waiter_in_the_way(request, wanted, lease, passed);
     if (other == nullptr) continue;

@@ -9,7 +9,6 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
-constexpr std::size_t locks_looked_at_max = 1'000;  // for those who wait for them
 
 EventKind event_of(End reason) {
   switch (reason) {
@@ -90,8 +89,7 @@ void Arbiter::start_timers() {
   for (const Token& token : expiring_) {
     const LivingLease lease = *table_.find_lease_of(token);
     stop_timer(lease);
-    table_.set_timer(lease.handle,
-                     deadlines_.add(now_.instant, DeadlineQueue::Kind::lease, lease.handle));
+    start_timer(lease, now_.instant);
   }
 }
 
@@ -115,7 +113,10 @@ void Arbiter::restart_timer(const Token& token) {
   const LivingLease lease = *table_.find_lease_of(token);
   stop_timer(lease);
   if (lease.ttl.count() == 0) return;
-  const Instant deadline = now_.instant + std::chrono::milliseconds{lease.ttl.count()};
+  start_timer(lease, now_.instant + std::chrono::milliseconds{lease.ttl.count()});
+}
+
+void Arbiter::start_timer(const LivingLease& lease, Instant deadline) {
   table_.set_timer(lease.handle,
                    deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
 }

@@ -5,12 +5,6 @@
 #include "core/clash.hpp"
 
 namespace locker::core {
-namespace {
-
-/// Of one lease, before it is searched whether anybody waits for one or not.
-constexpr std::size_t locks_looked_at_max = 1'000;
-
-}  // namespace
 
 bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const {
   if (arbiter_.by_token_.count(own_) != 0) return true;
@@ -73,8 +67,6 @@ void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter:
   const Shape& shape = wanted.shape;
   const Place place{wanted.packed_path, shape.mode, shape.lock_parents, shape.lock_children};
   if (waiter.token != own_ && !looked_at_.insert(place).second) return;
-  // Without one, a shared request would look through all shared locks at its path.
-  if (!arbiter_.holder_in_the_way(waiter, wanted)) return;
   const std::size_t leases_max = arbiter_.by_token_.size() + 1;
   std::size_t looked_at = 0;
   arbiter_.table_.for_each_blocker(

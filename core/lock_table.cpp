@@ -350,7 +350,8 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own != null && lock(at).lease == own) continue;
-        if (!clash(lock(at).shape().mode, request.shape.mode)) continue;
+        // As in find_blocker(): it speaks for the rest of the list.
+        if (!clash(lock(at).shape().mode, request.shape.mode)) break;
         if (!visit(describe(at))) return true;
       }
     }

@@ -198,8 +198,9 @@ std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now)
     std::string line;
     for (std::size_t i = 0; i < columns; ++i) {
       line += row[i];
-      if (i + 1 < columns)
-        line.append(std::max(widths[i], width_of(row[i])) - width_of(row[i]) + 2, ' ');
+      if (i + 1 == columns) break;
+      const std::size_t width = width_of(row[i]);
+      line.append(std::max(widths[i], width) - width + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

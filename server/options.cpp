@@ -77,8 +77,7 @@ po::options_description describe(Options& options, Texts& texts) {
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
       "of memory together. Each has a connection; an eighth of these is left for others, and one "
-      "for "
-      "followers of /v1/events.");
+      "for followers of /v1/events.");
   add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
       "More followers of /v1/events than these, or an eighth of the connections, are refused with "
       "503.");

@@ -126,8 +126,8 @@ net::awaitable<ErrorCode> Connection::async_resolve(const ServerAddress& address
   auto [is_over] = co_await resolving->timer.async_wait(as_result);
   static_cast<void>(is_over);
   resolving_.reset();
-  resolving->resolver
-      .cancel();  // it need not be looked up any more, if it still waits for its turn
+  // It need not be looked up any more, if it still waits for its turn.
+  resolving->resolver.cancel();
   found = std::move(resolving->found);
   co_return resolving->error;
 }

@@ -125,6 +125,15 @@ class ArbiterRoomTest : public ArbiterTest {
     EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
     return token(1);
   }
+
+  /// Then their lease has lost some of them by expiry, and not yet all.
+  void acquire_many_and_lose_some(Token& lost) {
+    lost = acquire_many();
+    room_ = of_a_small_segment;
+    advance_to(milliseconds{1'100});
+    ASSERT_GT(arbiter_->table().lock_count(), 0U);
+    ASSERT_LT(arbiter_->table().lock_count(), locks);
+  }
 };
 
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
@@ -165,11 +174,8 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
 
 // Who renews it then would believe to have all of its locks.
 TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterARestartToo) {
-  const Token lost = acquire_many();
-  room_ = of_a_small_segment;
-  advance_to(milliseconds{1'100});
-  ASSERT_GT(arbiter_->table().lock_count(), 0U);
-  ASSERT_LT(arbiter_->table().lock_count(), locks);
+  Token lost;
+  ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
   room_ = endless;
   restart();
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
@@ -181,10 +187,8 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterAR
 }
 
 TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRestOfIt) {
-  const Token lost = acquire_many();
-  room_ = of_a_small_segment;
-  advance_to(milliseconds{1'100});
-  ASSERT_GT(arbiter_->table().lock_count(), 0U);
+  Token lost;
+  ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
   room_ = 10'000;  // for a grant, but not for the end of very many locks
   for (now_ = milliseconds{2'000}; now_ < std::chrono::minutes{11}; now_ += milliseconds{5'000}) {
     advance_to(now_);
@@ -201,11 +205,8 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     if (is_opened) {
       ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, Arbiter::LeaseOutcome::opened);
     }
-    const Token lost = acquire_many();
-    room_ = of_a_small_segment;
-    advance_to(milliseconds{1'100});
-    ASSERT_GT(arbiter_->table().lock_count(), 0U);
-    ASSERT_LT(arbiter_->table().lock_count(), locks);
+    Token lost;
+    ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
     room_ = endless;
     now_ = Instant{0};
     restart();

@@ -7,17 +7,19 @@
 #include <random>
 
 #include "bench/held_locks.hpp"
+#include "server/memory_ahead.hpp"
 
 namespace locker::bench {
 namespace {
 
 /// Made once for each number: the library calls a benchmark several times to find its length.
 core::LockTable& table_with(std::uint64_t held) {
+  static server::MemoryAhead memory;  // as in lockerd
   static std::map<std::uint64_t, std::unique_ptr<core::LockTable>> tables;
   auto& table = tables[held];
   if (table == nullptr) {
     tables.clear();  // one at a time: the largest takes 2 GB
-    auto& made = tables[held] = std::make_unique<core::LockTable>(42);
+    auto& made = tables[held] = std::make_unique<core::LockTable>(42, &memory);
     hold(*made, held);
     return *made;
   }

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <exception>
 #include <new>
 
 namespace locker::server {
@@ -31,20 +32,31 @@ void touch(void* block, std::size_t size, const std::stop_token& stop) {
 
 }  // namespace
 
-MemoryAhead::~MemoryAhead() { stop(); }
-
-void MemoryAhead::stop() {
+MemoryAhead::~MemoryAhead() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
-  const std::lock_guard lock{mutex_};
-  is_stopped_ = true;
   for (void* const block : ready_) ::munmap(block, block_bytes);
-  ready_.clear();
+}
+
+void MemoryAhead::settle() {
+  const std::lock_guard lock{mutex_};
+  ready_max_ = ready_max_settled;
+  for (; ready_.size() > ready_max_; ready_.pop_back()) ::munmap(ready_.back(), block_bytes);
+}
+
+void MemoryAhead::start_thread() {
+  try {
+    ready_.reserve(ready_max_at_first);
+    thread_ = std::jthread{[this](const std::stop_token& stop) { work(stop); }};
+  } catch (const std::exception&) {
+    // No thread is to be had, or no memory for it: blocks are touched by those who ask for them.
+    is_without_thread_ = true;
+  }
 }
 
 void MemoryAhead::work(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
+  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max_; })) {
     lock.unlock();
     void* const block = map_block(block_bytes);
     if (block == nullptr) return;  // who needs it is told
@@ -59,9 +71,7 @@ void* MemoryAhead::do_allocate(std::size_t bytes, std::size_t alignment) {
     return std::pmr::get_default_resource()->allocate(bytes, alignment);
   }
   std::unique_lock lock{mutex_};
-  if (++allocated_ > untouched && !is_stopped_ && !thread_.joinable()) {
-    thread_ = std::jthread{[this](const std::stop_token& stop) { work(stop); }};
-  }
+  if (++allocated_ > untouched && !thread_.joinable() && !is_without_thread_) start_thread();
   if (ready_.empty()) {
     lock.unlock();
     void* const block = map_block(bytes);

@@ -1,8 +1,12 @@
 #include "server/memory_ahead.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,11 +16,11 @@ namespace {
 
 constexpr std::size_t block_bytes = MemoryAhead::block_bytes;
 
-TEST(MemoryAhead, EachBlockIsItsOwnBeforeAndAfterTheStop) {
+TEST(MemoryAhead, EachBlockIsItsOwnBeforeAndAfterSettling) {
   MemoryAhead memory;
   std::set<void*> blocks;
   for (int i = 0; i < 40; ++i) {
-    if (i == 30) memory.stop();
+    if (i == 30) memory.settle();
     void* const block = memory.allocate(block_bytes);
     std::memset(block, i, block_bytes);
     EXPECT_TRUE(blocks.insert(block).second);
@@ -28,6 +32,26 @@ TEST(MemoryAhead, EachBlockIsItsOwnBeforeAndAfterTheStop) {
   }
 }
 
+bool is_touched(void* block) {
+  unsigned char first_page = 0;
+  EXPECT_EQ(::mincore(block, 1, &first_page), 0);
+  return (first_page & 1U) != 0;
+}
+
+TEST(MemoryAhead, TouchesAheadAfterSettlingToo) {
+  using namespace std::chrono_literals;
+  MemoryAhead memory;
+  memory.settle();
+  std::vector<void*> blocks;
+  const auto give_up = std::chrono::steady_clock::now() + 60s;
+  do {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    blocks.push_back(memory.allocate(block_bytes));
+    std::this_thread::sleep_for(1ms);
+  } while (!is_touched(blocks.back()));
+  for (void* const block : blocks) memory.deallocate(block, block_bytes);
+}
+
 TEST(MemoryAhead, OtherSizesAreServedToo) {
   MemoryAhead memory;
   for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, 2 * block_bytes}) {
@@ -37,12 +61,12 @@ TEST(MemoryAhead, OtherSizesAreServedToo) {
   }
 }
 
-TEST(MemoryAhead, MayBeStoppedAtAnyMoment) {
+TEST(MemoryAhead, MayBeGivenUpAtAnyMoment) {
   for (int count = 0; count < 60; count += 3) {
     MemoryAhead memory;
     std::vector<void*> blocks;
     for (int i = 0; i < count; ++i) blocks.push_back(memory.allocate(block_bytes));
-    if (count % 2 == 0) memory.stop();
+    if (count % 2 == 0) memory.settle();
     for (void* const block : blocks) memory.deallocate(block, block_bytes);
   }
 }

@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than t
 
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;
+  waiter.dependants = std::make_unique<Dependants>();
   queue_.insert(waiter);
   set_timer(waiter, deadline);
   tell(EventKind::waiting, waiter);
@@ -33,7 +34,7 @@ void Arbiter::deactivate(Waiter& waiter) {
   delayed_.erase(waiter.ticket);
   unregister(waiter);
   queue_.erase(waiter);
-  recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
+  recheck_later(std::move(waiter.dependants));
   recheck_all(waiter.followers);
   tell(EventKind::left, waiter);
 }
@@ -103,7 +104,7 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     table_.watch(held->handle);
     watchers_[held->handle] = std::move(waiter.dependants);
   } else {
-    recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
+    recheck_later(std::move(waiter.dependants));
   }
   recheck_all(waiter.followers);
   if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);

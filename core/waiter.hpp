@@ -50,7 +50,7 @@ struct Waiter {
   bool had_lease = false;  ///< Its token had a living lease when it was queued.
   std::uint32_t timer = 0;
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
-  std::unique_ptr<Dependants> dependants = std::make_unique<Dependants>();
+  std::unique_ptr<Dependants> dependants;  ///< Not null once it was in the queue.
   [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
   [[nodiscard]] bool has_choice() const { return needed() < wanted.size(); }
   Dependants followers;  ///< Requests that want just the same, one behind the other.

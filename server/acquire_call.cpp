@@ -13,6 +13,7 @@
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
+#include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 #include "server/parameters.hpp"
 #include "server/take_back.hpp"
@@ -35,7 +36,7 @@ struct Call {
 };
 
 void append_granted(const Call& call, const Acquired& acquired, std::string& body) {
-  body = "{";
+  body += '{';
   if (!call.is_several) {
     body += R"("path": )";
     append_path(acquired.locks.front().packed_path, body);
@@ -45,7 +46,9 @@ void append_granted(const Call& call, const Acquired& acquired, std::string& bod
   core::append_token(acquired.token, body);
   body += R"(", "owner": )";
   append_owner(acquired.owner, body);
-  body += R"(, "fence": )" + std::to_string(acquired.fence) + ", ";
+  body += R"(, "fence": )";
+  append_number(acquired.fence, body);
+  body += ", ";
   if (call.is_several) {
     body += R"("locks": [)";
     for (const auto& lock : acquired.locks) {

@@ -1,5 +1,7 @@
 #include "server/json_text.hpp"
 
+#include <array>
+#include <charconv>
 #include <cstdio>
 
 namespace locker::server {
@@ -19,6 +21,13 @@ void append_json_string(std::string_view text, std::string& out) {
     }
   }
   out += '"';
+}
+
+void append_number(std::uint64_t number, std::string& out) {
+  std::array<char, 20> digits;
+  const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+  static_cast<void>(fault);  // twenty digits hold any number
+  out.append(digits.data(), end);
 }
 
 }  // namespace locker::server

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -7,5 +8,7 @@ namespace locker::server {
 
 /// Appends a JSON string with its quotes. REQUIRES: `text` is valid UTF-8.
 void append_json_string(std::string_view text, std::string& out);
+
+void append_number(std::uint64_t number, std::string& out);
 
 }  // namespace locker::server

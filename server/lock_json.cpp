@@ -65,12 +65,26 @@ void append_owner(std::string_view owner, std::string& out) {
 }
 
 void append_milliseconds(std::optional<core::Instant> duration, std::string& out) {
-  out += duration ? std::to_string(duration->count() / 1000) : "null";
+  if (!duration) {
+    out += "null";
+    return;
+  }
+  append_number(static_cast<std::uint64_t>(duration->count() / 1000), out);
+}
+
+void append_number_or_null(std::uint64_t number, std::string& out) {
+  if (number != 0) {
+    append_number(number, out);
+  } else {
+    out += "null";
+  }
 }
 
 void append_ttl(core::Milliseconds ttl, std::string& out) {
-  const std::string text = ttl.count() == 0 ? "null" : std::to_string(ttl.count());
-  out += R"("ttl_ms": )" + text + R"(, "expires_in_ms": )" + text;
+  out += R"("ttl_ms": )";
+  append_number_or_null(ttl.count(), out);
+  out += R"(, "expires_in_ms": )";
+  append_number_or_null(ttl.count(), out);
 }
 
 void append_shape(const core::Shape& shape, std::string& out) {
@@ -109,13 +123,14 @@ void append_lock(const LockInfo& info, const core::Now& now, std::string& out) {
   append_owner(info.owner, out);
   out += ", ";
   append_shape(info.shape, out);
-  out += R"(, "fence": )" + std::to_string(info.fence);
+  out += R"(, "fence": )";
+  append_number(info.fence, out);
   out += R"(, "state": ")";
   out += name_of(info.state);
   out += R"(", "held_ms": )";
   append_milliseconds(age_of(info, now), out);
   out += R"(, "ttl_ms": )";
-  out += info.ttl.count() == 0 ? "null" : std::to_string(info.ttl.count());
+  append_number_or_null(info.ttl.count(), out);
   out += R"(, "expires_in_ms": )";
   append_milliseconds(remaining(info, now), out);
   out += R"(, "meta": )";
@@ -137,7 +152,10 @@ void append_waiter(const LockInfo& info, const core::Now& now, std::size_t place
   append_shape(info.shape, out);
   out += R"(, "state": "waiting", "waiting_ms": )";
   append_milliseconds(age_of(info, now), out);
-  if (place != 0) out += R"(, "place": )" + std::to_string(place);
+  if (place != 0) {
+    out += R"(, "place": )";
+    append_number(place, out);
+  }
   out += R"(, "meta": )";
   if (info.meta.empty()) {
     out += "null";
@@ -159,7 +177,7 @@ void append_blockers(const std::vector<LockInfo>& blockers, const core::Now& now
     out += R"(, "mode": ")";
     out += info.shape.mode == core::Mode::shared ? "shared" : "exclusive";
     out += R"(", "fence": )";
-    out += info.fence == 0 ? "null" : std::to_string(info.fence);
+    append_number_or_null(info.fence, out);
     out += R"(, "state": ")";
     out += name_of(info.state);
     out += R"(", "held_ms": )";

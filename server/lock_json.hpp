@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ void append_path(std::string_view packed, std::string& out);
 void append_owner(std::string_view owner, std::string& out);
 /// A number of milliseconds, or null when there is none.
 void append_milliseconds(std::optional<core::Instant> duration, std::string& out);
+/// Null for zero: no TTL, no fence.
+void append_number_or_null(std::uint64_t number, std::string& out);
 /// `"ttl_ms": …, "expires_in_ms": …` of a lease that was renewed just now.
 void append_ttl(core::Milliseconds ttl, std::string& out);
 void append_shape(const core::Shape& shape, std::string& out);

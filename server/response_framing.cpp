@@ -1,8 +1,9 @@
 #include "server/response_framing.hpp"
 
-#include <charconv>
 #include <memory>
 #include <new>
+
+#include "server/json_text.hpp"
 
 namespace locker::server {
 namespace {
@@ -78,13 +79,6 @@ std::string_view reason_of(unsigned status) {
     default:
       return "Status";
   }
-}
-
-void append_number(std::uint64_t number, std::string& out) {
-  std::array<char, 20> digits;
-  const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-  static_cast<void>(fault);  // twenty digits hold any number
-  out.append(digits.data(), end);
 }
 
 }  // namespace

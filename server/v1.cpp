@@ -11,6 +11,7 @@
 #include "server/acquire_call.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
+#include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 #include "server/openapi.hpp"
 #include "server/parameters.hpp"
@@ -218,7 +219,9 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
     case Outcome::released_before:
       response.body = R"({"path": )";
       append_path(path.view().packed(), response.body);
-      response.body += R"(, "released": true, "fence": )" + std::to_string(done.answer.fence) + "}";
+      response.body += R"(, "released": true, "fence": )";
+      append_number(done.answer.fence, response.body);
+      response.body += '}';
       if (is_audited(request) && done.answer.outcome == Outcome::released) {
         response.audit = std::make_unique<AuditNote>();
         response.audit->outcome = "released";
@@ -450,8 +453,11 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
   }
   response.body = "{";
   append_ttl(renewed.answer.ttl, response.body);
-  response.body += R"(, "locks": )" + std::to_string(renewed.answer.locks);
-  response.body += R"(, "waiters": )" + std::to_string(renewed.answer.waiters) + "}";
+  response.body += R"(, "locks": )";
+  append_number(renewed.answer.locks, response.body);
+  response.body += R"(, "waiters": )";
+  append_number(renewed.answer.waiters, response.body);
+  response.body += '}';
 }
 
 void V1::look_at_lease(std::string_view query, const Request& request, Response& response) {
@@ -478,7 +484,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   response.body = R"({"owner": )";
   append_owner(contents.owner, response.body);
   response.body += R"(, "ttl_ms": )";
-  response.body += contents.ttl.count() == 0 ? "null" : std::to_string(contents.ttl.count());
+  append_number_or_null(contents.ttl.count(), response.body);
   response.body += R"(, "expires_in_ms": )";
   std::optional<core::Instant> left;
   if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});

@@ -165,7 +165,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       if (request.asked_owner && *request.asked_owner != lease->second.owner) {
         return refused(Outcome::token_in_use);
       }
-      request.had_lease = true;
       request.owner = lease->second.owner;
       std::vector<const Lock*> held;
       for (const auto& wanted : request.wanted) {
@@ -438,7 +437,7 @@ void OracleArbiter::end_lease(const Token& token, End reason) {
 
 void OracleArbiter::refuse_waiters_of(const Token& token) {
   std::erase_if(requests_, [&](const Request& request) {
-    if (request.token != token || !(request.had_lease || expiring_.contains(token))) return false;
+    if (request.token != token) return false;
     if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
     return true;
   });

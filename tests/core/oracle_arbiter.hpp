@@ -49,7 +49,6 @@ class OracleArbiter {
     Instant deadline{};
     bool is_kept = false;
     bool is_upgrade = false;
-    bool had_lease = false;
     bool is_delayed = false;  ///< The journal has room, but not for so much.
   };
   struct Decision {

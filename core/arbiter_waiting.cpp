@@ -105,7 +105,13 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     recheck_later(std::exchange(waiter.dependants, std::make_unique<Dependants>()));
   }
   recheck_all(waiter.followers);
-  if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
+  const bool is_granted = acquired.outcome == Outcome::granted;
+  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
+    // What it did not get of several it does not wait for any more.
+    if (is_granted && std::binary_search(chosen.begin(), chosen.end(), index)) continue;
+    const Waiter::Wanted& wanted = waiter.wanted[index];
+    host_->on_event({EventKind::left, wanted.path(), wanted.shape, waiter.owner, 0});
+  }
   host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
 }

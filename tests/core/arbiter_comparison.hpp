@@ -85,8 +85,14 @@ class ArbiterComparison final : public Arbiter::Host {
       }
     }
   }
-  void on_event(const Event&) override {}
+  void on_event(const Event& event) override {
+    const std::string path{event.path.packed()};
+    if (event.kind == EventKind::waiting) ++told_to_wait_[path];
+    if (event.kind == EventKind::left) --told_to_wait_[path];
+  }
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
+    // Who is granted leaves without a word.
+    for (const auto& lock : acquired.locks) --told_to_wait_[lock.packed_path];
     if (acquired.outcome == Outcome::deadlock) {
       ASSERT_GE(acquired.cycle.size(), 2U);
     }
@@ -143,6 +149,7 @@ class ArbiterComparison final : public Arbiter::Host {
     is_too_much_ = outcomes.size() > orders_max;
     if (is_over()) return;
     arbiter_->table().check_invariants();
+    check_told_to_wait();
     const std::string got = picture(*arbiter_, std::exchange(decisions_, {}));
     for (OracleArbiter& outcome : outcomes) {
       if (picture(outcome) != got && &outcome != &outcomes.back()) continue;
@@ -155,6 +162,19 @@ class ArbiterComparison final : public Arbiter::Host {
       ASSERT_FALSE(oracle_.has_deadlock());
     }
     take_back();
+  }
+
+  /// Who follows the events knows who waits where.
+  void check_told_to_wait() {
+    std::erase_if(told_to_wait_, [](const auto& count) { return count.second == 0; });
+    std::map<std::string, int> waiting;
+    arbiter_->for_each_waiter(0, [&](const Waiter& waiter) {
+      for (const auto& wanted : waiter.wanted)
+        waiting[wanted.packed_path] += waiter.is_kept ? 0 : 1;
+      return true;
+    });
+    std::erase_if(waiting, [](const auto& count) { return count.second == 0; });
+    ASSERT_EQ(told_to_wait_, waiting);
   }
 
   /// After a command; or only so much that another one comes while some of those who can be granted
@@ -533,6 +553,7 @@ class ArbiterComparison final : public Arbiter::Host {
     static_cast<void>(oracle_.take_decisions());
     decisions_.clear();
     numbers_.clear();
+    told_to_wait_.clear();
     to_take_back_.clear();
     for (const auto& [token, reason] : oracle_.ended()) {
       const auto ended = arbiter_->ended_lease(token);
@@ -736,6 +757,7 @@ class ArbiterComparison final : public Arbiter::Host {
   std::vector<OracleArbiter::Request> asked_;  // lately, by clients that chose their token
   std::map<WaiterId, std::uint64_t> numbers_;
   std::vector<OracleArbiter::Decision> decisions_;
+  std::map<std::string, int> told_to_wait_;  // by events, at this path
   std::vector<Token> to_take_back_;
   std::string journal_;
   bool is_too_much_ = false;  // at one time, whose orders are too many

@@ -16,6 +16,8 @@ namespace locker::core {
 namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
+/// Nodes of one lease that are kept in mind: an ordinary one with as many locks as one may have.
+constexpr std::size_t noted_max = 200'000;
 
 /// Without a call for the common short ones.
 bool is_same(std::string_view a, std::string_view b) {
@@ -429,14 +431,16 @@ bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& s
   const Found& found = find_nodes(path);
   if (is_noted(found, shape)) return true;
   bool is_found = false;
+  std::uint32_t own = holdings_.next;
   visit_lists_in_the_way({path, shape}, found, [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
-        if (holdings_.next == null) return true;
+        if (own == null) return true;
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
         if (is_found) return true;
-        const HeldLock held = describe(holdings_.next);
-        note_holding(holdings_.next);
+        const HeldLock held = describe(own);
+        if (own == holdings_.next && holdings_.nodes.size() < noted_max) note_holding(own);
+        own = lock(own).lease_next;
         is_found = core::clash(path_of(held), held.shape, path, shape);
         if (is_found) return true;
       }

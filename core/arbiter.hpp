@@ -120,6 +120,8 @@ class Arbiter {
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
     std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
+    /// Of those who waited for what has gone; if there are more, each has its turn in advance().
+    std::size_t woken_at_once_max = 64;
   };
   enum class Room : std::uint8_t { enough, soon, none };
 

@@ -191,7 +191,6 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     }
   } else {
     if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
-    request.had_lease = true;
     request.owner = lease->owner;
     if (auto answer = answer_held(command, *lease, request)) return answer;
   }

@@ -208,21 +208,17 @@ void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
                             const std::string& detail) {
   ended_.remember_lease(token, {reason, fence, detail}, now_.instant);
-  const bool is_expiring = expiring_.contains(token);
-  if (is_expiring && !table_.find_lease_of(token)) expiring_.erase(token);
+  if (expiring_.contains(token) && !table_.find_lease_of(token)) expiring_.erase(token);
   if (reason == End::released) return;
-  while (true) {
-    const auto waiting = by_token_.find(token);
-    if (waiting == by_token_.end()) return;
-    const auto at =
-        std::find_if(waiting->second.begin(), waiting->second.end(),
-                     [&](const Waiter* waiter) { return waiter->had_lease || is_expiring; });
-    if (at == waiting->second.end()) return;
+  // Also who waited before there was this lease: with another one under its token it would never
+  // hear what was lost.
+  for (auto waiting = by_token_.find(token); waiting != by_token_.end();
+       waiting = by_token_.find(token)) {
     Acquired acquired;
     acquired.outcome = Outcome::lease_ended;
     acquired.reason = reason;
     acquired.detail = detail;
-    decide(**at, std::move(acquired));
+    decide(*waiting->second.front(), std::move(acquired));
   }
 }
 

@@ -8,7 +8,6 @@
 namespace locker::core {
 namespace {
 
-constexpr std::size_t short_list = 64;
 constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
@@ -107,7 +106,13 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     recheck_later(std::move(waiter.dependants));
   }
   recheck_all(waiter.followers);
-  if (acquired.outcome != Outcome::granted) tell(EventKind::left, waiter);
+  const bool is_granted = acquired.outcome == Outcome::granted;
+  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
+    // What it did not get of several it does not wait for any more.
+    if (is_granted && std::binary_search(chosen.begin(), chosen.end(), index)) continue;
+    const Waiter::Wanted& wanted = waiter.wanted[index];
+    host_->on_event({EventKind::left, wanted.path(), wanted.shape, waiter.owner, 0});
+  }
   host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
 }
@@ -168,7 +173,7 @@ void Arbiter::recheck_all(Dependants& list) {
 /// The same for a list that goes with what it belonged to. O(1) for a long one: its members stay
 /// registered in it until it is their turn.
 void Arbiter::recheck_later(std::unique_ptr<Dependants> list) {
-  if (list->size() <= short_list) return recheck_all(*list);
+  if (list->size() <= limits_.woken_at_once_max) return recheck_all(*list);
   recheck_lists_.push_back(std::move(list));
 }
 

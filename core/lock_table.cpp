@@ -16,6 +16,8 @@ namespace locker::core {
 namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
+/// Nodes of one lease that are kept in mind: an ordinary one with as many locks as one may have.
+constexpr std::size_t noted_max = 200'000;
 
 /// Without a call for the common short ones.
 bool is_same(std::string_view a, std::string_view b) {
@@ -168,10 +170,12 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   std::uint32_t& last = lock(of.first_lock).lease_previous;
   if (last != at) lock(last).lease_next = at;
   linked.lease_previous = std::exchange(last, at);
+  if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
+  if (holdings_.lease == unlinked.lease) holdings_ = {};
   Lease& of = lease(unlinked.lease);
   // What comes behind the last one, in its place, is the first one.
   const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
@@ -381,19 +385,64 @@ std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path)
   return describe_if(find_lock(of.handle, path));
 }
 
+/// The next one of the lease's locks is looked at.
+void LockTable::note_holding(std::uint32_t at) const {
+  const Lock& held = lock(at);
+  const Shape shape = held.shape();
+  const auto note = [this](std::uint32_t of, unsigned bit) {
+    std::uint8_t& bits = holdings_.nodes[of];
+    const bool is_new = (bits & bit) == 0;
+    bits = static_cast<std::uint8_t>(bits | bit);
+    return is_new;
+  };
+  note(held.node, here_bit(shape.mode, shape.lock_children));
+  const unsigned bit = below_bit(shape.mode, shape.lock_parents);
+  // What is noted of a node is noted of those above it.
+  for (std::uint32_t above = held.node; above != root_;) {
+    above = node(above).parent;
+    if (!note(above, bit)) break;
+  }
+  holdings_.next = held.lease_next;
+}
+
+/// Whether one of the locks that were looked at clashes with one of this shape.
+bool LockTable::is_noted(const Found& found, const Shape& shape) const {
+  for (std::size_t level = 0; level <= found.level; ++level) {
+    const auto at = holdings_.nodes.find(found.nodes[level]);
+    if (at == holdings_.nodes.end()) return false;  // nor of those below it
+    const bool is_own = level == found.depth;
+    unsigned in_the_way = 0;
+    for (const Mode mode : {Mode::exclusive, Mode::shared}) {
+      if (!clash(mode, shape.mode)) continue;
+      in_the_way |= here_bit(mode, true);
+      if (is_own || shape.lock_parents) in_the_way |= here_bit(mode, false);
+      if (is_own) in_the_way |= below_bit(mode, true);
+      if (is_own && shape.lock_children) in_the_way |= below_bit(mode, false);
+    }
+    if ((at->second & in_the_way) != 0) return true;
+  }
+  return false;
+}
+
 bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& shape) const {
+  if (holdings_.lease != of.handle) {
+    holdings_ = {of.handle, lease(of.handle).first_lock, {}};
+  }
+  const Found& found = find_nodes(path);
+  if (is_noted(found, shape)) return true;
   bool is_found = false;
-  std::uint32_t own = lease(of.handle).first_lock;
-  const AcquireRequest request{path, shape};
-  visit_lists_in_the_way(request, find_nodes(path), [&](auto lists, std::size_t level) {
+  std::uint32_t own = holdings_.next;
+  visit_lists_in_the_way({path, shape}, found, [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
+        if (own == null) return true;
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
-        if (is_found || own == null) return true;
+        if (is_found) return true;
         const HeldLock held = describe(own);
+        if (own == holdings_.next && holdings_.nodes.size() < noted_max) note_holding(own);
+        own = lock(own).lease_next;
         is_found = core::clash(path_of(held), held.shape, path, shape);
         if (is_found) return true;
-        own = lock(own).lease_next;
       }
     }
     return false;

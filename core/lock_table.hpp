@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/extendible_table.hpp"
@@ -111,7 +112,8 @@ class LockTable {
   /// The lock that the lease holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const LivingLease& lease, PathView path) const;
   /// Whether the lease holds a lock that clashes with one of this shape at `path`, by the symmetric
-  /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there).
+  /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there). Asked
+  /// many times of one lease, it looks at what that holds once, until some of it ends.
   [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
   /// Oldest first, until `visit` returns false.
   void for_each_lock_of(const LivingLease& lease,
@@ -185,6 +187,12 @@ class LockTable {
     std::uint32_t hash = 0;
     std::uint32_t at = UnitArena::null;  // null: none has the token
   };
+  /// Where a lease holds something, as far as that was looked through.
+  struct Holdings {
+    std::uint32_t lease = UnitArena::null;
+    std::uint32_t next = UnitArena::null;  // the first of its locks that was not looked at
+    std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
+  };
   static const std::size_t node_units;
   static const std::size_t lease_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
@@ -214,6 +222,8 @@ class LockTable {
   [[nodiscard]] std::string_view owner_of(const Lease& lease) const;
   [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+  void note_holding(std::uint32_t lock) const;
+  [[nodiscard]] bool is_noted(const Found& found, const Shape& shape) const;
   void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
                    std::string_view owner);
   void free_details(std::uint32_t lock);
@@ -258,6 +268,7 @@ class LockTable {
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
+  mutable Holdings holdings_;  // of the lease that was asked for last
   LockId last_id_;
   std::size_t lock_count_ = 0;
   std::size_t deadline_count_ = 0;  // of leases

@@ -122,4 +122,12 @@ inline LockTable::Link* LockTable::links(Lock& of) { return reinterpret_cast<Lin
   return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);
 }
 
+/// Of Holdings: a lock of this mode below the node, or at it.
+[[nodiscard]] constexpr unsigned below_bit(Mode mode, bool lock_parents) {
+  return 1U << below_index(mode, lock_parents);
+}
+[[nodiscard]] constexpr unsigned here_bit(Mode mode, bool lock_children) {
+  return 16U << ((mode == Mode::shared ? 2U : 0U) + (lock_children ? 1U : 0U));
+}
+
 }  // namespace locker::core

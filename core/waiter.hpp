@@ -47,7 +47,6 @@ struct Waiter {
   std::size_t bytes = 0;  ///< Of memory that it takes, about.
   bool is_kept = false;   ///< Nobody waits at the moment: skipped, but its place is kept.
   bool is_upgrade = false;
-  bool had_lease = false;  ///< Its token had a living lease when it was queued.
   std::uint32_t timer = 0;
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
   std::unique_ptr<Dependants> dependants;  ///< Not null once it was in the queue.

@@ -11,10 +11,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "core/clash.hpp"
 #include "tests/core/oracle_arbiter.hpp"
 
 namespace locker::core {
@@ -71,6 +73,7 @@ class ArbiterComparison final : public Arbiter::Host {
     limits.waiters_of_lease_max = 1 + random_() % 3;
     limits.locks_of_lease_max = 2 + random_() % 3;
     limits.ended_at_once_max = 1 + random_() % 2;
+    limits.woken_at_once_max = random_() % 3;
     return limits;
   }
 
@@ -82,8 +85,14 @@ class ArbiterComparison final : public Arbiter::Host {
       }
     }
   }
-  void on_event(const Event&) override {}
+  void on_event(const Event& event) override {
+    const std::string path{event.path.packed()};
+    if (event.kind == EventKind::waiting) ++told_to_wait_[path];
+    if (event.kind == EventKind::left) --told_to_wait_[path];
+  }
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
+    // Who is granted leaves without a word.
+    for (const auto& lock : acquired.locks) --told_to_wait_[lock.packed_path];
     if (acquired.outcome == Outcome::deadlock) {
       ASSERT_GE(acquired.cycle.size(), 2U);
     }
@@ -140,6 +149,7 @@ class ArbiterComparison final : public Arbiter::Host {
     is_too_much_ = outcomes.size() > orders_max;
     if (is_over()) return;
     arbiter_->table().check_invariants();
+    check_told_to_wait();
     const std::string got = picture(*arbiter_, std::exchange(decisions_, {}));
     for (OracleArbiter& outcome : outcomes) {
       if (picture(outcome) != got && &outcome != &outcomes.back()) continue;
@@ -152,6 +162,46 @@ class ArbiterComparison final : public Arbiter::Host {
       ASSERT_FALSE(oracle_.has_deadlock());
     }
     take_back();
+  }
+
+  /// Who follows the events knows who waits where.
+  void check_told_to_wait() {
+    std::erase_if(told_to_wait_, [](const auto& count) { return count.second == 0; });
+    std::map<std::string, int> waiting;
+    arbiter_->for_each_waiter(0, [&](const Waiter& waiter) {
+      for (const auto& wanted : waiter.wanted)
+        waiting[wanted.packed_path] += waiter.is_kept ? 0 : 1;
+      return true;
+    });
+    std::erase_if(waiting, [](const auto& count) { return count.second == 0; });
+    ASSERT_EQ(told_to_wait_, waiting);
+  }
+
+  /// After a command; or only so much that another one comes while some of those who can be granted
+  /// still stand in line.
+  void finish_work_or_some() {
+    if (is_over()) return;
+    const auto due = oracle_.next_due();
+    const bool is_calm =
+        !is_scarce_ && now_ >= oracle_.stuck_until() && (due.empty() || due.front().when > now_);
+    if (is_calm && random_() % 2 == 0) {
+      for (std::uint64_t steps = random_() % 3; steps > 0; --steps) {
+        static_cast<void>(arbiter_->advance(now(), 1));
+      }
+      OracleArbiter oracle = oracle_;
+      oracle.settle(now_, decisions_.size());
+      if (oracle.can_grant()) {
+        ASSERT_EQ(picture(*arbiter_, decisions_), picture(oracle));
+        oracle_ = std::move(oracle);
+        return;
+      }
+    }
+    finish_work();
+  }
+
+  /// It is the end of a lease with so many locks that they do not end at once.
+  [[nodiscard]] bool takes_turns(const OracleArbiter::Due& due) const {
+    return due.lease && oracle_.locks_of(*due.lease) > limits_.ended_at_once_max;
   }
 
   /// Each thing in its time, or as if nobody had looked at the clock meanwhile.
@@ -167,11 +217,12 @@ class ArbiterComparison final : public Arbiter::Host {
       }
       if (next > until) break;
       now_ = std::max(now_, next);
-      if (due.size() == 1 && due.front().when <= now_ && random_() % 4 == 0) {
+      if (due.size() == 1 && due.front().when <= now_ &&
+          random_() % (takes_turns(due[0]) ? 2 : 4) == 0) {
         // A command amid what is due.
         arbiter_->advance(now(), 1);
         oracle_.end(due.front(), now_);
-        if (random_() % 8 == 0) return restart();
+        if (random_() % (oracle_.has_expiring() ? 2 : 8) == 0) return restart();
         give_command();
       }
       finish_work();
@@ -181,7 +232,8 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   std::string random_path() {
-    static constexpr std::array<std::string_view, 3> names{"a", "b", "c"};
+    static constexpr std::array<std::string_view, 3> names{"a", "b",
+                                                           "a name that no node has room for"};
     Path path;
     for (std::size_t depth = random_() % 4; depth > 0; --depth) {
       EXPECT_EQ(path.push_back(names[random_() % names.size()]), Path::Push::ok);
@@ -221,7 +273,9 @@ class ArbiterComparison final : public Arbiter::Host {
   /// Nearly always the same for the same client, so that it comes back for what it has.
   Milliseconds ttl_of(std::uint64_t who) {
     if (random_() % 12 == 0) who += 1 + random_() % 3;
-    return Milliseconds{who % 3 == 0 ? 0 : static_cast<std::uint32_t>(5'003 + 100 * (who % 100))};
+    if (who % 3 == 0) return Milliseconds{0};
+    const std::uint32_t shortest = who % 2 == 0 ? 203 : 5'003;
+    return Milliseconds{static_cast<std::uint32_t>(shortest + 100 * (who % 100))};
   }
   /// Often so long that it ends together with something else.
   Instant random_wait() {
@@ -282,26 +336,89 @@ class ArbiterComparison final : public Arbiter::Host {
     command.lock_delay = request.lock_delay;
     command.meta = request.meta;
     command.wait = wait;
+    const bool had_lease = oracle_.leases().contains(request.token);
     const Acquired acquired = arbiter_->acquire(command, now());
     if (acquired.outcome == Outcome::queued) numbers_[acquired.waiter] = request.number;
     note_undeliverable(acquired);
+    if (acquired.outcome == Outcome::deadlock) {
+      ASSERT_TRUE(oracle_.is_cycle(request, acquired.cycle))
+          << name_of(request, acquired.cycle) << picture(oracle_);
+    }
     const auto expected = oracle_.acquire(request, wait, now_);
     auto got = decision_of(request.number, acquired);
     std::sort(got.paths.begin(), got.paths.end());
     auto sorted = expected;
     std::sort(sorted.paths.begin(), sorted.paths.end());
-    std::string names = "asked by " + name_of(request.token) + ":";
-    for (const auto& wanted : request.wanted) names += name_of(wanted);
-    ASSERT_EQ(static_cast<int>(got.outcome), static_cast<int>(sorted.outcome)) << names << '\n'
-                                                                               << picture(oracle_);
+    ASSERT_EQ(static_cast<int>(got.outcome), static_cast<int>(sorted.outcome))
+        << name_of(request, acquired.cycle) << picture(oracle_);
     ASSERT_EQ(got, sorted);
-    if (acquired.outcome == Outcome::blocked) {
-      ASSERT_FALSE(acquired.blocked_by.empty());
-    }
+    if (acquired.outcome == Outcome::blocked) check_blockers(request, acquired.blocked_by);
     if (acquired.outcome == Outcome::deadlock) {
       ASSERT_GE(acquired.cycle.size(), 2U);
     }
-    finish_work();
+    if (acquired.outcome == Outcome::lease_ended) {
+      ASSERT_EQ(acquired.reason, oracle_.ended().at(request.token));
+    }
+    if (acquired.outcome == Outcome::granted) {
+      ASSERT_EQ(acquired.lease_is_fresh, !had_lease);
+    }
+    check_granted(acquired);
+    finish_work_or_some();
+  }
+
+  /// What is told of a grant is what is held now.
+  void check_granted(const Acquired& acquired) const {
+    const bool is_held =
+        acquired.outcome == Outcome::granted || acquired.outcome == Outcome::held_already;
+    if (!is_held) return;
+    const auto& lease = oracle_.leases().at(acquired.token);
+    ASSERT_EQ(acquired.owner, lease.owner);
+    ASSERT_EQ(acquired.ttl, lease.ttl);
+    for (const auto& wanted : acquired.locks) {
+      const bool is_there =
+          std::any_of(oracle_.locks().begin(), oracle_.locks().end(), [&](const auto& lock) {
+            return lock.token == acquired.token && !lock.is_cooling &&
+                   lock.packed_path == wanted.packed_path && lock.shape == wanted.shape &&
+                   lock.fence == acquired.fence;
+          });
+      ASSERT_TRUE(is_there);
+    }
+  }
+
+  /// Every holder is named, up to 16 in all; what is named first is what is nearest.
+  void check_blockers(const OracleArbiter::Request& request,
+                      const std::vector<LockInfo>& blockers) const {
+    ASSERT_FALSE(blockers.empty());
+    const auto place_of = [](const auto& lock) {
+      return std::tuple{lock.packed_path, lock.fence, lock.owner};
+    };
+    std::multiset<std::tuple<std::string, Fence, std::string>> named;
+    for (const LockInfo& blocker : blockers) {
+      if (blocker.state != LockInfo::State::waiting) named.insert(place_of(blocker));
+    }
+    const auto holders = oracle_.holders_in_the_way(request);
+    std::multiset<std::tuple<std::string, Fence, std::string>> expected;
+    for (const auto& holder : holders) expected.insert(place_of(holder));
+    if (blockers.size() < 16) {
+      ASSERT_EQ(named, expected);
+    }
+    if (request.wanted.size() != 1 || holders.empty()) return;
+    const PathView path = request.wanted.front().path();
+    const auto is_before = [&](const auto& a, const auto& b) {
+      const auto rank = [&](const auto& lock) {  // at and above the path: the deepest first
+        const PathView its{lock.packed_path};
+        return its == path || its.is_ancestor_of(path) ? segments_max - its.depth()
+                                                       : segments_max + 1;
+      };
+      return std::pair{rank(a), a.fence} < std::pair{rank(b), b.fence};
+    };
+    const auto& first = *std::min_element(holders.begin(), holders.end(), is_before);
+    const auto& named_first = blockers.front();
+    const bool is_above =
+        PathView{first.packed_path} == path || PathView{first.packed_path}.is_ancestor_of(path);
+    if (is_above) {
+      ASSERT_EQ(named_first.packed_path, first.packed_path);
+    }
   }
 
   void acquire_for_seed() {
@@ -312,7 +429,11 @@ class ArbiterComparison final : public Arbiter::Host {
     const auto acquired =
         arbiter_->acquire_for_seed(wanted.path(), wanted.shape, owner, token, ttl, now());
     ASSERT_EQ(acquired.outcome, oracle_.acquire_for_seed(token, wanted, owner, ttl, now_));
-    finish_work();
+    if (acquired.blocker) {
+      const Path path = arbiter_->table().path_of(*acquired.blocker);
+      ASSERT_TRUE(blocks(path, acquired.blocker->shape, wanted.path()));
+    }
+    finish_work_or_some();
   }
 
   void release() {
@@ -325,14 +446,14 @@ class ArbiterComparison final : public Arbiter::Host {
     }
     const auto released = arbiter_->release(token, PathView{path}, now());
     ASSERT_EQ(released.outcome, oracle_.release(token, path, now_));
-    finish_work();
+    finish_work_or_some();
   }
 
   void release_all() {
     const Token token = token_of(random_() % tokens);
     const auto released = arbiter_->release_all(token, now());
     ASSERT_EQ(released.outcome, oracle_.release_all(token, now_));
-    finish_work();
+    finish_work_or_some();
   }
 
   /// What could not be delivered, if the journal has room for it.
@@ -355,12 +476,17 @@ class ArbiterComparison final : public Arbiter::Host {
       filter.packed_prefix = random_path();
     } else {
       filter.packed_path = random_path();
+      if (dice == 2 && !oracle_.locks().empty()) {
+        const auto& lock = oracle_.locks()[random_() % oracle_.locks().size()];
+        filter.packed_path = lock.packed_path;
+        filter.fence = lock.fence + random_() % 2;
+      }
     }
     const auto forced = arbiter_->force(filter, "test", now());
     const auto expected = oracle_.force(filter, now_);
     ASSERT_EQ(forced.outcome, expected.outcome);
     ASSERT_EQ(forced.count, expected.count);
-    finish_work();
+    finish_work_or_some();
   }
 
   void open_lease() {
@@ -369,7 +495,7 @@ class ArbiterComparison final : public Arbiter::Host {
     const Milliseconds ttl = ttl_of(who);
     const auto opened = arbiter_->open_lease(token_of(who), {}, owner, ttl, now());
     ASSERT_EQ(opened.outcome, oracle_.open_lease(token_of(who), owner, ttl, now_));
-    finish_work();
+    finish_work_or_some();
   }
 
   void renew() {
@@ -380,8 +506,9 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(renewed.outcome, oracle_.renew(token_of(who), ttl, now_));
     if (renewed.outcome == Arbiter::LeaseOutcome::living) {
       ASSERT_EQ(renewed.locks, oracle_.locks_of(token_of(who)));
+      ASSERT_EQ(renewed.waiters, oracle_.waiters_behind(token_of(who)));
     }
-    finish_work();
+    finish_work_or_some();
   }
 
   void abandon() {
@@ -390,7 +517,7 @@ class ArbiterComparison final : public Arbiter::Host {
     std::advance(at, static_cast<std::ptrdiff_t>(random_() % numbers_.size()));
     const bool expected = oracle_.abandon(at->second, now_);
     ASSERT_EQ(arbiter_->abandon(at->first, now()), expected);
-    finish_work();
+    finish_work_or_some();
   }
 
   void change_rooms() {
@@ -426,6 +553,7 @@ class ArbiterComparison final : public Arbiter::Host {
     static_cast<void>(oracle_.take_decisions());
     decisions_.clear();
     numbers_.clear();
+    told_to_wait_.clear();
     to_take_back_.clear();
     for (const auto& [token, reason] : oracle_.ended()) {
       const auto ended = arbiter_->ended_lease(token);
@@ -519,6 +647,15 @@ class ArbiterComparison final : public Arbiter::Host {
   static std::string name_of(const Waiter::Wanted& wanted) {
     return name_of(wanted.path()) + name_of(wanted.shape);
   }
+  static std::string name_of(const OracleArbiter::Request& request,
+                             const std::vector<CycleStep>& cycle) {
+    std::string names = "asked by " + name_of(request.token) + " '" + request.owner + "':";
+    for (const auto& wanted : request.wanted) names += name_of(wanted);
+    for (const auto& step : cycle) {
+      names += "\nof '" + step.owner + "', who waits for" + name_of(PathView{step.waits_for});
+    }
+    return names + '\n';
+  }
   static std::string name_of(std::vector<OracleArbiter::Decision> decisions) {
     for (auto& decision : decisions) std::sort(decision.paths.begin(), decision.paths.end());
     std::sort(decisions.begin(), decisions.end());
@@ -543,7 +680,8 @@ class ArbiterComparison final : public Arbiter::Host {
       picture += (held.is_cooling ? "cooling" : "lock of " + name_of(table.token_of(held))) +
                  name_of(table.path_of(held).view()) + name_of(held.shape) + " '" +
                  std::string{held.owner} + "' '" + std::string{table.meta_of(held)} + "' " +
-                 std::to_string(table.lock_delay_of(held).count()) +
+                 std::to_string(table.lock_delay_of(held).count()) + " fence " +
+                 std::to_string(held.id.fence) +
                  name_of(held.is_cooling ? arbiter.describe(held).expires : std::nullopt) + '\n';
     });
     for (std::uint64_t who = 0; who < tokens; ++who) leases.insert(token_of(who));
@@ -579,7 +717,8 @@ class ArbiterComparison final : public Arbiter::Host {
     for (const auto& lock : oracle.locks()) {
       picture += (lock.is_cooling ? "cooling" : "lock of " + name_of(lock.token)) +
                  name_of(PathView{lock.packed_path}) + name_of(lock.shape) + " '" + lock.owner +
-                 "' '" + lock.meta + "' " + std::to_string(lock.lock_delay.count()) +
+                 "' '" + lock.meta + "' " + std::to_string(lock.lock_delay.count()) + " fence " +
+                 std::to_string(lock.fence) +
                  name_of(lock.is_cooling ? std::optional{lock.cools_until} : std::nullopt) + '\n';
     }
     for (const auto& [token, lease] : oracle.leases()) leases.insert(token);
@@ -618,6 +757,7 @@ class ArbiterComparison final : public Arbiter::Host {
   std::vector<OracleArbiter::Request> asked_;  // lately, by clients that chose their token
   std::map<WaiterId, std::uint64_t> numbers_;
   std::vector<OracleArbiter::Decision> decisions_;
+  std::map<std::string, int> told_to_wait_;  // by events, at this path
   std::vector<Token> to_take_back_;
   std::string journal_;
   bool is_too_much_ = false;  // at one time, whose orders are too many

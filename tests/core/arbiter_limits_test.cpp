@@ -211,5 +211,29 @@ TEST_F(ArbiterLimitsTest, ManyWhoWaitForTheSameHoldersAreNotAskedForEachOfThem) 
   EXPECT_EQ(acquire(token_of(10), {"/writers"}, true).outcome, Outcome::deadlock);
 }
 
+// The same of writers whom a reader with many other locks passes, because they wait for it.
+TEST_F(ArbiterLimitsTest, AReaderWithManyLocksDoesNotLookThroughThemForEachWhoWaitsForReaders) {
+  start();
+  const Shape shared{Mode::shared, true, true};
+  const auto read = [&](unsigned who, const char* path) {
+    return acquire(token_of(who), {path}, false, shared).outcome;
+  };
+  for (unsigned i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(read(10'000 + i, "/"), Outcome::granted);
+    ASSERT_EQ(acquire(token_of(1), {"/mine/" + std::to_string(i)}, false, shared).outcome,
+              Outcome::granted);
+  }
+  ASSERT_EQ(read(1, "/"), Outcome::granted);
+  for (unsigned i = 0; i < 1'000; ++i) {
+    const std::string path = "/popular/" + std::to_string(i);
+    ASSERT_EQ(acquire(token_of(100 + i), {path}, true).outcome, Outcome::queued);
+  }
+  for (unsigned i = 0; i < 1'000; ++i) {
+    ASSERT_EQ(read(1, "/popular"), Outcome::granted);
+    ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/popular")}, now()).outcome,
+              Arbiter::ReleaseOutcome::released);
+  }
+}
+
 }  // namespace
 }  // namespace locker::core

@@ -368,6 +368,26 @@ TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
 }
 
+// Granted afterwards, it would have a lease that answers renewals as if nothing had been lost.
+TEST_F(ArbiterTest, WhoWaitedBeforeItsTokenHadALeaseHearsThatThisLeaseHasExpired) {
+  ASSERT_EQ(acquire(token(1), path("theirs")).outcome, Outcome::granted);
+  const Token lost = token(2);
+  const Acquired queued = acquire(lost, path("theirs"), std::chrono::hours{1});
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  AcquireCommand command;
+  command.wanted.push_back({path("mine"), {}});
+  command.token = lost;
+  command.ttl = Milliseconds{1'000};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  advance_to(milliseconds{1'100});
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("theirs")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_TRUE(decided_.contains(queued.waiter));
+  EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::lease_ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+}
+
 TEST_F(ArbiterTest, WhoWaitsForSeveralOfALeaseIsOneWhoStandsBehindIt) {
   ASSERT_EQ(acquire(token(1), "").outcome, Outcome::granted);
   AcquireCommand several;

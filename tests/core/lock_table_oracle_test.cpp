@@ -69,6 +69,12 @@ void run(std::uint64_t seed) {
       ASSERT_EQ(table.holds_clash(*lease, path, request.shape),
                 oracle.holds_clash(token, path, request.shape))
           << "step " << i;
+      for (auto again = random() % 4; again > 0; --again) {
+        const Path other = random_path(random);
+        ASSERT_EQ(table.holds_clash(*lease, other, request.shape),
+                  oracle.holds_clash(token, other, request.shape))
+            << "step " << i;
+      }
     }
     if (blocker || table.held_by(token, path)) continue;
     const Granted granted{token, {++fence, 0}, request.shape, "", path};

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "core/url_path.hpp"
 
@@ -164,6 +168,62 @@ TEST_F(LockTableTest, TheDeepestPathIsHeldAndReleased) {
   EXPECT_EQ(dohaz("/d/d"), "a");
   table_.apply(Ended{token(1), {1, 0}, End::expired});
   EXPECT_EQ(table_.node_count(), 0U);
+}
+
+/// Two texts with the same hash, in a table that was made with this seed.
+std::pair<std::string, std::string> texts_of_one_hash(std::uint64_t seed,
+                                                      const std::function<std::string(int)>& text) {
+  std::map<std::uint32_t, std::string> texts;
+  for (int number = 0;; ++number) {
+    const std::string made = text(number);
+    const auto [other, is_new] = texts.emplace(Hash{seed}.then(made).folded(), made);
+    if (!is_new) return {other->second, made};
+  }
+}
+
+// By chance it is one pair in four thousand million: nothing else comes to it.
+TEST_F(LockTableTest, PathsWhoseHashesAreTheSameAreNotMistakenForEachOther) {
+  const auto [a, b] =
+      texts_of_one_hash(0, [](int number) { return "name" + std::to_string(number); });
+  for (const auto& [first, second] : {std::pair{a, b}, std::pair{b, a}}) {
+    EXPECT_EQ(canhaz("/" + first, "first"), "");
+    EXPECT_EQ(dohaz("/" + second), "nobody");
+    EXPECT_EQ(canhaz("/" + second + "/below", "second"), "");
+    EXPECT_EQ(canhaz("/" + first + "/below", "third"), "first");
+    EXPECT_EQ(canhaz("/" + second, "third"), "second");
+    release(static_cast<int>(fence_ - 1));
+    EXPECT_EQ(canhaz("/" + first + "/below", "third"), "");
+    EXPECT_EQ(dohaz("/" + second), "second");
+    release(static_cast<int>(fence_ - 1));
+    EXPECT_EQ(dohaz("/" + second + "/below"), "nobody");
+    EXPECT_EQ(dohaz("/" + first), "third");
+    release(static_cast<int>(fence_));
+    EXPECT_EQ(table_.node_count(), 0U);
+  }
+}
+
+TEST_F(LockTableTest, TokensWhoseHashesAreTheSameAreNotMistakenForEachOther) {
+  const auto bytes_of = [](const Token& of) {
+    return std::string{reinterpret_cast<const char*>(of.bytes.data()), of.bytes.size()};
+  };
+  const auto [a, b] = texts_of_one_hash(0, [&](int number) { return bytes_of(token(number)); });
+  Token first;
+  Token second;
+  std::memcpy(first.bytes.data(), a.data(), a.size());
+  std::memcpy(second.bytes.data(), b.data(), b.size());
+  for (Fence fence = 1; fence < 8; fence += 2) {
+    table_.apply(Granted{first, {fence, 0}, {}, "first", path("/first")});
+    EXPECT_FALSE(table_.find_lease_of(second));
+    table_.apply(Granted{second, {fence + 1, 0}, {}, "second", path("/second")});
+    EXPECT_EQ(table_.find_lease_of(first)->owner, "first");
+    EXPECT_EQ(table_.find_lease_of(second)->owner, "second");
+    table_.apply(Ended{first, {fence, 0}, End::released});
+    EXPECT_FALSE(table_.find_lease_of(first));
+    EXPECT_EQ(table_.find_lease_of(second)->owner, "second");
+    table_.apply(Ended{second, {fence + 1, 0}, End::released});
+    EXPECT_EQ(table_.lease_count(), 0U);
+    std::swap(first, second);
+  }
 }
 
 }  // namespace

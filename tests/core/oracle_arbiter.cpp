@@ -33,6 +33,17 @@ std::size_t bytes_for(const OracleArbiter::Request& request) {
   return bytes;
 }
 
+/// The one that waits, and what is asked again.
+bool is_same_request(const OracleArbiter::Request& other, const OracleArbiter::Request& asked) {
+  return other.token == asked.token && other.any == asked.any && other.ttl == asked.ttl &&
+         other.lock_delay == asked.lock_delay && other.meta == asked.meta &&
+         (!asked.asked_owner || other.owner == *asked.asked_owner) &&
+         std::equal(other.wanted.begin(), other.wanted.end(), asked.wanted.begin(),
+                    asked.wanted.end(), [](const auto& a, const auto& b) {
+                      return a.packed_path == b.packed_path && a.shape == b.shape;
+                    });
+}
+
 }  // namespace
 
 bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
@@ -146,6 +157,76 @@ bool OracleArbiter::has_deadlock() const {
   return false;
 }
 
+bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const {
+  std::vector<Request> requests = requests_;
+  const auto same = std::find_if(requests.begin(), requests.end(),
+                                 [&](const Request& each) { return is_same_request(each, asked); });
+  if (same != requests.end()) {
+    same->is_kept = false;
+  } else {
+    requests.push_back(asked);
+  }
+  std::set<Token> all;
+  for (const auto& [token, lease] : leases_) all.insert(token);
+  for (const Request& each : requests) all.insert(each.token);
+  std::set<Token> reached{asked.token};
+  for (const CycleStep& step : cycle) {
+    std::set<Token> next;
+    for (std::size_t place = 0; place < requests.size(); ++place) {
+      const Request& from = requests[place];
+      const auto lease = leases_.find(from.token);
+      const std::string& owner = lease == leases_.end() ? from.owner : lease->second.owner;
+      const auto wanted =
+          std::find_if(from.wanted.begin(), from.wanted.end(),
+                       [&](const auto& its) { return its.packed_path == step.waits_for; });
+      if (!reached.contains(from.token) || owner != step.owner || wanted == from.wanted.end()) {
+        continue;
+      }
+      std::vector<Request> with_one = requests;
+      if (needed(from) == from.wanted.size()) {
+        with_one[place].wanted = {*wanted};
+        with_one[place].any = 0;
+      }
+      for (const Token& to : all) {
+        if (to != from.token && waits_for(place, to, with_one)) next.insert(to);
+      }
+    }
+    reached = next;
+  }
+  return reached.contains(asked.token);
+}
+
+std::vector<OracleArbiter::Lock> OracleArbiter::holders_in_the_way(const Request& request) const {
+  std::vector<Lock> holders;
+  for (const auto& wanted : request.wanted) {
+    for (const Lock& lock : locks_) {
+      if ((lock.is_cooling || lock.token != request.token) && clash(lock, wanted)) {
+        holders.push_back(lock);
+      }
+    }
+  }
+  return holders;
+}
+
+std::size_t OracleArbiter::waiters_behind(const Token& token) const {
+  return static_cast<std::size_t>(
+      std::count_if(requests_.begin(), requests_.end(), [&](const Request& request) {
+        return !request.is_kept && request.token != token &&
+               std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+                 return !lock.is_cooling && lock.token == token &&
+                        clash(request, {lock.packed_path, lock.shape});
+               });
+      }));
+}
+
+bool OracleArbiter::can_grant() const {
+  for (std::size_t place = 0; place < requests_.size(); ++place) {
+    const Request& request = requests_[place];
+    if (!request.is_kept && free_ones(request, place).size() == needed(request)) return true;
+  }
+  return false;
+}
+
 OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wait, Instant now) {
   Request request = asked;
   Decision decision{request.number, Outcome::granted, {}};
@@ -165,7 +246,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       if (request.asked_owner && *request.asked_owner != lease->second.owner) {
         return refused(Outcome::token_in_use);
       }
-      request.had_lease = true;
       request.owner = lease->second.owner;
       std::vector<const Lock*> held;
       for (const auto& wanted : request.wanted) {
@@ -179,7 +259,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       }
       if (!held.empty()) {
         const auto is_same = [&](const Lock* lock) {
-          return lock->order == held.front()->order && lock->lock_delay == request.lock_delay &&
+          return lock->fence == held.front()->fence && lock->lock_delay == request.lock_delay &&
                  lock->meta == request.meta &&
                  std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& wanted) {
                    return wanted.packed_path == lock->packed_path && wanted.shape == lock->shape;
@@ -204,14 +284,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       const Request& other = requests_[i];
       if (other.token != request.token) continue;
-      const auto equal = [](const auto& a, const auto& b) {
-        return a.packed_path == b.packed_path && a.shape == b.shape;
-      };
-      if (other.any == request.any && other.ttl == request.ttl &&
-          other.lock_delay == request.lock_delay && other.meta == request.meta &&
-          (!request.asked_owner || other.owner == *request.asked_owner) &&
-          std::equal(other.wanted.begin(), other.wanted.end(), request.wanted.begin(),
-                     request.wanted.end(), equal)) {
+      if (is_same_request(other, request)) {
         if (!other.is_kept) {
           decisions_.push_back({other.number, Outcome::superseded, {}});
           stop_waiting(i, now);
@@ -303,9 +376,7 @@ void OracleArbiter::delay(Request& request, Instant now) {
     stuck_until_ = now + std::chrono::milliseconds{5};
     return;
   }
-  const bool is_first = std::none_of(requests_.begin(), requests_.end(),
-                                     [](const Request& other) { return other.is_delayed; });
-  if (is_first) delayed_until_ = now + std::chrono::milliseconds{50};
+  if (!has_delayed()) delayed_until_ = now + std::chrono::milliseconds{50};
   request.is_delayed = true;
 }
 
@@ -316,7 +387,7 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   for (Request& other : requests_) {
     if (other.token == request.token) other.is_delayed = false;  // it is looked at again
   }
-  const Fence order = ++last_order_;
+  const Fence fence = take_fence(now);
   for (const std::size_t index : chosen) {
     const Waiter::Wanted& wanted = request.wanted[index];
     std::erase_if(locks_, [&](const Lock& lock) {
@@ -326,7 +397,7 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
       return changes;
     });
     note_change(request.token, wanted);
-    locks_.push_back({request.token, wanted.packed_path, wanted.shape, order, false, Instant{},
+    locks_.push_back({request.token, wanted.packed_path, wanted.shape, fence, false, Instant{},
                       request.lock_delay,
                       lease == leases_.end() ? request.owner : lease->second.owner, request.meta});
     decision.paths.push_back(wanted.packed_path);
@@ -378,6 +449,7 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   if (rooms_.grants == Arbiter::Room::soon) return Arbiter::LeaseOutcome::busy;
   if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
   ended_.erase(token);
+  static_cast<void>(take_fence(now));
   restart_clock(leases_[token] = Lease{ttl, Instant::max(), owner, true}, now);
   return Arbiter::LeaseOutcome::opened;
 }
@@ -438,7 +510,7 @@ void OracleArbiter::end_lease(const Token& token, End reason) {
 
 void OracleArbiter::refuse_waiters_of(const Token& token) {
   std::erase_if(requests_, [&](const Request& request) {
-    if (request.token != token || !(request.had_lease || expiring_.contains(token))) return false;
+    if (request.token != token) return false;
     if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
     return true;
   });
@@ -492,7 +564,8 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant
     return (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
            (!filter.packed_prefix || lock.packed_path == *filter.packed_prefix ||
             PathView{*filter.packed_prefix}.is_ancestor_of(path)) &&
-           (!filter.owner || lock.owner == *filter.owner);
+           (!filter.owner || lock.owner == *filter.owner) &&
+           (!filter.fence || lock.fence == *filter.fence);
   };
   Arbiter::Forced forced;
   for (std::size_t place = 0; place < locks_.size();) {
@@ -543,7 +616,7 @@ std::vector<OracleArbiter::Due> OracleArbiter::next_due() const {
     if (lease.expires != Instant::max()) all.push_back({lease.expires, token});
   }
   for (const Lock& lock : locks_) {
-    if (lock.is_cooling) all.push_back({lock.cools_until, {}, lock.order, lock.packed_path});
+    if (lock.is_cooling) all.push_back({lock.cools_until, {}, lock.fence, lock.packed_path});
   }
   for (const Request& request : requests_) {
     all.push_back({request.deadline, {}, 0, {}, request.number});
@@ -562,7 +635,7 @@ void OracleArbiter::end(const Due& due, Instant now) {
     return end_wait(static_cast<std::size_t>(request - requests_.begin()), now);
   }
   const auto cooled = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& lock) {
-    return lock.order == due.cooling && lock.packed_path == due.packed_path;
+    return lock.fence == due.cooling && lock.packed_path == due.packed_path;
   });
   if (has_room_for_ends()) {
     locks_.erase(cooled);
@@ -618,10 +691,13 @@ void OracleArbiter::end_wait(std::size_t place, Instant now) {
                                : grant(request, free, now));
 }
 
-void OracleArbiter::settle(Instant now) {
-  const bool has_delayed = std::any_of(requests_.begin(), requests_.end(),
-                                       [](const Request& each) { return each.is_delayed; });
-  if (has_delayed && now >= stuck_until_ && now >= delayed_until_) {
+bool OracleArbiter::has_delayed() const {
+  return std::any_of(requests_.begin(), requests_.end(),
+                     [](const Request& each) { return each.is_delayed; });
+}
+
+void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
+  if (has_delayed() && now >= stuck_until_ && now >= delayed_until_) {
     delayed_until_ = now + std::chrono::milliseconds{50};
     for (Request& request : requests_) {
       const bool fits =
@@ -630,7 +706,7 @@ void OracleArbiter::settle(Instant now) {
       if (fits) request.is_delayed = false;
     }
   }
-  for (std::size_t place = 0; now >= stuck_until_;) {
+  for (std::size_t place = 0; now >= stuck_until_ && decisions_.size() < decisions_max;) {
     if (place == requests_.size()) {
       // Nobody can be granted any more.
       if (changed_.empty()) return;

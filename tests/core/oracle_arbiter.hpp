@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -27,7 +28,7 @@ class OracleArbiter {
     Token token;
     std::string packed_path;
     Shape shape;
-    Fence order = 0;
+    Fence fence = 0;
     bool is_cooling = false;
     Instant cools_until{};
     Milliseconds lock_delay{};
@@ -49,7 +50,6 @@ class OracleArbiter {
     Instant deadline{};
     bool is_kept = false;
     bool is_upgrade = false;
-    bool had_lease = false;
     bool is_delayed = false;  ///< The journal has room, but not for so much.
   };
   struct Decision {
@@ -76,19 +76,25 @@ class OracleArbiter {
   Arbiter::Forced force(const Arbiter::ForceFilter& filter, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 
+  /// Somebody waits for more room than the journal has.
+  [[nodiscard]] bool has_delayed() const;
+
   /// What happens by itself: the end of a lease, of a cooling lock, or of a wait.
   struct Due {
     Instant when{};
     std::optional<Token> lease{};
-    Fence cooling = 0;  // its order
+    Fence cooling = 0;  // its fence
     std::string packed_path{};
     std::uint64_t request = 0;  // its number
   };
   /// What is due next, more when it is at the same time: nobody promises which comes first.
   [[nodiscard]] std::vector<Due> next_due() const;
   void end(const Due& due, Instant now);
-  /// Grants what can be granted, and refuses deadlocks. REQUIRES: nothing is due.
-  void settle(Instant now);
+  /// Grants what can be granted, and refuses deadlocks, until there are so many decisions to take.
+  /// REQUIRES: nothing is due.
+  void settle(Instant now, std::size_t decisions_max = ~std::size_t{0});
+  /// Somebody who waits could be granted, were it settled.
+  [[nodiscard]] bool can_grant() const;
   /// No queued request is granted before, because the journal makes room.
   [[nodiscard]] Instant stuck_until() const { return stuck_until_; }
   /// Those that are delayed are not granted before.
@@ -102,6 +108,13 @@ class OracleArbiter {
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
   /// Somebody waits who would wait for ever.
   [[nodiscard]] bool has_deadlock() const;
+  /// Whether each of these waits for the next one, and the last for the first, which is the one who
+  /// asks. REQUIRES: it has not been asked yet.
+  [[nodiscard]] bool is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const;
+  /// Who holds what is in the way of this request.
+  [[nodiscard]] std::vector<Lock> holders_in_the_way(const Request& request) const;
+  /// How many requests of others want what this lease holds.
+  [[nodiscard]] std::size_t waiters_behind(const Token& token) const;
 
   struct Lease {
     Milliseconds ttl{};
@@ -113,6 +126,8 @@ class OracleArbiter {
   /// What became of leases that are no more.
   [[nodiscard]] const std::map<Token, End>& ended() const { return ended_; }
   [[nodiscard]] std::size_t locks_of(const Token& token) const;
+  /// A lease has lost some of its locks by expiry, and not yet all.
+  [[nodiscard]] bool has_expiring() const { return !expiring_.empty(); }
 
  private:
   [[nodiscard]] bool is_passed(const Request& other, const Token& token) const;
@@ -131,6 +146,9 @@ class OracleArbiter {
   [[nodiscard]] std::optional<Outcome> refusal_of(const Request& request) const;
   void delay(Request& request, Instant now);
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
+  [[nodiscard]] Fence take_fence(Instant now) {
+    return last_fence_ = std::max(last_fence_ + 1, static_cast<Fence>(now.count()));
+  }
   [[nodiscard]] bool has(const Token& token) const { return leases_.contains(token); }
   [[nodiscard]] bool is_living(const Token& token) const {
     return has(token) && !expiring_.contains(token);
@@ -156,7 +174,7 @@ class OracleArbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};
   Instant delayed_until_{};
-  Fence last_order_ = 0;
+  Fence last_fence_ = 0;
 };
 
 }  // namespace locker::core

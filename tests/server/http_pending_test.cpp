@@ -79,6 +79,21 @@ TEST_F(HttpPendingTest, MoreThanTheBufferHoldsIsReadOnceItsTurnComes) {
   for (int i = 0; i < further; ++i) ASSERT_EQ(one.read_answer()->body, "/x");
 }
 
+TEST_F(HttpPendingTest, WhoWaitsKeepsNoMemoryForTheBodyThatItSent) {
+  start();
+  RawClient one = client();
+  const std::string next = get("/next");
+  ASSERT_TRUE(one.send("PUT /pend HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                       ("8000\r\n" + std::string(0x8000, 'b')) + "\r\n0\r\n\r\n" +
+                       next.substr(0, 5)));
+  const auto ticket = later_.ticket(0);
+  EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+  ASSERT_TRUE(one.send(next.substr(5)));
+  ticket->wake();
+  EXPECT_EQ(one.read_answer()->status, 200);
+  EXPECT_EQ(one.read_answer()->body, "/next");
+}
+
 TEST_F(HttpPendingTest, AWakeWhileEarlierAnswersWaitForTheDiskIsRemembered) {
   options_.threads = 2;
   start();

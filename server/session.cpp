@@ -88,7 +88,9 @@ void Session::read() {
     refuse(too_much_buffered, {.to_head = unread().starts_with("HEAD ")});
     return send();
   }
-  begin_read(capacity_ - end_);
+  // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
+  const std::size_t size_max = capacity_ - end_;
+  begin_read(parser_.knows_size() ? size_max : std::min(size_max, worker_.limits().read_buffer));
 }
 
 void Session::begin_read(std::size_t size_max) {

@@ -444,10 +444,11 @@ void LockService::list_waiting(const ListQuery& query, Page& page) const {
   std::size_t bytes = 0;
   arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
     core::LockId at{waiter.ticket, 0};
-    if (looked_at++ == looked_at_max) {
+    if (looked_at >= looked_at_max) {
       page.next = text_of(at);
       return false;
     }
+    looked_at += waiter.wanted.size();
     if (query.owner && waiter.owner != *query.owner) return true;
     for (const auto& wanted : waiter.wanted) {
       const bool is_wanted =

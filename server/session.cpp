@@ -88,7 +88,9 @@ void Session::read() {
     refuse(too_much_buffered, {.to_head = unread().starts_with("HEAD ")});
     return send();
   }
-  begin_read(capacity_ - end_);
+  // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
+  const std::size_t size_max = capacity_ - end_;
+  begin_read(parser_.knows_size() ? size_max : std::min(size_max, worker_.limits().read_buffer));
 }
 
 void Session::begin_read(std::size_t size_max) {
@@ -146,20 +148,18 @@ void Session::on_tls_fault() {
 }
 
 void Session::compact() {
-  if (begin_ == end_) {
-    begin_ = end_ = 0;
-    const std::size_t kept = worker_.limits().read_buffer;
-    if (capacity_ > kept) {
-      buffer_ = std::make_unique<char[]>(kept);
-      capacity_ = kept;
-      uncount(counted_input_);
-    }
-    return;
-  }
   if (begin_ != 0) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
+  // Also with something unread: it may stay so for as long as an answer is pending.
+  const std::size_t kept = worker_.limits().read_buffer;
+  if (capacity_ <= kept || end_ >= kept) return;
+  auto buffer = std::make_unique<char[]>(kept);
+  std::memcpy(buffer.get(), buffer_.get(), end_);
+  buffer_ = std::move(buffer);
+  capacity_ = kept;
+  uncount(counted_input_);
 }
 
 /// False: all connections together have too much.

@@ -227,7 +227,9 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   std::string who;
   auto fault = core::parse_url_path(path_text, path);
   // An address that was not finished must not lock everything.
-  if (!fault && path_text.empty()) fault = Fault{"Name what to lock: /terraform/<path>."};
+  if (!fault && request.method == Method::lock && path.view().is_root()) {
+    fault = Fault{"Name what to lock: /terraform/<path>."};
+  }
   if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
   const bool is_forced = request.method == Method::unlock && request.body.empty();
   if (!fault && !is_forced) fault = read_info(request, id, who);

@@ -41,7 +41,7 @@ export class Api {
    * another call, such as canhaz, which takes a lock. */
   #urlOf(path) {
     const url = new URL(path.replaceAll("\\", "%5C"), this.#base);
-    const countSegments = (text) => text.split("/").length;
+    const countSegments = (text) => text.split("/").filter(Boolean).length;
     if (countSegments(url.pathname) !== countSegments(this.#base.pathname + path)) {
       throw new Refused(400, "bad_request", "The path has a '.' or '..' segment; write out the resource's full path.");
     }

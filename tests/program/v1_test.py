@@ -752,7 +752,8 @@ class Terraform(V1Test):
         self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
-        self.expect(400, self.client.ask("LOCK", "/terraform", mine))
+        for unfinished in ("/terraform", "/terraform/", "/terraform//"):
+            self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
     def test_a_table_tells_a_terminal_nothing(self):

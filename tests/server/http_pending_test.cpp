@@ -79,6 +79,29 @@ TEST_F(HttpPendingTest, MoreThanTheBufferHoldsIsReadOnceItsTurnComes) {
   for (int i = 0; i < further; ++i) ASSERT_EQ(one.read_answer()->body, "/x");
 }
 
+TEST_F(HttpPendingTest, WhoWaitsKeepsNoMemoryForTheBodyThatItSent) {
+  start();
+  const std::string whole =
+      "PUT /pend HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8000\r\n" +
+      std::string(0x8000, 'b') + "\r\n0\r\n\r\n";
+  const std::string next = get("/next");
+  std::size_t number = 0;
+  for (const std::size_t behind : {0, 1, 500}) {  // requests, and the first bytes of one
+    RawClient one = client();
+    ASSERT_TRUE(one.send(whole.substr(0, whole.size() - 1)));
+    EXPECT_TRUE(eventually([&] { return server_->buffered() > 0x8000; }));
+    std::string rest = "\n";
+    for (std::size_t i = 0; i < behind; ++i) rest += next;
+    ASSERT_TRUE(one.send(rest + next.substr(0, 5)));
+    const auto ticket = later_.ticket(number++);
+    EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
+    ASSERT_TRUE(one.send(next.substr(5)));
+    ticket->wake();
+    EXPECT_EQ(one.read_answer()->status, 200);
+    for (std::size_t i = 0; i <= behind; ++i) ASSERT_EQ(one.read_answer()->body, "/next");
+  }
+}
+
 TEST_F(HttpPendingTest, AWakeWhileEarlierAnswersWaitForTheDiskIsRemembered) {
   options_.threads = 2;
   start();

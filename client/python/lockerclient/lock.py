@@ -447,10 +447,11 @@ class LockOfLease:
         if holding is None or use is None:
             return
         self._use = None
+        released = holding.tenure.release_as_loss()
         try:
             self.lease._leave(holding, use)
-            if use.loss is not None:
-                raise copy.copy(use.loss)
+            if loss := use.loss or released:
+                raise copy.copy(loss)
         except LockLost as loss:
             if error is None:
                 raise

@@ -116,6 +116,22 @@ class Losing(PartCase):
             waiting.result()
         self.assertEqual(self.held(), {})
 
+    def test_who_asks_while_another_thread_releases_the_lease_gets_nothing(self):
+        lease = self.client.lease(ttl=LONG).open()
+        lease.acquire("/a")
+        send = self.client._send
+
+        def release_before(step):
+            if step.request.target == "/v1/locks/a":
+                self.client._send = send
+                lease.release()
+            return send(step)
+
+        self.client._send = release_before
+        with self.assertRaises(LockLost):
+            lease.acquire("/a")
+        self.assertEqual(self.held(), {})
+
     def test_with_asyncio(self):
         async def body(client):
             lease = await client.lease(ttl=LONG).open()

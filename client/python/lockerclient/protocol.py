@@ -381,6 +381,10 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
 
 def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
     """After an interruption, or what is lost anyway."""
+    if tenure.release_as_loss() is not None:
+        # The server gives who asks with its token after that another lease, which nobody keeps.
+        yield from abandon(tenure.token)
+        return
     try:
         for path in leaving.releases:
             yield Send(calls.release_path(tenure.token, path), FAREWELL_TIMEOUT)

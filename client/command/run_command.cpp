@@ -105,10 +105,11 @@ class Run {
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
-    if (is_interrupted_by_key_) {  // so is whoever waits for us, such as a script or its loop
-      ::signal(SIGINT, SIG_DFL);
-      ::kill(0, SIGINT);
-    }
+    // A script around us, or its loop, goes on behind a program that only says so.
+    const bool is_by_interrupt = interrupted_while_waiting_ && *ended_ == 128 + SIGINT;
+    if (is_by_interrupt || is_interrupted_by_key_) ::signal(SIGINT, SIG_DFL);
+    if (is_by_interrupt) ::raise(SIGINT);
+    if (is_interrupted_by_key_) ::kill(0, SIGINT);  // so is whoever waits for us
     return *ended_;
   }
 

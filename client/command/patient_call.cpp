@@ -10,12 +10,12 @@
 namespace locker::client {
 
 Result<Reply> call_patiently(const ServerAddress& server, const Call& request,
-                             milliseconds patience) {
+                             milliseconds patience, milliseconds timeout) {
   const auto until = SteadyClock::now() + patience;
   milliseconds pause{200};
   bool has_said = false;
   for (;;) {
-    Result<Reply> answered = call(server, request);
+    Result<Reply> answered = call(server, request, timeout);
     if (!is_away(answered) || SteadyClock::now() >= until) return answered;
     const Failure failure = answered ? answered->failure() : answered.error();
     if (!std::exchange(has_said, true)) {

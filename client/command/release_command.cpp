@@ -7,8 +7,6 @@
 namespace locker::client {
 namespace {
 
-constexpr milliseconds patience{5'000};  // a server that is restarted is back by then
-
 constexpr const char* help =
     "locker release [--token UUID] [PATH…]\n"
     "\n"
@@ -38,7 +36,7 @@ int run_release_command(const Arguments& arguments) {
   Arguments paths{""};
   if (values.count("path") != 0) paths = values["path"].as<Arguments>();
   for (const std::string& path : paths) {
-    const auto answered = call_patiently(*server, release_call(token, path), patience);
+    const auto answered = call_patiently(*server, release_call(token, path), release_patience);
     if (!answered) return complain(answered.error());
     if (answered->status != 200) return complain(answered->failure());
   }

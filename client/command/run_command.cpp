@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +20,7 @@
 #include "client/command/child_process.hpp"
 #include "client/command/commands.hpp"
 #include "client/command/guardian.hpp"
+#include "client/command/patient_call.hpp"
 #include "client/command/terminal_text.hpp"
 #include "client/command/waiting_line.hpp"
 #include "client/command/wanted_options.hpp"
@@ -32,7 +32,6 @@ namespace locker::client {
 namespace {
 
 constexpr milliseconds kill_late{1'000};
-constexpr milliseconds release_patience{5'000};  // a server that is restarted is back by then
 
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
@@ -105,10 +104,11 @@ class Run {
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
-    if (is_interrupted_by_key_) {  // so is whoever waits for us, such as a script or its loop
-      ::signal(SIGINT, SIG_DFL);
-      ::kill(0, SIGINT);
-    }
+    // A script around us, or its loop, goes on behind a program that only says so.
+    const bool is_by_interrupt = interrupted_while_waiting_ && *ended_ == 128 + SIGINT;
+    if (is_by_interrupt || is_interrupted_by_key_) ::signal(SIGINT, SIG_DFL);
+    if (is_by_interrupt) ::raise(SIGINT);
+    if (is_interrupted_by_key_) ::kill(0, SIGINT);  // so is whoever waits for us
     return *ended_;
   }
 
@@ -314,13 +314,9 @@ class Run {
 
   /// False: it was lost before.
   bool release() const {
-    const auto until = SteadyClock::now() + release_patience;
-    auto answered = call(server_, release_call(grant_.token), milliseconds{5'000});
-    while (!is_lost_ && is_away(answered) && SteadyClock::now() < until &&
-           BootClock::now() < ends_at()) {
-      std::this_thread::sleep_for(milliseconds{200});
-      answered = call(server_, release_call(grant_.token), milliseconds{5'000});
-    }
+    const auto patience = is_lost_ ? milliseconds{0} : release_patience;
+    const auto answered =
+        call_patiently(server_, release_call(grant_.token), patience, release_patience);
     if (is_lost_) return false;
     const bool is_done = answered && answered->status == 200;
     if (is_done && !tells_of_loss(*answered, grant_)) return true;

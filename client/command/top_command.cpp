@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -33,11 +34,17 @@ constexpr const char* help =
 constexpr std::size_t rows_without_terminal = 20;
 constexpr std::size_t rows_of_headings = 7;
 
+/// Of its own: Asio makes it non-blocking, and what stdin is, stdout and the shell often share.
+/// Negative when there is none.
+int open_keyboard() { return ::open("/dev/tty", O_RDONLY | O_CLOEXEC); }
+
 /// Draws what the server says until q, a signal, or the end of the terminal.
 class Top {
  public:
-  Top(ServerAddress server, milliseconds interval)
-      : interval_(interval), client_(io_context_, std::move(server)) {}
+  Top(ServerAddress server, milliseconds interval, int keyboard)
+      : interval_(interval),
+        client_(io_context_, std::move(server)),
+        keyboard_(io_context_, keyboard) {}
 
   int run() {
     ask();
@@ -121,7 +128,7 @@ class Top {
   HttpClient client_;
   net::steady_timer timer_{io_context_};
   net::signal_set signals_{io_context_};
-  net::posix::stream_descriptor keyboard_{io_context_, ::dup(STDIN_FILENO)};
+  net::posix::stream_descriptor keyboard_;
   LiveScreen screen_;
   std::array<char, 64> keys_{};
   std::optional<Overview> shown_;
@@ -168,7 +175,9 @@ int run_top_command(const Arguments& arguments) {
   if (!server) return complain(server.error());
   std::signal(SIGPIPE, SIG_IGN);
   if (values.count("once") != 0 || !LiveScreen::is_possible()) return print_once(*server);
-  return Top{*server, interval}.run();
+  const int keyboard = open_keyboard();
+  if (keyboard < 0) return print_once(*server);
+  return Top{*server, interval, keyboard}.run();
 }
 
 }  // namespace locker::client

@@ -420,7 +420,7 @@ class RunTest(CommandCase):
         self.eventually(lambda: proxy.hung_up)
         time.sleep(0.5)
         flows.set()
-        self.await_end(process, 128 + signal.SIGINT)
+        self.await_end(process, -signal.SIGINT)
         time.sleep(0.5)
         self.assertTrue(self.is_free("/a"))
 
@@ -443,7 +443,7 @@ class RunTest(CommandCase):
             accepted, _ = silent.accept()
             self.assertTrue(accepted.recv(1))  # the greeting
             process.send_signal(signal.SIGINT)
-            self.await_end(process, 128 + signal.SIGINT)
+            self.await_end(process, -signal.SIGINT)
             accepted.close()
 
     def test_the_suspend_signal_from_elsewhere_stops_the_command_and_not_the_renewing(self):
@@ -680,6 +680,17 @@ class TerminalTest(CommandCase):
         self.assertEqual(process.wait(LONG), -signal.SIGINT)
         self.assertFalse(os.path.exists(self.file("went-on")))
         self.assertTrue(self.is_free("/a"))
+
+    @unittest.skipIf(shutil.which("bash") is None, "needs bash")
+    def test_the_interrupt_key_ends_the_script_around_what_waits(self):
+        self.locker("acquire", "--ttl", "1h", "/a")
+        process, main = self.start_on_terminal(
+            "-c", f'for i in 1 2; do {LOCKER} run /a -- true; touch "$HOME/went-on"; done',
+            program="bash")
+        self.read_until(main, b"number 1 of 1 in line")
+        os.write(main, b"\x03")
+        self.assertEqual(process.wait(LONG), -signal.SIGINT)
+        self.assertFalse(os.path.exists(self.file("went-on")))
 
     def test_the_suspend_key_stops_both_and_continuing_goes_on(self):
         process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)

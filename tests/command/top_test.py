@@ -106,6 +106,7 @@ class TerminalTest(TopCase):
             time.sleep(0.02)
         self.assertEqual(process.returncode, code)
         self.assertEqual(termios.tcgetattr(self.other), self.before)
+        self.assertTrue(os.get_blocking(self.other), "others could not read it")
         self.assertTrue(self.read().endswith("\x1b[?25h\x1b[?1049l"), repr(self.seen[-200:]))
 
     def press(self, keys):
@@ -151,6 +152,19 @@ class TerminalTest(TopCase):
     def stat(process):
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
             return file.read()
+
+    def test_a_terminal_that_is_slow_or_stopped(self):
+        self.size(50, 160)
+        for i in range(50):
+            self.hold(f"/{i}/" + "long" * 20, "somebody")
+        process = self.top()
+        self.await_text("HELD LONGEST")
+        time.sleep(2)  # nobody reads: it is full
+        process.send_signal(signal.SIGWINCH)
+        time.sleep(0.5)
+        self.assertIsNone(process.poll())
+        self.press("q")
+        self.await_end(process)
 
     def test_lines_fit(self):
         self.size(10, 40)

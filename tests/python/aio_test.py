@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from server_case import LONG, PACKAGE, PATIENCE, ServerCase, renewing_often
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
                           protocol)
 from lockerclient.aio import AsyncClient
+from certificates import Authority
+from lockerd import Lockerd
 
 
 def in_loop(test):
@@ -340,6 +343,44 @@ class Waiting(AioCase):
                 with self.assertRaises(asyncio.CancelledError):
                     await acquiring
         self.assertTrue((await client.state("/w")).free)
+
+    async def cancel_while_it_is_on_its_way(self, proxy, through):
+        """Twice; what it sends then overtakes it, where that is not prevented."""
+        held_back = proxy.flows
+        held_back.clear()
+        acquiring = asyncio.ensure_future(through.acquire("/w", ttl=None))
+        await until(lambda: proxy.is_holding_back)
+        acquiring.cancel()
+        await until(lambda: proxy.hung_up)
+        acquiring.cancel()
+        proxy.flows = threading.Event()
+        proxy.flows.set()
+        await asyncio.wait({acquiring}, timeout=1)
+        held_back.set()
+        with self.assertRaises(asyncio.CancelledError):
+            await acquiring
+        await until(lambda: not through._background)
+        await asyncio.sleep(0.1)
+        self.assertTrue(self.client.state("/w").free)
+
+    @in_loop
+    async def test_cancelled_twice_while_the_request_is_still_on_its_way(self, _):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url) as through:
+                await self.cancel_while_it_is_on_its_way(proxy, through)
+
+    @unittest.skipUnless(shutil.which("openssl"), "needs openssl, to make a certificate")
+    @in_loop
+    async def test_the_same_with_https(self, _):
+        authority = Authority(self.directory)
+        certificate, key = authority.issue("localhost", "IP:127.0.0.1")
+        with Lockerd(self.store + "-tls", "--tls-certificate", certificate, "--tls-key",
+                     key) as server, LossyProxy(server.port) as proxy:
+            url = proxy.url.replace("http:", "https:")
+            self.client = self.new_client(url=url, ca_file=authority.file)
+            async with AsyncClient(url, ca_file=authority.file) as through:
+                await through.status()  # its connection is kept
+                await self.cancel_while_it_is_on_its_way(proxy, through)
 
     @in_loop
     async def test_kill_9_while_held_and_while_waiting(self, client):

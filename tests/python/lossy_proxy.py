@@ -23,7 +23,8 @@ class LossyProxy:
         self.flows.set()
         self.seen = b""
         self.lost = 0
-        self.hung_up = False  # the client of a request that is held back
+        self.is_holding_back = False  # a request
+        self.hung_up = False  # its client
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -106,6 +107,7 @@ class LossyProxy:
 
     def _held_back(self, source):
         rest = b""
+        self.is_holding_back = True
         flows = self.flows  # others may be let through by another one meanwhile
         while data := source.recv(65536):
             rest += data

@@ -95,8 +95,60 @@ class Losing(PartCase):
                 self.client.force("/n/1099")
                 self.assertTrue(lease.lost.wait(PATIENCE))
 
+    def test_a_lease_that_another_thread_releases(self):
+        lease = self.client.lease(ttl=LONG).open()
+        with self.assertRaisesRegex(LockLost, "released") as caught, lease.lock("/a") as lock:
+            lock.check()
+            lease.release()
+            self.assertTrue(self.is_free("/a"))
+            with self.assertRaisesRegex(LockLost, "released"):
+                lock.check()
+        self.assertEqual(caught.exception.reason, "released")
+
+    def test_who_waits_while_another_thread_releases_the_lease_gets_nothing(self):
+        """The server opens a lease without a TTL for it, which nobody would renew or release."""
+        with self.client.lock("/a", ttl=LONG):
+            lease = self.client.lease(ttl=LONG).open()
+            waiting = self.in_background(lambda: lease.acquire("/a"))
+            self.wait_in_line("/a")
+            lease.release()
+        with self.assertRaisesRegex(LockLost, "released"):
+            waiting.result()
+        self.assertEqual(self.held(), {})
+
+    def test_who_asks_while_another_thread_releases_the_lease_gets_nothing(self):
+        lease = self.client.lease(ttl=LONG).open()
+        lease.acquire("/a")
+        send = self.client._send
+
+        def release_before(step):
+            if step.request.target == "/v1/locks/a":
+                self.client._send = send
+                lease.release()
+            return send(step)
+
+        self.client._send = release_before
+        with self.assertRaises(LockLost):
+            lease.acquire("/a")
+        self.assertEqual(self.held(), {})
+
     def test_with_asyncio(self):
         async def body(client):
+            lease = await client.lease(ttl=LONG).open()
+            with self.assertRaisesRegex(LockLost, "released"):
+                async with lease.lock("/a") as lock:
+                    await lease.release()
+                    with self.assertRaisesRegex(LockLost, "released"):
+                        lock.check()
+            lease = await client.lease(ttl=LONG).open()
+            async with client.lock("/a", ttl=LONG):
+                waiting = asyncio.ensure_future(lease.acquire("/a"))
+                while not (await client.state("/a")).waiter_count:
+                    pass
+                await lease.release()
+            with self.assertRaisesRegex(LockLost, "released"):
+                await waiting
+            self.assertEqual(self.held(), {})
             with renewing_often():
                 with self.assertRaisesRegex(LockLost, "^/f/2: .*maintenance"):
                     async with client.lock(["/f/1", "/f/2"], ttl=LONG, cancel_on_loss=True):
@@ -187,6 +239,8 @@ class Nesting(PartCase):
                         self.fail("it was interrupted")
                 self.assertEqual(self.held(), {"/a": "shared"})
                 outer.check()
+            with lease.lock("/a"):  # which is no sign of a loss
+                pass
 
     def test_a_lost_path_does_not_keep_the_others_of_its_block(self):
         with self.assertRaises(LockLost), self.client.lease(ttl=LONG) as lease:

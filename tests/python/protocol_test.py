@@ -12,6 +12,7 @@ from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
 from lockerclient.event_stream import EventStream
 from lockerclient.exchange import Answer, NoAnswer, Send
+from lockerclient.inventory import Use
 from lockerclient.tenure import Tenure
 
 GRANT = {"token": "t", "path": "/a", "owner": "o", "fence": 7, "ttl_ms": 30000, "waited_ms": 0}
@@ -289,8 +290,15 @@ class Tenures(unittest.TestCase):
         self.assertIsNone(self.tenure.finish())
         self.now = 100
         self.tenure.lose(LockLost("x"))
-        self.tenure.check()
         self.assertEqual(self.losses, [])
+        self.assertIsNone(self.tenure.look_at_the_clock())
+
+    def test_what_was_released_is_not_held(self):
+        self.tenure.finish()
+        for check in (self.tenure.check, lambda: self.tenure.check_use(Use(wanted()))):
+            with self.assertRaisesRegex(LockLost, "released") as caught:
+                check()
+            self.assertEqual(caught.exception.reason, "released")
 
     def test_margins(self):
         for ttl, margin in ((3600, 1), (30, 1), (10, 1), (1, 0.1), (0.1, 0.01)):

@@ -136,17 +136,34 @@ class WithLock(RecipeCase):
             run = self.with_lock("/t", "sh", "-c", "echo $$ >command; exec sleep 1000")
             pid = self.pid_in("command")
             os.kill(run.process.pid, number)
-            self.assertEqual(run.wait(), 128 + signal.SIGTERM)
+            by_key = number == signal.SIGINT
+            self.assertEqual(run.wait(), -signal.SIGINT if by_key else 128 + signal.SIGTERM)
             self.assertFalse(self.is_alive(pid))
             self.assertTrue(self.is_free("/t"))
             os.unlink(os.path.join(self.directory, "command"))
+
+    @unittest.skipUnless(shutil.which("bash"), "needs bash")
+    def test_the_interrupt_key_ends_the_script_around_it(self):
+        script = f"{' '.join(self.shell)} {self.script} /t sh -c 'echo >begun; exec sleep 1000'; echo >next"
+
+        def interrupt(begins):
+            run = self.start("bash", "-c", script)
+            wait_until(begins, "it does not begin")
+            os.killpg(run.process.pid, signal.SIGINT)
+            self.assertEqual(run.wait(), -signal.SIGINT)
+            self.assertEqual(self.text_of("next"), "")
+            wait_until(lambda: self.client.state("/t").waiter_count == 0)
+        interrupt(lambda: self.text_of("begun"))
+        self.assertTrue(self.is_free("/t"))
+        with self.client.lock("/t", ttl=LONG):
+            interrupt(lambda: self.client.state("/t").waiter_count == 1)
 
     def test_a_signal_while_waiting_leaves_the_line(self):
         with self.client.lock("/t", ttl=LONG):
             run = self.with_lock("/t", "touch", "ran")
             self.wait_in_line("/t")
             os.killpg(run.process.pid, signal.SIGINT)  # as Ctrl-C does
-            self.assertEqual(run.wait(), 143)
+            self.assertEqual(run.wait(), -signal.SIGINT)
             run = self.with_lock("/t", "touch", "ran")
             wait_until(lambda: self.client.state("/t").waiter_count == 1)
             began = time.monotonic()

@@ -213,8 +213,12 @@ class Client:
             self._run(acquisition.go_on_giving_up())
             self._farewells.done(acquisition)
 
+        self._in_background("give-up", run)
+
+    @staticmethod
+    def _in_background(name: str, work: Callable[[], None]) -> None:
         try:
-            threading.Thread(target=run, name="lockerclient-give-up", daemon=True).start()
+            threading.Thread(target=work, name="lockerclient-" + name, daemon=True).start()
         except RuntimeError:  # no thread is to be had, or the interpreter ends
             pass
 

@@ -37,7 +37,8 @@ class LockLost(LockerError):
 
     `reason` is `expired` or `forced` when the server said so (`detail` has the administrator's
     words), `unrenewed` when this program could not renew it in time, `unknown` when the server does
-    not know the lease any more, `forked` in a child of the process that has the lock.
+    not know the lease any more, `released` when another thread, or who has the token, gave it back,
+    `forked` in a child of the process that has the lock.
     """
 
     def __init__(self, message: str, reason: str = "unknown", detail: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import threading
 from types import TracebackType
@@ -56,11 +57,8 @@ class _Holding:
         self._lost.set()
         log.warning("%s", loss)
         if self._on_lost is not None:
-            try:
-                threading.Thread(target=self._on_lost, args=(copy.copy(loss),), daemon=True,
-                                 name="locker-on-lost").start()
-            except RuntimeError:  # the interpreter ends
-                pass
+            self._client._in_background("on-lost", functools.partial(self._on_lost,
+                                                                     copy.copy(loss)))
 
     def end(self) -> LockLost | None:
         """Releases; returns the loss if it was lost before."""
@@ -106,10 +104,7 @@ class _Holding:
             client._run(protocol.go_on_releasing(client._settings, tenure))
             client._farewells.done(tenure)
 
-        try:
-            threading.Thread(target=run, name="lockerclient-release", daemon=True).start()
-        except RuntimeError:  # the interpreter ends
-            pass
+        client._in_background("release", run)
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, another at exit."""
@@ -347,10 +342,7 @@ class Lease(_Block):
                 holding.tenure.granted(use, asked, late)
             self._leave(holding, use, True)
 
-        try:
-            threading.Thread(target=run, name="lockerclient-withdraw", daemon=True).start()
-        except RuntimeError:  # no thread is to be had, or the interpreter ends
-            pass
+        self._client._in_background("withdraw", run)
 
     def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""
@@ -447,10 +439,11 @@ class LockOfLease:
         if holding is None or use is None:
             return
         self._use = None
+        released = holding.tenure.release_as_loss()
         try:
             self.lease._leave(holding, use)
-            if use.loss is not None:
-                raise copy.copy(use.loss)
+            if loss := use.loss or released:
+                raise copy.copy(loss)
         except LockLost as loss:
             if error is None:
                 raise

@@ -381,12 +381,18 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
 
 def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
     """After an interruption, or what is lost anyway."""
-    requests = [calls.release_path(tenure.token, path) for path in leaving.releases]
-    requests += [wanted.request(tenure.token, 0) for wanted in leaving.weakenings]
+    if tenure.release_as_loss() is not None:
+        # The server gives who asks with its token after that another lease, which nobody keeps.
+        yield from abandon(tenure.token)
+        return
     try:
-        for request in requests:
-            yield Send(request, FAREWELL_TIMEOUT)
-    except NoAnswer:
+        for path in leaving.releases:
+            yield Send(calls.release_path(tenure.token, path), FAREWELL_TIMEOUT)
+        for wanted in leaving.weakenings:
+            answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
+            if answer.status in (200, 201):  # else the next exclusive one would look like a loss
+                tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
+    except (NoAnswer, LockerError):
         pass  # it ends with its lease
 
 

@@ -111,7 +111,7 @@ class Tenure:
 
     def check(self) -> None:
         self.check_process()
-        loss = self.look_at_the_clock()
+        loss = self.look_at_the_clock() or self.release_as_loss()
         if loss is not None:
             raise copy.copy(loss)  # each traceback is its own
 
@@ -119,9 +119,16 @@ class Tenure:
         """The same, for a part of the lease: what else it has lost does not matter."""
         self.check_process()
         self.look_at_the_clock()
-        loss = use.loss or self._end
+        loss = use.loss or self._end or self.release_as_loss()
         if loss is not None:
             raise copy.copy(loss)
+
+    def release_as_loss(self) -> LockLost | None:
+        """For those who use the lease still when another thread or task has released it."""
+        if not self._is_finished:
+            return None
+        return LockLost(f"The lease of {self._what} was released; stop what it protected.",
+                        "released")
 
     def finish(self) -> LockLost | None:
         """Its holder releases it: from here on it cannot be lost. The loss, if there was one."""

@@ -61,11 +61,13 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     """As the blocking client's hang_up: see there why."""
     timeout = _Timeout(writer, HANG_UP_TIMEOUT)
     try:
-        if writer.can_write_eof():  # not with TLS
+        if writer.can_write_eof():
             writer.write_eof()
-            while await reader.read(64 * 1024):
-                pass
-    except OSError:
+        else:  # TLS has no half of it
+            writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        while await reader.read(64 * 1024):
+            pass
+    except (OSError, TypeError):  # it is closed already; or is no socket, as in uvloop
         pass
     finally:
         timeout.stop()
@@ -219,7 +221,10 @@ class Connections:
             raise self._failure(error, timeout) from error
         except asyncio.CancelledError:
             timeout.stop()
-            await _hang_up(reader, writer)
+            hanging_up = asyncio.ensure_future(_hang_up(reader, writer))
+            while not hanging_up.done():  # also if we are cancelled once more
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({hanging_up})
             raise
         finally:
             timeout.stop()

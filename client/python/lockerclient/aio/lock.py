@@ -468,10 +468,11 @@ class AsyncLockOfLease:
         if tenure is None or use is None:
             return
         self._use = None
+        released = tenure.release_as_loss()
         try:
             await self.lease._leave(tenure, use)
-            if use.loss is not None:
-                raise copy.copy(use.loss)
+            if loss := use.loss or released:
+                raise copy.copy(loss)
         except LockLost as loss:
             if error is None:
                 raise

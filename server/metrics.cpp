@@ -153,6 +153,9 @@ void Metrics::write_store(PrometheusText& text) const {
                status.snapshots_made);
   text.add_one("locker_snapshots_failed_total", Type::counter,
                "Snapshots that could not be made; the log says why.", status.snapshots_failed);
+  text.add_one("locker_makes_snapshots", Type::gauge,
+               "1: a snapshot is made when it is due. 0: the last one could not be made.",
+               std::uint64_t{status.makes_snapshots ? 1U : 0U});
   text.add_one("locker_snapshot_duration_seconds", Type::gauge,
                "Time that the last snapshot took, in the background.",
                seconds(status.snapshot_took));

@@ -201,6 +201,7 @@ TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsA
     ASSERT_TRUE(run(*journal, history_, 400)) << background_fault_;
     EXPECT_EQ(journal->status().snapshots_failed, 1U);
     EXPECT_EQ(journal->status().snapshots, 0U);
+    EXPECT_FALSE(journal->status().makes_snapshots);
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.back().find(segment(1)), std::string::npos);
   }

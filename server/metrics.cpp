@@ -215,6 +215,10 @@ void Metrics::write_access(PrometheusText& text) const {
     text.add_one("locker_key_reloads_failed_total", Type::counter,
                  "Reloads that a mistake in the key file prevented; the keys before it stay good.",
                  access_->key_reloads_failed.load());
+    text.add_one("locker_keys_are_current", Type::gauge,
+                 "1: the keys are those of the key file when it was last asked for. 0: that was a "
+                 "reload that failed, and revoked keys are still good.",
+                 std::uint64_t{access_->keys_are_current ? 1U : 0U});
   }
   if (access_->audit_lines_lost) {
     text.add_one("locker_audit_lines_lost_total", Type::counter,

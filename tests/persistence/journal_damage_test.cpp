@@ -236,8 +236,10 @@ TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {
 
 TEST_F(JournalDamageTest, WithBothSnapshotsDamagedTheStoreIsRefused) {
   write_generations();
-  for (const Index index : files().snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
+  const std::vector<Index> snapshots = files().snapshots;
+  for (const Index index : snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
   expect_refused(Kind::damaged, "missing");
+  for (const Index index : snapshots) expect_refused(Kind::damaged, snapshot_name(index));
 }
 
 TEST_F(JournalDamageTest, MissingFilesAreNeverTakenForAnEmptyStore) {

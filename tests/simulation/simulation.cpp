@@ -221,6 +221,7 @@ void Simulation::inject_fault() {
 /// A backup has all that was shown, and what the records say. Of a store with a damaged snapshot
 /// there is none until the next one is made.
 void Simulation::check_backup() {
+  if (disk_.is_off()) return;  // and the server has not noticed yet
   for (const std::string& path : disk_.paths()) {
     if (damaged_.contains(path)) return;
   }

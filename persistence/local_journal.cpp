@@ -115,6 +115,7 @@ LocalJournal::Status LocalJournal::status() const {
   for (const SealedSegment& segment : sealed_) status.segment_bytes += segment.bytes;
   status.snapshots = snapshots_.size();
   status.snapshot_bytes = snapshot_bytes_;
+  status.makes_snapshots = !compaction_is_off_ && compaction_needs_ == 0;
   lock.unlock();
   if (const auto free = files_.free_space(options_.directory)) status.free_bytes = *free;
   return status;
@@ -327,7 +328,9 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (input.segments.empty()) return {};
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
-  if (*free < compaction_needs_) return {};
+  std::uint64_t sealed = 0;
+  for (const SealedSegment& segment : input.segments) sealed += segment.bytes;
+  if (*free < compaction_needs_ && sealed < compaction_waits_for_) return {};
 
   input.salt = options_.random_number();
   const auto began = std::chrono::steady_clock::now();
@@ -342,7 +345,10 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
     static_cast<void>(removed);  // a left-over is removed at the next start
     lock.lock();
     compaction_is_off_ = kind != OpenFault::Kind::disk_full;
-    if (!compaction_is_off_) compaction_needs_ = *free + spare_bytes_min;
+    if (!compaction_is_off_) {
+      compaction_needs_ = *free + spare_bytes_min;
+      compaction_waits_for_ = 2 * sealed;
+    }
     ++status_.snapshots_failed;
     lock.unlock();
     options_.on_warning("No snapshot was made: " + bytes.error().message);

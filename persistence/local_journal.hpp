@@ -64,6 +64,7 @@ class LocalJournal final : public Journal {
     std::uint64_t snapshot_bytes = 0;  ///< Of the newest; 0 without one.
     std::uint64_t snapshots_made = 0;
     std::uint64_t snapshots_failed = 0;
+    bool makes_snapshots = true;  ///< False: the last one could not be made, and none was since.
     std::chrono::nanoseconds snapshot_took{0};  ///< The last one that was made.
     std::chrono::system_clock::time_point snapshot_made_at{};
     std::uint64_t free_bytes = 0;  ///< Of the disk, for this user; 0 also when it does not say.
@@ -138,6 +139,9 @@ class LocalJournal final : public Journal {
   Status status_;  ///< What it says of snapshots that were made, or were not.
   /// Free space below which a snapshot is not tried again after it did not fit; else 0.
   std::uint64_t compaction_needs_ = 0;
+  /// There may never be so much space: somebody else took it for a moment, or there is a quota. It
+  /// is tried all the same when this many bytes are sealed.
+  std::uint64_t compaction_waits_for_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
   bool is_compacting_ = false;      ///< Or told to.
 

@@ -29,7 +29,12 @@ class Recovery {
                      "store from a backup.");
     }
     if (auto read = read_snapshot(); !read) return read.error();
-    if (auto replayed = replay_segments(); !replayed) return replayed.error();
+    if (auto replayed = replay_segments(); !replayed) {
+      OpenFault fault = replayed.error();
+      // Of a snapshot that was passed over: what is missing may be missing because of it.
+      for (const std::string& warning : store_.warnings) fault.message += " Before: " + warning;
+      return fault;
+    }
     return std::move(store_);
   }
 

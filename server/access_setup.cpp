@@ -45,6 +45,7 @@ void AccessSetup::warn_of_writers() const {
 
 void AccessSetup::report_keys() {
   metrics_.keys = keys_.size();
+  metrics_.keys_are_current = true;
   metrics_.keys_read_at = static_cast<std::uint64_t>(std::time(nullptr));
   warn_of_writers();
   if (keys_.size() == 0) {
@@ -72,6 +73,7 @@ void AccessSetup::reload() {
       spdlog::error("{} The keys stay as they were: those that were revoked in it are still good.",
                     fault->message);
       ++metrics_.key_reloads_failed;
+      metrics_.keys_are_current = false;
       outcome = "kept";
       reason = fault->message;
     } else {

@@ -153,6 +153,9 @@ void Metrics::write_store(PrometheusText& text) const {
                status.snapshots_made);
   text.add_one("locker_snapshots_failed_total", Type::counter,
                "Snapshots that could not be made; the log says why.", status.snapshots_failed);
+  text.add_one("locker_makes_snapshots", Type::gauge,
+               "1: a snapshot is made when it is due. 0: the last one could not be made.",
+               std::uint64_t{status.makes_snapshots ? 1U : 0U});
   text.add_one("locker_snapshot_duration_seconds", Type::gauge,
                "Time that the last snapshot took, in the background.",
                seconds(status.snapshot_took));
@@ -212,6 +215,10 @@ void Metrics::write_access(PrometheusText& text) const {
     text.add_one("locker_key_reloads_failed_total", Type::counter,
                  "Reloads that a mistake in the key file prevented; the keys before it stay good.",
                  access_->key_reloads_failed.load());
+    text.add_one("locker_keys_are_current", Type::gauge,
+                 "1: the keys are those of the key file when it was last asked for. 0: that was a "
+                 "reload that failed, and revoked keys are still good.",
+                 std::uint64_t{access_->keys_are_current ? 1U : 0U});
   }
   if (access_->audit_lines_lost) {
     text.add_one("locker_audit_lines_lost_total", Type::counter,

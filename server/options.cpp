@@ -130,16 +130,24 @@ std::string option_of_variable(const po::options_description& all, const std::st
   return known ? name : "";
 }
 
+/// --data is --file, whoever gives it where: the first that has either wins.
+po::parsed_options with_one_name(po::parsed_options parsed) {
+  for (po::option& option : parsed.options) {
+    if (option.string_key == "data") option.string_key = "file";
+  }
+  return parsed;
+}
+
 void read_all(int argc, const char* const* argv, const po::options_description& all,
               po::variables_map& values) {
-  po::store(po::command_line_parser(argc, argv)
-                .options(all)
-                .positional(po::positional_options_description{})
-                .run(),
+  po::store(with_one_name(po::command_line_parser(argc, argv)
+                              .options(all)
+                              .positional(po::positional_options_description{})
+                              .run()),
             values);
   try {
-    po::store(po::parse_environment(
-                  all, [&](const std::string& name) { return option_of_variable(all, name); }),
+    po::store(with_one_name(po::parse_environment(
+                  all, [&](const std::string& name) { return option_of_variable(all, name); })),
               values);
   } catch (const po::error& error) {
     throw po::error(std::string{"in the environment (LOCKER_...): "} + error.what());
@@ -151,7 +159,7 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
     if (!file || std::filesystem::is_directory(path, ignored))
       throw po::error("the config file " + path + " cannot be read");
     try {
-      po::store(po::parse_config_file(file, all), values);
+      po::store(with_one_name(po::parse_config_file(file, all)), values);
     } catch (const po::error& error) {
       throw po::error("in the config file " + path + ": " + error.what());
     }
@@ -173,10 +181,6 @@ std::string find_nameless_file(const po::variables_map& values) {
 
 /// Empty, or what is wrong with the values.
 std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
-  if (values.count("data") != 0) {
-    if (!values["file"].defaulted()) return "--file and --data mean the same; give one of them";
-    options.file = values["data"].as<std::string>();
-  }
   if (options.file.empty()) return "--file must name a directory";
   if (auto fault = find_nameless_file(values); !fault.empty()) return fault;
   boost::system::error_code error;

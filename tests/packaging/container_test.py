@@ -77,7 +77,7 @@ class ContainerTest(unittest.TestCase):
     def test_the_health_check_passes_with_and_without_tls(self):
         (command,) = re.findall(r"HEALTHCHECK [^\n]*\\\n  CMD ([^\n]+)", read("Dockerfile"))
         def is_healthy(port):
-            return run("sh", "-c", command.replace(":8765/", f":{port}/"))[0] == 0
+            return run("sh", "-c", command, environment={"LOCKER_PORT": str(port)})[0] == 0
         with tempfile.TemporaryDirectory() as directory:
             ca = Authority(directory)
             certificate, key = ca.issue("server", "DNS:localhost")

@@ -201,6 +201,7 @@ TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsA
     ASSERT_TRUE(run(*journal, history_, 400)) << background_fault_;
     EXPECT_EQ(journal->status().snapshots_failed, 1U);
     EXPECT_EQ(journal->status().snapshots, 0U);
+    EXPECT_FALSE(journal->status().makes_snapshots);
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.back().find(segment(1)), std::string::npos);
   }
@@ -235,8 +236,10 @@ TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {
 
 TEST_F(JournalDamageTest, WithBothSnapshotsDamagedTheStoreIsRefused) {
   write_generations();
-  for (const Index index : files().snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
+  const std::vector<Index> snapshots = files().snapshots;
+  for (const Index index : snapshots) disk_.bytes(path(snapshot_name(index)))[20] ^= 4;
   expect_refused(Kind::damaged, "missing");
+  for (const Index index : snapshots) expect_refused(Kind::damaged, snapshot_name(index));
 }
 
 TEST_F(JournalDamageTest, MissingFilesAreNeverTakenForAnEmptyStore) {

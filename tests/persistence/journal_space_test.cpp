@@ -1,5 +1,7 @@
 // A disk that gets full, and is freed again.
 
+#include <cerrno>
+
 #include "tests/persistence/journal_fixture.hpp"
 
 namespace locker::persistence {
@@ -101,6 +103,23 @@ TEST_F(JournalSpaceTest, WhatFitsIntoNoSegmentIsRefusedAndNotPutOff) {
   EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, false), Room::none);
   EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, true), Room::enough);
   EXPECT_EQ(journal->room_for(segment_bytes_min, true), Room::none);
+}
+
+// Somebody else had the disk for a moment: then there is never more room than there was before it.
+TEST_F(JournalSpaceTest, ASnapshotThatDidNotFitOnceIsTriedAgainWhenThereIsTwiceAsMuchToPutIntoIt) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  disk_.fail_next("write store/snapshot", ENOSPC);
+  while (journal->status().snapshots_failed == 0) ASSERT_TRUE(run(*journal, history_, 20));
+  EXPECT_FALSE(warnings_.empty());
+  EXPECT_FALSE(journal->status().makes_snapshots);
+  for (const std::uint64_t segments = journal->status().segments;
+       journal->status().snapshots == 0;) {
+    ASSERT_LE(journal->status().segments, 2 * segments + 2) << "no snapshot is made any more";
+    ASSERT_TRUE(run(*journal, history_, 20));
+  }
+  EXPECT_EQ(journal->status().snapshots_failed, 1U);
+  EXPECT_TRUE(journal->status().makes_snapshots);
 }
 
 TEST_F(JournalSpaceTest, AStoreIsNotBegunWhereThereIsNoRoom) {

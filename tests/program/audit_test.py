@@ -210,12 +210,24 @@ class TheFile(AuditCase):
             time.sleep(0.02)
         self.acquire(self.ci, "/ci/3")
         self.expect(self.lines(1)[0], paths=["/ci/3"])
+
+        def keys_are_current():
+            metrics = self.client.ask("GET", "/metrics", None, bearer(self.root)).text
+            return "locker_keys_are_current 1\n" in metrics
+
+        self.assertTrue(keys_are_current())
         with open(self.keys, "a", encoding="utf-8") as keys:
             keys.write("mistake\n")
         self.server.process.send_signal(signal.SIGHUP)
         line = self.lines(2)[1]
         self.expect(line, action="reload", outcome="kept", keys=2)
         self.assertIn(":3:", line["reason"])
+        self.assertFalse(keys_are_current())
+        with open(self.keys, "r+", encoding="utf-8") as keys:
+            keys.truncate(keys.read().index("mistake"))
+        self.server.process.send_signal(signal.SIGHUP)
+        self.expect(self.lines(3)[2], action="reload", outcome="reloaded", keys=2)
+        self.assertTrue(keys_are_current())
         self.lines(3, self.file + ".1")
 
     def test_nothing_is_missing_when_the_server_stops(self):

@@ -52,6 +52,11 @@ class Program(unittest.TestCase):
             for line in server.text().splitlines():
                 self.assertEqual(set(json.loads(line)), {"time", "level", "message"})
 
+    def test_the_command_line_wins_over_the_environment_by_either_name_of_the_store(self):
+        # As in the image, which has LOCKER_FILE.
+        with Lockerd(self.store, environment={"LOCKER_DATA": "/no/such/directory/store"}) as server:
+            self.assertEqual(server.stop(), 0)
+
     def test_a_bad_value_from_the_environment_says_where_it_came_from(self):
         code, text = run(LOCKERD, "--file", self.store,
                          environment={"LOCKER_PORT": "tcp://10.43.0.7:8765"})

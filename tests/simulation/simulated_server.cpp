@@ -38,8 +38,9 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
   persistence::Journal& journal_;
 };
 
-SimulatedServer::SimulatedServer(test::SimulatedDisk& disk, std::mt19937_64& random, Send send)
-    : disk_(disk), random_(random), send_(std::move(send)) {}
+SimulatedServer::SimulatedServer(test::SimulatedDisk& disk, persistence::Durability durability,
+                                 std::mt19937_64& random, Send send)
+    : disk_(disk), durability_(durability), random_(random), send_(std::move(send)) {}
 
 SimulatedServer::~SimulatedServer() {
   disk_.cut_power_at(1);  // a process that is killed does not sync on its way out
@@ -52,6 +53,7 @@ std::optional<persistence::OpenFault> SimulatedServer::open(core::Fence wall) {
   start_over();
   persistence::LocalJournal::Options options;
   options.directory = "store";
+  options.durability = durability_;
   options.segment_bytes = persistence::segment_bytes_min;
   options.random_number = [this] { return random_(); };
   options.on_warning = [](std::string_view) {};

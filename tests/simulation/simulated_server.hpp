@@ -48,7 +48,8 @@ class SimulatedServer final : private core::Arbiter::Host {
   /// Told of each reply at the moment when it may leave.
   using Send = std::function<void(Reply&&)>;
 
-  SimulatedServer(test::SimulatedDisk& disk, std::mt19937_64& random, Send send);
+  SimulatedServer(test::SimulatedDisk& disk, persistence::Durability durability,
+                  std::mt19937_64& random, Send send);
   ~SimulatedServer() override;
   SimulatedServer(const SimulatedServer&) = delete;
   SimulatedServer& operator=(const SimulatedServer&) = delete;
@@ -97,6 +98,7 @@ class SimulatedServer final : private core::Arbiter::Host {
   [[nodiscard]] bool has_locks(const core::Token& token) const;
 
   test::SimulatedDisk& disk_;
+  const persistence::Durability durability_;
   std::mt19937_64& random_;
   Send send_;
   std::unique_ptr<core::Arbiter> arbiter_;

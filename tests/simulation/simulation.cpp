@@ -6,11 +6,13 @@
 #include <utility>
 
 #include "core/path.hpp"
+#include "persistence/store_backup.hpp"
 
 namespace locker::simulation {
 namespace {
 
 using core::Instant;
+using persistence::Durability;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -50,7 +52,10 @@ Simulation::Simulation(std::uint64_t seed) : random_(seed) {
   commit_ = one_of({10, 50, 100});
   names_ = one_of({1, 2, 4});
   clients_.resize(one_of({2, 5, 10}));
-  fills_journal_ = chance(25);
+  if (chance(25)) fills_ = one_of({1, 1, 4});
+  if (chance(15)) {
+    durability_ = chance(50) ? persistence::Durability::interval : persistence::Durability::none;
+  }
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     clients_[i].number = i;
     sleep(clients_[i], milliseconds(200));
@@ -134,7 +139,7 @@ void Simulation::step(const Event& event) {
     on_server(event);
   } catch (const SimulatedServer::Died&) {
     if (!disk_.is_off() && !disk_.has_failed()) fail("the server died of itself");
-    crash(disk_.is_off() || chance(30));
+    crash(durability_ == Durability::always && (disk_.is_off() || chance(30)));
   }
 }
 
@@ -159,7 +164,9 @@ void Simulation::on_server(const Event& event) {
       schedule(std::chrono::milliseconds{1 + random_() % (winds_down_ ? 200 : 20)},
                {.kind = Event::Kind::tick});
       server_->advance(server_now());
-      if (fills_journal_ && !winds_down_ && chance(50)) fill_journal(8);
+      for (unsigned i = 0; i < fills_ && !winds_down_ && chance(fills_ > 1 ? 95 : 50); ++i) {
+        fill_journal(fills_ > 1 ? 1'000 : 8);
+      }
       // Into the last bytes of what was set aside.
       for (int i = 0; i < 16 && has_full_disk_ && !winds_down_; ++i) fill_journal(1'000);
       server_->commit();
@@ -189,22 +196,76 @@ void Simulation::fill_journal(std::uint64_t names) {
 }
 
 void Simulation::inject_fault() {
-  switch (random_() % 6) {
+  const bool is_always = durability_ == Durability::always;
+  switch (random_() % 7) {
     case 0:
       return crash(false);
     case 1:
-      return crash(true);
+      return crash(is_always);
     case 2:
       return disk_.cut_power_at(1 + random_() % 40);
     case 3:
+      if (!is_always) return crash(false);
       return disk_.fail_at(1 + random_() % 40, chance(50) ? EIO : ENOSPC, chance(50));
     case 4:
+      return check_backup();
+    case 5:
       set_full_disk(true);
       return schedule(milliseconds(2'000), {.kind = Event::Kind::space});
     default:
       paused_until_ = now_ + seconds{random_() % 3};
       return;
   }
+}
+
+/// A backup has all that was shown, and what the records say. Of a store with a damaged snapshot
+/// there is none until the next one is made.
+void Simulation::check_backup() {
+  if (disk_.is_off()) return;  // and the server has not noticed yet
+  for (const std::string& path : disk_.paths()) {
+    if (damaged_.contains(path)) return;
+  }
+  test::SimulatedDisk disk = disk_;  // the server's is not to be disturbed
+  disk.cut_power_at(0);
+  disk.fail_at(0, 0, false);
+  disk.limit_space(std::uint64_t{1} << 40U);
+  const auto copied = persistence::back_up_store(disk, "store", "copy");
+  if (!copied) return fail("no backup: " + copied.error().message);
+  disk.restart(test::SimulatedDisk::Survival::nothing, random_);
+  core::LockTable found;
+  const auto read = persistence::inspect_store(
+      disk, "copy",
+      {[&](persistence::Index, const core::Record& record) { return found.try_apply(record); }});
+  if (!read) return fail("the backup is refused: " + read.error().message);
+  const persistence::Index index = read->summary.last_index;
+  if (index < shown_index_) return fail("what was shown is not in the backup");
+  std::vector<std::string> records = records_;
+  for (const std::string& record : server_->records()) records.push_back(record);
+  if (index > records.size()) return fail("the backup has records that nobody wrote");
+  core::LockTable expected;
+  for (persistence::Index at = 0; at < index; ++at) {
+    core::RecordReader reader{records[at]};
+    core::Record record;
+    if (!reader.next(record) || !expected.try_apply(record))
+      return fail("a record does not replay");
+  }
+  if (locks_of(expected) != locks_of(found)) fail("the backup has other locks than the records");
+  ++counts_.backups;
+}
+
+/// Where the one before it is whole: then nothing is lost.
+void Simulation::damage_newest_snapshot() {
+  std::vector<std::string> snapshots;
+  for (const std::string& path : disk_.paths()) {
+    if (!path.ends_with(".snapshot")) continue;
+    if (damaged_.contains(path)) return;
+    snapshots.push_back(path);
+  }
+  if (snapshots.size() < 2) return;
+  std::string& bytes = disk_.bytes(snapshots.back());
+  bytes[random_() % bytes.size()] ^= static_cast<char>(1U << random_() % 8);
+  damaged_.insert(snapshots.back());
+  ++counts_.damaged;
 }
 
 void Simulation::set_full_disk(bool is_full) {
@@ -223,24 +284,26 @@ void Simulation::crash(bool with_power_cut) {
     } else {
       disk_.restart_process();
     }
+    if (chance(20)) damage_newest_snapshot();
     set_full_disk(false);
     if (now_ < faults_until && chance(20)) disk_.cut_power_at(1 + random_() % 30);
     clock_error_ = static_cast<std::int64_t>(random_() % 2'000'000'000) - 1'000'000'000;
     start_server();
-    cuts_power = true;
+    cuts_power = durability_ == Durability::always;
   } while (server_ == nullptr && failure_.empty());
 }
 
 void Simulation::start_server() {
   ++life_;
   server_started_ = now_;
-  auto server = std::make_unique<SimulatedServer>(disk_, random_, [this](Reply&& reply) {
+  const auto send = [this](Reply&& reply) {
     shown_index_ = std::max(shown_index_, reply.index);
     if (chance(loss_)) return;
     const std::uint64_t number = ++last_number_;
     replies_.emplace(number, std::move(reply));
     schedule(milliseconds(20), {.kind = Event::Kind::reply, .number = number});
-  });
+  };
+  auto server = std::make_unique<SimulatedServer>(disk_, durability_, random_, send);
   if (const auto refused = server->open(server_now().wall)) {
     if (!disk_.is_off()) fail("the store is refused: " + refused->message);
     return;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ class Simulation {
     std::uint64_t snapshots = 0;     ///< That are there at the end.
     std::uint64_t put_off = 0;       ///< Requests, while the journal made room.
     std::uint64_t without_room = 0;  ///< Requests, while the disk was full.
+    std::uint64_t backups = 0;
+    std::uint64_t damaged = 0;  ///< Snapshots.
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -84,6 +87,8 @@ class Simulation {
   void check_recovered();
   void check();
   void inject_fault();
+  void check_backup();
+  void damage_newest_snapshot();
   void fill_journal(std::uint64_t names);
   void set_full_disk(bool is_full);
 
@@ -127,8 +132,11 @@ class Simulation {
   unsigned several_ = 0;
   unsigned commit_ = 0;
   std::uint64_t names_ = 3;
-  bool fills_journal_ = false;
+  /// But for `always` only the process is killed, nothing else fails.
+  persistence::Durability durability_ = persistence::Durability::always;
+  unsigned fills_ = 0;
   bool has_full_disk_ = false;
+  std::set<std::string> damaged_;  // paths of snapshots
   std::string failure_;
   std::uint64_t trace_ = 14695981039346656037U;
   Counts counts_;

@@ -30,6 +30,8 @@ bool passes(std::uint64_t seed, Simulation::Counts& sum) {
   sum.snapshots += counts.snapshots;
   sum.put_off += counts.put_off;
   sum.without_room += counts.without_room;
+  sum.backups += counts.backups;
+  sum.damaged += counts.damaged;
   return failure.empty();
 }
 
@@ -42,7 +44,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
             << " after waiting; " << sum.crashes << " crashes, " << sum.power_cuts
             << " power cuts, " << sum.lost_records << " records lost that nobody was told of; "
             << sum.snapshots << " snapshots; " << sum.put_off << " put off and " << sum.without_room
-            << " refused for want of room\n";
+            << " refused for want of room; " << sum.backups << " backups; " << sum.damaged
+            << " snapshots damaged\n";
   if (count < 1'000) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(sum.grants, count);
@@ -53,6 +56,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
   EXPECT_GT(sum.snapshots, count / 10);
   EXPECT_GT(sum.put_off, count / 100);
   EXPECT_GT(sum.without_room, count / 100);
+  EXPECT_GT(sum.backups, count / 10);
+  EXPECT_GT(sum.damaged, 0U);
 }
 
 TEST(Simulation, FirstHalf) {

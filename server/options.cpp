@@ -1,6 +1,7 @@
 #include "server/options.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -35,10 +36,12 @@ const char* const introduction =
     "(port = 8080). The command line wins over the environment, and that over the file.\n";
 
 struct Texts {
-  unsigned port = 0;
+  // Signed and wide: a negative number read as an unsigned one can be one that is allowed.
+  std::int64_t port = 0;
   std::string durability;
-  unsigned sync_interval = 0;
-  unsigned segment_size = 0;
+  std::int64_t sync_interval = 0;
+  std::int64_t threads = 0;
+  std::int64_t segment_size = 0;
   std::string log_format;
   std::string default_ttl;
   std::string max_ttl;
@@ -65,7 +68,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "three a crash of lockerd alone loses nothing.");
   add("sync-interval", po::value(&texts.sync_interval)->default_value(1000),
       "Milliseconds between syncs with --durability=interval.");
-  add("threads", po::value(&options.threads)->default_value(0, "one per core"),
+  add("threads", po::value(&texts.threads)->default_value(0, "one per core"),
       "Threads that serve connections.");
   add("connections-max", po::value(&options.connections_max)->default_value(10'000),
       "More connections than these are turned away with 503.");
@@ -188,7 +191,7 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   if (error) {
     return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
   }
-  if (texts.port > 65'535) return "--port must be from 0 to 65535";
+  if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
   options.port = static_cast<std::uint16_t>(texts.port);
   if (texts.durability == "always") {
     options.durability = persistence::Durability::always;
@@ -203,7 +206,8 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
     return "--sync-interval must be from 1 to 60000 milliseconds";
   }
   options.sync_interval = std::chrono::milliseconds{texts.sync_interval};
-  if (options.threads > 1024) return "--threads must be from 0 to 1024";
+  if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
+  options.threads = static_cast<unsigned>(texts.threads);
   if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
   const core::Arbiter::Limits& limits = options.service.limits;
   // A negative number was read as one that is larger than any.
@@ -241,7 +245,7 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   if (texts.segment_size < 1 || texts.segment_size > 1024) {
     return "--segment-size must be from 1 to 1024 MiB";
   }
-  options.segment_bytes = std::uint64_t{texts.segment_size} << 20U;
+  options.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
   static constexpr std::string_view levels[] = {"trace",   "debug", "info",
                                                 "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {

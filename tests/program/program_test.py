@@ -37,7 +37,9 @@ class Program(unittest.TestCase):
                         ["--durability", "maybe"], ["--config", "/no/such/file"], ["stray"],
                         ["--file", "a", "--data", "b"], ["--log-level", "loud"], ["--locks-max", "-1"],
                         ["--connections-max", "-1"], ["--waiters-max=-5"], ["--leases-max", "0"],
-                        ["--event-readers-max", "-1"], ["--threads", "-1"]):
+                        ["--event-readers-max", "-1"], ["--threads", "-1"],
+                        ["--threads", "-4294967295"], ["--port", "-4294959531"],
+                        ["--segment-size", "-4294967295"], ["--sync-interval", "-4294967295"]):
             code, text = run(LOCKERD, *options)
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)

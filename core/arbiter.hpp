@@ -303,7 +303,7 @@ class Arbiter {
   void stop_waiting(Waiter& waiter);
   void decide(Waiter& waiter, Acquired&& acquired);
   void set_timer(Waiter& waiter, Instant deadline);
-  void tell(EventKind kind, const Waiter& waiter);
+  void tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except = {});
   void note_change(const Token& token, PathView path, const Shape& shape);
   void refuse_deadlocks_of(const Token& token);
   // Ending.

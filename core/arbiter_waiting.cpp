@@ -43,8 +43,11 @@ void Arbiter::set_timer(Waiter& waiter, Instant deadline) {
   waiter.timer = deadlines_.add(deadline, DeadlineQueue::Kind::waiter, waiter.ticket);
 }
 
-void Arbiter::tell(EventKind kind, const Waiter& waiter) {
-  for (const Waiter::Wanted& wanted : waiter.wanted) {
+/// For each path that it wants but these, which are in rising order.
+void Arbiter::tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except) {
+  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
+    if (std::binary_search(except.begin(), except.end(), index)) continue;
+    const Waiter::Wanted& wanted = waiter.wanted[index];
     host_->on_event({kind, wanted.path(), wanted.shape, waiter.owner, 0});
   }
 }
@@ -106,13 +109,9 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     recheck_later(std::move(waiter.dependants));
   }
   recheck_all(waiter.followers);
+  // What it did not get of several it does not wait for any more.
   const bool is_granted = acquired.outcome == Outcome::granted;
-  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    // What it did not get of several it does not wait for any more.
-    if (is_granted && std::binary_search(chosen.begin(), chosen.end(), index)) continue;
-    const Waiter::Wanted& wanted = waiter.wanted[index];
-    host_->on_event({EventKind::left, wanted.path(), wanted.shape, waiter.owner, 0});
-  }
+  tell(EventKind::left, waiter, is_granted ? chosen : std::vector<std::size_t>{});
   host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
 }

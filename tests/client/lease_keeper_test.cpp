@@ -21,6 +21,19 @@ using net::ip::tcp;
 
 static_assert(std::chrono::is_clock_v<BootClock>);
 
+/// What the keeper ends with, at the latest after so long; then the io_context is stopped.
+std::optional<Failure> run(net::io_context& io_context, LeaseKeeper& keeper,
+                           std::chrono::seconds at_most) {
+  std::optional<Failure> failure;
+  net::co_spawn(io_context, keeper.async_run(),
+                [&](const std::exception_ptr&, std::optional<Failure> why) {
+                  failure = why;
+                  io_context.stop();
+                });
+  io_context.run_for(at_most);
+  return failure;
+}
+
 TEST(LeaseKeeperTest, WarnsSoonAfterTheMachineWasSuspendedInTheMidstOfARenewal) {
   net::io_context io_context{1};
   // Its backlog takes the connection, and nobody answers.
@@ -33,12 +46,9 @@ TEST(LeaseKeeperTest, WarnsSoonAfterTheMachineWasSuspendedInTheMidstOfARenewal) 
                     .ttl = 1h,
                     .sent = BootClock::now() - 21min};  // so it is to be renewed now
   LeaseKeeper keeper{io_context, *address, grant};
-  std::optional<Failure> failure;
-  net::co_spawn(io_context, keeper.async_run(),
-                [&](const std::exception_ptr&, std::optional<Failure> why) { failure = why; });
   net::steady_timer timer{io_context, 200ms};
   timer.async_wait([](const boost::system::error_code&) { test::suspend(20min); });
-  io_context.run_for(30s);
+  const std::optional<Failure> failure = run(io_context, keeper, 30s);
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, Failure::Kind::unreachable);
   EXPECT_LT(BootClock::now(), keeper.ends_at());
@@ -53,14 +63,7 @@ TEST(LeaseKeeperTest, WarnsInTimeWhileANameIsLookedUp) {
                     .ttl = 6s,
                     .sent = BootClock::now() - 3s};  // so it is to be renewed now
   LeaseKeeper keeper{io_context, *address, grant};
-  std::optional<Failure> failure;
-  net::co_spawn(io_context, keeper.async_run(),
-                [&](const std::exception_ptr&, std::optional<Failure> why) {
-                  failure = why;
-                  io_context.stop();
-                });
-  io_context.run_for(10s);
-  EXPECT_TRUE(failure);
+  EXPECT_TRUE(run(io_context, keeper, 10s));
   EXPECT_LT(BootClock::now(), keeper.ends_at());
   test::names_answer();
 }

@@ -54,6 +54,14 @@ class JournalDamageTest : public JournalTest {
         inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
     EXPECT_FALSE(inspected) << "the inspection sees nothing of it: " << named;
   }
+  void expect_whole_with_a_warning_of(const std::string& named) {
+    Held held;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    EXPECT_EQ(held, history_.after.back());
+    EXPECT_EQ(recovered_.last_fence, history_.last_fence);
+    ASSERT_FALSE(warnings_.empty());
+    EXPECT_NE(warnings_.front().find(named), std::string::npos);
+  }
 
   History history_;
   std::vector<std::size_t> frame_ends_;
@@ -163,12 +171,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState
     const std::string whole = disk_.bytes(newest);
     disk_.bytes(newest)[at] ^= 4;
     warnings_.clear();
-    Held held;
-    ASSERT_TRUE(open(held)) << fault_.message;
-    EXPECT_EQ(held, history_.after.back());
-    EXPECT_EQ(recovered_.last_fence, history_.last_fence);
-    ASSERT_FALSE(warnings_.empty());
-    EXPECT_NE(warnings_.front().find(newest), std::string::npos);
+    expect_whole_with_a_warning_of(newest);
     disk_.bytes(newest) = whole;
   }
 }
@@ -178,12 +181,7 @@ TEST_F(JournalDamageTest, WhereTheNewestSnapshotDoesNotReadTheOlderOneGivesTheSa
   ASSERT_EQ(files().snapshots.size(), 2U);
   const std::string newest = path(snapshot_name(files().snapshots.back()));
   disk_.fail_next("read " + newest, EIO);
-  Held held;
-  ASSERT_TRUE(open(held)) << fault_.message;
-  EXPECT_EQ(held, history_.after.back());
-  EXPECT_EQ(recovered_.last_fence, history_.last_fence);
-  ASSERT_FALSE(warnings_.empty());
-  EXPECT_NE(warnings_.front().find(newest), std::string::npos);
+  expect_whole_with_a_warning_of(newest);
 }
 
 TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsAndNothingElse) {

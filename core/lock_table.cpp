@@ -29,6 +29,7 @@ bool is_same(std::string_view a, std::string_view b) {
 }  // namespace
 
 const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
+const std::size_t LockTable::below_units = UnitArena::units_for(sizeof(Below));
 const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
 
 std::size_t LockTable::lock_units(std::size_t depth) {
@@ -42,9 +43,10 @@ LockTable::LockTable(std::uint64_t hash_seed, std::pmr::memory_resource* memory)
       arena_(memory),
       nodes_(memory),
       leases_(memory),
-      root_(arena_.allocate(node_units)),
+      nothing_below_(arena_.allocate(below_units)),
+      root_(add_node(true)),
       found_lease_{{}, hash_token({}), null} {
-  node(root_) = Node{};
+  *arena_.at<Below>(nothing_below_) = {};
 }
 
 std::uint32_t LockTable::hash_token(const Token& token) const {
@@ -64,10 +66,20 @@ bool LockTable::is_child(std::uint32_t at, std::uint32_t parent, std::string_vie
   return candidate.parent == parent && is_same(segment_of(candidate), segment);
 }
 
-std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segment,
-                                   std::uint32_t hash) {
-  const std::uint32_t at = arena_.allocate(node_units);
+std::uint32_t LockTable::add_node(bool is_inner) {
+  const std::uint32_t at = arena_.allocate(is_inner ? node_units + below_units : node_units);
   Node& added = node(at) = Node{};
+  added.below = nothing_below_;
+  if (!is_inner) return at;
+  added.below = at + static_cast<std::uint32_t>(node_units);
+  *arena_.at<Below>(added.below) = {};
+  return at;
+}
+
+std::uint32_t LockTable::add_child(std::uint32_t parent, std::string_view segment,
+                                   std::uint32_t hash, bool is_inner) {
+  const std::uint32_t at = add_node(is_inner);
+  Node& added = node(at);
   added.parent = parent;
   added.segment_size = static_cast<std::uint8_t>(segment.size());
   if (segment.size() <= sizeof added.segment) {
@@ -86,7 +98,8 @@ void LockTable::add_nodes(PathView path, Found& found) {
   std::advance(segment, found.level);
   for (; !found.is_whole(); ++found.level, ++segment) {
     const std::size_t level = found.level;
-    found.nodes[level + 1] = add_child(found.nodes[level], *segment, found.hashes[level]);
+    found.nodes[level + 1] = add_child(found.nodes[level], *segment, found.hashes[level],
+                                       level + 1 < found.depth);
   }
 }
 
@@ -99,7 +112,18 @@ void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
     std::memcpy(&block, removed.segment, sizeof block);
     arena_.free(block, UnitArena::units_for(removed.segment_size));
   }
-  arena_.free(at, node_units);
+  const bool is_one_block = removed.below == at + node_units;
+  if (!is_one_block && removed.below != nothing_below_) arena_.free(removed.below, below_units);
+  arena_.free(at, is_one_block ? node_units + below_units : node_units);
+}
+
+/// To write to: a leaf gets its own.
+LockTable::Below& LockTable::below_for(Node& of) {
+  if (of.below == nothing_below_) {
+    of.below = arena_.allocate(below_units);
+    *arena_.at<Below>(of.below) = {};
+  }
+  return *arena_.at<Below>(of.below);
 }
 
 LockTable::FoundLease& LockTable::find_token(const Token& token) const {
@@ -322,9 +346,9 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
   std::size_t count = 0;
   for (const Mode mode : {Mode::exclusive, Mode::shared}) {
     if (!clash(mode, request.shape.mode)) continue;
-    lists[count++] = &at.below[below_index(mode, true)];
+    lists[count++] = &below(at).lists[below_index(mode, true)];
     if (symmetric && request.shape.lock_children) {
-      lists[count++] = &at.below[below_index(mode, false)];
+      lists[count++] = &below(at).lists[below_index(mode, false)];
     }
   }
   visit(std::span{lists.data(), count}, level);
@@ -537,7 +561,9 @@ void LockTable::link_to_nodes(std::uint32_t at, const Found& found) {
   std::size_t level = linked.depth;
   append(node(linked.node).here[shape.lock_children ? 1 : 0], at, own[level], level);
   const std::size_t list = below_index(shape.mode, shape.lock_parents);
-  while (level-- > 0) append(node(found.nodes[level]).below[list], at, own[level], level);
+  while (level-- > 0) {
+    append(below_for(node(found.nodes[level])).lists[list], at, own[level], level);
+  }
 }
 
 void LockTable::unlink_from_nodes(std::uint32_t at) {
@@ -549,10 +575,12 @@ void LockTable::unlink_from_nodes(std::uint32_t at) {
   std::size_t level = unlinked.depth;
   remove(node(unlinked.node).here[shape.lock_children ? 1 : 0], at, own[level], level);
   const std::size_t list = below_index(shape.mode, shape.lock_parents);
-  while (level-- > 0) remove(node(found.nodes[level]).below[list], at, own[level], level);
+  while (level-- > 0) {
+    remove(below_for(node(found.nodes[level])).lists[list], at, own[level], level);
+  }
   // A node is empty only when all below it are.
   for (level = unlinked.depth; level > 0; --level) {
-    if (!node(found.nodes[level]).is_empty()) break;
+    if (!is_empty(node(found.nodes[level]))) break;
     remove_node(found.nodes[level], found.hashes[level - 1]);
   }
 }
@@ -564,7 +592,7 @@ void LockTable::apply(const Granted& granted) {
   Found& found = find_nodes(granted.path);
   const std::size_t list = below_index(granted.shape.mode, granted.shape.lock_parents);
   for (std::size_t level = 0; level <= found.level; ++level) {
-    prefetch_pending(node(found.nodes[level]).below[list], level);
+    prefetch_pending(below(node(found.nodes[level])).lists[list], level);
   }
   if (!found.is_whole()) add_nodes(granted.path, found);
   const std::size_t depth = found.depth;
@@ -759,7 +787,7 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
   cursor.node = found.nodes[found.level];
   cursor.level = found.level;
   for (std::size_t list = 0; list < 6; ++list) {
-    place_cursor(cursor, list, node(cursor.node).list(list).first);
+    place_cursor(cursor, list, list_of(node(cursor.node), list).first);
   }
 }
 
@@ -769,7 +797,7 @@ void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t at)
 }
 
 void LockTable::step_cursor(Cursor& cursor, std::size_t list) {
-  const List& of = node(cursor.node).list(list);
+  const List& of = list_of(node(cursor.node), list);
   place_cursor(cursor, list, next_of(of, cursor.next[list], cursor.level));
 }
 
@@ -794,7 +822,7 @@ bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) 
   for (std::size_t list = 0; list < cursor.next.size(); ++list) {
     std::uint32_t at = cursor.next[list];
     for (; at != null && lock(at).id() <= behind && limit > 0; --limit) {
-      at = next_of(node(cursor.node).list(list), at, cursor.level);
+      at = next_of(list_of(node(cursor.node), list), at, cursor.level);
     }
     place_cursor(cursor, list, at);
     if (at != null && lock(at).id() <= behind) return false;
@@ -814,7 +842,7 @@ void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit)
   // The root's lists hold everything, each in order of grant: a merge of six.
   const Node& root = node(root_);
   std::array<std::uint32_t, 6> next;
-  for (std::size_t list = 0; list < 6; ++list) next[list] = root.list(list).first;
+  for (std::size_t list = 0; list < 6; ++list) next[list] = list_of(root, list).first;
   while (true) {
     std::size_t oldest = next.size();
     for (std::size_t list = 0; list < next.size(); ++list) {
@@ -823,7 +851,7 @@ void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit)
     }
     if (oldest == next.size()) return;
     visit(describe(next[oldest]));
-    next[oldest] = next_of(root.list(oldest), next[oldest], 0);
+    next[oldest] = next_of(list_of(root, oldest), next[oldest], 0);
   }
 }
 

@@ -167,6 +167,7 @@ class LockTable {
 
  private:
   struct Node;
+  struct Below;
   struct Lock;
   struct LockDetails;
   struct Lease;
@@ -194,10 +195,15 @@ class LockTable {
     std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
   };
   static const std::size_t node_units;
+  static const std::size_t below_units;
   static const std::size_t lease_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
   [[nodiscard]] Node& node(std::uint32_t at) const;
+  [[nodiscard]] const Below& below(const Node& of) const;
+  [[nodiscard]] Below& below_for(Node& of);
+  [[nodiscard]] const List& list_of(const Node& of, std::size_t number) const;
+  [[nodiscard]] bool is_empty(const Node& of) const;
   [[nodiscard]] Lock& lock(std::uint32_t at) const;
   [[nodiscard]] Lease& lease(std::uint32_t at) const;
   [[nodiscard]] static Link* links(Lock& of);
@@ -206,7 +212,9 @@ class LockTable {
   [[nodiscard]] std::string_view segment_of(const Node& node) const;
   [[nodiscard]] bool is_child(std::uint32_t at, std::uint32_t parent,
                               std::string_view segment) const;
-  std::uint32_t add_child(std::uint32_t parent, std::string_view segment, std::uint32_t hash);
+  std::uint32_t add_node(bool is_inner);
+  std::uint32_t add_child(std::uint32_t parent, std::string_view segment, std::uint32_t hash,
+                          bool is_inner);
   void add_nodes(PathView path, Found& found);
   void remove_node(std::uint32_t at, std::uint32_t hash);
   FoundLease& find_token(const Token& token) const;
@@ -260,6 +268,7 @@ class LockTable {
   UnitArena arena_;
   ExtendibleTable nodes_;   // (parent, segment) -> node; the root is in no table
   ExtendibleTable leases_;  // token -> lease
+  std::uint32_t nothing_below_;  // the Below of all leaves
   std::uint32_t root_;
   // What was found last, and for which packed path and token: a decision asks for the same ones two
   // to five times. A pair of acquire and release takes a tenth less time for the path, and a sixth

@@ -48,9 +48,9 @@ void LockTable::check_invariants() const {
   }
   LOCKER_ASSERT(levels.size() == nodes_.size() + 1);
   for (const auto& [at, level] : levels) {
-    LOCKER_ASSERT(at == root_ || !node(at).is_empty());
+    LOCKER_ASSERT(at == root_ || !is_empty(node(at)));
     for (std::size_t list = 0; list < 6; ++list) {
-      const List& actual = node(at).list(list);
+      const List& actual = list_of(node(at), list);
       std::uint32_t previous = UnitArena::null;
       std::uint32_t current = actual.first;
       for (const std::uint32_t member : expected[{at, list}]) {

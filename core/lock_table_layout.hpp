@@ -28,25 +28,28 @@ struct LockTable::List {
   }
 };
 
-/// One path prefix that holds or covers a lock. One cache line.
+/// One path prefix that holds or covers a lock.
+///
+/// Most are leaves, which nothing is below: those do without the four lists of what is. A node that
+/// is made as an inner one has its lists right behind it.
 struct LockTable::Node {
   std::uint32_t parent = UnitArena::null;
+  std::uint32_t below = UnitArena::null;  // a block of Below; never null in a node of the table
+  List here[2];                           // by lock_children
   std::uint8_t segment_size = 0;
-  char segment[11] = {};  // the bytes, or the block that has them when they do not fit
-  List here[2];           // by lock_children
-  List below[4];          // by below_index(): locks of the whole subtree under this node
+  char segment[15] = {};  // the bytes, or the block that has them when they do not fit
 
-  /// All six, one after the other.
-  [[nodiscard]] const List& list(std::size_t number) const {
-    return number < 2 ? here[number] : below[number - 2];
-  }
   [[nodiscard]] bool has_none_here() const {
     return (here[0].first | here[1].first) == UnitArena::null;
   }
+};
+
+/// The locks of the whole subtree under a node, by below_index().
+struct LockTable::Below {
+  List lists[4];
+
   [[nodiscard]] bool is_empty() const {
-    std::uint32_t any = here[0].first | here[1].first;
-    for (const List& list : below) any |= list.first;
-    return any == UnitArena::null;
+    return (lists[0].first | lists[1].first | lists[2].first | lists[3].first) == UnitArena::null;
   }
 };
 
@@ -113,6 +116,16 @@ struct LockTable::LeaseDetails {
 };
 
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
+inline const LockTable::Below& LockTable::below(const Node& of) const {
+  return *arena_.at<Below>(of.below);
+}
+/// All six of a node, one after the other.
+inline const LockTable::List& LockTable::list_of(const Node& of, std::size_t number) const {
+  return number < 2 ? of.here[number] : below(of).lists[number - 2];
+}
+inline bool LockTable::is_empty(const Node& of) const {
+  return of.has_none_here() && below(of).is_empty();
+}
 inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
 

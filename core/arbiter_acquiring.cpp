@@ -191,7 +191,9 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     }
   } else {
     if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
+    // The lease can be given back before this is granted: then the next one is like it.
     request.owner = lease->owner;
+    request.default_ttl = lease->ttl;
     if (auto answer = answer_held(command, *lease, request)) return answer;
   }
   const auto waiting = by_token_.find(token);

@@ -25,8 +25,10 @@ class Arbiter::DeadlockSearch {
   /// The same, but without the other requests of its lease as a beginning.
   [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
 
- private:
   static constexpr std::size_t steps_max = 100'000;
+  [[nodiscard]] std::size_t steps() const { return steps_; }
+
+ private:
   using Place = std::tuple<std::string_view, Mode, bool, bool>;
   struct Reached {
     Token from;

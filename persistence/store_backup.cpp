@@ -1,5 +1,5 @@
-// Why this is right beside a server at work. What is copied is the newest snapshot and the segments
-// behind it. Snapshots and sealed segments never change; they can only vanish, when two newer
+// Why this is right beside a server at work. What is copied is the newest snapshot (the one before,
+// if that is damaged) and the segments behind it. Snapshots and sealed segments never change; they can only vanish, when two newer
 // snapshots cover them, and then the copy begins again. The last segment changes: frames are added
 // to it, one at a time. Its copy ends with the last frame that was whole when it was read, and what
 // was acknowledged before was whole before. Segments that are begun after the listing are left out:
@@ -35,9 +35,26 @@ class Backup {
     const auto id = read_identity(files_, source_);
     if (!id) return id.error();
     if (auto made = make_destination(); !made) return made.error();
+    auto inspected = copy_whole(*id);
+    if (inspected || (inspected.error().kind != OpenFault::Kind::damaged &&
+                      inspected.error().kind != OpenFault::Kind::unreadable)) {
+      return inspected;
+    }
+    // As a start does: the state before the newest one, and the journal behind that.
+    passes_over_newest_ = true;
+    auto older = copy_whole(*id);
+    if (!older) return inspected;
+    older->warnings.push_back(inspected.error().message +
+                              " An older snapshot was copied, and the journal behind it: nothing is "
+                              "missing. The next snapshot of the server mends the store.");
+    return older;
+  }
+
+ private:
+  OpenResult<Inspected> copy_whole(const StoreId& id) {
     auto lock = lock_store(files_, destination_, true);
     if (!lock) return lock.error();
-    auto copied = copy(*id);
+    auto copied = copy(id);
     if (copied) copied = publish();
     lock->reset();
     if (!copied) {
@@ -54,7 +71,6 @@ class Backup {
     return inspected;
   }
 
- private:
   OpenResult<void> make_destination() {
     const auto names = files_.list(destination_);
     if (!names && names.error().code == errc_t::no_such_file_or_directory) {
@@ -87,7 +103,8 @@ class Backup {
   OpenResult<bool> copy_once(const StoreId& id) {
     const auto names = files_.list(source_);
     if (!names) return open_fault(names.error());
-    const StoreFiles found = sort_files(*names);
+    StoreFiles found = sort_files(*names);
+    if (passes_over_newest_ && !found.snapshots.empty()) found.snapshots.pop_back();
     if (found.segments.empty()) {
       return OpenFault{OpenFault::Kind::damaged,
                        source_ +
@@ -226,6 +243,7 @@ class Backup {
   const std::string& source_;
   const std::string& destination_;
   std::vector<std::string> copied_;
+  bool passes_over_newest_ = false;  // snapshot, which is damaged
 };
 
 }  // namespace

@@ -60,7 +60,7 @@ OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& direct
     return checked.error();
   }
   return Inspected{recovered->summary, table.lock_count(), found.segments.size(),
-                   found.snapshots.size()};
+                   found.snapshots.size(), {}};
 }
 
 }  // namespace locker::persistence

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "persistence/recovery.hpp"
 
@@ -15,6 +16,7 @@ struct Inspected {
   std::size_t locks = 0;
   std::size_t segments = 0;
   std::size_t snapshots = 0;
+  std::vector<std::string> warnings;  ///< Of a backup: what is wrong with the store it is of.
 };
 
 /// `on_record` is told of the records as a start would read them.

@@ -107,6 +107,7 @@ int back_up(const std::string& source, const std::string& destination) {
     std::cerr << "locker: " << copied.error().message << "\n";
     return exit_code(copied.error().kind);
   }
+  for (const std::string& warning : copied->warnings) std::cerr << "locker: " << warning << "\n";
   print_summary(destination, *copied);
   return std::cout.flush() ? 0 : 74;
 }

@@ -110,6 +110,23 @@ TEST_F(ArbiterTest, AfterARestartAReleasedLeaseCanBeReleasedAgain) {
   EXPECT_EQ(arbiter_->release_all(gone, now()).outcome, Arbiter::ReleaseOutcome::released_before);
 }
 
+// Lock coupling: the next lock is asked for, then the one before is given back.
+TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
+  ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
+  AcquireCommand first;
+  first.wanted.push_back({path("a"), {}});
+  first.token = token(2);
+  first.ttl = Milliseconds{30'000};
+  ASSERT_EQ(arbiter_->acquire(first, now()).outcome, Outcome::granted);
+  const Acquired next = acquire(token(2), path("b"), std::chrono::seconds{60});
+  ASSERT_EQ(next.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_EQ(decided_.at(next.waiter).outcome, Outcome::granted);
+  EXPECT_EQ(decided_.at(next.waiter).ttl, Milliseconds{30'000});
+}
+
 class ArbiterRoomTest : public ArbiterTest {
  protected:
   static constexpr std::size_t locks = 5'000;

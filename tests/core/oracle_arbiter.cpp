@@ -247,6 +247,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return refused(Outcome::token_in_use);
       }
       request.owner = lease->second.owner;
+      request.default_ttl = lease->second.ttl;
       std::vector<const Lock*> held;
       for (const auto& wanted : request.wanted) {
         for (const Lock& lock : locks_) {

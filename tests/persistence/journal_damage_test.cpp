@@ -184,6 +184,24 @@ TEST_F(JournalDamageTest, WhereTheNewestSnapshotDoesNotReadTheOlderOneGivesTheSa
   expect_whole_with_a_warning_of(newest);
 }
 
+TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAndSaysSo) {
+  write_generations();
+  ASSERT_EQ(files().snapshots.size(), 2U);
+  const std::string newest = path(snapshot_name(files().snapshots.back()));
+  for (const bool reads : {false, true}) {
+    if (reads) {
+      disk_.bytes(newest)[snapshot_header_bytes + 30] ^= 4;
+    } else {
+      disk_.fail_next("read " + newest, EIO);
+    }
+    const auto copied = back_up_store(disk_, directory, reads ? "of damaged" : "of unread");
+    ASSERT_TRUE(copied) << copied.error().message;
+    EXPECT_EQ(copied->summary.last_index, history_.after.size() - 1);
+    ASSERT_EQ(copied->warnings.size(), 1U);
+    EXPECT_NE(copied->warnings[0].find(snapshot_name(files().snapshots.back())), std::string::npos);
+  }
+}
+
 TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsAndNothingElse) {
   for (const bool reads : {false, true}) {
     disk_ = SimulatedDisk{};

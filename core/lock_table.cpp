@@ -69,10 +69,11 @@ bool LockTable::is_child(std::uint32_t at, std::uint32_t parent, std::string_vie
 std::uint32_t LockTable::add_node(bool is_inner) {
   const std::uint32_t at = arena_.allocate(is_inner ? node_units + below_units : node_units);
   Node& added = node(at) = Node{};
-  added.below = nothing_below_;
-  if (!is_inner) return at;
-  added.below = at + static_cast<std::uint32_t>(node_units);
-  *arena_.at<Below>(added.below) = {};
+  if (is_inner) {
+    *reinterpret_cast<Below*>(&added + 1) = {};
+  } else {
+    added.below = nothing_below_;
+  }
   return at;
 }
 
@@ -112,13 +113,13 @@ void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
     std::memcpy(&block, removed.segment, sizeof block);
     arena_.free(block, UnitArena::units_for(removed.segment_size));
   }
-  const bool is_one_block = removed.below == at + node_units;
-  if (!is_one_block && removed.below != nothing_below_) arena_.free(removed.below, below_units);
-  arena_.free(at, is_one_block ? node_units + below_units : node_units);
+  if (removed.below == null) return arena_.free(at, node_units + below_units);
+  if (removed.below != nothing_below_) arena_.free(removed.below, below_units);
+  arena_.free(at, node_units);
 }
 
-/// To write to: a leaf gets its own.
-LockTable::Below& LockTable::below_for(Node& of) {
+/// Of a node that was made as a leaf, and may be one still.
+LockTable::Below& LockTable::separate_below_for(Node& of) {
   if (of.below == nothing_below_) {
     of.below = arena_.allocate(below_units);
     *arena_.at<Below>(of.below) = {};

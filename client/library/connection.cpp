@@ -205,26 +205,13 @@ net::awaitable<ErrorCode> Connection::async_read(Parser& parser) {
   co_return error;
 }
 
-net::awaitable<ErrorCode> Connection::async_read_some(std::string& text) {
-  if (buffer_.size() == 0) {
-    auto space = buffer_.prepare(65'536);
-    ErrorCode failed;
-    std::size_t read = 0;
-    if (tls_) {
-      auto [error, size] = co_await tls_->async_read_some(space, as_result);
-      failed = error;
-      read = size;
-    } else {
-      auto [error, size] = co_await stream_.async_read_some(space, as_result);
-      failed = error;
-      read = size;
-    }
-    if (failed && failed != net::error::eof) co_return failed;
-    buffer_.commit(read);
+net::awaitable<ErrorCode> Connection::async_read_some(Parser& parser) {
+  if (tls_) {
+    auto [error, size] = co_await http::async_read_some(*tls_, buffer_, parser, as_result);
+    co_return error;
   }
-  text.assign(static_cast<const char*>(buffer_.data().data()), buffer_.size());
-  buffer_.clear();
-  co_return ErrorCode{};
+  auto [error, size] = co_await http::async_read_some(stream_, buffer_, parser, as_result);
+  co_return error;
 }
 
 }  // namespace locker::client

@@ -45,9 +45,8 @@ class Connection {
   [[nodiscard]] net::awaitable<ErrorCode> async_write(Request& request);
   [[nodiscard]] net::awaitable<ErrorCode> async_read_header(Parser& parser);
   [[nodiscard]] net::awaitable<ErrorCode> async_read(Parser& parser);
-  /// What has come behind the header that was read, else what comes next; `text` is empty at the
-  /// end.
-  [[nodiscard]] net::awaitable<ErrorCode> async_read_some(std::string& text);
+  /// A part of the body whose header was read.
+  [[nodiscard]] net::awaitable<ErrorCode> async_read_some(Parser& parser);
   /// Nothing more is sent. What is under way ends when the server has closed its side, too.
   void hang_up();
   void close();

@@ -178,13 +178,16 @@ net::awaitable<Result<Reply>> HttpClient::async_open_stream(const Call& call,
   connection_.expires_after(timeout);
   const ErrorCode not_sent = co_await connection_.async_write(request);
   if (not_sent) co_return unreachable(not_sent);
-  Connection::Parser parser;
+  Connection::Parser& parser = stream_.emplace();
   parser.body_limit(body_max);
   const ErrorCode not_read = co_await connection_.async_read_header(parser);
   if (not_read) co_return unreachable(not_read);
   Reply reply;
   reply.status = parser.get().result_int();
-  if (reply.status == 200) co_return reply;
+  if (reply.status == 200) {
+    parser.body_limit(boost::none);
+    co_return reply;
+  }
   const ErrorCode cut = co_await connection_.async_read(parser);
   if (!cut) reply.body = std::move(parser.get().body());
   connection_.close();
@@ -192,11 +195,13 @@ net::awaitable<Result<Reply>> HttpClient::async_open_stream(const Call& call,
 }
 
 net::awaitable<Result<std::string>> HttpClient::async_read_more(milliseconds timeout) {
-  connection_.expires_after(timeout);
-  std::string text;
-  const ErrorCode error = co_await connection_.async_read_some(text);
-  if (error) co_return unreachable(error);
-  co_return text;
+  std::string& text = stream_->get().body();
+  while (text.empty() && !stream_->is_done()) {
+    connection_.expires_after(timeout);
+    const ErrorCode error = co_await connection_.async_read_some(*stream_);
+    if (error) co_return unreachable(error);
+  }
+  co_return std::exchange(text, {});
 }
 
 }  // namespace locker::client

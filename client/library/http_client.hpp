@@ -93,6 +93,7 @@ class HttpClient {
 
   ServerAddress address_;
   Connection connection_;
+  std::optional<Connection::Parser> stream_;  // of events
   bool has_connected_ = false;
   unsigned closings_ = 0;  // by who wants no answer any more
 };

@@ -5,6 +5,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -217,20 +218,22 @@ class LookTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def test_force_asks_on_a_terminal(self):
-        for answer, code in (("n", 1), ("y", 0)):
-            self.acquire("/a", "--meta", "the reason", "--wait", "0") if answer == "n" else None
+        self.acquire("/a", "--meta", "the reason", "--wait", "0")
+        for path, answer, code, question in (("/a", "n", 1, "End this lock? [y/N]"),
+                                             ("/b", "y", 1, "No such lock is held."),
+                                             ("//a/", "y", 0, "End this lock? [y/N]")):
             main, other = pty.openpty()
-            with subprocess.Popen([LOCKER, "force", "--reason", "x", "/a"], env=self.environment,
+            with subprocess.Popen([LOCKER, "force", "--reason", "x", path], env=self.environment,
                                   stdin=other, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   text=True) as process:
                 os.write(main, answer.encode() + b"\n")
                 said = process.communicate(timeout=LONG)[1]
             os.close(main)
             os.close(other)
-            self.assertIn("the reason", said)
-            self.assertIn("End this lock? [y/N]", said)
+            self.assertIn(question, said)
+            self.assertEqual("the reason" in said, path != "/b")
             self.assertEqual(process.returncode, code)
-            self.assertEqual(self.is_free("/a"), answer == "y")
+            self.assertEqual(self.is_free("/a"), code == 0)
 
     def test_nothing_commands_the_terminal(self):
         # The server refuses control characters; C1 ones and bidirectional marks are text to it.
@@ -266,6 +269,22 @@ class LookTest(CommandCase):
         self.assertRegex(line, r"^released +/a/last ")
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)
+
+    def test_watch_through_a_proxy_that_cuts_the_stream_anew(self):
+        stream = ("".join(f"id: 1.{n}\nevent: granted\ndata: {{\"path\": \"/{n}\", "
+                          f"\"owner\": \"x\", \"fence\": {n}}}\n\n" for n in range(1, 4)))
+        pieces = [stream[at:at + 7] for at in range(0, len(stream), 7)]
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            with proxy.accept()[0] as connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                   b"Transfer-Encoding: chunked\r\n\r\n")
+                for piece in pieces:
+                    connection.sendall(f"{len(piece):x}\r\n{piece}\r\n".encode())
+                for number in range(1, 4):
+                    self.assertEqual(watching.stdout.readline(),
+                                     f"granted   /{number}  x  fence {number}\n")
 
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")

@@ -99,8 +99,8 @@ void LockTable::add_nodes(PathView path, Found& found) {
   std::advance(segment, found.level);
   for (; !found.is_whole(); ++found.level, ++segment) {
     const std::size_t level = found.level;
-    found.nodes[level + 1] = add_child(found.nodes[level], *segment, found.hashes[level],
-                                       level + 1 < found.depth);
+    found.nodes[level + 1] =
+        add_child(found.nodes[level], *segment, found.hashes[level], level + 1 < found.depth);
   }
 }
 

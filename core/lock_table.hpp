@@ -267,8 +267,8 @@ class LockTable {
 
   Hash hash_;
   UnitArena arena_;
-  ExtendibleTable nodes_;   // (parent, segment) -> node; the root is in no table
-  ExtendibleTable leases_;  // token -> lease
+  ExtendibleTable nodes_;        // (parent, segment) -> node; the root is in no table
+  ExtendibleTable leases_;       // token -> lease
   std::uint32_t nothing_below_;  // the Below of all leaves
   std::uint32_t root_;
   // What was found last, and for which packed path and token: a decision asks for the same ones two

@@ -1,9 +1,9 @@
 // Why this is right beside a server at work. What is copied is the newest snapshot (the one before,
-// if that is damaged) and the segments behind it. Snapshots and sealed segments never change; they can only vanish, when two newer
-// snapshots cover them, and then the copy begins again. The last segment changes: frames are added
-// to it, one at a time. Its copy ends with the last frame that was whole when it was read, and what
-// was acknowledged before was whole before. Segments that are begun after the listing are left out:
-// nothing in them was acknowledged before it.
+// if that is damaged) and the segments behind it. Snapshots and sealed segments never change; they
+// can only vanish, when two newer snapshots cover them, and then the copy begins again. The last
+// segment changes: frames are added to it, one at a time. Its copy ends with the last frame that
+// was whole when it was read, and what was acknowledged before was whole before. Segments that are
+// begun after the listing are left out: nothing in them was acknowledged before it.
 #include "persistence/store_backup.hpp"
 
 #include <algorithm>
@@ -44,9 +44,10 @@ class Backup {
     passes_over_newest_ = true;
     auto older = copy_whole(*id);
     if (!older) return inspected;
-    older->warnings.push_back(inspected.error().message +
-                              " An older snapshot was copied, and the journal behind it: nothing is "
-                              "missing. The next snapshot of the server mends the store.");
+    older->warnings.push_back(
+        inspected.error().message +
+        " An older snapshot was copied, and the journal behind it: nothing is "
+        "missing. The next snapshot of the server mends the store.");
     return older;
   }
 

@@ -59,8 +59,8 @@ OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& direct
   if (auto checked = check_snapshots(files, directory, found, *id); !checked) {
     return checked.error();
   }
-  return Inspected{recovered->summary, table.lock_count(), found.segments.size(),
-                   found.snapshots.size(), {}};
+  return Inspected{
+      recovered->summary, table.lock_count(), found.segments.size(), found.snapshots.size(), {}};
 }
 
 }  // namespace locker::persistence

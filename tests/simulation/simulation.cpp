@@ -221,7 +221,7 @@ void Simulation::inject_fault() {
 /// A backup has all that was shown, and what the records say, also of a store whose newest snapshot
 /// is damaged.
 void Simulation::check_backup() {
-  if (disk_.is_off()) return;  // and the server has not noticed yet
+  if (disk_.is_off()) return;        // and the server has not noticed yet
   test::SimulatedDisk disk = disk_;  // the server's is not to be disturbed
   disk.cut_power_at(0);
   disk.fail_at(0, 0, false);

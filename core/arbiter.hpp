@@ -252,7 +252,8 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table with its cursors, for lists.
+  /// The table with its cursors, for lists; all but this one.
+  static constexpr std::size_t cursor_of_force = 0;
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
 
  private:

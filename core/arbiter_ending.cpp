@@ -412,9 +412,8 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   now_ = now;
   const std::string under = filter.packed_path.value_or(filter.packed_prefix.value_or(""));
   std::vector<std::uint32_t> chosen;
-  const std::size_t slot = LockTable::cursors_max - 1;
-  table_.open_cursor(slot, PathView{under});
-  while (const auto held = table_.advance_cursor(slot)) {
+  table_.open_cursor(cursor_of_force, PathView{under});
+  while (const auto held = table_.advance_cursor(cursor_of_force)) {
     if (filter.fence && held->id.fence != *filter.fence) continue;
     if (filter.owner && held->owner != *filter.owner) continue;
     if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;

@@ -569,7 +569,7 @@ void LockTable::link_to_nodes(std::uint32_t at, const Found& found) {
 
 void LockTable::unlink_from_nodes(std::uint32_t at) {
   Lock& unlinked = lock(at);
-  if (unlinked.is(Lock::bit_under_cursor)) move_cursors_past(at);
+  if (unlinked.is(Lock::bit_under_cursor)) move_cursors_before(at);
   const Found& found = find_nodes_of(unlinked);
   const Link* const own = links(unlinked);
   const Shape shape = unlinked.shape();
@@ -787,54 +787,65 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
   if (!found.is_whole()) return;
   cursor.node = found.nodes[found.level];
   cursor.level = found.level;
-  for (std::size_t list = 0; list < 6; ++list) {
-    place_cursor(cursor, list, list_of(node(cursor.node), list).first);
-  }
 }
 
-void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t at) {
-  cursor.next[list] = at;
-  if (at != null) lock(at).set(Lock::bit_under_cursor);
+// A node goes with the last of its locks. What the cursor stood behind is gone then, too, and all
+// that is there in a later node, be it in the same place, is new.
+void LockTable::resume_cursor(std::size_t slot, PathView prefix) {
+  const Found& found = find_nodes(prefix);
+  const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
+  if (cursors_[slot].node != there) open_cursor(slot, prefix);
 }
 
-void LockTable::step_cursor(Cursor& cursor, std::size_t list) {
+std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
   const List& of = list_of(node(cursor.node), list);
-  place_cursor(cursor, list, next_of(of, cursor.next[list], cursor.level));
+  return cursor.behind[list] == null ? of.first : next_of(of, cursor.behind[list], cursor.level);
+}
+
+void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t behind) {
+  cursor.behind[list] = behind;
+  if (behind != null) lock(behind).set(Lock::bit_under_cursor);
 }
 
 std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   Cursor& cursor = cursors_[slot];
-  std::size_t oldest = cursor.next.size();
-  for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-    if (cursor.next[list] == null) continue;
-    if (oldest == cursor.next.size() ||
-        lock(cursor.next[list]).id() < lock(cursor.next[oldest]).id()) {
-      oldest = list;
-    }
+  if (cursor.node == null) return std::nullopt;
+  std::uint32_t oldest = null;
+  std::size_t its_list = 0;
+  for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
+    const std::uint32_t next = next_of(cursor, list);
+    if (next == null || (oldest != null && lock(oldest).id() < lock(next).id())) continue;
+    oldest = next;
+    its_list = list;
   }
-  if (oldest == cursor.next.size()) return std::nullopt;
-  const std::uint32_t at = cursor.next[oldest];
-  step_cursor(cursor, oldest);
-  return describe(at);
+  if (oldest == null) return std::nullopt;
+  place_cursor(cursor, its_list, oldest);
+  return describe(oldest);
 }
 
 bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) {
   Cursor& cursor = cursors_[slot];
-  for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-    std::uint32_t at = cursor.next[list];
-    for (; at != null && lock(at).id() <= behind && limit > 0; --limit) {
-      at = next_of(list_of(node(cursor.node), list), at, cursor.level);
+  if (cursor.node == null) return true;
+  for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
+    const List& of = list_of(node(cursor.node), list);
+    std::uint32_t last = cursor.behind[list];
+    std::uint32_t next = next_of(cursor, list);
+    for (; next != null && lock(next).id() <= behind && limit > 0; --limit) {
+      last = next;
+      next = next_of(of, last, cursor.level);
     }
-    place_cursor(cursor, list, at);
-    if (at != null && lock(at).id() <= behind) return false;
+    place_cursor(cursor, list, last);
+    if (next != null && lock(next).id() <= behind) return false;
   }
   return true;
 }
 
-void LockTable::move_cursors_past(std::uint32_t at) {
+/// The lock goes.
+void LockTable::move_cursors_before(std::uint32_t at) {
   for (Cursor& cursor : cursors_) {
-    for (std::size_t list = 0; list < cursor.next.size(); ++list) {
-      if (cursor.next[list] == at) step_cursor(cursor, list);
+    for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
+      if (cursor.behind[list] != at) continue;
+      place_cursor(cursor, list, links(lock(at))[cursor.level].previous);
     }
   }
 }

@@ -134,18 +134,20 @@ class LockTable {
 
   /// A place in the locks at and below a path, in order of grant, which stays right while locks
   /// come and go. At most cursors_max at a time.
-  static constexpr std::size_t cursors_max = 64;
+  static constexpr std::size_t cursors_max = 256;
   struct Cursor {
-    std::array<std::uint32_t, 6> next{};  // by list of the prefix's node
-    std::uint32_t node = 0;               // there as long as any of those is
+    std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
+    std::uint32_t node = 0;
     std::size_t level = 0;
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
+  /// REQUIRES: the slot was opened with this prefix. Before anything else is done with it, if the
+  /// table may have changed.
+  void resume_cursor(std::size_t slot, PathView prefix);
   /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
   [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
-  /// The next lock, which the cursor then stands behind; null at the end. A lock that was granted
-  /// after the cursor was opened may be left out.
+  /// The next lock, which the cursor then stands behind; null at the end, where others may come.
   [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
 
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
@@ -236,9 +238,9 @@ class LockTable {
   void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
                    std::string_view owner);
   void free_details(std::uint32_t lock);
-  void move_cursors_past(std::uint32_t lock);
-  void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t lock);
-  void step_cursor(Cursor& cursor, std::size_t list);
+  [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
+  void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t behind);
+  void move_cursors_before(std::uint32_t lock);
 
   Found& find_nodes(PathView path) const;
   const Found& find_nodes_of(const Lock& lock);

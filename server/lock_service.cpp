@@ -386,21 +386,20 @@ LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
 /// A cursor of the table for this page: the one that the page before left there, or a new one at
 /// the beginning.
 std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after) {
-  constexpr std::size_t slots = core::LockTable::cursors_max - 1;  // the last one is Arbiter's
+  core::LockTable& table = arbiter_.table_for_lists();
   const std::string key = prefix + "|" + after;
   for (std::size_t slot = 0; slot < bookmarks_.size(); ++slot) {
-    if (!after.empty() && bookmarks_[slot].key == key) return slot;
+    if (after.empty() || bookmarks_[slot].key != key) continue;
+    table.resume_cursor(slot, core::PathView{prefix});
+    return slot;
   }
-  std::size_t slot = bookmarks_.size();
-  if (slot < slots) {
+  const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
+                                      [](const auto& a, const auto& b) { return a.used < b.used; });
+  auto slot = static_cast<std::size_t>(least - bookmarks_.begin());
+  if (least->used != 0 && bookmarks_.size() < core::LockTable::cursors_max) {
+    slot = bookmarks_.size();
     bookmarks_.emplace_back();
-  } else {
-    slot = static_cast<std::size_t>(
-        std::min_element(bookmarks_.begin(), bookmarks_.end(),
-                         [](const auto& a, const auto& b) { return a.used < b.used; }) -
-        bookmarks_.begin());
   }
-  core::LockTable& table = arbiter_.table_for_lists();
   table.open_cursor(slot, core::PathView{prefix});
   return slot;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -227,7 +228,8 @@ class LockService final : private core::Arbiter::Host {
   std::unordered_map<core::WaiterId, Listener*> listeners_;
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
-  std::vector<Bookmark> bookmarks_;
+  // By slot of the table's cursors. The first one is Arbiter's, and never free.
+  std::vector<Bookmark> bookmarks_{{"", std::numeric_limits<std::uint64_t>::max()}};
   std::uint64_t bookmarks_used_ = 0;
 
   std::chrono::steady_clock::time_point began_;

@@ -574,6 +574,31 @@ class Looking(V1Test):
         self.assertEqual([lock["path"] for lock in again["locks"]],
                          [lock["path"] for lock in twice["locks"]])
 
+    def test_what_is_granted_between_two_pages_is_on_the_second(self):
+        def listed(**first):
+            page = self.client.call("GET", "/v1/locks", prefix="/g", **first)
+            seen = list(page["locks"])
+            while page["next"] is not None:
+                page = self.client.call("GET", "/v1/locks", prefix="/g", after=page["next"])
+                seen += page["locks"]
+            return [lock["path"] for lock in seen]
+
+        def take(names, **how):
+            return [self.client.acquire(f"/g/{name}", **how)["path"] for name in names]
+        expected = take(range(3))
+        page = self.client.call("GET", "/v1/locks", prefix="/g", limit=3)
+        self.assertEqual(len(page["locks"]), 3)
+        # Of another kind too, of which there was none; and by somebody else's list.
+        expected += take(range(3, 6)) + take(range(6, 9), mode="shared", lock_parents="false")
+        self.assertEqual(listed(limit=3), expected)
+        # Where all that had been seen has gone, with its node in the tree.
+        page = self.client.call("GET", "/v1/locks", prefix="/g", limit=9)
+        self.assertIsNotNone(page["next"])
+        self.client.call("DELETE", "/v1/locks", prefix="/g", force="true", reason="x")
+        expected = take(range(10, 14))
+        rest = self.client.call("GET", "/v1/locks", prefix="/g", after=page["next"])
+        self.assertEqual([lock["path"] for lock in rest["locks"]], expected)
+
     def test_long_texts_make_short_pages(self):
         token = fresh_token()
         for group in range(12):

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "core/arbiter.hpp"
@@ -48,11 +49,11 @@ bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
                     command.wanted.end(), equal);
 }
 
-bool shares_path(const Waiter& waiter, const AcquireCommand& command) {
-  return std::any_of(waiter.wanted.begin(), waiter.wanted.end(), [&](const auto& a) {
-    return std::any_of(command.wanted.begin(), command.wanted.end(),
-                       [&](const auto& b) { return a.packed_path == b.packed_path; });
-  });
+using Paths = std::unordered_set<std::string_view>;
+
+bool wants_one_of(const Waiter& waiter, const Paths& paths) {
+  return std::any_of(waiter.wanted.begin(), waiter.wanted.end(),
+                     [&](const auto& its) { return paths.contains(its.packed_path); });
 }
 
 Acquired refused(Outcome outcome) {
@@ -131,6 +132,8 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
     table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
                             [&](const HeldLock& held) {
                               blockers.push_back(describe(held));
+                              // Only of the first one it is asked for, and it can be long.
+                              if (blockers.size() > 1) blockers.back().meta = {};
                               return blockers.size() < blockers_listed_max;
                             });
     if (blockers.size() == blockers_listed_max) break;
@@ -139,6 +142,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
     for (const Waiter::Wanted& others : other->wanted) {
       if (!clash(others.path(), others.shape, wanted.path(), wanted.shape)) continue;
       blockers.push_back(describe(*other, others));
+      if (blockers.size() > 1) blockers.back().meta = {};
       break;
     }
   }
@@ -191,17 +195,17 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     }
   } else {
     if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
-    // The lease can be given back before this is granted: then the next one is like it.
     request.owner = lease->owner;
-    request.default_ttl = lease->ttl;
     if (auto answer = answer_held(command, *lease, request)) return answer;
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
   std::vector<Waiter*> given_up;
+  Paths paths;
+  for (const Waiter::Wanted& wanted : command.wanted) paths.insert(wanted.packed_path);
   for (Waiter* const waiter : waiting->second) {
     if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
-    if (!shares_path(*waiter, command)) continue;
+    if (!wants_one_of(*waiter, paths)) continue;
     if (!waiter->is_kept) return refused(Outcome::token_in_use);
     given_up.push_back(waiter);
   }

@@ -157,6 +157,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const bool lease_ends = is_last && lease->opened.fence == 0;
   const LockId opened = lease ? lease->opened : LockId{};
   if (lease_ends) stop_timer(*lease);
+  if (lease_ends && reason == End::released) pass_on_terms(*lease);
   if (lease) count_lock(token, false);
   host_->on_event({event_of(reason), path, held.shape, held.owner, fence});
 
@@ -203,6 +204,16 @@ void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape
     changed_.insert(token);
   }
   note_change(token, path, shape);
+}
+
+/// Its holder gives it back, and waits with its token: the lease that it gets then is like it.
+void Arbiter::pass_on_terms(const LivingLease& lease) {
+  const auto waiting = by_token_.find(lease.token);
+  if (waiting == by_token_.end()) return;
+  for (Waiter* const waiter : waiting->second) {
+    if (waiter->owner.empty()) waiter->owner = lease.owner;
+    waiter->default_ttl = lease.ttl;
+  }
 }
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
@@ -256,6 +267,7 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   if (!left) return true;
   if (left->has_locks) return false;
   stop_timer(*left);
+  if (reason == End::released) pass_on_terms(*left);
   record(Ended{token, opened, reason});
   on_lease_gone(token, opened.fence, reason, detail);
   return true;
@@ -350,7 +362,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       return answer;
     }
   }
-  if (table_.lease_count() >= limits_.leases_max) {
+  if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
     answer.outcome = LeaseOutcome::too_many;
     return answer;
   }

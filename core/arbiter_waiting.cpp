@@ -11,6 +11,7 @@ namespace {
 constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
+constexpr std::size_t steps_of_a_thing = 250;                 // of advance()
 
 }  // namespace
 
@@ -216,10 +217,11 @@ void Arbiter::note_change(const Token& token, PathView path, const Shape& shape)
   if (queue_.latest_clash({path, shape}, is_own) != nullptr) changed_.insert(token);
 }
 
-/// The youngest of its requests that would wait for themselves, until there is none.
-void Arbiter::refuse_deadlocks_of(const Token& token) {
+/// The youngest of its requests that would wait for themselves, until there is none. Returns the
+/// steps that it took.
+std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
   const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return;
+  if (waiting == by_token_.end()) return 0;
   std::vector<Waiter*> youngest_first;
   for (Waiter* const waiter : waiting->second) {
     if (!waiter->is_kept && !waiter->has_choice()) youngest_first.push_back(waiter);
@@ -229,16 +231,31 @@ void Arbiter::refuse_deadlocks_of(const Token& token) {
   std::size_t steps = 0;
   for (Waiter* const waiter : youngest_first) {
     DeadlockSearch of_any{*this};
-    if (of_any.find(*waiter).empty()) return;  // nor any other of the lease
+    const bool is_any = !of_any.find(*waiter).empty();
+    steps += of_any.steps();
+    if (!is_any) break;  // nor any other of the lease
     DeadlockSearch of_this{*this};
     Acquired acquired;
     acquired.outcome = Outcome::deadlock;
     acquired.cycle = of_this.find_by_itself(*waiter);
+    steps += of_this.steps();
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
-    // As with one search: nobody else is served meanwhile.
-    steps += of_any.steps() + of_this.steps();
-    if (steps > 4 * DeadlockSearch::steps_max) return;
+    if (steps > steps_of_a_search_max) break;
   }
+  return steps;
+}
+
+std::size_t Arbiter::steps_for_a_search() {
+  const auto passed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now_.instant - search_steps_at_);
+  if (passed.count() > 0) {
+    const auto earned = std::min<std::uint64_t>(static_cast<std::uint64_t>(passed.count()),
+                                                search_steps_max / search_steps_a_millisecond) *
+                        search_steps_a_millisecond;
+    search_steps_ = std::min<std::size_t>(search_steps_ + earned, search_steps_max);
+    search_steps_at_ = now_.instant;
+  }
+  return std::clamp(search_steps_, steps_of_a_search_min, steps_of_a_search_max);
 }
 
 bool Arbiter::abandon(WaiterId id, const Now& now) {
@@ -258,7 +275,9 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
       examine(*next);
     } else if (!changed_.empty() && recheck_.empty() && recheck_lists_.empty() &&
                now_.instant >= stuck_until_) {
-      refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
+      const Token token = changed_.extract(changed_.begin()).value();
+      // One that is far to seek is as much as many small things.
+      limit -= std::min(limit - 1, refuse_deadlocks_of(token) / steps_of_a_thing);
     } else {
       return false;
     }

@@ -94,13 +94,33 @@ const std::vector<Token>& Arbiter::DeadlockSearch::leases_that_wait_and_hold() {
   return holding_;
 }
 
+/// Who waits for many paths is met at each of them.
+bool Arbiter::DeadlockSearch::is_passed(const Waiter& other, const Waiter& by) {
+  if (passing_ != by.token) is_passed_.clear();
+  passing_ = by.token;
+  const auto [known, is_new] = is_passed_.try_emplace(&other);
+  if (is_new) {
+    known->second = arbiter_.is_passed(other, by.token, arbiter_.table_.find_lease_of(by.token));
+  }
+  return known->second;
+}
+
+bool Arbiter::DeadlockSearch::is_in_the_way(const Waiter& other, const Waiter& waiter,
+                                            const Waiter::Wanted& wanted) {
+  if (other.ticket >= waiter.ticket) return false;
+  steps_ += other.wanted.size();
+  return std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& its) {
+    return clash(its.path(), its.shape, wanted.path(), wanted.shape);
+  });
+}
+
 void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
+  steps_ += steps_of_a_path;
   expand_holders(waiter, wanted);
   if (waiter.is_upgrade) return;
-  const auto lease = arbiter_.table_.find_lease_of(waiter.token);
   const std::size_t passed_before = passed_.size();
   const auto meet = [&](const Waiter& other) {
-    if (arbiter_.is_passed(other, waiter.token, lease)) return false;
+    if (is_passed(other, waiter)) return false;
     reach(other.token, waiter, wanted);
     return true;
   };
@@ -111,12 +131,7 @@ void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::
                                 });
   for (std::size_t i = 0; i < passed_before && goes_on(); ++i) {
     const Waiter& other = *passed_[i];
-    const bool is_in_the_way =
-        other.ticket < waiter.ticket &&
-        std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& its) {
-          return clash(its.path(), its.shape, wanted.path(), wanted.shape);
-        });
-    if (is_in_the_way) meet(other);
+    if (is_in_the_way(other, waiter, wanted)) meet(other);
   }
 }
 

@@ -15,46 +15,66 @@ namespace locker::core {
 /// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
 /// first, from the request's own lease. Who has a choice, waiting for any of several, is not
 /// followed: another one may come free. O(waiters and holders that are met); of more holders at one
-/// place than there are leases that wait, these are asked instead. What is not found in steps_max
-/// is taken for none, because nobody else is served meanwhile.
+/// place than there are leases that wait, these are asked instead. What is not found in the steps
+/// that Arbiter grants is taken for none, because nobody else is served meanwhile.
 class Arbiter::DeadlockSearch {
  public:
-  explicit DeadlockSearch(const Arbiter& arbiter) : arbiter_(arbiter) {}
+  explicit DeadlockSearch(Arbiter& arbiter)
+      : arbiter_(arbiter),
+        steps_max_(arbiter.steps_for_a_search()),
+        clash_steps_before_(arbiter.table_.clash_steps()) {}
+  ~DeadlockSearch() { arbiter_.count_search(steps()); }
+  DeadlockSearch(const DeadlockSearch&) = delete;
+  DeadlockSearch& operator=(const DeadlockSearch&) = delete;
+
   /// The cycle, beginning with the request itself; empty when there is none.
   [[nodiscard]] std::vector<CycleStep> find(const Waiter& request);
   /// The same, but without the other requests of its lease as a beginning.
   [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
 
-  static constexpr std::size_t steps_max = 100'000;
-  [[nodiscard]] std::size_t steps() const { return steps_; }
+  /// What was met, and what was asked to know whether it is in the way.
+  [[nodiscard]] std::size_t steps() const {
+    return steps_ + (arbiter_.table_.clash_steps() - clash_steps_before_);
+  }
 
  private:
+  static constexpr std::size_t steps_of_a_path = 2;  // all its prefixes are looked up
   using Place = std::tuple<std::string_view, Mode, bool, bool>;
   struct Reached {
     Token from;
     CycleStep step;  // of `from`
   };
-  [[nodiscard]] bool goes_on() { return !is_found_ && ++steps_ <= steps_max; }
+  [[nodiscard]] bool goes_on() {
+    ++steps_;
+    return !is_found_ && steps() <= steps_max_;
+  }
   [[nodiscard]] bool somebody_may_wait_for(const Waiter& request) const;
   [[nodiscard]] std::vector<CycleStep> follow(const Waiter& request);
   void expand(const Waiter& waiter);
   void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
   void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);
+  [[nodiscard]] bool is_passed(const Waiter& other, const Waiter& by);
+  [[nodiscard]] bool is_in_the_way(const Waiter& other, const Waiter& waiter,
+                                   const Waiter::Wanted& wanted);
   [[nodiscard]] const std::vector<Token>& leases_that_wait_and_hold();
   [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
   void reach(const Token& to, const Waiter& from, const Waiter::Wanted& wanted);
   [[nodiscard]] std::vector<CycleStep> trace() const;
 
-  const Arbiter& arbiter_;
+  Arbiter& arbiter_;
+  const std::size_t steps_max_;
   Token own_;
   bool is_found_ = false;
   std::size_t steps_ = 0;
+  std::uint64_t clash_steps_before_;
   std::map<Token, Reached> reached_;
   std::deque<Token> next_;
   std::vector<Token> holding_;  // once it was asked for
   std::set<Place> looked_at_;   // whose holders are reached
   WaitQueue::Seen seen_;
   std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
+  Token passing_;                      // the lease whose answers these are:
+  Passed is_passed_;
 };
 
 }  // namespace locker::core

@@ -450,6 +450,7 @@ bool LockTable::is_noted(const Found& found, const Shape& shape) const {
 }
 
 bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& shape) const {
+  ++clash_steps_;
   if (holdings_.lease != of.handle) {
     holdings_ = {of.handle, lease(of.handle).first_lock, {}};
   }
@@ -461,6 +462,7 @@ bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& s
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own == null) return true;
+        ++clash_steps_;
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
         if (is_found) return true;
         const HeldLock held = describe(own);
@@ -802,9 +804,11 @@ std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
   return cursor.behind[list] == null ? of.first : next_of(of, cursor.behind[list], cursor.level);
 }
 
-void LockTable::place_cursor(Cursor& cursor, std::size_t list, std::uint32_t behind) {
-  cursor.behind[list] = behind;
-  if (behind != null) lock(behind).set(Lock::bit_under_cursor);
+// Only these locks have the mark, so that the end of others costs nothing.
+void LockTable::keep_cursor(std::size_t slot) {
+  for (const std::uint32_t at : cursors_[slot].behind) {
+    if (at != null) lock(at).set(Lock::bit_under_cursor);
+  }
 }
 
 std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
@@ -819,7 +823,7 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
     its_list = list;
   }
   if (oldest == null) return std::nullopt;
-  place_cursor(cursor, its_list, oldest);
+  cursor.behind[its_list] = oldest;
   return describe(oldest);
 }
 
@@ -834,7 +838,7 @@ bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) 
       last = next;
       next = next_of(of, last, cursor.level);
     }
-    place_cursor(cursor, list, last);
+    cursor.behind[list] = last;
     if (next != null && lock(next).id() <= behind) return false;
   }
   return true;
@@ -843,9 +847,10 @@ bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) 
 /// The lock goes.
 void LockTable::move_cursors_before(std::uint32_t at) {
   for (Cursor& cursor : cursors_) {
-    for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
-      if (cursor.behind[list] != at) continue;
-      place_cursor(cursor, list, links(lock(at))[cursor.level].previous);
+    for (std::uint32_t& behind : cursor.behind) {
+      if (behind != at) continue;
+      behind = links(lock(at))[cursor.level].previous;
+      if (behind != null) lock(behind).set(Lock::bit_under_cursor);
     }
   }
 }

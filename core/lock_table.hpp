@@ -115,6 +115,8 @@ class LockTable {
   /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there). Asked
   /// many times of one lease, it looks at what that holds once, until some of it ends.
   [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
+  /// How often holds_clash() was called or looked at a lock: who asks often keeps count by it.
+  [[nodiscard]] std::uint64_t clash_steps() const { return clash_steps_; }
   /// Oldest first, until `visit` returns false.
   void for_each_lock_of(const LivingLease& lease,
                         const std::function<bool(const HeldLock&)>& visit) const;
@@ -142,8 +144,9 @@ class LockTable {
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
-  /// REQUIRES: the slot was opened with this prefix. Before anything else is done with it, if the
-  /// table may have changed.
+  /// Before the table changes, if the cursor is used again then; and after that, with the prefix
+  /// that it was opened with.
+  void keep_cursor(std::size_t slot);
   void resume_cursor(std::size_t slot, PathView prefix);
   /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
   [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
@@ -239,7 +242,6 @@ class LockTable {
                    std::string_view owner);
   void free_details(std::uint32_t lock);
   [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
-  void place_cursor(Cursor& cursor, std::size_t list, std::uint32_t behind);
   void move_cursors_before(std::uint32_t lock);
 
   Found& find_nodes(PathView path) const;
@@ -281,6 +283,7 @@ class LockTable {
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
   mutable Holdings holdings_;  // of the lease that was asked for last
+  mutable std::uint64_t clash_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;
   std::size_t deadline_count_ = 0;  // of leases

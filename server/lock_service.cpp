@@ -412,8 +412,7 @@ void LockService::list_held(const ListQuery& query, Page& page) {
     // The place is far away. The same page asked for again goes on from here: nobody else waits
     // for as long as it takes to walk over millions of locks.
     page.next = query.after;
-    bookmarks_[slot] = {query.packed_prefix + "|" + page.next, ++bookmarks_used_};
-    return;
+    return keep_bookmark(slot, query.packed_prefix, page.next);
   }
   std::size_t looked_at = 0;
   std::size_t bytes = 0;
@@ -433,7 +432,13 @@ void LockService::list_held(const ListQuery& query, Page& page) {
     bytes += bytes_of(page.locks.back());
   }
   page.next = text_of(last);
-  bookmarks_[slot] = {query.packed_prefix + "|" + page.next, ++bookmarks_used_};
+  keep_bookmark(slot, query.packed_prefix, page.next);
+}
+
+void LockService::keep_bookmark(std::size_t slot, const std::string& prefix,
+                                const std::string& after) {
+  arbiter_.table_for_lists().keep_cursor(slot);
+  bookmarks_[slot] = {prefix + "|" + after, ++bookmarks_used_};
 }
 
 void LockService::list_waiting(const ListQuery& query, Page& page) const {

@@ -217,6 +217,7 @@ class LockService final : private core::Arbiter::Host {
   void list_held(const ListQuery& query, Page& page);
   void list_waiting(const ListQuery& query, Page& page) const;
   [[nodiscard]] std::size_t find_cursor(const std::string& prefix, const std::string& after);
+  void keep_bookmark(std::size_t slot, const std::string& prefix, const std::string& after);
 
   GroupCommit& commit_;
   const persistence::Journal& journal_;

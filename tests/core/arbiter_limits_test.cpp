@@ -44,8 +44,9 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
     if (waits) command.wait = std::chrono::hours{1};
     return arbiter_->acquire(command, now());
   }
-  [[nodiscard]] static Now now() { return {Instant{1}, 1}; }
+  [[nodiscard]] Now now() const { return {instant_, 1}; }
 
+  Instant instant_{1};
   std::unique_ptr<Arbiter> arbiter_;
 
  private:
@@ -208,7 +209,28 @@ TEST_F(ArbiterLimitsTest, ManyWhoWaitForTheSameHoldersAreNotAskedForEachOfThem) 
     ASSERT_EQ(acquire(token_of(200'001 + 2 * i), {own}, true).outcome, Outcome::queued);
     ASSERT_EQ(acquire(token_of(200'000 + 2 * i), {"/writers"}, true).outcome, Outcome::queued);
   }
+  instant_ += std::chrono::seconds{1};  // those have had all the steps there were
   EXPECT_EQ(acquire(token_of(10), {"/writers"}, true).outcome, Outcome::deadlock);
+}
+
+// What one lease asks for is met at each of its paths, and each time asked for whether it is
+// passed.
+TEST_F(ArbiterLimitsTest, ManyWhoWaitForManyPathsEachAreNotAskedAtEachOfThem) {
+  constexpr unsigned count = 400;
+  start();
+  ASSERT_EQ(acquire(token_of(1), {"/held"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(2), {"/held"}, true).outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token_of(3), {"/w"}).outcome, Outcome::granted);
+  for (unsigned i = 0; i < count; ++i) {
+    ASSERT_EQ(acquire(token_of(10 + i), below("/w", 256), true).outcome, Outcome::queued);
+  }
+  for (unsigned i = 0; i < 1'000; ++i) {
+    AcquireCommand command;
+    command.wanted.push_back({packed("/w"), {}});
+    command.token = token_of(1);
+    command.wait = Instant{1 + i};
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::queued);
+  }
 }
 
 // The same of writers whom a reader with many other locks passes, because they wait for it.

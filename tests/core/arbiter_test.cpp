@@ -113,18 +113,26 @@ TEST_F(ArbiterTest, AfterARestartAReleasedLeaseCanBeReleasedAgain) {
 // Lock coupling: the next lock is asked for, then the one before is given back.
 TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
   ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("c")).outcome, Outcome::granted);
+  const Acquired before = acquire(token(2), path("c"), std::chrono::seconds{60});
   AcquireCommand first;
   first.wanted.push_back({path("a"), {}});
   first.token = token(2);
-  first.ttl = Milliseconds{30'000};
+  first.owner = "me";
+  first.ttl = Milliseconds{2'000};
   ASSERT_EQ(arbiter_->acquire(first, now()).outcome, Outcome::granted);
   const Acquired next = acquire(token(2), path("b"), std::chrono::seconds{60});
   ASSERT_EQ(next.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{30'000}, now()).outcome,
+            Arbiter::LeaseOutcome::living);
   ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
   ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
   advance_to(now_);
-  ASSERT_EQ(decided_.at(next.waiter).outcome, Outcome::granted);
-  EXPECT_EQ(decided_.at(next.waiter).ttl, Milliseconds{30'000});
+  for (const Acquired& queued : {before, next}) {
+    ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
+    EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{30'000});
+    EXPECT_EQ(decided_.at(queued.waiter).owner, "me");
+  }
 }
 
 class ArbiterRoomTest : public ArbiterTest {

@@ -168,7 +168,7 @@ class TableWithList {
     if (!cursor.is_open || random_() % 2 == 0) return;
     table_.resume_cursor(slot, PathView{cursor.prefix});
     if (random_() % 8 == 0) {
-      const LockId behind{cursor.last.fence + random_() % 4, 0};
+      const LockId behind{std::min(cursor.last.fence + random_() % 4, fence_), 0};
       while (!table_.skip_cursor(slot, behind, 1)) {
       }
       cursor.last = std::max(cursor.last, behind);
@@ -177,6 +177,7 @@ class TableWithList {
         std::find_if(held_.upper_bound(cursor.last), held_.end(),
                      [&](const auto& its) { return is_under(cursor.prefix, its.second.path); });
     const auto shown = table_.advance_cursor(slot);
+    table_.keep_cursor(slot);
     ASSERT_EQ(shown.has_value(), expected != held_.end());
     if (!shown) return;  // others may come
     ASSERT_EQ(shown->id, expected->first);

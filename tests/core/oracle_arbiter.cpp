@@ -247,7 +247,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return refused(Outcome::token_in_use);
       }
       request.owner = lease->second.owner;
-      request.default_ttl = lease->second.ttl;
       std::vector<const Lock*> held;
       for (const auto& wanted : request.wanted) {
         for (const Lock& lock : locks_) {
@@ -503,6 +502,12 @@ void OracleArbiter::end_lock(std::size_t place, End reason, Instant now) {
 
 /// It has no locks any more.
 void OracleArbiter::end_lease(const Token& token, End reason) {
+  const Lease& lease = leases_.at(token);
+  for (Request& request : requests_) {
+    if (request.token != token) continue;
+    if (request.owner.empty()) request.owner = lease.owner;
+    request.default_ttl = lease.ttl;
+  }
   leases_.erase(token);
   ended_[token] = reason;
   if (reason != End::released) refuse_waiters_of(token);

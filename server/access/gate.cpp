@@ -112,6 +112,7 @@ class Gate::KeyedPending final : public PendingAnswer {
  public:
   KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
+        audited_(gate.audit_ == nullptr ? AuditedRequest{} : visit.audited()),
         caller_(std::move(visit.caller)),
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
@@ -127,6 +128,7 @@ class Gate::KeyedPending final : public PendingAnswer {
     };
     if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
     take_back(response);
+    note_taken_back(response);
     ++gate_.metrics_.refused_401;
     const Index index = response.index;
     const CallKind call = response.call;
@@ -156,7 +158,16 @@ class Gate::KeyedPending final : public PendingAnswer {
     }
   }
 
+  /// Else the log would have no end of a shared lock that this grant took the place of.
+  void note_taken_back(Response& response) const {
+    if (gate_.audit_ == nullptr || !response.audit) return;
+    if (response.audit->outcome != "granted") return;
+    response.audit->outcome = "taken_back";
+    gate_.audit_->add(audit_line(audited_, *response.audit));
+  }
+
   const Gate& gate_;
+  const AuditedRequest audited_;
   const Caller caller_;
   const RequiredAccess required_;
   const std::unique_ptr<PendingAnswer> inner_;

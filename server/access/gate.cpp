@@ -294,8 +294,10 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
   if (!required.lease || key.may(required.lease_right, {})) return true;
-  const auto fits = service_.holds_only(
-      *required.lease, [&](core::PathView path) { return key.may(required.lease_right, path); });
+  const LockService::Asker asker{key.number, static_cast<std::uint8_t>(required.lease_right)};
+  const auto fits = service_.holds_only(*required.lease, asker, [&](core::PathView path) {
+    return key.may(required.lease_right, path);
+  });
   if (fits.answer) return true;
   response.index = fits.index;  // the refusal tells what the lease holds
   refuse(visit, 403, "not_permitted",

@@ -208,10 +208,14 @@ void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& reque
 
 void Gate::answer(const Request& request, Response& response) {
   // Of those who wait, what they were granted has to be known, in case that their key goes.
-  Visit visit{request, required_access(request), {nullptr, audit_ != nullptr || keys_ != nullptr}};
-  if (visit.required.who == Who::anybody) return inner_.answer(request, response);
-  if (keys_ != nullptr && (!identify(visit, response) || !is_permitted(visit, response))) return;
+  Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
+  const bool is_stranger = keys_ != nullptr && !identify(visit);
   Request admitted = request;
+  if (is_stranger) admitted.body = {};  // is read for the few lines of the audit log alone
+  visit.required = required_access(admitted);
+  if (visit.required.who == Who::anybody) return inner_.answer(request, response);
+  if (is_stranger) return refuse_stranger(visit, response);
+  if (keys_ != nullptr && !is_permitted(visit, response)) return;
   admitted.caller = &visit.caller;
   inner_.answer(admitted, response);
   conclude(visit, response);
@@ -236,11 +240,14 @@ void Gate::conclude(const Visit& visit, Response& response) {
   }
 }
 
-bool Gate::identify(Visit& visit, Response& response) const {
+bool Gate::identify(Visit& visit) const {
   const auto secret = read_credentials(visit.request.authorization);
   if (secret) visit.caller.key = keys_->find(*secret);
-  if (visit.caller.key) return true;
-  if (!secret) {
+  return visit.caller.key != nullptr;
+}
+
+void Gate::refuse_stranger(const Visit& visit, Response& response) const {
+  if (!read_credentials(visit.request.authorization)) {
     refuse(visit, 401, "no_key",
            "This server wants a key: send Authorization: Bearer <key>, or the key as the password "
            "of Basic.",
@@ -251,7 +258,6 @@ bool Gate::identify(Visit& visit, Response& response) const {
            "server.",
            response);
   }
-  return false;
 }
 
 bool Gate::is_permitted(Visit& visit, Response& response) {
@@ -327,12 +333,15 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
   ++(status == 401 ? metrics_.refused_401 : metrics_.refused_403);
   if (audit_ == nullptr) return;
   AuditNote note;
-  if (!visit.caller.key) {
+  AuditedRequest audited;
+  if (visit.caller.key) {
+    audited = visit.audited();
+  } else {
     const auto spent = strangers_.spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     note.left_out = spent.left_out;
+    audited = Visit{visit.request, required_access(visit.request), visit.caller}.audited();
   }
-  AuditedRequest audited = visit.audited();
   if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
   note.outcome = status == 401 ? "refused_401" : "refused_403";
   audit_->add(audit_line(audited, note));

@@ -508,6 +508,16 @@ void LockTable::for_each_lock_of(const LivingLease& of,
   }
 }
 
+void LockTable::for_each_newest_lock_of(const LivingLease& of,
+                                        const std::function<bool(const HeldLock&)>& visit) const {
+  const std::uint32_t first = lease(of.handle).first_lock;
+  if (first == null) return;
+  std::uint32_t at = first;
+  do {
+    at = lock(at).lease_previous;  // before the first one is the last one
+  } while (visit(describe(at)) && at != first);
+}
+
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
   const LeaseDetails* const details = details_of(lease(at));
   return details == nullptr ? 0 : details->timer;

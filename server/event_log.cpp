@@ -88,15 +88,14 @@ class EventLog::Reader final : public Stream {
 void EventLog::start(Index index, std::uint64_t first_number) {
   const std::lock_guard lock{mutex_};
   durable_ = index;
-  start_id_ = last_id_ = {index, first_number};
+  first_number_ = first_number;
 }
 
 void EventLog::add(const core::Event& event, Index index) {
   const std::lock_guard lock{mutex_};
-  last_id_ = index == last_id_.index ? Id{index, last_id_.number + 1} : Id{index, 0};
   if (ring_.size() < capacity) ring_.emplace_back();
   Entry& entry = ring_[end_ % capacity];  // its strings keep their memory
-  entry.id = last_id_;
+  entry.id = {index, first_number_ + end_};
   entry.kind = event.kind;
   entry.shape = event.shape;
   entry.fence = event.fence;
@@ -120,7 +119,7 @@ void EventLog::show_until_durable() {
   for (Reader* const reader : readers_) reader->wake();
 }
 
-/// False: what came behind that event is not known any more.
+/// False: that event is not known, or not any more, and so what came behind it is not either.
 bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   Id id;
   const char* const end = last_event_id.data() + last_event_id.size();
@@ -128,19 +127,10 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   if (index.ec != std::errc{} || index.ptr == end || *index.ptr != '.') return false;
   const auto number = std::from_chars(index.ptr + 1, end, id.number);
   if (number.ec != std::errc{} || number.ptr != end) return false;
-  if (id < start_id_ || id > last_id_) return false;
-  const Place first = oldest();
-  if (first > 0 && id < at(first).id) return false;  // its own successor may be gone
-  Place low = first;
-  for (Place high = end_; low < high;) {
-    const Place middle = low + (high - low) / 2;
-    if (at(middle).id <= id) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  place = low;
+  if (id.number < first_number_ || id.number - first_number_ >= end_) return false;
+  const Place named = id.number - first_number_;
+  if (named < oldest() || at(named).id != id) return false;
+  place = named + 1;
   return true;
 }
 

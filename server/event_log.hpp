@@ -24,7 +24,8 @@ class EventLog {
 
   explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
   /// `index`: of the last record there is. What happened up to then is not known here.
-  /// `first_number`: higher than at all starts before, so that no event gets the name of another.
+  /// `first_number`: higher than all numbers of events before, so that none gets the name of
+  /// another.
   void start(Index index, std::uint64_t first_number);
   /// Under GroupCommit's mutex, so that events come in the order of decisions.
   void add(const core::Event& event, Index index);
@@ -39,13 +40,13 @@ class EventLog {
 
  private:
   class Reader;
-  /// Names an event for ever: the journal's index, and a number that rises within it. What waits
-  /// and leaves is not in the journal; after a restart it has the same index again, and numbers
-  /// that no event had before.
+  /// Names an event for ever: the journal's index, and a number that rises by one from event to
+  /// event. The index alone does not: what waits and leaves is not in the journal, and where its
+  /// end was lost, or a backup was put back, other events have the same indices again.
   struct Id {
     Index index = 0;
     std::uint64_t number = 0;
-    friend auto operator<=>(const Id&, const Id&) = default;
+    friend bool operator==(const Id&, const Id&) = default;
   };
   struct Entry {
     Id id;
@@ -69,8 +70,7 @@ class EventLog {
   Place end_ = 0;           // behind the newest event
   Place shown_ = 0;         // behind the newest that may be shown
   Index durable_ = 0;
-  Id last_id_;
-  Id start_id_;
+  std::uint64_t first_number_ = 0;  // of the first event since the start
   std::set<Reader*> readers_;
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -133,8 +134,15 @@ class LockService final : private core::Arbiter::Host {
     std::string next;                   ///< Empty: this was the last one.
   };
   [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
-  /// Whether `fits` is true of all paths that the lease holds; true when there is no such lease.
-  [[nodiscard]] At<bool> holds_only(const core::Token& token,
+  /// Stands for what is asked of each path, which has to be the same whenever the same one asks.
+  struct Asker {
+    std::uint64_t key = 0;
+    std::uint8_t right = 0;
+    friend auto operator<=>(const Asker&, const Asker&) = default;
+  };
+  /// Whether `fits` is true of all paths that the lease holds; true when there is no such lease. Of
+  /// a large lease the same asker is not asked again what it was true of before.
+  [[nodiscard]] At<bool> holds_only(const core::Token& token, const Asker& asker,
                                     const std::function<bool(core::PathView)>& fits);
 
   struct ListQuery {
@@ -231,6 +239,10 @@ class LockService final : private core::Arbiter::Host {
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
   // By slot of the table's cursors. The first one is Arbiter's, and never free.
   std::vector<Bookmark> bookmarks_{{"", std::numeric_limits<std::uint64_t>::max()}};
+  // The newest lock that there was when all of the lease were known to fit. Those to come have
+  // higher ids, also in another lease of this token.
+  std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;
+  std::vector<Bookmark> bookmarks_;
   std::uint64_t bookmarks_used_ = 0;
 
   std::chrono::steady_clock::time_point began_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ struct AccessKey {
   std::string name;
   core::Sha256 digest{};
   std::vector<core::AccessRule> rules;
+  std::uint64_t number = 0;  ///< Of these rules of this key: no two in a KeyRing ever had the same.
 
   [[nodiscard]] bool may(core::Right right, core::PathView path) const {
     return core::is_allowed(rules, right, path);

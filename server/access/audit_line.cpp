@@ -1,10 +1,43 @@
 #include "server/access/audit_line.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "core/url_path.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 
 namespace locker::server {
 namespace {
+
+// A refusal costs who asks nothing, often not even a key, and what it names is as long as they
+// like: only the beginnings of the first few are written.
+constexpr std::size_t refused_paths_max = 4;
+constexpr std::size_t refused_bytes_max = 256;
+
+bool is_refusal(const AuditNote& note) {
+  return note.outcome == "refused_401" || note.outcome == "refused_403";
+}
+
+/// Of a path or target as in a URL.
+std::string shortened(std::string text) {
+  if (text.size() <= refused_bytes_max) return text;
+  text.resize(refused_bytes_max);
+  const std::size_t percent = text.rfind('%');
+  if (percent != std::string::npos && text.size() - percent < 3) text.resize(percent);
+  return text + "…";
+}
+
+void append_refused(const std::vector<std::string>& packed_paths, std::string& out) {
+  const std::size_t shown = std::min(packed_paths.size(), refused_paths_max);
+  for (std::size_t at = 0; at < shown; ++at) {
+    std::string path;
+    core::append_url_path(core::PathView{packed_paths[at]}, path);
+    if (at != 0) out += ", ";
+    append_json_string(shortened(std::move(path)), out);
+  }
+}
 
 void append_text(std::string_view name, std::string_view text, std::string& out) {
   out += ", \"";
@@ -41,12 +74,16 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
   append_text("action", request.action, line);
   const auto& paths = note.packed_paths.empty() ? request.packed_paths : note.packed_paths;
   line += R"(, "paths": [)";
-  for (const std::string& path : paths) {
-    if (&path != &paths.front()) line += ", ";
-    append_path(path, line);
+  if (is_refusal(note)) {
+    append_refused(paths, line);
+  } else {
+    for (const std::string& path : paths) {
+      if (&path != &paths.front()) line += ", ";
+      append_path(path, line);
+    }
   }
   line += ']';
-  if (!request.target.empty()) append_text("target", request.target, line);
+  if (!request.target.empty()) append_text("target", shortened(request.target), line);
   if (note.owner) {
     line += R"(, "owner": )";
     append_owner(*note.owner, line);
@@ -54,6 +91,9 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
   if (note.fence != 0) line += R"(, "fence": )" + std::to_string(note.fence);
   append_text("outcome", note.outcome, line);
   if (note.count) line += R"(, "count": )" + std::to_string(*note.count);
+  if (is_refusal(note) && paths.size() > refused_paths_max) {
+    line += R"(, "count": )" + std::to_string(paths.size());
+  }
   if (!note.locks.empty()) append_locks(note.locks, line);
   if (!note.reason.empty()) append_text("reason", note.reason, line);
   if (note.left_out != 0) line += R"(, "left_out": )" + std::to_string(note.left_out);

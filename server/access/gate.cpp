@@ -112,6 +112,7 @@ class Gate::KeyedPending final : public PendingAnswer {
  public:
   KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
+        audited_(gate.audit_ == nullptr ? AuditedRequest{} : visit.audited()),
         caller_(std::move(visit.caller)),
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
@@ -127,6 +128,7 @@ class Gate::KeyedPending final : public PendingAnswer {
     };
     if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
     take_back(response);
+    note_taken_back(response);
     ++gate_.metrics_.refused_401;
     const Index index = response.index;
     const CallKind call = response.call;
@@ -156,7 +158,16 @@ class Gate::KeyedPending final : public PendingAnswer {
     }
   }
 
+  /// Else the log would have no end of a shared lock that this grant took the place of.
+  void note_taken_back(Response& response) const {
+    if (gate_.audit_ == nullptr || !response.audit) return;
+    if (response.audit->outcome != "granted") return;
+    response.audit->outcome = "taken_back";
+    gate_.audit_->add(audit_line(audited_, *response.audit));
+  }
+
   const Gate& gate_;
+  const AuditedRequest audited_;
   const Caller caller_;
   const RequiredAccess required_;
   const std::unique_ptr<PendingAnswer> inner_;
@@ -197,10 +208,14 @@ void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& reque
 
 void Gate::answer(const Request& request, Response& response) {
   // Of those who wait, what they were granted has to be known, in case that their key goes.
-  Visit visit{request, required_access(request), {nullptr, audit_ != nullptr || keys_ != nullptr}};
-  if (visit.required.who == Who::anybody) return inner_.answer(request, response);
-  if (keys_ != nullptr && (!identify(visit, response) || !is_permitted(visit, response))) return;
+  Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
+  const bool is_stranger = keys_ != nullptr && !identify(visit);
   Request admitted = request;
+  if (is_stranger) admitted.body = {};  // is read for the few lines of the audit log alone
+  visit.required = required_access(admitted);
+  if (visit.required.who == Who::anybody) return inner_.answer(request, response);
+  if (is_stranger) return refuse_stranger(visit, response);
+  if (keys_ != nullptr && !is_permitted(visit, response)) return;
   admitted.caller = &visit.caller;
   inner_.answer(admitted, response);
   conclude(visit, response);
@@ -225,11 +240,14 @@ void Gate::conclude(const Visit& visit, Response& response) {
   }
 }
 
-bool Gate::identify(Visit& visit, Response& response) const {
+bool Gate::identify(Visit& visit) const {
   const auto secret = read_credentials(visit.request.authorization);
   if (secret) visit.caller.key = keys_->find(*secret);
-  if (visit.caller.key) return true;
-  if (!secret) {
+  return visit.caller.key != nullptr;
+}
+
+void Gate::refuse_stranger(const Visit& visit, Response& response) const {
+  if (!read_credentials(visit.request.authorization)) {
     refuse(visit, 401, "no_key",
            "This server wants a key: send Authorization: Bearer <key>, or the key as the password "
            "of Basic.",
@@ -240,7 +258,6 @@ bool Gate::identify(Visit& visit, Response& response) const {
            "server.",
            response);
   }
-  return false;
 }
 
 bool Gate::is_permitted(Visit& visit, Response& response) {
@@ -283,8 +300,10 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
   if (!required.lease || key.may(required.lease_right, {})) return true;
-  const auto fits = service_.holds_only(
-      *required.lease, [&](core::PathView path) { return key.may(required.lease_right, path); });
+  const LockService::Asker asker{key.number, static_cast<std::uint8_t>(required.lease_right)};
+  const auto fits = service_.holds_only(*required.lease, asker, [&](core::PathView path) {
+    return key.may(required.lease_right, path);
+  });
   if (fits.answer) return true;
   response.index = fits.index;  // the refusal tells what the lease holds
   refuse(visit, 403, "not_permitted",
@@ -314,12 +333,15 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
   ++(status == 401 ? metrics_.refused_401 : metrics_.refused_403);
   if (audit_ == nullptr) return;
   AuditNote note;
-  if (!visit.caller.key) {
+  AuditedRequest audited;
+  if (visit.caller.key) {
+    audited = visit.audited();
+  } else {
     const auto spent = strangers_.spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     note.left_out = spent.left_out;
+    audited = Visit{visit.request, required_access(visit.request), visit.caller}.audited();
   }
-  AuditedRequest audited = visit.audited();
   if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
   note.outcome = status == 401 ? "refused_401" : "refused_403";
   audit_->add(audit_line(audited, note));

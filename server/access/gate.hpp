@@ -33,9 +33,10 @@ class Gate final : public RequestHandler {
   class KeyedStream;
   struct Visit;
 
-  [[nodiscard]] bool identify(Visit& visit, Response& response) const;
+  [[nodiscard]] bool identify(Visit& visit) const;
   [[nodiscard]] bool is_permitted(Visit& visit, Response& response);
   [[nodiscard]] bool is_permitted_for_lease(Visit& visit, Response& response);
+  void refuse_stranger(const Visit& visit, Response& response) const;
   void refuse(const Visit& visit, unsigned status, std::string_view code,
               const std::string& sentence, Response& response) const;
   void note_refusal(const Visit& visit, unsigned status) const;

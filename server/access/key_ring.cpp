@@ -26,6 +26,7 @@ std::optional<core::Fault> KeyRing::load(const std::string& file) {
   auto keys = std::make_shared<Keys>();
   for (AccessKey& key : *read) {
     const std::uint64_t beginning = beginning_of(key.digest);
+    key.number = ++last_number_;
     keys->emplace(beginning, std::move(key));
   }
   const std::lock_guard lock{mutex_};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,7 @@ class KeyRing {
   [[nodiscard]] std::shared_ptr<const Keys> keys() const;
   [[nodiscard]] Pointer find(const core::Sha256& digest) const;
 
+  std::atomic<std::uint64_t> last_number_ = 0;
   mutable std::mutex mutex_;
   std::shared_ptr<const Keys> keys_ = std::make_shared<Keys>();
 };

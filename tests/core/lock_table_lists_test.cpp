@@ -211,6 +211,12 @@ class TableWithList {
         return true;
       });
       ASSERT_EQ(its, ids);
+      table_.for_each_newest_lock_of(*table_.find_lease_of(token), [&](const HeldLock& held) {
+        EXPECT_EQ(held.id, its.back());
+        its.pop_back();
+        return !its.empty();
+      });
+      ASSERT_TRUE(its.empty());
     }
   }
 

@@ -463,6 +463,41 @@ class Reload(unittest.TestCase):
         self.assertEqual([line for line in lines if line.get("outcome") == "granted" and
                           line["key"] == "ci" and line["paths"] != ["/ci/of-joined"]], [])
 
+    def test_a_shared_lock_goes_with_the_exclusive_one_that_a_revoked_key_waited_for(self):
+        admin, line = new_key("admin", "admin /")
+        self.write(self.line, line)
+        audit = os.path.join(self.directory, "audit")
+        server = Lockerd(self.store, "--keys", self.file, "--audit-log", audit)
+        self.addCleanup(server.__exit__)
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        token = str(uuid.uuid4())
+
+        def state():
+            return client.ask("GET", "/v1/locks/ci/u", None, bearer(admin)).body
+        shared = client.ask("POST", "/v1/locks/ci/u", {"token": token, "mode": "shared"},
+                            bearer(self.key))
+        other = client.ask("POST", "/v1/locks/ci/u", {"mode": "shared"}, bearer(admin))["token"]
+        waiter = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        self.addCleanup(waiter.close)
+        waiter.request("POST", "/v1/locks/ci/u", json.dumps({"token": token, "wait": "1h"}), {
+            **bearer(self.key), "Content-Type": "application/json"})
+        wait_until(lambda: state()["waiter_count"] == 1, "it does not wait")
+        self.write(line)
+        self.hang_up(server, "1 keys")
+        self.assertEqual(len(state()["holders"]), 2)
+        client.ask("DELETE", f"/v1/locks/ci/u?token={other}", None, bearer(admin))
+        self.assertEqual(waiter.getresponse().status, 401)
+        wait_until(lambda: state()["holders"] == [], "it stays held")
+        server.stop()
+        with open(audit, encoding="utf-8") as file:
+            lines = [line for line in map(json.loads, file) if line.get("key") == "ci"]
+        self.assertEqual([line["outcome"] for line in lines],
+                         ["granted", "taken_back", "refused_401"])
+        self.assertEqual([line["paths"] for line in lines], [["/ci/u"]] * 3)
+        self.assertEqual(lines[0]["fence"], shared["fence"])
+        self.assertGreater(lines[1]["fence"], shared["fence"])
+
     def test_a_mistake_changes_nothing_and_is_told(self):
         self.write(self.line)
         server, client = self.start()

@@ -144,6 +144,26 @@ class WhatIsSaid(AuditCase):
         self.assertLess(len(lines), 20 * 4)
         self.assertEqual(len(lines) + sum(line.get("left_out", 0) for line in lines), asked + 1)
 
+    def test_strangers_do_not_fill_the_disk_with_long_lines_either(self):
+        long = "/" + "/".join(["é" * 120] * 8)  # three times as long in the log
+        body = json.dumps({"locks": [{"path": long + str(number)} for number in range(256)]},
+                          ensure_ascii=False).encode()
+        for key in (None, self.ci):
+            answer = self.client.ask("POST", "/v1/locks", body, {
+                **(bearer(key) if key else {}), "Content-Type": "application/json"})
+            self.assertEqual(answer.status, 403 if key else 401, answer)
+        self.ask(None, "GET", "/v1/nothing" + "/%C3%A9" * 1000)
+        lines = self.lines(3)
+        for line, outcome in zip(lines, ("refused_401", "refused_403")):
+            self.expect(line, action="acquire", outcome=outcome, count=256)
+            self.assertEqual(len(line["paths"]), 4)
+            for path in line["paths"]:
+                self.assertRegex(path, "^/(%C3%A9)+(%C3)?…$")
+                self.assertGreater(len(path), 250)
+        self.assertRegex(lines[2]["target"], "^/v1/nothing(/%C3%A9)+.{0,7}…$")
+        for line in lines:
+            self.assertLess(len(json.dumps(line)), 2048)
+
     def test_a_grant_that_was_waited_for(self):
         first = self.acquire(self.root, "/ci/w")
         waiting = Client(self.server.port)

@@ -197,6 +197,36 @@ TEST_F(Attack, ARefusalThatTellsOfALeaseWaitsForWhatItTells) {
   EXPECT_EQ(response.index, locker_->service().status().index);
 }
 
+TEST_F(Attack, WhatALargeLeaseHoldsCountsByTheRulesOfNowAndTheRightThatIsNeeded) {
+  for (int i = 0; i < 200; ++i) take("/ci/" + std::to_string(i), ours_, "exclusive");
+  const std::string authorization = "Bearer " + std::string{secret_key};
+  const std::string target = "/v1/leases?token=" + ours_;
+  Request look;
+  look.authorization = authorization;
+  look.target = target;
+  Request renew;
+  renew.method = Method::post;
+  renew.authorization = authorization;
+  renew.target = "/v1/leases/renew";
+  renew.lock_token = ours_;
+  const auto status_of = [this](const Request& request) {
+    Response response;
+    gate_->answer(request, response);
+    return response.status;
+  };
+  for (int again = 0; again < 2; ++again) {
+    load_key("read /ci lock /ci/199");
+    EXPECT_EQ(status_of(look), 200U);
+    EXPECT_EQ(status_of(renew), 403U);
+    load_key("lock /ci");
+    EXPECT_EQ(status_of(look), 200U);
+    EXPECT_EQ(status_of(renew), 200U);
+  }
+  take("/elsewhere", ours_, "exclusive");
+  EXPECT_EQ(status_of(look), 403U);
+  EXPECT_EQ(status_of(renew), 403U);
+}
+
 TEST_F(Attack, WhoIsNotEvenBegunToWaitForLeavesTheQueue) {
   const std::string authorization = "Bearer " + std::string{secret_key};
   Request request;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/url_path.hpp"
+#include "server/access/audit_line.hpp"
 #include "server/access/credentials.hpp"
 #include "server/access/key_file.hpp"
 #include "server/access/line_budget.hpp"
@@ -115,6 +116,31 @@ TEST(LineBudget, IsSpentAndComesBackWithTheNextSecond) {
   EXPECT_EQ(next.left_out, 2U);
   EXPECT_EQ(budget.spend(began + milliseconds{1001}).left_out, 0U);
   EXPECT_FALSE(budget.spend(began + milliseconds{1002}).is_allowed);
+}
+
+TEST(AuditLine, OfARefusalIsNeverLong) {
+  std::string url_path;
+  for (int level = 0; level < 7; ++level) url_path += "/" + std::string(255, level < 1 ? '"' : 'a');
+  core::Path path;
+  ASSERT_FALSE(core::parse_url_path(url_path, path));
+  AuditedRequest request;
+  request.action = "acquire";
+  request.packed_paths.assign(256, std::string{path.view().packed()});
+  AuditNote note;
+  for (const std::string_view outcome : {"refused_401", "refused_403"}) {
+    note.outcome = outcome;
+    const std::string line = audit_line(request, note);
+    EXPECT_LT(line.size(), 2'048U);
+    EXPECT_NE(line.find(R"(%22…", )"), std::string::npos) << line;
+    EXPECT_TRUE(line.ends_with(R"("count": 256)")) << line;
+  }
+  note.outcome = "granted";  // by one who has a key, and all of it counts
+  EXPECT_GT(audit_line(request, note).size(), std::size_t{256} * 7 * 255);
+
+  request.packed_paths.clear();
+  request.target = "/" + std::string(8'000, '"');
+  note.outcome = "refused_401";
+  EXPECT_LT(audit_line(request, note).size(), 2'048U);
 }
 
 TEST(RequiredAccess, OfEveryCall) {

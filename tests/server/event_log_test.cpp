@@ -2,12 +2,97 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/url_path.hpp"
 
 namespace locker::server {
 namespace {
+
+constexpr std::string_view reset = "event: reset\n";
+
+/// Granted, and durable.
+void grant(EventLog& log, std::string_view url_path, Index index) {
+  core::Path path;
+  ASSERT_FALSE(core::parse_url_path(url_path, path));
+  log.add({core::EventKind::granted, path, {}, "me", index}, index);
+  log.publish(index);
+}
+
+std::string read_all(Stream& reader) {
+  std::string out;
+  while (reader.read(out, 64 * 1024) == Stream::Outcome::more) {
+  }
+  return out;
+}
+
+std::string read_behind(EventLog& log, std::string_view last_event_id) {
+  const auto reader = log.follow("", last_event_id);
+  return reader ? read_all(*reader) : "";
+}
+
+std::vector<std::string> ids_in(const std::string& text) {
+  constexpr std::string_view begin = "\nid: ";
+  std::vector<std::string> ids;
+  for (std::size_t at = 0; (at = text.find(begin, at)) != std::string::npos;) {
+    at += begin.size();
+    ids.push_back(text.substr(at, text.find('\n', at) - at));
+  }
+  return ids;
+}
+
+TEST(EventLog, GoesOnBehindEachEventThatItKnows) {
+  EventLog log{2};
+  log.start(3, 100);
+  const auto reader = log.follow("", "");
+  ASSERT_TRUE(reader);
+  for (const Index index : {4, 4, 5, 7}) grant(log, "/a", index);
+  const auto ids = ids_in(read_all(*reader));
+  ASSERT_EQ(ids.size(), 4U);
+  for (std::size_t known = 0; known < ids.size(); ++known) {
+    const std::string told = read_behind(log, ids[known]);
+    EXPECT_EQ(told.find(reset), std::string::npos) << ids[known];
+    const std::vector<std::string> later{ids.begin() + static_cast<std::ptrdiff_t>(known) + 1,
+                                         ids.end()};
+    EXPECT_EQ(ids_in(told), later);
+  }
+  for (const std::string_view unknown :
+       {"4.0", "5.100", "7.104", "3.99", "3.100", "7", "7.", "."}) {
+    const std::string told = read_behind(log, unknown);
+    EXPECT_NE(told.find(reset), std::string::npos) << unknown;
+    EXPECT_TRUE(ids_in(told).empty()) << told;
+  }
+}
+
+TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
+  EventLog lost{1};
+  lost.start(3, 100);
+  std::vector<std::string> ids;
+  {
+    const auto reader = lost.follow("", "");
+    ASSERT_TRUE(reader);
+    for (Index index = 4; index <= 6; ++index) grant(lost, "/lost", index);
+    ids = ids_in(read_all(*reader));
+  }
+  ASSERT_EQ(ids.size(), 3U);
+  EventLog log{1};  // of the backup that was put back
+  log.start(3, 200);
+  for (Index index = 4; index <= 9; ++index) grant(log, "/new", index);
+  for (const std::string& id : ids) {
+    EXPECT_NE(read_behind(log, id).find(reset), std::string::npos) << id;
+  }
+}
+
+TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
+  EventLog log{1};
+  log.start(0, 1);
+  for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
+  EXPECT_NE(read_behind(log, "1.1").find(reset), std::string::npos);
+  EXPECT_EQ(ids_in(read_behind(log, "2.2")).size(), EventLog::capacity - 1);
+}
 
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   EventLog log{1};
@@ -20,7 +105,7 @@ TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   log.publish(EventLog::capacity);
   core::Path other;
   ASSERT_FALSE(core::parse_url_path("/quiet", other));
-  const auto reader = log.follow(std::string{other.view().packed()}, "1.0");
+  const auto reader = log.follow(std::string{other.view().packed()}, "1.1");
   ASSERT_TRUE(reader);
   std::string out;
   int slices = 1;

@@ -61,6 +61,57 @@ class NobodyListens final : public LockService::Listener {
   void on_decided(core::Acquired&&, Index) override {}
 };
 
+TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
+  NobodyListens nobody;
+  const core::Token token = open_lease(std::chrono::hours{1});
+  const auto take = [&](const std::string& name) {
+    core::Path path;
+    ASSERT_EQ(path.push_back(name), core::Path::Push::ok);
+    core::AcquireCommand command;
+    command.token = token;
+    command.wanted.push_back({std::string{path.view().packed()}, {}});
+    ASSERT_EQ(service_.acquire(command, nobody).answer.outcome, core::Outcome::granted);
+  };
+  std::string misfit;
+  std::size_t asked = 0;
+  const auto holds_only = [&](const LockService::Asker& asker) {
+    asked = 0;
+    const auto fits = [&](core::PathView path) {
+      ++asked;
+      return misfit.empty() || path.packed() != std::string(1, '\x01') + misfit;
+    };
+    return service_.holds_only(token, asker, fits).answer;
+  };
+  const auto take_many = [&] {
+    for (char name = 'A'; name < 'A' + 26; ++name) {
+      for (int i = 0; i < 10; ++i) take(name + std::to_string(i));
+    }
+  };
+  constexpr LockService::Asker asker{7, 1};
+  EXPECT_TRUE(holds_only(asker));
+  EXPECT_EQ(asked, 0U);
+  take("a");
+  take_many();
+  EXPECT_TRUE(holds_only(asker));
+  EXPECT_EQ(asked, 261U);
+  EXPECT_TRUE(holds_only(asker));
+  EXPECT_EQ(asked, 0U);
+  take("b");
+  EXPECT_TRUE(holds_only(asker));
+  EXPECT_EQ(asked, 1U);
+
+  misfit = "b";
+  EXPECT_FALSE(holds_only(asker));
+  misfit = "a";  // the oldest, of which others are not known to be told yes
+  EXPECT_FALSE(holds_only({8, 1}));
+  EXPECT_FALSE(holds_only({8, 1}));
+  EXPECT_FALSE(holds_only({7, 0}));
+
+  static_cast<void>(service_.release_all(token));  // what comes under its name is not known
+  take("a");
+  EXPECT_FALSE(holds_only(asker));
+}
+
 TEST_F(LockServiceTest, APageOfThoseWhoWaitLooksAtALimitedNumberOfTheirPaths) {
   NobodyListens nobody;
   core::AcquireCommand command;

@@ -154,6 +154,34 @@ class JournalDamageTest : public JournalTest {
     EXPECT_NE(warnings_.front().find(named), std::string::npos);
   }
 
+  /// Appends large grants, most of which end at once, until it is so; `held` is told of the others.
+  void append_until(LocalJournal& journal, Held& held, const std::function<bool()>& is_so) {
+    const std::string meta(core::meta_bytes_max, 'm');
+    for (int frames = 0; !is_so(); ++frames) {
+      ASSERT_LT(frames, 2'000) << "it never is";
+      const core::LockId id{++history_.last_fence, 0};
+      core::Token token;
+      std::memcpy(token.bytes.data(), &id.fence, sizeof id.fence);
+      std::string records;
+      core::append_record(core::Granted{token, id, {}, "o", {}, {}, {}, meta}, records);
+      const bool stays = id.fence % 16 == 0;
+      if (stays) {
+        held.emplace(id, "o|");
+      } else {
+        core::append_record(core::Ended{token, id, core::End::released}, records);
+      }
+      ASSERT_TRUE(journal.append(records, stays ? 1 : 2));
+      ASSERT_TRUE(journal.run_background());
+    }
+  }
+  void damage_snapshot(const std::string& snapshot, bool reads) {
+    if (reads) {
+      disk_.bytes(snapshot)[snapshot_header_bytes + 30] ^= 4;
+    } else {
+      disk_.fail_next("read " + snapshot, EIO);
+    }
+  }
+
   History history_;
   std::vector<std::size_t> frame_ends_;
 };
@@ -280,11 +308,7 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAnd
   ASSERT_EQ(files().snapshots.size(), 2U);
   const std::string newest = path(snapshot_name(files().snapshots.back()));
   for (const bool reads : {false, true}) {
-    if (reads) {
-      disk_.bytes(newest)[snapshot_header_bytes + 30] ^= 4;
-    } else {
-      disk_.fail_next("read " + newest, EIO);
-    }
+    damage_snapshot(newest, reads);
     const auto copied = back_up_store(disk_, directory, reads ? "of damaged" : "of unread");
     ASSERT_TRUE(copied) << copied.error().message;
     EXPECT_EQ(copied->summary.last_index, history_.after.size() - 1);
@@ -312,6 +336,122 @@ TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsA
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.back().find(segment(1)), std::string::npos);
   }
+}
+
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeIt) {
+  for (const std::size_t snapshots : {1U, 2U}) {
+    for (const bool reads : {false, true}) {
+      disk_ = SimulatedDisk{};
+      Held expected;
+      auto journal = open();
+      ASSERT_TRUE(journal) << fault_.message;
+      append_until(*journal, expected, [&] { return files().snapshots.size() == snapshots; });
+      const std::vector<Index> before = files().snapshots;
+      const std::string newest = path(snapshot_name(before.back()));
+      damage_snapshot(newest, reads);
+      warnings_.clear();
+      append_until(*journal, expected,
+                   [&] { return journal->status().snapshots_made > snapshots; });
+      EXPECT_EQ(journal->status().snapshots_failed, 0U);
+      EXPECT_TRUE(journal->status().makes_snapshots);
+      ASSERT_EQ(warnings_.size(), 1U);
+      EXPECT_TRUE(warnings_[0].starts_with(reads ? newest : "cannot read " + newest))
+          << warnings_[0];
+      journal.reset();
+
+      // The damaged one is gone, and what the new one was made of is kept for it.
+      const std::vector<Index> after = files().snapshots;
+      ASSERT_EQ(after.size(), snapshots);
+      EXPECT_GT(after.back(), before.back());
+      EXPECT_EQ(after.front() == before.front(), snapshots == 2);
+      const auto inspected =
+          inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
+      ASSERT_TRUE(inspected) << inspected.error().message;
+      for (const bool newest_is_whole : {true, false}) {
+        if (!newest_is_whole) damage_snapshot(path(snapshot_name(after.back())), true);
+        warnings_.clear();
+        Held held;
+        ASSERT_TRUE(open(held)) << fault_.message;
+        EXPECT_EQ(held, expected);
+        EXPECT_EQ(warnings_.empty(), newest_is_whole);
+      }
+    }
+  }
+}
+
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  for (std::uint64_t made = 2; made < 12; made += 2) {
+    append_until(*journal, expected, [&] { return journal->status().snapshots_made == made; });
+    damage_snapshot(path(snapshot_name(files().snapshots.back())), made % 4 == 0);
+  }
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 12; });
+  EXPECT_EQ(journal->status().snapshots, 2U);
+  journal.reset();
+  EXPECT_EQ(files().snapshots.size(), 2U);
+  EXPECT_EQ(files().segments.front(), files().snapshots.front() + 1);
+  Held held;
+  ASSERT_TRUE(open(held)) << fault_.message;
+  EXPECT_EQ(held, expected);
+}
+
+// A restored backup has the newest one alone: what a start cannot read, no snapshot is made of.
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotAndNothingBeforeItNoneIsMade) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 2; });
+  journal.reset();
+  const StoreFiles found = files();
+  disk_.erase(path(snapshot_name(found.snapshots.front())));
+  for (const Index first : found.segments) {
+    if (first <= found.snapshots.back()) disk_.erase(segment(first));
+  }
+  journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  const std::string only = path(snapshot_name(found.snapshots.back()));
+  damage_snapshot(only, true);
+  warnings_.clear();
+  append_until(*journal, expected, [&] { return !journal->status().makes_snapshots; });
+  EXPECT_EQ(journal->status().snapshots_failed, 1U);
+  EXPECT_EQ(journal->status().snapshots_made, 0U);
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find(only), std::string::npos) << warnings_[0];
+  EXPECT_TRUE(disk_.has(only));
+}
+
+// Looked at only now: a start reads from the newest snapshot on.
+TEST_F(JournalDamageTest, NoSnapshotIsMadeOfASegmentThatDoesNotContinueTheOneBefore) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 1; });
+  const std::vector<Index> segments = files().segments;
+  ASSERT_GE(segments.size(), 2U);
+  ASSERT_EQ(files().snapshots, std::vector<Index>{segments[1] - 1});
+  // The first one as it might have been, had something else happened then.
+  const std::string first = disk_.bytes(segment(1));
+  std::string other = first.substr(0, segment_header_bytes);
+  const auto id = read_identity(disk_, directory);
+  ASSERT_TRUE(id);
+  const auto header = decode_segment_header(first, *id, segment(1));
+  ASSERT_TRUE(header);
+  std::uint32_t previous = 0;
+  const SegmentEnd end = scan_segment(first, *header, [&](Frame frame) {
+    frame.synced_index = 0;
+    frame.previous = previous;
+    previous = append_frame(frame, header->salt, other);
+  });
+  ASSERT_EQ(end.next_index, segments[1]);
+  other.resize(first.size(), '\0');
+  disk_.put(segment(1), other);
+  damage_snapshot(path(snapshot_name(files().snapshots.back())), true);
+  warnings_.clear();
+  append_until(*journal, expected, [&] { return !journal->status().makes_snapshots; });
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("does not continue"), std::string::npos) << warnings_[0];
 }
 
 TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {

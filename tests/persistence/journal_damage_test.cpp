@@ -313,7 +313,11 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAnd
     ASSERT_TRUE(copied) << copied.error().message;
     EXPECT_EQ(copied->summary.last_index, history_.after.size() - 1);
     ASSERT_EQ(copied->warnings.size(), 1U);
-    EXPECT_NE(copied->warnings[0].find(snapshot_name(files().snapshots.back())), std::string::npos);
+    const std::string& warning = copied->warnings[0];
+    EXPECT_TRUE(warning.starts_with(newest)) << warning;  // and not its copy, which is gone
+    EXPECT_EQ(warning.find("of damaged"), std::string::npos) << warning;
+    EXPECT_EQ(warning.find("estore"), std::string::npos) << warning;
+    EXPECT_EQ(warning.find("a block is damaged") != std::string::npos, reads) << warning;
   }
 }
 

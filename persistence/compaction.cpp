@@ -12,12 +12,20 @@
 namespace locker::persistence {
 namespace {
 
-/// Calls `on_record` for each record of a sealed segment.
+using Compacted = boost::system::result<std::uint64_t, CompactionFault>;
+
+/// Calls `on_record` for each record of a sealed segment. `previous` is the checksum of the last
+/// frame in the segment before, if one was read, and then of the last one in this.
 OpenResult<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
-                              const SealedSegment& segment,
+                              const SealedSegment& segment, std::optional<std::uint32_t>& previous,
                               const std::function<void(const core::Record&)>& on_record) {
   const auto image = load_segment(files, directory, segment.first_index, store);
   if (!image) return image.error();
+  const std::string path = in_directory(directory, segment_name(segment.first_index));
+  // Not every one has been looked at since the start: those that only the older snapshot needs.
+  if (previous && image->header.previous != *previous) {
+    return OpenFault{OpenFault::Kind::damaged, path + " does not continue the segment before it."};
+  }
   const char* fault = nullptr;
   const SegmentEnd end = scan_segment(image->bytes.view(), image->header, [&](const Frame& frame) {
     core::RecordReader records{frame.records};
@@ -25,13 +33,13 @@ OpenResult<void> read_segment(FileSystem& files, const std::string& directory, c
     while (records.next(record)) on_record(record);
     if (records.fault() != nullptr) fault = records.fault();
   });
-  const std::string path = in_directory(directory, segment_name(segment.first_index));
   if (fault != nullptr) {
     return OpenFault{OpenFault::Kind::damaged, path + ": " + fault + "."};
   }
   if (end.next_index != segment.last_index + 1) {
     return OpenFault{OpenFault::Kind::damaged, describe_damage(path, end)};
   }
+  previous = end.checksum;
   return {};
 }
 
@@ -85,17 +93,19 @@ OpenFault stopped() { return {OpenFault::Kind::damaged, "It was stopped."}; }
 OpenResult<Changes> collect_changes(FileSystem& files, const std::string& directory,
                                     const CompactionInput& input, const std::stop_token& stop) {
   Changes changes;
+  std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
     if (stop.stop_requested()) return stopped();
-    auto read = read_segment(files, directory, input.store, segment, [&](const auto& record) {
-      changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
-      changes.note_ttl(record);
-      if (const auto* const ended = std::get_if<core::Ended>(&record)) {
-        changes.ended.push_back(ended->id);
-      } else if (const auto* const cooling = std::get_if<core::Cooling>(&record)) {
-        changes.cooling.push_back(cooling->id);
-      }
-    });
+    auto read =
+        read_segment(files, directory, input.store, segment, previous, [&](const auto& record) {
+          changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
+          changes.note_ttl(record);
+          if (const auto* const ended = std::get_if<core::Ended>(&record)) {
+            changes.ended.push_back(ended->id);
+          } else if (const auto* const cooling = std::get_if<core::Cooling>(&record)) {
+            changes.cooling.push_back(cooling->id);
+          }
+        });
     if (!read) return read.error();
   }
   std::sort(changes.ended.begin(), changes.ended.end());
@@ -103,8 +113,15 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
   return changes;
 }
 
-OpenResult<std::uint64_t> merge(FileSystem& files, const std::string& directory,
-                                const CompactionInput& input, const std::stop_token& stop) {
+CompactionFault of_snapshot(OpenFault fault) {
+  CompactionFault told{std::move(fault)};
+  told.snapshot_is_bad =
+      told.kind == OpenFault::Kind::damaged || told.kind == OpenFault::Kind::unreadable;
+  return told;
+}
+
+Compacted merge(FileSystem& files, const std::string& directory, const CompactionInput& input,
+                const std::stop_token& stop) {
   auto changes = collect_changes(files, directory, input, stop);
   if (!changes) return changes.error();
   SnapshotHeader header{input.store, input.salt, input.segments.back().last_index,
@@ -114,7 +131,7 @@ OpenResult<std::uint64_t> merge(FileSystem& files, const std::string& directory,
     auto opened =
         SnapshotReader::open(files, in_directory(directory, snapshot_name(*input.snapshot)),
                              *input.snapshot, input.store);
-    if (!opened) return opened.error();
+    if (!opened) return of_snapshot(opened.error());
     older = std::move(*opened);
     header.last_fence = std::max(header.last_fence, older->header().last_fence);
   }
@@ -130,11 +147,12 @@ OpenResult<std::uint64_t> merge(FileSystem& files, const std::string& directory,
   if (older) {
     auto read = older->read(keep);
     if (!written) return open_fault(written.error());
-    if (!read) return read.error();
+    if (!read) return of_snapshot(read.error());
   }
+  std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
     if (stop.stop_requested()) return stopped();
-    auto read = read_segment(files, directory, input.store, segment, keep);
+    auto read = read_segment(files, directory, input.store, segment, previous, keep);
     if (!written) return open_fault(written.error());
     if (!read) return read.error();
   }
@@ -145,13 +163,13 @@ OpenResult<std::uint64_t> merge(FileSystem& files, const std::string& directory,
 
 }  // namespace
 
-OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                  const CompactionInput& input, const std::stop_token& stop) {
+Compacted compact(FileSystem& files, const std::string& directory, const CompactionInput& input,
+                  const std::stop_token& stop) {
   LOCKER_ASSERT(!input.segments.empty());
   auto bytes = merge(files, directory, input, stop);
   const bool is_stopped =
       !bytes && bytes.error().kind == OpenFault::Kind::damaged && stop.stop_requested();
-  return is_stopped ? OpenResult<std::uint64_t>{0} : bytes;
+  return is_stopped ? Compacted{0} : bytes;
 }
 
 }  // namespace locker::persistence

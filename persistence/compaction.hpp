@@ -3,6 +3,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "persistence/recovery.hpp"
@@ -12,18 +13,25 @@ namespace locker::persistence {
 /// What a new snapshot is made of.
 struct CompactionInput {
   StoreId store{};
-  std::optional<Index> snapshot;        ///< The newest there is.
+  std::optional<Index> snapshot;        ///< None: the segments begin with the first record.
   std::vector<SealedSegment> segments;  ///< Everything sealed behind it, without a gap; not empty.
   std::uint64_t salt = 0;
 };
 
-/// Merges the newest snapshot with the sealed segments behind it into the next, and publishes it.
+/// Why no snapshot was made.
+struct CompactionFault : OpenFault {
+  CompactionFault(OpenFault fault = {}) : OpenFault(std::move(fault)) {}
+  /// Because the one to be read is damaged, or the disk does not give it back. No segment is.
+  bool snapshot_is_bad = false;
+};
+
+/// Merges a snapshot with the sealed segments behind it into the next, and publishes it.
 /// Reads files only, so the locks that are held meanwhile are not touched. Both are in order of
 /// lock id, so one pass writes the result; memory is in proportion to what ended in the segments.
 /// Returns the snapshot's size, or 0 when `stop` came first; a part of it may be left then, under a
 /// name of its own. Blocks for long: for a thread of its own.
-[[nodiscard]] OpenResult<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                                const CompactionInput& input,
-                                                const std::stop_token& stop);
+[[nodiscard]] boost::system::result<std::uint64_t, CompactionFault> compact(
+    FileSystem& files, const std::string& directory, const CompactionInput& input,
+    const std::stop_token& stop);
 
 }  // namespace locker::persistence

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/assert.hpp"
-#include "persistence/compaction.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -320,6 +319,25 @@ std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
   return segments;
 }
 
+/// The same snapshot, made as a start makes the state where the newest one is damaged: from the one
+/// before, or from the first record on. Null when not all of that is there: behind a restored
+/// backup's snapshot there is nothing.
+std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionInput input) const {
+  const std::lock_guard lock{mutex_};
+  input.snapshot.reset();
+  if (snapshots_.size() > 1) input.snapshot = snapshots_.front();
+  const Index first_index = input.snapshot.value_or(0) + 1;
+  const Index last_index = input.segments.back().last_index;
+  input.segments.clear();
+  for (const SealedSegment& segment : sealed_) {
+    if (segment.first_index >= first_index && segment.last_index <= last_index) {
+      input.segments.push_back(segment);
+    }
+  }
+  if (input.segments.front().first_index != first_index) return std::nullopt;
+  return input;
+}
+
 Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
@@ -334,7 +352,16 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
 
   input.salt = options_.random_number();
   const auto began = std::chrono::steady_clock::now();
-  const auto bytes = compact(files_, options_.directory, input, stop);
+  auto bytes = compact(files_, options_.directory, input, stop);
+  std::optional<std::string> bad_snapshot;  // what is wrong with the newest one
+  if (!bytes && bytes.error().snapshot_is_bad) {
+    if (auto older = without_newest_snapshot(input)) {
+      bad_snapshot = bytes.error().message;
+      input = std::move(*older);
+      input.salt = options_.random_number();
+      bytes = compact(files_, options_.directory, input, stop);
+    }
+  }
   if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
   if (!bytes) {
     const OpenFault::Kind kind = bytes.error().kind;
@@ -351,7 +378,8 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
     }
     ++status_.snapshots_failed;
     lock.unlock();
-    options_.on_warning("No snapshot was made: " + bytes.error().message);
+    options_.on_warning("No snapshot was made: " + bytes.error().message +
+                        (bad_snapshot ? " Before: " + *bad_snapshot : ""));
     return {};
   }
   lock.lock();
@@ -360,19 +388,26 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   ++status_.snapshots_made;
   status_.snapshot_took = std::chrono::steady_clock::now() - began;
   status_.snapshot_made_at = std::chrono::system_clock::now();
+  if (bad_snapshot) snapshots_.pop_back();
   snapshots_.push_back(input.segments.back().last_index);
   lock.unlock();
+  if (bad_snapshot) {
+    options_.on_warning(*bad_snapshot +
+                        " The next one was made without it, from what is kept for this, and takes "
+                        "its place: nothing is missing.");
+  }
   return remove_covered();
 }
 
 Result<void> LocalJournal::remove_covered() {
   std::unique_lock lock{mutex_};
-  if (snapshots_.size() < 2) return {};
-  snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
+  if (snapshots_.size() > 2) snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
   const std::vector<Index> kept = snapshots_;
+  // The first one needs every segment beside it: nothing else is there when it is damaged.
+  const Index covered_index = kept.size() < 2 ? 0 : kept.front();
   std::vector<std::string> names;
   std::erase_if(sealed_, [&](const SealedSegment& segment) {
-    const bool is_covered = segment.last_index <= kept.front();
+    const bool is_covered = segment.last_index <= covered_index;
     if (is_covered) names.push_back(segment_name(segment.first_index));
     return is_covered;
   });

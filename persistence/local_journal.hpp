@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "persistence/compaction.hpp"
 #include "persistence/journal.hpp"
 #include "persistence/segment_preparer.hpp"
 #include "persistence/store_opening.hpp"
@@ -102,6 +103,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   [[nodiscard]] Result<void> remove_covered();
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
+  [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] bool has_work() const;
 
   FileSystem& files_;

@@ -53,6 +53,16 @@ std::uint32_t checksum_of(const FrameBytes& bytes, std::string_view records, std
   return crc32c(crc32c(crc32c(0, salt_bytes), before_checksum(bytes)), records);
 }
 
+/// All but the checksum.
+FrameBytes header_of(const Frame& frame) {
+  return {static_cast<std::uint32_t>(frame.records.size()),
+          frame.count,
+          frame.first_index,
+          frame.synced_index,
+          frame.previous,
+          0};
+}
+
 std::size_t padded(std::size_t size) {
   return (size + frame_alignment - 1) / frame_alignment * frame_alignment;
 }
@@ -110,12 +120,7 @@ bool is_sealed(std::string_view bytes) {
 std::size_t Frame::size() const { return padded(sizeof(FrameBytes) + records.size()); }
 
 std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out) {
-  FrameBytes bytes{static_cast<std::uint32_t>(frame.records.size()),
-                   frame.count,
-                   frame.first_index,
-                   frame.synced_index,
-                   frame.previous,
-                   0};
+  FrameBytes bytes = header_of(frame);
   bytes.checksum = checksum_of(bytes, frame.records, salt);
   out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
   out.append(frame.records);
@@ -123,16 +128,23 @@ std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& 
   return bytes.checksum;
 }
 
-std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt) {
+std::optional<Frame> read_unchecked_frame(std::string_view bytes) {
   FrameBytes header{};
   if (bytes.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, bytes.data(), sizeof header);
   bytes.remove_prefix(sizeof header);
   if (header.length == 0 || header.count == 0 || header.length > bytes.size()) return std::nullopt;
-  const std::string_view records = bytes.substr(0, header.length);
-  if (header.checksum != checksum_of(header, records, salt)) return std::nullopt;
   return Frame{header.first_index, header.count,    header.synced_index,
-               header.previous,    header.checksum, records};
+               header.previous,    header.checksum, bytes.substr(0, header.length)};
+}
+
+bool has_right_checksum(const Frame& frame, std::uint64_t salt) {
+  return frame.checksum == checksum_of(header_of(frame), frame.records, salt);
+}
+
+std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt) {
+  const auto frame = read_unchecked_frame(bytes);
+  return frame && has_right_checksum(*frame, salt) ? frame : std::nullopt;
 }
 
 }  // namespace locker::persistence

@@ -56,6 +56,11 @@ inline constexpr std::size_t frame_alignment = 8;
 /// Appends the frame's bytes, and returns its checksum; frame.checksum is not looked at.
 std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out);
 
+/// What the front of the bytes says as a frame, if that fits into them. Any bytes can say it: only
+/// the checksum tells a frame from them, and costs the reading of all its records.
+[[nodiscard]] std::optional<Frame> read_unchecked_frame(std::string_view bytes);
+[[nodiscard]] bool has_right_checksum(const Frame& frame, std::uint64_t salt);
+
 /// The frame at the front of the bytes, if there is a whole one with the right checksum.
 [[nodiscard]] std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt);
 

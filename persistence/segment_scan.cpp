@@ -20,11 +20,18 @@ std::size_t used_bytes(std::string_view bytes) {
   return last == std::string_view::npos ? 0 : last + 1;
 }
 
-/// Whether a whole frame further on was written when the record `index` was on disk.
-bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t salt) {
+/// Whether a whole frame further on was written when the record `index` was on disk. The segment
+/// has fewer than `records_max` records.
+bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t records_max,
+                           std::uint64_t salt) {
   for (std::size_t at = 0; at < rest.size(); at += frame_alignment) {
-    const auto frame = read_frame(rest.substr(at), salt);
-    if (frame && frame->synced_index >= index) return true;
+    const auto frame = read_unchecked_frame(rest.substr(at));
+    // First its indexes, which say so in a frame of this segment and hardly anywhere else. Among
+    // records much looks like a length, and the checksum of so much at each would take for ever.
+    const bool says_so = frame && frame->synced_index >= index &&
+                         frame->first_index > frame->synced_index &&
+                         frame->first_index - index < records_max;
+    if (says_so && has_right_checksum(*frame, salt)) return true;
   }
   return false;
 }
@@ -56,8 +63,8 @@ SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
   // A record can end in zeros, but does not begin with one: the last frame ends no further than
   // one record behind the last byte that is not zero.
   const std::size_t rest_bytes = end.tail_bytes == 0 ? 0 : end.tail_bytes + core::record_bytes_max;
-  facts.later_frame_relies_on_it =
-      later_frame_relies_on(bytes.substr(end.offset, rest_bytes), end.next_index, header.salt);
+  facts.later_frame_relies_on_it = later_frame_relies_on(bytes.substr(end.offset, rest_bytes),
+                                                         end.next_index, bytes.size(), header.salt);
   end.tail = classify_tail(facts);
   return end;
 }

@@ -14,6 +14,7 @@
 
 #include "persistence/aligned_bytes.hpp"
 #include "persistence/segment_scan.hpp"
+#include "persistence/snapshot_reader.hpp"
 #include "persistence/store_opening.hpp"
 
 namespace locker::persistence {
@@ -36,22 +37,33 @@ class Backup {
     if (!id) return id.error();
     if (auto made = make_destination(); !made) return made.error();
     auto inspected = copy_whole(*id);
-    if (inspected || (inspected.error().kind != OpenFault::Kind::damaged &&
-                      inspected.error().kind != OpenFault::Kind::unreadable)) {
-      return inspected;
-    }
+    if (inspected || !may_be_damage(inspected.error()) || !newest_) return inspected;
     // As a start does: the state before the newest one, and the journal behind that.
-    passes_over_newest_ = true;
+    passed_over_ = newest_;
     auto older = copy_whole(*id);
     if (!older) return inspected;
-    older->warnings.push_back(
-        inspected.error().message +
-        " An older snapshot was copied, and the journal behind it: nothing is "
-        "missing. The next snapshot of the server mends the store.");
+    older->warnings.push_back(describe_passed_over(*id, *passed_over_) +
+                              " The copy does without it, by the journal that is kept for this, "
+                              "and nothing is missing; the next snapshot that lockerd makes takes "
+                              "its place.");
     return older;
   }
 
  private:
+  static bool may_be_damage(const OpenFault& fault) {
+    return fault.kind == OpenFault::Kind::damaged || fault.kind == OpenFault::Kind::unreadable;
+  }
+
+  /// What is wrong with the snapshot itself: the fault that was met tells of a copy that is gone.
+  std::string describe_passed_over(const StoreId& id, Index index) {
+    const std::string path = in_directory(source_, snapshot_name(index));
+    auto reader = SnapshotReader::open(files_, path, index, id);
+    const auto read = reader ? reader->read([](const core::Record&) { return true; })
+                             : OpenResult<void>{reader.error()};
+    if (!read && may_be_damage(read.error())) return read.error().message;
+    return path + " did not read, or its copy was not whole, and now it reads.";
+  }
+
   OpenResult<Inspected> copy_whole(const StoreId& id) {
     auto lock = lock_store(files_, destination_, true);
     if (!lock) return lock.error();
@@ -105,7 +117,11 @@ class Backup {
     const auto names = files_.list(source_);
     if (!names) return open_fault(names.error());
     StoreFiles found = sort_files(*names);
-    if (passes_over_newest_ && !found.snapshots.empty()) found.snapshots.pop_back();
+    if (passed_over_) {
+      std::erase(found.snapshots, *passed_over_);
+    } else if (!found.snapshots.empty()) {
+      newest_ = found.snapshots.back();
+    }
     if (found.segments.empty()) {
       return OpenFault{OpenFault::Kind::damaged,
                        source_ +
@@ -244,7 +260,8 @@ class Backup {
   const std::string& source_;
   const std::string& destination_;
   std::vector<std::string> copied_;
-  bool passes_over_newest_ = false;  // snapshot, which is damaged
+  std::optional<Index> newest_;       // snapshot, as it was listed last
+  std::optional<Index> passed_over_;  // the same, when it is damaged
 };
 
 }  // namespace

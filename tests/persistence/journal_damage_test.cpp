@@ -20,6 +20,97 @@ TEST(TailVerdict, OnlyALaterFrameThatReliesOnItMakesABrokenOneDamage) {
   EXPECT_EQ(classify_tail({.only_zeros = false, .later_frame_relies_on_it = true}), Tail::damaged);
 }
 
+/// A segment's bytes, with frames of any records: only the frames are looked at.
+class SegmentScanTest : public testing::Test {
+ protected:
+  void begin_segment(std::uint64_t salt, Index first_index) {
+    header_ = {{}, salt, first_index, 0};
+    next_index_ = first_index;
+    previous_ = 0;
+    bytes_.assign(segment_header_bytes, '\0');
+    frames_.clear();
+  }
+  void add_frame(std::uint32_t count, Index synced_index, const std::string& records) {
+    frames_.push_back(bytes_.size());
+    previous_ = append_frame({next_index_, count, synced_index, previous_, 0, records},
+                             header_.salt, bytes_);
+    next_index_ += count;
+  }
+  [[nodiscard]] SegmentEnd scan() const {
+    return scan_segment(bytes_, header_, [](const Frame&) {});
+  }
+  /// The same verdict, where everything that could be a frame is taken for one until its checksum
+  /// is wrong.
+  [[nodiscard]] Tail slow_verdict(const SegmentEnd& end) const {
+    const std::string_view rest = std::string_view{bytes_}.substr(end.offset);
+    TailFacts facts;
+    facts.only_zeros = rest.find_first_not_of('\0') == std::string_view::npos;
+    for (std::size_t at = 0; at < rest.size(); at += frame_alignment) {
+      const auto frame = read_frame(rest.substr(at), header_.salt);
+      if (frame && frame->synced_index >= end.next_index) facts.later_frame_relies_on_it = true;
+    }
+    return classify_tail(facts);
+  }
+  static void append_word(std::uint64_t word, std::string& out) {
+    out.append(reinterpret_cast<const char*>(&word), sizeof word);
+  }
+  /// Read as a frame's first bytes: one record, of this length.
+  static constexpr std::uint64_t length_word(std::uint32_t length) {
+    return std::uint64_t{1} << 32U | length;
+  }
+
+  SegmentHeader header_;
+  std::string bytes_;
+  std::vector<std::size_t> frames_;  // where they begin
+  Index next_index_ = 0;
+  std::uint32_t previous_ = 0;
+  std::mt19937_64 random_{1};
+};
+
+TEST_F(SegmentScanTest, TheVerdictIsThatOfCheckingEverythingThatCouldBeAFrame) {
+  std::map<Tail, int> seen;
+  for (int round = 0; round < 500; ++round) {
+    begin_segment(random_(), 1 + random_() % 1'000'000);
+    Index synced_index = next_index_ - 1;
+    for (std::uint64_t frames = 1 + random_() % 12; frames > 0; --frames) {
+      // Sometimes all before it is on disk, sometimes less.
+      if (random_() % 2 == 0) synced_index += random_() % (next_index_ - synced_index);
+      std::string records(random_() % 8, 'r');
+      for (std::uint64_t words = random_() % 40; words > 0; --words) {
+        const std::uint64_t kind = random_() % 3;
+        append_word(kind == 0   ? length_word(static_cast<std::uint32_t>(random_() % 1'000))
+                    : kind == 1 ? next_index_ + random_() % 16
+                                : random_(),
+                    records);
+      }
+      records += 'r';
+      add_frame(static_cast<std::uint32_t>(1 + random_() % 4), synced_index, records);
+    }
+    const std::size_t begin = frames_[random_() % frames_.size()];
+    // In a frame's header mostly, or in what is behind it.
+    const std::size_t at = begin + random_() % (random_() % 4 == 0 ? bytes_.size() - begin : 32);
+    bytes_[at] = static_cast<char>(bytes_[at] ^ (1 << random_() % 8));
+    bytes_.resize(std::size_t{64} << 10U, '\0');
+    const SegmentEnd end = scan();
+    ASSERT_EQ(end.tail, slow_verdict(end)) << "round " << round;
+    ++seen[end.tail];
+  }
+  EXPECT_GT(seen[Tail::torn], 50);
+  EXPECT_GT(seen[Tail::damaged], 50);
+}
+
+// Else a start after a power cut takes minutes, and where that is too long it never ends.
+TEST_F(SegmentScanTest, BehindABrokenFrameNotEverythingThatLooksLikeALengthIsChecked) {
+  std::string records;
+  while (records.size() < std::size_t{1} << 20U) append_word(length_word(8U << 20U), records);
+  begin_segment(random_(), 1);
+  for (int frame = 0; frame < 32; ++frame) add_frame(1, 0, records);  // none of them was synced
+  bytes_[frames_.front() + 40] ^= 1;
+  EXPECT_EQ(scan().tail, Tail::torn);
+  add_frame(1, next_index_ - 1, "the last one");
+  EXPECT_EQ(scan().tail, Tail::damaged);
+}
+
 class JournalDamageTest : public JournalTest {
  protected:
   void write_frames(int count) {
@@ -61,6 +152,34 @@ class JournalDamageTest : public JournalTest {
     EXPECT_EQ(recovered_.last_fence, history_.last_fence);
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.front().find(named), std::string::npos);
+  }
+
+  /// Appends large grants, most of which end at once, until it is so; `held` is told of the others.
+  void append_until(LocalJournal& journal, Held& held, const std::function<bool()>& is_so) {
+    const std::string meta(core::meta_bytes_max, 'm');
+    for (int frames = 0; !is_so(); ++frames) {
+      ASSERT_LT(frames, 2'000) << "it never is";
+      const core::LockId id{++history_.last_fence, 0};
+      core::Token token;
+      std::memcpy(token.bytes.data(), &id.fence, sizeof id.fence);
+      std::string records;
+      core::append_record(core::Granted{token, id, {}, "o", {}, {}, {}, meta}, records);
+      const bool stays = id.fence % 16 == 0;
+      if (stays) {
+        held.emplace(id, "o|");
+      } else {
+        core::append_record(core::Ended{token, id, core::End::released}, records);
+      }
+      ASSERT_TRUE(journal.append(records, stays ? 1 : 2));
+      ASSERT_TRUE(journal.run_background());
+    }
+  }
+  void damage_snapshot(const std::string& snapshot, bool reads) {
+    if (reads) {
+      disk_.bytes(snapshot)[snapshot_header_bytes + 30] ^= 4;
+    } else {
+      disk_.fail_next("read " + snapshot, EIO);
+    }
   }
 
   History history_;
@@ -189,16 +308,16 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAnd
   ASSERT_EQ(files().snapshots.size(), 2U);
   const std::string newest = path(snapshot_name(files().snapshots.back()));
   for (const bool reads : {false, true}) {
-    if (reads) {
-      disk_.bytes(newest)[snapshot_header_bytes + 30] ^= 4;
-    } else {
-      disk_.fail_next("read " + newest, EIO);
-    }
+    damage_snapshot(newest, reads);
     const auto copied = back_up_store(disk_, directory, reads ? "of damaged" : "of unread");
     ASSERT_TRUE(copied) << copied.error().message;
     EXPECT_EQ(copied->summary.last_index, history_.after.size() - 1);
     ASSERT_EQ(copied->warnings.size(), 1U);
-    EXPECT_NE(copied->warnings[0].find(snapshot_name(files().snapshots.back())), std::string::npos);
+    const std::string& warning = copied->warnings[0];
+    EXPECT_TRUE(warning.starts_with(newest)) << warning;  // and not its copy, which is gone
+    EXPECT_EQ(warning.find("of damaged"), std::string::npos) << warning;
+    EXPECT_EQ(warning.find("estore"), std::string::npos) << warning;
+    EXPECT_EQ(warning.find("a block is damaged") != std::string::npos, reads) << warning;
   }
 }
 
@@ -221,6 +340,122 @@ TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsA
     ASSERT_FALSE(warnings_.empty());
     EXPECT_NE(warnings_.back().find(segment(1)), std::string::npos);
   }
+}
+
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeIt) {
+  for (const std::size_t snapshots : {1U, 2U}) {
+    for (const bool reads : {false, true}) {
+      disk_ = SimulatedDisk{};
+      Held expected;
+      auto journal = open();
+      ASSERT_TRUE(journal) << fault_.message;
+      append_until(*journal, expected, [&] { return files().snapshots.size() == snapshots; });
+      const std::vector<Index> before = files().snapshots;
+      const std::string newest = path(snapshot_name(before.back()));
+      damage_snapshot(newest, reads);
+      warnings_.clear();
+      append_until(*journal, expected,
+                   [&] { return journal->status().snapshots_made > snapshots; });
+      EXPECT_EQ(journal->status().snapshots_failed, 0U);
+      EXPECT_TRUE(journal->status().makes_snapshots);
+      ASSERT_EQ(warnings_.size(), 1U);
+      EXPECT_TRUE(warnings_[0].starts_with(reads ? newest : "cannot read " + newest))
+          << warnings_[0];
+      journal.reset();
+
+      // The damaged one is gone, and what the new one was made of is kept for it.
+      const std::vector<Index> after = files().snapshots;
+      ASSERT_EQ(after.size(), snapshots);
+      EXPECT_GT(after.back(), before.back());
+      EXPECT_EQ(after.front() == before.front(), snapshots == 2);
+      const auto inspected =
+          inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
+      ASSERT_TRUE(inspected) << inspected.error().message;
+      for (const bool newest_is_whole : {true, false}) {
+        if (!newest_is_whole) damage_snapshot(path(snapshot_name(after.back())), true);
+        warnings_.clear();
+        Held held;
+        ASSERT_TRUE(open(held)) << fault_.message;
+        EXPECT_EQ(held, expected);
+        EXPECT_EQ(warnings_.empty(), newest_is_whole);
+      }
+    }
+  }
+}
+
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  for (std::uint64_t made = 2; made < 12; made += 2) {
+    append_until(*journal, expected, [&] { return journal->status().snapshots_made == made; });
+    damage_snapshot(path(snapshot_name(files().snapshots.back())), made % 4 == 0);
+  }
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 12; });
+  EXPECT_EQ(journal->status().snapshots, 2U);
+  journal.reset();
+  EXPECT_EQ(files().snapshots.size(), 2U);
+  EXPECT_EQ(files().segments.front(), files().snapshots.front() + 1);
+  Held held;
+  ASSERT_TRUE(open(held)) << fault_.message;
+  EXPECT_EQ(held, expected);
+}
+
+// A restored backup has the newest one alone: what a start cannot read, no snapshot is made of.
+TEST_F(JournalDamageTest, WithADamagedNewestSnapshotAndNothingBeforeItNoneIsMade) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 2; });
+  journal.reset();
+  const StoreFiles found = files();
+  disk_.erase(path(snapshot_name(found.snapshots.front())));
+  for (const Index first : found.segments) {
+    if (first <= found.snapshots.back()) disk_.erase(segment(first));
+  }
+  journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  const std::string only = path(snapshot_name(found.snapshots.back()));
+  damage_snapshot(only, true);
+  warnings_.clear();
+  append_until(*journal, expected, [&] { return !journal->status().makes_snapshots; });
+  EXPECT_EQ(journal->status().snapshots_failed, 1U);
+  EXPECT_EQ(journal->status().snapshots_made, 0U);
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find(only), std::string::npos) << warnings_[0];
+  EXPECT_TRUE(disk_.has(only));
+}
+
+// Looked at only now: a start reads from the newest snapshot on.
+TEST_F(JournalDamageTest, NoSnapshotIsMadeOfASegmentThatDoesNotContinueTheOneBefore) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made == 1; });
+  const std::vector<Index> segments = files().segments;
+  ASSERT_GE(segments.size(), 2U);
+  ASSERT_EQ(files().snapshots, std::vector<Index>{segments[1] - 1});
+  // The first one as it might have been, had something else happened then.
+  const std::string first = disk_.bytes(segment(1));
+  std::string other = first.substr(0, segment_header_bytes);
+  const auto id = read_identity(disk_, directory);
+  ASSERT_TRUE(id);
+  const auto header = decode_segment_header(first, *id, segment(1));
+  ASSERT_TRUE(header);
+  std::uint32_t previous = 0;
+  const SegmentEnd end = scan_segment(first, *header, [&](Frame frame) {
+    frame.synced_index = 0;
+    frame.previous = previous;
+    previous = append_frame(frame, header->salt, other);
+  });
+  ASSERT_EQ(end.next_index, segments[1]);
+  other.resize(first.size(), '\0');
+  disk_.put(segment(1), other);
+  damage_snapshot(path(snapshot_name(files().snapshots.back())), true);
+  warnings_.clear();
+  append_until(*journal, expected, [&] { return !journal->status().makes_snapshots; });
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("does not continue"), std::string::npos) << warnings_[0];
 }
 
 TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {

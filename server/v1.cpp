@@ -95,9 +95,18 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
 std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
   const std::string_view* const text = parameters.find("after");
   if (text == nullptr) return std::nullopt;
-  const bool is_place = text->find_first_not_of("0123456789.") == std::string::npos;
-  if (!is_place || text->size() > 30) {
-    return Fault{"Parameter 'after' must be what `next` of the page before said."};
+  // What is no place is not the first page: who asks for one page after the other would for ever.
+  core::LockId id;
+  const char* const end = text->data() + text->size();
+  auto read = std::from_chars(text->data(), end, id.fence);
+  if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
+    read = std::from_chars(read.ptr + 1, end, id.position);
+  }
+  constexpr std::size_t size_max = 30;
+  if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
+    return Fault{
+        "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
+        "page."};
   }
   after = *text;
   return std::nullopt;

@@ -574,6 +574,21 @@ class Looking(V1Test):
         self.assertEqual([lock["path"] for lock in again["locks"]],
                          [lock["path"] for lock in twice["locks"]])
 
+    def test_a_page_is_behind_a_place_or_refused(self):
+        token = self.client.acquire("/n")["token"]
+        for place in ("0", "1.0", "1.65535", "18446744073709551615.65535"):
+            self.expect(200, self.client.call("GET", "/v1/locks", after=place))
+            self.expect(200, self.client.call("GET", "/v1/leases", token=token, after=place))
+        for nowhere in ("", "x", "-1", "+1", " 1", "1 ", ".", ".1", "1.", "1.0.0", "1..0", "1,0", "0x1",
+                        "1e3", "18446744073709551616", "1.65536", "1.-1", "9" * 31, "0" * 30 + "1"):
+            for state in ("held", "cooling", "waiting"):
+                refused = self.client.call("GET", "/v1/locks", state=state, after=nowhere)
+                self.expect(400, refused, "bad_request")
+            refused = self.client.call("GET", "/v1/leases", token=token, after=nowhere)
+            self.expect(400, refused, "bad_request")
+        last = "18446744073709551615.65535"
+        self.assertEqual(self.client.call("GET", "/v1/locks", after=last)["locks"], [])
+
     def test_long_texts_make_short_pages(self):
         token = fresh_token()
         for group in range(12):

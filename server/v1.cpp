@@ -424,9 +424,7 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
                           "A lease with this token lives already, with other parameters.",
                           response);
     case Outcome::too_many:
-      return answer_error(503, "too_many_leases",
-                          "There are as many leases as this server may have; try again later.",
-                          response);
+      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::unknown:
     case Outcome::busy:
     case Outcome::disk_full:
@@ -553,7 +551,9 @@ void V1::events(std::string_view query, const Request& request, Response& respon
   response.stream = service_.events().follow(prefix.value_or(""), request.last_event_id);
   if (!response.stream) {
     return answer_error(503, "too_many_event_readers",
-                        "As many clients follow events as may; try again later.", response);
+                        "As many clients follow events as may (--event-readers-max, or an eighth "
+                        "of --connections-max); try again later.",
+                        response);
   }
   response.content_type = "text/event-stream";
 }

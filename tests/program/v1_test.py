@@ -812,5 +812,35 @@ class Limits(V1Test):
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
 
 
+class FullServer(V1Test):
+    options = ("--locks-max", "3", "--leases-max", "2", "--waiters-max", "0", "--event-readers-max", "0")
+
+    def test_a_refusal_names_the_option_that_sets_the_limit(self):
+        locks = [{"path": f"/{n}"} for n in range(3)]
+        token = self.expect(201, self.client.several(locks=locks))["token"]
+        self.check_new_locks("too_many_locks", "--locks-max")
+        self.check(self.client.acquire("/new", token=token), "too_many_locks", "--locks-max")
+        other = self.expect(201, self.client.call("POST", "/v1/leases"))["token"]
+        self.expect(200, self.client.release("/0", token))
+        self.check_new_locks("too_many_leases", "--leases-max")
+        self.check(self.client.call("POST", "/v1/leases"), "too_many_leases", "--leases-max")
+        self.check(self.client.acquire("/1", token=other, wait="9s"), "too_many_waiters",
+                   "--waiters-max")
+        self.check(self.client.ask("GET", "/v1/events"), "too_many_event_readers",
+                   "--event-readers-max")
+
+    def check_new_locks(self, error, option):
+        self.check(self.client.acquire("/new"), error, option)
+        self.check(self.client.ask("LOCK", "/terraform/new", {"ID": "x"}), error, option)
+        refused = self.client.ask("GET", "/canhaz/new")
+        self.assertEqual((refused.status, refused.headers["Retry-After"]), (503, "1"), refused)
+        self.assertIn(f"({option})", refused["error"])
+
+    def check(self, answer, error, option):
+        self.expect(503, answer, error)
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertIn(f"({option}", answer["message"])
+
+
 if __name__ == "__main__":
     unittest.main()

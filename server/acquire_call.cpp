@@ -123,9 +123,9 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_deadlock(acquired, response);
     case Outcome::token_in_use:
       return answer_error(409, "token_in_use",
-                          "This token holds a path of these, or waits for it, with other "
-                          "parameters; send the same ones, ask for the others alone, or choose "
-                          "another token.",
+                          "This token is in use: it holds a path of these, or waits for it, with "
+                          "other parameters, or its lease has another owner; send the same ones, "
+                          "ask for the other paths alone, or choose another token.",
                           response);
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);

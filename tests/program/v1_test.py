@@ -115,6 +115,19 @@ class Acquiring(V1Test):
         self.assertEqual([lock["path"] for lock in held["locks"]], ["/foo", "/foo/bar"])
         self.expect(409, self.client.acquire("/foo/x", token=token, owner="other"), "token_in_use")
 
+    def test_all_of_a_lease_has_one_owner(self):
+        token = self.client.acquire("/a", owner="o")["token"]
+        refused = self.expect(409, self.client.acquire("/c", token=token, owner="x"), "token_in_use")
+        self.assertIn("its lease has another owner", refused["message"])
+        same = {"locks": [{"path": "/c"}], "token": token}
+        self.expect(409, self.client.several(**same, owner="x"), "token_in_use")
+        self.assertEqual(self.expect(201, self.client.several(**same))["owner"], "o")
+        again = self.expect(201, self.client.acquire("/d", token=token, owner="o"))
+        self.assertEqual(again["owner"], "o")
+        lease = self.client.call("POST", "/v1/leases", token=token, owner="o")
+        self.expect(409, lease, "token_in_use")
+        self.assertIn("an acquire made it", lease["message"])
+
     def test_the_same_request_again_is_the_same_grant(self):
         token = fresh_token()
         asked = dict(token=token, owner="a", ttl="30s", meta="why")

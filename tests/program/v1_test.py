@@ -321,6 +321,21 @@ class Leasing(V1Test):
         self.assertEqual(again["released"], 0)
         self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
 
+    def test_a_lease_that_is_no_more_is_neither_released_nor_opened(self):
+        expired = self.client.acquire("/e", ttl="1ms")["token"]
+        self.expect(201, self.client.acquire("/e", wait="20s"))
+        forced = self.client.acquire("/f")["token"]
+        self.client.call("DELETE", "/v1/locks/f", force="true", reason="maintenance")
+        for token, why in ((expired, ("expired", None)), (forced, ("forced", "maintenance"))):
+            for method in ("DELETE", "POST"):
+                gone = self.expect(410, self.client.call(method, "/v1/leases", token=token), "lease_ended")
+                self.assertEqual((gone["reason"], gone["detail"]), why)
+        waits = fresh_token()
+        self.wait_in_line("/e", token=waits)
+        for unknown in (waits, fresh_token()):
+            released = self.client.call("DELETE", "/v1/leases", token=unknown)
+            self.expect(404, released, "no_such_lease")
+
     def test_snapshots_keep_all_of_it(self):
         opened, holder = fresh_token(), fresh_token()
         self.client.call("POST", "/v1/leases", token=opened, owner="opened", ttl="60s")

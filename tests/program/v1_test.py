@@ -189,6 +189,9 @@ class Acquiring(V1Test):
             self.expect(400, self.client.acquire("/bad", **parameters), "bad_request")
         refused = self.client.acquire("/bad", ttl="31d")
         self.assertIn("from 1ms to 30d", refused["message"])
+        for combined in ("1h30m", "1h 30m", "1m30", "1:30"):
+            refused = self.expect(400, self.client.acquire("/bad", ttl=combined), "bad_request")
+            self.assertIn("one number and one unit", refused["message"])
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a&owner=b"))
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a", {"owner": "b"}))
         self.expect(400, self.client.ask("POST", "/v1/locks/..", None))
@@ -196,6 +199,9 @@ class Acquiring(V1Test):
                      {"locks": [{"path": "/a"}], "any": 2}, {"locks": [{"path": "/a", "x": 1}]},
                      {"locks": [{"path": "/a"}], "mode": "shared"}, []):
             self.expect(400, self.client.ask("POST", "/v1/locks", body), "bad_request")
+        without = self.expect(400, self.client.ask("POST", "/v1/locks"), "bad_request")
+        self.assertEqual(without.body, self.client.ask("POST", "/v1/locks", {}).body)
+        self.assertIn('"locks"', without["message"])
         self.expect(405, self.client.ask("PUT", "/v1/locks/a"), "method_not_allowed")
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 0)
 
@@ -328,7 +334,8 @@ class Leasing(V1Test):
         self.client.call("DELETE", "/v1/locks/f", force="true", reason="maintenance")
         for token, why in ((expired, ("expired", None)), (forced, ("forced", "maintenance"))):
             for method in ("DELETE", "POST"):
-                gone = self.expect(410, self.client.call(method, "/v1/leases", token=token), "lease_ended")
+                answer = self.client.call(method, "/v1/leases", token=token)
+                gone = self.expect(410, answer, "lease_ended")
                 self.assertEqual((gone["reason"], gone["detail"]), why)
         waits = fresh_token()
         self.wait_in_line("/e", token=waits)
@@ -800,6 +807,8 @@ class Terraform(V1Test):
         self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
+        without = self.expect(400, self.client.ask("LOCK", "/terraform/prod/net"), "bad_request")
+        self.assertIn("has no ID", without["message"])
         for unfinished in ("/terraform", "/terraform/", "/terraform//"):
             self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))

@@ -774,6 +774,13 @@ class Forcing(V1Test):
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
 
+    def test_after_a_restart_the_reason_is_known_without_its_words(self):
+        token = self.client.acquire("/v")["token"]
+        self.client.call("DELETE", "/v1/locks/v", force="true", reason="maintenance")
+        self.restart()
+        gone = self.expect(410, self.client.renew(token), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", None))
+
     def test_a_lock_delay_cools(self):
         token = self.client.acquire("/c", ttl="200ms", lock_delay="800ms", owner="slow")["token"]
         time.sleep(0.3)

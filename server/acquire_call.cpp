@@ -123,23 +123,20 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_deadlock(acquired, response);
     case Outcome::token_in_use:
       return answer_error(409, "token_in_use",
-                          "This token holds a path of these, or waits for it, with other "
-                          "parameters; send the same ones, ask for the others alone, or choose "
-                          "another token.",
+                          "This token is in use: it holds a path of these, or waits for it, with "
+                          "other parameters, or its lease has another owner; send the same ones, "
+                          "ask for the other paths alone, or choose another token.",
                           response);
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);
     case Outcome::too_many_locks:
-      return answer_error(503, "too_many_locks",
-                          "As many locks are held as this server may hold; try again later.",
-                          response);
+      return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case Outcome::too_many_leases:
-      return answer_error(503, "too_many_leases",
-                          "There are as many leases as this server may have; try again later.",
-                          response);
+      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
-                          "As many requests wait as this server lets wait; try again later.",
+                          "As many requests wait as this server lets wait (--waiters-max, or a "
+                          "part of --connections-max, or 1 GiB of memory); try again later.",
                           response);
     case Outcome::too_many_waiters_of_lease:
       return answer_error(429, "too_many_waiters",

@@ -66,7 +66,8 @@ std::optional<Fault> read_duration(const Parameters& parameters, std::string_vie
   const auto duration = core::parse_duration(*text);
   if (!duration) {
     return Fault{"Parameter '" + std::string{name} +
-                 "' must be a duration: 500ms, 30s, 5m, 1h, 2d, or a number of seconds."};
+                 "' must be a duration: one number and one unit, such as 500ms, 30s, 5m, 1h or 2d, "
+                 "or a number of seconds."};
   }
   if (*duration < least || *duration > most) {
     return Fault{"Parameter '" + std::string{name} + "' must be from " + text_of(least) + " to " +

@@ -18,6 +18,12 @@ void begin_error(unsigned status, std::string_view code, std::string_view senten
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
 void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
 
+// Why a server that has as many as it may have refuses; with the option that says how many.
+inline constexpr std::string_view too_many_locks_sentence =
+    "As many locks are held as this server may hold (--locks-max); try again later.";
+inline constexpr std::string_view too_many_leases_sentence =
+    "There are as many leases as this server may have (--leases-max); try again later.";
+
 /// 507 when the disk is full, else 503: the journal makes room.
 void answer_no_room(bool is_full, Response& response);
 

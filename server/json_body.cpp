@@ -115,6 +115,8 @@ std::string sentence_for(const Builder& builder, const ErrorCode& error) {
 }  // namespace
 
 std::optional<Fault> read_json_object(const Request& request, json::object& object) {
+  object.clear();
+  if (request.body.empty()) return std::nullopt;
   json::parse_options options;
   options.max_depth = 16;
   json::basic_parser<Builder> parser{options};

@@ -242,7 +242,6 @@ class LockService final : private core::Arbiter::Host {
   // The newest lock that there was when all of the lease were known to fit. Those to come have
   // higher ids, also in another lease of this token.
   std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;
-  std::vector<Bookmark> bookmarks_;
   std::uint64_t bookmarks_used_ = 0;
 
   std::chrono::steady_clock::time_point began_;

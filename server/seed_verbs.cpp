@@ -123,10 +123,11 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
       response.body += '}';
       return;
     case core::Outcome::too_many_locks:
+      response.retry_after = true;
+      return refuse(503, too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
       response.retry_after = true;
-      return refuse(503, "As many locks are held as this server may hold; try again later.",
-                    response);
+      return refuse(503, too_many_leases_sentence, response);
     case core::Outcome::disk_full:
       return refuse_disk_full(response);
     default:

@@ -26,7 +26,8 @@ constexpr Refusal https_only{400, "https_only",
                              "This port speaks HTTPS, and the request came without TLS; begin its "
                              "URL with https."};
 constexpr Refusal too_many{503, "too_many_connections",
-                           "The server has as many connections as it takes; try again soon."};
+                           "The server has as many connections as it takes (--connections-max, or "
+                           "ulimit -n); try again soon."};
 constexpr Refusal too_much_buffered{503, "too_many_unfinished",
                                     "The server has as many unfinished requests and untaken "
                                     "answers as it can keep; try again soon."};

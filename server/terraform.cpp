@@ -120,6 +120,10 @@ void take(LockService& service, const core::Path& path, const std::string& id,
       return answer_held_now(service, path, response);
     case core::Outcome::lease_ended:
       return answer_lease_ended(asked.answer.reason, asked.answer.detail, response);
+    case core::Outcome::too_many_locks:
+      return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
+    case core::Outcome::too_many_leases:
+      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case core::Outcome::disk_full:
       return answer_error(507, "disk_full", "The lock server's disk is full.", response);
     default:

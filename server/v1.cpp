@@ -95,9 +95,18 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
 std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
   const std::string_view* const text = parameters.find("after");
   if (text == nullptr) return std::nullopt;
-  const bool is_place = text->find_first_not_of("0123456789.") == std::string::npos;
-  if (!is_place || text->size() > 30) {
-    return Fault{"Parameter 'after' must be what `next` of the page before said."};
+  // What is no place is not the first page: who asks for one page after the other would for ever.
+  core::LockId id;
+  const char* const end = text->data() + text->size();
+  auto read = std::from_chars(text->data(), end, id.fence);
+  if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
+    read = std::from_chars(read.ptr + 1, end, id.position);
+  }
+  constexpr std::size_t size_max = 30;
+  if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
+    return Fault{
+        "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
+        "page."};
   }
   after = *text;
   return std::nullopt;
@@ -412,12 +421,11 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
       return answer_lease_ended(opened.answer.reason, opened.answer.detail, response);
     case Outcome::in_use:
       return answer_error(409, "token_in_use",
-                          "A lease with this token lives already, with other parameters.",
+                          "A lease with this token lives already, and has another owner or TTL, or "
+                          "an acquire made it; go on with it, or choose another token.",
                           response);
     case Outcome::too_many:
-      return answer_error(503, "too_many_leases",
-                          "There are as many leases as this server may have; try again later.",
-                          response);
+      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::unknown:
     case Outcome::busy:
     case Outcome::disk_full:
@@ -544,7 +552,9 @@ void V1::events(std::string_view query, const Request& request, Response& respon
   response.stream = service_.events().follow(prefix.value_or(""), request.last_event_id);
   if (!response.stream) {
     return answer_error(503, "too_many_event_readers",
-                        "As many clients follow events as may; try again later.", response);
+                        "As many clients follow events as may (--event-readers-max, or an eighth "
+                        "of --connections-max); try again later.",
+                        response);
   }
   response.content_type = "text/event-stream";
 }

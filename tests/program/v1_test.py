@@ -115,6 +115,19 @@ class Acquiring(V1Test):
         self.assertEqual([lock["path"] for lock in held["locks"]], ["/foo", "/foo/bar"])
         self.expect(409, self.client.acquire("/foo/x", token=token, owner="other"), "token_in_use")
 
+    def test_all_of_a_lease_has_one_owner(self):
+        token = self.client.acquire("/a", owner="o")["token"]
+        refused = self.expect(409, self.client.acquire("/c", token=token, owner="x"), "token_in_use")
+        self.assertIn("its lease has another owner", refused["message"])
+        same = {"locks": [{"path": "/c"}], "token": token}
+        self.expect(409, self.client.several(**same, owner="x"), "token_in_use")
+        self.assertEqual(self.expect(201, self.client.several(**same))["owner"], "o")
+        again = self.expect(201, self.client.acquire("/d", token=token, owner="o"))
+        self.assertEqual(again["owner"], "o")
+        lease = self.client.call("POST", "/v1/leases", token=token, owner="o")
+        self.expect(409, lease, "token_in_use")
+        self.assertIn("an acquire made it", lease["message"])
+
     def test_the_same_request_again_is_the_same_grant(self):
         token = fresh_token()
         asked = dict(token=token, owner="a", ttl="30s", meta="why")
@@ -176,6 +189,9 @@ class Acquiring(V1Test):
             self.expect(400, self.client.acquire("/bad", **parameters), "bad_request")
         refused = self.client.acquire("/bad", ttl="31d")
         self.assertIn("from 1ms to 30d", refused["message"])
+        for combined in ("1h30m", "1h 30m", "1m30", "1:30"):
+            refused = self.expect(400, self.client.acquire("/bad", ttl=combined), "bad_request")
+            self.assertIn("one number and one unit", refused["message"])
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a&owner=b"))
         self.expect(400, self.client.ask("POST", "/v1/locks/bad?owner=a", {"owner": "b"}))
         self.expect(400, self.client.ask("POST", "/v1/locks/..", None))
@@ -183,6 +199,9 @@ class Acquiring(V1Test):
                      {"locks": [{"path": "/a"}], "any": 2}, {"locks": [{"path": "/a", "x": 1}]},
                      {"locks": [{"path": "/a"}], "mode": "shared"}, []):
             self.expect(400, self.client.ask("POST", "/v1/locks", body), "bad_request")
+        without = self.expect(400, self.client.ask("POST", "/v1/locks"), "bad_request")
+        self.assertEqual(without.body, self.client.ask("POST", "/v1/locks", {}).body)
+        self.assertIn('"locks"', without["message"])
         self.expect(405, self.client.ask("PUT", "/v1/locks/a"), "method_not_allowed")
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 0)
 
@@ -307,6 +326,22 @@ class Leasing(V1Test):
         again = self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
         self.assertEqual(again["released"], 0)
         self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
+
+    def test_a_lease_that_is_no_more_is_neither_released_nor_opened(self):
+        expired = self.client.acquire("/e", ttl="1ms")["token"]
+        self.expect(201, self.client.acquire("/e", wait="20s"))
+        forced = self.client.acquire("/f")["token"]
+        self.client.call("DELETE", "/v1/locks/f", force="true", reason="maintenance")
+        for token, why in ((expired, ("expired", None)), (forced, ("forced", "maintenance"))):
+            for method in ("DELETE", "POST"):
+                answer = self.client.call(method, "/v1/leases", token=token)
+                gone = self.expect(410, answer, "lease_ended")
+                self.assertEqual((gone["reason"], gone["detail"]), why)
+        waits = fresh_token()
+        self.wait_in_line("/e", token=waits)
+        for unknown in (waits, fresh_token()):
+            released = self.client.call("DELETE", "/v1/leases", token=unknown)
+            self.expect(404, released, "no_such_lease")
 
     def test_snapshots_keep_all_of_it(self):
         opened, holder = fresh_token(), fresh_token()
@@ -598,6 +633,20 @@ class Looking(V1Test):
         expected = take(range(10, 14))
         rest = self.client.call("GET", "/v1/locks", prefix="/g", after=page["next"])
         self.assertEqual([lock["path"] for lock in rest["locks"]], expected)
+    def test_a_page_is_behind_a_place_or_refused(self):
+        token = self.client.acquire("/n")["token"]
+        for place in ("0", "1.0", "1.65535", "18446744073709551615.65535"):
+            self.expect(200, self.client.call("GET", "/v1/locks", after=place))
+            self.expect(200, self.client.call("GET", "/v1/leases", token=token, after=place))
+        for nowhere in ("", "x", "-1", "+1", " 1", "1 ", ".", ".1", "1.", "1.0.0", "1..0", "1,0", "0x1",
+                        "1e3", "18446744073709551616", "1.65536", "1.-1", "9" * 31, "0" * 30 + "1"):
+            for state in ("held", "cooling", "waiting"):
+                refused = self.client.call("GET", "/v1/locks", state=state, after=nowhere)
+                self.expect(400, refused, "bad_request")
+            refused = self.client.call("GET", "/v1/leases", token=token, after=nowhere)
+            self.expect(400, refused, "bad_request")
+        last = "18446744073709551615.65535"
+        self.assertEqual(self.client.call("GET", "/v1/locks", after=last)["locks"], [])
 
     def test_long_texts_make_short_pages(self):
         token = fresh_token()
@@ -749,6 +798,13 @@ class Forcing(V1Test):
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
 
+    def test_after_a_restart_the_reason_is_known_without_its_words(self):
+        token = self.client.acquire("/v")["token"]
+        self.client.call("DELETE", "/v1/locks/v", force="true", reason="maintenance")
+        self.restart()
+        gone = self.expect(410, self.client.renew(token), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", None))
+
     def test_a_lock_delay_cools(self):
         token = self.client.acquire("/c", ttl="200ms", lock_delay="800ms", owner="slow")["token"]
         time.sleep(0.3)
@@ -782,6 +838,8 @@ class Terraform(V1Test):
         self.expect(200, self.client.ask("LOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(200, self.client.ask("UNLOCK", "/terraform/prod/net", {"ID": "no uuid"}))
         self.expect(400, self.client.ask("LOCK", "/terraform/prod/net", {"Who": "x"}))
+        without = self.expect(400, self.client.ask("LOCK", "/terraform/prod/net"), "bad_request")
+        self.assertIn("has no ID", without["message"])
         for unfinished in ("/terraform", "/terraform/", "/terraform//"):
             self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
@@ -820,6 +878,36 @@ class Limits(V1Test):
         self.assertFalse(self.client.ask("GET", "/canhaz/s")["ok"])
         time.sleep(0.4)
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
+
+
+class FullServer(V1Test):
+    options = ("--locks-max", "3", "--leases-max", "2", "--waiters-max", "0", "--event-readers-max", "0")
+
+    def test_a_refusal_names_the_option_that_sets_the_limit(self):
+        locks = [{"path": f"/{n}"} for n in range(3)]
+        token = self.expect(201, self.client.several(locks=locks))["token"]
+        self.check_new_locks("too_many_locks", "--locks-max")
+        self.check(self.client.acquire("/new", token=token), "too_many_locks", "--locks-max")
+        other = self.expect(201, self.client.call("POST", "/v1/leases"))["token"]
+        self.expect(200, self.client.release("/0", token))
+        self.check_new_locks("too_many_leases", "--leases-max")
+        self.check(self.client.call("POST", "/v1/leases"), "too_many_leases", "--leases-max")
+        self.check(self.client.acquire("/1", token=other, wait="9s"), "too_many_waiters",
+                   "--waiters-max")
+        self.check(self.client.ask("GET", "/v1/events"), "too_many_event_readers",
+                   "--event-readers-max")
+
+    def check_new_locks(self, error, option):
+        self.check(self.client.acquire("/new"), error, option)
+        self.check(self.client.ask("LOCK", "/terraform/new", {"ID": "x"}), error, option)
+        refused = self.client.ask("GET", "/canhaz/new")
+        self.assertEqual((refused.status, refused.headers["Retry-After"]), (503, "1"), refused)
+        self.assertIn(f"({option})", refused["error"])
+
+    def check(self, answer, error, option):
+        self.expect(503, answer, error)
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertIn(f"({option}", answer["message"])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ TEST_F(HttpCapacityTest, OneConnectionTooManyGets503AndTheOthersGoOn) {
   EXPECT_EQ(answer->field("Retry-After"), "1");
   EXPECT_EQ(answer->field("Connection"), "close");
   EXPECT_NE(answer->body.find(R"("error": "too_many_connections")"), std::string::npos);
+  EXPECT_NE(answer->body.find("--connections-max"), std::string::npos);
   EXPECT_TRUE(first.ask(get("/")));
   EXPECT_EQ(handler_.calls, 3U);
 }

@@ -216,6 +216,7 @@ class Arbiter {
     std::optional<std::string> packed_prefix;
     std::optional<std::string> owner;
     std::optional<Fence> fence;
+    bool ends_cooling = false;  ///< Also what cools already: else a force sent twice would.
   };
   struct Forced {
     Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.

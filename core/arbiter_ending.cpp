@@ -426,6 +426,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   std::vector<std::uint32_t> chosen;
   table_.open_cursor(cursor_of_force, PathView{under});
   while (const auto held = table_.advance_cursor(cursor_of_force)) {
+    if (held->is_cooling && !filter.ends_cooling) continue;
     if (filter.fence && held->id.fence != *filter.fence) continue;
     if (filter.owner && held->owner != *filter.owner) continue;
     if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;

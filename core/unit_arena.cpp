@@ -1,21 +1,37 @@
 #include "core/unit_arena.hpp"
 
+#include <bit>
+
 #include "core/assert.hpp"
 
 namespace locker::core {
+namespace {
+
+constexpr std::size_t exact_max = 32;
+
+/// Of the block that holds so many units.
+constexpr std::size_t size_for(std::size_t units) {
+  if (units <= exact_max) return units;
+  const std::size_t step = std::bit_floor(units) / 8;
+  return (units + step - 1) / step * step;
+}
+static_assert(size_for(UnitArena::units_max) == UnitArena::units_max);
+
+}  // namespace
 
 std::uint32_t UnitArena::allocate(std::size_t units) {
   LOCKER_ASSERT(units >= 1 && units <= units_max);
-  if (const std::uint32_t block = free_[units]; block != null) {
-    free_[units] = *at<std::uint32_t>(block);
+  const std::size_t size = size_for(units);
+  if (const std::uint32_t block = free_[size]; block != null) {
+    free_[size] = *at<std::uint32_t>(block);
     return block;
   }
-  if (remaining_ < units) {
+  if (remaining_ < size) {
     LOCKER_ASSERT(chunks_.size() < chunks_max);
     const auto begin = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
     chunks_.add();  // first: it may throw
-    // What is left of the old chunk is kept as a block of its own size.
-    if (remaining_ > 0) free(next_, remaining_);
+    // What is left of the old chunk is kept as a block, if there is one of its size.
+    if (remaining_ > 0 && size_for(remaining_) == remaining_) free(next_, remaining_);
     next_ = begin;
     remaining_ = 1U << chunk_shift;
     if (next_ == null) {
@@ -24,14 +40,15 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
     }
   }
   const std::uint32_t block = next_;
-  next_ += static_cast<std::uint32_t>(units);
-  remaining_ -= static_cast<std::uint32_t>(units);
+  next_ += static_cast<std::uint32_t>(size);
+  remaining_ -= static_cast<std::uint32_t>(size);
   return block;
 }
 
 void UnitArena::free(std::uint32_t block, std::size_t units) {
-  *at<std::uint32_t>(block) = free_[units];
-  free_[units] = block;
+  std::uint32_t& first = free_[size_for(units)];
+  *at<std::uint32_t>(block) = first;
+  first = block;
 }
 
 }  // namespace locker::core

@@ -13,7 +13,9 @@ namespace locker::core {
 /// and the same in every run. Up to 16 GiB in all.
 ///
 /// Freed blocks are kept by size and given out again; they are never merged, nor given back to the
-/// system. Grows a chunk at a time, so that no growth ever copies what is there.
+/// system. So the memory in use is the sum of what each size has had at its peak: large blocks have
+/// few sizes, an eighth apart. Grows a chunk at a time, so that no growth ever copies what is
+/// there.
 class UnitArena {
  public:
   /// No block has this number.
@@ -22,7 +24,7 @@ class UnitArena {
   static constexpr unsigned number_bits = 31;
   static constexpr std::uint32_t number_mask = (std::uint32_t{1} << number_bits) - 1;
   static constexpr std::size_t unit_bytes = 8;
-  static constexpr std::size_t units_max = 560;  ///< The largest block.
+  static constexpr std::size_t units_max = 576;  ///< The largest block.
 
   /// Chunks come from `memory`, which must outlive this.
   explicit UnitArena(std::pmr::memory_resource* memory = std::pmr::get_default_resource())
@@ -56,7 +58,7 @@ class UnitArena {
   MemoryChunks chunks_;
   std::uint32_t next_ = 0;       // first unit never given out, within the last chunk
   std::uint32_t remaining_ = 0;  // units from there to the chunk's end
-  std::array<std::uint32_t, units_max + 1> free_{};
+  std::array<std::uint32_t, units_max + 1> free_{};  // by size
 };
 
 }  // namespace locker::core

@@ -173,7 +173,7 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
   }
   Parameters parameters;
   auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("force prefix owner fence reason");
+  if (!fault) fault = parameters.expect_only("force prefix owner fence cooling reason");
   bool is_force = false;
   if (!fault) fault = parameters.read_flag("force", is_force);
   const bool has_filter = parameters.find("prefix") != nullptr ||
@@ -215,7 +215,8 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   auto fault = core::parse_url_path(path_text, path);
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.read_flag("force", is_force);
-  if (!fault) fault = parameters.expect_only(is_force ? "force fence reason" : "token force");
+  if (!fault)
+    fault = parameters.expect_only(is_force ? "force fence cooling reason" : "token force");
   if (!fault && is_force) return force(path_text, parameters, request, response);
   core::Token token;
   if (!fault) fault = need_token(parameters, request, token);
@@ -267,6 +268,7 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
   constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
   if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
   filter.fence = fence;
+  if (!fault) fault = parameters.read_flag("cooling", filter.ends_cooling);
   std::string reason;
   if (const std::string_view* const text = parameters.find("reason")) reason = *text;
   if (!fault) fault = check_reason(reason);

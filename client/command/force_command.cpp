@@ -41,6 +41,7 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   const auto listed = for_each_lock(server, filter, [&](const boost::json::object& lock) {
     if (!force.path.empty() && text_field(lock, "path") != path) return;
     if (!force.fence.empty() && text_field(lock, "fence") != force.fence) return;
+    if (!force.ends_cooling && text_field(lock, "state") == "cooling") return;
     if (++count > shown_max) return;
     rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "owner"),
                     duration_field(lock, "held_ms"), text_field(lock, "fence"),
@@ -72,6 +73,7 @@ int run_force_command(const Arguments& arguments) {
   add("prefix", text("PATH"), "everything at and below this path");
   add("owner", text("TEXT"), "everything of this owner");
   add("fence", text("N"), "only the lock with this fence");
+  add("cooling", "also what cools after its lock delay began");
   add("yes,y", "do not ask");
   line.hidden.add_options()("path", options::value<std::string>());
   line.positional.add("path", 1);
@@ -79,7 +81,8 @@ int run_force_command(const Arguments& arguments) {
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);
   const ForceFilter filter{text_of(values, "path"), text_of(values, "prefix"),
-                           text_of(values, "owner"), text_of(values, "fence")};
+                           text_of(values, "owner"), text_of(values, "fence"),
+                           values.count("cooling") != 0};
   const std::string reason = text_of(values, "reason");
   if (reason.empty()) return complain("Say why, with --reason.", ExitCode::usage);
   if (!filter.path.empty() && !(filter.prefix.empty() && filter.owner.empty())) {

@@ -83,6 +83,7 @@ struct ForceFilter {
   std::string prefix = {};
   std::string owner = {};
   std::string fence = {};
+  bool ends_cooling = false;  ///< Also what cools already.
 };
 [[nodiscard]] Call force_call(const ForceFilter& filter, const std::string& reason);
 [[nodiscard]] Call events_call(const std::string& prefix);

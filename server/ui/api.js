@@ -86,10 +86,11 @@ export class Api {
   }
 
   /** Ends exactly this grant; the fence keeps it from the next holder. */
-  force(path, fence, reason) {
+  force({ path, fence, state }, reason) {
+    const cooling = state === "cooling" ? "true" : undefined;
     return this.call(`v1/locks${path}`, {
       method: "DELETE",
-      parameters: { force: "true", fence, reason },
+      parameters: { force: "true", fence, cooling, reason },
     });
   }
 }

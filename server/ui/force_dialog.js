@@ -105,7 +105,7 @@ export class ForceDialog {
     this.#isSending = true;
     this.#check();
     try {
-      await this.#api.force(lock.path, lock.fence, reason);
+      await this.#api.force(lock, reason);
       this.#dialog.close();
       this.#on.ended(lock);
     } catch (error) {

@@ -468,6 +468,7 @@ class ArbiterComparison final : public Arbiter::Host {
 
   void force() {
     Arbiter::ForceFilter filter;
+    filter.ends_cooling = random_() % 2 == 0;
     const auto dice = random_() % 8;
     if (dice == 0) {
       filter.packed_prefix = random_path();
@@ -605,6 +606,7 @@ class ArbiterComparison final : public Arbiter::Host {
     set_rooms({});
     Arbiter::ForceFilter all;
     all.packed_prefix = "";
+    all.ends_cooling = true;
     const auto leases = oracle_.leases();
     for (const auto& [token, lease] : leases) {
       const auto released = arbiter_->release_all(token, now());

@@ -567,7 +567,8 @@ Arbiter::ReleaseOutcome OracleArbiter::release_all(const Token& token, Instant n
 Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now) {
   const auto fits = [&](const Lock& lock) {
     const PathView path{lock.packed_path};
-    return (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
+    return (!lock.is_cooling || filter.ends_cooling) &&
+           (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
            (!filter.packed_prefix || lock.packed_path == *filter.packed_prefix ||
             PathView{*filter.packed_prefix}.is_ancestor_of(path)) &&
            (!filter.owner || lock.owner == *filter.owner) &&

@@ -633,6 +633,7 @@ class Looking(V1Test):
         expected = take(range(10, 14))
         rest = self.client.call("GET", "/v1/locks", prefix="/g", after=page["next"])
         self.assertEqual([lock["path"] for lock in rest["locks"]], expected)
+
     def test_a_page_is_behind_a_place_or_refused(self):
         token = self.client.acquire("/n")["token"]
         for place in ("0", "1.0", "1.65535", "18446744073709551615.65535"):
@@ -804,6 +805,18 @@ class Forcing(V1Test):
         self.restart()
         gone = self.expect(410, self.client.renew(token), "lease_ended")
         self.assertEqual((gone["reason"], gone["detail"]), ("forced", None))
+
+    def test_a_force_sent_twice_does_not_end_what_cools(self):
+        fence = self.client.acquire("/c", lock_delay="1h", owner="slow")["fence"]
+        for where in ({"fence": fence}, {}):
+            force = {"force": "true", "reason": "x", **where}
+            self.client.call("DELETE", "/v1/locks/c", **force)
+            self.expect(404, self.client.call("DELETE", "/v1/locks/c", **force), "not_held")
+            self.expect(404, self.client.call("DELETE", "/v1/locks", prefix="/", **force), "not_held")
+        self.expect(423, self.client.acquire("/c"))
+        ended = self.client.call("DELETE", "/v1/locks/c", force="true", cooling="true", fence=fence)
+        self.assertEqual(ended["ended"], 1)
+        self.expect(201, self.client.acquire("/c"))
 
     def test_a_lock_delay_cools(self):
         token = self.client.acquire("/c", ttl="200ms", lock_delay="800ms", owner="slow")["token"]

@@ -391,6 +391,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   answer.owner = lease->owner;
   answer.ttl = ttl.value_or(lease->ttl);
   answer.locks = count_locks_of(*lease);
+  if (const auto newest = table_.newest_lock_of(*lease)) answer.newest_fence = newest->id.fence;
   if (queue_.is_empty()) return answer;
   WaitQueue::Seen seen;
   std::set<Ticket> waiting;  // one can wait for several

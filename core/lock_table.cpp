@@ -506,6 +506,11 @@ void LockTable::for_each_lock_of(const LivingLease& of,
   }
 }
 
+std::optional<HeldLock> LockTable::newest_lock_of(const LivingLease& of) const {
+  const std::uint32_t first = lease(of.handle).first_lock;
+  return first == null ? std::nullopt : describe_if(lock(first).lease_previous);
+}
+
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
   const LeaseDetails* const details = details_of(lease(at));
   return details == nullptr ? 0 : details->timer;

@@ -118,6 +118,8 @@ class LockTable {
   /// Oldest first, until `visit` returns false.
   void for_each_lock_of(const LivingLease& lease,
                         const std::function<bool(const HeldLock&)>& visit) const;
+  /// The one with the highest id, if the lease has any. O(1).
+  [[nodiscard]] std::optional<HeldLock> newest_lock_of(const LivingLease& lease) const;
   /// The lock's lease; null when it is cooling.
   [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
   [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;

@@ -218,6 +218,7 @@ class TableWithList {
         return true;
       });
       ASSERT_EQ(its, ids);
+      ASSERT_EQ(table_.newest_lock_of(*table_.find_lease_of(token))->id, ids.back());
     }
   }
 

@@ -175,7 +175,7 @@ net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
   if (!granted) co_return true;
   for (const std::string& path : paths_to_release(*granted, joins())) {
     // What the lease had before it keeps; of one with many locks nobody has looked at all.
-    if (joins() && (!lease_->next.empty() || lease_->paths.contains(path))) continue;
+    if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);
     const Result<Reply> released = co_await client.async_call(release, hurry);
     if (is_away(released)) co_return false;

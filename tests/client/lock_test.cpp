@@ -4,14 +4,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <exception>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+
+#include "client/library/lease_keeper.hpp"
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
 #include "tests/client/deaf_proxy.hpp"
@@ -57,6 +63,13 @@ class LockTest : public testing::Test {
   void force() const {
     const auto answered = call(address_, force_call({.path = "/a"}, "test"));
     EXPECT_TRUE(answered && answered->status == 200);
+  }
+
+  /// A program adds a lock to a lease, and whoever keeps that does not hear of it.
+  void join(const Grant& grant, const std::string& path, bool shared = false) const {
+    const Wanted wanted{.paths = {path}, .shared = shared, .ttl = ""};
+    const auto answered = call(address_, acquire_call(wanted, grant.token, 0ms));
+    EXPECT_TRUE(answered && answered->status == 201);
   }
 
   const std::string store_ = testing::TempDir() + "client_test." +
@@ -302,6 +315,62 @@ TEST_F(LockTest, ALossDoesNotHideBehindALockThatCame) {
   auto failure = told.get_future();
   ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
   EXPECT_EQ(failure.get().kind, Failure::Kind::lost);
+}
+
+TEST_F(LockTest, ALossIsToldWhenAsManyLocksAreThereAsWereTaken) {
+  using Paths = std::vector<std::string>;
+  for (const auto& paths : {Paths{"/a"}, Paths{"/a", "/b"}}) {
+    std::promise<Failure> told;
+    auto failure = told.get_future();
+    const auto taken = lock(address_, {.paths = paths, .ttl = "6s"}, {},
+                            [&](const Failure& why) { told.set_value(why); });
+    ASSERT_TRUE(taken);
+    join((*taken)->grant(), "/c");
+    force();
+    ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+    const Failure why = failure.get();
+    EXPECT_EQ(why.kind, Failure::Kind::lost);
+    EXPECT_NE(why.message.find("test"), std::string::npos) << why.message;
+  }
+}
+
+TEST_F(LockTest, WhatWasLostAndIsTakenAnewByTheSameLeaseWasLost) {
+  std::promise<Failure> told;
+  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "6s"}, {},
+                          [&](const Failure& failure) { told.set_value(failure); });
+  ASSERT_TRUE(taken);
+  force();
+  join((*taken)->grant(), "/a");
+  auto failure = told.get_future();
+  ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+  const Failure why = failure.get();
+  EXPECT_EQ(why.kind, Failure::Kind::lost);
+  EXPECT_NE(why.message.find("/a"), std::string::npos) << why.message;
+}
+
+TEST_F(LockTest, AChangeOfModeIsNoLoss) {
+  for (const bool shared : {false, true}) {
+    const Wanted wanted{.paths = {"/a"}, .shared = shared, .ttl = "6s"};
+    const auto answered = call(address_, acquire_call(wanted, fresh_token(), 0ms));
+    ASSERT_TRUE(answered);
+    const auto grant = parse_grant(*answered);
+    ASSERT_TRUE(grant);
+    join(*grant, "/a", !shared);
+    if (shared) join(*grant, "/a", true);
+    net::io_context io_context{1};
+    int renewals = 0;
+    std::optional<LeaseKeeper> keeper;
+    keeper.emplace(io_context, address_, *grant, [&] {
+      if (++renewals == 2) keeper->stop();
+    });
+    std::optional<Failure> failure;
+    net::co_spawn(io_context, keeper->async_run(),
+                  [&](const std::exception_ptr&, std::optional<Failure> why) { failure = why; });
+    io_context.run();
+    EXPECT_EQ(renewals, 2);
+    EXPECT_FALSE(failure) << failure->message;
+    ASSERT_TRUE(call(address_, release_call(grant->token)));
+  }
 }
 
 TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {

@@ -262,15 +262,13 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     if tenure.ttl is not None:
         left = tenure.deadline.ends - settings.now()
         timeout = max(0.01, min(timeout, tenure.ttl / deadline.RENEWALS_PER_TTL, left))
+    known = tenure.inventory.fences()
     try:
         answer = yield Send(calls.renew(tenure.token), timeout)
         if answer.status == 200:
             renewal = answer.parsed(Renewal.parse)
             tenure.renewed(Deadline(renewal.ttl, answer.sent))
-            expected = len(tenure.inventory.paths())
-            # More can be there than this program knows of: then what is lost would not show.
-            if expected and renewal.locks != expected:
-                yield from _look_for_losses(tenure, timeout)
+            yield from _look_for_losses(tenure, known, renewal, timeout)
             return None
         error = error_of(answer)
     except (NoAnswer, LockerError) as failure:
@@ -284,24 +282,34 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     return None
 
 
-def _look_for_losses(tenure: Tenure, timeout: float) -> Steps[None]:
-    """A lease of which an administrator ended some locks lives on with the others."""
-    before = tenure.inventory.fences()
-    there: set[PathKey] = set()
+def _look_for_losses(tenure: Tenure, known: dict[PathKey, int], renewal: Renewal,
+                     timeout: float) -> Steps[None]:
+    """A lease of which an administrator ended some locks lives on with the others. `known` is what
+    this program knew of when it renewed; others can add locks with its token."""
+    # They are those that were looked at while this is the same: each that is lost makes them fewer,
+    # and each that joins has the highest fence. An older server says only how many they are.
+    seen = (renewal.locks, renewal.newest_fence, known)
+    tells_which = renewal.newest_fence is not None or renewal.locks == len(known)
+    if not known or tells_which and tenure.seen == seen:
+        return
+    there: dict[PathKey, tuple[int, str]] = {}
     after: str | None = None
     while True:
         answer = yield Send(calls.look_at_lease(tenure.token, after), timeout)
         if answer.status != 200:
             raise error_of(answer)
         page, after = answer.parsed(lambda answer: (
-            {path_key(lock["path"]) for lock in answer.body["locks"] if lock["state"] == "held"},
+            {path_key(lock["path"]): (lock["fence"], lock["mode"])
+             for lock in answer.body["locks"] if lock["state"] == "held"},
             answer.body.get("next")))
-        there |= page
+        there.update(page)
         if after is None:
             break
-    gone = tenure.inventory.gone(before, there)
+    gone, replaced = tenure.inventory.gone(known, there)
     if gone:
         tenure.lose_locks(gone, (yield from _why_gone(tenure, gone, timeout, ", ".join(gone))))
+    tenure.lose_replaced(replaced)
+    tenure.seen = seen
 
 
 def _why_gone(tenure: Tenure, paths: list[str], timeout: float,

@@ -270,6 +270,20 @@ class LookTest(CommandCase):
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)
 
+    def test_watch_tells_of_a_break_before_the_first_event(self):
+        watching, json_too = self.start("watch", "/a"), self.start("watch", "--json", "/a")
+
+        def both_follow():
+            return self.server.get("/v1/status")["event_readers"] == 2
+        self.eventually(both_follow)
+        self.restart()
+        self.eventually(both_follow)
+        self.acquire("/a")
+        self.assertRegex(watching.stdout.readline(), "^reset ")
+        self.assertRegex(watching.stdout.readline(), "^granted +/a ")
+        self.assertEqual([json.loads(json_too.stdout.readline())["event"] for _ in range(2)],
+                         ["reset", "granted"])
+
     def test_watch_through_a_proxy_that_cuts_the_stream_anew(self):
         stream = ("".join(f"id: 1.{n}\nevent: granted\ndata: {{\"path\": \"/{n}\", "
                           f"\"owner\": \"x\", \"fence\": {n}}}\n\n" for n in range(1, 4)))

@@ -65,7 +65,7 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
   for (;;) {
     Result<Reply> opened =
         co_await client.async_open_stream(call, reader.last_id(), milliseconds{10'000});
-    if (opened && opened->status != 200 && opened->status != 503) {
+    if (opened && opened->status != 200 && !opened->is_transient()) {
       co_return complain(opened->failure());
     }
     bool reads = opened && opened->status == 200;

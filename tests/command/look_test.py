@@ -300,6 +300,22 @@ class LookTest(CommandCase):
                     self.assertEqual(watching.stdout.readline(),
                                      f"granted   /{number}  x  fence {number}\n")
 
+    def test_watch_through_a_proxy_whose_server_is_away(self):
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(LONG)
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            for status in (502, 504, 200):
+                with proxy.accept()[0] as connection:
+                    connection.recv(65_536)
+                    connection.sendall(f"HTTP/1.1 {status} Status\r\n".encode())
+                    if status != 200:
+                        connection.sendall(b"Content-Length: 6\r\n\r\n<html>")
+                        continue
+                    event = b'event: granted\ndata: {"path": "/a", "owner": "x", "fence": 1}\n\n'
+                    connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+                                       % (len(event), event))
+                    self.assertEqual(watching.stdout.readline(), "granted   /a  x  fence 1\n")
+
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")
         self.eventually(lambda: self.server.get("/v1/status")["event_readers"] == 1)

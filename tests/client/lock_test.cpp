@@ -36,15 +36,19 @@ class LockTest : public testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::remove_all(store_);
+    open({net::ip::address_v4::loopback(), 0});
+    ASSERT_FALSE(HasFatalFailure());
+    address_ =
+        *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
+  }
+
+  void open(const server::tcp::endpoint& endpoint) {
     auto opened = server::Locker::open({.file = store_});
     ASSERT_TRUE(opened) << opened.error().message;
     locker_ = std::move(*opened);
     http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
                                                  server::HttpServer::Options{.threads = 1});
-    const server::tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
-    ASSERT_FALSE(http_->start(any_port));
-    address_ =
-        *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
+    ASSERT_FALSE(http_->start(endpoint));
   }
 
   void TearDown() override {
@@ -250,6 +254,33 @@ TEST_F(LockTest, NothingJoinsALeaseThatIsNotThere) {
   joining.token = fresh_token();
   const auto joined = lock(address_, {.paths = {"/a"}}, joining);
   ASSERT_FALSE(joined) << "the server opened one without a TTL";
+  EXPECT_EQ(joined.error().kind, Failure::Kind::lost);
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
+}
+
+// The server would give it what it waits for without an owner, and for ever.
+TEST_F(LockTest, WhoWaitsToJoinALeaseThatHasEndedWhenTheServerIsBackGetsNothing) {
+  const auto holder = take({}, "1m");
+  const auto ending = lock(address_, {.paths = {"/b"}, .ttl = "1m"});
+  ASSERT_TRUE(ending);
+  Acquisition::Options joining{.wait = patience};
+  joining.token = (*ending)->grant().token;
+  auto waiting =
+      std::async(std::launch::async, [&] { return lock(address_, {.paths = {"/a"}}, joining); });
+  const auto waits = [&] {
+    const auto listed = call(address_, list_call({.state = "waiting"}));
+    return listed && listed->body.find("/a") != std::string::npos;
+  };
+  while (!waits()) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE((*ending)->release());
+  const server::tcp::endpoint endpoint = http_->endpoint();
+  http_->stop();
+  http_.reset();
+  locker_.reset();
+  open(endpoint);
+  EXPECT_TRUE(holder->release());
+  const auto joined = waiting.get();
+  ASSERT_FALSE(joined);
   EXPECT_EQ(joined.error().kind, Failure::Kind::lost);
   EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
 }

@@ -177,6 +177,18 @@ class Acquiring(unittest.TestCase):
         with self.assertRaises(LockLost):
             world.drive(protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
 
+    def test_nor_after_a_break_in_which_it_ended(self):
+        for ended in ((410, {**EXPIRED, "reason": "released"}),
+                      (404, {"error": "no_such_lease", "message": "x"})):
+            world = World((5, NoAnswer("cut", True, True)), (0, REFUSED), (0, 200, RENEWED),
+                          (20, 423, LOCKED), (5, 502, "<html>"), (0, *ended))
+            with self.assertRaises(LockLost):
+                world.drive(
+                    protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
+            self.assertEqual([step.request.target for _, step in world.requests],
+                             ["/v1/locks/a", "/v1/leases/renew", "/v1/leases/renew", "/v1/locks/a",
+                              "/v1/locks/a", "/v1/leases/renew"])
+
     def test_what_an_administrator_ended_is_not_asked_for_again(self):
         with self.assertRaises(LockLost):
             self.acquire(World((0, 410, FORCED)))

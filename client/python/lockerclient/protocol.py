@@ -56,10 +56,10 @@ def ask(settings: Settings, request: Request) -> Steps[Answer]:
     return ask_waiting(settings, lambda: (request, 0.0))
 
 
-def ask_waiting(settings: Settings,
-                make: Callable[[], tuple[Request, float]]) -> Steps[Answer]:
+def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
+                before_another: Callable[[], Steps[None]] | None = None) -> Steps[Answer]:
     """The same for a request that the server may leave unanswered for a while: the second of what
-    is made says how long."""
+    is made says how long. `before_another`, if given, is done before each try but the first."""
     pauses = backoff()
     silent_since: float | None = None
     while True:
@@ -93,6 +93,8 @@ def ask_waiting(settings: Settings,
         if is_final or now + pause > since + settings.patience:
             break
         yield Pause(pause)
+        if before_another is not None:
+            yield from before_another()
     if refusal is not None:
         raise error_of(refusal)
     doubt = " It may have been carried out." if in_doubt else ""
@@ -141,7 +143,8 @@ class Acquisition:
             return self._wanted.request(self._token, piece), piece
 
         while True:
-            answer = yield from ask_waiting(self._settings, make)
+            answer = yield from ask_waiting(self._settings, make,
+                                            self._check_lease if self._joins else None)
             if answer.status in (200, 201):
                 grant = yield from self._confirmed(answer.parsed(Grant.parse))
                 if grant is not None:
@@ -153,6 +156,14 @@ class Acquisition:
             if not self._has_expired(error):
                 raise error
             self._token = fresh_token()
+
+    def _check_lease(self) -> Steps[None]:
+        """It can have ended meanwhile. A server that was restarted does not know who waited, and
+        would open another one, that has neither owner nor TTL."""
+        answer = yield from ask(self._settings, calls.renew(self._token))
+        if answer.status != 200:
+            error = error_of(answer)
+            raise _forgotten(answer) if error.code == "no_such_lease" else error
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""

@@ -200,7 +200,8 @@ class Arbiter {
     Token token;
     std::string owner;
     Milliseconds ttl{};
-    std::size_t locks = 0;
+    std::size_t locks = 0;   ///< Of renew() only, like the next two.
+    Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
     std::size_t waiters = 0;
     End reason = End::expired;
     std::string detail;

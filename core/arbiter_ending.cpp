@@ -403,6 +403,10 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   answer.owner = lease->owner;
   answer.ttl = ttl.value_or(lease->ttl);
   answer.locks = count_locks_of(*lease);
+  table_.for_each_newest_lock_of(*lease, [&](const HeldLock& newest) {
+    answer.newest_fence = newest.id.fence;
+    return false;
+  });
   if (queue_.is_empty()) return answer;
   WaitQueue::Seen seen;
   std::set<Ticket> waiting;  // one can wait for several

@@ -465,6 +465,8 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
   append_ttl(renewed.answer.ttl, response.body);
   response.body += R"(, "locks": )";
   append_number(renewed.answer.locks, response.body);
+  response.body += R"(, "newest_fence": )";
+  append_number_or_null(renewed.answer.newest_fence, response.body);
   response.body += R"(, "waiters": )";
   append_number(renewed.answer.waiters, response.body);
   response.body += '}';

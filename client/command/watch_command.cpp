@@ -61,15 +61,19 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
   net::steady_timer timer{co_await net::this_coro::executor};
   EventReader reader;
   bool is_troubled = false;
+  bool was_connected = false;
   for (;;) {
     Result<Reply> opened =
         co_await client.async_open_stream(call, reader.last_id(), milliseconds{10'000});
-    if (opened && opened->status != 200 && opened->status != 503) {
+    if (opened && opened->status != 200 && !opened->is_transient()) {
       co_return complain(opened->failure());
     }
     bool reads = opened && opened->status == 200;
     if (reads && is_troubled) std::cerr << "locker: the server answers again\n";
     if (reads) is_troubled = false;
+    // Without an event to go on behind, the server cannot know that there is a gap.
+    if (reads && was_connected && reader.last_id().empty()) print({"reset", "{}"}, as_json);
+    was_connected = was_connected || reads;
     std::string trouble = opened ? opened->failure().message : opened.error().message;
     while (reads) {
       Result<std::string> more = co_await client.async_read_more(silence_max);

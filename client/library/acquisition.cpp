@@ -58,7 +58,8 @@ bool Acquisition::has_expired(const Failure& failure) const {
   return failure.kind == Failure::Kind::lost && !is_forced && !joins();
 }
 
-net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseconds wait) {
+net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseconds wait,
+                                                     bool needs_lease) {
   auto silent_since = SteadyClock::now();
   for (unsigned attempt = 0;; ++attempt) {
     if (is_given_up_) {
@@ -89,6 +90,9 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
     if (now - silent_since + pause > patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
+    if (!needs_lease) continue;
+    // It can have ended meanwhile, and a server that was restarted does not know who waited.
+    if (const auto ended = co_await async_renew_lease()) co_return *ended;
   }
 }
 
@@ -113,7 +117,7 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   for (;;) {
     const milliseconds wait = has_end ? piece() : piece_max;
     const Call call = acquire_call(wanted_, token_, wait);
-    Result<Reply> answered = co_await async_ask(call, wait);
+    Result<Reply> answered = co_await async_ask(call, wait, joins());
     if (!answered) co_return answered.error();
     Result<Grant> granted = parse_grant(*answered);
     if (granted) granted = co_await async_confirm(std::move(*granted));
@@ -141,13 +145,18 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
 }
 
 /// If it had ended the server would open one that has neither owner nor TTL.
-net::awaitable<std::optional<Failure>> Acquisition::async_look_at_lease() {
+net::awaitable<std::optional<Failure>> Acquisition::async_renew_lease() {
   const Call renewal = renew_call(token_);
-  Result<Reply> answered = co_await async_ask(renewal, milliseconds{0});
+  const Result<Reply> answered = co_await async_ask(renewal, milliseconds{0});
   const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
   if (!renewed) co_return renewed.error();
+  co_return std::nullopt;
+}
+
+net::awaitable<std::optional<Failure>> Acquisition::async_look_at_lease() {
+  if (const auto ended = co_await async_renew_lease()) co_return *ended;
   const Call look = lease_call(token_);
-  answered = co_await async_ask(look, milliseconds{0});
+  const Result<Reply> answered = co_await async_ask(look, milliseconds{0});
   const Result<LeasePage> page = answered ? parse_lease(*answered) : answered.error();
   if (!page) co_return page.error();
   lease_ = *page;
@@ -175,7 +184,7 @@ net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
   if (!granted) co_return true;
   for (const std::string& path : paths_to_release(*granted, joins())) {
     // What the lease had before it keeps; of one with many locks nobody has looked at all.
-    if (joins() && (!lease_->next.empty() || lease_->paths.contains(path))) continue;
+    if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);
     const Result<Reply> released = co_await client.async_call(release, hurry);
     if (is_away(released)) co_return false;

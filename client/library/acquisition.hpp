@@ -43,9 +43,11 @@ class Acquisition {
   [[nodiscard]] milliseconds piece() const;
   [[nodiscard]] bool joins() const { return !options_.token.empty(); }
   [[nodiscard]] bool has_expired(const Failure& failure) const;
-  [[nodiscard]] net::awaitable<Result<Reply>> async_ask(const Call& call, milliseconds wait);
+  [[nodiscard]] net::awaitable<Result<Reply>> async_ask(const Call& call, milliseconds wait,
+                                                        bool needs_lease = false);
   [[nodiscard]] net::awaitable<Result<Grant>> async_acquire();
   [[nodiscard]] net::awaitable<Result<Grant>> async_confirm(Grant grant);
+  [[nodiscard]] net::awaitable<std::optional<Failure>> async_renew_lease();
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_at_lease();
   [[nodiscard]] net::awaitable<void> async_hang_up();
 

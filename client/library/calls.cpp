@@ -43,6 +43,11 @@ std::optional<milliseconds> ttl_of(const boost::json::object& object) {
   return milliseconds{ttl.to_number<std::int64_t>()};
 }
 
+bool is_shared(const boost::json::object& lock) {
+  const auto* const mode = lock.if_contains("mode");
+  return mode != nullptr && *mode == "shared";
+}
+
 /// Of what has the status of a success.
 Failure no_answer_of_a_lock_server(const Reply& reply) {
   Failure failure = reply.failure();
@@ -125,9 +130,11 @@ Result<Grant> parse_grant(const Reply& reply) {
   try {
     if (const auto* const path = object.if_contains("path")) {
       grant.paths.emplace_back(path->as_string());
+      grant.shared = is_shared(object);
     } else {
       for (const auto& lock : object.at("locks").as_array()) {
         grant.paths.emplace_back(lock.at("path").as_string());
+        grant.shared = is_shared(lock.as_object());
       }
     }
     grant.token = object.at("token").as_string();
@@ -152,7 +159,12 @@ Result<Renewal> parse_renewal(const Reply& reply) {
   if (reply.status != 200) return reply.failure();
   const boost::json::object object = reply.json();
   try {
-    return Renewal{ttl_of(object), object.at("locks").to_number<std::size_t>()};
+    Renewal renewal{ttl_of(object), object.at("locks").to_number<std::size_t>()};
+    const auto* const newest = object.if_contains("newest_fence");
+    if (newest != nullptr && !newest->is_null()) {
+      renewal.newest_fence = newest->to_number<std::uint64_t>();
+    }
+    return renewal;
   } catch (const std::exception&) {
     return no_answer_of_a_lock_server(reply);
   }
@@ -171,7 +183,9 @@ Result<LeasePage> parse_lease(const Reply& reply) {
   LeasePage page;
   try {
     for (const auto& lock : object.at("locks").as_array()) {
-      page.paths.emplace(lock.at("path").as_string());
+      page.locks.emplace(lock.at("path").as_string(),
+                         LeasePage::Held{lock.at("fence").to_number<std::uint64_t>(),
+                                         is_shared(lock.as_object())});
     }
     const auto& next = object.at("next");
     if (!next.is_null()) page.next = next.as_string();

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +30,7 @@ struct Grant {
   std::string token;
   std::string owner;
   std::uint64_t fence = 0;
+  bool shared = false;
   std::optional<milliseconds> ttl;  ///< None: held until it is released.
   BootClock::time_point sent;       ///< The TTL counts from then at the earliest.
 };
@@ -49,6 +50,8 @@ struct Grant {
 struct Renewal {
   std::optional<milliseconds> ttl;  ///< None: held until it is released.
   std::size_t locks = 0;            ///< That the lease has.
+  /// The highest fence of those. None: it has none, or the server is older than this.
+  std::optional<std::uint64_t> newest_fence = {};
 };
 
 /// `ttl` empty: leaves it.
@@ -57,7 +60,11 @@ struct Renewal {
 [[nodiscard]] Result<Renewal> parse_renewal(const Reply& reply);
 /// What a lease holds, page by page.
 struct LeasePage {
-  std::set<std::string> paths;
+  struct Held {
+    std::uint64_t fence = 0;
+    bool shared = false;
+  };
+  std::map<std::string, Held> locks;  ///< By path.
   std::string next;  ///< Behind what the next page begins; empty: this is the last one.
 };
 [[nodiscard]] Call lease_call(const std::string& token, const std::string& after = {});

@@ -22,6 +22,8 @@ LeaseKeeper::LeaseKeeper(net::io_context& io_context, ServerAddress address, con
       deadline_(io_context),
       token_(grant.token),
       paths_(grant.paths),
+      fence_(grant.fence),
+      shared_(grant.shared),
       on_renewed_(std::move(on_renewed)),
       ttl_(grant.ttl),
       sent_(grant.sent) {}
@@ -80,29 +82,47 @@ net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
   co_return answered;
 }
 
-/// The paths that the lease holds, or none when it does not say all of them.
-net::awaitable<std::optional<std::set<std::string>>> LeaseKeeper::async_look() {
-  std::set<std::string> held;
+/// What the lease holds, or none when it does not say all of it.
+net::awaitable<std::optional<LeaseKeeper::Locks>> LeaseKeeper::async_look() {
+  Locks held;
   std::string after;
   do {
     const Call call = lease_call(token_, after);
     const Result<Reply> looked = co_await client_.async_call(call, interval() / 2);
     Result<LeasePage> page = looked ? parse_lease(*looked) : looked.error();
     if (!page) co_return std::nullopt;
-    held.merge(page->paths);
+    held.merge(page->locks);
     after = page->next;
   } while (!after.empty() && !is_stopped_);
   co_return held;
 }
 
-/// A lease lives on when an administrator ends one of its locks. When it has as many `locks` as we
-/// know of, they are taken to be those; else one that is lost could hide behind one that came.
-net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::size_t locks) {
-  if (locks == paths_.size() || paths_.empty()) co_return std::nullopt;
+/// Whether the lease has the locks that were looked at: each that is lost makes them fewer, and
+/// each that joins has the highest fence. An older server says only how many they are.
+bool LeaseKeeper::is_as_seen(const Renewal& renewed) const {
+  if (!renewed.newest_fence && renewed.locks != paths_.size()) return false;
+  return seen_ && seen_->locks == renewed.locks && seen_->newest_fence == renewed.newest_fence;
+}
+
+/// It was lost, and the lease has got it anew, or has it of before, from a backup. Who has the
+/// token can also have changed the mode, which is no loss, but for a fence that is higher, too.
+bool LeaseKeeper::is_another(const LeasePage::Held& held) const {
+  if (fence_ == 0 || held.fence == fence_) return false;
+  return held.fence < fence_ || (!shared_ && !held.shared);
+}
+
+/// A lease lives on when an administrator ends one of its locks.
+net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Renewal& renewed) {
+  if (paths_.empty() || is_as_seen(renewed)) co_return std::nullopt;
   const auto held = co_await async_look();
   if (!held) co_return std::nullopt;  // the next renewal looks again
   for (std::size_t i = 0; i < paths_.size();) {
-    if (held->contains(paths_[i])) {
+    const auto found = held->find(paths_[i]);
+    if (found != held->end() && is_another(found->second)) {
+      co_return Failure{Failure::Kind::lost, 0, "lease_ended",
+                        paths_[i] + " was lost in between: its lease has it by another grant."};
+    }
+    if (found != held->end()) {
       ++i;
       continue;
     }
@@ -117,6 +137,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(std::siz
     }
     paths_.erase(paths_.begin() + static_cast<std::ptrdiff_t>(i));  // who has the token released it
   }
+  seen_ = renewed;
   co_return std::nullopt;
 }
 
@@ -143,7 +164,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
       trouble = {};
       next = sent_ + interval();
       if (on_renewed_) on_renewed_();
-      auto loss = co_await async_look_for_loss(renewed->locks);
+      auto loss = co_await async_look_for_loss(*renewed);
       if (loss) co_return loss;
       continue;
     }

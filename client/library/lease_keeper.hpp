@@ -1,8 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -33,22 +33,28 @@ class LeaseKeeper {
   [[nodiscard]] BootClock::time_point warns_at() const;
 
  private:
+  using Locks = std::map<std::string, LeasePage::Held>;
   [[nodiscard]] milliseconds interval() const;
   [[nodiscard]] milliseconds pause() const;
   [[nodiscard]] net::awaitable<void> async_sleep_until(BootClock::time_point when);
   [[nodiscard]] BootClock::duration spare() const;
   [[nodiscard]] net::awaitable<Result<Reply>> async_renew(const Call& call);
-  [[nodiscard]] net::awaitable<std::optional<std::set<std::string>>> async_look();
-  [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_for_loss(std::size_t locks);
+  [[nodiscard]] bool is_as_seen(const Renewal& renewed) const;
+  [[nodiscard]] bool is_another(const LeasePage::Held& held) const;
+  [[nodiscard]] net::awaitable<std::optional<Locks>> async_look();
+  [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_for_loss(const Renewal& renewed);
 
   HttpClient client_;
   BootTimer timer_;
   BootTimer deadline_;  // of a call
   const std::string token_;
   std::vector<std::string> paths_;
+  const std::uint64_t fence_;
+  const bool shared_;
   const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
   BootClock::time_point sent_;
+  std::optional<Renewal> seen_;  // after which the locks were looked at
   bool is_stopped_ = false;
   bool is_hurried_ = false;
 };

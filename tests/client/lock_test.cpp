@@ -4,14 +4,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <exception>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+
+#include "client/library/lease_keeper.hpp"
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
 #include "tests/client/deaf_proxy.hpp"
@@ -30,15 +36,19 @@ class LockTest : public testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::remove_all(store_);
+    open({net::ip::address_v4::loopback(), 0});
+    ASSERT_FALSE(HasFatalFailure());
+    address_ =
+        *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
+  }
+
+  void open(const server::tcp::endpoint& endpoint) {
     auto opened = server::Locker::open({.file = store_});
     ASSERT_TRUE(opened) << opened.error().message;
     locker_ = std::move(*opened);
     http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
                                                  server::HttpServer::Options{.threads = 1});
-    const server::tcp::endpoint any_port{net::ip::address_v4::loopback(), 0};
-    ASSERT_FALSE(http_->start(any_port));
-    address_ =
-        *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
+    ASSERT_FALSE(http_->start(endpoint));
   }
 
   void TearDown() override {
@@ -57,6 +67,13 @@ class LockTest : public testing::Test {
   void force() const {
     const auto answered = call(address_, force_call({.path = "/a"}, "test"));
     EXPECT_TRUE(answered && answered->status == 200);
+  }
+
+  /// A program adds a lock to a lease, and whoever keeps that does not hear of it.
+  void join(const Grant& grant, const std::string& path, bool shared = false) const {
+    const Wanted wanted{.paths = {path}, .shared = shared, .ttl = ""};
+    const auto answered = call(address_, acquire_call(wanted, grant.token, 0ms));
+    EXPECT_TRUE(answered && answered->status == 201);
   }
 
   const std::string store_ = testing::TempDir() + "client_test." +
@@ -241,6 +258,33 @@ TEST_F(LockTest, NothingJoinsALeaseThatIsNotThere) {
   EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
 }
 
+// The server would give it what it waits for without an owner, and for ever.
+TEST_F(LockTest, WhoWaitsToJoinALeaseThatHasEndedWhenTheServerIsBackGetsNothing) {
+  const auto holder = take({}, "1m");
+  const auto ending = lock(address_, {.paths = {"/b"}, .ttl = "1m"});
+  ASSERT_TRUE(ending);
+  Acquisition::Options joining{.wait = patience};
+  joining.token = (*ending)->grant().token;
+  auto waiting =
+      std::async(std::launch::async, [&] { return lock(address_, {.paths = {"/a"}}, joining); });
+  const auto waits = [&] {
+    const auto listed = call(address_, list_call({.state = "waiting"}));
+    return listed && listed->body.find("/a") != std::string::npos;
+  };
+  while (!waits()) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE((*ending)->release());
+  const server::tcp::endpoint endpoint = http_->endpoint();
+  http_->stop();
+  http_.reset();
+  locker_.reset();
+  open(endpoint);
+  EXPECT_TRUE(holder->release());
+  const auto joined = waiting.get();
+  ASSERT_FALSE(joined);
+  EXPECT_EQ(joined.error().kind, Failure::Kind::lost);
+  EXPECT_TRUE(lock(address_, {.paths = {"/a"}}));
+}
+
 TEST_F(LockTest, WhatWasGrantedWithoutAnAnswerDoesNotStayHeld) {
   const auto first = take({}, "1m");
   Acquisition::Options how;
@@ -302,6 +346,62 @@ TEST_F(LockTest, ALossDoesNotHideBehindALockThatCame) {
   auto failure = told.get_future();
   ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
   EXPECT_EQ(failure.get().kind, Failure::Kind::lost);
+}
+
+TEST_F(LockTest, ALossIsToldWhenAsManyLocksAreThereAsWereTaken) {
+  using Paths = std::vector<std::string>;
+  for (const auto& paths : {Paths{"/a"}, Paths{"/a", "/b"}}) {
+    std::promise<Failure> told;
+    auto failure = told.get_future();
+    const auto taken = lock(address_, {.paths = paths, .ttl = "6s"}, {},
+                            [&](const Failure& why) { told.set_value(why); });
+    ASSERT_TRUE(taken);
+    join((*taken)->grant(), "/c");
+    force();
+    ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+    const Failure why = failure.get();
+    EXPECT_EQ(why.kind, Failure::Kind::lost);
+    EXPECT_NE(why.message.find("test"), std::string::npos) << why.message;
+  }
+}
+
+TEST_F(LockTest, WhatWasLostAndIsTakenAnewByTheSameLeaseWasLost) {
+  std::promise<Failure> told;
+  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "6s"}, {},
+                          [&](const Failure& failure) { told.set_value(failure); });
+  ASSERT_TRUE(taken);
+  force();
+  join((*taken)->grant(), "/a");
+  auto failure = told.get_future();
+  ASSERT_EQ(failure.wait_for(patience), std::future_status::ready);
+  const Failure why = failure.get();
+  EXPECT_EQ(why.kind, Failure::Kind::lost);
+  EXPECT_NE(why.message.find("/a"), std::string::npos) << why.message;
+}
+
+TEST_F(LockTest, AChangeOfModeIsNoLoss) {
+  for (const bool shared : {false, true}) {
+    const Wanted wanted{.paths = {"/a"}, .shared = shared, .ttl = "6s"};
+    const auto answered = call(address_, acquire_call(wanted, fresh_token(), 0ms));
+    ASSERT_TRUE(answered);
+    const auto grant = parse_grant(*answered);
+    ASSERT_TRUE(grant);
+    join(*grant, "/a", !shared);
+    if (shared) join(*grant, "/a", true);
+    net::io_context io_context{1};
+    int renewals = 0;
+    std::optional<LeaseKeeper> keeper;
+    keeper.emplace(io_context, address_, *grant, [&] {
+      if (++renewals == 2) keeper->stop();
+    });
+    std::optional<Failure> failure;
+    net::co_spawn(io_context, keeper->async_run(),
+                  [&](const std::exception_ptr&, std::optional<Failure> why) { failure = why; });
+    io_context.run();
+    EXPECT_EQ(renewals, 2);
+    EXPECT_FALSE(failure) << failure->message;
+    ASSERT_TRUE(call(address_, release_call(grant->token)));
+  }
 }
 
 TEST_F(LockTest, TimeInWhichTheMachineWasSuspendedCounts) {

@@ -270,6 +270,20 @@ class LookTest(CommandCase):
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)
 
+    def test_watch_tells_of_a_break_before_the_first_event(self):
+        watching, json_too = self.start("watch", "/a"), self.start("watch", "--json", "/a")
+
+        def both_follow():
+            return self.server.get("/v1/status")["event_readers"] == 2
+        self.eventually(both_follow)
+        self.restart()
+        self.eventually(both_follow)
+        self.acquire("/a")
+        self.assertRegex(watching.stdout.readline(), "^reset ")
+        self.assertRegex(watching.stdout.readline(), "^granted +/a ")
+        self.assertEqual([json.loads(json_too.stdout.readline())["event"] for _ in range(2)],
+                         ["reset", "granted"])
+
     def test_watch_through_a_proxy_that_cuts_the_stream_anew(self):
         stream = ("".join(f"id: 1.{n}\nevent: granted\ndata: {{\"path\": \"/{n}\", "
                           f"\"owner\": \"x\", \"fence\": {n}}}\n\n" for n in range(1, 4)))
@@ -285,6 +299,22 @@ class LookTest(CommandCase):
                 for number in range(1, 4):
                     self.assertEqual(watching.stdout.readline(),
                                      f"granted   /{number}  x  fence {number}\n")
+
+    def test_watch_through_a_proxy_whose_server_is_away(self):
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(LONG)
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            for status in (502, 504, 200):
+                with proxy.accept()[0] as connection:
+                    connection.recv(65_536)
+                    connection.sendall(f"HTTP/1.1 {status} Status\r\n".encode())
+                    if status != 200:
+                        connection.sendall(b"Content-Length: 6\r\n\r\n<html>")
+                        continue
+                    event = b'event: granted\ndata: {"path": "/a", "owner": "x", "fence": 1}\n\n'
+                    connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+                                       % (len(event), event))
+                    self.assertEqual(watching.stdout.readline(), "granted   /a  x  fence 1\n")
 
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")

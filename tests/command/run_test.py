@@ -199,6 +199,14 @@ class RunTest(CommandCase):
         self.assertFalse(is_alive(pid))
         self.assertTrue(self.is_free("/b"))
 
+    def test_forced_when_the_command_has_added_another_lock(self):
+        process, pid = self.run_in_background(
+            f"{LOCKER} acquire --token $LOCKER_TOKEN /other; " + SLEEP, "--ttl", "6s")
+        self.force("/a", "maintenance now")
+        self.assertIn("maintenance now", self.await_end(process, 70))
+        self.assertFalse(is_alive(pid))
+        self.assertTrue(self.is_free("/other"))
+
     def test_one_of_its_paths_is_forced_just_before_the_end(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "1h", "/b")
         self.force("/a", "maintenance now")

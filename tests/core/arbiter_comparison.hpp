@@ -507,6 +507,7 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(renewed.outcome, oracle_.renew(token_of(who), ttl, now_));
     if (renewed.outcome == Arbiter::LeaseOutcome::living) {
       ASSERT_EQ(renewed.locks, oracle_.locks_of(token_of(who)));
+      ASSERT_EQ(renewed.newest_fence, oracle_.newest_fence_of(token_of(who)));
       ASSERT_EQ(renewed.waiters, oracle_.waiters_behind(token_of(who)));
     }
     finish_work_or_some();

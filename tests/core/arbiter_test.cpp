@@ -413,6 +413,30 @@ TEST_F(ArbiterTest, WhoWaitedBeforeItsTokenHadALeaseHearsThatThisLeaseHasExpired
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
 }
 
+// Else a lock that joined hides from who renews that another one was lost.
+TEST_F(ArbiterTest, ARenewalTellsOfALossAlsoWhenAsManyLocksAreThereAsBefore) {
+  const auto force = [this](const std::string& at) {
+    Arbiter::ForceFilter filter;
+    filter.packed_path = at;
+    return arbiter_->force(filter, "", now()).count;
+  };
+  const Token mine = token(1);
+  ASSERT_EQ(open(mine, milliseconds{0}).outcome, Arbiter::LeaseOutcome::opened);
+  EXPECT_EQ(arbiter_->renew(mine, {}, now()).newest_fence, 0U);
+  ASSERT_EQ(acquire(mine, path("a")).outcome, Outcome::granted);
+  const Acquired second = acquire(mine, path("b"));
+  const auto before = arbiter_->renew(mine, {}, now());
+  EXPECT_EQ(before.locks, 2U);
+  EXPECT_EQ(before.newest_fence, second.fence);
+  ASSERT_EQ(force(path("a")), 1U);
+  const Acquired third = acquire(mine, path("c"));
+  const auto after = arbiter_->renew(mine, {}, now());
+  EXPECT_EQ(after.locks, 2U);
+  EXPECT_EQ(after.newest_fence, third.fence);
+  ASSERT_EQ(force(path("c")), 1U);
+  EXPECT_EQ(arbiter_->renew(mine, {}, now()).newest_fence, second.fence);
+}
+
 TEST_F(ArbiterTest, WhoWaitsForSeveralOfALeaseIsOneWhoStandsBehindIt) {
   ASSERT_EQ(acquire(token(1), "").outcome, Outcome::granted);
   AcquireCommand several;

@@ -351,6 +351,14 @@ std::size_t OracleArbiter::locks_of(const Token& token) const {
                     [&](const Lock& lock) { return lock.token == token && !lock.is_cooling; }));
 }
 
+Fence OracleArbiter::newest_fence_of(const Token& token) const {
+  Fence newest = 0;
+  for (const Lock& lock : locks_) {
+    if (lock.token == token && !lock.is_cooling) newest = std::max(newest, lock.fence);
+  }
+  return newest;
+}
+
 std::optional<Outcome> OracleArbiter::refusal_by_limits(const Request& request) const {
   const std::size_t count = request.is_upgrade ? 0 : needed(request);
   if (locks_.size() + count > limits_.locks_max) return Outcome::too_many_locks;

@@ -126,6 +126,7 @@ class OracleArbiter {
   /// What became of leases that are no more.
   [[nodiscard]] const std::map<Token, End>& ended() const { return ended_; }
   [[nodiscard]] std::size_t locks_of(const Token& token) const;
+  [[nodiscard]] Fence newest_fence_of(const Token& token) const;
   /// A lease has lost some of its locks by expiry, and not yet all.
   [[nodiscard]] bool has_expiring() const { return !expiring_.empty(); }
 

@@ -240,11 +240,13 @@ class Leasing(V1Test):
         self.fail(f"always late: {lateness}")
 
     def test_renewal_keeps_and_an_ended_lease_says_why(self):
-        token = self.client.acquire("/t", ttl="300ms")["token"]
+        granted = self.client.acquire("/t", ttl="300ms")
+        token = granted["token"]
         for _ in range(4):
             time.sleep(0.15)
             renewed = self.expect(200, self.client.renew(token))
             self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (300, 1))
+            self.assertEqual(renewed["newest_fence"], granted["fence"])
         self.expect(423, self.client.acquire("/t"))
         self.assertEqual(self.client.renew(token, ttl="200ms")["ttl_ms"], 200)
         time.sleep(0.3)
@@ -321,7 +323,8 @@ class Leasing(V1Test):
         self.expect(201, self.client.acquire("/l", token=token))
         self.expect(200, self.client.release("/l", token))
         self.restart()
-        self.assertEqual(self.client.renew(token)["locks"], 0)
+        renewed = self.client.renew(token)
+        self.assertEqual((renewed["locks"], renewed["newest_fence"]), (0, None))
         self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
         again = self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
         self.assertEqual(again["released"], 0)

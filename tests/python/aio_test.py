@@ -395,6 +395,18 @@ class Waiting(AioCase):
         self.assertGreater((await waiting).fence, holder.fence)
 
     @in_loop
+    async def test_kill_9_while_waiting_to_join_a_lease_that_has_ended(self, client):
+        async with client.lock("/a", ttl=LONG):
+            ending = await client.acquire("/b", ttl=LONG)
+            waiting = asyncio.ensure_future(client.acquire("/a", token=ending.token))
+            await until(self.waiting("/a"))
+            await client.release(ending.token)
+            await asyncio.get_running_loop().run_in_executor(None, self.restart)
+        with self.assertRaises(LockLost):
+            await waiting
+        self.assertTrue(self.is_free("/a"))
+
+    @in_loop
     async def test_lost_replies_and_cut_waits(self, client):
         with LossyProxy(self.server.port) as proxy:
             async with AsyncClient(proxy.url, patience=PATIENCE, key="s3cret") as through:

@@ -336,6 +336,18 @@ class Crashes(ServerCase):
             self.assertTrue(waiting.is_alive())
         self.assertGreater(waiting.result().fence, holder.fence)
 
+    def test_while_waiting_to_join_a_lease_that_has_ended(self):
+        """The server would give it a lock without an owner, and for ever."""
+        with self.client.lock("/a", ttl=LONG):
+            ending = self.client.acquire("/b", ttl=LONG)
+            waiting = self.in_background(lambda: self.client.acquire("/a", token=ending.token))
+            self.wait_in_line("/a")
+            self.client.release(ending.token)
+            self.restart()
+        with self.assertRaises(LockLost):
+            waiting.result()
+        self.assertTrue(self.is_free("/a"))
+
     def test_before_the_reply_of_an_acquire(self):
         with LossyProxy(self.server.port) as proxy:
             through = self.new_client(url=proxy.url)

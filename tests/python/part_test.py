@@ -12,6 +12,12 @@ class PartCase(ServerCase):
     def held(self):
         return {lock.path: lock.mode for lock in self.client.locks()}
 
+    @staticmethod
+    def await_renewals(block, count):
+        for _ in range(count):
+            before = block._held().tenure.deadline.ends
+            wait_until(lambda: block._held().tenure.deadline.ends > before)
+
 
 class Losing(PartCase):
     def test_one_path_of_a_lock(self):
@@ -64,6 +70,41 @@ class Losing(PartCase):
                     self.client.acquire(f"/by-hand/{number}", token=lease.token)
                 self.client.force("/f")
                 self.assertTrue(lease.lost.wait(PATIENCE))
+
+    def test_nor_when_there_are_as_many_as_it_knows_of(self):
+        for paths in (["/f"], ["/f", "/kept"]):
+            with renewing_often(), self.assertRaisesRegex(LockLost, "^/f: .*maintenance"):
+                with self.client.lock(paths, ttl=LONG) as lock:
+                    self.client.acquire("/by-hand", token=lock.token)
+                    self.client.force("/f", reason="maintenance")
+                    self.assertTrue(lock.lost.wait(PATIENCE))
+
+    def test_nor_when_it_has_been_renewed_with_as_many(self):
+        with renewing_often(), self.assertRaisesRegex(LockLost, "^/f: .*maintenance"):
+            with self.client.lease(ttl=LONG) as lease:
+                lease.acquire(["/f", "/kept"])
+                self.await_renewals(lease, 2)
+                self.client.force("/f", reason="maintenance")
+                self.client.acquire("/by-hand", token=lease.token)
+                self.assertTrue(lease.lost.wait(PATIENCE))
+
+    def test_what_others_have_lost_and_taken_anew_was_lost(self):
+        with renewing_often(), self.assertRaisesRegex(LockLost, "^/f"):
+            with self.client.lock(["/f", "/kept"], ttl=LONG) as lock:
+                self.await_renewals(lock, 2)
+                self.client.force("/f")
+                self.client.acquire("/f", token=lock.token)
+                self.assertTrue(lock.lost.wait(PATIENCE))
+
+    def test_a_mode_that_others_change_is_no_loss(self):
+        with renewing_often(), self.client.lock("/e", ttl=LONG) as exclusive, \
+                self.client.lock("/s", ttl=LONG, mode="shared") as shared:
+            self.client.acquire("/e", mode="shared", token=exclusive.token)
+            self.client.acquire("/s", token=shared.token)
+            self.client.acquire("/s", mode="shared", token=shared.token)
+            for lock in (exclusive, shared):
+                self.await_renewals(lock, 2)
+                lock.check()
 
     def test_what_was_lost_and_is_taken_anew_was_lost(self):
         with self.assertRaises(LockLost), self.client.lease(ttl=LONG) as lease:
@@ -154,6 +195,11 @@ class Losing(PartCase):
                     async with client.lock(["/f/1", "/f/2"], ttl=LONG, cancel_on_loss=True):
                         await client.force("/f/2", reason="maintenance")
                         await asyncio.sleep(10 * PATIENCE)
+                with self.assertRaisesRegex(LockLost, "^/f: .*maintenance"):
+                    async with client.lock("/f", ttl=LONG) as lock:
+                        await client.acquire("/by-hand", token=lock.token)
+                        await client.force("/f", reason="maintenance")
+                        await asyncio.wait_for(lock.lost.wait(), PATIENCE)
                 told = []
                 with self.assertRaises(LockLost):
                     async with client.lease(ttl=LONG, on_lost=told.append) as lease:

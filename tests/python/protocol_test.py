@@ -13,6 +13,7 @@ from lockerclient.errors import chain
 from lockerclient.event_stream import EventStream
 from lockerclient.exchange import Answer, NoAnswer, Send
 from lockerclient.inventory import Use
+from lockerclient.records import Grant
 from lockerclient.tenure import Tenure
 
 GRANT = {"token": "t", "path": "/a", "owner": "o", "fence": 7, "ttl_ms": 30000, "waited_ms": 0}
@@ -57,6 +58,12 @@ class World:
 
     def waits(self):
         return [step.request.body.get("wait") for _, step in self.requests]
+
+
+def held(*paths, fence=7):
+    """A lease's locks, as the server lists them."""
+    return {"next": None, "locks": [{"path": path, "fence": fence, "mode": "exclusive",
+                                     "state": "held"} for path in paths]}
 
 
 def wanted(ttl=30.0):
@@ -170,6 +177,18 @@ class Acquiring(unittest.TestCase):
         with self.assertRaises(LockLost):
             world.drive(protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
 
+    def test_nor_after_a_break_in_which_it_ended(self):
+        for ended in ((410, {**EXPIRED, "reason": "released"}),
+                      (404, {"error": "no_such_lease", "message": "x"})):
+            world = World((5, NoAnswer("cut", True, True)), (0, REFUSED), (0, 200, RENEWED),
+                          (20, 423, LOCKED), (5, 502, "<html>"), (0, *ended))
+            with self.assertRaises(LockLost):
+                world.drive(
+                    protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
+            self.assertEqual([step.request.target for _, step in world.requests],
+                             ["/v1/locks/a", "/v1/leases/renew", "/v1/leases/renew", "/v1/locks/a",
+                              "/v1/locks/a", "/v1/leases/renew"])
+
     def test_what_an_administrator_ended_is_not_asked_for_again(self):
         with self.assertRaises(LockLost):
             self.acquire(World((0, 410, FORCED)))
@@ -201,9 +220,19 @@ class Acquiring(unittest.TestCase):
 
 class Keeping(unittest.TestCase):
     def keep(self, *script, ttl=30.0):
-        world = World(*script)
+        return self.keep_on(World(*script), ttl)
+
+    def keep_grant(self, world):
+        """A lease with a lock at /a under the fence 7."""
+        def grant(tenure):
+            tenure.granted(Use(wanted()), wanted(),
+                           Grant("t", "o", 7, ("/a",), 30.0, 0.0, world.now))
+        return self.keep_on(world, 30.0, grant)
+
+    def keep_on(self, world, ttl, prepare=lambda tenure: None):
         losses = []
         tenure = Tenure("t", "/a", Deadline(ttl, world.now), world.settings.now, losses.append)
+        prepare(tenure)
         world.tenure = tenure
         try:
             world.drive(protocol.keep(world.settings, tenure))
@@ -248,6 +277,27 @@ class Keeping(unittest.TestCase):
         self.assertEqual((loss.reason, loss.detail), ("forced", "why"))
         _, (loss,) = self.keep((0, 404, {"error": "no_such_lease", "message": "x"}))
         self.assertEqual(loss.reason, "unknown")
+
+    def test_an_older_server_says_only_how_many_locks_there_are(self):
+        world = World((0, 200, {**RENEWED, "locks": 2}), (0, 200, held("/a", "/b")),
+                      (0, 200, {**RENEWED, "locks": 2}), (0, 200, held("/a", "/b")),
+                      (0, 200, RENEWED), (0, 200, held("/b")), (0, 410, FORCED))
+        _, (loss,) = self.keep_grant(world)
+        self.assertEqual(loss.reason, "forced")
+
+    def test_locks_are_looked_at_when_others_are_there(self):
+        for newest, there in ((7, []), (8, [held("/b")])):
+            answer = {**RENEWED, "newest_fence": 7}
+            world = World((0, 200, answer), (0, 200, held("/a")), (0, 200, answer),
+                          (0, 200, {**answer, "newest_fence": newest}),
+                          *[(0, 200, body) for body in there], (0, 410, FORCED))
+            _, losses = self.keep_grant(world)
+            self.assertEqual((len(losses), world.script), (1, []))
+
+    def test_a_lock_of_before_from_a_backup_is_another_one(self):
+        world = World((0, 200, {**RENEWED, "newest_fence": 6}), (0, 200, held("/a", fence=6)))
+        _, (loss,) = self.keep_grant(world)
+        self.assertRegex(str(loss), "^/a was lost")
 
     def test_without_a_ttl_it_never_ends_by_the_clock(self):
         world, (loss,) = self.keep(*[(0, REFUSED)] * 50, (0, 410, FORCED), ttl=None)

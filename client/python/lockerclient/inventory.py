@@ -36,6 +36,13 @@ class _Entry:
     def is_used(self) -> bool:
         return bool(self.granted_to or self.asked_by)
 
+    def is_replaced_by(self, fence: int, mode: str) -> bool:
+        """It was lost, and the lease has got it anew, or has it of before, from a backup. Who has
+        the token can also have changed the mode: that is no loss, but for a higher fence, too."""
+        if self.fence is None or fence == self.fence:
+            return False
+        return fence < self.fence or self.mode == mode == "exclusive"
+
 
 @dataclass
 class Leaving:
@@ -166,12 +173,22 @@ class Inventory:
         with self._mutex:
             return [entry.path for entry in self._entries.values() if entry.fence is not None]
 
-    def gone(self, before: Mapping[PathKey, int], there: set[PathKey]) -> list[str]:
-        """The paths that it had before somebody looked which are `there`, and has still."""
-        now = self.fences()
+    def gone(self, before: Mapping[PathKey, int],
+             there: Mapping[PathKey, tuple[int, str]]) -> tuple[list[str], list[str]]:
+        """Of the paths that it had before somebody looked which are `there`, with their fences and
+        modes, and has still: those that are not, and those that were lost and are there again."""
+        gone: list[str] = []
+        replaced: list[str] = []
         with self._mutex:
-            return [self._entries[key].path for key, fence in before.items()
-                    if now.get(key) == fence and key not in there and key in self._entries]
+            for key, fence in before.items():
+                entry = self._entries.get(key)
+                if entry is None or entry.fence != fence:
+                    continue
+                if key not in there:
+                    gone.append(entry.path)
+                elif entry.is_replaced_by(*there[key]):
+                    replaced.append(entry.path)
+        return gone, replaced
 
     def fence_of(self, use: Use) -> int | None:
         """The newest of its paths'."""

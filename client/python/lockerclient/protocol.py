@@ -56,10 +56,10 @@ def ask(settings: Settings, request: Request) -> Steps[Answer]:
     return ask_waiting(settings, lambda: (request, 0.0))
 
 
-def ask_waiting(settings: Settings,
-                make: Callable[[], tuple[Request, float]]) -> Steps[Answer]:
+def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
+                before_another: Callable[[], Steps[None]] | None = None) -> Steps[Answer]:
     """The same for a request that the server may leave unanswered for a while: the second of what
-    is made says how long."""
+    is made says how long. `before_another`, if given, is done before each try but the first."""
     pauses = backoff()
     silent_since: float | None = None
     while True:
@@ -93,6 +93,8 @@ def ask_waiting(settings: Settings,
         if is_final or now + pause > since + settings.patience:
             break
         yield Pause(pause)
+        if before_another is not None:
+            yield from before_another()
     if refusal is not None:
         raise error_of(refusal)
     doubt = " It may have been carried out." if in_doubt else ""
@@ -141,7 +143,8 @@ class Acquisition:
             return self._wanted.request(self._token, piece), piece
 
         while True:
-            answer = yield from ask_waiting(self._settings, make)
+            answer = yield from ask_waiting(self._settings, make,
+                                            self._check_lease if self._joins else None)
             if answer.status in (200, 201):
                 grant = yield from self._confirmed(answer.parsed(Grant.parse))
                 if grant is not None:
@@ -153,6 +156,14 @@ class Acquisition:
             if not self._has_expired(error):
                 raise error
             self._token = fresh_token()
+
+    def _check_lease(self) -> Steps[None]:
+        """It can have ended meanwhile. A server that was restarted does not know who waited, and
+        would open another one, that has neither owner nor TTL."""
+        answer = yield from ask(self._settings, calls.renew(self._token))
+        if answer.status != 200:
+            error = error_of(answer)
+            raise _forgotten(answer) if error.code == "no_such_lease" else error
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""
@@ -262,15 +273,13 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     if tenure.ttl is not None:
         left = tenure.deadline.ends - settings.now()
         timeout = max(0.01, min(timeout, tenure.ttl / deadline.RENEWALS_PER_TTL, left))
+    known = tenure.inventory.fences()
     try:
         answer = yield Send(calls.renew(tenure.token), timeout)
         if answer.status == 200:
             renewal = answer.parsed(Renewal.parse)
             tenure.renewed(Deadline(renewal.ttl, answer.sent))
-            expected = len(tenure.inventory.paths())
-            # More can be there than this program knows of: then what is lost would not show.
-            if expected and renewal.locks != expected:
-                yield from _look_for_losses(tenure, timeout)
+            yield from _look_for_losses(tenure, known, renewal, timeout)
             return None
         error = error_of(answer)
     except (NoAnswer, LockerError) as failure:
@@ -284,24 +293,34 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     return None
 
 
-def _look_for_losses(tenure: Tenure, timeout: float) -> Steps[None]:
-    """A lease of which an administrator ended some locks lives on with the others."""
-    before = tenure.inventory.fences()
-    there: set[PathKey] = set()
+def _look_for_losses(tenure: Tenure, known: dict[PathKey, int], renewal: Renewal,
+                     timeout: float) -> Steps[None]:
+    """A lease of which an administrator ended some locks lives on with the others. `known` is what
+    this program knew of when it renewed; others can add locks with its token."""
+    # They are those that were looked at while this is the same: each that is lost makes them fewer,
+    # and each that joins has the highest fence. An older server says only how many they are.
+    seen = (renewal.locks, renewal.newest_fence, known)
+    tells_which = renewal.newest_fence is not None or renewal.locks == len(known)
+    if not known or tells_which and tenure.seen == seen:
+        return
+    there: dict[PathKey, tuple[int, str]] = {}
     after: str | None = None
     while True:
         answer = yield Send(calls.look_at_lease(tenure.token, after), timeout)
         if answer.status != 200:
             raise error_of(answer)
         page, after = answer.parsed(lambda answer: (
-            {path_key(lock["path"]) for lock in answer.body["locks"] if lock["state"] == "held"},
+            {path_key(lock["path"]): (lock["fence"], lock["mode"])
+             for lock in answer.body["locks"] if lock["state"] == "held"},
             answer.body.get("next")))
-        there |= page
+        there.update(page)
         if after is None:
             break
-    gone = tenure.inventory.gone(before, there)
+    gone, replaced = tenure.inventory.gone(known, there)
     if gone:
         tenure.lose_locks(gone, (yield from _why_gone(tenure, gone, timeout, ", ".join(gone))))
+    tenure.lose_replaced(replaced)
+    tenure.seen = seen
 
 
 def _why_gone(tenure: Tenure, paths: list[str], timeout: float,

@@ -89,11 +89,13 @@ class Renewal:
     locks: int
     waiters: int  # how many stand behind this lease's locks
     sent: float = field(repr=False)
+    newest_fence: int | None = None  # of its locks. None: it has none, or the server is older
 
     @classmethod
     def parse(cls, answer: Answer) -> Renewal:
         body = answer.body
-        return cls(_seconds(body, "ttl_ms"), body["locks"], body["waiters"], answer.sent)
+        return cls(_seconds(body, "ttl_ms"), body["locks"], body["waiters"], answer.sent,
+                   body.get("newest_fence"))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Callable
 
+from .address import PathKey
 from .calls import Wanted
 from .deadline import Deadline
 from .errors import LockLost
@@ -32,6 +33,8 @@ class Tenure:
         self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
         self._end: LockLost | None = None  # of all
         self.inventory = Inventory()
+        # What a renewal said of the locks, and which were known, before they were looked at.
+        self.seen: tuple[int, int | None, dict[PathKey, int]] | None = None
         self._is_finished = False
         self._last_problem = ""
 
@@ -74,10 +77,12 @@ class Tenure:
         self._on_lost(loss)
 
     def granted(self, use: Use, asked: Wanted, grant: Grant) -> None:
-        replaced = self.inventory.granted(use, asked, grant)
-        if replaced:
-            self.lose_locks(replaced, LockLost(
-                f"{', '.join(replaced)} was lost and is taken anew, by the same lease; stop what "
+        self.lose_replaced(self.inventory.granted(use, asked, grant))
+
+    def lose_replaced(self, paths: list[str]) -> None:
+        if paths:
+            self.lose_locks(paths, LockLost(
+                f"{', '.join(paths)} was lost and is taken anew, by the same lease; stop what "
                 "it protected.", "unknown"))
 
     def has_ended(self) -> bool:

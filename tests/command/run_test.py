@@ -1,5 +1,6 @@
 """`locker run`: whatever is killed, command and lock end together."""
 
+import contextlib
 import os
 import pty
 import shutil
@@ -488,9 +489,11 @@ class RunTest(CommandCase):
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
             children = file.read().split()
         for child in children:
-            with open(f"/proc/{child}/comm", encoding="ascii") as file:
-                if file.read() == "lockguard\n":
-                    return int(child)
+            # It can end meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                with open(f"/proc/{child}/comm", encoding="ascii") as file:
+                    if file.read() == "lockguard\n":
+                        return int(child)
         return None
 
     def test_a_guardian_keeps_nothing_open_that_others_wait_for(self):

@@ -334,7 +334,7 @@ class Program(unittest.TestCase):
             client.call("DELETE", "/v1/leases", token=other)
             client.acquire("/c", token=other, owner="again", lock_delay=60)
             client.call("DELETE", "/v1/locks", force="true", owner="again")
-            client.call("DELETE", "/v1/locks", force="true", owner="again")
+            client.call("DELETE", "/v1/locks", force="true", owner="again", cooling="true")
             client.close()
             server.stop()
         code, text = run(LOCKER, "store", "dump", self.store)

@@ -56,7 +56,7 @@ test("an expiry is counted down, moved by a renewal, and seen", async () => {
   await eventually(() => cell(page, "short", "state"), "cooling");
   // The page is not told; it asks now and then.
   await eventually(async () => /^(10h|9h)/.test(await cell(page, "long", "end")), true);
-  await server.ask("DELETE", "/v1/locks", { force: true, prefix: "/ttl" });
+  await server.ask("DELETE", "/v1/locks", { force: true, cooling: true, prefix: "/ttl" });
   await eventually(() => paths(page), []);
   await finish(page);
 });

@@ -113,11 +113,14 @@ void AnswerCheck::check_opened(const Operation& operation) {
   if (!is_right) faults_.add(operation, "it is not in the journal as it was answered");
 }
 
+// What cools already is left alone: nobody asks for it here.
 void AnswerCheck::check_force(const Operation& operation) {
   const auto is_meant = [&](const Lock& lock) { return fits(operation.filter, lock); };
   if (operation.status == 404) {
-    const bool is_right =
-        is_in_some_state([&](Index at) { return locks_at(at, is_meant).empty(); });
+    const bool is_right = is_in_some_state([&](Index at) {
+      return locks_at(at, [&](const Lock& lock) { return is_meant(lock) && lock.is_held(at); })
+          .empty();
+    });
     if (!is_right) faults_.add(operation, "there was something to end");
     return;
   }
@@ -130,7 +133,9 @@ void AnswerCheck::check_force(const Operation& operation) {
     for (const std::size_t place : model_.locks_with(record.fence)) {
       const Lock& lock = model_.locks()[place];
       if (lock.position != record.position) continue;
-      if (!is_meant(lock)) return faults_.add(operation, "it ended " + lock.path + ", too");
+      if (!is_meant(lock) || lock.is_cooling(at - 1)) {
+        return faults_.add(operation, "it ended " + lock.path + ", too");
+      }
       ++count;
     }
   }
@@ -138,9 +143,8 @@ void AnswerCheck::check_force(const Operation& operation) {
     return faults_.add(operation, "the journal has " + std::to_string(count) +
                                       " of what it ended before index " + std::to_string(last));
   }
-  const auto left = locks_at(last, [&](const Lock& lock) {
-    return is_meant(lock) && !(lock.is_cooling(last) && lock.cools_from > at);
-  });
+  const auto left =
+      locks_at(last, [&](const Lock& lock) { return is_meant(lock) && !lock.is_cooling(last); });
   if (!left.empty()) faults_.add(operation, "it has left " + left.front()->path);
 }
 

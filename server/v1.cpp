@@ -291,7 +291,9 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
     return answer_no_room(forced.answer.outcome == core::Outcome::disk_full, response);
   }
   if (forced.answer.count == 0) {
-    return answer_error(404, "not_held", "No lock fits, so none was ended.", response);
+    return answer_error(404, "not_held",
+                        "No lock fits, so none was ended; one that cools needs cooling=true.",
+                        response);
   }
   response.body = R"({"ended": )" + std::to_string(forced.answer.count) + "}";
 }

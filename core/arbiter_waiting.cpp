@@ -229,16 +229,17 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
   std::sort(youngest_first.begin(), youngest_first.end(),
             [](const Waiter* a, const Waiter* b) { return a->ticket > b->ticket; });
   std::size_t steps = 0;
+  const auto search = [&](auto find, const Waiter& waiter) {
+    DeadlockSearch one{*this};
+    std::vector<CycleStep> cycle = (one.*find)(waiter);
+    steps += one.steps();
+    return cycle;
+  };
   for (Waiter* const waiter : youngest_first) {
-    DeadlockSearch of_any{*this};
-    const bool is_any = !of_any.find(*waiter).empty();
-    steps += of_any.steps();
-    if (!is_any) break;  // nor any other of the lease
-    DeadlockSearch of_this{*this};
+    if (search(&DeadlockSearch::find, *waiter).empty()) break;  // nor any other of the lease
     Acquired acquired;
     acquired.outcome = Outcome::deadlock;
-    acquired.cycle = of_this.find_by_itself(*waiter);
-    steps += of_this.steps();
+    acquired.cycle = search(&DeadlockSearch::find_by_itself, *waiter);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
     if (steps > steps_of_a_search_max) break;
   }

@@ -68,4 +68,11 @@ OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Recor
   }
 }
 
+OpenResult<void> SnapshotReader::check(FileSystem& files, const std::string& path, Index index,
+                                       const StoreId& store) {
+  auto reader = open(files, path, index, store);
+  if (!reader) return reader.error();
+  return reader->read([](const core::Record&) { return true; });
+}
+
 }  // namespace locker::persistence

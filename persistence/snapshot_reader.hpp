@@ -17,6 +17,9 @@ class SnapshotReader {
   /// Opens it and checks that its header says this store and this index.
   [[nodiscard]] static OpenResult<SnapshotReader> open(FileSystem& files, const std::string& path,
                                                        Index index, const StoreId& store);
+  /// Reads it from end to end, to know whether it is whole.
+  [[nodiscard]] static OpenResult<void> check(FileSystem& files, const std::string& path,
+                                              Index index, const StoreId& store);
   [[nodiscard]] const SnapshotHeader& header() const { return header_; }
   [[nodiscard]] IoResult<std::uint64_t> file_bytes() const { return file_->size(); }
 

@@ -57,9 +57,7 @@ class Backup {
   /// What is wrong with the snapshot itself: the fault that was met tells of a copy that is gone.
   std::string describe_passed_over(const StoreId& id, Index index) {
     const std::string path = in_directory(source_, snapshot_name(index));
-    auto reader = SnapshotReader::open(files_, path, index, id);
-    const auto read = reader ? reader->read([](const core::Record&) { return true; })
-                             : OpenResult<void>{reader.error()};
+    const auto read = SnapshotReader::check(files_, path, index, id);
     if (!read && may_be_damage(read.error())) return read.error().message;
     return path + " did not read, or its copy was not whole, and now it reads.";
   }

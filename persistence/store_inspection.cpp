@@ -10,11 +10,8 @@ namespace {
 OpenResult<void> check_snapshots(FileSystem& files, const std::string& directory,
                                  const StoreFiles& found, const StoreId& id) {
   for (const Index index : found.snapshots) {
-    auto reader =
-        SnapshotReader::open(files, in_directory(directory, snapshot_name(index)), index, id);
-    if (!reader) return reader.error();
-    auto read = reader->read([](const core::Record&) { return true; });
-    if (!read) return read.error();
+    const std::string path = in_directory(directory, snapshot_name(index));
+    if (auto read = SnapshotReader::check(files, path, index, id); !read) return read.error();
   }
   return {};
 }

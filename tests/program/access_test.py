@@ -412,14 +412,24 @@ class Reload(unittest.TestCase):
         self.hang_up(server, "nobody may do anything")
         self.assertEqual(self.status(client, other), 401)
 
-    def test_who_waits_with_a_key_that_is_revoked_gets_nothing(self):
-        admin, line = new_key("admin", "admin /")
+    def start_audited(self, line):
+        """With the key of this line beside the usual one: a server, a client, and what reads the
+        lines of the audit log."""
         self.write(self.line, line)
         audit = os.path.join(self.directory, "audit")
         server = Lockerd(self.store, "--keys", self.file, "--audit-log", audit)
         self.addCleanup(server.__exit__)
         client = Client(server.port)
         self.addCleanup(client.close)
+
+        def audited():
+            with open(audit, encoding="utf-8") as file:
+                return [json.loads(line) for line in file]
+        return server, client, audited
+
+    def test_who_waits_with_a_key_that_is_revoked_gets_nothing(self):
+        admin, line = new_key("admin", "admin /")
+        server, client, audited = self.start_audited(line)
         chosen, joined = str(uuid.uuid4()), str(uuid.uuid4())
 
         def state(path):
@@ -456,8 +466,7 @@ class Reload(unittest.TestCase):
                      'locker_access_refused_total{code="401"} 5'):
             self.assertIn(line + "\n", metrics)
         server.stop()
-        with open(audit, encoding="utf-8") as file:
-            lines = [json.loads(line) for line in file]
+        lines = audited()
         refused = [line for line in lines if line.get("outcome") == "refused_401"]
         self.assertEqual([line["key"] for line in refused], ["ci"] * len(bodies))
         self.assertEqual([line for line in lines if line.get("outcome") == "granted" and
@@ -465,12 +474,7 @@ class Reload(unittest.TestCase):
 
     def test_a_shared_lock_goes_with_the_exclusive_one_that_a_revoked_key_waited_for(self):
         admin, line = new_key("admin", "admin /")
-        self.write(self.line, line)
-        audit = os.path.join(self.directory, "audit")
-        server = Lockerd(self.store, "--keys", self.file, "--audit-log", audit)
-        self.addCleanup(server.__exit__)
-        client = Client(server.port)
-        self.addCleanup(client.close)
+        server, client, audited = self.start_audited(line)
         token = str(uuid.uuid4())
 
         def state():
@@ -490,8 +494,7 @@ class Reload(unittest.TestCase):
         self.assertEqual(waiter.getresponse().status, 401)
         wait_until(lambda: state()["holders"] == [], "it stays held")
         server.stop()
-        with open(audit, encoding="utf-8") as file:
-            lines = [line for line in map(json.loads, file) if line.get("key") == "ci"]
+        lines = [line for line in audited() if line.get("key") == "ci"]
         self.assertEqual([line["outcome"] for line in lines],
                          ["granted", "taken_back", "refused_401"])
         self.assertEqual([line["paths"] for line in lines], [["/ci/u"]] * 3)

@@ -806,7 +806,9 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
 void LockTable::resume_cursor(std::size_t slot, PathView prefix) {
   const Found& found = find_nodes(prefix);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
-  if (cursors_[slot].node != there) open_cursor(slot, prefix);
+  Cursor& cursor = cursors_[slot];
+  if (!cursor.is_kept || cursor.node != there) return open_cursor(slot, prefix);
+  cursor.is_kept = false;
 }
 
 std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
@@ -816,6 +818,7 @@ std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
 
 // Only these locks have the mark, so that the end of others costs nothing.
 void LockTable::keep_cursor(std::size_t slot) {
+  cursors_[slot].is_kept = true;
   for (const std::uint32_t at : cursors_[slot].behind) {
     if (at != null) lock(at).set(Lock::bit_under_cursor);
   }
@@ -857,6 +860,7 @@ bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) 
 /// The lock goes.
 void LockTable::move_cursors_before(std::uint32_t at) {
   for (Cursor& cursor : cursors_) {
+    if (!cursor.is_kept) continue;
     for (std::uint32_t& behind : cursor.behind) {
       if (behind != at) continue;
       behind = links(lock(at))[cursor.level].previous;

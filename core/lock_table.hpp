@@ -138,18 +138,20 @@ class LockTable {
   void watch(std::uint32_t lock);
 
   /// A place in the locks at and below a path, in order of grant, which stays right while locks
-  /// come and go. At most cursors_max at a time.
+  /// come and go if it is kept. At most cursors_max at a time.
   static constexpr std::size_t cursors_max = 256;
   struct Cursor {
     std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
     std::uint32_t node = 0;
     std::size_t level = 0;
+    bool is_kept = false;  // otherwise what it stands behind may be gone
   };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
-  /// Before the table changes, if the cursor is used again then; and after that, with the prefix
-  /// that it was opened with.
+  /// Before the table changes, if the cursor is used again then.
   void keep_cursor(std::size_t slot);
+  /// After that, with the prefix that it was opened with. One that was not kept, or whose prefix
+  /// has had no lock meanwhile, is opened anew.
   void resume_cursor(std::size_t slot, PathView prefix);
   /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
   [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);

@@ -147,6 +147,36 @@ TEST_F(LockTableTest, RecordsThatContradictWhatIsHeldAreRefusedAndChangeNothing)
   EXPECT_TRUE(table_.try_apply(Ended{token(1), {5, 0}, End::released}));
 }
 
+// The block of its lock is given to a lock of another depth, which another cursor stands behind.
+TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
+  const auto deep = [&](std::string text, int depth) {
+    for (int level = 1; level < depth; ++level) text += "/" + std::to_string(level);
+    return path(text);
+  };
+  const auto grant = [&](PathView at, const Shape& shape, std::string_view meta = "") {
+    const int number = static_cast<int>(++fence_);
+    table_.apply(Granted{token(number), {fence_, 0}, shape, {}, at, {}, {}, meta});
+    return number;
+  };
+  const Path first = deep("/x", 31);
+  const Path second = deep("/y", 28);
+  const int older = grant(first, {Mode::shared, true, true});
+  const int newer = grant(first, {Mode::shared, true, true});
+  table_.open_cursor(1, first);
+  while (table_.advance_cursor(1)) {
+  }
+  release(newer);
+  release(older);
+  const std::string meta(260, 'A');
+  grant(path("/m"), {}, meta);
+  const int last = grant(second, {});
+  table_.open_cursor(2, second);
+  EXPECT_TRUE(table_.advance_cursor(2));
+  table_.keep_cursor(2);
+  release(last);
+  EXPECT_EQ(table_.meta_of(*table_.covering(path("/m"))), meta);
+}
+
 TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {
   for (const char* const at : {"/a", "/b/c", "/d", "/b/e", "/f"}) EXPECT_EQ(canhaz(at, "x"), "");
   table_.open_cursor(0, path("/"));

@@ -51,12 +51,9 @@ class Journal {
   virtual ~Journal() = default;
 
   /// Appends one frame of `count` encoded records, the next in order; durable, as the durability
-  /// says, when it returns. Blocks. REQUIRES: no other append or barrier is under way.
+  /// says, when it returns. Blocks. REQUIRES: no other append is under way.
   /// After an error what the disk holds is unknown: the caller must end the process.
   [[nodiscard]] virtual Result<void> append(std::string_view records, std::uint32_t count) = 0;
-
-  /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append.
-  [[nodiscard]] virtual Result<void> barrier() = 0;
 
   enum class Room {
     enough,

@@ -54,7 +54,9 @@ class LocalJournal final : public Journal {
   LocalJournal& operator=(const LocalJournal&) = delete;
 
   [[nodiscard]] Result<void> append(std::string_view records, std::uint32_t count) override;
-  [[nodiscard]] Result<void> barrier() override;
+  /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append, and
+  /// not beside it.
+  [[nodiscard]] Result<void> barrier();
   [[nodiscard]] Room room_for(std::size_t bytes, bool reserved) const override;
 
   /// What the files take, and how snapshots went since the start.

@@ -28,7 +28,6 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  persistence::Result<void> barrier() override { return journal_.barrier(); }
   Room room_for(std::size_t bytes, bool reserved) const override {
     return journal_.room_for(bytes, reserved);
   }

@@ -133,7 +133,9 @@ class LocalJournal final : public Journal {
 
   mutable std::mutex mutex_;  ///< Over all that follows.
   std::condition_variable_any wake_;
-  std::shared_ptr<File> file_;  ///< The segment that is written; shared with a sync under way.
+  /// The segment that is written; shared with a sync under way. Changed by the appending thread
+  /// alone, under the mutex; that thread reads it without.
+  std::shared_ptr<File> file_;
   Index appended_index_;
   std::optional<PreparedSegment> prepared_;
   std::uint64_t next_segment_bytes_;

@@ -72,7 +72,7 @@ class Backup {
       remove_copied();
       return copied.error();
     }
-    auto inspected = inspect_store(files_, destination_, {[](Index, const auto&) { return true; }});
+    auto inspected = inspect_store(files_, destination_, [](Index, const auto&) { return true; });
     if (!inspected) {
       OpenFault fault = inspected.error();
       fault.message = "the copy of " + source_ + " is not whole, and was removed: " + fault.message;

@@ -103,6 +103,10 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> prepare_next();
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
+  void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
+                        std::uint64_t sealed);
+  void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
+                     bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;

@@ -631,7 +631,7 @@ void LockTable::apply(const Granted& granted) {
 }
 
 void LockTable::apply(const LeaseOpened& opened) {
-  LOCKER_ASSERT(opened.id > last_id_);
+  LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
   Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
   set_terms(details_for(added), opened.ttl, opened.id.fence);
@@ -788,7 +788,9 @@ Path LockTable::path_of(const HeldLock& held) const {
 }
 
 const Token& LockTable::token_of(const HeldLock& held) const {
-  return lease(lock(held.handle).lease).token;
+  const std::uint32_t at = lock(held.handle).lease;
+  LOCKER_ASSERT(at != null);
+  return lease(at).token;
 }
 
 void LockTable::open_cursor(std::size_t slot, PathView prefix) {
@@ -804,6 +806,7 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
 // A node goes with the last of its locks. What the cursor stood behind is gone then, too, and all
 // that is there in a later node, be it in the same place, is new.
 void LockTable::resume_cursor(std::size_t slot, PathView prefix) {
+  LOCKER_ASSERT(slot < cursors_.size());
   const Found& found = find_nodes(prefix);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
   if (cursors_[slot].node != there) open_cursor(slot, prefix);
@@ -816,12 +819,14 @@ std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
 
 // Only these locks have the mark, so that the end of others costs nothing.
 void LockTable::keep_cursor(std::size_t slot) {
+  LOCKER_ASSERT(slot < cursors_.size());
   for (const std::uint32_t at : cursors_[slot].behind) {
     if (at != null) lock(at).set(Lock::bit_under_cursor);
   }
 }
 
 std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
+  LOCKER_ASSERT(slot < cursors_.size());
   Cursor& cursor = cursors_[slot];
   if (cursor.node == null) return std::nullopt;
   std::uint32_t oldest = null;
@@ -838,6 +843,7 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
 }
 
 bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) {
+  LOCKER_ASSERT(slot < cursors_.size());
   Cursor& cursor = cursors_[slot];
   if (cursor.node == null) return true;
   for (std::size_t list = 0; list < cursor.behind.size(); ++list) {

@@ -240,6 +240,7 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 }
 
 Result<void> LocalJournal::run_background() {
+  LOCKER_ASSERT(!options_.background);
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
   if (auto synced = sync_if_due(); !synced) return synced.error();
   return compact_if_due({});

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "core/assert.hpp"
 #include "persistence/salted_checksum.hpp"
 
 namespace locker::persistence {
@@ -63,6 +64,7 @@ OpenResult<SnapshotHeader> decode_snapshot_header(std::string_view bytes, const 
 }
 
 std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string& out) {
+  LOCKER_ASSERT(block.records.size() <= snapshot_block_bytes - snapshot_block_overhead);
   BlockBytes bytes{block.number,   static_cast<std::uint32_t>(block.records.size()),
                    block.count,    block.is_last ? 1U : 0U,
                    block.previous, 0};
@@ -74,6 +76,7 @@ std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string
 }
 
 bool decode(std::string_view bytes, std::uint64_t salt, SnapshotBlock& block) {
+  LOCKER_ASSERT(bytes.size() == snapshot_block_bytes);
   BlockBytes header{};
   std::memcpy(&header, bytes.data(), sizeof header);
   bytes.remove_prefix(sizeof header);

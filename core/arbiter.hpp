@@ -18,6 +18,7 @@
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
 #include "core/record.hpp"
+#include "core/room.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
@@ -124,7 +125,7 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  enum class Room : std::uint8_t { enough, soon, none };
+  using Room = core::Room;
 
   /// Where decisions go. Called from inside the commands; must not call back.
   class Host {

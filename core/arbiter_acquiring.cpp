@@ -268,15 +268,9 @@ std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_room(const Waiter& request) const {
-  switch (host_->room_for(bytes_for(request), false)) {
-    case Room::enough:
-      return std::nullopt;
-    case Room::soon:
-      return Outcome::busy;
-    case Room::none:
-      return Outcome::disk_full;
-  }
-  return std::nullopt;
+  const Room room = host_->room_for(bytes_for(request), false);
+  if (room == Room::enough) return std::nullopt;
+  return refusal<Outcome>(room);
 }
 
 Acquired Arbiter::try_grant(const Waiter& request, const std::vector<std::size_t>& chosen) {
@@ -360,8 +354,7 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
   if (!has_place_for(1)) return {Outcome::too_many_locks, {}, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
-  if (room != Room::enough)
-    return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, {}};
+  if (room != Room::enough) return {refusal<Outcome>(room), {}, {}};
   const Fence fence = take_fence();
   record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
   host_->on_event({EventKind::granted, path, shape, owner, fence});

@@ -302,7 +302,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
     return released;
   }
   if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
-    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    released.outcome = refusal<ReleaseOutcome>(room);
     return released;
   }
   released.fence = held->id.fence;
@@ -332,7 +332,7 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     room = room_for_end_of(*lease);
   }
   if (room != Room::enough) {  // what is left is released when it is asked for again
-    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    released.outcome = refusal<ReleaseOutcome>(room);
   }
   released.count = before - table_.lock_count();
   return released;
@@ -367,7 +367,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     return answer;
   }
   if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
-    answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+    answer.outcome = refusal<LeaseOutcome>(room);
     return answer;
   }
   if (chosen) ended_.forget_lease(*chosen);
@@ -393,7 +393,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   }
   if (ttl && *ttl != lease->ttl) {
     if (const Room room = host_->room_for(record_bytes_max, true); room != Room::enough) {
-      answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+      answer.outcome = refusal<LeaseOutcome>(room);
       return answer;
     }
     change_ttl(*lease, *ttl);
@@ -439,7 +439,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   Forced forced;
   for (const std::uint32_t handle : chosen) {
     if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
-      forced.outcome = room == Room::soon ? Outcome::busy : Outcome::disk_full;
+      forced.outcome = refusal<Outcome>(room);
       return forced;
     }
     const HeldLock held = table_.lock_at(handle);

@@ -523,7 +523,6 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   void change_rooms() {
-    using Room = Arbiter::Room;
     static constexpr std::array<OracleArbiter::Rooms, 5> scarce{
         {{Room::soon, Room::enough},
          {Room::none, Room::enough},

@@ -259,6 +259,9 @@ class Arbiter {
   /// The table with its cursors, for lists; all but this one.
   static constexpr std::size_t cursor_of_force = 0;
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
+  /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
+  /// O(locks and waiters).
+  void check_invariants() const;
 
  private:
   class DeadlockSearch;

@@ -18,7 +18,7 @@ constexpr std::size_t steps_of_a_thing = 250;                 // of advance()
 // Invariant: every waiter that is not kept is in queue_, and either in recheck_, in one of
 // recheck_lists_, in delayed_, or registered with something that is in its way (for `any`: with one
 // thing in the way of each that is not free). So no wake-up is lost, and what goes wakes only those
-// who counted on it.
+// who counted on it. check_invariants() asserts it as far as it can without looking at the locks.
 
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;

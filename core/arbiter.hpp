@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,6 +18,7 @@
 #include "core/lock_table.hpp"
 #include "core/record.hpp"
 #include "core/room.hpp"
+#include "core/search_budget.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
@@ -314,8 +314,6 @@ class Arbiter {
   void tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except = {});
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
-  [[nodiscard]] std::size_t steps_for_a_search();
-  void count_search(std::size_t steps) { search_steps_ -= std::min(search_steps_, steps); }
   // Ending.
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   [[nodiscard]] MaybeLease find_living(const Token& token) const;
@@ -327,12 +325,6 @@ class Arbiter {
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
-  /// Of one search for deadlocks at most; and of all together, which get them back by and by: so
-  /// that no clients with very many requests can keep others waiting for long, or all the time.
-  static constexpr std::size_t search_steps_max = 200'000;
-  static constexpr std::size_t steps_of_a_search_max = 100'000;
-  static constexpr std::size_t steps_of_a_search_min = 2'000;  ///< Of one, however many there are.
-  static constexpr std::size_t search_steps_a_millisecond = 200;
   /// Of one lease, when it is asked who waits for them.
   static constexpr std::size_t locks_looked_at_max = 1'000;
   void start_timers();
@@ -361,8 +353,7 @@ class Arbiter {
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  std::size_t search_steps_ = search_steps_max;             // left, for searches for deadlocks
-  Instant search_steps_at_{};
+  SearchBudget search_budget_;
   std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};     // the journal makes room; no queued request is granted before

@@ -241,22 +241,9 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
     acquired.outcome = Outcome::deadlock;
     acquired.cycle = search(&DeadlockSearch::find_by_itself, *waiter);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
-    if (steps > steps_of_a_search_max) break;
+    if (steps > SearchBudget::steps_of_one_max) break;
   }
   return steps;
-}
-
-std::size_t Arbiter::steps_for_a_search() {
-  const auto passed =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now_.instant - search_steps_at_);
-  if (passed.count() > 0) {
-    const auto earned = std::min<std::uint64_t>(static_cast<std::uint64_t>(passed.count()),
-                                                search_steps_max / search_steps_a_millisecond) *
-                        search_steps_a_millisecond;
-    search_steps_ = std::min<std::size_t>(search_steps_ + earned, search_steps_max);
-    search_steps_at_ = now_.instant;
-  }
-  return std::clamp(search_steps_, steps_of_a_search_min, steps_of_a_search_max);
 }
 
 bool Arbiter::abandon(WaiterId id, const Now& now) {

@@ -265,7 +265,7 @@ class Arbiter {
 
  private:
   class DeadlockSearch;
-  static constexpr std::size_t end_bytes = 2 * 28;  ///< Of records that end a lock.
+  static constexpr std::size_t end_bytes = 2 * record_head_bytes;  ///< Of what ends a lock.
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;

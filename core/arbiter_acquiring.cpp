@@ -16,7 +16,8 @@ std::size_t bytes_for(const Waiter& request) {
   std::size_t bytes = 64;  // a changed TTL
   for (const Waiter::Wanted& wanted : request.wanted) {
     // An upgrade also ends the lock that was held.
-    bytes += 2 * 28 + 13 + owner_bytes_max + wanted.packed_path.size() + request.meta.size();
+    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
+             wanted.packed_path.size() + request.meta.size();
   }
   return bytes;
 }

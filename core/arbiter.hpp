@@ -301,6 +301,7 @@ class Arbiter {
   void recheck_delayed();
   void register_in(Waiter& waiter, Dependants& list);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
+  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
   void unregister(Waiter& waiter);
   void recheck_all(Dependants& list);
   void recheck_later(std::unique_ptr<Dependants> list);

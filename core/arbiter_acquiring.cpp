@@ -328,12 +328,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
 
 /// The lock makes way for one of another mode at the same path; who waited for it looks again.
 void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
-  std::unique_ptr<Dependants> watching;
-  if (table_.is_watched(held.handle)) {
-    const auto at = watchers_.find(held.handle);
-    watching = std::move(at->second);
-    watchers_.erase(at);
-  }
+  std::unique_ptr<Dependants> watching = take_watchers(held.handle);
   if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
   count_lock(lease.token, false);
   record(Ended{lease.token, held.id, End::changed});

@@ -174,11 +174,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
       deadlines_.remove(timer->second);
       cooling_timers_.erase(timer);
     }
-    if (table_.is_watched(held.handle)) {
-      const auto at = watchers_.find(held.handle);
-      watching = std::move(at->second);
-      watchers_.erase(at);
-    }
+    watching = take_watchers(held.handle);
     record(Ended{token, held.id, reason});
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);

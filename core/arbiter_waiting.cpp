@@ -157,6 +157,12 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
   return *list;
 }
 
+/// Of a lock that goes; null if it never had any.
+std::unique_ptr<Dependants> Arbiter::take_watchers(std::uint32_t lock) {
+  if (!table_.is_watched(lock)) return nullptr;
+  return std::move(watchers_.extract(lock).mapped());
+}
+
 void Arbiter::unregister(Waiter& waiter) {
   for (Dependants* const list : waiter.registrations) list->erase(waiter.ticket);
   waiter.registrations.clear();

@@ -82,7 +82,7 @@ class LockTable {
   [[nodiscard]] std::optional<HeldLock> blocker(const AcquireRequest& request) const;
 
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
-  [[nodiscard]] std::optional<HeldLock> covering(PathView path) const;
+  [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
   [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
   /// The lock that this token holds at exactly this path.
@@ -271,8 +271,7 @@ class LockTable {
   [[nodiscard]] bool fits(const TtlChanged& changed) const;
   [[nodiscard]] bool fits(const Cooling& cooling) const;
   [[nodiscard]] bool fits(const Ended& ended) const;
-  [[nodiscard]] HeldLock describe(std::uint32_t lock) const;
-  [[nodiscard]] std::optional<HeldLock> describe_if(std::uint32_t lock) const;
+  [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
 
   Hash hash_;
   UnitArena arena_;

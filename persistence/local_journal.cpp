@@ -386,7 +386,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
 void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
                                     std::uint64_t sealed) {
   const auto removed =
-      files_.remove(in_directory(options_.directory, snapshot_name(index) + ".tmp"));
+      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(index)));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
   compaction_is_off_ = why.kind != OpenFault::Kind::disk_full;

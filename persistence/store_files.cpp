@@ -57,6 +57,8 @@ std::string snapshot_name(Index index) {
   return number_name(snapshot_prefix, index, snapshot_suffix);
 }
 
+std::string unfinished_snapshot_name(Index index) { return snapshot_name(index) + ".tmp"; }
+
 std::string in_directory(std::string_view directory, std::string_view name) {
   std::string path{directory};
   path += '/';

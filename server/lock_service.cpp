@@ -230,7 +230,7 @@ LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView 
 
 LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
   const std::lock_guard lock{commit_.mutex()};
-  const auto held = arbiter_.table().covering(path);
+  const auto held = arbiter_.table().blocker_for_seed(path);
   if (held) blocker.owner = held->owner;
   if (held && blocker.wants_place) blocker.place = arbiter_.table().path_of(*held);
   return {held.has_value(), commit_.last_index()};

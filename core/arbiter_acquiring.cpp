@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "core/arbiter.hpp"
-#include "core/assert.hpp"
 #include "core/clash.hpp"
 #include "core/deadlock_search.hpp"
 

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "core/arbiter.hpp"
-#include "core/assert.hpp"
 #include "core/clash.hpp"
 
 namespace locker::core {

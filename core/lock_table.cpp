@@ -1,11 +1,10 @@
 #include "core/lock_table.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <iterator>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "core/assert.hpp"
 #include "core/clash.hpp"

@@ -1,6 +1,6 @@
 #include <map>
 #include <set>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/assert.hpp"

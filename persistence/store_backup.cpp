@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "persistence/aligned_bytes.hpp"

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
+#include <optional>
 
 #include "core/hex_digit.hpp"
 

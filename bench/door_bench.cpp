@@ -19,7 +19,6 @@ namespace {
 class NoDisk final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override { return {}; }
-  persistence::Result<void> barrier() override { return {}; }
   Room room_for(std::size_t, bool) const override { return Room::enough; }
 };
 

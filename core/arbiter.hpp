@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -18,6 +17,8 @@
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
 #include "core/record.hpp"
+#include "core/room.hpp"
+#include "core/search_budget.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
@@ -124,7 +125,7 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  enum class Room : std::uint8_t { enough, soon, none };
+  using Room = core::Room;
 
   /// Where decisions go. Called from inside the commands; must not call back.
   class Host {
@@ -258,10 +259,13 @@ class Arbiter {
   /// The table with its cursors, for lists; all but this one.
   static constexpr std::size_t cursor_of_force = 0;
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
+  /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
+  /// O(locks and waiters).
+  void check_invariants() const;
 
  private:
   class DeadlockSearch;
-  static constexpr std::size_t end_bytes = 2 * 28;  ///< Of records that end a lock.
+  static constexpr std::size_t end_bytes = 2 * record_head_bytes;  ///< Of what ends a lock.
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
@@ -297,6 +301,7 @@ class Arbiter {
   void recheck_delayed();
   void register_in(Waiter& waiter, Dependants& list);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
+  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
   void unregister(Waiter& waiter);
   void recheck_all(Dependants& list);
   void recheck_later(std::unique_ptr<Dependants> list);
@@ -310,8 +315,6 @@ class Arbiter {
   void tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except = {});
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
-  [[nodiscard]] std::size_t steps_for_a_search();
-  void count_search(std::size_t steps) { search_steps_ -= std::min(search_steps_, steps); }
   // Ending.
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   [[nodiscard]] MaybeLease find_living(const Token& token) const;
@@ -323,12 +326,6 @@ class Arbiter {
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
-  /// Of one search for deadlocks at most; and of all together, which get them back by and by: so
-  /// that no clients with very many requests can keep others waiting for long, or all the time.
-  static constexpr std::size_t search_steps_max = 200'000;
-  static constexpr std::size_t steps_of_a_search_max = 100'000;
-  static constexpr std::size_t steps_of_a_search_min = 2'000;  ///< Of one, however many there are.
-  static constexpr std::size_t search_steps_a_millisecond = 200;
   /// Of one lease, when it is asked who waits for them.
   static constexpr std::size_t locks_looked_at_max = 1'000;
   void start_timers();
@@ -357,8 +354,7 @@ class Arbiter {
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  std::size_t search_steps_ = search_steps_max;             // left, for searches for deadlocks
-  Instant search_steps_at_{};
+  SearchBudget search_budget_;
   std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};     // the journal makes room; no queued request is granted before

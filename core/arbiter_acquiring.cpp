@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "core/arbiter.hpp"
-#include "core/assert.hpp"
 #include "core/clash.hpp"
 #include "core/deadlock_search.hpp"
 
@@ -16,7 +15,8 @@ std::size_t bytes_for(const Waiter& request) {
   std::size_t bytes = 64;  // a changed TTL
   for (const Waiter::Wanted& wanted : request.wanted) {
     // An upgrade also ends the lock that was held.
-    bytes += 2 * 28 + 13 + owner_bytes_max + wanted.packed_path.size() + request.meta.size();
+    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
+             wanted.packed_path.size() + request.meta.size();
   }
   return bytes;
 }
@@ -268,15 +268,9 @@ std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_room(const Waiter& request) const {
-  switch (host_->room_for(bytes_for(request), false)) {
-    case Room::enough:
-      return std::nullopt;
-    case Room::soon:
-      return Outcome::busy;
-    case Room::none:
-      return Outcome::disk_full;
-  }
-  return std::nullopt;
+  const Room room = host_->room_for(bytes_for(request), false);
+  if (room == Room::enough) return std::nullopt;
+  return refusal<Outcome>(room);
 }
 
 Acquired Arbiter::try_grant(const Waiter& request, const std::vector<std::size_t>& chosen) {
@@ -333,12 +327,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
 
 /// The lock makes way for one of another mode at the same path; who waited for it looks again.
 void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
-  std::unique_ptr<Dependants> watching;
-  if (table_.is_watched(held.handle)) {
-    const auto at = watchers_.find(held.handle);
-    watching = std::move(at->second);
-    watchers_.erase(at);
-  }
+  std::unique_ptr<Dependants> watching = take_watchers(held.handle);
   if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
   count_lock(lease.token, false);
   record(Ended{lease.token, held.id, End::changed});
@@ -360,8 +349,7 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
   if (!has_place_for(1)) return {Outcome::too_many_locks, {}, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
-  if (room != Room::enough)
-    return {room == Room::soon ? Outcome::busy : Outcome::disk_full, {}, {}};
+  if (room != Room::enough) return {refusal<Outcome>(room), {}, {}};
   const Fence fence = take_fence();
   record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
   host_->on_event({EventKind::granted, path, shape, owner, fence});

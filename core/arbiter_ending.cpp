@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "core/arbiter.hpp"
-#include "core/assert.hpp"
 #include "core/clash.hpp"
 
 namespace locker::core {
@@ -174,11 +173,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
       deadlines_.remove(timer->second);
       cooling_timers_.erase(timer);
     }
-    if (table_.is_watched(held.handle)) {
-      const auto at = watchers_.find(held.handle);
-      watching = std::move(at->second);
-      watchers_.erase(at);
-    }
+    watching = take_watchers(held.handle);
     record(Ended{token, held.id, reason});
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
@@ -302,7 +297,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
     return released;
   }
   if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
-    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    released.outcome = refusal<ReleaseOutcome>(room);
     return released;
   }
   released.fence = held->id.fence;
@@ -332,7 +327,7 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     room = room_for_end_of(*lease);
   }
   if (room != Room::enough) {  // what is left is released when it is asked for again
-    released.outcome = room == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
+    released.outcome = refusal<ReleaseOutcome>(room);
   }
   released.count = before - table_.lock_count();
   return released;
@@ -367,7 +362,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     return answer;
   }
   if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
-    answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+    answer.outcome = refusal<LeaseOutcome>(room);
     return answer;
   }
   if (chosen) ended_.forget_lease(*chosen);
@@ -393,7 +388,7 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   }
   if (ttl && *ttl != lease->ttl) {
     if (const Room room = host_->room_for(record_bytes_max, true); room != Room::enough) {
-      answer.outcome = room == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
+      answer.outcome = refusal<LeaseOutcome>(room);
       return answer;
     }
     change_ttl(*lease, *ttl);
@@ -439,7 +434,7 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   Forced forced;
   for (const std::uint32_t handle : chosen) {
     if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
-      forced.outcome = room == Room::soon ? Outcome::busy : Outcome::disk_full;
+      forced.outcome = refusal<Outcome>(room);
       return forced;
     }
     const HeldLock held = table_.lock_at(handle);

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "core/arbiter.hpp"
-#include "core/assert.hpp"
 #include "core/deadlock_search.hpp"
 
 namespace locker::core {
@@ -18,7 +17,7 @@ constexpr std::size_t steps_of_a_thing = 250;                 // of advance()
 // Invariant: every waiter that is not kept is in queue_, and either in recheck_, in one of
 // recheck_lists_, in delayed_, or registered with something that is in its way (for `any`: with one
 // thing in the way of each that is not free). So no wake-up is lost, and what goes wakes only those
-// who counted on it.
+// who counted on it. check_invariants() asserts it as far as it can without looking at the locks.
 
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;
@@ -157,6 +156,12 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
   return *list;
 }
 
+/// Of a lock that goes; null if it never had any.
+std::unique_ptr<Dependants> Arbiter::take_watchers(std::uint32_t lock) {
+  if (!table_.is_watched(lock)) return nullptr;
+  return std::move(watchers_.extract(lock).mapped());
+}
+
 void Arbiter::unregister(Waiter& waiter) {
   for (Dependants* const list : waiter.registrations) list->erase(waiter.ticket);
   waiter.registrations.clear();
@@ -241,22 +246,9 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
     acquired.outcome = Outcome::deadlock;
     acquired.cycle = search(&DeadlockSearch::find_by_itself, *waiter);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
-    if (steps > steps_of_a_search_max) break;
+    if (steps > SearchBudget::steps_of_one_max) break;
   }
   return steps;
-}
-
-std::size_t Arbiter::steps_for_a_search() {
-  const auto passed =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now_.instant - search_steps_at_);
-  if (passed.count() > 0) {
-    const auto earned = std::min<std::uint64_t>(static_cast<std::uint64_t>(passed.count()),
-                                                search_steps_max / search_steps_a_millisecond) *
-                        search_steps_a_millisecond;
-    search_steps_ = std::min<std::size_t>(search_steps_ + earned, search_steps_max);
-    search_steps_at_ = now_.instant;
-  }
-  return std::clamp(search_steps_, steps_of_a_search_min, steps_of_a_search_max);
 }
 
 bool Arbiter::abandon(WaiterId id, const Now& now) {

@@ -25,8 +25,8 @@ class DeadlineQueue {
     std::uint64_t subject = 0;  ///< Whatever was given to add().
   };
 
-  /// Returns the entry's number, never 0. Deadlines later than 139 years after the start are never
-  /// due.
+  /// Returns the entry's number, never 0. A deadline later than 139 years after the start is taken
+  /// for one at their end.
   std::uint32_t add(Instant deadline, Kind kind, std::uint64_t subject);
   /// REQUIRES: the entry was not removed nor taken.
   void remove(std::uint32_t entry);

@@ -16,14 +16,14 @@ namespace locker::core {
 /// first, from the request's own lease. Who has a choice, waiting for any of several, is not
 /// followed: another one may come free. O(waiters and holders that are met); of more holders at one
 /// place than there are leases that wait, these are asked instead. What is not found in the steps
-/// that Arbiter grants is taken for none, because nobody else is served meanwhile.
+/// that SearchBudget grants is taken for none, because nobody else is served meanwhile.
 class Arbiter::DeadlockSearch {
  public:
   explicit DeadlockSearch(Arbiter& arbiter)
       : arbiter_(arbiter),
-        steps_max_(arbiter.steps_for_a_search()),
+        steps_max_(arbiter.search_budget_.for_one(arbiter.now_.instant)),
         clash_steps_before_(arbiter.table_.clash_steps()) {}
-  ~DeadlockSearch() { arbiter_.count_search(steps()); }
+  ~DeadlockSearch() { arbiter_.search_budget_.spend(steps()); }
   DeadlockSearch(const DeadlockSearch&) = delete;
   DeadlockSearch& operator=(const DeadlockSearch&) = delete;
 

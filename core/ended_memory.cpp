@@ -1,17 +1,8 @@
 #include "core/ended_memory.hpp"
 
 namespace locker::core {
-namespace {
 
-std::uint32_t fold(std::uint64_t key) {
-  return static_cast<std::uint32_t>(key >> 32U) ^ static_cast<std::uint32_t>(key);
-}
-
-}  // namespace
-
-Hash EndedMemory::hash_of(const Token& token) const {
-  return hash_.then({reinterpret_cast<const char*>(token.bytes.data()), sizeof token.bytes});
-}
+Hash EndedMemory::hash_of(const Token& token) const { return hash_.then(token.view()); }
 
 std::uint64_t EndedMemory::key_of(const Token& token, PathView path) const {
   return hash_of(token).then(path.packed()).value();

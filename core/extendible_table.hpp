@@ -52,6 +52,15 @@ class ExtendibleTable {
   /// REQUIRES: `value` was inserted under this hash.
   void erase(std::uint32_t hash, std::uint32_t value);
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// Calls `visit` for each value, in no order that means anything. O(slots).
+  template <typename Visit>
+  void for_each(const Visit& visit) const {
+    for (const Bucket& bucket : buckets_) {
+      for (const Slot& slot : *bucket.slots) {
+        if (slot.value != none) visit(slot.value);
+      }
+    }
+  }
 
  private:
   struct Slot {

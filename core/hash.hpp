@@ -42,6 +42,11 @@ struct ShortPiece {
   }
 };
 
+/// Half as many bits of a hash, made of all of them.
+[[nodiscard]] inline std::uint32_t fold(std::uint64_t hash) {
+  return static_cast<std::uint32_t>(hash >> 32U) ^ static_cast<std::uint32_t>(hash);
+}
+
 /// A seeded hash that goes on from one piece to the next: the hash of a path's prefix is the state
 /// from which the hash of the next longer one is made. Not cryptographic; the seed keeps clients
 /// from choosing names that collide. Each step is the 128-bit product of two words folded to one
@@ -62,9 +67,7 @@ class Hash {
   }
 
   [[nodiscard]] std::uint64_t value() const { return state_; }
-  [[nodiscard]] std::uint32_t folded() const {
-    return static_cast<std::uint32_t>(state_ >> 32U) ^ static_cast<std::uint32_t>(state_);
-  }
+  [[nodiscard]] std::uint32_t folded() const { return fold(state_); }
 
  private:
   static constexpr std::uint64_t odd_a = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio

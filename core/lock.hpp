@@ -18,6 +18,9 @@ using Fence = std::uint64_t;
 /// The secret that proves a lease: the 16 bytes of a version 4 UUID.
 struct Token {
   std::array<std::uint8_t, 16> bytes{};
+  [[nodiscard]] std::string_view view() const {
+    return {reinterpret_cast<const char*>(bytes.data()), sizeof bytes};
+  }
   friend auto operator<=>(const Token&, const Token&) = default;
   /// As two words: g++ 12 makes the default one a call.
   friend bool operator==(const Token& a, const Token& b) {

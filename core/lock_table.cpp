@@ -1,11 +1,10 @@
 #include "core/lock_table.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <iterator>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "core/assert.hpp"
 #include "core/clash.hpp"
@@ -50,8 +49,7 @@ LockTable::LockTable(std::uint64_t hash_seed, std::pmr::memory_resource* memory)
 }
 
 std::uint32_t LockTable::hash_token(const Token& token) const {
-  return hash_.then({reinterpret_cast<const char*>(token.bytes.data()), sizeof token.bytes})
-      .folded();
+  return hash_.then(token.view()).folded();
 }
 
 std::string_view LockTable::segment_of(const Node& of) const {
@@ -381,7 +379,7 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
         if (own != null && lock(at).lease == own) continue;
         // As in find_blocker(): it speaks for the rest of the list.
         if (!clash(lock(at).shape().mode, request.shape.mode)) break;
-        if (!visit(describe(at))) return true;
+        if (!visit(lock_at(at))) return true;
       }
     }
     return false;
@@ -389,25 +387,25 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
 }
 
 std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const {
-  return describe_if(find_blocker(request));
+  return lock_unless_null(find_blocker(request));
 }
 
-std::optional<HeldLock> LockTable::covering(PathView path) const {
+std::optional<HeldLock> LockTable::blocker_for_seed(PathView path) const {
   const AcquireRequest request{path, {}, ClashRule::holder_only, std::nullopt};
-  return describe_if(find_blocker(request));
+  return lock_unless_null(find_blocker(request));
 }
 
 std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
-  return describe_if(find_lock(token, id));
+  return lock_unless_null(find_lock(token, id));
 }
 
 std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
   const std::uint32_t owning = find_lease(token);
-  return owning == null ? std::nullopt : describe_if(find_lock(owning, path));
+  return owning == null ? std::nullopt : lock_unless_null(find_lock(owning, path));
 }
 
 std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path) const {
-  return describe_if(find_lock(of.handle, path));
+  return lock_unless_null(find_lock(of.handle, path));
 }
 
 /// The next one of the lease's locks is looked at.
@@ -465,7 +463,7 @@ bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& s
         ++clash_steps_;
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
         if (is_found) return true;
-        const HeldLock held = describe(own);
+        const HeldLock held = lock_at(own);
         if (own == holdings_.next && holdings_.nodes.size() < noted_max) note_holding(own);
         own = lock(own).lease_next;
         is_found = core::clash(path_of(held), held.shape, path, shape);
@@ -503,7 +501,7 @@ void LockTable::for_each_lock_of(const LivingLease& of,
                                  const std::function<bool(const HeldLock&)>& visit) const {
   for (std::uint32_t at = lease(of.handle).first_lock; at != null;) {
     const std::uint32_t next = lock(at).lease_next;
-    if (!visit(describe(at))) return;
+    if (!visit(lock_at(at))) return;
     at = next;
   }
 }
@@ -515,7 +513,7 @@ void LockTable::for_each_newest_lock_of(const LivingLease& of,
   std::uint32_t at = first;
   do {
     at = lock(at).lease_previous;  // before the first one is the last one
-  } while (visit(describe(at)) && at != first);
+  } while (visit(lock_at(at)) && at != first);
 }
 
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
@@ -631,7 +629,7 @@ void LockTable::apply(const Granted& granted) {
 }
 
 void LockTable::apply(const LeaseOpened& opened) {
-  LOCKER_ASSERT(opened.id > last_id_);
+  LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
   Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
   set_terms(details_for(added), opened.ttl, opened.id.fence);
@@ -647,7 +645,7 @@ void LockTable::apply(const TtlChanged& changed) {
 void LockTable::apply(const Cooling& cooling) {
   const std::uint32_t at = find_lock(cooling.token, cooling.id);
   LOCKER_ASSERT(at != null);
-  const HeldLock held = describe(at);
+  const HeldLock held = lock_at(at);
   const std::string owner{held.owner};
   const std::string meta{meta_of(held)};
   set_details(at, lock_delay_of(held), meta, owner);
@@ -753,7 +751,7 @@ void LockTable::prefetch(const Record& record) const {
   }
 }
 
-HeldLock LockTable::describe(std::uint32_t at) const {
+HeldLock LockTable::lock_at(std::uint32_t at) const {
   const Lock& of = lock(at);
   if (!of.is(Lock::bit_cooling)) {
     return {of.id(), of.shape(), owner_of(lease(of.lease)), at, false};
@@ -766,11 +764,9 @@ HeldLock LockTable::describe(std::uint32_t at) const {
   return {of.id(), of.shape(), owner, at, true};
 }
 
-HeldLock LockTable::lock_at(std::uint32_t handle) const { return describe(handle); }
-
-std::optional<HeldLock> LockTable::describe_if(std::uint32_t at) const {
+std::optional<HeldLock> LockTable::lock_unless_null(std::uint32_t at) const {
   if (at == null) return std::nullopt;
-  return describe(at);
+  return lock_at(at);
 }
 
 Path LockTable::path_of(const HeldLock& held) const {
@@ -788,7 +784,9 @@ Path LockTable::path_of(const HeldLock& held) const {
 }
 
 const Token& LockTable::token_of(const HeldLock& held) const {
-  return lease(lock(held.handle).lease).token;
+  const std::uint32_t at = lock(held.handle).lease;
+  LOCKER_ASSERT(at != null);
+  return lease(at).token;
 }
 
 void LockTable::open_cursor(std::size_t slot, PathView prefix) {
@@ -804,6 +802,7 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
 // A node goes with the last of its locks. What the cursor stood behind is gone then, too, and all
 // that is there in a later node, be it in the same place, is new.
 void LockTable::resume_cursor(std::size_t slot, PathView prefix) {
+  LOCKER_ASSERT(slot < cursors_.size());
   const Found& found = find_nodes(prefix);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
   Cursor& cursor = cursors_[slot];
@@ -818,6 +817,7 @@ std::uint32_t LockTable::next_of(const Cursor& cursor, std::size_t list) const {
 
 // Only these locks have the mark, so that the end of others costs nothing.
 void LockTable::keep_cursor(std::size_t slot) {
+  LOCKER_ASSERT(slot < cursors_.size());
   cursors_[slot].is_kept = true;
   for (const std::uint32_t at : cursors_[slot].behind) {
     if (at != null) lock(at).set(Lock::bit_under_cursor);
@@ -825,6 +825,7 @@ void LockTable::keep_cursor(std::size_t slot) {
 }
 
 std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
+  LOCKER_ASSERT(slot < cursors_.size());
   Cursor& cursor = cursors_[slot];
   if (cursor.node == null) return std::nullopt;
   std::uint32_t oldest = null;
@@ -837,10 +838,11 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   }
   if (oldest == null) return std::nullopt;
   cursor.behind[its_list] = oldest;
-  return describe(oldest);
+  return lock_at(oldest);
 }
 
 bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) {
+  LOCKER_ASSERT(slot < cursors_.size());
   Cursor& cursor = cursors_[slot];
   if (cursor.node == null) return true;
   for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
@@ -881,7 +883,7 @@ void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit)
       if (oldest == next.size() || lock(next[list]).id() < lock(next[oldest]).id()) oldest = list;
     }
     if (oldest == next.size()) return;
-    visit(describe(next[oldest]));
+    visit(lock_at(next[oldest]));
     next[oldest] = next_of(list_of(root, oldest), next[oldest], 0);
   }
 }

@@ -64,7 +64,8 @@ struct LivingLease {
 /// O(path depth) whatever is held, but for the locks of the request's own lease, which are stepped
 /// over one by one. See core/DESIGN.md for the structure.
 ///
-/// Invariants (check_invariants() asserts them):
+/// Invariants (check_invariants() asserts them, but not between an End::changed and the grant that
+/// comes behind it):
 ///   1. A node's lists hold exactly the locks at it and below it, in order of grant.
 ///   2. Every node but the root holds or covers a lock.
 ///   3. Every lease has a lock, or was opened by itself.
@@ -81,7 +82,7 @@ class LockTable {
   [[nodiscard]] std::optional<HeldLock> blocker(const AcquireRequest& request) const;
 
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
-  [[nodiscard]] std::optional<HeldLock> covering(PathView path) const;
+  [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
   [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
   /// The lock that this token holds at exactly this path.
@@ -173,6 +174,7 @@ class LockTable {
   [[nodiscard]] LockId last_id() const { return last_id_; }
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;
+  /// For tests: asserts all that the table relies on. O(locks).
   void check_invariants() const;
 
  private:
@@ -271,8 +273,7 @@ class LockTable {
   [[nodiscard]] bool fits(const TtlChanged& changed) const;
   [[nodiscard]] bool fits(const Cooling& cooling) const;
   [[nodiscard]] bool fits(const Ended& ended) const;
-  [[nodiscard]] HeldLock describe(std::uint32_t lock) const;
-  [[nodiscard]] std::optional<HeldLock> describe_if(std::uint32_t lock) const;
+  [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
 
   Hash hash_;
   UnitArena arena_;

@@ -1,6 +1,6 @@
 #include <map>
 #include <set>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/assert.hpp"
@@ -36,7 +36,17 @@ void LockTable::check_invariants() const {
     LOCKER_ASSERT(current == root_);
   });
   LOCKER_ASSERT(count == lock_count_);
-  LOCKER_ASSERT(leases.size() <= leases_.size());  // others were opened by themselves
+  std::size_t living = 0;
+  std::size_t with_deadline = 0;
+  leases_.for_each([&](std::uint32_t at) {
+    ++living;
+    const LeaseDetails* const details = details_of(lease(at));
+    const bool was_opened = details != nullptr && details->opened_fence != 0;
+    LOCKER_ASSERT(leases.contains(at) == (lease(at).first_lock != UnitArena::null));
+    LOCKER_ASSERT(leases.contains(at) || was_opened);
+    if (details != nullptr && details->has_deadline()) ++with_deadline;
+  });
+  LOCKER_ASSERT(living == leases_.size() && with_deadline == deadline_count_);
   for (const std::uint32_t at : leases) {
     const std::uint32_t first = lease(at).first_lock;
     std::uint32_t previous = lock(first).lease_previous;

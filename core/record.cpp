@@ -35,7 +35,7 @@ struct Head {
   std::uint8_t fence[8];
   std::uint8_t token[16];
 };
-static_assert(sizeof(Head) == 28);
+static_assert(sizeof(Head) == record_head_bytes);
 
 Head head_of(Kind kind, std::uint8_t flags, LockId id, const Token& token) {
   Head head{static_cast<std::uint8_t>(kind), flags, id.position, {}, {}};

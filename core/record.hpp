@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -73,9 +73,14 @@ using Record = std::variant<Granted, Ended, LeaseOpened, TtlChanged, Cooling>;
 /// Appends the record's bytes. persistence/FORMAT.md has the layout.
 void append_record(const Record& record, std::string& out);
 
+/// What every record begins with; of an end that is all.
+inline constexpr std::size_t record_head_bytes = 28;
+/// What a grant has behind that, besides its texts, at most: the lengths of owner and path, the
+/// terms.
+inline constexpr std::size_t grant_fields_bytes = 3 + 10;
 /// The longest a record can be.
 inline constexpr std::size_t record_bytes_max =
-    28 + 3 + 10 + owner_bytes_max + path_bytes_max + meta_bytes_max;
+    record_head_bytes + grant_fields_bytes + owner_bytes_max + path_bytes_max + meta_bytes_max;
 
 /// Takes records off the front of bytes whose checksum was right. What does not read then is not
 /// damage but the writing of a newer version (or a bug), and `fault` says which.

@@ -46,6 +46,7 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
 }
 
 void UnitArena::free(std::uint32_t block, std::size_t units) {
+  LOCKER_ASSERT(block != null && units >= 1 && units <= units_max);
   std::uint32_t& first = free_[size_for(units)];
   *at<std::uint32_t>(block) = first;
   first = block;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/assert.hpp"
 #include "persistence/file_system.hpp"
 
 namespace locker::persistence {
@@ -18,6 +19,7 @@ class AlignedBytes {
  public:
   explicit AlignedBytes(std::size_t size)
       : data_(static_cast<char*>(std::aligned_alloc(alignment_of(size), size))), size_(size) {
+    LOCKER_ASSERT(size % read_alignment == 0);
     if (data_ == nullptr && size != 0) throw std::bad_alloc();
     // An advice. A journal of a million records is read and checked in 0.21 s instead of 0.36 s.
     if (size >= huge_page) ::madvise(data_.get(), size, MADV_HUGEPAGE);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "core/record.hpp"
+#include "core/room.hpp"
 
 namespace locker::persistence {
 
@@ -51,22 +53,23 @@ class Journal {
   virtual ~Journal() = default;
 
   /// Appends one frame of `count` encoded records, the next in order; durable, as the durability
-  /// says, when it returns. Blocks. REQUIRES: no other append or barrier is under way.
+  /// says, when it returns. Blocks. REQUIRES: no other append is under way.
   /// After an error what the disk holds is unknown: the caller must end the process.
   [[nodiscard]] virtual Result<void> append(std::string_view records, std::uint32_t count) = 0;
 
-  /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append.
-  [[nodiscard]] virtual Result<void> barrier() = 0;
-
-  enum class Room {
-    enough,
-    soon,  ///< Not now, but space is being made ready: try again.
-    none,  ///< The disk is full, or so many do not fit into a segment.
-  };
+  using Room = core::Room;
   /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
   /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still
   /// be released on a full disk. Any thread; never blocks.
   [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
+
+  /// The same where so many bytes of others, `pending`, are on their way here. Both are too much
+  /// together, perhaps, and these are not for the segment behind those.
+  [[nodiscard]] Room room_beside(std::size_t pending, std::size_t bytes, bool reserved) const {
+    const Room room = room_for(pending + bytes, reserved);
+    const bool may_be_soon = room == Room::none && pending != 0;
+    return may_be_soon && room_for(bytes, reserved) != Room::none ? Room::soon : room;
+  }
 };
 
 }  // namespace locker::persistence

@@ -240,6 +240,7 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 }
 
 Result<void> LocalJournal::run_background() {
+  LOCKER_ASSERT(!options_.background);
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
   if (auto synced = sync_if_due(); !synced) return synced.error();
   return compact_if_due({});
@@ -363,40 +364,50 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
     }
   }
   if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
+  const Index index = input.segments.back().last_index;
   if (!bytes) {
-    const OpenFault::Kind kind = bytes.error().kind;
-    if (kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
-    const Index index = input.segments.back().last_index;
-    const auto removed =
-        files_.remove(in_directory(options_.directory, snapshot_name(index) + ".tmp"));
-    static_cast<void>(removed);  // a left-over is removed at the next start
-    lock.lock();
-    compaction_is_off_ = kind != OpenFault::Kind::disk_full;
-    if (!compaction_is_off_) {
-      compaction_needs_ = *free + spare_bytes_min;
-      compaction_waits_for_ = 2 * sealed;
-    }
-    ++status_.snapshots_failed;
-    lock.unlock();
+    if (bytes.error().kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
+    note_no_snapshot(index, bytes.error(), *free, sealed);
     options_.on_warning("No snapshot was made: " + bytes.error().message +
                         (bad_snapshot ? " Before: " + *bad_snapshot : ""));
     return {};
   }
-  lock.lock();
-  compaction_needs_ = 0;
-  snapshot_bytes_ = *bytes;
-  ++status_.snapshots_made;
-  status_.snapshot_took = std::chrono::steady_clock::now() - began;
-  status_.snapshot_made_at = std::chrono::system_clock::now();
-  if (bad_snapshot) snapshots_.pop_back();
-  snapshots_.push_back(input.segments.back().last_index);
-  lock.unlock();
+  note_snapshot(index, *bytes, std::chrono::steady_clock::now() - began, bad_snapshot.has_value());
   if (bad_snapshot) {
     options_.on_warning(*bad_snapshot +
                         " The next one was made without it, from what is kept for this, and takes "
                         "its place: nothing is missing.");
   }
   return remove_covered();
+}
+
+/// Of the segments up to this index, which take `sealed` bytes, while so much of the disk was free.
+/// It is tried again when there is more room; after any other fault it is not.
+void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
+                                    std::uint64_t sealed) {
+  const auto removed =
+      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(index)));
+  static_cast<void>(removed);  // a left-over is removed at the next start
+  const std::lock_guard lock{mutex_};
+  compaction_is_off_ = why.kind != OpenFault::Kind::disk_full;
+  if (!compaction_is_off_) {
+    compaction_needs_ = free + spare_bytes_min;
+    compaction_waits_for_ = 2 * sealed;
+  }
+  ++status_.snapshots_failed;
+}
+
+/// It takes the place of the newest one, if that is bad.
+void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
+                                 bool newest_is_bad) {
+  const std::lock_guard lock{mutex_};
+  compaction_needs_ = 0;
+  snapshot_bytes_ = bytes;
+  ++status_.snapshots_made;
+  status_.snapshot_took = took;
+  status_.snapshot_made_at = std::chrono::system_clock::now();
+  if (newest_is_bad) snapshots_.pop_back();
+  snapshots_.push_back(index);
 }
 
 Result<void> LocalJournal::remove_covered() {

@@ -54,7 +54,9 @@ class LocalJournal final : public Journal {
   LocalJournal& operator=(const LocalJournal&) = delete;
 
   [[nodiscard]] Result<void> append(std::string_view records, std::uint32_t count) override;
-  [[nodiscard]] Result<void> barrier() override;
+  /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append, and
+  /// not beside it.
+  [[nodiscard]] Result<void> barrier();
   [[nodiscard]] Room room_for(std::size_t bytes, bool reserved) const override;
 
   /// What the files take, and how snapshots went since the start.
@@ -101,6 +103,10 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> prepare_next();
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
+  void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
+                        std::uint64_t sealed);
+  void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
+                     bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
@@ -131,7 +137,9 @@ class LocalJournal final : public Journal {
 
   mutable std::mutex mutex_;  ///< Over all that follows.
   std::condition_variable_any wake_;
-  std::shared_ptr<File> file_;  ///< The segment that is written; shared with a sync under way.
+  /// The segment that is written; shared with a sync under way. Changed by the appending thread
+  /// alone, under the mutex; that thread reads it without.
+  std::shared_ptr<File> file_;
   Index appended_index_;
   std::optional<PreparedSegment> prepared_;
   std::uint64_t next_segment_bytes_;

@@ -148,9 +148,7 @@ class Recovery {
     const auto image = load_segment(files_, directory_, first_index, store_.id);
     if (!image) return image.error();
     if (!is_first && image->header.previous != store_.last_end.checksum) {
-      return damaged(path +
-                     " does not continue the segment before it. Restore the store from a "
-                     "backup.");
+      return damaged(path + " does not continue the segment before it. " + restore);
     }
     OpenResult<void> replayed;
     const SegmentEnd end =
@@ -186,7 +184,7 @@ class Recovery {
     store_.last_end = end;
     if (is_last && end.next_index <= store_.summary.last_index) {
       return damaged(path + " ends at index " + std::to_string(end.next_index - 1) +
-                     ", before the newest snapshot's. Restore the store from a backup.");
+                     ", before the newest snapshot's. " + restore);
     }
     return {};
   }

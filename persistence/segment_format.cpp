@@ -1,10 +1,9 @@
 #include "persistence/segment_format.hpp"
 
 #include <bit>
-#include <cstddef>
 #include <cstring>
 
-#include "persistence/crc32c.hpp"
+#include "persistence/salted_checksum.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -42,16 +41,6 @@ struct FrameBytes {
 };
 static_assert(sizeof(FrameBytes) == 32);
 static_assert(sizeof(FrameBytes) + frame_alignment <= frame_overhead_max);
-
-template <typename Bytes>
-std::string_view before_checksum(const Bytes& bytes) {
-  return {reinterpret_cast<const char*>(&bytes), offsetof(Bytes, checksum)};
-}
-
-std::uint32_t checksum_of(const FrameBytes& bytes, std::string_view records, std::uint64_t salt) {
-  const std::string_view salt_bytes{reinterpret_cast<const char*>(&salt), sizeof salt};
-  return crc32c(crc32c(crc32c(0, salt_bytes), before_checksum(bytes)), records);
-}
 
 /// All but the checksum.
 FrameBytes header_of(const Frame& frame) {
@@ -92,11 +81,7 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
                          " at offset 0: the segment's header is damaged; restore the file from "
                          "a backup taken after the last change."};
   }
-  if (!reads_format(header.version)) {
-    return OpenFault{OpenFault::Kind::newer_format,
-                     path + " is of format " + std::to_string(header.version) +
-                         ", which this version does not read; use the version that wrote it."};
-  }
+  if (!reads_format(header.version)) return newer_format(path, header.version);
   if (header.store != store) {
     return OpenFault{OpenFault::Kind::damaged,
                      path + " belongs to another store; put back this store's own file."};
@@ -106,8 +91,7 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
 
 std::string encode_seal(Index next_index, std::uint64_t salt) {
   SealBytes bytes{next_index, 0, 0};
-  const std::string_view salt_bytes{reinterpret_cast<const char*>(&salt), sizeof salt};
-  bytes.checksum = crc32c(crc32c(0, salt_bytes), before_checksum(bytes));
+  bytes.checksum = salted_checksum(bytes, {}, salt);
   return {reinterpret_cast<const char*>(&bytes), sizeof bytes};
 }
 
@@ -121,7 +105,7 @@ std::size_t Frame::size() const { return padded(sizeof(FrameBytes) + records.siz
 
 std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out) {
   FrameBytes bytes = header_of(frame);
-  bytes.checksum = checksum_of(bytes, frame.records, salt);
+  bytes.checksum = salted_checksum(bytes, frame.records, salt);
   out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
   out.append(frame.records);
   out.append(frame.size() - sizeof bytes - frame.records.size(), '\0');
@@ -139,7 +123,7 @@ std::optional<Frame> read_unchecked_frame(std::string_view bytes) {
 }
 
 bool has_right_checksum(const Frame& frame, std::uint64_t salt) {
-  return frame.checksum == checksum_of(header_of(frame), frame.records, salt);
+  return frame.checksum == salted_checksum(header_of(frame), frame.records, salt);
 }
 
 std::optional<Frame> read_frame(std::string_view bytes, std::uint64_t salt) {

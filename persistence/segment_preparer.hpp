@@ -23,7 +23,7 @@ struct PreparedSegment {
 
 /// Makes prepared.tmp of `bytes`, a power of two, or of half of that and so on while the disk has
 /// no room for it beside `spare_bytes`. Zeros are written and not only allocated: a sync then has
-/// no metadata to write (122 us instead of 177, DESIGN of the journal in FORMAT.md).
+/// no metadata to write (122 us instead of 177, see FORMAT.md).
 /// is_full_disk(error) when not even segment_bytes_min fits; nothing is left behind then.
 [[nodiscard]] IoResult<PreparedSegment> prepare_segment(FileSystem& files,
                                                         const std::string& directory,

@@ -1,9 +1,9 @@
 #include "persistence/snapshot_format.hpp"
 
-#include <cstddef>
 #include <cstring>
 
-#include "persistence/crc32c.hpp"
+#include "core/assert.hpp"
+#include "persistence/salted_checksum.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -33,16 +33,6 @@ struct BlockBytes {
 };
 static_assert(sizeof(BlockBytes) == snapshot_block_overhead);
 
-template <typename Bytes>
-std::string_view before_checksum(const Bytes& bytes) {
-  return {reinterpret_cast<const char*>(&bytes), offsetof(Bytes, checksum)};
-}
-
-std::uint32_t checksum_of(const BlockBytes& bytes, std::string_view records, std::uint64_t salt) {
-  const std::string_view salt_bytes{reinterpret_cast<const char*>(&salt), sizeof salt};
-  return crc32c(crc32c(crc32c(0, salt_bytes), before_checksum(bytes)), records);
-}
-
 }  // namespace
 
 std::string encode(const SnapshotHeader& header) {
@@ -66,11 +56,7 @@ OpenResult<SnapshotHeader> decode_snapshot_header(std::string_view bytes, const 
     return OpenFault{OpenFault::Kind::damaged,
                      path + " at offset 0: the snapshot's header is damaged."};
   }
-  if (!reads_format(header.version)) {
-    return OpenFault{OpenFault::Kind::newer_format,
-                     path + " is of format " + std::to_string(header.version) +
-                         ", which this version does not read; use the version that wrote it."};
-  }
+  if (!reads_format(header.version)) return newer_format(path, header.version);
   if (header.store != store) {
     return OpenFault{OpenFault::Kind::damaged, path + " belongs to another store."};
   }
@@ -78,10 +64,11 @@ OpenResult<SnapshotHeader> decode_snapshot_header(std::string_view bytes, const 
 }
 
 std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string& out) {
+  LOCKER_ASSERT(block.records.size() <= snapshot_block_bytes - snapshot_block_overhead);
   BlockBytes bytes{block.number,   static_cast<std::uint32_t>(block.records.size()),
                    block.count,    block.is_last ? 1U : 0U,
                    block.previous, 0};
-  bytes.checksum = checksum_of(bytes, block.records, salt);
+  bytes.checksum = salted_checksum(bytes, block.records, salt);
   out.assign(snapshot_block_bytes, '\0');
   std::memcpy(out.data(), &bytes, sizeof bytes);
   block.records.copy(out.data() + sizeof bytes, block.records.size());
@@ -89,12 +76,13 @@ std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string
 }
 
 bool decode(std::string_view bytes, std::uint64_t salt, SnapshotBlock& block) {
+  LOCKER_ASSERT(bytes.size() == snapshot_block_bytes);
   BlockBytes header{};
   std::memcpy(&header, bytes.data(), sizeof header);
   bytes.remove_prefix(sizeof header);
   if (header.length > bytes.size()) return false;
   const std::string_view records = bytes.substr(0, header.length);
-  if (header.checksum != checksum_of(header, records, salt)) return false;
+  if (header.checksum != salted_checksum(header, records, salt)) return false;
   block = {header.number,   header.count,    header.is_last != 0,
            header.previous, header.checksum, records};
   return true;

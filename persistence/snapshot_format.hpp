@@ -25,7 +25,8 @@ struct SnapshotHeader {
                                                                 const StoreId& store,
                                                                 const std::string& path);
 
-/// Up to snapshot_block_bytes - block_overhead bytes of records. Blocks form a chain as frames do.
+/// Up to snapshot_block_bytes - snapshot_block_overhead bytes of records. Blocks form a chain as
+/// frames do.
 struct SnapshotBlock {
   std::uint32_t number = 0;
   std::uint32_t count = 0;
@@ -37,7 +38,7 @@ struct SnapshotBlock {
 inline constexpr std::size_t snapshot_block_overhead = 24;
 
 /// The block as it stands in the file: snapshot_block_bytes, filled up with zeros. Returns its
-/// checksum; block.checksum is not looked at.
+/// checksum; block.checksum is not looked at. REQUIRES: the records fit.
 std::uint32_t encode(const SnapshotBlock& block, std::uint64_t salt, std::string& out);
 /// False when the checksum is wrong. REQUIRES: `bytes` has snapshot_block_bytes.
 [[nodiscard]] bool decode(std::string_view bytes, std::uint64_t salt, SnapshotBlock& block);

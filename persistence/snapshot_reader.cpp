@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "persistence/aligned_bytes.hpp"
+
 namespace locker::persistence {
 namespace {
 

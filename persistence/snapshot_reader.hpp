@@ -5,7 +5,6 @@
 #include <string>
 
 #include "core/record.hpp"
-#include "persistence/aligned_bytes.hpp"
 #include "persistence/record_window.hpp"
 #include "persistence/snapshot_format.hpp"
 

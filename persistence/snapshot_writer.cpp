@@ -8,7 +8,7 @@ namespace locker::persistence {
 
 IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string directory,
                                                 const SnapshotHeader& header) {
-  const std::string path = in_directory(directory, snapshot_name(header.index) + ".tmp");
+  const std::string path = in_directory(directory, unfinished_snapshot_name(header.index));
   // What a run before left behind is worth nothing.
   auto file = files.open(path, Access::create);
   if (!file && file.error().code == boost::system::errc::file_exists) {
@@ -21,7 +21,7 @@ IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string d
 }
 
 std::string SnapshotWriter::temporary_path() const {
-  return in_directory(directory_, snapshot_name(header_.index) + ".tmp");
+  return in_directory(directory_, unfinished_snapshot_name(header_.index));
 }
 
 IoResult<void> SnapshotWriter::add(const core::Record& opening) {

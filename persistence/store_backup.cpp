@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "persistence/aligned_bytes.hpp"
@@ -72,7 +71,7 @@ class Backup {
       remove_copied();
       return copied.error();
     }
-    auto inspected = inspect_store(files_, destination_, {[](Index, const auto&) { return true; }});
+    auto inspected = inspect_store(files_, destination_, [](Index, const auto&) { return true; });
     if (!inspected) {
       OpenFault fault = inspected.error();
       fault.message = "the copy of " + source_ + " is not whole, and was removed: " + fault.message;

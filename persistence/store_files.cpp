@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
+#include <optional>
 
 #include "core/hex_digit.hpp"
 
@@ -56,6 +56,8 @@ std::string segment_name(Index first_index) {
 std::string snapshot_name(Index index) {
   return number_name(snapshot_prefix, index, snapshot_suffix);
 }
+
+std::string unfinished_snapshot_name(Index index) { return snapshot_name(index) + ".tmp"; }
 
 std::string in_directory(std::string_view directory, std::string_view name) {
   std::string path{directory};

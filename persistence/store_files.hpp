@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,8 @@ inline constexpr std::string_view prepared_name = "prepared.tmp";
 
 [[nodiscard]] std::string segment_name(Index first_index);
 [[nodiscard]] std::string snapshot_name(Index index);
+/// While it is written.
+[[nodiscard]] std::string unfinished_snapshot_name(Index index);
 [[nodiscard]] std::string in_directory(std::string_view directory, std::string_view name);
 
 /// What a listing of the directory shows, each in ascending order.

@@ -8,9 +8,7 @@
 
 namespace locker::persistence {
 
-/// Looks at a store that no server has open, and changes nothing. Both calls check every file from
-/// end to end, also those that a start would not need; the fault tells the first that is wrong.
-
+/// What a store has that no server has open.
 struct Inspected {
   Recovered summary;
   std::size_t locks = 0;
@@ -19,8 +17,11 @@ struct Inspected {
   std::vector<std::string> warnings;  ///< Of a backup: what is wrong with the store it is of.
 };
 
-/// `on_record` is told of the records as a start would read them.
-[[nodiscard]] OpenResult<Inspected> inspect_store(FileSystem& files, const std::string& directory,
-                                                  const RecordVisitor& visitor);
+/// Looks at a store that no server has open, and changes nothing. Checks every file from end to
+/// end, also those that a start would not need; the fault tells the first that is wrong.
+/// `on_record` is told of the records as a start would read them; false from it is a contradiction.
+[[nodiscard]] OpenResult<Inspected> inspect_store(
+    FileSystem& files, const std::string& directory,
+    const std::function<bool(Index, const core::Record&)>& on_record);
 
 }  // namespace locker::persistence

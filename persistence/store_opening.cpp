@@ -172,11 +172,11 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   if (!names) return names.error();
   const StoreFiles before = sort_files(*names);
   const bool is_ours = before.has_identity || !before.segments.empty() || !before.snapshots.empty();
-  const bool is_only_foreign = std::any_of(before.foreign.begin(), before.foreign.end(),
-                                           [](const auto& name) { return name != "lost+found"; });
-  if (!is_ours && is_only_foreign) {
-    return not_a_store(directory, "is a directory with something else in it (" +
-                                      before.foreign.front() + "); name an empty or a new one.");
+  const auto foreign = std::find_if(before.foreign.begin(), before.foreign.end(),
+                                    [](const auto& name) { return name != "lost+found"; });
+  if (!is_ours && foreign != before.foreign.end()) {
+    return not_a_store(directory, "is a directory with something else in it (" + *foreign +
+                                      "); name an empty or a new one.");
   }
   auto lock = lock_store(files, directory, true);
   if (!lock) return lock.error();

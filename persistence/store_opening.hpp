@@ -24,7 +24,8 @@ struct OpenedStore {
     FileSystem& files, const std::string& directory, std::uint64_t segment_bytes,
     const std::function<std::uint64_t()>& random_number, const RecordVisitor& on_record);
 
-/// Only locks a store that is there already, to look at it. REQUIRES: read_identity worked.
+/// Only locks the directory, by its file LOCK. With `create` that is made if it is not there, for a
+/// store that begins; without, it is missed, as it has to be where somebody only looks.
 [[nodiscard]] OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files,
                                                                const std::string& directory,
                                                                bool create);

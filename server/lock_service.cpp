@@ -9,7 +9,6 @@ namespace locker::server {
 namespace {
 
 using core::Arbiter;
-using Room = persistence::Journal::Room;
 
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
@@ -185,20 +184,7 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
 }
 
 Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
-  const std::size_t pending = commit_.pending_bytes();
-  Room room = journal_.room_for(pending + bytes, reserved);
-  // Too much together, perhaps, and not for the segment behind what is on its way.
-  const bool may_be_soon = room == Room::none && pending != 0;
-  if (may_be_soon && journal_.room_for(bytes, reserved) != Room::none) room = Room::soon;
-  switch (room) {
-    case Room::enough:
-      return Arbiter::Room::enough;
-    case Room::soon:
-      return Arbiter::Room::soon;
-    case Room::none:
-      break;
-  }
-  return Arbiter::Room::none;
+  return journal_.room_beside(commit_.pending_bytes(), bytes, reserved);
 }
 
 core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> asked) const {
@@ -244,7 +230,7 @@ LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView 
 
 LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
   const std::lock_guard lock{commit_.mutex()};
-  const auto held = arbiter_.table().covering(path);
+  const auto held = arbiter_.table().blocker_for_seed(path);
   if (held) blocker.owner = held->owner;
   if (held && blocker.wants_place) blocker.place = arbiter_.table().path_of(*held);
   return {held.has_value(), commit_.last_index()};

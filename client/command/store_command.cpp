@@ -139,9 +139,9 @@ int run_store_command(const std::vector<std::string>& arguments) {
   persistence::PosixFileSystem files;
   LeaseNumbers leases;
   const auto inspected = persistence::inspect_store(
-      files, directory, {[&](persistence::Index index, const core::Record& record) {
+      files, directory, [&](persistence::Index index, const core::Record& record) {
         return action != "dump" || print_record(index, record, leases);
-      }});
+      });
   if (!inspected) {
     std::cout.flush();
     const persistence::OpenFault& fault = inspected.error();

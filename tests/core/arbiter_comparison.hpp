@@ -148,7 +148,7 @@ class ArbiterComparison final : public Arbiter::Host {
     finish(oracle_, outcomes);
     is_too_much_ = outcomes.size() > orders_max;
     if (is_over()) return;
-    arbiter_->table().check_invariants();
+    arbiter_->check_invariants();
     check_told_to_wait();
     const std::string got = picture(*arbiter_, std::exchange(decisions_, {}));
     for (OracleArbiter& outcome : outcomes) {
@@ -523,7 +523,6 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   void change_rooms() {
-    using Room = Arbiter::Room;
     static constexpr std::array<OracleArbiter::Rooms, 5> scarce{
         {{Room::soon, Room::enough},
          {Room::none, Room::enough},

@@ -42,7 +42,7 @@ class LockTableTest : public testing::Test {
     return "";
   }
   std::string dohaz(std::string_view text) {
-    const auto held = table_.covering(path(text));
+    const auto held = table_.blocker_for_seed(path(text));
     return held ? std::string{held->owner} : "nobody";
   }
   void release(int number) {

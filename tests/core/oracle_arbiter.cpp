@@ -28,7 +28,8 @@ std::size_t needed(const OracleArbiter::Request& request) {
 std::size_t bytes_for(const OracleArbiter::Request& request) {
   std::size_t bytes = 64;
   for (const auto& wanted : request.wanted) {
-    bytes += 2 * 28 + 13 + owner_bytes_max + wanted.packed_path.size() + request.meta.size();
+    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
+             wanted.packed_path.size() + request.meta.size();
   }
   return bytes;
 }

@@ -72,7 +72,7 @@ FAULTS = [
           "persistence_test *"),
     Fault("damaged-snapshot-kept", "the last whole snapshot is removed, and the damaged one is kept",
           "persistence/local_journal.cpp",
-          "  if (bad_snapshot) snapshots_.pop_back();\n", "",
+          "  if (newest_is_bad) snapshots_.pop_back();\n", "",
           "persistence_test JournalDamageTest.*"),
     Fault("snapshot-keeps-ended", "a lock that was released comes back",
           "persistence/compaction.cpp",

@@ -142,7 +142,7 @@ class JournalDamageTest : public JournalTest {
     EXPECT_EQ(fault_.kind, kind) << fault_.message;
     EXPECT_NE(fault_.message.find(named), std::string::npos) << fault_.message;
     const auto inspected =
-        inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
+        inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
     EXPECT_FALSE(inspected) << "the inspection sees nothing of it: " << named;
   }
   void expect_whole_with_a_warning_of(const std::string& named) {
@@ -369,7 +369,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeI
       EXPECT_GT(after.back(), before.back());
       EXPECT_EQ(after.front() == before.front(), snapshots == 2);
       const auto inspected =
-          inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
+          inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
       ASSERT_TRUE(inspected) << inspected.error().message;
       for (const bool newest_is_whole : {true, false}) {
         if (!newest_is_whole) damage_snapshot(path(snapshot_name(after.back())), true);
@@ -588,7 +588,7 @@ TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
 TEST_F(JournalDamageTest, InspectionCountsWhatIsThere) {
   write_generations();
   const auto inspected =
-      inspect_store(disk_, directory, {[](Index, const core::Record&) { return true; }});
+      inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
   ASSERT_TRUE(inspected) << inspected.error().message;
   EXPECT_EQ(inspected->locks, history_.after.back().size());
   EXPECT_EQ(inspected->summary.last_index, history_.after.size() - 1);

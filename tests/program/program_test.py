@@ -267,6 +267,17 @@ class Program(unittest.TestCase):
         self.assertEqual(code, 78, text)
         self.assertIn("directory", text)
 
+    def test_a_directory_of_other_things_is_refused_by_the_name_of_one(self):
+        os.makedirs(self.store + "/lost+found")  # every new file system of ext4 has it
+        with open(self.store + "/photos", "w", encoding="utf-8"):
+            pass
+        code, text = run(LOCKERD, "--port", "0", "--file", self.store)
+        self.assertEqual(code, 78, text)
+        self.assertIn("something else in it (photos)", text)
+        os.remove(self.store + "/photos")
+        with Lockerd(self.store) as server:
+            self.assertEqual(server.stop(), 0)
+
     def test_a_full_disk_refuses_locks_and_still_lets_go(self):
         mount = self.directory.name + "/small"
         os.mkdir(mount)

@@ -13,7 +13,6 @@ class ThrowingJournal final : public persistence::Journal {
   persistence::Result<void> append(std::string_view, std::uint32_t) override {
     throw std::bad_alloc{};
   }
-  persistence::Result<void> barrier() override { return {}; }
   Room room_for(std::size_t, bool) const override { return Room::enough; }
 };
 

@@ -28,7 +28,6 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  persistence::Result<void> barrier() override { return journal_.barrier(); }
   Room room_for(std::size_t bytes, bool reserved) const override {
     return journal_.room_for(bytes, reserved);
   }
@@ -88,20 +87,7 @@ void SimulatedServer::on_decided(core::WaiterId waiter, core::Acquired&& acquire
 }
 
 Arbiter::Room SimulatedServer::room_for(std::size_t bytes, bool reserved) const {
-  using Room = persistence::Journal::Room;
-  const std::size_t pending = commit_->pending_bytes();
-  Room room = journal_->room_for(pending + bytes, reserved);
-  const bool may_be_soon = room == Room::none && pending != 0;
-  if (may_be_soon && journal_->room_for(bytes, reserved) != Room::none) room = Room::soon;
-  switch (room) {
-    case Room::enough:
-      return Arbiter::Room::enough;
-    case Room::soon:
-      return Arbiter::Room::soon;
-    case Room::none:
-      break;
-  }
-  return Arbiter::Room::none;
+  return journal_->room_beside(commit_->pending_bytes(), bytes, reserved);
 }
 
 bool SimulatedServer::has_locks(const core::Token& token) const {

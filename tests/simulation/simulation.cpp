@@ -232,7 +232,7 @@ void Simulation::check_backup() {
   core::LockTable found;
   const auto read = persistence::inspect_store(
       disk, "copy",
-      {[&](persistence::Index, const core::Record& record) { return found.try_apply(record); }});
+      [&](persistence::Index, const core::Record& record) { return found.try_apply(record); });
   if (!read) return fail("the backup is refused: " + read.error().message);
   const persistence::Index index = read->summary.last_index;
   if (index < shown_index_) return fail("what was shown is not in the backup");

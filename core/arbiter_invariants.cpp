@@ -1,0 +1,38 @@
+#include <algorithm>
+
+#include "core/arbiter.hpp"
+#include "core/assert.hpp"
+
+namespace locker::core {
+
+void Arbiter::check_invariants() const {
+  table_.check_invariants();
+  std::size_t queued = 0;
+  std::size_t bytes = 0;
+  for (const auto& [id, waiter] : waiters_) {
+    LOCKER_ASSERT(waiter->id == id && by_ticket_.at(waiter->ticket) == waiter.get());
+    const auto& same = by_token_.at(waiter->token);
+    LOCKER_ASSERT(std::count(same.begin(), same.end(), waiter.get()) == 1);
+    bytes += waiter->bytes;
+    const bool is_looked_after = !waiter->registrations.empty() ||
+                                 recheck_.contains(waiter->ticket) ||
+                                 delayed_.contains(waiter->ticket);
+    if (waiter->is_kept) {
+      LOCKER_ASSERT(waiter->timer != 0 && !is_looked_after);
+      continue;
+    }
+    ++queued;
+    LOCKER_ASSERT(is_looked_after);
+    for (const Dependants* const list : waiter->registrations) {
+      LOCKER_ASSERT(list->at(waiter->ticket) == waiter.get());
+    }
+  }
+  LOCKER_ASSERT(queued == queue_.size() && bytes == waiting_bytes_);
+  LOCKER_ASSERT(by_ticket_.size() == waiters_.size());
+  for (const auto* const tickets : {&recheck_, &delayed_}) {
+    for (const auto& [ticket, waiter] : *tickets) LOCKER_ASSERT(by_ticket_.at(ticket) == waiter);
+  }
+  for (const auto& [lock, list] : watchers_) LOCKER_ASSERT(table_.is_watched(lock));
+}
+
+}  // namespace locker::core

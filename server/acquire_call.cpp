@@ -220,7 +220,7 @@ class Queued final : public PendingAnswer, public LockService::Listener {
     const std::lock_guard lock{mutex_};
     server::finish(service_, call_, *decided_, index_, now, response);
   }
-  bool abandon(Abandon) override { return service_.abandon(waiter_); }
+  bool abandon() override { return service_.abandon(waiter_); }
 
  private:
   LockService& service_;

@@ -139,7 +139,7 @@ class Session final : public DurabilityWaiter,
   void append(Response& response, const Asked& asked, ConnectionField connection);
 
   void begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& asked);
-  [[nodiscard]] bool abandon_pending(Abandon why);
+  [[nodiscard]] bool abandon_pending();
   [[nodiscard]] bool is_pending_ready() const;
   void finish_pending();
   void give_up_pending();

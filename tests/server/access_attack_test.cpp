@@ -162,7 +162,7 @@ class Attack : public ::testing::Test {
     Response response;
     gate_->answer(request, response);
     if (const auto pending = std::move(response.pending)) {
-      if (pending->abandon(Abandon::disconnected)) return "";
+      if (pending->abandon()) return "";
       response = {};
       pending->finish(response);
     }

@@ -153,7 +153,7 @@ FAULTS = [
           ORACLE),
     Fault("pause-counts", "leases end because the server stood still",
           "server/lock_service.cpp",
-          "  if (gap > stand_still_min) stood_still_ += gap - look_every;\n",
+          "  if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;\n",
           "  static_cast<void>(gap);\n",
           "program/v1_test.py"),
     Fault("slow-disk-counts", "leases end because the disk stood still, and with it their renewals",

@@ -6,6 +6,7 @@
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
 #include "server/access/hidden.hpp"
+#include "server/browser_request.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
@@ -24,10 +25,7 @@ void refuse(unsigned status, std::string_view sentence, Response& response) {
 /// A lock must not be taken by a page that a browser visits or guesses it might visit.
 bool is_refused_browser_request(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  refuse(403,
-         "A browser sent this for another site's page or ahead of time; locks are not taken or "
-         "released that way.",
-         response);
+  refuse(403, another_site_sentence, response);
   return true;
 }
 

@@ -13,7 +13,7 @@
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
 #include "server/access/hidden.hpp"
-#include "server/call_parameters.hpp"
+#include "server/browser_request.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
 
@@ -124,8 +124,9 @@ void take(LockService& service, const core::Path& path, const std::string& id,
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+    case core::Outcome::busy:
     case core::Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
+      return answer_no_room(asked.answer.outcome == core::Outcome::disk_full, response);
     default:
       return answer_error(503, "busy", "The lock server takes no more locks now; try again later.",
                           response);
@@ -153,10 +154,9 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);
     case Outcome::not_held:
       return answer_error(404, "not_held", "Nobody holds this path.", response);
-    case Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
     case Outcome::busy:
-      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
   }
 }
 
@@ -192,15 +192,10 @@ void force(LockService& service, const core::Path& path, const Request& request,
     response.audit->reason = reason;
   }
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
-  switch (forced.outcome) {
-    case core::Outcome::granted:
-      response.body = "{}";
-      return;
-    case core::Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
-    default:
-      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+  if (forced.outcome != core::Outcome::granted) {
+    return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
   }
+  response.body = "{}";
 }
 
 }  // namespace
@@ -223,8 +218,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
                         response);
   }
   if (is_sent_for_another_site(request)) {
-    return answer_error(403, "cross_site", "A browser sent this for another site's page.",
-                        response);
+    return answer_error(403, "cross_site", another_site_sentence, response);
   }
   core::Path path;
   std::string id;

@@ -9,6 +9,7 @@
 #include "server/accept_header.hpp"
 #include "server/access/hidden.hpp"
 #include "server/acquire_call.hpp"
+#include "server/browser_request.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
@@ -35,10 +36,7 @@ void refuse_method(std::string_view allowed, Response& response) {
 
 bool refuse_another_site(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  answer_error(403, "cross_site",
-               "A browser sent this for another site's page or ahead of time; nothing is changed "
-               "that way.",
-               response);
+  answer_error(403, "cross_site", another_site_sentence, response);
   return true;
 }
 

@@ -227,7 +227,7 @@ FAULTS = [
           "  if (file.size < segment_bytes_min ||", "  if (file.size == 0 && file.size < segment_bytes_min ||",
           "persistence_test JournalDamageTest.*"),
     Fault("another-site", "a page of another site takes locks over plain HTTP",
-          "server/error_answer.cpp",
+          "server/browser_request.cpp",
           "  if (!request.origin.empty()) return !is_at_host(", "  if (request.origin == \"x\") return !is_at_host(",
           "program/v1_test.py"),
     Fault("guardian-sleeps", "a command outlives its lease when locker is stopped",

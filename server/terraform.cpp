@@ -12,6 +12,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/browser_request.hpp"
 #include "server/error_answer.hpp"
@@ -104,12 +105,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
   response.index = asked.index;
   switch (asked.answer.outcome) {
     case core::Outcome::granted:
-      if (is_audited(request)) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "granted";
-        response.audit->owner = asked.answer.owner;
-        response.audit->fence = asked.answer.fence;
-      }
+      note_grant(request, asked.answer.owner, asked.answer.fence, response);
       [[fallthrough]];
     case core::Outcome::held_already:
       response.body = request.body;
@@ -142,10 +138,8 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
     case Outcome::released:
     case Outcome::released_before:
       response.body = "{}";
-      if (is_audited(request) && done.answer.outcome == Outcome::released) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "released";
-        response.audit->fence = done.answer.fence;
+      if (done.answer.outcome == Outcome::released) {
+        note_release(request, done.answer.fence, response);
       }
       return;
     case Outcome::wrong_token:
@@ -163,34 +157,23 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
 /// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
 void force(LockService& service, const core::Path& path, const Request& request,
            Response& response) {
-  constexpr const char* reason = "terraform force-unlock";
+  const std::string reason = "terraform force-unlock";
   const auto looked = service.look_at(path);
   response.index = looked.index;
   const auto& holders = looked.answer.holders;
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
+  core::Arbiter::ForceFilter filter;
+  filter.packed_path = path.view().packed();
   core::Arbiter::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
-    core::Arbiter::ForceFilter filter;
-    filter.packed_path = path.view().packed();
+    filter.owner = holders.front().owner;
     filter.fence = holders.front().fence;
     const auto done = service.force(filter, reason, is_audited(request) ? &ended : nullptr);
     response.index = done.index;
     forced = done.answer;
   }
-  if (is_audited(request)) {
-    response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = forced.outcome != core::Outcome::granted ? "refused_busy"
-                              : forced.count == 0                      ? "not_held"
-                                                                       : "forced";
-    if (!holders.empty()) {
-      response.audit->owner = holders.front().owner;
-      response.audit->fence = holders.front().fence;
-    }
-    response.audit->count = forced.count;
-    response.audit->locks = std::move(ended);
-    response.audit->reason = reason;
-  }
+  note_force(request, filter, forced, std::move(ended), reason, response);
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
   if (forced.outcome != core::Outcome::granted) {
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);

@@ -42,8 +42,8 @@ class LockService final : private core::Arbiter::Host {
     core::Arbiter::Limits limits = {};
     std::size_t event_readers_max = 1'000;
     core::Milliseconds default_ttl{};  ///< Of leases of /v1 that name none; zero: none.
-    core::Milliseconds max_ttl{};      ///< Zero: as long as the format allows. Else also the TTL of
-                                       ///< leases that would have none.
+    core::Milliseconds max_ttl{};      ///< Zero: 30 days. Else also the TTL of leases
+                                       ///< that would have none.
     core::Milliseconds seed_ttl{};     ///< Of locks taken by canhaz; zero: none.
   };
 

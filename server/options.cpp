@@ -15,6 +15,7 @@
 #include <boost/program_options.hpp>
 
 #include "core/duration_text.hpp"
+#include "server/call_parameters.hpp"
 #include "server/exit_code.hpp"
 #include "server/version.hpp"
 
@@ -236,7 +237,7 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
         std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
         std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
     const auto duration = core::parse_duration(*text);
-    if (!duration || *duration > std::chrono::hours{24 * 30}) {
+    if (!duration || *duration > ttl_max) {
       return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
     }
     *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};

@@ -184,7 +184,7 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 }
 
 /// A request in the queue. Decided on whatever thread makes way for it.
-class Queued final : public PendingAnswer, public LockService::Listener {
+class Queued final : public PendingAnswer, public LockService::DecisionListener {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.

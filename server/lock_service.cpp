@@ -177,7 +177,7 @@ void LockService::on_event(const core::Event& event) {
 void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   const auto at = listeners_.find(waiter);
   if (at == listeners_.end()) return;
-  Listener& listener = *at->second;
+  DecisionListener& listener = *at->second;
   listeners_.erase(at);
   count(acquired.outcome);
   listener.on_decided(std::move(acquired), commit_.last_index());
@@ -250,7 +250,7 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 }
 
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
-                                                     Listener& listener) {
+                                                     DecisionListener& listener) {
   command.default_ttl = fitting_ttl({});
   const Decision decision{commit_.mutex()};
   const core::Now now = read_now();

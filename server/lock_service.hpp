@@ -86,14 +86,15 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] Queried query(core::PathView path, Blocker& blocker);
 
   /// Who is told, under the mutex, that a queued request was decided.
-  class Listener {
+  class DecisionListener {
    public:
-    virtual ~Listener() = default;
+    virtual ~DecisionListener() = default;
     virtual void on_decided(core::Acquired&& acquired, Index index) = 0;
   };
   /// Fills in fresh token and default TTL. When queued, `listener` hears of the decision exactly
   /// once, perhaps before this returns, unless abandon() comes first.
-  [[nodiscard]] At<core::Acquired> acquire(core::AcquireCommand& command, Listener& listener);
+  [[nodiscard]] At<core::Acquired> acquire(core::AcquireCommand& command,
+                                           DecisionListener& listener);
   /// False: the decision was told.
   [[nodiscard]] bool abandon(core::WaiterId waiter);
 
@@ -235,7 +236,7 @@ class LockService final : private core::Arbiter::Host {
   core::Arbiter& arbiter_;
   EventLog events_;
   TokenSource tokens_;
-  std::unordered_map<core::WaiterId, Listener*> listeners_;
+  std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
   // By slot of the table's cursors. The first one is Arbiter's, and never free.

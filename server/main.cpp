@@ -158,7 +158,7 @@ void share_connections(std::size_t connections, LockService::Options& options) {
       std::min(options.limits.waiters_max, std::max(connections, others + 1) - others);
 }
 
-boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_store(
+boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_locker(
     const Options& options, std::size_t connections) {
   Locker::Options locker_options = options.store;
   share_connections(connections, locker_options.service);
@@ -213,7 +213,7 @@ ExitCode serve(const Options& options) {
 
   HttpServer::Options http_options = server_options(options, *tls);
   const auto began = std::chrono::steady_clock::now();
-  auto opened = open_store(options, http_options.connections_max);
+  auto opened = open_locker(options, http_options.connections_max);
   if (!opened) {
     spdlog::critical("{}", opened.error().message);
     return exit_code(opened.error());

@@ -24,7 +24,7 @@ namespace {
 using core::Fault;
 
 /// Never called: these requests do not wait.
-class NobodyWaits final : public LockService::Listener {
+class NobodyWaits final : public LockService::DecisionListener {
   void on_decided(core::Acquired&&, Index) override {}
 };
 

@@ -12,7 +12,7 @@ namespace locker::server {
 
 struct Caller;
 
-enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
+enum class Method : std::uint8_t { get, head, post, delete_, lock, unlock, other };
 
 /// Who is at the other end of a connection.
 struct Peer {

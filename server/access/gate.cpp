@@ -1,11 +1,10 @@
 #include "server/access/gate.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "core/url_path.hpp"
 #include "server/access/audit_line.hpp"

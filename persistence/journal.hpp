@@ -47,7 +47,8 @@ struct Recovered {
 };
 
 /// The one total order of records, whoever keeps it: files here, a replicated log later. Nothing
-/// above this interface may assume files.
+/// that decides or answers may assume files; Locker, which opens the store, and Metrics know
+/// LocalJournal.
 class Journal {
  public:
   virtual ~Journal() = default;

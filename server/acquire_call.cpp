@@ -184,7 +184,7 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 }
 
 /// A request in the queue. Decided on whatever thread makes way for it.
-class Queued final : public PendingAnswer, public LockService::Listener {
+class Queued final : public PendingAnswer, public LockService::DecisionListener {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
@@ -220,7 +220,7 @@ class Queued final : public PendingAnswer, public LockService::Listener {
     const std::lock_guard lock{mutex_};
     server::finish(service_, call_, *decided_, index_, now, response);
   }
-  bool abandon(Abandon) override { return service_.abandon(waiter_); }
+  bool abandon() override { return service_.abandon(waiter_); }
 
  private:
   LockService& service_;

@@ -79,8 +79,7 @@ std::optional<Fault> read_duration(const Parameters& parameters, std::string_vie
 
 std::optional<Fault> read_ttl(const Parameters& parameters, core::Milliseconds max_ttl,
                               std::optional<core::Milliseconds>& ttl) {
-  constexpr core::Milliseconds format_max{30U * 86'400'000U};
-  const core::Milliseconds most = max_ttl.count() != 0 ? max_ttl : format_max;
+  const core::Milliseconds most = max_ttl.count() != 0 ? max_ttl : ttl_max;
   std::optional<Microseconds> duration;
   if (auto fault = read_duration(parameters, "ttl", std::chrono::milliseconds{1},
                                  std::chrono::milliseconds{most.count()}, duration)) {

@@ -11,6 +11,9 @@
 
 namespace locker::server {
 
+/// The longest TTL that can be asked for: 30 days.
+inline constexpr core::Milliseconds ttl_max{30U * 86'400'000U};
+
 // Reads what several calls of /v1 take. A value stays as it is when its parameter is not given.
 
 [[nodiscard]] std::optional<core::Fault> read_owner(const Parameters& parameters,
@@ -21,7 +24,7 @@ namespace locker::server {
 [[nodiscard]] std::optional<core::Fault> read_duration(
     const Parameters& parameters, std::string_view name, std::chrono::microseconds least,
     std::chrono::microseconds most, std::optional<std::chrono::microseconds>& value);
-/// `max_ttl` zero: as long as the format allows.
+/// `max_ttl` zero: up to ttl_max.
 [[nodiscard]] std::optional<core::Fault> read_ttl(const Parameters& parameters,
                                                   core::Milliseconds max_ttl,
                                                   std::optional<core::Milliseconds>& ttl);

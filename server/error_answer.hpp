@@ -27,7 +27,4 @@ inline constexpr std::string_view too_many_leases_sentence =
 /// 507 when the disk is full, else 503: the journal makes room.
 void answer_no_room(bool is_full, Response& response);
 
-/// Whether a browser sent this for another site's page, or ahead of time: nothing may change then.
-[[nodiscard]] bool is_sent_for_another_site(const Request& request);
-
 }  // namespace locker::server

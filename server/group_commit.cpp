@@ -65,7 +65,6 @@ bool GroupCommit::commit() {
   stood_still_ = stood_still(Clock::now());
   committing_ = false;
   durable_index_.store(reached, std::memory_order_release);
-  commits_.fetch_add(1, std::memory_order_relaxed);
   DurabilityWaiter* const ripe = take_ripe_waiters(reached);
   const bool more = open_count_ != 0;
   lock.unlock();

@@ -86,7 +86,7 @@ class GroupCommit {
   /// thread costs 7 to 55 us, so that quick ones (0.1 ms) are better done on the spot.
   static constexpr std::chrono::milliseconds slow_sync{2};
   /// For how long the disk has stood still since the start: of each commit what was longer than
-  /// this. REQUIRES: mutex() is held.
+  /// stand_still_min. REQUIRES: mutex() is held.
   [[nodiscard]] Clock::duration stood_still(Clock::time_point now) const {
     if (!committing_) return stood_still_;
     return stood_still_ + std::max(now - commit_began_ - stand_still_min, Clock::duration::zero());
@@ -104,7 +104,6 @@ class GroupCommit {
     Counter bytes;                ///< Of records.
   };
   [[nodiscard]] const Measured& measured() const { return measured_; }
-  [[nodiscard]] std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
   void pass_on();
@@ -127,7 +126,6 @@ class GroupCommit {
   Clock::duration stood_still_{0};  // in those that are over
   Index last_index_;
   std::atomic<Index> durable_index_;
-  std::atomic<std::uint64_t> commits_ = 0;
   Measured measured_;
   DurabilityWaiter* waiters_first_ = nullptr;
   DurabilityWaiter* waiters_last_ = nullptr;

@@ -35,7 +35,7 @@ void append_blockers(const std::vector<core::LockInfo>& blockers, const core::No
 [[nodiscard]] core::Instant age_of(const core::LockInfo& info, const core::Now& now);
 [[nodiscard]] std::string_view name_of(core::LockInfo::State state);
 
-/// The same as a table for people, columns aligned. `places`: waiters are numbered.
+/// The same as a table for people, columns aligned.
 [[nodiscard]] std::string text_table(const std::vector<core::LockInfo>& infos,
                                      const core::Now& now);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <mutex>
 #include <utility>
 
 namespace locker::server {
@@ -13,7 +14,6 @@ using core::Arbiter;
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
 constexpr std::chrono::milliseconds look_every{100};
-constexpr std::chrono::milliseconds stand_still_min{300};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
 constexpr std::size_t skipped_max = 100'000;
@@ -98,7 +98,7 @@ core::Now LockService::read_now() {
   stood_still_ += disk_stood_still;
   auto gap = read - last_read_ - disk_stood_still;
   if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
-  if (gap > stand_still_min) stood_still_ += gap - look_every;
+  if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
@@ -177,7 +177,7 @@ void LockService::on_event(const core::Event& event) {
 void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   const auto at = listeners_.find(waiter);
   if (at == listeners_.end()) return;
-  Listener& listener = *at->second;
+  DecisionListener& listener = *at->second;
   listeners_.erase(at);
   count(acquired.outcome);
   listener.on_decided(std::move(acquired), commit_.last_index());
@@ -237,7 +237,7 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 }
 
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
-                                                     Listener& listener) {
+                                                     DecisionListener& listener) {
   command.default_ttl = fitting_ttl({});
   const Decision decision{commit_.mutex()};
   const core::Now now = read_now();

@@ -158,14 +158,9 @@ void share_connections(std::size_t connections, LockService::Options& options) {
       std::min(options.limits.waiters_max, std::max(connections, others + 1) - others);
 }
 
-boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_store(
+boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_locker(
     const Options& options, std::size_t connections) {
-  Locker::Options locker_options;
-  locker_options.file = options.file;
-  locker_options.durability = options.durability;
-  locker_options.sync_interval = options.sync_interval;
-  locker_options.segment_bytes = options.segment_bytes;
-  locker_options.service = options.service;
+  Locker::Options locker_options = options.store;
   share_connections(connections, locker_options.service);
   locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
   locker_options.on_failure = end_on_disk_failure;
@@ -188,8 +183,8 @@ void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
                          std::to_string(endpoint.port());
   spdlog::info(
       "lockerd {} listening on {}, store {}: {} locks recovered in {} ms, durability {}, {}",
-      version, at, options.file, locker.service().status().locks, start_took.count(),
-      name_of(options.durability),
+      version, at, options.store.file, locker.service().status().locks, start_took.count(),
+      name_of(options.store.durability),
       access.has_keys() ? "keys from " + options.access.keys : "no keys");
 }
 
@@ -218,7 +213,7 @@ ExitCode serve(const Options& options) {
 
   HttpServer::Options http_options = server_options(options, *tls);
   const auto began = std::chrono::steady_clock::now();
-  auto opened = open_store(options, http_options.connections_max);
+  auto opened = open_locker(options, http_options.connections_max);
   if (!opened) {
     spdlog::critical("{}", opened.error().message);
     return exit_code(opened.error());

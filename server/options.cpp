@@ -15,6 +15,7 @@
 #include <boost/program_options.hpp>
 
 #include "core/duration_text.hpp"
+#include "server/call_parameters.hpp"
 #include "server/exit_code.hpp"
 #include "server/version.hpp"
 
@@ -50,6 +51,7 @@ struct Texts {
 };
 
 po::options_description describe(Options& options, Texts& texts) {
+  Locker::Options& store = options.store;
   po::options_description all{"Options"};
   auto add = all.add_options();
   add("help,h", "Print this and exit.");
@@ -60,20 +62,22 @@ po::options_description describe(Options& options, Texts& texts) {
       "locks, unless there are --keys.");
   add("port", po::value(&texts.port)->default_value(options.port),
       "Port to listen on; 0 lets the system choose one, which the start line names.");
-  add("file", po::value(&options.file)->default_value(options.file),
+  add("file", po::value(&store.file)->default_value(store.file),
       "The store, a directory; made when it is not there. One server at a time.");
   add("data", po::value<std::string>(), "The same as --file.");
-  add("durability", po::value(&texts.durability)->default_value("always"),
+  add("durability",
+      po::value(&texts.durability)->default_value(std::string{name_of(store.durability)}),
       "always: an answer leaves when it is on disk. interval: a power cut can undo the last "
       "--sync-interval. none: a power cut can undo whatever the system had not written. With all "
       "three a crash of lockerd alone loses nothing.");
-  add("sync-interval", po::value(&texts.sync_interval)->default_value(1000),
+  add("sync-interval", po::value(&texts.sync_interval)->default_value(store.sync_interval.count()),
       "Milliseconds between syncs with --durability=interval.");
-  add("threads", po::value(&texts.threads)->default_value(0, "one per core"),
+  add("threads", po::value(&texts.threads)->default_value(options.threads, "one per core"),
       "Threads that serve connections.");
-  add("connections-max", po::value(&options.connections_max)->default_value(10'000),
+  add("connections-max",
+      po::value(&options.connections_max)->default_value(options.connections_max),
       "More connections than these are turned away with 503.");
-  core::Arbiter::Limits& limits = options.service.limits;
+  core::Arbiter::Limits& limits = store.service.limits;
   add("locks-max", po::value(&limits.locks_max)->default_value(limits.locks_max),
       "More locks than these are refused with 503. A lock costs about 200 bytes of memory.");
   add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
@@ -82,7 +86,8 @@ po::options_description describe(Options& options, Texts& texts) {
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
       "of memory together. Each has a connection; an eighth of these is left for others, and one "
       "for followers of /v1/events.");
-  add("event-readers-max", po::value(&options.service.event_readers_max)->default_value(1'000),
+  add("event-readers-max",
+      po::value(&store.service.event_readers_max)->default_value(store.service.event_readers_max),
       "More followers of /v1/events than these, or an eighth of the connections, are refused with "
       "503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
@@ -91,7 +96,9 @@ po::options_description describe(Options& options, Texts& texts) {
       "The longest TTL that /v1 takes, and that of leases it opens which name none. 0: 30 days.");
   add("canhaz-ttl", po::value(&texts.canhaz_ttl)->default_value("0"),
       "TTL of locks taken by canhaz, which has no call to renew them; 0: held until released.");
-  add("segment-size", po::value(&texts.segment_size)->default_value(64),
+  add("segment-size",
+      po::value(&texts.segment_size)
+          ->default_value(static_cast<std::int64_t>(store.segment_bytes >> 20U)),
       "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
   add("keys", po::value(&options.access.keys),
       "File with API keys and what each may do; `locker token new` makes its lines. Without it "
@@ -185,7 +192,8 @@ std::string find_nameless_file(const po::variables_map& values) {
 
 /// Empty, or what is wrong with the values.
 std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
-  if (options.file.empty()) return "--file must name a directory";
+  Locker::Options& store = options.store;
+  if (store.file.empty()) return "--file must name a directory";
   if (auto fault = find_nameless_file(values); !fault.empty()) return fault;
   boost::system::error_code error;
   boost::asio::ip::make_address(options.ip, error);
@@ -195,22 +203,22 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
   options.port = static_cast<std::uint16_t>(texts.port);
   if (texts.durability == "always") {
-    options.durability = persistence::Durability::always;
+    store.durability = persistence::Durability::always;
   } else if (texts.durability == "interval") {
-    options.durability = persistence::Durability::interval;
+    store.durability = persistence::Durability::interval;
   } else if (texts.durability == "none") {
-    options.durability = persistence::Durability::none;
+    store.durability = persistence::Durability::none;
   } else {
     return "--durability must be always, interval or none, not '" + texts.durability + "'";
   }
   if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
     return "--sync-interval must be from 1 to 60000 milliseconds";
   }
-  options.sync_interval = std::chrono::milliseconds{texts.sync_interval};
+  store.sync_interval = std::chrono::milliseconds{texts.sync_interval};
   if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
   options.threads = static_cast<unsigned>(texts.threads);
   if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
-  const core::Arbiter::Limits& limits = options.service.limits;
+  const core::Arbiter::Limits& limits = store.service.limits;
   // A negative number was read as one that is larger than any.
   constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
   for (const auto& [name, least, count] :
@@ -218,18 +226,18 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
         std::tuple{"--locks-max", 1U, limits.locks_max},
         std::tuple{"--leases-max", 1U, limits.leases_max},
         std::tuple{"--waiters-max", 0U, limits.waiters_max},
-        std::tuple{"--event-readers-max", 0U, options.service.event_readers_max}}) {
+        std::tuple{"--event-readers-max", 0U, store.service.event_readers_max}}) {
     if (count < least || count > count_max) {
       return std::string{name} + " must be at least " + std::to_string(least);
     }
   }
-  LockService::Options& service = options.service;
+  LockService::Options& service = store.service;
   for (const auto& [name, text, ttl] :
        {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
         std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
         std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
     const auto duration = core::parse_duration(*text);
-    if (!duration || *duration > std::chrono::hours{24 * 30}) {
+    if (!duration || *duration > ttl_max) {
       return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
     }
     *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
@@ -246,7 +254,7 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   if (texts.segment_size < 1 || texts.segment_size > 1024) {
     return "--segment-size must be from 1 to 1024 MiB";
   }
-  options.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
+  store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
   static constexpr std::string_view levels[] = {"trace",   "debug", "info",
                                                 "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
 
-#include "persistence/journal.hpp"
 #include "server/access_setup.hpp"
-#include "server/lock_service.hpp"
+#include "server/locker.hpp"
 #include "server/tls_context.hpp"
 
 namespace locker::server {
@@ -18,15 +16,11 @@ namespace locker::server {
 struct Options {
   std::string ip = "127.0.0.1";
   std::uint16_t port = 8765;
-  std::string file = "locks.db";
-  persistence::Durability durability = persistence::Durability::always;
-  std::chrono::milliseconds sync_interval{1000};
   unsigned threads = 0;  ///< 0: one for each core.
   std::size_t connections_max = 10'000;
-  LockService::Options service;
+  Locker::Options store;
   AccessSetup::Options access;
   TlsContext::Files tls;
-  std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
   std::string log_level = "info";
   bool log_json = false;
 };

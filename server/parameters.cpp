@@ -84,6 +84,7 @@ std::optional<Fault> Parameters::decode(std::string_view text, std::string_view&
 }
 
 std::optional<Fault> Parameters::parse_form(std::string_view text) {
+  LOCKER_ASSERT(all_.empty());  // what it has are views into text_
   text_.reserve(text.size());
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('&'), text.size());
@@ -101,6 +102,7 @@ std::optional<Fault> Parameters::parse_form(std::string_view text) {
 }
 
 std::optional<Fault> Parameters::take(const boost::json::object& object) {
+  LOCKER_ASSERT(all_.empty());
   constexpr std::size_t number_size_max = 330;  // of 1e308 as std::to_string() writes it
   std::size_t size = 0;
   for (const auto& [name, member] : object) {

@@ -21,7 +21,7 @@ class Parameters {
   Parameters& operator=(const Parameters&) = delete;
 
   /// Fills it in; a fault when the text is malformed, when there are too many, or when the body is
-  /// of a type that is not understood.
+  /// of a type that is not understood. REQUIRES: nothing is in it.
   [[nodiscard]] std::optional<core::Fault> parse(std::string_view query, const Request& request);
 
   /// Takes the members of a flat object. REQUIRES: nothing is in it.

@@ -12,7 +12,7 @@ namespace locker::server {
 
 struct Caller;
 
-enum class Method : std::uint8_t { get, head, post, put, delete_, lock, unlock, other };
+enum class Method : std::uint8_t { get, head, post, delete_, lock, unlock, other };
 
 /// Who is at the other end of a connection.
 struct Peer {
@@ -87,9 +87,6 @@ class Waker {
   ~Waker() = default;
 };
 
-/// Why nobody waits for a pending answer any more.
-enum class Abandon : std::uint8_t { disconnected, draining };
-
 /// An answer that is not there yet: a request that waits for a lock. All calls but Waker::wake()
 /// are made on the connection's thread. Only finish() may throw.
 class PendingAnswer {
@@ -107,7 +104,7 @@ class PendingAnswer {
   virtual void finish(Response& response) = 0;
   /// The client has gone, or the server stops. True: wake() was not called and never will be, and
   /// finish() will not be either. False: wake() was called or is just being called; it arrives.
-  [[nodiscard]] virtual bool abandon(Abandon why) = 0;
+  [[nodiscard]] virtual bool abandon() = 0;
 };
 
 /// What is to be undone when an answer cannot be written to its connection. Destroyed without

@@ -61,8 +61,6 @@ Method method_of(http::verb verb) {
       return Method::head;
     case http::verb::post:
       return Method::post;
-    case http::verb::put:
-      return Method::put;
     case http::verb::delete_:
       return Method::delete_;
     case http::verb::lock:
@@ -89,7 +87,7 @@ bool can_be_a_request_line(std::string_view line) {
 }
 
 struct Chunk {
-  enum class State { incomplete, bad, has_size, whole };
+  enum class State { incomplete, bad, whole };
   State state = State::incomplete;
   std::size_t data_size = 0;   ///< Once it is known.
   std::string_view data;       ///< When the chunk is whole, as is the next one.
@@ -110,7 +108,6 @@ Chunk read_chunk(std::string_view bytes) {
   const bool is_size = digits <= chunk_digits_max && (digits > 0 || end_of_size.empty());
   if (!is_size || !line_end.starts_with(end_of_size)) chunk.state = Chunk::State::bad;
   if (!is_size || end_of_size != line_end) return chunk;
-  chunk.state = Chunk::State::has_size;
   chunk.data_size = size;
   const std::string_view rest = bytes.substr(digits + line_end.size());
   if (rest.size() < size) return chunk;

@@ -5,7 +5,9 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
+#include "server/browser_request.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
@@ -24,10 +26,7 @@ void refuse(unsigned status, std::string_view sentence, Response& response) {
 /// A lock must not be taken by a page that a browser visits or guesses it might visit.
 bool is_refused_browser_request(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  refuse(403,
-         "A browser sent this for another site's page or ahead of time; locks are not taken or "
-         "released that way.",
-         response);
+  refuse(403, another_site_sentence, response);
   return true;
 }
 
@@ -110,13 +109,7 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
       response.body = R"({"ok": true, "token": ")";
       core::append_token(acquired.token, response.body);
       response.body += "\"}";
-      if (is_audited(request)) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "granted";
-        response.audit->owner = owner;
-        response.audit->fence = acquired.fence;
-      }
-      return;
+      return note_grant(request, owner, acquired.fence, response);
     case core::Outcome::blocked:
       response.body = R"({"ok": false, "lockedBy": )";
       append_owner(owner_told(blocker, request), response.body);
@@ -155,11 +148,7 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
     if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
     released = done.answer.outcome == Outcome::released;
-    if (released && is_audited(request)) {
-      response.audit = std::make_unique<AuditNote>();
-      response.audit->outcome = "released";
-      response.audit->fence = done.answer.fence;
-    }
+    if (released) note_release(request, done.answer.fence, response);
   }
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }

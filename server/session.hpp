@@ -21,10 +21,10 @@ namespace locker::server {
 
 class Worker;
 
-/// One connection. Everything runs on its worker's thread but on_durable() and wake(). Does one
-/// thing at a time: reads, or waits for the disk, or writes, or waits for a pending answer or a
-/// stream. So requests are answered strictly in order, and a client that does not take its answers
-/// is not read from either.
+/// One connection. Everything runs on its worker's thread but on_durable(), on_commit_needed() and
+/// wake(). Does one thing at a time: reads, or waits for the disk, or writes, or waits for a
+/// pending answer or a stream. So requests are answered strictly in order, and a client that does
+/// not take its answers is not read from either.
 ///
 /// A round: all requests that are in the buffer are answered into one output, which goes out in
 /// one write once the highest index among the answers is durable. A pending answer ends the round,
@@ -65,6 +65,7 @@ class Session final : public DurabilityWaiter,
   void close();
   /// Hands the session over to its worker. Any thread.
   void on_durable() override;
+  /// Asks its worker to commit. Any thread.
   void on_commit_needed() override;
   /// What was waited for is durable; on the worker's thread.
   void resume();
@@ -138,7 +139,7 @@ class Session final : public DurabilityWaiter,
   void append(Response& response, const Asked& asked, ConnectionField connection);
 
   void begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& asked);
-  [[nodiscard]] bool abandon_pending(Abandon why);
+  [[nodiscard]] bool abandon_pending();
   [[nodiscard]] bool is_pending_ready() const;
   void finish_pending();
   void give_up_pending();

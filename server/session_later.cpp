@@ -35,15 +35,15 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
   if (worker_.is_draining()) drain_pending();
 }
 
-bool Session::abandon_pending(Abandon why) {
-  if (!later_->answer->abandon(why)) return false;
+bool Session::abandon_pending() {
+  if (!later_->answer->abandon()) return false;
   later_->progress = Later::Progress::abandoned;
   worker_.end_await_wake();
   return true;
 }
 
 void Session::drain_pending() {
-  if (later_->progress != Later::Progress::awaited || !abandon_pending(Abandon::draining)) return;
+  if (later_->progress != Later::Progress::awaited || !abandon_pending()) return;
   intrusive_ptr_release(this);  // not the last one: the caller holds another
   if (state_ == State::pending) run_round();
 }
@@ -108,10 +108,7 @@ void Session::on_wake() {
 void Session::give_up_pending() {
   switch (later_->progress) {
     case Later::Progress::awaited:
-      // False: on_wake() goes on from here.
-      if (!abandon_pending(worker_.is_draining() ? Abandon::draining : Abandon::disconnected)) {
-        return;
-      }
+      if (!abandon_pending()) return;  // on_wake() goes on from here
       later_.reset();
       return intrusive_ptr_release(this);
     case Later::Progress::woken:

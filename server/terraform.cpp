@@ -12,8 +12,9 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
+#include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
-#include "server/call_parameters.hpp"
+#include "server/browser_request.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
 
@@ -23,7 +24,7 @@ namespace {
 using core::Fault;
 
 /// Never called: these requests do not wait.
-class NobodyWaits final : public LockService::Listener {
+class NobodyWaits final : public LockService::DecisionListener {
   void on_decided(core::Acquired&&, Index) override {}
 };
 
@@ -104,12 +105,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
   response.index = asked.index;
   switch (asked.answer.outcome) {
     case core::Outcome::granted:
-      if (is_audited(request)) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "granted";
-        response.audit->owner = asked.answer.owner;
-        response.audit->fence = asked.answer.fence;
-      }
+      note_grant(request, asked.answer.owner, asked.answer.fence, response);
       [[fallthrough]];
     case core::Outcome::held_already:
       response.body = request.body;
@@ -124,8 +120,9 @@ void take(LockService& service, const core::Path& path, const std::string& id,
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+    case core::Outcome::busy:
     case core::Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
+      return answer_no_room(asked.answer.outcome == core::Outcome::disk_full, response);
     default:
       return answer_error(503, "busy", "The lock server takes no more locks now; try again later.",
                           response);
@@ -141,10 +138,8 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
     case Outcome::released:
     case Outcome::released_before:
       response.body = "{}";
-      if (is_audited(request) && done.answer.outcome == Outcome::released) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "released";
-        response.audit->fence = done.answer.fence;
+      if (done.answer.outcome == Outcome::released) {
+        note_release(request, done.answer.fence, response);
       }
       return;
     case Outcome::wrong_token:
@@ -153,54 +148,37 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);
     case Outcome::not_held:
       return answer_error(404, "not_held", "Nobody holds this path.", response);
-    case Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
     case Outcome::busy:
-      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
   }
 }
 
 /// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
 void force(LockService& service, const core::Path& path, const Request& request,
            Response& response) {
-  constexpr const char* reason = "terraform force-unlock";
+  const std::string reason = "terraform force-unlock";
   const auto looked = service.look_at(path);
   response.index = looked.index;
   const auto& holders = looked.answer.holders;
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
+  core::Arbiter::ForceFilter filter;
+  filter.packed_path = path.view().packed();
   core::Arbiter::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
-    core::Arbiter::ForceFilter filter;
-    filter.packed_path = path.view().packed();
+    filter.owner = holders.front().owner;
     filter.fence = holders.front().fence;
     const auto done = service.force(filter, reason, is_audited(request) ? &ended : nullptr);
     response.index = done.index;
     forced = done.answer;
   }
-  if (is_audited(request)) {
-    response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = forced.outcome != core::Outcome::granted ? "refused_busy"
-                              : forced.count == 0                      ? "not_held"
-                                                                       : "forced";
-    if (!holders.empty()) {
-      response.audit->owner = holders.front().owner;
-      response.audit->fence = holders.front().fence;
-    }
-    response.audit->count = forced.count;
-    response.audit->locks = std::move(ended);
-    response.audit->reason = reason;
-  }
+  note_force(request, filter, forced, std::move(ended), reason, response);
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
-  switch (forced.outcome) {
-    case core::Outcome::granted:
-      response.body = "{}";
-      return;
-    case core::Outcome::disk_full:
-      return answer_error(507, "disk_full", "The lock server's disk is full.", response);
-    default:
-      return answer_error(503, "busy", "The journal is making room; try again now.", response);
+  if (forced.outcome != core::Outcome::granted) {
+    return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
   }
+  response.body = "{}";
 }
 
 }  // namespace
@@ -223,8 +201,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
                         response);
   }
   if (is_sent_for_another_site(request)) {
-    return answer_error(403, "cross_site", "A browser sent this for another site's page.",
-                        response);
+    return answer_error(403, "cross_site", another_site_sentence, response);
   }
   core::Path path;
   std::string id;

@@ -7,8 +7,10 @@
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
 #include "server/accept_header.hpp"
+#include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/acquire_call.hpp"
+#include "server/browser_request.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
@@ -35,10 +37,7 @@ void refuse_method(std::string_view allowed, Response& response) {
 
 bool refuse_another_site(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  answer_error(403, "cross_site",
-               "A browser sent this for another site's page or ahead of time; nothing is changed "
-               "that way.",
-               response);
+  answer_error(403, "cross_site", another_site_sentence, response);
   return true;
 }
 
@@ -232,10 +231,8 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
       response.body += R"(, "released": true, "fence": )";
       append_number(done.answer.fence, response.body);
       response.body += '}';
-      if (is_audited(request) && done.answer.outcome == Outcome::released) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "released";
-        response.audit->fence = done.answer.fence;
+      if (done.answer.outcome == Outcome::released) {
+        note_release(request, done.answer.fence, response);
       }
       return;
     case Outcome::lease_ended:
@@ -276,17 +273,7 @@ void V1::force(std::string_view path_text, const Parameters& parameters, const R
   std::vector<AuditedLock> ended;
   const auto forced = service_.force(filter, reason, is_audited(request) ? &ended : nullptr);
   response.index = forced.index;
-  if (is_audited(request)) {
-    response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = forced.answer.outcome != core::Outcome::granted ? "refused_busy"
-                              : forced.answer.count == 0                      ? "not_held"
-                                                                              : "forced";
-    response.audit->owner = filter.owner;
-    response.audit->fence = filter.fence.value_or(0);
-    response.audit->count = forced.answer.count;
-    response.audit->locks = std::move(ended);
-    response.audit->reason = reason;
-  }
+  note_force(request, filter, forced.answer, std::move(ended), reason, response);
   if (forced.answer.outcome != core::Outcome::granted) {
     return answer_no_room(forced.answer.outcome == core::Outcome::disk_full, response);
   }

@@ -8,7 +8,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <boost/intrusive/list.hpp>
 

@@ -21,6 +21,7 @@ class EventReader {
   void begin_again() {
     rest_.clear();
     coming_ = {};
+    coming_id_ = last_id_;
   }
   /// Of the last whole event; what to send as Last-Event-ID.
   [[nodiscard]] const std::string& last_id() const { return last_id_; }

@@ -1,5 +1,4 @@
 #include <iostream>
-#include <map>
 
 #include <boost/json/serialize.hpp>
 

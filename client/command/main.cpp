@@ -1,6 +1,5 @@
 // locker: the command line. Each command is a file of its own.
 
-#include <algorithm>
 #include <exception>
 #include <iostream>
 #include <string>

@@ -1,7 +1,6 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
-#include <optional>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>

@@ -1,11 +1,10 @@
 #include "server/access/gate.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "core/url_path.hpp"
 #include "server/access/audit_line.hpp"
@@ -75,7 +74,7 @@ class Gate::AuditedPending final : public PendingAnswer {
     inner_->finish(response);
     conclude(audit_, request_, response);
   }
-  bool abandon(Abandon why) override { return inner_->abandon(why); }
+  bool abandon() override { return inner_->abandon(); }
 
   static void conclude(AuditLog& audit, const AuditedRequest& request, Response& response);
 
@@ -117,7 +116,7 @@ class Gate::KeyedPending final : public PendingAnswer {
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
   void start(Waker& waker) override { inner_->start(waker); }
-  bool abandon(Abandon why) override { return inner_->abandon(why); }
+  bool abandon() override { return inner_->abandon(); }
   void finish(Response& response) override {
     const auto now = gate_.keys_->find_again(*caller_.key);
     // What it may read by now, it is told.

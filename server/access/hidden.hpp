@@ -4,7 +4,6 @@
 
 #include "core/arbiter.hpp"
 #include "server/access/access_key.hpp"
-#include "server/request_handler.hpp"
 
 namespace locker::server {
 
@@ -13,11 +12,6 @@ inline constexpr std::string_view hidden = "(hidden)";
 
 /// Whether the caller may be told what is held at `path`. `caller` may be null.
 [[nodiscard]] bool may_read(const Caller* caller, core::PathView path);
-
-/// Whether Response::audit is wanted.
-[[nodiscard]] inline bool is_audited(const Request& request) {
-  return request.caller != nullptr && request.caller->is_audited;
-}
 
 /// Takes path, owner and meta from those that the caller may not read. That somebody is in the way,
 /// how, and for how long, stays: without it a client could not decide whether to wait.

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -315,6 +316,21 @@ class LookTest(CommandCase):
                     connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
                                        % (len(event), event))
                     self.assertEqual(watching.stdout.readline(), "granted   /a  x  fence 1\n")
+
+    def test_watch_goes_on_behind_the_last_whole_event(self):
+        granted = 'event: granted\ndata: {"path": "/a", "owner": "x", "fence": 1}\n\n'
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(LONG)
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            for behind, sent, shown in (([], f"id: 1.1\n{granted}id: 1.2\nevent: gr", "granted "),
+                                        (["1.1"], "event: reset\ndata: {}\n\n", "reset "),
+                                        (["1.1"], f"id: 1.3\n{granted}", "granted ")):
+                with proxy.accept()[0] as connection:
+                    asked = connection.recv(65_536).decode()
+                    self.assertEqual(re.findall(r"(?i)last-event-id: *(\S+)", asked), behind)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                       b"%x\r\n%s\r\n" % (len(sent), sent.encode()))
+                    self.assertTrue(watching.stdout.readline().startswith(shown))
 
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")

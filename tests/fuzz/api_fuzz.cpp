@@ -42,7 +42,6 @@ locker::server::Method method_of(std::string_view name) {
   if (name == "GET") return Method::get;
   if (name == "HEAD") return Method::head;
   if (name == "POST") return Method::post;
-  if (name == "PUT") return Method::put;
   if (name == "DELETE") return Method::delete_;
   return Method::other;
 }

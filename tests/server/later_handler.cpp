@@ -30,13 +30,13 @@ class LaterHandler::TicketAnswer final : public PendingAnswer {
     if (path_ == "/throws") throw std::runtime_error{"finish() threw"};
   }
 
-  bool abandon(Abandon why) override {
+  bool abandon() override {
     const std::lock_guard lock{ticket_->mutex};
     if (ticket_->woken) {
       ++ticket_->refused_abandons;
       return false;
     }
-    ticket_->abandoned = why;
+    ticket_->abandoned = true;
     return true;
   }
 

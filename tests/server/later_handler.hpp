@@ -6,7 +6,6 @@
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -45,7 +44,7 @@ class Ticket {
     if (waker != nullptr) waker->wake();
     return true;
   }
-  [[nodiscard]] std::optional<Abandon> why() {
+  [[nodiscard]] bool is_abandoned() {
     const std::lock_guard lock{mutex};
     return abandoned;
   }
@@ -57,8 +56,8 @@ class Ticket {
   std::mutex mutex;
   Waker* waker = nullptr;
   bool woken = false;
-  std::optional<Abandon> abandoned;  ///< abandon() was called first.
-  int refused_abandons = 0;          ///< abandon() came too late.
+  bool abandoned = false;    ///< abandon() was called first.
+  int refused_abandons = 0;  ///< abandon() came too late.
   int finished = 0;
 };
 

@@ -57,7 +57,7 @@ TEST_F(LockServiceTest, OnceTheClockIsStoppedNoLeaseEndsByTime) {
   EXPECT_EQ(service_.release_all(other).answer.outcome, core::Arbiter::ReleaseOutcome::released);
 }
 
-class NobodyListens final : public LockService::Listener {
+class NobodyListens final : public LockService::DecisionListener {
   void on_decided(core::Acquired&&, Index) override {}
 };
 

@@ -174,7 +174,7 @@ TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   EXPECT_TRUE(table_.advance_cursor(2));
   table_.keep_cursor(2);
   release(last);
-  EXPECT_EQ(table_.meta_of(*table_.covering(path("/m"))), meta);
+  EXPECT_EQ(table_.meta_of(*table_.blocker_for_seed(path("/m"))), meta);
 }
 
 TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {

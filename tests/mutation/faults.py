@@ -15,7 +15,7 @@ class Fault:
     file: str
     old: str
     new: str
-    test: str  # target and filter, or a script in tests
+    test: str  # target and filter, or a script in tests and its methods that see it
 
 
 SIMULATION = "simulation_test Simulation.*"
@@ -81,7 +81,7 @@ FAULTS = [
     Fault("snapshot-forgets-cooling", "a lock-delay ends with a snapshot",
           "persistence/compaction.cpp",
           "        opening.is_cooling = opening.is_cooling || has(cooling, opening.id);\n", "",
-          "program/v1_test.py"),
+          "program/v1_test.py Leasing.test_snapshots_keep_all_of_it"),
     Fault("ancestor-not-checked", "a lock is granted inside a locked folder",
           "core/lock_table.cpp",
           "    if (at_node(above, symmetric && request.shape.lock_parents)) return;",
@@ -155,7 +155,7 @@ FAULTS = [
           "server/lock_service.cpp",
           "  if (gap > stand_still_min) stood_still_ += gap - look_every;\n",
           "  static_cast<void>(gap);\n",
-          "program/v1_test.py"),
+          "program/v1_test.py Leasing.test_no_lease_ends_because_the_server_stood_still"),
     Fault("slow-disk-counts", "leases end because the disk stood still, and with it their renewals",
           "server/lock_service.cpp",
           "  stood_still_ += disk_stood_still;\n", "",
@@ -164,7 +164,7 @@ FAULTS = [
           "server/take_back.hpp",
           "  void lost() override { service_.take_back(token_); }",
           "  void lost() override {}",
-          "program/v1_test.py"),
+          "program/v1_test.py Waiting.test_a_grant_that_cannot_be_delivered_is_taken_back"),
     Fault("ended-lease-forgotten", "after a restart a lost lease can be used as if it were new",
           "core/arbiter_ending.cpp",
           "    ended_.remember_lease(token, {reason, *ended_lease, \"\"}, now_.instant);\n", "",
@@ -209,19 +209,20 @@ FAULTS = [
           "server/main.cpp",
           "  const rlim_t rest = limit.rlim_cur - std::min(kept, limit.rlim_cur / 4 * 3);",
           "  const rlim_t rest = limit.rlim_cur;",
-          "program/abuse_limits_test.py"),
+          "program/abuse_limits_test.py "
+          "AbuseLimits.test_without_descriptors_it_neither_spins_nor_ends_and_recovers"),
     Fault("any-client-certificate", "clients need no certificate although a CA is named",
           "server/tls_context.cpp",
           "SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT", "SSL_VERIFY_NONE",
-          "program/tls_test.py"),
+          "program/tls_test.py ClientCertificates.test_nobody_else_does"),
     Fault("any-server-name", "a client takes a certificate that is for another name",
           "client/library/connection.cpp",
           "SSL_set1_host(ssl, host) == 1 && ", "",
-          "program/tls_test.py"),
+          "program/tls_test.py Command.test_who_is_not_trusted"),
     Fault("revoked-waiter", "who waited is granted although its key was revoked meanwhile",
           "server/access/gate.cpp",
           "    if (now && std::all_of(", "    if (true || std::all_of(",
-          "program/access_test.py"),
+          "program/access_test.py Reload.test_who_waits_with_a_key_that_is_revoked_gets_nothing"),
     Fault("segment-length", "a segment that lost its end is taken for an empty one",
           "persistence/segment_scan.cpp",
           "  if (file.size < segment_bytes_min ||", "  if (file.size == 0 && file.size < segment_bytes_min ||",
@@ -229,7 +230,7 @@ FAULTS = [
     Fault("another-site", "a page of another site takes locks over plain HTTP",
           "server/error_answer.cpp",
           "  if (!request.origin.empty()) return !is_at_host(", "  if (request.origin == \"x\") return !is_at_host(",
-          "program/v1_test.py"),
+          "program/v1_test.py Acquiring.test_a_page_of_another_site_takes_nothing"),
     Fault("guardian-sleeps", "a command outlives its lease when locker is stopped",
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",
@@ -237,7 +238,8 @@ FAULTS = [
     Fault("tls-pending-forgotten", "what TLS has read ahead waits until more comes",
           "server/transport.hpp",
           "    if (!tls_->has_pending()) return read_when_ready(", "    if (true) return read_when_ready(",
-          "program/tls_test.py"),
+          "program/tls_test.py Https.test_a_large_body "
+          "Https.test_pipelined_requests_and_large_answers"),
     Fault("tls-without-end", "messages of TLS without data have a thread for as long as they come",
           "server/tls_channel.cpp",
           "socket_reads_of_call = 2;", "socket_reads_of_call = 1'000'000'000;",
@@ -245,7 +247,8 @@ FAULTS = [
     Fault("json-twins", "of two members of one name the last one counts",
           "server/json_body.cpp",
           "    if (has_twins_) {", "    if (has_twins_ && size == 0) {",
-          "program/abuse_input_test.py"),
+          "program/abuse_input_test.py "
+          "AbuseInput.test_what_is_no_json_or_says_a_thing_twice_takes_no_lock"),
     Fault("waiting-memory", "who waits for many deep paths takes all the memory",
           "core/arbiter_waiting.cpp",
           "  waiting_bytes_ -= waiter.bytes;\n", "  waiting_bytes_ = 0;\n",
@@ -309,4 +312,23 @@ FAULTS = [
           "server/event_log.cpp",
           "  first_number_ = first_number;\n", "  first_number_ = first_number * 0;\n",
           "http_test EventLog.*"),
+    Fault("stop-without-end", "who takes its answers slowly keeps a server from stopping",
+          "server/main.cpp",
+          "constexpr std::chrono::seconds stop_grace{8};",
+          "constexpr std::chrono::seconds stop_grace{60};",
+          "program/program_test.py "
+          "Program.test_a_client_that_takes_its_answers_slowly_does_not_hold_up_the_stop"),
+    Fault("ready-while-it-stops", "a server that stops is sent more traffic",
+          "server/main.cpp",
+          "  locker.handler().set_draining();\n", "",
+          "program/program_test.py Program.test_while_it_stops_it_wants_no_traffic"),
+    Fault("cooled-is-expired", "who follows the events believes that what is free cools",
+          "server/event_log.cpp",
+          '      return "cooled";\n', '      return "expired";\n',
+          "program/v1_test.py Following.test_what_cooled_is_told"),
+    Fault("longest-ttl-alone", "with --max-ttl, leases that name no TTL are held for ever",
+          "server/lock_service.cpp",
+          "  return options_.default_ttl.count() != 0 ? options_.default_ttl : options_.max_ttl;\n",
+          "  return options_.default_ttl;\n",
+          "program/v1_test.py LongestTtl.test_it_is_the_ttl_of_leases_that_name_none"),
 ]

@@ -34,8 +34,12 @@ constexpr auto patience = 1min;
 
 class LockTest : public testing::Test {
  protected:
+  LockTest() {
+    std::string name = testing::TempDir() + "lock_test.XXXXXX";
+    directory_ = mkdtemp(name.data());
+  }
+
   void SetUp() override {
-    std::filesystem::remove_all(store_);
     open({net::ip::address_v4::loopback(), 0});
     ASSERT_FALSE(HasFatalFailure());
     address_ =
@@ -43,7 +47,7 @@ class LockTest : public testing::Test {
   }
 
   void open(const server::tcp::endpoint& endpoint) {
-    auto opened = server::Locker::open({.file = store_});
+    auto opened = server::Locker::open({.file = directory_ + "/store"});
     ASSERT_TRUE(opened) << opened.error().message;
     locker_ = std::move(*opened);
     http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
@@ -55,7 +59,7 @@ class LockTest : public testing::Test {
     http_->stop();
     http_.reset();
     locker_.reset();
-    std::filesystem::remove_all(store_);
+    std::filesystem::remove_all(directory_);
   }
 
   std::unique_ptr<Lock> take(Lock::OnLost on_lost, const std::string& ttl = "1s") const {
@@ -76,8 +80,7 @@ class LockTest : public testing::Test {
     EXPECT_TRUE(answered && answered->status == 201);
   }
 
-  const std::string store_ = testing::TempDir() + "client_test." +
-                             testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string directory_;
   std::unique_ptr<server::Locker> locker_;
   std::unique_ptr<server::HttpServer> http_;
   ServerAddress address_;
@@ -101,7 +104,7 @@ TEST_F(LockTest, WhoIsToldThatItIsLostMayReleaseIt) {
 
 TEST_F(LockTest, TheLossOfOneOfItsPathsIsTold) {
   std::promise<Failure> told;
-  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "600ms"}, {},
+  const auto taken = lock(address_, {.paths = {"/a", "/b"}, .ttl = "3s"}, {},
                           [&](const Failure& failure) { told.set_value(failure); });
   ASSERT_TRUE(taken);
   force();
@@ -115,19 +118,19 @@ TEST_F(LockTest, TheLossOfOneOfItsPathsIsTold) {
 
 TEST_F(LockTest, WhatWasAddedToALeaseIsReleasedAlone) {
   std::promise<Failure> told;
-  const auto first = lock(address_, {.paths = {"/a"}, .ttl = "600ms"}, {},
+  const auto first = lock(address_, {.paths = {"/a"}, .ttl = "3s"}, {},
                           [&](const Failure& failure) { told.set_value(failure); });
   ASSERT_TRUE(first);
   Acquisition::Options joining;
   joining.token = (*first)->grant().token;
-  const auto second = lock(address_, {.paths = {"/b"}, .ttl = "600ms"}, joining);
+  const auto second = lock(address_, {.paths = {"/b"}, .ttl = "3s"}, joining);
   ASSERT_TRUE(second);
-  std::this_thread::sleep_for(500ms);  // some renewals with two locks
+  std::this_thread::sleep_for(2'500ms);  // two renewals with two locks
   EXPECT_TRUE((*second)->release());
   EXPECT_TRUE((*second)->is_lost()) << "it may be somebody else's now";
   EXPECT_TRUE(lock(address_, {.paths = {"/b"}}));
   EXPECT_FALSE(lock(address_, {.paths = {"/a"}}));
-  std::this_thread::sleep_for(500ms);
+  std::this_thread::sleep_for(1'500ms);  // and one with the first alone
   EXPECT_FALSE((*first)->is_lost());
   EXPECT_EQ(told.get_future().wait_for(0s), std::future_status::timeout);
 }

@@ -456,10 +456,10 @@ class RunTest(CommandCase):
             accepted.close()
 
     def test_the_suspend_signal_from_elsewhere_stops_the_command_and_not_the_renewing(self):
-        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
         process.send_signal(signal.SIGTSTP)
         self.eventually(lambda: self.state_of(pid) == "T")
-        time.sleep(1.5)
+        time.sleep(4)
         self.assertFalse(self.is_free("/a"))
         process.send_signal(signal.SIGCONT)
         self.eventually(lambda: self.state_of(pid) == "S")
@@ -467,12 +467,12 @@ class RunTest(CommandCase):
         self.assertIn("the command is stopped", self.await_end(process, 128 + signal.SIGTERM))
 
     def test_a_command_that_is_stopped_keeps_its_lock(self):
-        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(2)
+        time.sleep(4)
         self.assertFalse(self.is_free("/a"))
         os.kill(pid, signal.SIGCONT)
-        time.sleep(1.5)
+        time.sleep(2)
         self.assertFalse(self.is_free("/a"))
         self.assertTrue(is_alive(pid))
         process.terminate()
@@ -507,10 +507,10 @@ class RunTest(CommandCase):
         self.assertIn("socket:", os.readlink(os.path.join(folder, os.listdir(folder)[0])))
 
     def test_a_guardian_that_was_stopped_for_long_believes_what_came_last(self):
-        process, pid = self.run_in_background(SLEEP, "--ttl", "1s")
+        process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
         guardian = self.guardian_of(process)
         os.kill(guardian, signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(5)
         os.kill(guardian, signal.SIGCONT)
         time.sleep(0.5)
         self.assertTrue(is_alive(pid), "it was ended by what was true long ago")

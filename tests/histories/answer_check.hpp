@@ -37,6 +37,7 @@ class AnswerCheck {
     Index to = 0;
   };
 
+  void check_undecided(const Operation& operation);
   void check(const Operation& operation);
   // Requests for locks.
   void check_canhaz(const Operation& operation);
@@ -89,6 +90,7 @@ class AnswerCheck {
   Faults& faults_;
   std::vector<const Operation*> waiting_;  // by time of sending: all that can wait
   std::unordered_map<std::string_view, std::string_view> owners_;  // by token
+  std::size_t busy_ = 0;                                           // answers that decided nothing
   Window window_;
   std::vector<const Lock*> near_;  // there at some index in the window or shortly before
 };

@@ -23,6 +23,29 @@ TEST(HistoryCheck, RightHistoriesPass) {
   }
 }
 
+Operation refused_as_busy(const Evidence& evidence, Kind kind, std::string error) {
+  Operation refused;
+  refused.kind = kind;
+  refused.token = "a token";
+  refused.wanted.push_back({"/a", {}});
+  refused.sent = evidence.history.operations.back().sent + 1;
+  refused.got = refused.sent + 1;
+  refused.status = 503;
+  refused.index = evidence.journal.size();
+  refused.reply.error = std::move(error);
+  return refused;
+}
+
+TEST(HistoryCheck, AJournalThatMakesRoomIsNoFault) {
+  PretendServer server{1, Wrong::nothing};
+  Evidence evidence = server.run(operations);
+  auto& history = evidence.history.operations;
+  history.push_back(refused_as_busy(evidence, Kind::release, "busy"));
+  history.push_back(refused_as_busy(evidence, Kind::canhaz, "The journal is making room."));
+  const Faults faults = check(evidence);
+  EXPECT_TRUE(faults.empty()) << faults.sentences().front();
+}
+
 struct Expected {
   Wrong wrong;
   std::string_view name;
@@ -83,7 +106,11 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{Wrong::living_lease_ended, "LivingLeaseEnded", "its lease has not been"},
         Expected{Wrong::grant_to_who_left, "GrantToWhoLeft", "who had left"},
         Expected{Wrong::force_untold, "ForceUntold", "it ended"},
-        Expected{Wrong::torn_store, "TornStore", "the store has lost"}),
+        Expected{Wrong::torn_store, "TornStore", "the store has lost"},
+        Expected{Wrong::full_disk, "FullDisk", "its status is 507, error disk_full"},
+        Expected{Wrong::draining, "Draining", "its status is 503, error draining"},
+        Expected{Wrong::busy_look, "BusyLook", "its status is 503, error busy"},
+        Expected{Wrong::often_busy, "OftenBusy", "say that the journal makes room"}),
     [](const auto& parameter) { return std::string{parameter.param.name}; });
 
 }  // namespace

@@ -329,6 +329,7 @@ void PretendServer::decide(const CallPointer& call) {
     ghost.wanted.push_back({"/z", {true, false, false}});
     grant(ghost, ghost.owner);
   }
+  if (refuses_undecided(call)) return;
   switch (call->operation.kind) {
     case Kind::canhaz:
       return canhaz(call);
@@ -348,6 +349,24 @@ void PretendServer::decide(const CallPointer& call) {
     default:
       return look(call);
   }
+}
+
+bool PretendServer::refuses_undecided(const CallPointer& call) {
+  const Kind kind = call->operation.kind;
+  const bool only_looks = kind == Kind::dohaz || kind == Kind::look;
+  const bool is_of_seed = kind == Kind::canhaz || kind == Kind::nowant;
+  std::string_view error;
+  if (goes_wrong(Wrong::full_disk)) error = "disk_full";
+  if (goes_wrong(Wrong::draining)) error = "draining";
+  if (only_looks && goes_wrong(Wrong::busy_look)) error = "busy";
+  if (wrong_ == Wrong::often_busy && !only_looks && choices_.chance(0.7)) {
+    ++wrongs_;
+    error = is_of_seed ? "The journal is making room." : "busy";
+  }
+  if (error.empty()) return false;
+  const json::object body{{"error", error}};
+  answer(call, error == "disk_full" ? 507 : 503, json::serialize(body));
+  return true;
 }
 
 PretendServer::Held& PretendServer::grant(const Operation& operation, const std::string& token) {

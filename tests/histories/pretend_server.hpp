@@ -43,6 +43,10 @@ enum class Wrong : std::uint8_t {
   grant_to_who_left,
   force_untold,  ///< Ends more than it says.
   torn_store,    ///< A start would not read a lock that is held.
+  full_disk,     ///< Refuses for want of a disk's space.
+  draining,      ///< Refuses as if it stopped.
+  busy_look,     ///< Refuses to look while its journal makes room.
+  often_busy,    ///< Its journal makes room for most of the time.
 };
 
 /// A lock server in virtual time with clients, in one small loop: what it did is evidence for
@@ -95,6 +99,7 @@ class PretendServer {
   void learn(Client& client, const Operation& operation);
   // The server.
   void decide(const CallPointer& call);
+  [[nodiscard]] bool refuses_undecided(const CallPointer& call);
   void canhaz(const CallPointer& call);
   void acquire(const CallPointer& call);
   void refuse(const CallPointer& call);

@@ -1,18 +1,34 @@
-"""Puts one fault after the other into a copy of the source, builds it, and expects the named test to fail.
+"""Puts one fault after the other into a copy of the source, builds it, and expects the named test to fail:
+that it says which of its tests failed, or never ends. A lockerd that does not start proves nothing.
 
 Usage: run.py WORK-DIRECTORY [NAME…]   (all faults if none is named)
 """
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faults import FAULTS  # pylint: disable=wrong-import-position
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+
+# By GoogleTest, unittest and the checker of histories.
+FAILED = re.compile(r"^(?:\[  FAILED  \] ([\w/]+\.[\w/]+)|(?:FAIL|ERROR): (\w+)|([1-9]\d* faults)$)", re.M)
+BEGUN = re.compile(r"^\[ RUN      \] (\S+)", re.M)
+START = """
+import sys, tempfile
+sys.path.insert(0, sys.argv[1])
+from lockerd import Lockerd
+with tempfile.TemporaryDirectory() as directory, Lockerd(directory + "/store") as server:
+    server.get("/healthz")
+"""
 
 
 def copy_source(to):
@@ -43,21 +59,64 @@ def build(source, targets):
     return None if done.returncode == 0 else done.stdout
 
 
-def passes(source, test):
+def run(command, source):
+    """Exit code, None after too long, and all that it said. What it leaves running is ended."""
     directory = os.path.join(source, "build")
     environment = {**os.environ, "LOCKER_BUILD": directory, "LOCKER_SEEDS": "4000"}
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        process = subprocess.Popen(command, env=environment, start_new_session=True,
+                                   stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            code = process.wait(timeout=300)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said.seek(0)
+        return code, said.read()
+
+
+def starts(source):
+    program_tests = os.path.join(source, "tests", "program")
+    code, said = run([sys.executable, "-B", "-c", START, program_tests], source)
+    return code == 0, said
+
+
+def failing(code, said):
+    """What a test says of its failure: the names of those that fail; none: it passes, or has ended
+    otherwise, which proves nothing."""
+    if code == 0:
+        return []
+    names = [match[match.lastindex] for match in FAILED.finditer(said)]
+    if code is None:
+        names = names or ["it hangs"]
+    elif code < 0 and not names:  # an assertion in the program, in the test that ran last
+        names = BEGUN.findall(said)[-1:]
+    return list(dict.fromkeys(names))
+
+
+def run_test(source, test):
+    directory = os.path.join(source, "build")
     if is_script(test):
         script, *options = test.split()
-        command = [sys.executable, "-B", os.path.join(source, "tests", script), *options]
-    else:
-        target, chosen = test.split()
-        command = [os.path.join(directory, target), f"--gtest_filter={chosen}"]
-    try:
-        done = subprocess.run(command, env=environment, check=False, timeout=300,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    except subprocess.TimeoutExpired:
-        return False  # to hang is to fail
-    return done.returncode == 0
+        return run([sys.executable, "-B", os.path.join(source, "tests", script), *options], source)
+    target, chosen = test.split()
+    return run([os.path.join(directory, target), f"--gtest_filter={chosen}"], source)
+
+
+def outcome(source, test):
+    """A word, and what there is to say about it."""
+    if is_script(test):
+        is_up, said = starts(source)
+        if not is_up:
+            return "DOES NOT START", said
+    code, said = run_test(source, test)
+    if code == 0:
+        return "NOT SEEN", ""
+    names = failing(code, said)
+    return ("seen", ", ".join(names[:3])) if names else ("NO PROOF", f"exit code {code}\n{said}")
 
 
 def is_script(test):
@@ -80,8 +139,9 @@ def main():
         fault = build(source, targets_of(test))
         if fault is not None:
             sys.exit(fault)
-        if not passes(source, test):
-            sys.exit(f"{test} fails without any fault: it proves nothing.")
+        result, said = outcome(source, test)
+        if result != "NOT SEEN":
+            sys.exit(f"{said}\n{test} fails without any fault: it proves nothing.")
     for fault in chosen:
         began = time.monotonic()
         path = os.path.join(source, fault.file)
@@ -92,17 +152,17 @@ def main():
                 file.write(right.replace(fault.old, fault.new))
             broken = build(source, targets_of(fault.test))
             if broken is not None:
-                result = "DOES NOT BUILD"
-                print(broken[-2000:])
+                result, said = "DOES NOT BUILD", broken
             else:
-                result = "NOT SEEN" if passes(source, fault.test) else "seen"
+                result, said = outcome(source, fault.test)
         finally:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(right)
         if result != "seen":
             unseen.append(fault.name)
-        print(f"{fault.name:28} {result:8} by {fault.test} ({time.monotonic() - began:.0f} s)",
-              flush=True)
+            print(said[-2000:])
+        by = f"{fault.test}: {said}" if result == "seen" else fault.test
+        print(f"{fault.name:28} {result:8} by {by} ({time.monotonic() - began:.0f} s)", flush=True)
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} faults were seen")
     return 1 if unseen else 0
 

@@ -1,8 +1,21 @@
 """Clients that remember what they were told, for tests in which the server goes down."""
 
+import copy
+import http.client
 import threading
 
 from v1_client import Client, fresh_token
+
+# What a client meets when its server goes down. A timeout is an OSError too, but not among these:
+# a server that is silent is not gone.
+GONE = (OSError, EOFError, http.client.HTTPException)
+
+
+def fault_of(error):
+    """What is wrong with an end of the conversation; None: the server has gone, as it may."""
+    if isinstance(error, TimeoutError):
+        return f"a request hangs: {error!r}"
+    return None if isinstance(error, GONE) else f"{error!r}"
 
 
 class Promises:
@@ -10,30 +23,45 @@ class Promises:
 
     def __init__(self):
         self.held = {}  # path -> (token, fence)
+        self.releasing = set()  # a release was asked for, and may have been carried out
         self.released = set()
         self.refusals = {}  # status -> how often
-        self.seen = {}  # path -> the highest fence that was shown to an observer
+        self.problems = []  # sentences about answers that must not be, whatever the disk does
+        self.seen_held = {}  # path -> the fence that was shown to an observer
+        self.seen_free = set()  # paths that were shown to an observer as free, after they were held
+
+    def copy(self):
+        """As it is now, whatever comes later. Dictionaries are copied in one step."""
+        now = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(now, name, value.copy())
+        return now
 
     def check(self, client):
-        """Sentences about what was promised and is not so."""
-        broken = []
+        """Sentences about what was promised and is not so. No path is taken twice."""
+        broken = list(self.problems)
+
+        def holders_of(path):
+            return [holder["fence"] for holder in client.call("GET", "/v1/locks" + path)["holders"]]
+
         for path, (token, fence) in sorted(self.held.items()):
-            state = client.call("GET", "/v1/locks" + path)
-            holders = [holder["fence"] for holder in state["holders"]]
+            holders = holders_of(path)
             if holders != [fence]:
                 broken.append(f"{path}: fence {fence} was granted; its holders are {holders}")
             elif client.renew(token).status != 200:
                 broken.append(f"{path}: its token is not known any more")
         for path in sorted(self.released):
-            if client.call("GET", "/v1/locks" + path)["holders"]:
+            if holders_of(path):
                 broken.append(f"{path} was released and is held")
-        for path, fence in sorted(self.seen.items()):
-            # Shown as held: its grant is on the disk. It may have been released since.
-            if path not in self.held and path not in self.released:
+        for path, fence in sorted(self.seen_held.items()):
+            if path in self.seen_free or path in self.released:
                 continue
-            state = client.call("GET", "/v1/locks" + path)
-            if any(holder["fence"] < fence for holder in state["holders"]):
-                broken.append(f"{path}: fence {fence} was shown, and an older one holds it")
+            holders = holders_of(path)
+            if holders != [fence] and (holders or path not in self.releasing):
+                broken.append(f"{path}: fence {fence} was shown; its holders are {holders}")
+        for path in sorted(self.seen_free):
+            if holders_of(path):
+                broken.append(f"{path} was shown as released and is held")
         return broken
 
 
@@ -47,40 +75,42 @@ class Worker(threading.Thread):
         self.promises = promises
         self.count = count
         self.meta = meta
+        self.asks_about = None  # the path that its request is about
         self.start()
 
     def run(self):
         try:
             for number in range(self.count):
                 self.take(f"/crash/{self.name}/{number}", number)
-        except (OSError, EOFError, ValueError) as error:
-            self.gone = error
-        except Exception as error:  # http.client has errors of many classes
-            self.gone = error
+        except Exception as error:  # a thread's exception is nobody's
+            if fault := fault_of(error):
+                self.promises.problems.append(f"{self.asks_about}: {fault}")
         finally:
             self.client.close()
 
     def take(self, path, number):
         token = fresh_token()
+        self.asks_about = path
         answer = self.client.acquire(path, token=token, ttl="1h", meta=self.meta)
+        if answer.status in (503, 507):  # the disk fails, or the journal makes room
+            self.promises.refusals[answer.status] = self.promises.refusals.get(answer.status, 0) + 1
+            return
         if answer.status != 201:
-            self.refused(answer)
+            self.promises.problems.append(f"{path} was asked for: {answer}")
             return
         self.promises.held[path] = (token, answer["fence"])
         if number % 3 != 0:
             return
         victim = f"/crash/{self.name}/{number // 2}"
-        if victim not in self.promises.held:
-            return
-        token, _ = self.promises.held.pop(victim)  # from here on nobody knows
-        answer = self.client.release(victim, token)
-        if answer.status == 200:
-            self.promises.released.add(victim)
-        else:
-            self.refused(answer)
+        if victim in self.promises.held:
+            self.release(victim)
 
-    def refused(self, answer):
-        if answer.status not in (503, 507):
-            raise AssertionError(f"unexpected answer: {answer}")
-        counts = self.promises.refusals
-        counts[answer.status] = counts.get(answer.status, 0) + 1
+    def release(self, path):
+        self.promises.releasing.add(path)
+        token, _ = self.promises.held.pop(path)  # from here on nobody knows
+        self.asks_about = path
+        answer = self.client.release(path, token)
+        if answer.status == 200:
+            self.promises.released.add(path)
+        else:  # also on a full disk there is room in which so few locks are released
+            self.promises.problems.append(f"{path} was held, and its release answered {answer}")

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from crash_client import Promises, Worker
+from crash_client import Promises, Worker, fault_of
 from lockerd import Lockerd
 from v1_client import Client
 
@@ -35,25 +35,55 @@ def unmount(directory):
 
 
 class Observer(threading.Thread):
-    """Looks at locks of others: what it is shown must last as well."""
+    """Looks at what the others are just asking about: what it is shown must last as well."""
 
-    def __init__(self, port, promises):
+    def __init__(self, port, workers, promises):
         super().__init__()
         self.client = Client(port, timeout=20)
+        self.workers = workers
         self.promises = promises
         self.index = 0
         self.ends = False
         self.start()
 
     def run(self):
+        path = None
         try:
             while not self.ends:
-                answer = self.client.call("GET", "/v1/locks", prefix="/crash", limit=20)
-                self.index = max(self.index, answer.index)
-        except Exception:  # the server is gone
-            pass
+                for worker in self.workers:
+                    path = worker.asks_about
+                    if path is not None:
+                        self.look_at(path)
+                        self.look_at_list(path)
+        except Exception as error:  # a thread's exception is nobody's
+            if fault := fault_of(error):
+                self.promises.problems.append(f"{path} was looked at: {fault}")
         finally:
             self.client.close()
+
+    def ask(self, path, **parameters):
+        answer = self.client.call("GET", path, **parameters)
+        if answer.status != 200:
+            raise AssertionError(f"unexpected answer: {answer}")
+        self.index = max(self.index, answer.index)
+        return answer
+
+    def look_at(self, path):
+        was_held = self.was_held(path)
+        self.shown(path, self.ask("/v1/locks" + path)["holders"], was_held)
+
+    def look_at_list(self, path):
+        was_held = self.was_held(path)
+        self.shown(path, self.ask("/v1/locks", prefix=path)["locks"], was_held)
+
+    def was_held(self, path):
+        return path in self.promises.seen_held or path in self.promises.releasing
+
+    def shown(self, path, locks, was_held):
+        for lock in locks:
+            self.promises.seen_held[lock["path"]] = lock["fence"]
+        if was_held and not locks:
+            self.promises.seen_free.add(path)
 
 
 def index_of(store_port):
@@ -62,6 +92,15 @@ def index_of(store_port):
         return client.ask("GET", "/v1/status").index
     finally:
         client.close()
+
+
+def await_grant(promises):
+    """A moment before somebody was granted a lock, and was shown one, would prove nothing."""
+    until = time.monotonic() + 60
+    while not promises.held or not promises.seen_held:
+        if promises.problems or time.monotonic() > until:
+            raise RuntimeError(f"nothing is granted, or shown: {promises.problems}")
+        time.sleep(0.01)
 
 
 def cut(directory, number, random_moment):
@@ -75,25 +114,25 @@ def cut(directory, number, random_moment):
         print(f"skipped: no loop mount here: {mounted.stderr.strip()}")
         return None
     promises = Promises()
+    threads = []
     try:
-        server = Lockerd(os.path.join(here, "locks.db"))
-        workers = [Worker(server.port, str(n), promises, 100_000, "m" * 3000) for n in range(4)]
-        observer = Observer(server.port, promises)
-        time.sleep(random_moment)
-        server.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.02)  # what it had sent is read
-        acknowledged = Promises()
-        # Only what was known when it stopped: a worker may be in the middle of a request.
-        acknowledged.held = dict(promises.held)
-        acknowledged.released = set(promises.released)
-        shown = observer.index
-        shutil.copyfile(image, copy)
-        observer.ends = True
-        server.process.kill()
-        server.process.wait()
-        for thread in [*workers, observer]:
-            thread.join(20)
+        with Lockerd(os.path.join(here, "locks.db")) as server:
+            workers = [Worker(server.port, str(n), promises, 100_000, "m" * 3000) for n in range(4)]
+            threads += workers
+            observer = Observer(server.port, workers, promises)
+            threads.append(observer)
+            await_grant(promises)
+            time.sleep(random_moment)
+            server.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.02)  # what it had sent is read
+            # Only what was known when it stopped: a worker may be in the middle of a request.
+            acknowledged = promises.copy()
+            shown = observer.index
+            shutil.copyfile(image, copy)
+            observer.ends = True
     finally:
+        for thread in threads:  # their server is gone
+            thread.join(60)
         unmount(here)
     try:
         if mount(copy, there).returncode != 0:
@@ -105,10 +144,11 @@ def cut(directory, number, random_moment):
             client.close()
             if found < shown:
                 problems.append(f"index {shown} was shown, and {found} is what is left")
-            if not acknowledged.held:
-                problems.append("nothing was acknowledged before the cut: this proves nothing")
+            in_doubt = set(acknowledged.seen_held) - set(acknowledged.held) - acknowledged.released
             print(f"cut {number}: {len(acknowledged.held)} held, "
-                  f"{len(acknowledged.released)} released, index {found}, shown {shown}", flush=True)
+                  f"{len(acknowledged.released)} released, index {found}; shown {shown}, "
+                  f"{len(acknowledged.seen_held)} held, {len(acknowledged.seen_free)} released, "
+                  f"{len(in_doubt)} that only the observer knew of", flush=True)
             return problems
     except RuntimeError as error:
         return [f"it does not start: {error}"]

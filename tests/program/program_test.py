@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import glob
+import http.client
 import json
 import os
 import resource
@@ -10,8 +11,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
+import urllib.error
 
 import abuse
 from lockerd import LOCKER, LOCKERD, Lockerd, run
@@ -77,9 +80,11 @@ class Program(unittest.TestCase):
     def lockerd_with_little_memory(self, megabytes, *options):
         limit = f"--as={megabytes << 20}"
         try:
-            return Lockerd(self.store, *options, wrapper=("prlimit", limit))
+            server = Lockerd(self.store, *options, wrapper=("prlimit", limit))
         except RuntimeError as error:
             return str(error)
+        self.addCleanup(server.__exit__)
+        return server
 
     def test_too_little_memory_for_its_threads(self):
         enough = self.lockerd_with_little_memory(4096)
@@ -87,6 +92,7 @@ class Program(unittest.TestCase):
             self.skipTest("this build wants all addresses there are")
         enough.kill()
         said = self.lockerd_with_little_memory(600, "--threads", "200")
+        self.assertIsInstance(said, str, "it started")
         self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
 
     def test_no_memory_for_a_lock_loses_none(self):
@@ -160,6 +166,84 @@ class Program(unittest.TestCase):
             self.assertIn("2 locks", server.text())
             self.assertEqual(server.get("/dohaz/kept/15"), {"lockedBy": "me"})
 
+    def begun(self, server, text):
+        """A connection on which a part of a request has been sent."""
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        self.addCleanup(connection.close)
+        connection.sendall(text)
+        client = Client(server.port)
+        for _ in range(2):  # then the only thread has read what was begun
+            client.ask("GET", "/healthz")
+        client.close()
+        return connection
+
+    def eventually(self, is_so, what):
+        until = time.monotonic() + 30
+        while not is_so():
+            self.assertLess(time.monotonic(), until, what)
+            time.sleep(0.01)
+
+    def test_what_stays_unfinished_does_not_hold_up_the_stop(self):
+        over = threading.Event()
+
+        def take_slowly(connection):
+            with contextlib.suppress(OSError):
+                while connection.recv(65536) and not over.wait(0.2):
+                    pass
+
+        with Lockerd(self.store) as server, socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            slow.connect(("127.0.0.1", server.port))
+            # Some 60 MB, which take minutes: each bit that is taken is progress, and no timeout of
+            # a request ends it.
+            slow.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+            self.assertTrue(slow.recv(1))
+            self.begun(server, b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+            taking = threading.Thread(target=take_slowly, args=(slow,))
+            taking.start()
+            try:
+                server.process.send_signal(signal.SIGTERM)
+                self.assertEqual(server.process.wait(timeout=30), 0, server.text())
+            finally:
+                over.set()
+                taking.join()
+
+    def test_a_second_sigterm_ends_it_at_once_and_loses_nothing(self):
+        with Lockerd(self.store, "--threads", "1") as server:
+            self.begun(server, b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+            server.get("/canhaz/kept?id=me")
+            server.process.send_signal(signal.SIGTERM)
+            self.eventually(lambda: "stopping: SIGTERM" in server.text(), "it does not stop")
+            server.process.send_signal(signal.SIGTERM)
+            # It did not wait for what is begun; else it would have ended in order, with 0.
+            self.assertEqual(server.process.wait(timeout=30), -signal.SIGTERM, server.text())
+            self.assertNotIn("stopped", server.text())
+        with Lockerd(self.store) as server:
+            self.assertEqual(server.get("/dohaz/kept"), {"lockedBy": "me"})
+
+    def test_while_it_stops_it_wants_no_traffic(self):
+        def is_closed():
+            try:
+                socket.create_connection(("127.0.0.1", server.port)).close()
+            except ConnectionRefusedError:
+                return True
+            except ConnectionResetError:
+                pass
+            return False
+
+        with Lockerd(self.store, "--threads", "1") as server:
+            self.assertEqual(server.get("/readyz"), {"status": "ready"})
+            asked = self.begun(server, b"GET /readyz HTTP/1.1\r\nHost: a\r\n")
+            server.process.send_signal(signal.SIGTERM)
+            self.eventually(is_closed, "it still listens")
+            asked.sendall(b"\r\n")
+            answer = http.client.HTTPResponse(asked)
+            answer.begin()
+            self.assertEqual(answer.status, 503)
+            self.assertEqual(answer.headers["Retry-After"], "1")
+            self.assertEqual(json.load(answer)["error"], "draining")
+            self.assertEqual(server.process.wait(timeout=30), 0, server.text())
+
     def many_keys(self):
         """A file that is read for a while."""
         keys = os.path.join(self.directory.name, "keys")
@@ -199,26 +283,45 @@ class Program(unittest.TestCase):
     def test_kill_9_under_load_loses_nothing_acknowledged(self):
         held, released = {}, set()
 
-        def work(server, name):
+        def ask(server, target):
+            while True:
+                try:
+                    return server.get(target)
+                except urllib.error.HTTPError as refused:
+                    if refused.code != 503:
+                        raise
+                    time.sleep(0.01)  # the journal makes room
+
+        def work(server, name, is_killed):
             for number in range(100_000):
                 path = f"/kill/{name}/{number}"
                 try:
-                    token = server.get(f"/canhaz{path}?id={name}")["token"]
-                    held[path] = token
+                    granted = ask(server, f"/canhaz{path}?id={name}")
+                    self.assertTrue(granted["ok"], path)
+                    token = held[path] = granted["token"]
                     if number % 3 == 0:
                         del held[path]  # in doubt from here until the answer
-                        if server.get(f"/nowant{path}?token={token}")["ok"]:
-                            released.add(path)
-                except OSError:
+                        gone = ask(server, f"/nowant{path}?token={token}")
+                        self.assertEqual(gone, {"ok": True}, path)
+                        released.add(path)
+                except urllib.error.HTTPError:
+                    raise
+                except (OSError, http.client.HTTPException):
+                    if not is_killed.is_set():
+                        raise
                     return
 
         for cycle in range(5):
+            is_killed = threading.Event()
             with Lockerd(self.store) as server:
                 with concurrent.futures.ThreadPoolExecutor(8) as pool:
-                    for worker in range(8):
-                        pool.submit(work, server, f"c{cycle}w{worker}")
+                    working = [pool.submit(work, server, f"c{cycle}w{worker}", is_killed)
+                               for worker in range(8)]
                     time.sleep(0.3 + 0.17 * cycle)
+                    is_killed.set()
                     server.kill()
+                for each in working:
+                    each.result()
         self.assertGreater(len(held), 100)
         with Lockerd(self.store) as server:
             for path, token in held.items():

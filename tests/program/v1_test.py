@@ -67,11 +67,26 @@ class V1Test(unittest.TestCase):
         return asked
 
     def until_waiting(self, count):
-        for _ in range(500):
-            if self.client.ask("GET", "/v1/status")["waiters"] >= count:
-                return
+        self.eventually(lambda: self.client.ask("GET", "/v1/status")["waiters"] >= count,
+                        "it does not wait")
+
+    def eventually(self, is_so, what):
+        until = time.monotonic() + 60
+        while not is_so():
+            self.assertLess(time.monotonic(), until, what)
             time.sleep(0.005)
-        self.fail("it does not wait")
+
+    def until_ended(self, token):
+        """Returns when the lease has ended by itself. A look does not keep it."""
+        def has_ended():
+            return self.client.call("GET", "/v1/leases", token=token).status == 410
+        self.eventually(has_ended, "its lease does not end")
+
+    def granted(self, acquire):
+        """What it answers; again for as long as the journal makes room."""
+        while (answer := acquire()).status == 503:
+            time.sleep(0.01)
+        return self.expect(201, answer)
 
     def expect(self, status, answer, error=None):
         self.assertEqual(answer.status, status, answer)
@@ -162,7 +177,7 @@ class Acquiring(V1Test):
         self.assertEqual(refused["blocked_by"][0]["path"], "/b")
         self.assertTrue(self.client.ask("GET", "/v1/locks/a")["free"])
         waiting = self.background(lambda c: c.several(locks=locks, wait=10, owner="s"))
-        time.sleep(0.2)
+        self.until_waiting(1)
         self.client.release("/b", held["token"])
         granted = self.expect(201, waiting.answer())
         self.assertEqual([lock["path"] for lock in granted["locks"]], ["/a", "/b/c"])
@@ -178,7 +193,7 @@ class Acquiring(V1Test):
         self.assertEqual([lock["path"] for lock in second["locks"]], ["/pool/2"])
         self.expect(423, self.client.several(locks=machines, any=1))
         waiting = self.background(lambda c: c.several(locks=machines, any=1, wait=10))
-        time.sleep(0.2)
+        self.until_waiting(1)
         self.client.release("/pool/1", first["token"])
         self.assertEqual([lock["path"] for lock in waiting.answer()["locks"]], ["/pool/1"])
 
@@ -240,16 +255,16 @@ class Leasing(V1Test):
         self.fail(f"always late: {lateness}")
 
     def test_renewal_keeps_and_an_ended_lease_says_why(self):
-        granted = self.client.acquire("/t", ttl="300ms")
+        granted = self.client.acquire("/t", ttl="3s")
         token = granted["token"]
-        for _ in range(4):
-            time.sleep(0.15)
+        for _ in range(4):  # a second more than its TTL
+            time.sleep(1)
             renewed = self.expect(200, self.client.renew(token))
-            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (300, 1))
+            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (3000, 1))
             self.assertEqual(renewed["newest_fence"], granted["fence"])
         self.expect(423, self.client.acquire("/t"))
         self.assertEqual(self.client.renew(token, ttl="200ms")["ttl_ms"], 200)
-        time.sleep(0.3)
+        self.until_ended(token)
         gone = self.expect(410, self.client.renew(token), "lease_ended")
         self.assertEqual(gone["reason"], "expired")
         self.expect(410, self.client.release("/t", token), "lease_ended")
@@ -259,21 +274,21 @@ class Leasing(V1Test):
         self.expect(404, self.client.renew(fresh_token()), "no_such_lease")
 
     def test_a_restart_gives_the_whole_ttl_again(self):
-        token = self.client.acquire("/t", ttl="1s")["token"]
+        token = self.client.acquire("/t", ttl="4s")["token"]
+        began = time.monotonic()
         self.client.acquire("/keep", ttl="60s")
-        time.sleep(0.7)
+        time.sleep(2)
         self.restart()
-        time.sleep(0.6)
+        time.sleep(max(0, began + 4.2 - time.monotonic()))  # it would have ended
         self.expect(423, self.client.acquire("/t"))
-        time.sleep(0.6)
-        self.expect(201, self.client.acquire("/t"))
+        self.expect(201, self.client.acquire("/t", wait="20s"))
         self.expect(410, self.client.renew(token))
         self.expect(423, self.client.acquire("/keep"))
 
     def test_no_lease_ends_because_the_server_stood_still(self):
-        token = self.client.acquire("/s", ttl="1s")["token"]
+        token = self.client.acquire("/s", ttl="2s")["token"]
         self.server.process.send_signal(signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(4)
         self.server.process.send_signal(signal.SIGCONT)
         self.expect(200, self.client.renew(token))
 
@@ -355,14 +370,12 @@ class Leasing(V1Test):
         self.client.acquire("/cool", owner="c", lock_delay="1h")
         self.client.call("DELETE", "/v1/locks/cool", force="true")
         for _ in range(2500):  # 10 MB of journal: two snapshots, and the segments before them go
-            token = self.client.acquire("/churn", meta="m" * 4096)["token"]
-            self.client.release("/churn", token)
-        for _ in range(500):
-            files = os.listdir(self.store)
-            if sum(name.endswith(".snapshot") for name in files) == 2:
-                break
-            time.sleep(0.01)
-        self.assertNotIn(f"journal-{1:016x}.segment", files)
+            token = self.granted(lambda: self.client.acquire("/churn", meta="m" * 4096))["token"]
+            self.expect(200, self.client.release("/churn", token))
+        self.eventually(lambda: sum(name.endswith(".snapshot") for name in os.listdir(self.store)) == 2,
+                        "no two snapshots")
+        self.eventually(lambda: f"journal-{1:016x}.segment" not in os.listdir(self.store),
+                        "the first segment stays")
         before = self.client.ask("GET", "/v1/locks")["locks"]
         self.restart()
         after = self.client.ask("GET", "/v1/locks")["locks"]
@@ -408,12 +421,12 @@ class Waiting(V1Test):
         state = self.client.ask("GET", "/v1/locks/q")
         self.assertEqual([(w["owner"], w["place"]) for w in state["waiters"]],
                          [("0", 1), ("1", 2), ("2", 3), ("3", 4)])
-        for waiter in asked:
+        for n, waiter in enumerate(asked):
             self.expect(200, self.client.release("/q", holder))
             granted = self.expect(201, waiter.answer())
             self.assertGreater(granted["waited_ms"], 0)
             holder = granted["token"]
-            self.assertEqual([w.is_done() for w in asked], [w.when is not None for w in asked])
+            self.assertEqual([w.is_done() for w in asked], [True] * (n + 1) + [False] * (3 - n))
 
     def test_a_waiter_is_called_as_the_holder_it_will_be(self):
         self.client.acquire("/q")
@@ -516,9 +529,11 @@ class Waiting(V1Test):
         """False if the machine was so slow that the grant was delivered before its client left."""
         holder = self.expect(201, client.acquire("/l"))["token"]
         leaving = Background(port, lambda c: c.acquire("/l", wait="20s"))
+        self.addCleanup(leaving.client.close)
         while client.ask("GET", "/v1/status")["waiters"] == 0:
             time.sleep(0.005)
         released = Background(port, lambda c: c.release("/l", holder))
+        self.addCleanup(released.client.close)
         time.sleep(0.2)  # the grant is on its way to the disk
         leaving.client.connection.sock.shutdown(socket.SHUT_RDWR)
         self.expect(200, released.answer())
@@ -540,7 +555,8 @@ class Waiting(V1Test):
         self.expect(423, self.client.acquire("/k", token=token, wait="100ms"))
         behind = self.wait_in_line("/k")
         back = self.background(lambda c: c.acquire("/k", token=token, wait="10s"))
-        time.sleep(0.2)
+        self.eventually(lambda: self.client.ask("GET", "/v1/locks/k")["waiter_count"] == 2,
+                        "it does not come back")
         self.client.release("/k", holder)
         self.expect(201, back.answer())
         self.assertFalse(behind.is_done())
@@ -656,8 +672,7 @@ class Looking(V1Test):
         token = fresh_token()
         for group in range(12):
             locks = [{"path": f"/long/{group}/{n}"} for n in range(25)]
-            while self.client.several(locks=locks, token=token, meta="m" * 4000).status == 503:
-                time.sleep(0.01)  # the journal makes room
+            self.granted(lambda: self.client.several(locks=locks, token=token, meta="m" * 4000))
         for call in (dict(path="/v1/locks", limit=1000), dict(path="/v1/leases", token=token)):
             seen, pages, after = [], 0, {}
             while True:
@@ -713,8 +728,7 @@ class Following(V1Test):
         token = self.client.acquire("/e/1", owner="x")["token"]
         waiting = self.wait_in_line("/e/1", owner="y", ttl="200ms")
         self.client.release("/e/1", token)
-        self.expect(201, waiting.answer())
-        time.sleep(0.3)
+        self.until_ended(self.expect(201, waiting.answer())["token"])
         self.client.acquire("/e/2")
         self.client.call("DELETE", "/v1/locks/e/2", force="true")
         self.client.acquire("/e/3")
@@ -730,6 +744,24 @@ class Following(V1Test):
                                  ("granted", "/e/1"), ("expired", "/e/1"), ("granted", "/e/2"),
                                  ("forced", "/e/2"), ("granted", "/e/3"), ("waiting", "/e/3")])
         self.assertEqual(self.next_event(stream)["event"], "left")
+
+    def test_what_cooled_is_told(self):
+        stream = self.follow("/v1/events?prefix=/c")
+        self.client.acquire("/c", ttl="1ms", lock_delay="200ms", owner="slow")
+        self.expect(201, self.client.acquire("/c", wait="20s", owner="next"))
+        told = {"granted": [], "expired": [], "cooled": []}
+        while len(told["granted"]) < 2:
+            event = self.next_event(stream)
+            if event["event"] in told:
+                told[event["event"]].append(json.loads(event["data"]))
+        first, following = told["granted"]
+        self.assertEqual((first["owner"], following["owner"]), ("slow", "next"))
+        for kind in ("expired", "cooled"):
+            (ended,) = told[kind]
+            self.assertEqual((ended["path"], ended["owner"], ended["fence"]),
+                             ("/c", "slow", first["fence"]))
+        self.assertLess(told["expired"][0]["index"], told["cooled"][0]["index"])
+        self.assertLess(told["cooled"][0]["index"], following["index"])
 
     def test_resume_and_reset(self):
         stream = self.follow()
@@ -822,15 +854,15 @@ class Forcing(V1Test):
         self.expect(201, self.client.acquire("/c"))
 
     def test_a_lock_delay_cools(self):
-        token = self.client.acquire("/c", ttl="200ms", lock_delay="800ms", owner="slow")["token"]
-        time.sleep(0.3)
+        token = self.client.acquire("/c", ttl="200ms", lock_delay="4s", owner="slow")["token"]
+        self.until_ended(token)
         self.expect(410, self.client.renew(token))
         refused = self.expect(423, self.client.acquire("/c"))
         self.assertEqual(refused["blocked_by"][0]["state"], "cooling")
         self.assertEqual(refused["blocked_by"][0]["owner"], "slow")
         self.restart()
         self.expect(423, self.client.acquire("/c"))
-        self.expect(201, self.client.acquire("/c", wait="3s"))
+        self.expect(201, self.client.acquire("/c", wait="20s"))
         mild = self.client.acquire("/d", lock_delay="10s")["token"]
         self.client.release("/d", mild)
         self.expect(201, self.client.acquire("/d"))
@@ -871,7 +903,7 @@ class Terraform(V1Test):
 
 class Limits(V1Test):
     options = ("--locks-max", "3", "--waiters-max", "1", "--event-readers-max", "0",
-               "--leases-max", "2", "--max-ttl", "10s", "--default-ttl", "5s", "--canhaz-ttl", "300ms")
+               "--leases-max", "2", "--max-ttl", "10s", "--default-ttl", "5s", "--canhaz-ttl", "3s")
 
     def test_they_are_kept(self):
         token = self.client.acquire("/1")
@@ -892,8 +924,29 @@ class Limits(V1Test):
     def test_locks_of_the_seed_expire_if_the_operator_says_so(self):
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
         self.assertFalse(self.client.ask("GET", "/canhaz/s")["ok"])
-        time.sleep(0.4)
-        self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
+        self.eventually(lambda: self.client.ask("GET", "/canhaz/s")["ok"], "it does not expire")
+
+
+class LongestTtl(V1Test):
+    options = ("--max-ttl", "10s")
+
+    def test_it_is_the_ttl_of_leases_that_name_none(self):
+        self.assertEqual(self.expect(201, self.client.acquire("/1"))["ttl_ms"], 10_000)
+        several = self.expect(201, self.client.several(locks=[{"path": "/2"}]))
+        self.assertEqual(several["ttl_ms"], 10_000)
+        opened = self.expect(201, self.client.call("POST", "/v1/leases"))
+        self.assertEqual(opened["ttl_ms"], 10_000)
+        self.assertEqual(self.client.acquire("/3", ttl="2s")["ttl_ms"], 2_000)
+        self.expect(400, self.client.acquire("/4", ttl="11s"), "bad_request")
+
+    def test_what_others_made_stays_without_until_a_request_names_one(self):
+        token = self.client.ask("GET", "/canhaz/1")["token"]
+        self.expect(200, self.client.ask("LOCK", "/terraform/2", {"ID": "x"}))
+        for path in ("/1", "/2"):
+            (holder,) = self.client.ask("GET", "/v1/locks" + path)["holders"]
+            self.assertIsNone(holder["ttl_ms"])
+        self.assertIsNone(self.expect(201, self.client.acquire("/3", token=token))["ttl_ms"])
+        self.assertEqual(self.client.renew(token, ttl="2s")["ttl_ms"], 2_000)
 
 
 class FullServer(V1Test):

@@ -249,7 +249,8 @@ class Arbiter {
   /// The requests for exactly this path, in order, up to `limit`.
   [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
   [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }
-  /// The waiter that a request for exactly this path, with both flags, would stand behind.
+  /// The waiter that a request for exactly this path, with both flags, would stand behind; where
+  /// some wait for the path itself, the one that the first of them stands behind.
   [[nodiscard]] std::optional<LockInfo> awaited_by(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
   /// What became of the token's lease, if it has ended lately.

@@ -38,12 +38,18 @@ std::size_t waiting_bytes(const Waiter& request) {
   return bytes;
 }
 
+/// Whether nothing else is asked for than there is; what is left out stays as it is.
+bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds lock_delay) {
+  return (command.meta.empty() || command.meta == meta) &&
+         (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
+}
+
 bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
   const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
   };
-  return waiter.any == command.any && waiter.ttl == command.ttl && waiter.meta == command.meta &&
-         waiter.lock_delay == command.lock_delay &&
+  return waiter.any == command.any && waiter.ttl == command.ttl &&
+         agrees(command, waiter.meta, waiter.lock_delay) &&
          (!command.owner || waiter.owner == *command.owner) &&
          std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
                     command.wanted.end(), equal);
@@ -200,12 +206,18 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
+  for (Waiter* const waiter : waiting->second) {
+    if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
+  }
   std::vector<Waiter*> given_up;
   Paths paths;
   for (const Waiter::Wanted& wanted : command.wanted) paths.insert(wanted.packed_path);
   for (Waiter* const waiter : waiting->second) {
-    if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
-    if (!wants_one_of(*waiter, paths)) continue;
+    // The lease that they wait for will have one owner.
+    const bool is_of_another =
+        command.owner && !waiter->owner.empty() && *command.owner != waiter->owner;
+    if (!is_of_another && request.owner.empty()) request.owner = waiter->owner;
+    if (!is_of_another && !wants_one_of(*waiter, paths)) continue;
     if (!waiter->is_kept) return refused(Outcome::token_in_use);
     given_up.push_back(waiter);
   }
@@ -225,8 +237,7 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
     again.locks.push_back(wanted);
     same = same && held->shape == wanted.shape &&
            (again.fence == 0 || again.fence == held->id.fence) &&
-           table_.meta_of(*held) == command.meta &&
-           table_.lock_delay_of(*held) == command.lock_delay;
+           agrees(command, table_.meta_of(*held), table_.lock_delay_of(*held));
     again.fence = held->id.fence;
     changes = held;
   }
@@ -244,8 +255,14 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
       command.wanted.size() == 1 && changes->shape.mode != command.wanted[0].shape.mode &&
       changes->shape.lock_parents == command.wanted[0].shape.lock_parents &&
       changes->shape.lock_children == command.wanted[0].shape.lock_children;
-  if (!only_mode_differs) return refused(Outcome::token_in_use);
+  const std::string_view meta = table_.meta_of(*changes);
+  const Milliseconds lock_delay = table_.lock_delay_of(*changes);
+  if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
+    return refused(Outcome::token_in_use);
+  }
   request.is_upgrade = true;
+  request.meta = meta;
+  request.lock_delay = lock_delay;
   return std::nullopt;
 }
 
@@ -371,7 +388,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
   request->ticket = ++last_number_;
   request->since = now_.instant;
   Acquired acquired = refused(Outcome::queued);
-  acquired.cycle = DeadlockSearch{*this}.find(*request);
+  acquired.cycle = DeadlockSearch{*this}.find_of_newest(*request);
   if (!acquired.cycle.empty()) {
     acquired.outcome = Outcome::deadlock;
     return acquired;
@@ -412,6 +429,13 @@ Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
   queue_.insert(waiter);
   acquired.cycle = DeadlockSearch{*this}.find(waiter);
   queue_.erase(waiter);
+  if (!acquired.cycle.empty()) {
+    // Others, who came meanwhile, hold what it wants and would stand behind it: so it does.
+    by_ticket_.erase(waiter.ticket);
+    waiter.ticket = ++last_number_;
+    by_ticket_.emplace(waiter.ticket, &waiter);
+    acquired.cycle = DeadlockSearch{*this}.find_of_newest(waiter);
+  }
   if (!acquired.cycle.empty()) {
     acquired.outcome = Outcome::deadlock;
     remove(waiter);

@@ -356,6 +356,15 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       answer.detail = ended->detail;
       return answer;
     }
+    const auto waiting = by_token_.find(*chosen);
+    const auto is_of_another = [&](const Waiter* waiter) {
+      return !waiter->owner.empty() && waiter->owner != answer.owner;
+    };
+    if (waiting != by_token_.end() &&
+        std::any_of(waiting->second.begin(), waiting->second.end(), is_of_another)) {
+      answer.outcome = LeaseOutcome::in_use;
+      return answer;
+    }
   }
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
     answer.outcome = LeaseOutcome::too_many;
@@ -469,12 +478,23 @@ std::optional<Instant> Arbiter::expiry_of(const LivingLease& lease) const {
 }
 
 std::optional<LockInfo> Arbiter::awaited_by(PathView path) const {
-  const Waiter* const waiter = queue_.latest_clash({path, {}}, [](const Waiter&) { return false; });
-  if (waiter == nullptr) return std::nullopt;
-  for (const Waiter::Wanted& wanted : waiter->wanted) {
-    if (clash(wanted.path(), wanted.shape, path, {})) return describe(*waiter, wanted);
-  }
-  return std::nullopt;
+  Waiter newcomer;
+  newcomer.ticket = ~Ticket{0};  // behind all who wait
+  newcomer.wanted.push_back({std::string{path.packed()}, {}});
+  const Waiter* first = &newcomer;
+  queue_.visit_at(path, [&](const Waiter& waiter) {
+    first = &waiter;
+    return false;
+  });
+  const auto wanted = std::find_if(first->wanted.begin(), first->wanted.end(),
+                                   [&](const auto& its) { return its.path() == path; });
+  Passed passed;
+  const Waiter* const other =
+      waiter_in_the_way(*first, *wanted, table_.find_lease_of(first->token), passed);
+  if (other == nullptr) return std::nullopt;
+  return describe(*other, *std::find_if(other->wanted.begin(), other->wanted.end(), [&](auto& its) {
+    return clash(its.path(), its.shape, wanted->path(), wanted->shape);
+  }));
 }
 
 LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {

@@ -33,6 +33,13 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   return follow(request);
 }
 
+std::vector<CycleStep> Arbiter::DeadlockSearch::find_of_newest(const Waiter& request) {
+  own_ = request.token;
+  if (request.has_choice() || arbiter_.queue_.is_empty()) return {};
+  if (!somebody_may_wait_for(request)) return {};
+  return find_by_itself(request);
+}
+
 std::vector<CycleStep> Arbiter::DeadlockSearch::find_by_itself(const Waiter& request) {
   own_ = request.token;
   expand(request);

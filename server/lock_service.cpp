@@ -316,7 +316,8 @@ LockService::At<LockService::PathState> LockService::look_at(core::PathView path
   state.waiters = arbiter_.waiting_at(path, shown_max);
   state.waiter_count = arbiter_.count_waiting_at(path);
   state.awaited_by = arbiter_.awaited_by(path);
-  state.is_free = state.holders.empty() && state.covered_by.empty() && !state.awaited_by;
+  state.is_free = state.holders.empty() && state.covered_by.empty() && !state.awaited_by &&
+                  state.waiter_count == 0;
   return {std::move(state), commit_.last_index(), read_now()};
 }
 

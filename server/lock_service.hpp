@@ -119,7 +119,7 @@ class LockService final : private core::Arbiter::Host {
     bool is_free = false;
     std::vector<core::LockInfo> holders;
     std::vector<core::LockInfo> covered_by;
-    std::optional<core::LockInfo> awaited_by;  ///< Whom a request for this path stands behind.
+    std::optional<core::LockInfo> awaited_by;  ///< Elsewhere in the tree; see Arbiter.
     std::vector<core::LockInfo> waiters;
     std::size_t waiter_count = 0;
   };

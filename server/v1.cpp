@@ -296,10 +296,8 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
   auto looked = service_.look_at(path);
   LockService::PathState& state = looked.answer;
   hide_unreadable(request.caller, state.covered_by);
-  std::vector<core::LockInfo> awaited_by;  // elsewhere in the tree
-  if (state.awaited_by && state.awaited_by->packed_path != path.view().packed()) {
-    awaited_by.push_back(std::move(*state.awaited_by));
-  }
+  std::vector<core::LockInfo> awaited_by;
+  if (state.awaited_by) awaited_by.push_back(std::move(*state.awaited_by));
   hide_unreadable(request.caller, awaited_by);
   response.index = looked.index;
   if (wants_text(request)) {

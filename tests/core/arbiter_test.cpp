@@ -135,6 +135,96 @@ TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
   }
 }
 
+TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
+  AcquireCommand command;
+  command.wanted.push_back({path("a"), {.mode = Mode::shared}});
+  command.token = token(1);
+  command.meta = "why";
+  command.lock_delay = Milliseconds{5'000};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  command.wanted[0].shape.mode = Mode::exclusive;
+  command.meta = "why not";
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
+  command.meta = "";
+  command.lock_delay = Milliseconds{1};
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
+  command.lock_delay = {};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::held_already);
+  EXPECT_EQ(arbiter_->covering(PathView{path("a")}, 1).front().meta, "why");
+  Arbiter::ForceFilter filter;
+  filter.packed_path = path("a");
+  ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);
+  EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::blocked);  // it cools
+}
+
+// At its place of before it would stand before who holds what it wants.
+TEST_F(ArbiterTest, WhoComesBackToAPlaceThatWouldBeADeadlockGoesToTheEnd) {
+  const Shape neither{Mode::exclusive, false, false};
+  const auto ask = [&](const Token& of, const std::string& wanted, const Shape& shape) {
+    AcquireCommand command;
+    command.wanted.push_back({wanted, shape});
+    command.token = of;
+    command.wait = std::chrono::seconds{60};
+    return arbiter_->acquire(command, now());
+  };
+  Path below;
+  ASSERT_EQ(below.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(below.push_back("x"), Path::Push::ok);
+  ASSERT_EQ(ask(token(1), path("a"), {Mode::shared, false, false}).outcome, Outcome::granted);
+  ASSERT_EQ(ask(token(2), std::string{below.view().packed()}, neither).outcome, Outcome::granted);
+  const Acquired left = ask(token(3), path("a"), {});
+  ASSERT_EQ(left.outcome, Outcome::queued);
+  ASSERT_TRUE(arbiter_->abandon(left.waiter, now()));
+  const Acquired second = ask(token(2), path("a"), neither);
+  ASSERT_EQ(second.outcome, Outcome::queued);
+  const Acquired back = ask(token(3), path("a"), {});
+  ASSERT_EQ(back.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(second.waiter).outcome, Outcome::granted);
+  EXPECT_FALSE(decided_.contains(back.waiter));
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(back.waiter).outcome, Outcome::granted);
+}
+
+TEST_F(ArbiterTest, AllThatATokenWaitsForIsOfOneOwner) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  AcquireCommand command;
+  command.wanted.push_back({path("a"), {}});
+  command.token = token(2);
+  command.owner = "me";
+  command.wait = std::chrono::seconds{60};
+  const Acquired waiting = arbiter_->acquire(command, now());
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  command.wanted[0].packed_path = path("b");
+  command.owner = "you";
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
+  EXPECT_EQ(arbiter_->open_lease(token(2), {}, "you", {}, now()).outcome,
+            Arbiter::LeaseOutcome::in_use);
+  command.owner.reset();
+  EXPECT_EQ(arbiter_->acquire(command, now()).owner, "me");
+}
+
+TEST_F(ArbiterTest, WhatTheFirstInLineStandsBehindIsShown) {
+  Path inner;
+  ASSERT_EQ(inner.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(inner.push_back("x"), Path::Push::ok);
+  const std::string other = [&] {
+    Path beside;
+    EXPECT_EQ(beside.push_back("a"), Path::Push::ok);
+    EXPECT_EQ(beside.push_back("y"), Path::Push::ok);
+    return std::string{beside.view().packed()};
+  }();
+  ASSERT_EQ(acquire(token(1), std::string{inner.view().packed()}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("a"), std::chrono::seconds{60}).outcome, Outcome::queued);
+  EXPECT_EQ(arbiter_->awaited_by(PathView{other})->packed_path, path("a"));
+  ASSERT_EQ(acquire(token(3), other, std::chrono::seconds{60}).outcome, Outcome::queued);
+  EXPECT_EQ(arbiter_->awaited_by(PathView{other})->packed_path, path("a"));
+  EXPECT_FALSE(arbiter_->awaited_by(PathView{path("a")}));
+}
+
 class ArbiterRoomTest : public ArbiterTest {
  protected:
   static constexpr std::size_t locks = 5'000;

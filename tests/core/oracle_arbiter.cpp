@@ -34,10 +34,20 @@ std::size_t bytes_for(const OracleArbiter::Request& request) {
   return bytes;
 }
 
+/// What is asked again, without what is left out.
+bool agrees(const OracleArbiter::Request& asked, Milliseconds lock_delay, const std::string& meta) {
+  return (asked.lock_delay.count() == 0 || asked.lock_delay == lock_delay) &&
+         (asked.meta.empty() || asked.meta == meta);
+}
+
+bool is_of_another(const OracleArbiter::Request& other, const OracleArbiter::Request& asked) {
+  return asked.asked_owner && !other.owner.empty() && other.owner != *asked.asked_owner;
+}
+
 /// The one that waits, and what is asked again.
 bool is_same_request(const OracleArbiter::Request& other, const OracleArbiter::Request& asked) {
   return other.token == asked.token && other.any == asked.any && other.ttl == asked.ttl &&
-         other.lock_delay == asked.lock_delay && other.meta == asked.meta &&
+         agrees(asked, other.lock_delay, other.meta) &&
          (!asked.asked_owner || other.owner == *asked.asked_owner) &&
          std::equal(other.wanted.begin(), other.wanted.end(), asked.wanted.begin(),
                     asked.wanted.end(), [](const auto& a, const auto& b) {
@@ -159,14 +169,22 @@ bool OracleArbiter::has_deadlock() const {
 }
 
 bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const {
+  // At the end, also when it had a place before.
   std::vector<Request> requests = requests_;
+  Request request = asked;
   const auto same = std::find_if(requests.begin(), requests.end(),
                                  [&](const Request& each) { return is_same_request(each, asked); });
   if (same != requests.end()) {
-    same->is_kept = false;
+    request = *same;
+    request.is_kept = false;
+    requests.erase(same);
   } else {
-    requests.push_back(asked);
+    for (const Request& each : requests) {
+      const bool is_of_its_lease = each.token == asked.token && !is_of_another(each, asked);
+      if (is_of_its_lease && request.owner.empty()) request.owner = each.owner;
+    }
   }
+  requests.push_back(request);
   std::set<Token> all;
   for (const auto& [token, lease] : leases_) all.insert(token);
   for (const Request& each : requests) all.insert(each.token);
@@ -260,8 +278,8 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       }
       if (!held.empty()) {
         const auto is_same = [&](const Lock* lock) {
-          return lock->fence == held.front()->fence && lock->lock_delay == request.lock_delay &&
-                 lock->meta == request.meta &&
+          return lock->fence == held.front()->fence &&
+                 agrees(request, lock->lock_delay, lock->meta) &&
                  std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& wanted) {
                    return wanted.packed_path == lock->packed_path && wanted.shape == lock->shape;
                  });
@@ -275,30 +293,36 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         const Shape& had = held.front()->shape;
         const Shape& wants = request.wanted.front().shape;
         if (request.wanted.size() != 1 || had.mode == wants.mode ||
-            had.lock_parents != wants.lock_parents || had.lock_children != wants.lock_children) {
+            had.lock_parents != wants.lock_parents || had.lock_children != wants.lock_children ||
+            !agrees(request, held.front()->lock_delay, held.front()->meta)) {
           return refused(Outcome::token_in_use);
         }
         request.is_upgrade = true;
+        request.lock_delay = held.front()->lock_delay;
+        request.meta = held.front()->meta;
       }
     }
-    std::set<std::uint64_t> given_up;
-    for (std::size_t i = 0; i < requests_.size(); ++i) {
-      const Request& other = requests_[i];
-      if (other.token != request.token) continue;
-      if (is_same_request(other, request)) {
-        if (!other.is_kept) {
-          decisions_.push_back({other.number, Outcome::superseded, {}});
-          stop_waiting(i, now);
-        }
-        place = i;
-        requests_[i].number = request.number;
-        request = requests_[i];
-        break;
+    const auto same = std::find_if(requests_.begin(), requests_.end(),
+                                   [&](auto& other) { return is_same_request(other, request); });
+    if (same != requests_.end()) {
+      place = static_cast<std::size_t>(same - requests_.begin());
+      if (!same->is_kept) {
+        decisions_.push_back({same->number, Outcome::superseded, {}});
+        stop_waiting(place, now);
       }
-      const bool shares = std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& a) {
-        return std::any_of(request.wanted.begin(), request.wanted.end(),
-                           [&](const auto& b) { return a.packed_path == b.packed_path; });
-      });
+      requests_[place].number = request.number;
+      request = requests_[place];
+    }
+    std::set<std::uint64_t> given_up;
+    for (const Request& other : requests_) {
+      if (other.token != request.token || place < requests_.size()) continue;
+      if (!is_of_another(other, request) && request.owner.empty()) request.owner = other.owner;
+      const bool shares =
+          is_of_another(other, request) ||
+          std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& a) {
+            return std::any_of(request.wanted.begin(), request.wanted.end(),
+                               [&](const auto& b) { return a.packed_path == b.packed_path; });
+          });
       if (!shares) continue;
       if (!other.is_kept) return refused(Outcome::token_in_use);
       given_up.insert(other.number);
@@ -329,12 +353,14 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       return refused(Outcome::too_many_waiters_of_lease);
     }
   }
-  if (is_deadlock(request, place)) {
-    if (place < requests_.size()) {
-      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    }
-    return refused(Outcome::deadlock);
+  bool is_refused = is_deadlock(request, place);
+  if (place < requests_.size() && is_refused) {  // at the end, then
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    place = requests_.size();
+    request.is_kept = false;
+    is_refused = is_deadlock(request, place);
   }
+  if (is_refused) return refused(Outcome::deadlock);
   request.deadline = now + wait;
   request.is_kept = false;
   if (needed(request) < request.wanted.size()) changed_.insert(request.token);
@@ -454,6 +480,10 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   }
   const auto ended = ended_.find(token);
   if (ended != ended_.end() && ended->second != End::released) return Arbiter::LeaseOutcome::ended;
+  for (const Request& other : requests_) {
+    const bool has_another_owner = !other.owner.empty() && other.owner != owner;
+    if (other.token == token && has_another_owner) return Arbiter::LeaseOutcome::in_use;
+  }
   if (leases_.size() >= limits_.leases_max) return Arbiter::LeaseOutcome::too_many;
   if (rooms_.grants == Arbiter::Room::soon) return Arbiter::LeaseOutcome::busy;
   if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;

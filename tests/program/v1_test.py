@@ -462,6 +462,9 @@ class Waiting(V1Test):
         self.assertEqual(self.client.ask("GET", "/v1/locks/")["awaited_by"], [])
         self.assertEqual(self.client.ask("GET", "/canhaz/b?id=x")["ok"], False)
         behind = self.wait_in_line("/b")
+        state = self.client.ask("GET", "/v1/locks/b")
+        self.assertEqual(([w["path"] for w in state["awaited_by"]], state["waiter_count"]),
+                         (["/"], 1))
         self.client.release("/a", holder)
         token = self.expect(201, root.answer())["token"]
         self.assertFalse(behind.is_done())

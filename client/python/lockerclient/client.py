@@ -216,11 +216,12 @@ class Client:
         self._in_background("give-up", run)
 
     @staticmethod
-    def _in_background(name: str, work: Callable[[], None]) -> None:
+    def _in_background(name: str, work: Callable[[], None]) -> bool:
         try:
             threading.Thread(target=work, name="lockerclient-" + name, daemon=True).start()
         except RuntimeError:  # no thread is to be had, or the interpreter ends
-            pass
+            return False
+        return True
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
         """Now; if that is in vain, or interrupted, when the process ends."""

@@ -448,6 +448,10 @@ class Calls(AioCase):
         await client.release(grant.token, "/b")
         self.assertEqual((await client.status())["locks"], 1)
         self.assertEqual(await client.force_matching(owner="me"), 1)
+        for force in (lambda: client.force("/c", cooling=True),
+                      lambda: client.force_matching(prefix="/c", cooling=True)):
+            await client.acquire("/c", lock_delay=LONG, ttl=LONG)
+            self.assertEqual((await client.force("/c"), await force()), (1, 1))
         with self.assertRaises(LockLost):
             await client.release(more.token)
         with self.assertRaises(LockerError) as caught:

@@ -116,6 +116,22 @@ class Acquiring(ServerCase):
         self.assertEqual(caught.exception.blocked_by[0].state, "cooling")
         self.assertEqual([lock.path for lock in self.client.locks(state="cooling")], ["/c"])
 
+    def test_what_cools_is_ended_when_it_is_asked_for(self):
+        for number in range(3):
+            self.client.acquire(f"/c/{number}", lock_delay=LONG, owner="slow", ttl=LONG)
+            self.client.force(f"/c/{number}")
+        for call in (lambda: self.client.force("/c/0"),
+                     lambda: self.client.force_matching(prefix="/c")):
+            with self.assertRaises(LockerError) as caught:
+                call()
+            self.assertEqual(caught.exception.code, "not_held")
+        self.assertEqual(self.client.force("/c/0", cooling=True), 1)
+        self.client.acquire("/c/0", wait=0, ttl=LONG)
+        self.assertEqual(self.client.force_matching(prefix="/c/1", owner="slow", cooling=True), 1)
+        fence = next(self.client.locks(state="cooling")).fence
+        self.assertEqual(self.client.force_matching(fence=fence, cooling=True), 1)
+        self.assertEqual(list(self.client.locks(state="cooling")), [])
+
     def test_deadlock(self):
         one = self.client.acquire("/1", owner="one", ttl=LONG)
         two = self.client.acquire("/2", owner="two", ttl=LONG)
@@ -334,6 +350,13 @@ class OnTheWire(ServerCase):
         self.assertEqual(self.proxy.seen.count(b"/v1/locks/f"), 1)
         with self.assertRaises(LockLost):
             self.client.renew(held.token)
+
+    def test_nor_a_force_that_would_end_the_delay_that_it_began(self):
+        held = self.client.acquire("/f", lock_delay=LONG, ttl=LONG)
+        self.proxy.lose_replies(1)
+        with self.assertRaisesRegex(Unreachable, "may have been carried out"):
+            self.through.force("/f", fence=held.fence, cooling=True)
+        self.assertEqual([lock.path for lock in self.client.locks(state="cooling")], ["/f"])
 
     def test_connections_are_kept_and_made_again(self):
         self.through.status()

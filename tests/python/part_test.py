@@ -1,11 +1,14 @@
 """What becomes of one lock of a lease that has several: lost, or held by nested blocks."""
 
 import asyncio
+import random
+import threading
 import unittest
+from unittest import mock
 
 from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
                          wait_until)
-from lockerclient import LockLost, NotAcquired
+from lockerclient import LockerError, LockLost, NotAcquired, Unreachable
 
 
 class PartCase(ServerCase):
@@ -310,6 +313,290 @@ class Nesting(PartCase):
                     pass
                 self.assertEqual(self.held(), {"/b": "exclusive"})
         self.run_async(body)
+
+
+class Sharing(PartCase):
+    """Threads and tasks that share a lease, and ask for one path in different ways."""
+
+    def on_its_way(self, path):
+        return HeldBack(self.client, "/v1/locks" + path)
+
+    def let_in(self, lease, path, mode):
+        return InBlock(self, lease.lock(path, mode=mode))
+
+    def test_nobody_gets_less_than_it_was_granted(self):
+        for number, (first, second) in enumerate((("exclusive", "shared"),
+                                                  ("shared", "exclusive")) * 2):
+            path = f"/a/{number}"
+            with self.client.lease(ttl=LONG) as lease:
+                with self.on_its_way(path) as request:
+                    request.arrives = number >= 2
+                    one = self.let_in(lease, path, first)
+                    self.assertTrue(request.is_there.wait(PATIENCE))
+                    two = self.let_in(lease, path, second)
+                    two.has_entered.wait(0.3)  # which it should not: there is no need to be sure
+                    request.go_on.set()
+                    for block in (one, two):
+                        self.assertTrue(block.has_entered.wait(PATIENCE))
+                self.assertEqual(self.held(), {path: "exclusive"})
+                with self.assertRaises(NotAcquired):
+                    self.client.acquire(path, mode="shared", wait=0)
+                blocks = {first: one, second: two}
+                blocks["exclusive"].leave()
+                self.assertEqual(self.held(), {path: "shared"})
+                blocks["shared"].leave()
+                self.assertEqual(self.held(), {})
+                lease.check()
+
+    def test_what_is_not_lost_is_not_told_to_be(self):
+        with renewing_often(), self.client.lease(ttl=LONG) as lease:
+            def work(seed):
+                choices = random.Random(seed)
+
+                def any_mode():
+                    path = choices.choice(("/a", "/b"))
+                    return lease.lock(path, mode=choices.choice(("shared", "exclusive")))
+
+                for _ in range(40):
+                    with any_mode() as outer, any_mode() as inner:
+                        for lock in (outer, inner):
+                            lock.check()
+
+            for thread in [self.in_background(lambda seed=seed: work(seed)) for seed in range(5)]:
+                thread.result()
+            lease.check()
+            self.assertEqual(self.held(), {})
+
+    def test_a_block_that_ends_while_another_one_is_asked_for(self):
+        with self.client.lease(ttl=LONG) as lease:
+            exclusive = self.let_in(lease, "/a", "exclusive")
+            self.assertTrue(exclusive.has_entered.wait(PATIENCE))
+            with self.on_its_way("/a") as request:
+                shared = self.let_in(lease, "/a", "shared")
+                self.assertTrue(request.is_there.wait(PATIENCE))
+                exclusive.leave()
+                self.assertEqual(self.held(), {"/a": "exclusive"})
+                request.go_on.set()
+                self.assertTrue(shared.has_entered.wait(PATIENCE))
+            self.assertEqual(self.held(), {"/a": "shared"})
+            shared.leave()
+            self.assertEqual(self.held(), {})
+
+    def test_two_wait_in_line(self):
+        for first, second in (("exclusive", "exclusive"), ("exclusive", "shared")):
+            with self.client.lease(ttl=LONG) as lease:
+                with self.client.lock("/a", ttl=LONG):
+                    one = self.let_in(lease, "/a", first)
+                    self.wait_in_line("/a")
+                    two = self.let_in(lease, "/a", second)
+                    with self.assertRaises(NotAcquired):
+                        lease.acquire("/a", wait=0)
+                    with self.assertRaises(NotAcquired):
+                        lease.acquire(["/a", "/other"], mode="shared", wait=0.1)
+                    lease.acquire("/b", wait=0)  # which has nothing to do with it
+                for block in (one, two):
+                    self.assertTrue(block.has_entered.wait(PATIENCE))
+                    block.leave()
+                self.assertEqual(self.held(), {"/b": "exclusive"})
+
+    def test_nothing_that_is_given_back_waits_for_who_stands_in_line(self):
+        with self.client.lock("/a", ttl=LONG, mode="shared") as strangers:
+            with self.client.lease(ttl=LONG) as lease:
+                outer = self.let_in(lease, "/a", "shared")
+                self.assertTrue(outer.has_entered.wait(PATIENCE))
+                waiting = self.let_in(lease, "/a", "exclusive")
+                self.wait_in_line("/a")
+                outer.leave()
+                lease.release_path("/a")
+                strangers.release()
+                self.assertTrue(waiting.has_entered.wait(PATIENCE))
+                waiting.leave()
+        self.assertEqual(self.held(), {})
+
+    def test_who_is_interrupted_lets_the_next_one_ask(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with interrupted_waits(self.client):
+                with self.assertRaises(Interrupted), lease.lock("/a"):
+                    self.fail("it was interrupted")
+            with self.client.lock("/a", ttl=LONG), self.assertRaises(NotAcquired):
+                lease.acquire("/a", wait=0)
+            with self.on_its_way("/a") as request:
+                one = self.let_in(lease, "/a", "exclusive")
+                self.assertTrue(request.is_there.wait(PATIENCE))
+                with mock.patch("lockerclient.lock.queue.SimpleQueue") as woken:
+                    woken.return_value.get.side_effect = Interrupted
+                    with self.assertRaises(Interrupted), lease.lock("/a", mode="shared"):
+                        self.fail("it was interrupted")
+                request.go_on.set()
+            one.leave()
+            with lease.lock("/a"):
+                pass
+        self.assertEqual(self.held(), {})
+
+    def test_a_signal_handler_does_not_wait_for_its_own_thread(self):
+        send = self.client._send
+
+        def ask_meanwhile(step):
+            if step.request.method == "POST" and step.request.target == "/v1/locks/a":
+                with self.assertRaisesRegex(LockerError, "signal handler"):
+                    lease.acquire("/a", mode="shared")
+                lease.acquire("/b")
+            return send(step)
+
+        with self.client.lease(ttl=LONG) as lease:
+            with mock.patch.object(self.client, "_send", ask_meanwhile), lease.lock("/a"):
+                self.assertEqual(self.held(), {"/a": "exclusive", "/b": "exclusive"})
+
+    def test_a_server_that_does_not_answer_the_one_before(self):
+        impatient = self.new_client(patience=0.3)
+        with impatient.lease(ttl=LONG) as lease:
+            self.server.kill()
+            for _ in range(2):  # the second behind the first, which goes on in the background
+                with self.assertRaises(Unreachable):
+                    lease.acquire("/a")
+            self.restart()
+            wait_until(lambda: not lease._held().tenure.turns._line)
+            with lease.lock("/a"):
+                pass
+        self.assertEqual(self.held(), {})
+
+    def test_with_asyncio(self):
+        async def body(client):
+            entered, leave = [asyncio.Event() for _ in range(2)], asyncio.Event()
+
+            async def work(number, lease, path, mode):
+                async with lease.lock(path, mode=mode):
+                    entered[number].set()
+                    await leave.wait()
+
+            for path, first, second in (("/1", "exclusive", "shared"),
+                                        ("/2", "shared", "exclusive")):
+                async with client.lease(ttl=LONG) as lease:
+                    with HeldBackTask(client, "/v1/locks" + path) as request:
+                        tasks = [asyncio.ensure_future(work(0, lease, path, first))]
+                        await request.is_there.wait()
+                        tasks.append(asyncio.ensure_future(work(1, lease, path, second)))
+                        cancelled = asyncio.ensure_future(lease.acquire(path, mode="shared"))
+                        await asyncio.wait({cancelled}, timeout=0.3)
+                        cancelled.cancel()
+                        await asyncio.wait({cancelled})
+                        self.assertTrue(cancelled.cancelled())
+                        request.go_on.set()
+                        for each in entered:
+                            await each.wait()
+                    self.assertEqual(self.held(), {path: "exclusive"})
+                    leave.set()
+                    await asyncio.gather(*tasks)
+                    self.assertEqual(self.held(), {})
+                    for each in (*entered, leave):
+                        each.clear()
+
+            async with client.lease(ttl=LONG) as lease:  # in line
+                async with client.lock("/a", ttl=LONG):
+                    waiting = [asyncio.ensure_future(lease.acquire("/a", mode=mode))
+                               for mode in ("exclusive", "shared", "exclusive")]
+                    while not (await client.state("/a")).waiter_count:
+                        pass
+                    with self.assertRaises(NotAcquired):
+                        await lease.acquire("/a", wait=0)
+                    waiting[0].cancel()
+                    await lease.acquire("/b", wait=0)
+                self.assertEqual([grant.path for grant in await asyncio.gather(*waiting[1:])],
+                                 ["/a", "/a"])
+
+            async with client.lease(ttl=LONG) as lease:  # a block that ends meanwhile
+                exclusive = lease.lock("/c")
+                await exclusive.__aenter__()
+                with HeldBackTask(client, "/v1/locks/c") as request:
+                    asking = asyncio.ensure_future(lease.acquire("/c", mode="shared"))
+                    await request.is_there.wait()
+                    await exclusive.__aexit__(None, None, None)
+                    request.go_on.set()
+                    await asking
+                self.assertEqual(self.held(), {"/c": "shared"})
+
+            async with client.lease(ttl=LONG) as lease:  # all of it at once
+                async def take_some(seed):
+                    choices = random.Random(seed)
+                    for _ in range(40):
+                        modes = choices.choices(("shared", "exclusive"), k=2)
+                        async with lease.lock(f"/{choices.randint(0, 1)}", mode=modes[0]) as outer:
+                            async with lease.lock(f"/{choices.randint(0, 1)}", mode=modes[1]):
+                                outer.check()
+
+                await asyncio.gather(*(take_some(seed) for seed in range(5)))
+                lease.check()
+                self.assertEqual(self.held(), {})
+        self.run_async(body)
+
+
+class HeldBack:
+    """The first request for a target is held back until `go_on`: before it is sent, or, if it
+    `arrives`, before it is answered."""
+
+    def __init__(self, client, target):
+        self.arrives = False
+        self.is_there, self.go_on = threading.Event(), threading.Event()
+        send = client._send
+
+        def hold_back(step):
+            if step.request.target != target or self.is_there.is_set():
+                return send(step)
+            answer = send(step) if self.arrives else None
+            self.is_there.set()
+            self.go_on.wait(PATIENCE)
+            return answer or send(step)
+
+        self._patch = mock.patch.object(client, "_send", hold_back)
+
+    def __enter__(self):
+        self._patch.start()
+        return self
+
+    def __exit__(self, *_):
+        self.go_on.set()
+        self._patch.stop()
+
+
+class HeldBackTask:
+    """The same for asyncio, before it is sent."""
+
+    def __init__(self, client, target):
+        self.is_there, self.go_on = asyncio.Event(), asyncio.Event()
+        send = client._connections.send
+
+        async def hold_back(request, timeout):
+            if request.target == target and not self.is_there.is_set():
+                self.is_there.set()
+                await self.go_on.wait()
+            return await send(request, timeout)
+
+        self._patch = mock.patch.object(client._connections, "send", hold_back)
+
+    def __enter__(self):
+        self._patch.start()
+        return self
+
+    def __exit__(self, *_):
+        self._patch.stop()
+
+
+class InBlock:
+    """A thread in a block, until it is to leave."""
+
+    def __init__(self, case, block):
+        self.has_entered, self._leaves = threading.Event(), threading.Event()
+
+        def work():
+            with block:
+                self.has_entered.set()
+                self._leaves.wait(PATIENCE)
+
+        self._thread = case.in_background(work)
+
+    def leave(self):
+        self._leaves.set()
+        self._thread.result()
 
 
 if __name__ == "__main__":

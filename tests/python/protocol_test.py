@@ -294,6 +294,20 @@ class Keeping(unittest.TestCase):
             _, losses = self.keep_grant(world)
             self.assertEqual((len(losses), world.script), (1, []))
 
+    def test_a_lease_is_renewed_while_its_many_locks_are_looked_at(self):
+        others = [(8, 200, {**held(f"/b/{number}"), "next": f"/b/{number}"}) for number in range(6)]
+        renewed = (0, 200, {**RENEWED, "locks": 7, "newest_fence": 9})
+        world = World(renewed, *others[:2], renewed, *others[2:4], renewed, *others[4:],
+                      renewed, (0, 200, held("/a")), renewed, (0, 410, FORCED))
+        _, (loss,) = self.keep_grant(world)
+        self.assertEqual((loss.reason, world.script), ("forced", []))
+
+    def test_what_is_lost_while_they_are_looked_at(self):
+        page = {**held("/b"), "next": "/b"}
+        world = World((0, 200, {**RENEWED, "locks": 3}), (11, 200, page), (0, 410, FORCED))
+        _, (loss,) = self.keep_grant(world)
+        self.assertEqual((loss.reason, world.script), ("forced", []))
+
     def test_a_lock_of_before_from_a_backup_is_another_one(self):
         world = World((0, 200, {**RENEWED, "newest_fence": 6}), (0, 200, held("/a", fence=6)))
         _, (loss,) = self.keep_grant(world)

@@ -155,17 +155,23 @@ def list_locks(prefix: str | None, owner: str | None, state: str | None, limit: 
                                   after=after))
 
 
-def force(path: str, fence: int | None, reason: str | None) -> Request:
-    # Without a fence it would hit the next holder if it were sent again.
-    return Request("DELETE", _target("/v1/locks" + resource_path(path), force=True, fence=fence,
-                                     reason=reason), is_repeatable=fence is not None)
+def force(path: str, fence: int | None, reason: str | None, cooling: bool) -> Request:
+    return _force("/v1/locks" + resource_path(path), fence, reason, cooling)
 
 
-def force_matching(prefix: str | None, owner: str | None, fence: int | None,
-                   reason: str | None) -> Request:
-    return Request("DELETE", _target("/v1/locks", force=True, owner=owner, fence=fence,
-                                     prefix=None if prefix is None else resource_path(prefix),
-                                     reason=reason), is_repeatable=fence is not None)
+def force_matching(prefix: str | None, owner: str | None, fence: int | None, reason: str | None,
+                   cooling: bool) -> Request:
+    return _force("/v1/locks", fence, reason, cooling, owner=owner,
+                  prefix=None if prefix is None else resource_path(prefix))
+
+
+def _force(path: str, fence: int | None, reason: str | None, cooling: bool,
+           **filters: str | None) -> Request:
+    # Without a fence it would hit the next holder if it were sent again, and with `cooling` end the
+    # lock delay that it has begun itself.
+    return Request("DELETE", _target(path, force=True, fence=fence, reason=reason,
+                                     cooling=True if cooling else None, **filters),
+                   is_repeatable=fence is not None and not cooling)
 
 
 def status() -> Request:

@@ -145,15 +145,20 @@ class Client:
             if after is None:
                 return
 
-    def force(self, path: str, *, fence: int | None = None, reason: str | None = None) -> int:
-        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one."""
-        return self._call(calls.force(path, fence, reason), ended)
+    def force(self, path: str, *, fence: int | None = None, reason: str | None = None,
+              cooling: bool = False) -> int:
+        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one.
+
+        With `cooling` also what cools there after its lock delay began.
+        """
+        return self._call(calls.force(path, fence, reason, cooling), ended)
 
     def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
-                       fence: int | None = None, reason: str | None = None) -> int:
-        """Ends all locks that match everything given; says how many."""
-        return self._call(calls.force_matching(prefix, owner, fence, reason),
-                          ended)
+                       fence: int | None = None, reason: str | None = None,
+                       cooling: bool = False) -> int:
+        """Ends all locks that match everything given, with `cooling` also what cools; says how
+        many."""
+        return self._call(calls.force_matching(prefix, owner, fence, reason, cooling), ended)
 
     def events(self, prefix: str | None = None, last_event_id: str | None = None) -> Events:
         """Iterates over what happens from now on, or since an event, over interruptions."""
@@ -216,11 +221,12 @@ class Client:
         self._in_background("give-up", run)
 
     @staticmethod
-    def _in_background(name: str, work: Callable[[], None]) -> None:
+    def _in_background(name: str, work: Callable[[], None]) -> bool:
         try:
             threading.Thread(target=work, name="lockerclient-" + name, daemon=True).start()
         except RuntimeError:  # no thread is to be had, or the interpreter ends
-            pass
+            return False
+        return True
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
         """Now; if that is in vain, or interrupted, when the process ends."""

@@ -116,13 +116,30 @@ class Inventory:
                 if not entry.is_used():
                     leaving.releases.append(entry.path)
                     continue
-                stays = [each.locks[key] for each in (*entry.granted_to, *entry.asked_by)]
-                if (entry.granted_to and entry.mode == "exclusive" and
-                        _strongest(stays) != "exclusive"):
-                    (other, *_) = entry.granted_to
-                    leaving.weakenings.append(replace(
-                        other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))
+                self._weaken(key, entry, entry.granted_to, leaving)
         return leaving
+
+    def stay(self, use: Use) -> Leaving:
+        """When it was granted: a use that left meanwhile may have needed more."""
+        leaving = Leaving()
+        with self._mutex:
+            for key in use.locks:
+                entry = self._entries.get(key)
+                if entry is not None and use in entry.granted_to:
+                    needed = {use, *(other for other in entry.granted_to
+                                     if other.is_block or use.is_block)}
+                    self._weaken(key, entry, needed, leaving)
+        return leaving
+
+    @staticmethod
+    def _weaken(key: PathKey, entry: _Entry, needed_by: set[Use], leaving: Leaving) -> None:
+        if entry.asked_by or not needed_by:
+            return  # who asks for it does that when it is answered
+        if entry.mode == "exclusive" and _strongest([each.locks[key]
+                                                     for each in needed_by]) != "exclusive":
+            (other, *_) = needed_by
+            leaving.weakenings.append(replace(
+                other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))
 
     def _forget(self, key: PathKey, use: Use) -> _Entry | None:
         """The entry, if it was one of this use's."""

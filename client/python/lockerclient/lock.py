@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import queue
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Iterable
@@ -14,9 +15,10 @@ from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
 from .inventory import Use
-from .keeper import DeadlineWatch, Keeper
+from .keeper import LONGEST_SLEEP, DeadlineWatch, Keeper
 from .records import Grant
 from .tenure import Tenure
+from .turns import Turn
 
 if TYPE_CHECKING:
     from .client import Client
@@ -310,39 +312,71 @@ class Lease(_Block):
             meta=meta, lock_delay=lock_delay), is_block=False), wait)
 
     def _take(self, use: Use, wait: float | None) -> Grant:
+        calls.check_wait(wait)
         holding = self._held()
         holding.check()
-        tenure = holding.tenure
+        turns = holding.tenure.turns
+        woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        turn = Turn(use.locks, use.wanted.paths, deadline.now(), wait,
+                    functools.partial(woken.put, None), threading.get_ident())
+        try:
+            turns.join(turn)
+            while (pause := turns.pause(turn, deadline.now(),
+                                        self._client._settings.patience)) is not None:
+                try:
+                    woken.get(timeout=min(pause, LONGEST_SLEEP))
+                except queue.Empty:
+                    pass
+            return self._take_in_turn(holding, use, turn)
+        finally:
+            if not turn.is_handed_over:
+                turns.leave(turn)
+
+    def _take_in_turn(self, holding: _Holding, use: Use, turn: Turn) -> Grant:
+        holding.check()
+        client, tenure = self._client, holding.tenure
         with self._giving_back:
             asked = tenure.inventory.expect(use)
-        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        acquisition = protocol.Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                           tenure.token)
         try:
-            grant = self._client._run(acquisition.steps())
+            grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             holding.check()
+            if tenure.inventory.stay(use).weakenings:
+                with self._giving_back:
+                    staying = tenure.inventory.stay(use)
+                    client._run(protocol.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
         except BaseException as error:
+            turn.withdraw(deadline.now())
             if isinstance(error, LockerError) and protocol.is_silence(error):
-                self._withdraw_later(holding, use, asked, acquisition)
+                self._withdraw_later(holding, use, asked, acquisition, turn)
                 raise
             if not isinstance(error, LockerError):  # Ctrl-C, for example
-                late = self._client._run(acquisition.withdraw())
+                late = client._run(acquisition.withdraw())
                 if late is not None:
                     tenure.granted(use, asked, late)
             self._leave(holding, use, True)
             raise
 
     def _withdraw_later(self, holding: _Holding, use: Use, asked: calls.Wanted,
-                        acquisition: protocol.Acquisition) -> None:
+                        acquisition: protocol.Acquisition, turn: Turn) -> None:
         """It may have been granted: a thread gives it back when the server can be asked again."""
-        def run() -> None:
-            late = self._client._run(acquisition.go_on_withdrawing(holding.tenure))
-            if late is not None:
-                holding.tenure.granted(use, asked, late)
-            self._leave(holding, use, True)
+        turn.hand_over()
 
-        self._client._in_background("withdraw", run)
+        def run() -> None:
+            try:
+                late = self._client._run(acquisition.go_on_withdrawing(holding.tenure))
+                if late is not None:
+                    holding.tenure.granted(use, asked, late)
+                self._leave(holding, use, True)
+            finally:
+                holding.tenure.turns.leave(turn)
+
+        if not self._client._in_background("withdraw", run):
+            holding.tenure.turns.leave(turn)
 
     def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""

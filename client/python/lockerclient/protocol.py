@@ -269,32 +269,42 @@ def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
 
 def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
     """What went wrong, or None."""
-    timeout = settings.timeout
-    if tenure.ttl is not None:
-        left = tenure.deadline.ends - settings.now()
-        timeout = max(0.01, min(timeout, tenure.ttl / deadline.RENEWALS_PER_TTL, left))
     known = tenure.inventory.fences()
     try:
-        answer = yield Send(calls.renew(tenure.token), timeout)
-        if answer.status == 200:
-            renewal = answer.parsed(Renewal.parse)
-            tenure.renewed(Deadline(renewal.ttl, answer.sent))
-            yield from _look_for_losses(tenure, known, renewal, timeout)
-            return None
-        error = error_of(answer)
+        renewal = yield from _renewed(settings, tenure)
+        if renewal is not None:
+            yield from _look_for_losses(settings, tenure, known, renewal)
     except (NoAnswer, LockerError) as failure:
         return str(failure)
+    return None
+
+
+def _renewed(settings: Settings, tenure: Tenure) -> Steps[Renewal | None]:
+    """None: it is lost."""
+    answer = yield Send(calls.renew(tenure.token), _timeout_of_keeper(settings, tenure))
+    if answer.status == 200:
+        renewal = answer.parsed(Renewal.parse)
+        tenure.renewed(Deadline(renewal.ttl, answer.sent))
+        return renewal
+    error = error_of(answer)
     if isinstance(error, LockLost):
         tenure.lose(error)
     elif error.code == "no_such_lease":
         tenure.lose(_forgotten(answer))
     else:
-        return str(error)
+        raise error
     return None
 
 
-def _look_for_losses(tenure: Tenure, known: dict[PathKey, int], renewal: Renewal,
-                     timeout: float) -> Steps[None]:
+def _timeout_of_keeper(settings: Settings, tenure: Tenure) -> float:
+    if tenure.ttl is None:
+        return settings.timeout
+    left = tenure.deadline.ends - settings.now()
+    return max(0.01, min(settings.timeout, tenure.ttl / deadline.RENEWALS_PER_TTL, left))
+
+
+def _look_for_losses(settings: Settings, tenure: Tenure, known: dict[PathKey, int],
+                     renewal: Renewal) -> Steps[None]:
     """A lease of which an administrator ended some locks lives on with the others. `known` is what
     this program knew of when it renewed; others can add locks with its token."""
     # They are those that were looked at while this is the same: each that is lost makes them fewer,
@@ -306,7 +316,12 @@ def _look_for_losses(tenure: Tenure, known: dict[PathKey, int], renewal: Renewal
     there: dict[PathKey, tuple[int, str]] = {}
     after: str | None = None
     while True:
-        answer = yield Send(calls.look_at_lease(tenure.token, after), timeout)
+        # There can be a hundred pages, and a lease lives on while they are read.
+        is_due = settings.now() >= tenure.deadline.renewal_is_due
+        if is_due and (yield from _renewed(settings, tenure)) is None:
+            return
+        answer = yield Send(calls.look_at_lease(tenure.token, after),
+                            _timeout_of_keeper(settings, tenure))
         if answer.status != 200:
             raise error_of(answer)
         page, after = answer.parsed(lambda answer: (
@@ -318,6 +333,7 @@ def _look_for_losses(tenure: Tenure, known: dict[PathKey, int], renewal: Renewal
             break
     gone, replaced = tenure.inventory.gone(known, there)
     if gone:
+        timeout = _timeout_of_keeper(settings, tenure)
         tenure.lose_locks(gone, (yield from _why_gone(tenure, gone, timeout, ", ".join(gone))))
     tenure.lose_replaced(replaced)
     tenure.seen = seen

@@ -13,6 +13,7 @@ from .deadline import Deadline
 from .errors import LockLost
 from .inventory import Inventory, Use
 from .records import Grant
+from .turns import Turns
 
 
 class Tenure:
@@ -33,6 +34,7 @@ class Tenure:
         self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
         self._end: LockLost | None = None  # of all
         self.inventory = Inventory()
+        self.turns = Turns()
         # What a renewal said of the locks, and which were known, before they were looked at.
         self.seen: tuple[int, int | None, dict[PathKey, int]] | None = None
         self._is_finished = False

@@ -152,16 +152,20 @@ class AsyncClient:
             if after is None:
                 return
 
-    async def force(self, path: str, *, fence: int | None = None, reason: str | None = None) -> int:
-        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one."""
-        return await self._call(calls.force(path, fence, reason),
-                                ended)
+    async def force(self, path: str, *, fence: int | None = None, reason: str | None = None,
+                    cooling: bool = False) -> int:
+        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one.
+
+        With `cooling` also what cools there after its lock delay began.
+        """
+        return await self._call(calls.force(path, fence, reason, cooling), ended)
 
     async def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
-                             fence: int | None = None, reason: str | None = None) -> int:
-        """Ends all locks that match everything given; says how many."""
-        return await self._call(calls.force_matching(prefix, owner, fence, reason),
-                                ended)
+                             fence: int | None = None, reason: str | None = None,
+                             cooling: bool = False) -> int:
+        """Ends all locks that match everything given, with `cooling` also what cools; says how
+        many."""
+        return await self._call(calls.force_matching(prefix, owner, fence, reason, cooling), ended)
 
     def events(self, prefix: str | None = None, last_event_id: str | None = None) -> AsyncEvents:
         """Iterates over what happens from now on, or since an event, over interruptions."""

@@ -18,6 +18,7 @@ from ..keeper import LONGEST_SLEEP
 from ..lock import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
+from ..turns import Turn
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -333,41 +334,71 @@ class AsyncLease(_Block):
             meta=meta, lock_delay=lock_delay), is_block=False), wait)
 
     async def _take(self, use: Use, wait: float | None) -> Grant:
+        calls.check_wait(wait)
         tenure = self._held()
         tenure.check()
+        turns = tenure.turns
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        turn = Turn(use.locks, use.wanted.paths, deadline.now(), wait, woken.set)
+        turns.join(turn)
+        try:
+            while (pause := turns.pause(turn, deadline.now(),
+                                        self._client._settings.patience)) is not None:
+                timer = loop.call_later(min(pause, LONGEST_SLEEP), woken.set)
+                try:
+                    await woken.wait()
+                finally:
+                    timer.cancel()
+                woken.clear()
+            return await self._take_in_turn(tenure, use, turn)
+        finally:
+            if not turn.is_handed_over:
+                turns.leave(turn)
+
+    async def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
+        tenure.check()
+        client = self._client
         async with self._giving_back:
             asked = tenure.inventory.expect(use)
-        acquisition = protocol.Acquisition(self._client._settings, asked, wait, tenure.token)
+        acquisition = protocol.Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                           tenure.token)
         try:
-            grant = await self._client._run(acquisition.steps())
+            grant = await client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
+            if tenure.inventory.stay(use).weakenings:
+                async with self._giving_back:
+                    staying = tenure.inventory.stay(use)
+                    await client._run(protocol.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
         except GeneratorExit:  # nothing can be awaited any more
             raise
         except BaseException as error:
+            turn.withdraw(deadline.now())
+            turn.hand_over()
             if isinstance(error, LockerError) and protocol.is_silence(error):
-                self._client._in_background(self._withdraw_later(tenure, use, asked, acquisition))
+                client._in_background(self._undo(tenure, use, asked, turn,
+                                                 acquisition.go_on_withdrawing(tenure)))
                 raise
             # In the background, if who waits for it is cancelled once more.
             was_cancelled = not isinstance(error, LockerError)
-            await asyncio.shield(self._client._in_background(
-                self._undo(tenure, use, asked, acquisition.withdraw() if was_cancelled else None)))
+            await asyncio.shield(client._in_background(self._undo(
+                tenure, use, asked, turn, acquisition.withdraw() if was_cancelled else None)))
             raise
 
-    async def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
-                              acquisition: protocol.Acquisition) -> None:
-        """It may have been granted: it is given back when the server can be asked again."""
-        await self._undo(tenure, use, asked, acquisition.go_on_withdrawing(tenure))
-
-    async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted,
+    async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted, turn: Turn,
                     withdrawing: Steps[Grant | None] | None) -> None:
-        if withdrawing is not None:
-            late = await self._client._run(withdrawing)
-            if late is not None:
-                tenure.granted(use, asked, late)
-        await self._leave_in_turn(tenure, use, True)
+        """It may have been granted: it is given back when the server can be asked again."""
+        try:
+            if withdrawing is not None:
+                late = await self._client._run(withdrawing)
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            await self._leave_in_turn(tenure, use, True)
+        finally:
+            tenure.turns.leave(turn)
 
     async def _leave(self, tenure: Tenure, use: Use) -> None:
         """Gives back what nobody else needs who shares this lease."""

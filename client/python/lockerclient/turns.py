@@ -1,0 +1,89 @@
+"""Of the requests of a lease that can change the mode of a path, one is under way at a time: the
+server carries them out as they arrive, and the last would take from those before what they were
+granted."""
+
+from __future__ import annotations
+
+from typing import Callable, Hashable, Iterable
+
+from .errors import LockerError, NotAcquired, Unreachable
+
+MOMENT = 1.0  # after which a request that may wait in line and is not answered does wait there
+
+
+class Turn:
+    """Of a request that may wait in line until `until`. `wake` is called when it can be its turn,
+    by any thread, or amid what this one does. `thread` cannot wait for it itself, if it is one."""
+
+    def __init__(self, keys: Iterable[Hashable], what: str, since: float, wait: float | None,
+                 wake: Callable[[], None], thread: int | None = None):
+        self.keys = frozenset(keys)
+        self.what = what
+        self.since = since
+        self.until = float("inf") if wait is None else since + wait
+        self.wake = wake
+        self.thread = thread
+        self.is_handed_over = False
+
+    def withdraw(self, now: float) -> None:
+        """From now on it does not wait in line any more."""
+        self.until = min(self.until, now)
+
+    def hand_over(self) -> None:
+        """Another thread or task goes on with it, and leaves."""
+        self.thread = None
+        self.is_handed_over = True
+
+    def wait_left(self, now: float) -> float | None:
+        return None if self.until == float("inf") else max(0.0, self.until - now)
+
+
+class Turns:
+    """A line, in which each waits for those before it that have a path in common with it.
+
+    Thread-safe, and without a mutex, in the midst of which a signal handler could come and wait
+    for a thread that waits for the mutex.
+    """
+
+    def __init__(self) -> None:
+        self._line: dict[Turn, None] = {}
+
+    def join(self, turn: Turn) -> None:
+        self._line[turn] = None
+
+    def leave(self, turn: Turn) -> None:
+        self._line.pop(turn, None)
+        for other in list(self._line):
+            if not other.keys.isdisjoint(turn.keys):
+                other.wake()
+
+    def pause(self, turn: Turn, now: float, patience: float) -> float | None:
+        """None: it is its turn. Else for how many seconds it can wait to be woken. Raises
+        NotAcquired, Unreachable, LockerError when that has been too long."""
+        ahead = self._ahead(turn)
+        if ahead is None:
+            return None
+        if ahead.thread is not None and ahead.thread == turn.thread:
+            raise LockerError(f"{turn.what}: this thread asks for it already, and a signal handler "
+                              "cannot wait for that.", "asked_already")
+        silent = max(turn.since, ahead.until) + patience
+        if now >= silent:
+            raise Unreachable(f"{turn.what}: no answer from the lock server to what another thread "
+                              "or task asks of it for the same lease.")
+        refused = float("inf")
+        if now < ahead.until:  # it may stand in line
+            refused = max(turn.until, turn.since + MOMENT)
+            if now >= refused:
+                refusal = NotAcquired(f"{turn.what}: another thread or task waits for it, for the "
+                                      "same lease.", "locked")
+                refusal.waited = now - turn.since
+                raise refusal
+        return min(silent, refused) - now
+
+    def _ahead(self, turn: Turn) -> Turn | None:
+        for other in list(self._line):
+            if other is turn:
+                return None
+            if not other.keys.isdisjoint(turn.keys):
+                return other
+        return None

@@ -293,9 +293,9 @@ TEST(ShownWhenDurable, Events) {
   Server server;
   CountedWaker waker;
   const auto follow = [&] {
-    const auto stream = server.call({Method::get, "/v1/events"}).stream.release();
+    std::unique_ptr<Stream> stream = server.call({Method::get, "/v1/events"}).stream;
     stream->start(waker);
-    return std::unique_ptr<Stream>{stream};
+    return stream;
   };
   const auto read_all = [](Stream& stream) {
     std::string told;

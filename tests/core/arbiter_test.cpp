@@ -565,5 +565,78 @@ TEST_F(ArbiterTest, WhoseWaitEndsWhenNothingIsInTheWayIsGranted) {
   EXPECT_FALSE(decided_.at(behind.waiter).blocked_by.empty());
 }
 
+// How long things are remembered stands in API.md. In numbers here: what compares with the code's
+// own constants does not see that they are others.
+
+TEST_F(ArbiterTest, APlaceIsKeptFor15Seconds) {
+  std::uint8_t client = 0;
+  for (const bool gives_up : {false, true}) {
+    for (const milliseconds away : {milliseconds{14'990}, milliseconds{15'010}}) {
+      SCOPED_TRACE(std::to_string(gives_up) + ", back after " + std::to_string(away.count()));
+      const std::string wanted = path(std::to_string(client));
+      const Token holder = token(++client);
+      const Token first = token(++client);
+      const Token second = token(++client);
+      ASSERT_EQ(acquire(holder, wanted).outcome, Outcome::granted);
+      const Acquired queued = acquire(first, wanted, milliseconds{gives_up ? 100'000 : 100});
+      ASSERT_EQ(queued.outcome, Outcome::queued);
+      const WaiterId behind = acquire(second, wanted, milliseconds{100'000}).waiter;
+      advance_to(now_ + milliseconds{100});
+      if (gives_up) {
+        ASSERT_TRUE(arbiter_->abandon(queued.waiter, now()));
+      } else {
+        ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::blocked);
+      }
+      advance_to(now_ + away);
+      const WaiterId back = acquire(first, wanted, milliseconds{1'000}).waiter;
+      ASSERT_EQ(arbiter_->release_all(holder, now()).outcome, Arbiter::ReleaseOutcome::released);
+      advance_to(now_);
+      const bool has_place = away < std::chrono::seconds{15};
+      EXPECT_EQ(decided_.contains(back), has_place);
+      EXPECT_EQ(decided_.contains(behind), !has_place);
+      EXPECT_EQ(decided_.at(has_place ? back : behind).outcome, Outcome::granted);
+    }
+  }
+}
+
+TEST_F(ArbiterTest, WhatHasEndedIsRememberedFor10Minutes) {
+  const Token released = token(1);
+  const Token expired = token(2);
+  const Token forced = token(3);
+  ASSERT_EQ(acquire(released, path("released")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(forced, path("forced")).outcome, Outcome::granted);
+  ASSERT_EQ(open(expired, milliseconds{100}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(acquire(expired, path("expired")).outcome, Outcome::granted);
+  advance_to(now_ + milliseconds{100});
+  ASSERT_EQ(arbiter_->release(released, PathView{path("released")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  Arbiter::ForceFilter filter;
+  filter.packed_path = path("forced");
+  ASSERT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
+
+  using LeaseOutcome = Arbiter::LeaseOutcome;
+  using ReleaseOutcome = Arbiter::ReleaseOutcome;
+  const auto release = [&](const Token& its, std::string_view name) {
+    return arbiter_->release(its, PathView{path(name)}, now()).outcome;
+  };
+  const Instant ended = now_;
+  advance_to(ended + std::chrono::minutes{10} - milliseconds{10});
+  EXPECT_EQ(release(released, "released"), ReleaseOutcome::released_before);
+  EXPECT_EQ(arbiter_->release_all(released, now()).outcome, ReleaseOutcome::released_before);
+  EXPECT_EQ(release(expired, "expired"), ReleaseOutcome::lease_ended);
+  EXPECT_EQ(release(forced, "forced"), ReleaseOutcome::lease_ended);
+  EXPECT_EQ(arbiter_->renew(expired, {}, now()).reason, End::expired);
+  EXPECT_EQ(arbiter_->renew(forced, {}, now()).detail, "why");
+  EXPECT_EQ(acquire(expired, path("other")).outcome, Outcome::lease_ended);
+  advance_to(ended + std::chrono::minutes{10} + milliseconds{10});
+  EXPECT_EQ(release(released, "released"), ReleaseOutcome::not_held);
+  EXPECT_EQ(arbiter_->release_all(released, now()).outcome, ReleaseOutcome::not_held);
+  EXPECT_EQ(release(expired, "expired"), ReleaseOutcome::not_held);
+  EXPECT_EQ(release(forced, "forced"), ReleaseOutcome::not_held);
+  EXPECT_EQ(arbiter_->renew(expired, {}, now()).outcome, LeaseOutcome::unknown);
+  EXPECT_EQ(arbiter_->renew(forced, {}, now()).outcome, LeaseOutcome::unknown);
+  EXPECT_EQ(acquire(expired, path("other")).outcome, Outcome::granted);
+}
+
 }  // namespace
 }  // namespace locker::core

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/clash.hpp"
 #include "core/lock_table.hpp"
+#include "tests/core/oracle_rules.hpp"
 
 namespace locker::core {
 namespace {
@@ -91,11 +91,11 @@ class TableWithList {
     for (const auto& [id, held] : held_) {
       const PathView path{held.path};
       if (!held.is_cooling && request.token && held.token == *request.token) continue;
-      if (!core::clash(held.shape.mode, request.shape.mode)) continue;
-      const bool reaches =
-          blocks(path, held.shape, request.path) ||
-          (request.rule == ClashRule::symmetric && blocks(request.path, request.shape, path));
-      if (reaches) ids.push_back(id);
+      const bool clashes = request.rule == ClashRule::symmetric
+                               ? oracle::clash(path, held.shape, request.path, request.shape)
+                               : !oracle::are_both_shared(held.shape, request.shape) &&
+                                     oracle::blocks(path, held.shape, request.path);
+      if (clashes) ids.push_back(id);
     }
     return ids;
   }

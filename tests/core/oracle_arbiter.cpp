@@ -5,19 +5,26 @@
 #include <set>
 #include <utility>
 
-#include "core/clash.hpp"
+#include "tests/core/oracle_rules.hpp"
 
 namespace locker::core {
 namespace {
 
+// Numbers of the documents stand here once more, so that another one in the code is seen.
+constexpr Instant place_kept = std::chrono::seconds{15};
+constexpr std::size_t blockers_named_max = 16;
+
+bool clash(const Waiter::Wanted& a, const Waiter::Wanted& b) {
+  return oracle::clash(a.path(), a.shape, b.path(), b.shape);
+}
+
 bool clash(const OracleArbiter::Lock& lock, const Waiter::Wanted& wanted) {
-  return clash(PathView{lock.packed_path}, lock.shape, wanted.path(), wanted.shape);
+  return oracle::clash(PathView{lock.packed_path}, lock.shape, wanted.path(), wanted.shape);
 }
 
 bool clash(const OracleArbiter::Request& request, const Waiter::Wanted& wanted) {
-  return std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& its) {
-    return clash(its.path(), its.shape, wanted.path(), wanted.shape);
-  });
+  return std::any_of(request.wanted.begin(), request.wanted.end(),
+                     [&](const auto& its) { return clash(its, wanted); });
 }
 
 std::size_t needed(const OracleArbiter::Request& request) {
@@ -42,6 +49,23 @@ bool agrees(const OracleArbiter::Request& asked, Milliseconds lock_delay, const 
 
 bool is_of_another(const OracleArbiter::Request& other, const OracleArbiter::Request& asked) {
   return asked.asked_owner && !other.owner.empty() && other.owner != *asked.asked_owner;
+}
+
+bool refuse_without_room(const OracleArbiter::Rooms& rooms, Arbiter::Released& released) {
+  if (rooms.ends == Arbiter::Room::enough) return false;
+  released.outcome = rooms.ends == Arbiter::Room::soon ? Arbiter::ReleaseOutcome::busy
+                                                       : Arbiter::ReleaseOutcome::disk_full;
+  return true;
+}
+
+/// Or ended in another way.
+Arbiter::Released released_before(const OracleArbiter::Ended& ended) {
+  Arbiter::Released released;
+  released.outcome = ended.reason == End::released ? Arbiter::ReleaseOutcome::released_before
+                                                   : Arbiter::ReleaseOutcome::lease_ended;
+  released.reason = ended.reason;
+  released.detail = ended.detail;
+  return released;
 }
 
 /// The one that waits, and what is asked again.
@@ -153,10 +177,10 @@ void OracleArbiter::note_change(const Token& token, const Waiter::Wanted& change
   if (is_wanted) changed_.insert(token);
 }
 
-void OracleArbiter::refuse_deadlocks_of(const Token& token) {
+void OracleArbiter::refuse_deadlocks_of(const Token& token, Instant now) {
   for (std::size_t place = requests_.size(); place-- > 0;) {
     if (requests_[place].token != token || !waits_for_itself({place}, requests_)) continue;
-    decisions_.push_back({requests_[place].number, Outcome::deadlock, {}});
+    decisions_.push_back(decision(requests_[place], Outcome::deadlock, now));
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
   }
 }
@@ -227,6 +251,50 @@ std::vector<OracleArbiter::Lock> OracleArbiter::holders_in_the_way(const Request
   return holders;
 }
 
+/// Of each path that it wants every holder, and of those who wait before it the last.
+std::vector<LockInfo> OracleArbiter::list_blockers(const Request& request,
+                                                   std::size_t before) const {
+  std::vector<LockInfo> all;
+  for (const auto& wanted : request.wanted) {
+    for (const Lock& lock : locks_) {
+      if ((!lock.is_cooling && lock.token == request.token) || !clash(lock, wanted)) continue;
+      LockInfo& info = all.emplace_back();
+      info.packed_path = lock.packed_path;
+      info.shape = lock.shape;
+      info.owner = lock.owner;
+      info.state = lock.is_cooling ? LockInfo::State::cooling : LockInfo::State::held;
+      info.fence = lock.fence;
+    }
+    for (std::size_t place = request.is_upgrade ? 0 : before; place-- > 0;) {
+      const Request& other = requests_[place];
+      if (is_passed(other, request.token) || !clash(other, wanted)) continue;
+      const auto its = std::find_if(other.wanted.begin(), other.wanted.end(),
+                                    [&](const auto& each) { return clash(each, wanted); });
+      LockInfo& info = all.emplace_back();
+      info.packed_path = its->packed_path;
+      info.shape = its->shape;
+      info.owner = other.owner;
+      info.state = LockInfo::State::waiting;
+      info.waiting_since = other.since;
+      break;
+    }
+  }
+  return all;
+}
+
+void OracleArbiter::set_blockers(const std::vector<LockInfo>& blockers, Decision& decision) {
+  if (blockers.size() >= blockers_named_max) return;
+  for (const LockInfo& info : blockers) {
+    decision.blockers.push_back(
+        std::to_string(static_cast<int>(info.state)) + " '" + info.packed_path + "' '" +
+        info.owner + "' " + std::to_string(static_cast<int>(info.shape.mode)) +
+        std::to_string(static_cast<int>(info.shape.lock_parents)) +
+        std::to_string(static_cast<int>(info.shape.lock_children)) + " fence " +
+        std::to_string(info.fence) + " since " + std::to_string(info.waiting_since.count()));
+  }
+  std::sort(decision.blockers.begin(), decision.blockers.end());
+}
+
 std::size_t OracleArbiter::waiters_behind(const Token& token) const {
   return static_cast<std::size_t>(
       std::count_if(requests_.begin(), requests_.end(), [&](const Request& request) {
@@ -258,7 +326,9 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
     const auto lease = leases_.find(request.token);
     const auto ended = ended_.find(request.token);
     if (!is_living(request.token)) {
-      if (ended != ended_.end() && ended->second != End::released) {
+      if (ended != ended_.end() && ended->second.reason != End::released) {
+        decision.reason = ended->second.reason;
+        decision.detail = ended->second.detail;
         return refused(Outcome::lease_ended);
       }
     } else {
@@ -336,13 +406,18 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   }
   const auto free = free_ones(request, place);
   if (free.size() == needed(request)) {
+    const bool has_waited = place < requests_.size();
+    if (has_waited) decision.waited = now - request.since;
     if (const auto refusal = refusal_of(request)) return refused(*refusal);
-    if (place < requests_.size()) {
-      requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    }
-    return grant(request, free, now);
+    if (has_waited) requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
+    Decision granted = grant(request, free, now);
+    granted.waited = decision.waited;
+    return granted;
   }
-  if (wait.count() == 0) return refused(Outcome::blocked);
+  if (wait.count() == 0) {
+    set_blockers(list_blockers(request, place), decision);
+    return refused(Outcome::blocked);
+  }
   if (place == requests_.size()) {
     if (const auto refusal = refusal_by_limits(request)) return refused(*refusal);
     if (requests_.size() >= limits_.waiters_max) return refused(Outcome::too_many_waiters);
@@ -367,6 +442,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   if (place < requests_.size()) {
     requests_[place] = request;
   } else {
+    request.since = now;
     requests_.push_back(request);
   }
   return refused(Outcome::queued);
@@ -479,7 +555,9 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
     return Arbiter::LeaseOutcome::living;
   }
   const auto ended = ended_.find(token);
-  if (ended != ended_.end() && ended->second != End::released) return Arbiter::LeaseOutcome::ended;
+  if (ended != ended_.end() && ended->second.reason != End::released) {
+    return Arbiter::LeaseOutcome::ended;
+  }
   for (const Request& other : requests_) {
     const bool has_another_owner = !other.owner.empty() && other.owner != owner;
     if (other.token == token && has_another_owner) return Arbiter::LeaseOutcome::in_use;
@@ -496,8 +574,8 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
 Outcome OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
                                         const std::string& owner, Milliseconds ttl, Instant now) {
   const auto is_in_the_way = [&](const std::string& packed_path, const Shape& shape) {
-    return (shape.mode == Mode::exclusive || wanted.shape.mode == Mode::exclusive) &&
-           blocks(PathView{packed_path}, shape, wanted.path());
+    return !oracle::are_both_shared(shape, wanted.shape) &&
+           oracle::blocks(PathView{packed_path}, shape, wanted.path());
   };
   for (const Lock& lock : locks_) {
     if (is_in_the_way(lock.packed_path, lock.shape)) return Outcome::blocked;
@@ -518,10 +596,11 @@ Outcome OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted
   return Outcome::granted;
 }
 
-void OracleArbiter::end_lock(std::size_t place, End reason, Instant now) {
+void OracleArbiter::end_lock(std::size_t place, End reason, const std::string& detail,
+                             Instant now) {
   Lock& lock = locks_[place];
   const Token token = lock.token;
-  ended_locks_[{token, lock.packed_path}] = reason;
+  ended_locks_[{token, lock.packed_path}] = {reason, lock.fence, detail};
   for (Request& request : requests_) {
     if (request.token != token || !request.is_upgrade ||
         request.wanted.front().packed_path != lock.packed_path) {
@@ -540,7 +619,8 @@ void OracleArbiter::end_lock(std::size_t place, End reason, Instant now) {
 }
 
 /// It has no locks any more.
-void OracleArbiter::end_lease(const Token& token, End reason) {
+void OracleArbiter::end_lease(const Token& token, End reason, const std::string& detail,
+                              Instant now) {
   const Lease& lease = leases_.at(token);
   for (Request& request : requests_) {
     if (request.token != token) continue;
@@ -548,68 +628,81 @@ void OracleArbiter::end_lease(const Token& token, End reason) {
     request.default_ttl = lease.ttl;
   }
   leases_.erase(token);
-  ended_[token] = reason;
-  if (reason != End::released) refuse_waiters_of(token);
+  ended_[token] = {reason, 0, detail};
+  if (reason != End::released) refuse_waiters_of(token, now);
   expiring_.erase(token);
 }
 
-void OracleArbiter::refuse_waiters_of(const Token& token) {
+void OracleArbiter::refuse_waiters_of(const Token& token, Instant now) {
+  const Ended& ended = ended_.at(token);
   std::erase_if(requests_, [&](const Request& request) {
     if (request.token != token) return false;
-    if (!request.is_kept) decisions_.push_back({request.number, Outcome::lease_ended, {}});
+    if (request.is_kept) return true;
+    Decision& told = decisions_.emplace_back(decision(request, Outcome::lease_ended, now));
+    told.reason = ended.reason;
+    told.detail = ended.detail;
     return true;
   });
 }
 
-Arbiter::ReleaseOutcome OracleArbiter::release(const Token& token, const std::string& packed_path,
-                                               Instant now) {
+Arbiter::Released OracleArbiter::release(const Token& token, const std::string& packed_path,
+                                         Instant now) {
+  Arbiter::Released released;
   const auto lock = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& its) {
     return !its.is_cooling && its.token == token && its.packed_path == packed_path;
   });
   if (lock != locks_.end()) {
-    if (rooms_.ends == Arbiter::Room::soon) return Arbiter::ReleaseOutcome::busy;
-    if (rooms_.ends == Arbiter::Room::none) return Arbiter::ReleaseOutcome::disk_full;
-    end_lock(static_cast<std::size_t>(lock - locks_.begin()), End::released, now);
-    if (locks_of(token) == 0 && !leases_.at(token).is_opened) end_lease(token, End::released);
-    return Arbiter::ReleaseOutcome::released;
+    if (refuse_without_room(rooms_, released)) return released;
+    released.fence = lock->fence;
+    released.count = 1;
+    end_lock(static_cast<std::size_t>(lock - locks_.begin()), End::released, "", now);
+    if (locks_of(token) == 0 && !leases_.at(token).is_opened) {
+      end_lease(token, End::released, "", now);
+    }
+    return released;
   }
   if (const auto ended = ended_locks_.find({token, packed_path}); ended != ended_locks_.end()) {
-    return ended->second == End::released ? Arbiter::ReleaseOutcome::released_before
-                                          : Arbiter::ReleaseOutcome::lease_ended;
+    released = released_before(ended->second);
+    released.fence = ended->second.fence;
+    return released;
   }
   const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& its) {
     return its.packed_path == packed_path;
   });
-  return others_hold ? Arbiter::ReleaseOutcome::wrong_token : Arbiter::ReleaseOutcome::not_held;
+  released.outcome =
+      others_hold ? Arbiter::ReleaseOutcome::wrong_token : Arbiter::ReleaseOutcome::not_held;
+  return released;
 }
 
-Arbiter::ReleaseOutcome OracleArbiter::release_all(const Token& token, Instant now) {
+Arbiter::Released OracleArbiter::release_all(const Token& token, Instant now) {
+  Arbiter::Released released;
   if (is_living(token)) {
-    if (rooms_.ends == Arbiter::Room::soon) return Arbiter::ReleaseOutcome::busy;
-    if (rooms_.ends == Arbiter::Room::none) return Arbiter::ReleaseOutcome::disk_full;
+    if (refuse_without_room(rooms_, released)) return released;
+    released.count = locks_of(token);
     for (std::size_t place = 0; place < locks_.size();) {
       if (locks_[place].token == token && !locks_[place].is_cooling) {
-        end_lock(place, End::released, now);
+        end_lock(place, End::released, "", now);
       } else {
         ++place;
       }
     }
-    end_lease(token, End::released);
-    return Arbiter::ReleaseOutcome::released;
+    end_lease(token, End::released, "", now);
+    return released;
   }
   const auto ended = ended_.find(token);
-  if (ended == ended_.end()) return Arbiter::ReleaseOutcome::not_held;
-  return ended->second == End::released ? Arbiter::ReleaseOutcome::released_before
-                                        : Arbiter::ReleaseOutcome::lease_ended;
+  if (ended != ended_.end()) return released_before(ended->second);
+  released.outcome = Arbiter::ReleaseOutcome::not_held;
+  return released;
 }
 
-Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant now) {
+Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const std::string& detail,
+                                     Instant now) {
   const auto fits = [&](const Lock& lock) {
     const PathView path{lock.packed_path};
     return (!lock.is_cooling || filter.ends_cooling) &&
            (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
            (!filter.packed_prefix || lock.packed_path == *filter.packed_prefix ||
-            PathView{*filter.packed_prefix}.is_ancestor_of(path)) &&
+            oracle::is_below(path, PathView{*filter.packed_prefix})) &&
            (!filter.owner || lock.owner == *filter.owner) &&
            (!filter.fence || lock.fence == *filter.fence);
   };
@@ -630,8 +723,8 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, Instant
       continue;
     }
     const std::size_t before = locks_.size();
-    end_lock(place, End::forced, now);
-    if (locks_of(lock.token) == 0) end_lease(lock.token, End::forced);
+    end_lock(place, End::forced, detail, now);
+    if (locks_of(lock.token) == 0) end_lease(lock.token, End::forced, detail, now);
     if (locks_.size() == before) ++place;  // it is cooling
   }
   return forced;
@@ -644,7 +737,7 @@ void OracleArbiter::stop_waiting(std::size_t place, Instant now) {
   }
   requests_[place].is_kept = true;
   requests_[place].is_delayed = false;
-  requests_[place].deadline = now + Arbiter::place_kept;
+  requests_[place].deadline = now + place_kept;
 }
 
 bool OracleArbiter::abandon(std::uint64_t number, Instant now) {
@@ -704,15 +797,15 @@ void OracleArbiter::expire(const Token& token, Instant now) {
       continue;
     }
     const std::size_t before = locks_.size();
-    end_lock(place, End::expired, now);
+    end_lock(place, End::expired, "", now);
     if (locks_.size() == before) ++place;  // it is cooling
     --left;
   }
-  if (locks_of(token) == 0) return end_lease(token, End::expired);
+  if (locks_of(token) == 0) return end_lease(token, End::expired, "", now);
   lease.expires = now;
   if (!expiring_.insert(token).second) return;
-  ended_[token] = End::expired;
-  refuse_waiters_of(token);
+  ended_[token] = {End::expired, 0, ""};
+  refuse_waiters_of(token, now);
 }
 
 void OracleArbiter::end_wait(std::size_t place, Instant now) {
@@ -723,7 +816,8 @@ void OracleArbiter::end_wait(std::size_t place, Instant now) {
   }
   const auto free = free_ones(request, place);
   if (free.size() < needed(request)) {
-    decisions_.push_back({request.number, Outcome::blocked, {}});
+    Decision& told = decisions_.emplace_back(decision(request, Outcome::blocked, now));
+    set_blockers(list_blockers(request, place), told);
     return stop_waiting(place, now);
   }
   const auto refusal = refusal_of(request);
@@ -733,8 +827,15 @@ void OracleArbiter::end_wait(std::size_t place, Instant now) {
     return;
   }
   requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-  decisions_.push_back(refusal ? Decision{request.number, *refusal, {}}
-                               : grant(request, free, now));
+  decide(request, free, refusal, now);
+}
+
+/// REQUIRES: the request waits no more.
+void OracleArbiter::decide(const Request& request, const std::vector<std::size_t>& free,
+                           std::optional<Outcome> refusal, Instant now) {
+  Decision told = decision(request, refusal.value_or(Outcome::granted), now);
+  if (!refusal) told.paths = grant(request, free, now).paths;
+  decisions_.push_back(std::move(told));
 }
 
 bool OracleArbiter::has_delayed() const {
@@ -756,7 +857,7 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
     if (place == requests_.size()) {
       // Nobody can be granted any more.
       if (changed_.empty()) return;
-      refuse_deadlocks_of(changed_.extract(changed_.begin()).value());
+      refuse_deadlocks_of(changed_.extract(changed_.begin()).value(), now);
       place = 0;
       continue;
     }
@@ -773,8 +874,7 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
       continue;
     }
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
-    decisions_.push_back(refusal ? Decision{request.number, *refusal, {}}
-                                 : grant(request, free, now));
+    decide(request, free, refusal, now);
     place = 0;
   }
 }
@@ -788,6 +888,9 @@ void OracleArbiter::restart(bool from_snapshot) {
     ended_locks_.clear();
     expiring_.clear();
   }
+  // The journal has no words.
+  for (auto& [token, ended] : ended_) ended.detail.clear();
+  for (auto& [lock, ended] : ended_locks_) ended.detail.clear();
   for (auto& [token, lease] : leases_) {
     restart_clock(lease, Instant{0});
     if (expiring_.contains(token)) lease.expires = Instant{0};

@@ -47,6 +47,7 @@ class OracleArbiter {
     Milliseconds default_ttl{};
     Milliseconds lock_delay{};
     std::string meta;
+    Instant since{};  ///< It waits.
     Instant deadline{};
     bool is_kept = false;
     bool is_upgrade = false;
@@ -56,8 +57,14 @@ class OracleArbiter {
     std::uint64_t number = 0;
     Outcome outcome = Outcome::granted;
     std::vector<std::string> paths;
+    Instant waited{};
+    End reason = End::expired;            ///< Of a lease that has ended.
+    std::string detail{};                 ///< The same.
+    std::vector<std::string> blockers{};  ///< See set_blockers(). In any order.
     friend auto operator<=>(const Decision&, const Decision&) = default;
   };
+  /// As many as there are, unless they are more than a refusal names; then none.
+  static void set_blockers(const std::vector<LockInfo>& blockers, Decision& decision);
 
   explicit OracleArbiter(const Arbiter::Limits& limits) : limits_(limits) {}
   void set_rooms(const Rooms& rooms) { rooms_ = rooms; }
@@ -65,15 +72,15 @@ class OracleArbiter {
   /// Returns the immediate answer; what it caused besides is in take_decisions(). Nobody who waits
   /// is granted by a command: see settle().
   Decision acquire(const Request& request, Instant wait, Instant now);
-  Arbiter::ReleaseOutcome release(const Token& token, const std::string& packed_path, Instant now);
-  Arbiter::ReleaseOutcome release_all(const Token& token, Instant now);
+  Arbiter::Released release(const Token& token, const std::string& packed_path, Instant now);
+  Arbiter::Released release_all(const Token& token, Instant now);
   Arbiter::LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
                                    Instant now);
   Arbiter::LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
   /// By the rule of the seed's verbs, for a fresh lease.
   Outcome acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
                            const std::string& owner, Milliseconds ttl, Instant now);
-  Arbiter::Forced force(const Arbiter::ForceFilter& filter, Instant now);
+  Arbiter::Forced force(const Arbiter::ForceFilter& filter, const std::string& detail, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 
   /// Somebody waits for more room than the journal has.
@@ -123,8 +130,13 @@ class OracleArbiter {
     bool is_opened = false;  ///< By itself: lives without locks.
   };
   [[nodiscard]] const std::map<Token, Lease>& leases() const { return leases_; }
+  struct Ended {
+    End reason = End::released;
+    Fence fence = 0;  ///< Of a lock.
+    std::string detail{};
+  };
   /// What became of leases that are no more.
-  [[nodiscard]] const std::map<Token, End>& ended() const { return ended_; }
+  [[nodiscard]] const std::map<Token, Ended>& ended() const { return ended_; }
   [[nodiscard]] std::size_t locks_of(const Token& token) const;
   [[nodiscard]] Fence newest_fence_of(const Token& token) const;
   /// A lease has lost some of its locks by expiry, and not yet all.
@@ -142,11 +154,19 @@ class OracleArbiter {
                                       const std::vector<Request>& requests) const;
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
   void note_change(const Token& token, const Waiter::Wanted& changed);
-  void refuse_deadlocks_of(const Token& token);
+  void refuse_deadlocks_of(const Token& token, Instant now);
   [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Request& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_of(const Request& request) const;
   void delay(Request& request, Instant now);
+  [[nodiscard]] std::vector<LockInfo> list_blockers(const Request& request,
+                                                    std::size_t before) const;
+  /// Of a request that waits.
+  [[nodiscard]] static Decision decision(const Request& request, Outcome outcome, Instant now) {
+    return {request.number, outcome, {}, now - request.since};
+  }
   Decision grant(const Request& request, const std::vector<std::size_t>& chosen, Instant now);
+  void decide(const Request& request, const std::vector<std::size_t>& free,
+              std::optional<Outcome> refusal, Instant now);
   [[nodiscard]] Fence take_fence(Instant now) {
     return last_fence_ = std::max(last_fence_ + 1, static_cast<Fence>(now.count()));
   }
@@ -155,11 +175,11 @@ class OracleArbiter {
     return has(token) && !expiring_.contains(token);
   }
   [[nodiscard]] bool has_room_for_ends() const { return rooms_.ends == Arbiter::Room::enough; }
-  void end_lock(std::size_t place, End reason, Instant now);
-  void end_lease(const Token& token, End reason);
+  void end_lock(std::size_t place, End reason, const std::string& detail, Instant now);
+  void end_lease(const Token& token, End reason, const std::string& detail, Instant now);
   void expire(const Token& token, Instant now);
   void end_wait(std::size_t place, Instant now);
-  void refuse_waiters_of(const Token& token);
+  void refuse_waiters_of(const Token& token, Instant now);
   void restart_clock(Lease& lease, Instant now) const;
   void stop_waiting(std::size_t place, Instant now);
 
@@ -168,8 +188,8 @@ class OracleArbiter {
   std::vector<Lock> locks_;        // in order of grant
   std::vector<Request> requests_;  // in order of ticket
   std::map<Token, Lease> leases_;
-  std::map<Token, End> ended_;
-  std::map<std::pair<Token, std::string>, End> ended_locks_;
+  std::map<Token, Ended> ended_;
+  std::map<std::pair<Token, std::string>, Ended> ended_locks_;
   std::vector<Decision> decisions_;
   std::set<Token> changed_;   // leases that have got or lost what others wait for
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry

@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
+#include "tests/core/oracle_rules.hpp"
+
 namespace locker::core {
-namespace {
-
-/// DESIGN's blocks(L, Q), word for word.
-bool blocks(PathView held, const Shape& shape, PathView asked) {
-  return held == asked || (shape.lock_parents && asked.is_ancestor_of(held)) ||
-         (shape.lock_children && held.is_ancestor_of(asked));
-}
-
-}  // namespace
 
 std::optional<LockId> OracleLockTable::blocker(const AcquireRequest& request) const {
   // The nearest at or above the path wins, else the oldest; held_ is in order of grant.
@@ -19,10 +12,10 @@ std::optional<LockId> OracleLockTable::blocker(const AcquireRequest& request) co
   for (const Held& held : held_) {
     const PathView path{held.path};
     if (request.token && held.token == *request.token) continue;
-    if (held.shape.mode == Mode::shared && request.shape.mode == Mode::shared) continue;
-    const bool clashes =
-        blocks(path, held.shape, request.path) ||
-        (request.rule == ClashRule::symmetric && blocks(request.path, request.shape, path));
+    const bool clashes = request.rule == ClashRule::symmetric
+                             ? oracle::clash(path, held.shape, request.path, request.shape)
+                             : !oracle::are_both_shared(held.shape, request.shape) &&
+                                   oracle::blocks(path, held.shape, request.path);
     if (!clashes) continue;
     const auto above = [&](const Held& lock) {
       return lock.path.size() <= request.path.packed().size();
@@ -38,10 +31,7 @@ std::optional<LockId> OracleLockTable::blocker(const AcquireRequest& request) co
 
 bool OracleLockTable::holds_clash(const Token& token, PathView path, const Shape& shape) const {
   return std::any_of(held_.begin(), held_.end(), [&](const Held& held) {
-    return held.token == token &&
-           (held.shape.mode == Mode::exclusive || shape.mode == Mode::exclusive) &&
-           (blocks(PathView{held.path}, held.shape, path) ||
-            blocks(path, shape, PathView{held.path}));
+    return held.token == token && oracle::clash(PathView{held.path}, held.shape, path, shape);
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/request_parser.hpp"
@@ -17,6 +19,19 @@ struct Seen {
   std::vector<std::string> requests;
   friend bool operator==(const Seen&, const Seen&) = default;
 };
+
+/// All that it has; the body last, for it alone can have line ends.
+std::string text_of(const locker::server::Request& request) {
+  std::string text = std::to_string(static_cast<int>(request.method));
+  for (const std::string_view part :
+       {request.method_name, request.target, request.content_type, request.accept,
+        request.authorization, request.if_none_match, request.lock_token, request.last_event_id,
+        request.requested_with, request.host, request.origin, request.referer,
+        request.sec_fetch_site, request.sec_purpose, request.body}) {
+    text.append("\n").append(part);
+  }
+  return text;
+}
 
 /// As a connection does it. Each look at the bytes is at a copy of just their size, so that a read
 /// behind them is seen.
@@ -44,10 +59,7 @@ Seen parse(std::string_view bytes, locker::fuzz::Input* pieces) {
         require(parser.size() <= size, "a request is within the bytes");
         require(request.target.size() <= limits.target_max, "the target is within its limit");
         require(request.body.size() <= limits.several_body_max, "the body is within its limit");
-        seen.requests.push_back(std::string{request.method_name} + "\n" +
-                                std::string{request.target} + "\n" + std::string{request.body} +
-                                "\n" + std::string{request.lock_token} +
-                                (parser.keep_alive() ? " on" : " off"));
+        seen.requests.push_back((parser.keep_alive() ? "on " : "off ") + text_of(request));
         begin += parser.size();
         parser.next();
         break;

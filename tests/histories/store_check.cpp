@@ -8,21 +8,30 @@ namespace locker::histories {
 namespace {
 
 using Id = std::pair<Fence, unsigned>;
-using Locks = std::map<Id, std::string>;
+/// Locks, and leases that were opened by themselves.
+using Openings = std::map<Id, std::string>;
 
-std::string describe(const std::string& path, const Shape& shape, const std::string& owner,
-                     bool is_cooling, std::int64_t ttl_ms) {
-  return path + (shape.is_shared ? " shared" : " exclusive") +
+/// Of a grant's record, or of the model's lock.
+template <typename Lock>
+std::string describe_lock(const Lock& lock, bool is_cooling, std::int64_t ttl_ms) {
+  const Shape& shape = lock.shape;
+  return lock.path + (shape.is_shared ? " shared" : " exclusive") +
          (shape.lock_parents ? " parents" : "") + (shape.lock_children ? " children" : "") +
-         " of " + owner + (is_cooling ? ", cooling" : ", TTL " + std::to_string(ttl_ms));
+         " of " + lock.owner + (is_cooling ? ", cooling" : ", TTL " + std::to_string(ttl_ms)) +
+         ", lock-delay " + std::to_string(lock.lock_delay_ms) + ", meta '" + lock.meta + "'";
 }
 
-Locks read_locks(const std::vector<Record>& store, Faults& faults) {
+std::string describe_lease(const std::string& owner, std::int64_t ttl_ms) {
+  return "the lease of " + owner + ", TTL " + std::to_string(ttl_ms);
+}
+
+Openings read_openings(const std::vector<Record>& store, Faults& faults) {
   struct Read {
     const Record* grant = nullptr;
     bool is_cooling = false;
   };
   std::map<Id, Read> held;
+  std::map<Id, const Record*> opened;
   std::map<std::uint64_t, std::int64_t> ttls;  // by lease
   for (const Record& record : store) {
     const Id id{record.fence, record.position};
@@ -32,6 +41,9 @@ Locks read_locks(const std::vector<Record>& store, Faults& faults) {
         ttls[record.lease] = record.ttl_ms;
         break;
       case Record::Kind::lease_opened:
+        opened[id] = &record;
+        ttls[record.lease] = record.ttl_ms;
+        break;
       case Record::Kind::ttl_changed:
         ttls[record.lease] = record.ttl_ms;
         break;
@@ -44,47 +56,53 @@ Locks read_locks(const std::vector<Record>& store, Faults& faults) {
         break;
       default:
         held.erase(id);
+        opened.erase(id);
         break;
     }
   }
-  Locks locks;
+  Openings openings;
   for (const auto& [id, lock] : held) {
-    const Record& grant = *lock.grant;
-    locks[id] = describe(grant.path, grant.shape, grant.owner, lock.is_cooling, ttls[grant.lease]);
+    openings[id] = describe_lock(*lock.grant, lock.is_cooling, ttls[lock.grant->lease]);
   }
-  return locks;
+  for (const auto& [id, lease] : opened) {
+    openings[id] = describe_lease(lease->owner, ttls[lease->lease]);
+  }
+  return openings;
 }
 
-Locks locks_of(const LockModel& model) {
-  Locks locks;
+Openings openings_of(const LockModel& model) {
+  Openings openings;
   const Index now = model.last_index();
   for (const LockModel::Lock& lock : model.locks()) {
     if (!lock.is_there(now)) continue;
-    locks[{lock.fence, lock.position}] =
-        describe(lock.path, lock.shape, lock.owner, lock.is_cooling(now),
-                 model.leases()[lock.lease].ttl_ms(now));
+    openings[{lock.fence, lock.position}] =
+        describe_lock(lock, lock.is_cooling(now), model.leases()[lock.lease].ttl_ms(now));
   }
-  return locks;
+  for (const LockModel::Lease& lease : model.leases()) {
+    if (lease.opened == 0 || !lease.is_living(now)) continue;
+    openings[{lease.opened, 0U}] = describe_lease(lease.owner, lease.ttl_ms(now));
+  }
+  return openings;
 }
 
 }  // namespace
 
 void check_store(const std::vector<Record>& store, const LockModel& model, Faults& faults) {
   if (store.empty()) return;
-  const Locks read = read_locks(store, faults);
-  const Locks expected = locks_of(model);
-  for (const auto& [id, lock] : expected) {
+  const Openings read = read_openings(store, faults);
+  const Openings expected = openings_of(model);
+  for (const auto& [id, opening] : expected) {
     const auto at = read.find(id);
     const std::string fence = " with fence " + std::to_string(id.first);
     if (at == read.end()) {
-      faults.add("the store has lost " + lock + fence);
-    } else if (at->second != lock) {
-      faults.add("the store has " + at->second + fence + " instead of " + lock);
+      faults.add("the store has lost " + opening + fence);
+    } else if (at->second != opening) {
+      faults.add("the store has " + at->second + fence + " instead of " + opening);
     }
   }
-  for (const auto& [id, lock] : read) {
+  for (const auto& [id, opening] : read) {
     if (expected.contains(id)) continue;
-    faults.add("the store still has " + lock + " with fence " + std::to_string(id.first));
+    faults.add("the store still has " + opening + " with fence " + std::to_string(id.first));
   }
 }
 

@@ -40,6 +40,12 @@ void ClientPromises::on_renewed(const core::Token& token, core::Instant until) {
   }
 }
 
+void ClientPromises::on_renewal_sent(const core::Token& token, core::Instant until) {
+  for (Hold& hold : holds_) {
+    if (hold.token == token) hold.until = std::min(hold.until, until);
+  }
+}
+
 void ClientPromises::on_release_sent(const core::Token& token, const std::string* packed_path) {
   std::erase_if(holds_, [&](const Hold& hold) {
     return hold.token == token && (packed_path == nullptr || hold.lock.packed_path == *packed_path);

@@ -28,6 +28,8 @@ class ClientPromises {
   void on_granted(const core::Token& token, const std::vector<core::Waiter::Wanted>& locks,
                   core::Fence fence, core::Fence floor, core::Instant until, core::Instant now);
   void on_renewed(const core::Token& token, core::Instant until);
+  /// The client asks for another TTL: with a shorter one its lease may end earlier from now on.
+  void on_renewal_sent(const core::Token& token, core::Instant until);
   /// The client asks to let go: from now on it may be gone.
   void on_release_sent(const core::Token& token, const std::string* packed_path);
   /// The server is about to force what is held here, perhaps before the holder reads of its grant.

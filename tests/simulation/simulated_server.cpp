@@ -148,9 +148,12 @@ void SimulatedServer::handle(const Request& request, const core::Now& now) {
     case Request::Kind::open_lease:
       reply(arbiter_->open_lease(request.token, request.token, {}, request.ttl, now));
       break;
-    case Request::Kind::renew:
-      reply(arbiter_->renew(request.token, {}, now));
+    case Request::Kind::renew: {
+      std::optional<core::Milliseconds> ttl;
+      if (request.ttl.count() != 0) ttl = request.ttl;
+      reply(arbiter_->renew(request.token, ttl, now));
       break;
+    }
     case Request::Kind::force: {
       Arbiter::ForceFilter filter;
       filter.packed_path = request.packed_path;

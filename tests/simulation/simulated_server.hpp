@@ -26,7 +26,7 @@ struct Request {
   core::Token token;
   std::string packed_path;
   core::AcquireCommand acquire{};
-  core::Milliseconds ttl{};
+  core::Milliseconds ttl{};  ///< Of a renewal; zero: that of before.
 };
 
 struct Reply {

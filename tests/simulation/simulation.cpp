@@ -21,8 +21,9 @@ constexpr Instant faults_until = seconds{4};
 constexpr Instant clients_until = seconds{5};
 constexpr Instant ends_at = seconds{60};
 
-using Locks = std::vector<
-    std::tuple<core::LockId, core::Token, std::string, int, bool, unsigned, unsigned, std::string>>;
+using Locks = std::vector<std::tuple<core::LockId, core::Token, std::string, int, bool, std::string,
+                                     unsigned, unsigned, std::string>>;
+using Leases = std::map<core::Token, std::tuple<std::string, unsigned, core::LockId>>;
 
 Locks locks_of(const core::LockTable& table) {
   Locks locks;
@@ -33,10 +34,45 @@ Locks locks_of(const core::LockTable& table) {
                        std::string{table.path_of(held).view().packed()},
                        (shape.mode == core::Mode::shared ? 1 : 0) + (shape.lock_parents ? 2 : 0) +
                            (shape.lock_children ? 4 : 0),
-                       held.is_cooling, lease ? lease->ttl.count() : 0,
+                       held.is_cooling, std::string{held.owner}, lease ? lease->ttl.count() : 0,
                        table.lock_delay_of(held).count(), std::string{table.meta_of(held)});
   });
   return locks;
+}
+
+/// Those of these tokens: also the ones that have no lock.
+Leases leases_of(const core::LockTable& table, const std::set<core::Token>& tokens) {
+  Leases leases;
+  for (const core::Token& token : tokens) {
+    const auto lease = table.find_lease_of(token);
+    if (lease) leases[token] = {std::string{lease->owner}, lease->ttl.count(), lease->opened};
+  }
+  return leases;
+}
+
+/// What the first `count` of these records say.
+struct Replayed {
+  core::LockTable table;
+  std::set<core::Token> tokens;  // of all leases that there were
+};
+[[nodiscard]] bool replay(const std::vector<std::string>& records, std::size_t count,
+                          Replayed& replayed) {
+  for (std::size_t at = 0; at < count; ++at) {
+    core::RecordReader reader{records[at]};
+    core::Record record;
+    if (!reader.next(record) || !replayed.table.try_apply(record)) return false;
+    replayed.tokens.insert(std::visit([](const auto& kind) { return kind.token; }, record));
+  }
+  return true;
+}
+
+/// Null, or what is not as the records say.
+const char* difference(const Replayed& expected, const core::LockTable& found) {
+  if (locks_of(expected.table) != locks_of(found)) return "other locks than the records";
+  const Leases leases = leases_of(expected.table, expected.tokens);
+  const bool is_same =
+      leases == leases_of(found, expected.tokens) && leases.size() == found.lease_count();
+  return is_same ? nullptr : "other leases than the records";
 }
 
 }  // namespace
@@ -239,14 +275,11 @@ void Simulation::check_backup() {
   std::vector<std::string> records = records_;
   for (const std::string& record : server_->records()) records.push_back(record);
   if (index > records.size()) return fail("the backup has records that nobody wrote");
-  core::LockTable expected;
-  for (persistence::Index at = 0; at < index; ++at) {
-    core::RecordReader reader{records[at]};
-    core::Record record;
-    if (!reader.next(record) || !expected.try_apply(record))
-      return fail("a record does not replay");
+  Replayed expected;
+  if (!replay(records, index, expected)) return fail("a record does not replay");
+  if (const char* const what = difference(expected, found)) {
+    fail(std::string{"the backup has "} + what);
   }
-  if (locks_of(expected) != locks_of(found)) fail("the backup has other locks than the records");
   ++counts_.backups;
 }
 
@@ -319,15 +352,12 @@ void Simulation::check_recovered() {
   if (found > records_.size()) return fail("there are records that nobody wrote");
   counts_.lost_records += records_.size() - found;
   records_.resize(found);
-  core::LockTable again;
-  for (const std::string& bytes : records_) {
-    core::RecordReader reader{bytes};
-    core::Record record;
-    if (!reader.next(record) || !again.try_apply(record)) return fail("a record does not replay");
-  }
+  Replayed again;
+  if (!replay(records_, found, again)) return fail("a record does not replay");
   const core::LockTable& table = server_->arbiter().table();
-  if (locks_of(again) != locks_of(table)) fail("recovery gives other locks than the records");
-  if (again.lease_count() != table.lease_count()) fail("recovery gives other leases");
+  if (const char* const what = difference(again, table)) {
+    fail(std::string{"recovery gives "} + what);
+  }
   promises_.check_released(table);
 }
 
@@ -393,9 +423,7 @@ core::AcquireCommand Simulation::random_acquire(const Client& client) {
 
 void Simulation::begin_acquire(Client& client) {
   if (!client.has_lease) {
-    for (std::uint8_t& byte : client.token.bytes) byte = static_cast<std::uint8_t>(random_());
-    // Who may die or give up needs a TTL, or its locks stay.
-    client.ttl = core::Milliseconds{chance(10) ? 0 : 300 + random_() % 2'000};
+    choose_token(client);
     if (client.ttl.count() != 0 && chance(10)) {
       Request request;
       request.kind = Request::Kind::open_lease;
@@ -412,6 +440,18 @@ void Simulation::begin_acquire(Client& client) {
   send(client, std::move(request));
 }
 
+/// For another lease.
+void Simulation::choose_token(Client& client) {
+  if (client.can_use_token_again && chance(50)) {
+    ++counts_.tokens_again;
+  } else {
+    for (std::uint8_t& byte : client.token.bytes) byte = static_cast<std::uint8_t>(random_());
+  }
+  client.can_use_token_again = false;
+  // Who may die or give up needs a TTL, or its locks stay.
+  client.ttl = chance(10) ? core::Milliseconds{0} : random_ttl();
+}
+
 void Simulation::act_as_holder(Client& client) {
   if (client.ttl.count() != 0 && !promises_.holds(client.token)) return forget_lease(client);
   Request request;
@@ -424,6 +464,12 @@ void Simulation::act_as_holder(Client& client) {
   if (!winds_down_ && dice < 10) return begin_acquire(client);
   if (!winds_down_ && dice < 50) {
     request.kind = Request::Kind::renew;
+    if (chance(20)) {
+      ++counts_.other_ttls;
+      request.ttl = random_ttl();
+      promises_.on_renewal_sent(client.token,
+                                now_ + std::chrono::milliseconds{request.ttl.count()});
+    }
   } else if (dice < 75) {
     request.kind = Request::Kind::release;
     request.packed_path = client.held[random_() % client.held.size()].packed_path;
@@ -473,7 +519,7 @@ void Simulation::send_again(Client& client) {
 void Simulation::forget_lease(Client& client) {
   client.pending.reset();
   client.held.clear();
-  client.has_lease = false;
+  client.has_lease = client.has_opened = client.can_use_token_again = false;
   sleep(client, milliseconds(100));
 }
 
@@ -540,13 +586,18 @@ void Simulation::read_reply(Client& client, const Pending& pending, const Reply&
       if (is_gone) promises_.on_released(client.token, lock.packed_path);
       return true;
     });
-    if (client.held.empty()) return forget_lease(client);
-    return done();
+    if (!client.held.empty()) return done();
+    const bool has_ended = is_gone && !(is_one && client.has_opened);
+    forget_lease(client);
+    client.can_use_token_again = has_ended;
+    return;
   }
   if (const auto* const lease = std::get_if<core::Arbiter::LeaseAnswer>(&reply.answer)) {
     using Outcome = core::Arbiter::LeaseOutcome;
     if (lease->outcome == Outcome::living || lease->outcome == Outcome::opened) {
       client.has_lease = true;
+      client.has_opened |= pending.request.kind == Request::Kind::open_lease;
+      client.ttl = lease->ttl;
       promises_.on_renewed(client.token, until(lease->ttl));
     } else if (lease->outcome == Outcome::ended || lease->outcome == Outcome::unknown) {
       promises_.on_lease_ended(client.token, now_);

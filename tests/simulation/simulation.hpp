@@ -38,7 +38,9 @@ class Simulation {
     std::uint64_t put_off = 0;       ///< Requests, while the journal made room.
     std::uint64_t without_room = 0;  ///< Requests, while the disk was full.
     std::uint64_t backups = 0;
-    std::uint64_t damaged = 0;  ///< Snapshots.
+    std::uint64_t damaged = 0;       ///< Snapshots.
+    std::uint64_t other_ttls = 0;    ///< That renewals asked for.
+    std::uint64_t tokens_again = 0;  ///< Used for another lease, when the one before had ended.
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -58,6 +60,8 @@ class Simulation {
     std::optional<Pending> pending;
     std::uint64_t generation = 0;  // of its timer
     bool has_lease = false;
+    bool has_opened = false;           // its lease, which lives without locks
+    bool can_use_token_again = false;  // for another lease
     bool is_dead = false;
   };
   struct Event {
@@ -95,6 +99,10 @@ class Simulation {
   void wake(Client& client);
   void sleep(Client& client, core::Instant delay);
   void begin_acquire(Client& client);
+  void choose_token(Client& client);
+  [[nodiscard]] core::Milliseconds random_ttl() {
+    return core::Milliseconds{300 + random_() % 2'000};
+  }
   void act_as_holder(Client& client);
   void release_all(Client& client);
   void send(Client& client, Request request);

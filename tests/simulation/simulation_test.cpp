@@ -32,6 +32,8 @@ bool passes(std::uint64_t seed, Simulation::Counts& sum) {
   sum.without_room += counts.without_room;
   sum.backups += counts.backups;
   sum.damaged += counts.damaged;
+  sum.other_ttls += counts.other_ttls;
+  sum.tokens_again += counts.tokens_again;
   return failure.empty();
 }
 
@@ -45,7 +47,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
             << " power cuts, " << sum.lost_records << " records lost that nobody was told of; "
             << sum.snapshots << " snapshots; " << sum.put_off << " put off and " << sum.without_room
             << " refused for want of room; " << sum.backups << " backups; " << sum.damaged
-            << " snapshots damaged\n";
+            << " snapshots damaged; " << sum.other_ttls << " other TTLs, " << sum.tokens_again
+            << " tokens used again\n";
   if (count < 1'000) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(sum.grants, count);
@@ -58,6 +61,8 @@ void run_seeds(std::uint64_t first, std::uint64_t count) {
   EXPECT_GT(sum.without_room, count / 100);
   EXPECT_GT(sum.backups, count / 10);
   EXPECT_GT(sum.damaged, 0U);
+  EXPECT_GT(sum.other_ttls, count / 10);
+  EXPECT_GT(sum.tokens_again, count / 10);
 }
 
 TEST(Simulation, FirstHalf) {

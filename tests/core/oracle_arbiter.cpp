@@ -428,6 +428,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
       return refused(Outcome::too_many_waiters_of_lease);
     }
   }
+  if (place == requests_.size()) request.since = now;
   bool is_refused = is_deadlock(request, place);
   if (place < requests_.size() && is_refused) {  // at the end, then
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
@@ -442,7 +443,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   if (place < requests_.size()) {
     requests_[place] = request;
   } else {
-    request.since = now;
     requests_.push_back(request);
   }
   return refused(Outcome::queued);

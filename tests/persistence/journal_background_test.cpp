@@ -59,9 +59,9 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     return disk_.sync_directory(path);
   }
-  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, Locking locking) override {
     const std::lock_guard lock{mutex_};
-    return disk_.lock(path, create);
+    return disk_.lock(path, locking);
   }
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     const std::lock_guard lock{mutex_};

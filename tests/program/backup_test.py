@@ -3,6 +3,7 @@ which a server starts on. Refuses what would overwrite something; leaves nothing
 
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -69,6 +70,35 @@ class BackupTest(unittest.TestCase):
         code, text = run(LOCKER, "store", "backup", self.copy, environment={"LOCKER_FILE": self.store})
         self.assertEqual(code, 0, text)
         self.assertIn("1 locks", text)
+
+    def test_a_store_that_is_mounted_read_only_is_read(self):
+        mount = os.path.join(self.directory, "mount")
+        os.mkdir(mount)
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            client.acquire("/a")
+            client.close()
+            for options in (["--bind", self.store], ["-o", "remount,bind,ro"]):
+                if subprocess.run(["mount", *options, mount], capture_output=True,
+                                  check=False).returncode != 0:
+                    subprocess.run(["umount", "-l", mount], capture_output=True, check=False)
+                    self.skipTest("needs the right to mount a file system")
+            self.addCleanup(subprocess.run, ["umount", "-l", mount], check=False)
+            self.assertRaises(OSError, open, os.path.join(mount, "new"), "w", encoding="ascii")
+            code, text = run(LOCKER, "store", "verify", mount)
+            self.assertEqual(code, 73, text)
+            server.stop()
+        for has_lock_file in (True, False):
+            if not has_lock_file:  # a start does without it, too
+                os.remove(os.path.join(self.store, "LOCK"))
+            code, text = run(LOCKER, "store", "verify", mount)
+            self.assertEqual(code, 0, text)
+            self.assertIn("1 locks", text)
+            code, text = run(LOCKER, "store", "dump", mount)
+            self.assertEqual(code, 0, text)
+            self.assertIn('"/a"', text)
+        code, text = run(LOCKER, "store", "backup", mount, self.copy)
+        self.assertEqual(code, 0, text)
 
     def test_refuses_what_is_not_empty_or_no_store(self):
         with Lockerd(self.store):

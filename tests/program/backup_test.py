@@ -110,6 +110,24 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(run(LOCKER, "store", "backup", self.directory, self.copy + "2")[0], 78)
         self.assertFalse(os.path.exists(self.copy + "2"))
 
+    def test_refuses_to_write_into_the_store(self):
+        link = os.path.join(self.directory, "link")
+        os.symlink(self.store, link)
+        with Lockerd(self.store) as server:
+            before = sorted(os.listdir(self.store))
+            for source, destination in ((self.store, self.store + "/copy"),
+                                        (self.store, link + "/copy/"), (link, self.store + "/copy"),
+                                        (self.store, self.store), (".", "copy")):
+                done = subprocess.run([os.path.abspath(LOCKER), "store", "backup", source, destination],
+                                      cwd=self.store, capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 64, (source, destination, done.stderr))
+                self.assertIn("inside the store", done.stderr)
+            server.stop()
+        self.assertEqual([name for name in before if name != "prepared.tmp"],
+                         [name for name in sorted(os.listdir(self.store)) if name != "prepared.tmp"])
+        code, text = run(LOCKER, "store", "backup", self.store, self.store + "2")  # begins alike
+        self.assertEqual(code, 0, text)
+
     def test_a_damaged_store_gives_no_copy(self):
         with Lockerd(self.store) as server:
             client = Client(server.port)

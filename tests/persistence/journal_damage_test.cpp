@@ -226,6 +226,18 @@ TEST_F(JournalDamageTest, ASegmentThatIsNotReadToItsEndIsRefused) {
   }
 }
 
+TEST_F(JournalDamageTest, ASegmentThatIsTooLongIsRefusedAndNotSaidToBeTooShort) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  disk_.put(segment(1), whole + "x");
+  expect_refused(Kind::damaged, segment(1));
+  EXPECT_NE(fault_.message.find(" has " + std::to_string(whole.size() + 1) + " bytes"),
+            std::string::npos)
+      << fault_.message;
+  EXPECT_NE(fault_.message.find("or something was written behind it"), std::string::npos)
+      << fault_.message;
+}
+
 TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
   write_frames(4);
   const std::string whole = disk_.bytes(segment(1));

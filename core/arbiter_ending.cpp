@@ -396,7 +396,8 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
     return answer;
   }
   if (ttl && *ttl != lease->ttl) {
-    if (const Room room = host_->room_for(record_bytes_max, true); room != Room::enough) {
+    // Not of the reserve: one client with ever another TTL would use up what all release with.
+    if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
       answer.outcome = refusal<LeaseOutcome>(room);
       return answer;
     }

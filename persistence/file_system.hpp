@@ -64,6 +64,13 @@ enum class Access {
   read,    ///< For reading around the cache; it must exist. Syncs what was written before.
 };
 
+/// For whom a file is locked.
+enum class Locking {
+  create,  ///< For this owner alone; the file is made if it is not there.
+  owner,   ///< The same; it must exist.
+  reader,  ///< Against owners, and beside other readers; it must exist. Needs no right to write.
+};
+
 /// Holds a file's lock until it goes; the kernel lets go when the process ends, however it ends.
 class FileLock {
  public:
@@ -88,10 +95,9 @@ class FileSystem {
   [[nodiscard]] virtual IoResult<void> make_directory(const std::string& path) = 0;
   /// What was created, renamed and removed in the directory is durable on return.
   [[nodiscard]] virtual IoResult<void> sync_directory(const std::string& path) = 0;
-  /// Locks a file for this owner alone, never waits: EWOULDBLOCK when another one holds it.
-  /// Creates the file if `create`.
+  /// Locks a file and never waits: EWOULDBLOCK when another one holds a lock that excludes this.
   [[nodiscard]] virtual IoResult<std::unique_ptr<FileLock>> lock(const std::string& path,
-                                                                 bool create) = 0;
+                                                                 Locking locking) = 0;
   /// Bytes that this user can still write on the disk of the directory.
   [[nodiscard]] virtual IoResult<std::uint64_t> free_space(const std::string& directory) = 0;
 };

@@ -61,15 +61,17 @@ class Journal {
   using Room = core::Room;
   /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
   /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still
-  /// be released on a full disk. Any thread; never blocks.
-  [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
+  /// be released on a full disk: enough to end all that is `held`, locks and leases, one by one.
+  /// Any thread; never blocks.
+  [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved, std::size_t held) const = 0;
 
   /// The same where so many bytes of others, `pending`, are on their way here. Both are too much
   /// together, perhaps, and these are not for the segment behind those.
-  [[nodiscard]] Room room_beside(std::size_t pending, std::size_t bytes, bool reserved) const {
-    const Room room = room_for(pending + bytes, reserved);
+  [[nodiscard]] Room room_beside(std::size_t pending, std::size_t bytes, bool reserved,
+                                 std::size_t held) const {
+    const Room room = room_for(pending + bytes, reserved, held);
     const bool may_be_soon = room == Room::none && pending != 0;
-    return may_be_soon && room_for(bytes, reserved) != Room::none ? Room::soon : room;
+    return may_be_soon && room_for(bytes, reserved, held) != Room::none ? Room::soon : room;
   }
 };
 

@@ -15,8 +15,11 @@ constexpr std::chrono::milliseconds full_disk_interval{250};
 
 core::Fault fault(const IoError& error) { return {error.message + "."}; }
 
+/// What ends a lock or a lease, in a frame of its own.
+constexpr std::uint64_t end_bytes_max = core::record_head_bytes + frame_overhead_max;
+
 /// Part of a segment that only ends of locks may use: an eighth while the next one is on its way,
-/// a quarter when the disk has no room for it.
+/// a quarter at least when the disk has no room for it.
 std::uint64_t reserve_of(std::uint64_t segment_bytes, bool is_full) {
   return segment_bytes / (is_full ? 4 : 8);
 }
@@ -90,16 +93,20 @@ LocalJournal::~LocalJournal() {
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
 }
 
-Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved) const {
+Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t held) const {
   const std::uint64_t needed = bytes + 2 * frame_overhead_max;
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
   // The prepared one first: append() publishes in the other order, so that what moves from one to
   // the other is never seen in neither.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
-  if (needed + (reserved ? 0 : reserve_of(prepared, is_full)) <= prepared) return Room::enough;
-  const std::uint64_t kept =
-      reserved ? 0 : reserve_of(capacity_.load(std::memory_order_acquire), is_full);
+  // What is granted now has its end too, which is the shorter one of the two.
+  const std::uint64_t ends = is_full ? bytes + held * end_bytes_max : 0;
+  const auto kept_of = [&](std::uint64_t segment_bytes) {
+    return reserved ? 0 : std::max(reserve_of(segment_bytes, is_full), ends);
+  };
+  if (needed + kept_of(prepared) <= prepared) return Room::enough;
+  const std::uint64_t kept = kept_of(capacity_.load(std::memory_order_acquire));
   if (needed + kept <= room_.load(std::memory_order_acquire)) return Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;

@@ -208,11 +208,14 @@ IoResult<void> PosixFileSystem::sync_directory(const std::string& path) {
   return {};
 }
 
-IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path, bool create) {
-  Descriptor descriptor = open_descriptor(path, O_RDWR | (create ? O_CREAT : 0));
+IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path,
+                                                          Locking locking) {
+  const bool is_reader = locking == Locking::reader;
+  const int creation = locking == Locking::create ? O_CREAT : 0;
+  Descriptor descriptor = open_descriptor(path, (is_reader ? O_RDONLY : O_RDWR) | creation);
   if (descriptor.number() < 0) return last_error("open", path);
   struct flock whole_file {};
-  whole_file.l_type = F_WRLCK;
+  whole_file.l_type = is_reader ? F_RDLCK : F_WRLCK;
   whole_file.l_whence = SEEK_SET;
   if (::fcntl(descriptor.number(), F_OFD_SETLK, &whole_file) != 0) {
     if (errno == EACCES) errno = EWOULDBLOCK;  // POSIX lets a system say either

@@ -16,7 +16,7 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] IoResult<void> sync_directory(const std::string& path) override;
   /// An open-file-description lock: it also keeps out a second holder in the same process.
   [[nodiscard]] IoResult<std::unique_ptr<FileLock>> lock(const std::string& path,
-                                                         bool create) override;
+                                                         Locking locking) override;
   [[nodiscard]] IoResult<std::uint64_t> free_space(const std::string& directory) override;
 };
 

@@ -102,9 +102,10 @@ OpenResult<SegmentHeader> check_segment(const WholeFile& file, const std::string
   if (file.size < segment_bytes_min || !std::has_single_bit(file.size)) {
     return OpenFault{OpenFault::Kind::damaged,
                      path + " has " + std::to_string(file.size) +
-                         " bytes, and a segment is made with a power of two of them: its end is "
-                         "missing. It was cut off, or copied in part; restore the store from a "
-                         "backup."};
+                         " bytes, and a segment is made with a power of two of them, at least " +
+                         std::to_string(segment_bytes_min) +
+                         ": its end is missing, or something was written behind it. Restore the "
+                         "store from a backup."};
   }
   return *header;
 }

@@ -62,7 +62,7 @@ class Backup {
   }
 
   OpenResult<Inspected> copy_whole(const StoreId& id) {
-    auto lock = lock_store(files_, destination_, true);
+    auto lock = lock_store(files_, destination_);
     if (!lock) return lock.error();
     auto copied = copy(id);
     if (copied) copied = publish();

@@ -42,7 +42,7 @@ OpenResult<Inspected> inspect_store(
     const std::function<bool(Index, const core::Record&)>& on_record) {
   const auto id = read_identity(files, directory);
   if (!id) return id.error();
-  const auto lock = lock_store(files, directory, false);
+  const auto lock = lock_for_reading(files, directory);
   if (!lock) return lock.error();
   const auto names = files.list(directory);
   if (!names) return open_fault(names.error());

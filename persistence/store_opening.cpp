@@ -135,22 +135,26 @@ OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& di
   return found;
 }
 
-OpenResult<std::unique_ptr<FileLock>> lock_file(FileSystem& files, const std::string& directory,
-                                                std::string_view name, bool create) {
-  auto lock = files.lock(in_directory(directory, name), create);
-  if (lock) return std::move(*lock);
-  if (lock.error().code != errc_t::operation_would_block) return open_fault(lock.error());
+OpenFault lock_fault(const std::string& directory, const IoError& error) {
+  if (error.code != errc_t::operation_would_block) return open_fault(error);
   return OpenFault{OpenFault::Kind::in_use,
                    directory +
                        " is in use: another process has the store open. Stop that one, or "
                        "name another store with --file."};
 }
 
+OpenResult<std::unique_ptr<FileLock>> lock_file(FileSystem& files, const std::string& directory,
+                                                std::string_view name, Locking locking) {
+  auto lock = files.lock(in_directory(directory, name), locking);
+  if (lock) return std::move(*lock);
+  return lock_fault(directory, lock.error());
+}
+
 /// Unless it is locked already.
 OpenResult<void> lock_identity(FileSystem& files, const std::string& directory,
                                std::unique_ptr<FileLock>& lock) {
   if (lock != nullptr) return {};
-  auto locked = lock_file(files, directory, identity_name, false);
+  auto locked = lock_file(files, directory, identity_name, Locking::owner);
   if (!locked) return locked.error();
   lock = std::move(*locked);
   return {};
@@ -158,9 +162,22 @@ OpenResult<void> lock_identity(FileSystem& files, const std::string& directory,
 
 }  // namespace
 
-OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& directory,
-                                                 bool create) {
-  return lock_file(files, directory, lock_name, create);
+OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& directory) {
+  return lock_file(files, directory, lock_name, Locking::create);
+}
+
+OpenResult<ReadingLock> lock_for_reading(FileSystem& files, const std::string& directory) {
+  ReadingLock locks;
+  auto lock = files.lock(in_directory(directory, lock_name), Locking::reader);
+  if (lock) {
+    locks.lock = std::move(*lock);
+  } else if (lock.error().code != errc_t::no_such_file_or_directory) {
+    return lock_fault(directory, lock.error());
+  }
+  auto identity_lock = lock_file(files, directory, identity_name, Locking::reader);
+  if (!identity_lock) return identity_lock.error();
+  locks.identity_lock = std::move(*identity_lock);
+  return locks;
 }
 
 OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directory,
@@ -178,7 +195,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
     return not_a_store(directory, "is a directory with something else in it (" + *foreign +
                                       "); name an empty or a new one.");
   }
-  auto lock = lock_store(files, directory, true);
+  auto lock = lock_store(files, directory);
   if (!lock) return lock.error();
   std::unique_ptr<FileLock> identity_lock;
   if (before.has_identity) {

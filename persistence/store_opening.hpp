@@ -24,10 +24,18 @@ struct OpenedStore {
     FileSystem& files, const std::string& directory, std::uint64_t segment_bytes,
     const std::function<std::uint64_t()>& random_number, const RecordVisitor& on_record);
 
-/// Only locks the directory, by its file LOCK. With `create` that is made if it is not there, for a
-/// store that begins; without, it is missed, as it has to be where somebody only looks.
+/// Only locks the directory, by its file LOCK, which is made if it is not there.
 [[nodiscard]] OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files,
-                                                               const std::string& directory,
-                                                               bool create);
+                                                               const std::string& directory);
+
+/// What keeps servers off a store while somebody reads it.
+struct ReadingLock {
+  std::unique_ptr<FileLock> lock;  ///< Null without a file LOCK: a copy need not have one.
+  std::unique_ptr<FileLock> identity_lock;
+};
+/// Locks a store for reading, by LOCK and STORE, and writes nothing: it may be on a file system
+/// that is read-only.
+[[nodiscard]] OpenResult<ReadingLock> lock_for_reading(FileSystem& files,
+                                                       const std::string& directory);
 
 }  // namespace locker::persistence

@@ -184,7 +184,8 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
 }
 
 Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
-  return journal_.room_beside(commit_.pending_bytes(), bytes, reserved);
+  const std::size_t held = arbiter_.table().lock_count() + arbiter_.table().lease_count();
+  return journal_.room_beside(commit_.pending_bytes(), bytes, reserved, held);
 }
 
 core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> asked) const {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 
 #include <boost/json.hpp>
 
@@ -11,6 +13,7 @@
 #include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
 #include "persistence/store_backup.hpp"
+#include "persistence/store_files.hpp"
 #include "persistence/store_inspection.hpp"
 
 namespace locker::client {
@@ -100,7 +103,26 @@ void print_summary(const std::string& directory, const persistence::Inspected& i
   std::cout << ".\n";
 }
 
+/// Also by way of links; the directory need not be there yet. Nothing is inside what is no store.
+bool is_inside(const std::string& directory, const std::string& store) {
+  namespace fs = std::filesystem;
+  std::error_code error;  // what is not there, or may not be looked at, is not the store
+  const bool is_store =
+      fs::exists(persistence::in_directory(store, persistence::identity_name), error);
+  if (!is_store) return false;
+  fs::path at = fs::weakly_canonical(fs::absolute(directory, error), error);
+  for (; at.has_relative_path(); at = at.parent_path()) {
+    if (fs::equivalent(at, store, error)) return true;
+  }
+  return false;
+}
+
 int back_up(const std::string& source, const std::string& destination) {
+  if (is_inside(destination, source)) {
+    std::cerr << "locker: " << destination << " is inside the store " << source
+              << ", where nothing else may be; name a directory elsewhere, best on another disk.\n";
+    return 64;
+  }
   persistence::PosixFileSystem files;
   const auto copied = persistence::back_up_store(files, source, destination);
   if (!copied) {

@@ -30,7 +30,8 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
     decided_[waiter] = std::move(acquired);
   }
-  Arbiter::Room room_for(std::size_t bytes, bool) const override {
+  Arbiter::Room room_for(std::size_t bytes, bool reserved) const override {
+    if (is_full_ && !reserved) return Arbiter::Room::none;
     return bytes <= room_ ? Arbiter::Room::enough : Arbiter::Room::soon;
   }
 
@@ -72,6 +73,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
 
   static constexpr std::size_t endless = std::size_t{1} << 40U;
   std::size_t room_ = endless;  // of the journal, in bytes
+  bool is_full_ = false;        // and that room is the reserve for what ends locks
   std::string journal_;
   std::unique_ptr<Arbiter> arbiter_ = std::make_unique<Arbiter>(1, Arbiter::Limits{});
   std::map<WaiterId, Acquired> decided_;
@@ -367,6 +369,26 @@ TEST_F(ArbiterRoomTest, ACoolingLockEndsWhenTheJournalHasRoom) {
   room_ = endless;
   advance_to(milliseconds{3'100});
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::granted);
+}
+
+// One client that changes it again and again would use up what everybody releases with.
+TEST_F(ArbiterRoomTest, OnAFullDiskARenewalThatChangesTheTtlIsRefusedAndOthersAreNot) {
+  AcquireCommand command;
+  command.wanted.push_back({path("a"), {}});
+  command.token = token(1);
+  command.ttl = Milliseconds{1'000};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  is_full_ = true;
+  advance_to(milliseconds{600});
+  EXPECT_EQ(arbiter_->renew(token(1), Milliseconds{9'000}, now()).outcome,
+            Arbiter::LeaseOutcome::disk_full);
+  const auto renewed = arbiter_->renew(token(1), Milliseconds{1'000}, now());
+  EXPECT_EQ(renewed.outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(renewed.ttl, Milliseconds{1'000});
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  advance_to(milliseconds{1'400});
+  EXPECT_EQ(arbiter_->release(token(1), PathView{path("a")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
 }
 
 // Somebody takes what it was to be granted, while the journal made room.

@@ -535,9 +535,9 @@ Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Mil
   if (!is_living(token)) {
     return ended_.contains(token) ? Arbiter::LeaseOutcome::ended : Arbiter::LeaseOutcome::unknown;
   }
-  if (ttl && *ttl != lease->second.ttl && !has_room_for_ends()) {
-    return rooms_.ends == Arbiter::Room::soon ? Arbiter::LeaseOutcome::busy
-                                              : Arbiter::LeaseOutcome::disk_full;
+  if (ttl && *ttl != lease->second.ttl && rooms_.grants != Arbiter::Room::enough) {
+    return rooms_.grants == Arbiter::Room::soon ? Arbiter::LeaseOutcome::busy
+                                                : Arbiter::LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
   restart_clock(lease->second, now);

@@ -59,9 +59,9 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     return disk_.sync_directory(path);
   }
-  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, Locking locking) override {
     const std::lock_guard lock{mutex_};
-    return disk_.lock(path, create);
+    return disk_.lock(path, locking);
   }
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     const std::lock_guard lock{mutex_};
@@ -189,7 +189,7 @@ class JournalBackgroundTest : public JournalTest {
     const core::Path path = long_path();
     const auto until = std::chrono::steady_clock::now() + patience;
     for (std::size_t bytes = 0; bytes < segments * segment_bytes_min;) {
-      if (journal.room_for(core::record_bytes_max, false) != Journal::Room::enough) {
+      if (journal.room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
         ASSERT_LT(std::chrono::steady_clock::now(), until) << "no room any more";
         std::this_thread::yield();
         continue;
@@ -265,7 +265,7 @@ TEST_F(JournalBackgroundTest, WhereADiskHasSomeRoomAgainTheNextSegmentComesBefor
     files_.limit_space(2 * segment_bytes_min + 10'000);
     const core::Path path = long_path();
     for (auto room = Journal::Room::enough; room != Journal::Room::none;) {
-      room = journal->room_for(core::record_bytes_max, false);
+      room = journal->room_for(core::record_bytes_max, false, 0);
       if (room != Journal::Room::enough) continue;
       std::string record;
       core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", path}, record);
@@ -274,7 +274,7 @@ TEST_F(JournalBackgroundTest, WhereADiskHasSomeRoomAgainTheNextSegmentComesBefor
     std::this_thread::sleep_for(std::chrono::milliseconds{40 * round});
     files_.limit_space(3 * segment_bytes_min + spare_bytes_min + 20'000);
     const auto until = std::chrono::steady_clock::now() + 5s;
-    while (journal->room_for(core::record_bytes_max, false) != Journal::Room::enough) {
+    while (journal->room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
       std::this_thread::sleep_for(1ms);
     }

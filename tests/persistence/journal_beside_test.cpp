@@ -57,9 +57,9 @@ class WatchedDisk final : public FileSystem {
     tell();
     return disk_.sync_directory(path);
   }
-  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, Locking locking) override {
     tell();
-    return disk_.lock(path, create);
+    return disk_.lock(path, locking);
   }
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     tell();

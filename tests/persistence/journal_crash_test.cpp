@@ -131,8 +131,8 @@ class WatchedNames final : public FileSystem {
   IoResult<void> sync_directory(const std::string& path) override {
     return watched("sync " + path, [&] { return disk_.sync_directory(path); });
   }
-  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, bool create) override {
-    return watched("lock " + path, [&] { return disk_.lock(path, create); });
+  IoResult<std::unique_ptr<FileLock>> lock(const std::string& path, Locking locking) override {
+    return watched("lock " + path, [&] { return disk_.lock(path, locking); });
   }
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     return disk_.free_space(directory);

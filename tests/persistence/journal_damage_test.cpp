@@ -226,6 +226,18 @@ TEST_F(JournalDamageTest, ASegmentThatIsNotReadToItsEndIsRefused) {
   }
 }
 
+TEST_F(JournalDamageTest, ASegmentThatIsTooLongIsRefusedAndNotSaidToBeTooShort) {
+  write_frames(4);
+  const std::string whole = disk_.bytes(segment(1));
+  disk_.put(segment(1), whole + "x");
+  expect_refused(Kind::damaged, segment(1));
+  EXPECT_NE(fault_.message.find(" has " + std::to_string(whole.size() + 1) + " bytes"),
+            std::string::npos)
+      << fault_.message;
+  EXPECT_NE(fault_.message.find("or something was written behind it"), std::string::npos)
+      << fault_.message;
+}
+
 TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
   write_frames(4);
   const std::string whole = disk_.bytes(segment(1));
@@ -583,6 +595,50 @@ TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
   disk_.erase(path("LOCK"));  // as who takes it for what a crash has left
   EXPECT_FALSE(open(held));
   EXPECT_EQ(fault_.kind, Kind::in_use);
+}
+
+TEST_F(JournalDamageTest, AStoreThatAServerHasOpenIsNotInspected) {
+  const auto inspect = [this] {
+    return inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+  };
+  write_frames(3);
+  auto journal = open();
+  ASSERT_TRUE(journal);
+  for (const char* const without : {"", "LOCK"}) {
+    if (*without != '\0') disk_.erase(path(without));
+    const auto inspected = inspect();
+    ASSERT_FALSE(inspected);
+    EXPECT_EQ(inspected.error().kind, Kind::in_use);
+  }
+  journal.reset();
+  bool is_first = true;
+  const auto inspected = inspect_store(disk_, directory, [&](Index, const core::Record&) {
+    if (!std::exchange(is_first, false)) return true;
+    EXPECT_FALSE(open());  // nor does one open what is being read
+    EXPECT_EQ(fault_.kind, Kind::in_use);
+    EXPECT_TRUE(inspect());
+    return true;
+  });
+  ASSERT_TRUE(inspected) << inspected.error().message;
+  EXPECT_FALSE(is_first);
+}
+
+// A backup on a file system that is mounted so, or a snapshot of one.
+TEST_F(JournalDamageTest, AStoreIsInspectedAlsoWhereNothingCanBeWritten) {
+  write_generations();
+  const auto expect_whole = [this] {
+    const auto inspected =
+        inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+    ASSERT_TRUE(inspected) << inspected.error().message;
+    EXPECT_EQ(inspected->summary.last_index, history_.after.size() - 1);
+  };
+  disk_.erase(path("LOCK"));  // whoever copied it left it out
+  expect_whole();
+  EXPECT_FALSE(disk_.has(path("LOCK")));
+  disk_.make_read_only();
+  expect_whole();
+  disk_.put(path("LOCK"), "");
+  expect_whole();
 }
 
 TEST_F(JournalDamageTest, InspectionCountsWhatIsThere) {

@@ -14,7 +14,7 @@ class JournalSpaceTest : public JournalTest {
   /// Appends frames as long as the journal says there is room; every one must work.
   int fill(LocalJournal& journal, bool reserved) {
     int frames = 0;
-    while (journal.room_for(4 * core::record_bytes_max, reserved) == Room::enough) {
+    while (journal.room_for(4 * core::record_bytes_max, reserved, 0) == Room::enough) {
       EXPECT_TRUE(append(journal, history_)) << background_fault_;
       EXPECT_TRUE(journal.run_background());
       if (++frames > 100'000) break;
@@ -30,14 +30,52 @@ TEST_F(JournalSpaceTest, OnAFullDiskNewLocksAreRefusedFirstAndReleasesGoOn) {
   ASSERT_TRUE(journal) << fault_.message;
   ASSERT_TRUE(journal->run_background());
   EXPECT_GT(fill(*journal, false), 10);
-  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, false), Room::none);
+  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, false, 0), Room::none);
   EXPECT_FALSE(warnings_.empty());
   EXPECT_GT(fill(*journal, true), 10);
 
   disk_.limit_space(64 * segment_bytes_min);
   ASSERT_TRUE(journal->run_background());
-  EXPECT_EQ(journal->room_for(core::record_bytes_max, false), Room::enough);
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 0), Room::enough);
   EXPECT_TRUE(run(*journal, history_, 50));
+}
+
+// However many they are: a fixed part of the segment would be too small for very many.
+TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  disk_.limit_space(0);  // somebody else takes the rest
+  ASSERT_TRUE(journal->run_background());
+  const auto record_of = [](core::Fence fence, bool is_end) {
+    core::Path path;
+    static_cast<void>(path.push_back("lock"));
+    std::string record;
+    if (is_end) {
+      core::append_record(core::Ended{{}, {fence, 0}, core::End::released}, record);
+    } else {
+      core::append_record(core::Granted{{}, {fence, 0}, {}, {}, path}, record);
+    }
+    return record;
+  };
+  core::Fence locks = 0;
+  while (journal->room_for(core::record_bytes_max, false, 2 * locks) == Room::enough) {
+    ASSERT_TRUE(journal->append(record_of(++locks, false), 1));
+  }
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 2 * locks), Room::none);
+  // More than a quarter of the segment takes, each lock in a lease of its own.
+  ASSERT_GT(locks * (core::record_head_bytes + frame_overhead_max), segment_bytes_min / 4);
+  for (core::Fence fence = 1; fence <= locks; ++fence) {
+    ASSERT_EQ(journal->room_for(2 * core::record_head_bytes, true, 0), Room::enough) << fence;
+    ASSERT_TRUE(journal->append(record_of(fence, true), 1));
+  }
+}
+
+TEST_F(JournalSpaceTest, WhereSegmentsCanBeMadeMoreCanBeHeldThanOneHasRoomToEnd) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
 }
 
 TEST_F(JournalSpaceTest, WhatWasAcknowledgedOnAFullDiskIsThereAfterARestart) {
@@ -70,13 +108,13 @@ TEST_F(JournalSpaceTest, OnAFullDiskLocksCanBeReleasedAfterARestartToo) {
       ASSERT_TRUE(journal->append(record, 1));
       bytes += record.size() + frame_overhead_max;
     }
-    ASSERT_EQ(journal->room_for(4 * core::record_bytes_max, true), Room::enough);
+    ASSERT_EQ(journal->room_for(4 * core::record_bytes_max, true, 0), Room::enough);
   }
   disk_.limit_space(used());  // somebody else takes the rest
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
   ASSERT_TRUE(journal->run_background());
-  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, true), Room::enough);
+  EXPECT_EQ(journal->room_for(4 * core::record_bytes_max, true, 0), Room::enough);
 }
 
 TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
@@ -97,12 +135,12 @@ TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
 TEST_F(JournalSpaceTest, WhatFitsIntoNoSegmentIsRefusedAndNotPutOff) {
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
-  EXPECT_EQ(journal->room_for(segment_bytes_min, false), Room::soon);  // the next one is awaited
+  EXPECT_EQ(journal->room_for(segment_bytes_min, false, 0), Room::soon);  // the next one is awaited
   ASSERT_TRUE(journal->run_background());
-  EXPECT_EQ(journal->room_for(segment_bytes_min / 2, false), Room::enough);
-  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, false), Room::none);
-  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, true), Room::enough);
-  EXPECT_EQ(journal->room_for(segment_bytes_min, true), Room::none);
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 2, false, 0), Room::enough);
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, false, 0), Room::none);
+  EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, true, 0), Room::enough);
+  EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), Room::none);
 }
 
 // Somebody else had the disk for a moment: then there is never more room than there was before it.

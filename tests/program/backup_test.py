@@ -4,6 +4,7 @@ which a server starts on. Refuses what would overwrite something; leaves nothing
 import concurrent.futures
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -77,6 +78,35 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(code, 0, text)
         self.assertIn("1 locks", text)
 
+    def test_a_store_that_is_mounted_read_only_is_read(self):
+        mount = os.path.join(self.directory, "mount")
+        os.mkdir(mount)
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            client.acquire("/a")
+            client.close()
+            for options in (["--bind", self.store], ["-o", "remount,bind,ro"]):
+                if subprocess.run(["mount", *options, mount], capture_output=True,
+                                  check=False).returncode != 0:
+                    subprocess.run(["umount", "-l", mount], capture_output=True, check=False)
+                    self.skipTest("needs the right to mount a file system")
+            self.addCleanup(subprocess.run, ["umount", "-l", mount], check=False)
+            self.assertRaises(OSError, open, os.path.join(mount, "new"), "w", encoding="ascii")
+            code, text = run(LOCKER, "store", "verify", mount)
+            self.assertEqual(code, 73, text)
+            server.stop()
+        for has_lock_file in (True, False):
+            if not has_lock_file:  # a start does without it, too
+                os.remove(os.path.join(self.store, "LOCK"))
+            code, text = run(LOCKER, "store", "verify", mount)
+            self.assertEqual(code, 0, text)
+            self.assertIn("1 locks", text)
+            code, text = run(LOCKER, "store", "dump", mount)
+            self.assertEqual(code, 0, text)
+            self.assertIn('"/a"', text)
+        code, text = run(LOCKER, "store", "backup", mount, self.copy)
+        self.assertEqual(code, 0, text)
+
     def test_refuses_what_is_not_empty_or_no_store(self):
         with Lockerd(self.store):
             os.mkdir(self.copy)
@@ -86,6 +116,24 @@ class BackupTest(unittest.TestCase):
             self.assertEqual(os.listdir(self.copy), ["mine"])
         self.assertEqual(run(LOCKER, "store", "backup", self.directory, self.copy + "2")[0], 78)
         self.assertFalse(os.path.exists(self.copy + "2"))
+
+    def test_refuses_to_write_into_the_store(self):
+        link = os.path.join(self.directory, "link")
+        os.symlink(self.store, link)
+        with Lockerd(self.store) as server:
+            before = sorted(os.listdir(self.store))
+            for source, destination in ((self.store, self.store + "/copy"),
+                                        (self.store, link + "/copy/"), (link, self.store + "/copy"),
+                                        (self.store, self.store), (".", "copy")):
+                done = subprocess.run([os.path.abspath(LOCKER), "store", "backup", source, destination],
+                                      cwd=self.store, capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 64, (source, destination, done.stderr))
+                self.assertIn("inside the store", done.stderr)
+            server.stop()
+        self.assertEqual([name for name in before if name != "prepared.tmp"],
+                         [name for name in sorted(os.listdir(self.store)) if name != "prepared.tmp"])
+        code, text = run(LOCKER, "store", "backup", self.store, self.store + "2")  # begins alike
+        self.assertEqual(code, 0, text)
 
     def test_a_damaged_store_gives_no_copy(self):
         with Lockerd(self.store) as server:

@@ -422,6 +422,38 @@ class Program(unittest.TestCase):
         finally:
             subprocess.run(["umount", "-l", mount], check=False)
 
+    def test_a_full_disk_lets_go_of_all_that_is_held_however_much(self):
+        mount = self.directory.name + "/small"
+        os.mkdir(mount)
+        # Room for the first segment, of 1 MiB, and for no other one.
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2200k", "tmpfs", mount],
+                              capture_output=True, check=False)
+        if made.returncode != 0:
+            self.skipTest("needs the right to mount a file system")
+        try:
+            with Lockerd(mount + "/locks.db") as server:
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+
+                def ask(target):
+                    connection.request("GET", target)
+                    answer = connection.getresponse()
+                    return answer.status, json.load(answer)
+
+                tokens = {}
+                for number in range(20_000):
+                    status, body = ask(f"/canhaz/disk/{number}")
+                    if status != 200:
+                        break
+                    tokens[number] = body["token"]
+                self.assertEqual(status, 507, body)
+                self.assertGreater(len(tokens), 3_000)
+                for number, token in tokens.items():
+                    self.assertEqual(ask(f"/nowant/disk/{number}?token={token}"),
+                                     (200, {"ok": True}), f"{number} of {len(tokens)}")
+                connection.close()
+        finally:
+            subprocess.run(["umount", "-l", mount], check=False)
+
     def test_store_dump_tells_records_and_no_token(self):
         with Lockerd(self.store) as server:
             token = server.get("/canhaz/dump/me?id=someone")["token"]

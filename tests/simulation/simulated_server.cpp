@@ -28,8 +28,8 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  Room room_for(std::size_t bytes, bool reserved) const override {
-    return journal_.room_for(bytes, reserved);
+  Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
+    return journal_.room_for(bytes, reserved, held);
   }
 
  private:
@@ -87,7 +87,8 @@ void SimulatedServer::on_decided(core::WaiterId waiter, core::Acquired&& acquire
 }
 
 Arbiter::Room SimulatedServer::room_for(std::size_t bytes, bool reserved) const {
-  return journal_->room_beside(commit_->pending_bytes(), bytes, reserved);
+  const std::size_t held = arbiter_->table().lock_count() + arbiter_->table().lease_count();
+  return journal_->room_beside(commit_->pending_bytes(), bytes, reserved, held);
 }
 
 bool SimulatedServer::has_locks(const core::Token& token) const {

@@ -24,7 +24,7 @@ class GatedJournal final : public persistence::Journal {
     records_ += count;
     return {};
   }
-  Room room_for(std::size_t, bool) const override { return Room::enough; }
+  Room room_for(std::size_t, bool, std::size_t) const override { return Room::enough; }
 
   void close_gate() {
     const std::lock_guard lock{mutex_};

@@ -9,6 +9,7 @@ namespace locker::test {
 using persistence::Access;
 using persistence::IoError;
 using persistence::IoResult;
+using persistence::Locking;
 
 namespace {
 
@@ -90,9 +91,7 @@ namespace {
 /// Held for as long as this is alive.
 class SimulatedLock final : public persistence::FileLock {
  public:
-  SimulatedLock(std::shared_ptr<int> holder, std::shared_ptr<int>& slot) : holder_(holder) {
-    slot = std::move(holder);
-  }
+  explicit SimulatedLock(std::shared_ptr<int> holder) : holder_(std::move(holder)) {}
 
  private:
   std::shared_ptr<int> holder_;
@@ -110,7 +109,7 @@ SimulatedDisk& SimulatedDisk::operator=(const SimulatedDisk& other) {
     ContentPointer& mine = copies[content.get()];
     if (mine == nullptr) {
       mine = std::make_shared<Content>(*content);
-      mine->holder = nullptr;
+      mine->holder = mine->readers = nullptr;
     }
     return mine;
   };
@@ -127,6 +126,7 @@ SimulatedDisk& SimulatedDisk::operator=(const SimulatedDisk& other) {
   calls_ = other.calls_;
   cut_at_ = other.cut_at_;
   is_off_ = other.is_off_;
+  is_read_only_ = other.is_read_only_;
   fail_at_ = other.fail_at_;
   fail_next_ = other.fail_next_;
   error_ = other.error_;
@@ -153,6 +153,12 @@ std::optional<IoError> SimulatedDisk::call(const std::string& what) {
     if (is_next) fail_next_.clear();
     return error_of(error_, what);
   }
+  return std::nullopt;
+}
+
+std::optional<IoError> SimulatedDisk::writing_call(const std::string& what) {
+  if (auto error = call(what)) return error;
+  if (is_read_only_) return error_of(EROFS, what);
   return std::nullopt;
 }
 
@@ -186,7 +192,9 @@ void SimulatedDisk::change(NameChange change) {
 
 IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::string& path,
                                                                  Access access) {
-  if (auto error = call("open " + path)) return *error;
+  if (auto error = access == Access::read ? call("open " + path) : writing_call("open " + path)) {
+    return *error;
+  }
   const auto found = names_.find(path);
   if (access == Access::create) {
     if (found != names_.end()) return error_of(EEXIST, "create " + path);
@@ -209,7 +217,7 @@ IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::stri
 }
 
 IoResult<void> SimulatedDisk::rename(const std::string& from, const std::string& to) {
-  if (auto error = call("rename " + from)) return *error;
+  if (auto error = writing_call("rename " + from)) return *error;
   const auto found = names_.find(from);
   if (found == names_.end()) return error_of(ENOENT, "rename " + from);
   const ContentPointer content = found->second;
@@ -218,7 +226,7 @@ IoResult<void> SimulatedDisk::rename(const std::string& from, const std::string&
 }
 
 IoResult<void> SimulatedDisk::remove(const std::string& path) {
-  if (auto error = call("remove " + path)) return *error;
+  if (auto error = writing_call("remove " + path)) return *error;
   if (!names_.contains(path)) return error_of(ENOENT, "remove " + path);
   change({path, nullptr, {}});
   return {};
@@ -241,7 +249,7 @@ IoResult<std::vector<std::string>> SimulatedDisk::list(const std::string& direct
 }
 
 IoResult<void> SimulatedDisk::make_directory(const std::string& path) {
-  if (auto error = call("make " + path)) return *error;
+  if (auto error = writing_call("make " + path)) return *error;
   if (names_.contains(path) || directories_.contains(path)) return error_of(EEXIST, "make " + path);
   if (!directories_.contains(parent_of(path))) return error_of(ENOENT, "make " + path);
   directories_.insert(path);
@@ -268,17 +276,22 @@ IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
 }
 
 IoResult<std::unique_ptr<persistence::FileLock>> SimulatedDisk::lock(const std::string& path,
-                                                                     bool create) {
-  if (auto error = call("lock " + path)) return *error;
+                                                                     Locking locking) {
+  const bool is_reader = locking == Locking::reader;
+  if (auto error = is_reader ? call("lock " + path) : writing_call("lock " + path)) return *error;
   if (!names_.contains(path)) {
-    if (!create || !directories_.contains(parent_of(path))) {
+    if (locking != Locking::create || !directories_.contains(parent_of(path))) {
       return error_of(ENOENT, "lock " + path);
     }
     change({path, std::make_shared<Content>(), {}});
   }
   Content& content = *names_.at(path);
-  if (content.holder.use_count() > 1) return error_of(EWOULDBLOCK, "lock " + path);
-  return std::make_unique<SimulatedLock>(std::make_shared<int>(), content.holder);
+  if (content.holder.use_count() > 1 || (!is_reader && content.readers.use_count() > 1)) {
+    return error_of(EWOULDBLOCK, "lock " + path);
+  }
+  std::shared_ptr<int>& holder = is_reader ? content.readers : content.holder;
+  if (holder == nullptr) holder = std::make_shared<int>();
+  return std::make_unique<SimulatedLock>(holder);
 }
 
 IoResult<std::uint64_t> SimulatedDisk::free_space(const std::string& directory) {
@@ -341,7 +354,7 @@ void SimulatedDisk::restart(Survival survival, std::mt19937_64& random) {
 void SimulatedDisk::restart_process() { heal(); }
 
 void SimulatedDisk::heal() {
-  for (const auto& [path, content] : names_) content->holder = nullptr;
+  for (const auto& [path, content] : names_) content->holder = content->readers = nullptr;
   cut_at_ = fail_at_ = 0;
   fail_next_.clear();
   is_off_ = false;

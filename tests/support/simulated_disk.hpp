@@ -41,7 +41,7 @@ class SimulatedDisk final : public persistence::FileSystem {
   [[nodiscard]] persistence::IoResult<void> make_directory(const std::string& path) override;
   [[nodiscard]] persistence::IoResult<void> sync_directory(const std::string& path) override;
   [[nodiscard]] persistence::IoResult<std::unique_ptr<persistence::FileLock>> lock(
-      const std::string& path, bool create) override;
+      const std::string& path, persistence::Locking locking) override;
   [[nodiscard]] persistence::IoResult<std::uint64_t> free_space(
       const std::string& directory) override;
 
@@ -64,6 +64,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   /// What the call was that the power cut or the failure met: "rename store/STORE.tmp".
   [[nodiscard]] const std::string& struck_call() const { return struck_call_; }
   void limit_space(std::uint64_t bytes) { space_ = bytes; }
+  /// Mounted anew so that nothing can be written.
+  void make_read_only() { is_read_only_ = true; }
   /// What stands behind the first so many bytes of a file is not read, and nobody says why.
   void limit_reads(std::uint64_t bytes) { readable_ = bytes; }
 
@@ -99,7 +101,8 @@ class SimulatedDisk final : public persistence::FileSystem {
     std::string seen;  // through the cache: durable, pending, and lost by a failed sync
     std::string durable;
     std::vector<Write> pending;
-    std::shared_ptr<int> holder;  // of the lock
+    std::shared_ptr<int> holder;   // of the lock
+    std::shared_ptr<int> readers;  // of the lock, too: as many as this is used beside here
   };
   using ContentPointer = std::shared_ptr<Content>;
   struct NameChange {
@@ -113,6 +116,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   [[nodiscard]] std::optional<persistence::IoError> call(const std::string& what);
   [[nodiscard]] persistence::IoResult<void> sync(Content& content, const std::string& what);
   void change(NameChange change);
+  /// As call(), of one that writes.
+  [[nodiscard]] std::optional<persistence::IoError> writing_call(const std::string& what);
   static void apply(const NameChange& change, Names& names);
   [[nodiscard]] std::uint64_t used() const;
   static void keep(Content& content, Survival survival, std::mt19937_64& random);
@@ -126,6 +131,7 @@ class SimulatedDisk final : public persistence::FileSystem {
   std::uint64_t calls_ = 0;
   std::uint64_t cut_at_ = 0;
   bool is_off_ = false;
+  bool is_read_only_ = false;
   std::uint64_t fail_at_ = 0;
   std::string fail_next_;
   int error_ = 0;

@@ -10,8 +10,10 @@
 namespace locker::persistence {
 namespace {
 
-/// How often a full disk is looked at again.
+/// How often a full disk is looked at again, and one that has no more than this left: about what
+/// it takes to end all that can be held by default.
 constexpr std::chrono::milliseconds full_disk_interval{250};
+constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
 
 core::Fault fault(const IoError& error) { return {error.message + "."}; }
 
@@ -100,14 +102,16 @@ Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size
   // The prepared one first: append() publishes in the other order, so that what moves from one to
   // the other is never seen in neither.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
+  const std::uint64_t room = room_.load(std::memory_order_acquire);
+  const std::uint64_t later = is_full ? 0 : later_room_.load(std::memory_order_acquire);
   // What is granted now has its end too, which is the shorter one of the two.
-  const std::uint64_t ends = is_full ? bytes + held * end_bytes_max : 0;
-  const auto kept_of = [&](std::uint64_t segment_bytes) {
-    return reserved ? 0 : std::max(reserve_of(segment_bytes, is_full), ends);
+  const std::uint64_t ends = reserved ? 0 : bytes + held * end_bytes_max;
+  const auto fits = [&](std::uint64_t segment_room, std::uint64_t segment_bytes) {
+    return needed + (reserved ? 0 : reserve_of(segment_bytes, is_full)) <= segment_room;
   };
-  if (needed + kept_of(prepared) <= prepared) return Room::enough;
-  const std::uint64_t kept = kept_of(capacity_.load(std::memory_order_acquire));
-  if (needed + kept <= room_.load(std::memory_order_acquire)) return Room::enough;
+  const bool has_place =
+      fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
+  if (has_place && needed + ends <= prepared + room + later) return Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;
   return is_full || is_too_much ? Room::none : Room::soon;
@@ -211,13 +215,15 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 void LocalJournal::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     end_if_failed(prepare_next());
+    look_for_room();
     std::unique_lock lock{mutex_};
     // Only now: where there is little room, the next segment comes before a snapshot.
     if (!is_compacting_ && !segments_to_compact().empty()) {
       is_compacting_ = true;
       wake_.notify_all();
     }
-    if (space_ == Space::full || space_ == Space::waiting || compaction_needs_ != 0) {
+    const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
+    if (is_scarce || space_ == Space::full || space_ == Space::waiting || compaction_needs_ != 0) {
       wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
     } else {
       wake_.wait(lock, stop, [this] { return has_work(); });
@@ -249,6 +255,7 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 Result<void> LocalJournal::run_background() {
   LOCKER_ASSERT(!options_.background);
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
+  look_for_room();
   if (auto synced = sync_if_due(); !synced) return synced.error();
   return compact_if_due({});
 }
@@ -291,11 +298,22 @@ Result<void> LocalJournal::prepare_next() {
   wake_.notify_all();
   if (is_full && !was_full) {
     options_.on_warning(prepared.error().message +
-                        ". New locks are refused when the rest of the journal is used up, and can "
-                        "still be released; free space on that disk.");
+                        ". New locks are refused when the rest of the journal is needed to release "
+                        "those that are held; free space on that disk.");
   }
   if (prepared && was_full) options_.on_warning("There is space for the journal again.");
   return {};
+}
+
+/// Half of what is free: snapshots take their part. Not while one is made: it takes room for a
+/// while, and frees more.
+void LocalJournal::look_for_room() {
+  std::unique_lock lock{mutex_};
+  if (is_compacting_) return;
+  const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min + segment_bytes_min;
+  lock.unlock();
+  const auto free = files_.free_space(options_.directory);
+  if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
 }
 
 Result<void> LocalJournal::sync_if_due() {

@@ -101,6 +101,7 @@ class LocalJournal final : public Journal {
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> prepare_next();
+  void look_for_room();
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
@@ -132,6 +133,8 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
   std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
+  /// Bytes that the segments after those two can be made of, when the disk was looked at last.
+  std::atomic<std::uint64_t> later_room_{std::uint64_t{1} << 62U};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
 

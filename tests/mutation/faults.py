@@ -68,7 +68,7 @@ FAULTS = [
           "persistence_test *"),
     Fault("ends-have-no-room", "on a full disk very many locks cannot all be released",
           "persistence/local_journal.cpp",
-          "is_full ? bytes + held * end_bytes_max : 0;", "is_full ? bytes + held : 0;",
+          "reserved ? 0 : bytes + held * end_bytes_max;", "reserved ? 0 : bytes + held;",
           "persistence_test JournalSpaceTest.*"),
     Fault("damaged-start-is-kept", "what a damaged snapshot said is kept beside the older one's",
           "persistence/recovery.cpp",

@@ -40,12 +40,9 @@ TEST_F(JournalSpaceTest, OnAFullDiskNewLocksAreRefusedFirstAndReleasesGoOn) {
   EXPECT_TRUE(run(*journal, history_, 50));
 }
 
-// However many they are: a fixed part of the segment would be too small for very many.
+// However many they are: a fixed part of the segment would be too small for very many. And the
+// smaller the disk's rest, the smaller the segments that are made of it.
 TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
-  const auto journal = open();
-  ASSERT_TRUE(journal) << fault_.message;
-  disk_.limit_space(0);  // somebody else takes the rest
-  ASSERT_TRUE(journal->run_background());
   const auto record_of = [](core::Fence fence, bool is_end) {
     core::Path path;
     static_cast<void>(path.push_back("lock"));
@@ -57,16 +54,31 @@ TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
     }
     return record;
   };
-  core::Fence locks = 0;
-  while (journal->room_for(core::record_bytes_max, false, 2 * locks) == Room::enough) {
-    ASSERT_TRUE(journal->append(record_of(++locks, false), 1));
-  }
-  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 2 * locks), Room::none);
-  // More than a quarter of the segment takes, each lock in a lease of its own.
-  ASSERT_GT(locks * (core::record_head_bytes + frame_overhead_max), segment_bytes_min / 4);
-  for (core::Fence fence = 1; fence <= locks; ++fence) {
-    ASSERT_EQ(journal->room_for(2 * core::record_head_bytes, true, 0), Room::enough) << fence;
-    ASSERT_TRUE(journal->append(record_of(fence, true), 1));
+  for (const std::uint64_t segments : {0, 1, 3, 8}) {  // that can still be made
+    disk_ = {};
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    const std::uint64_t spare = segments == 0 ? 0 : spare_bytes_min;
+    disk_.limit_space(spare + (1 + segments) * segment_bytes_min + 10'000);
+    ASSERT_TRUE(journal->run_background());
+    const auto room_for = [&](std::size_t bytes, bool reserved, std::size_t held) {
+      Room room = journal->room_for(bytes, reserved, held);
+      if (room != Room::soon) return room;
+      EXPECT_TRUE(journal->run_background());
+      return journal->room_for(bytes, reserved, held);
+    };
+    core::Fence locks = 0;
+    while (room_for(core::record_bytes_max, false, 2 * locks) == Room::enough) {
+      ASSERT_TRUE(journal->append(record_of(++locks, false), 1));
+    }
+    EXPECT_EQ(room_for(core::record_bytes_max, false, 2 * locks), Room::none);
+    // More than a quarter of the segment takes, each lock in a lease of its own.
+    ASSERT_GT(locks * (core::record_head_bytes + frame_overhead_max), segment_bytes_min / 4);
+    for (core::Fence fence = 1; fence <= locks; ++fence) {
+      ASSERT_EQ(room_for(2 * core::record_head_bytes, true, 0), Room::enough)
+          << fence << " of " << locks << ", " << segments << " segments";
+      ASSERT_TRUE(journal->append(record_of(fence, true), 1));
+    }
   }
 }
 

@@ -82,7 +82,7 @@ void end_on_disk_failure(const core::Fault& fault) {
 
 /// Something was thrown where the server cannot go on, such as in the middle of a decision.
 [[noreturn]] void end_without_memory() {
-  std::fputs("lockerd: no memory to go on; what was answered is on the disk\n", stderr);
+  say_last_words("lockerd: no memory to go on; what was answered is on the disk\n");
   ::_exit(static_cast<int>(ExitCode::resources));
 }
 
@@ -264,6 +264,9 @@ int main(int argc, char** argv) try {
   return static_cast<int>(serve(options));
 } catch (const std::exception& error) {
   // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.
-  std::fprintf(stderr, "lockerd: cannot go on: %s\n", error.what());
-  return static_cast<int>(locker::server::ExitCode::resources);
+  using namespace locker::server;
+  say_last_words("lockerd: cannot go on: ");
+  say_last_words(error.what());
+  say_last_words("\n");
+  return static_cast<int>(ExitCode::resources);
 }

@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import contextlib
+import fcntl
 import glob
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -159,6 +161,50 @@ class Program(unittest.TestCase):
         with Lockerd(self.store) as server:
             self.assertIn("2 locks", server.text())
             self.assertEqual(server.get("/dohaz/kept/15"), {"lockedBy": "me"})
+
+    @contextlib.contextmanager
+    def server_whose_log_is_full(self, *options):
+        """The server's process, a client of it, and the end of its log that nobody reads."""
+        unread, log = os.pipe()
+        fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, unread)
+            stack.callback(os.close, log)
+            process = subprocess.Popen(
+                [LOCKERD, "--port", "0", "--file", self.store, "--segment-size", "1", *options],
+                stdin=subprocess.DEVNULL, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            text = ""
+            while not (found := re.search(r"listening on \S+:(\d+)", text)):
+                text += os.read(unread, 4096).decode()
+            os.set_blocking(log, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(log, b"." * 4095 + b"\n")
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(log, b"\n")
+            os.set_blocking(log, True)  # it is the server's as well
+            client = Client(int(found.group(1)), timeout=60)
+            stack.callback(client.close)
+            yield process, client, unread
+
+    def test_a_log_that_nobody_reads_does_not_keep_it_from_stopping(self):
+        with self.server_whose_log_is_full() as (process, _, _):
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=30), 0)
+
+    def test_a_log_that_nobody_reads_holds_nobody_up_and_says_what_is_lost(self):
+        with self.server_whose_log_is_full("--log-level", "debug") as (_, client, unread):
+            for number in range(20):
+                self.assertEqual(client.ask("GET", f"/canhaz/lost/{number}").status, 200)
+            os.read(unread, 65536)
+            self.assertEqual(client.ask("GET", "/canhaz/kept").status, 200)
+            log = ""
+            while "/canhaz/kept" not in log:
+                log += os.read(unread, 65536).decode()
+        self.assertRegex(log, "warning: [0-9]+ lines of this log are lost")
 
     def many_keys(self):
         """A file that is read for a while."""

@@ -91,6 +91,43 @@ class Program(unittest.TestCase):
         said = self.lockerd_with_little_memory(600, "--threads", "200")
         self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
 
+    def test_too_few_descriptors_for_its_threads(self):
+        for threads, limit in ((56, 256), (255, 1024)):
+            code, text = run("prlimit", f"--nofile={limit}:{limit}", LOCKERD, "--port", "0",
+                             "--file", self.store, "--threads", str(threads))
+            self.assertEqual(code, 71, text)
+            self.assertIn(f"(ulimit -n) is {limit}", text)
+            self.assertIn("--threads", text)
+
+    def test_with_as_few_descriptors_as_may_be_it_serves(self):
+        wrapper = ("prlimit", "--nofile=64:64")
+        with Lockerd(self.store, "--threads", "4", wrapper=wrapper) as server:
+            self.assertEqual(server.get("/v1/status")["locks"], 0)
+            self.assertEqual(server.stop(), 0)
+
+    def test_too_few_descriptors_are_not_taken_for_an_address_that_is_taken(self):
+        with contextlib.ExitStack() as stack:
+            null = os.open("/dev/null", os.O_RDONLY)
+            stack.callback(os.close, null)
+            inherited = [os.dup(null) for _ in range(60)]
+            for descriptor in inherited:
+                stack.callback(os.close, descriptor)
+            refused = 0
+            for count in range(20, len(inherited)):
+                with subprocess.Popen(
+                        ["prlimit", "--nofile=72:72", LOCKERD, "--port", "0", "--threads", "4",
+                         "--file", self.store, "--segment-size", "1"],
+                        pass_fds=inherited[:count], stdin=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE, text=True) as process:
+                    log = process.stderr.readline()
+                    while log.endswith("\n") and "listening" not in log:
+                        line = process.stderr.readline()
+                        log += line or "."
+                    process.terminate()
+                    self.assertIn(process.wait(timeout=30), (0, 71, 74, -signal.SIGTERM), log)
+                refused += "cannot listen: Too many open files" in log
+            self.assertGreater(refused, 0)
+
     def test_no_memory_for_a_lock_loses_none(self):
         server = self.lockerd_with_little_memory(300, "--threads", "1", "--durability", "none")
         if isinstance(server, str):

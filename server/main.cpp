@@ -223,7 +223,6 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", tls.error().message);
     return ExitCode::misconfigured;
   }
-  std::signal(SIGPIPE, SIG_IGN);
 
   HttpServer::Options http_options = server_options(options, *tls);
   if (const std::string fault = allow_connections(http_options); !fault.empty()) {
@@ -285,6 +284,9 @@ int main(int argc, char** argv) try {
   const auto& options = std::get<Options>(read);
   start_logging(options.log_level, options.log_json);
   std::set_terminate(end_without_memory);
+  // A call that fails is told by what it returns.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(serve(options));
 } catch (const std::exception& error) {
   // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.

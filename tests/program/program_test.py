@@ -402,6 +402,20 @@ class Program(unittest.TestCase):
         finally:
             subprocess.run(["umount", "-l", mount], check=False)
 
+    def test_a_limit_of_the_size_of_files_is_as_a_full_disk(self):
+        with Lockerd(self.store, wrapper=("prlimit", f"--fsize={512 << 10}")) as server:
+            client = Client(server.port)
+            for number in range(300):  # more than one file may hold
+                self.assertEqual(client.acquire(f"/{number}", meta="m" * 4000).status, 201)
+            client.close()
+            self.assertEqual(server.stop(), 0)
+        with Lockerd(self.store) as server:
+            self.assertEqual(server.get("/v1/status")["locks"], 300)
+        code, text = run("prlimit", f"--fsize={128 << 10}", LOCKERD, "--port", "0",
+                         "--file", self.store + "2")
+        self.assertEqual(code, 74, text)
+        self.assertIn("File too large", text)
+
     def test_store_dump_tells_records_and_no_token(self):
         with Lockerd(self.store) as server:
             token = server.get("/canhaz/dump/me?id=someone")["token"]

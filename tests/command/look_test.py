@@ -332,6 +332,20 @@ class LookTest(CommandCase):
                                        b"%x\r\n%s\r\n" % (len(sent), sent.encode()))
                     self.assertTrue(watching.stdout.readline().startswith(shown))
 
+    def test_watch_goes_on_from_where_the_stream_began(self):
+        granted = 'event: granted\ndata: {"path": "/a", "owner": "x", "fence": 1}\n\n'
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(LONG)
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            for behind, sent in (([], "retry: 1000\nid: 4.9\n\n"),
+                                 (["4.9"], f"retry: 1000\nid: 4.9\n\nid: 5.0\n{granted}")):
+                with proxy.accept()[0] as connection:
+                    asked = connection.recv(65_536).decode()
+                    self.assertEqual(re.findall(r"(?i)last-event-id: *(\S+)", asked), behind)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                       b"%x\r\n%s\r\n" % (len(sent), sent.encode()))
+            self.assertEqual(watching.stdout.readline(), "granted   /a  x  fence 1\n")
+
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")
         self.eventually(lambda: self.server.get("/v1/status")["event_readers"] == 1)

@@ -40,7 +40,8 @@ class V1Test(unittest.TestCase):
         self.assertIn("200", stream.readline())
         while stream.readline().strip():
             pass
-        self.assertEqual(self.next_event(stream), {"retry": "1000"})
+        self.opening = self.next_event(stream)
+        self.assertEqual(self.opening["retry"], "1000")
         return stream
 
     @staticmethod
@@ -743,6 +744,23 @@ class Following(V1Test):
         self.assertEqual(self.next_event(after)["event"], "reset")
         self.client.acquire("/new")
         self.assertEqual(json.loads(self.next_event(after)["data"])["path"], "/new")
+
+    def test_who_has_seen_no_event_goes_on_where_it_began(self):
+        for before in range(2):  # without an event since the start, and with one
+            self.follow("/v1/events?prefix=/quiet")
+            self.client.acquire(f"/quiet/{before}")
+            again = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=self.opening["id"])
+            event = self.next_event(again)
+            self.assertEqual((event["event"], json.loads(event["data"])["path"]),
+                             ("granted", f"/quiet/{before}"))
+        self.follow("/v1/events")
+        missed = self.opening["id"]
+        self.restart()
+        reset = self.next_event(self.follow(Last_Event_ID=missed))
+        self.assertEqual(reset["event"], "reset")
+        self.client.acquire("/behind")
+        event = self.next_event(self.follow(Last_Event_ID=reset["id"]))
+        self.assertEqual(json.loads(event["data"])["path"], "/behind")
 
     def test_who_waited_is_not_mistaken_for_another_after_a_restart(self):
         stream = self.follow()

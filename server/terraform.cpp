@@ -164,6 +164,7 @@ void force(LockService& service, const core::Path& path, const Request& request,
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
   core::Arbiter::ForceFilter filter;
   filter.packed_path = path.view().packed();
+  filter.ends_cooling = true;  // else nothing could be done about what cools here
   core::Arbiter::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
@@ -177,6 +178,10 @@ void force(LockService& service, const core::Path& path, const Request& request,
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
   if (forced.outcome != core::Outcome::granted) {
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
+  }
+  if (forced.count == 0) {
+    return answer_error(404, "not_held", "What was held at this path has ended meanwhile.",
+                        response);
   }
   response.body = "{}";
 }

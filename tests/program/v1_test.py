@@ -878,6 +878,15 @@ class Terraform(V1Test):
             self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
+    def test_force_unlock_ends_what_cools_too(self):
+        self.client.acquire("/tf", meta='{"ID": "x"}', lock_delay="60s")
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(423, self.client.ask("LOCK", "/terraform/tf", {"ID": "y"}))
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(200, self.client.ask("LOCK", "/terraform/tf", {"ID": "y"}))
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(404, self.client.ask("UNLOCK", "/terraform/tf"), "not_held")
+
     def test_a_table_tells_a_terminal_nothing(self):
         info = json.dumps({"ID": "x", "Info": "\x7f\x80\x9b31m\x9fé"}, ensure_ascii=False)
         self.expect(200, self.client.ask("LOCK", "/terraform/a", info.encode(),

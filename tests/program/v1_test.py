@@ -878,6 +878,26 @@ class Terraform(V1Test):
             self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
 
+    def test_who_is_in_the_way_is_told_as_it_is(self):
+        held = self.client.acquire("/t/x", owner="h", lock_delay="60s")
+        self.wait_in_line("/t", owner="w")
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/y", {"ID": "y"}))
+        self.assertEqual((refused["ID"], refused["Path"]), ("waited for by w", "/t"))
+        self.assertNotIn("held", refused["Info"])
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/x", {"ID": "y"}))
+        self.assertEqual(refused["ID"], f"held by h, fence {held['fence']}")
+        self.client.call("DELETE", "/v1/locks/t/x", force="true")
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/x", {"ID": "y"}))
+        self.assertEqual(refused["ID"], f"cooling, was held by h, fence {held['fence']}")
+
+    def test_another_info_with_the_same_id_is_not_the_same_lock(self):
+        # Terraform makes an ID for each run; one that people chose must not let two of them in.
+        mine = {"ID": "ours", "Who": "me@here"}
+        self.expect(200, self.client.ask("LOCK", "/terraform/shared", mine))
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/shared",
+                                                   {**mine, "Who": "you@there"}))
+        self.assertEqual(refused.body, mine)
+
     def test_force_unlock_ends_what_cools_too(self):
         self.client.acquire("/tf", meta='{"ID": "x"}', lock_delay="60s")
         self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))

@@ -820,6 +820,19 @@ class Forcing(V1Test):
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
 
+    def test_all_who_gave_no_name_are_not_ended_by_the_name_that_a_list_shows(self):
+        self.client.acquire("/n/1")
+        self.client.acquire("/m/2")
+        listed = self.client.call("GET", "/v1/locks", owner="?")["locks"]
+        self.assertEqual([each["path"] for each in listed], ["/n/1", "/m/2"])
+        self.assertEqual(self.client.call("GET", "/v1/locks", owner="")["locks"][0]["owner"], "?")
+        force = {"force": "true", "owner": listed[0]["owner"]}
+        self.expect(400, self.client.call("DELETE", "/v1/locks", **force))
+        self.expect(404, self.client.call("DELETE", "/v1/locks", prefix="/o", **force))
+        ended = self.client.call("DELETE", "/v1/locks", prefix="/n", **force)
+        self.assertEqual(self.expect(200, ended)["ended"], 1)
+        self.expect(423, self.client.acquire("/m/2"))
+
     def test_after_a_restart_the_reason_is_known_without_its_words(self):
         token = self.client.acquire("/v")["token"]
         self.client.call("DELETE", "/v1/locks/v", force="true", reason="maintenance")

@@ -797,6 +797,23 @@ class FewConnections(V1Test):
         self.expect(201, waiting[0].answer())
 
 
+class WrongParameters(V1Test):
+    FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def test_json_that_is_sent_as_a_form_is_told(self):
+        for target in ("/v1/locks/x", "/v1/leases", "/canhaz/x"):
+            for body in ('{"owner": "me"}', ' \n{"owner": "me", "meta": "a=b&c"}'):
+                refused = self.client.ask("POST", target, body, self.FORM)
+                self.assertEqual(refused.status, 400, refused)
+                self.assertIn("Content-Type: application/json", refused.text)
+
+    def test_of_a_long_name_the_beginning_is_shown(self):
+        for name, shown in (("n" * 64, "'" + "n" * 64 + "'"), ("n" * 65, "'" + "n" * 64 + "…'"),
+                            ("n" * 63 + "é", "'" + "n" * 63 + "…'"), ("\n", "(unprintable)")):
+            refused = self.expect(400, self.client.call("POST", "/v1/locks/x", **{name: 1}))
+            self.assertIn(f"Unknown parameter {shown};", refused["message"])
+
+
 class Forcing(V1Test):
     def test_by_path_fence_owner_and_prefix(self):
         victim = self.client.acquire("/v/1", owner="a").body

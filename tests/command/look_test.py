@@ -90,6 +90,15 @@ class ScriptTest(CommandCase):
         self.assertEqual(acquiring.returncode, 74)
         self.assertTrue(self.is_free("/a"))
 
+    def test_output_that_cannot_be_written_is_no_success(self):
+        self.locker("acquire", "/a")
+        for arguments in (["--version"], ["--help"], ["ls", "--help"], ["ls"], ["status"]):
+            with open("/dev/full", "wb") as full:
+                asked = self.start(*arguments, stdout=full)
+            asked.communicate(timeout=LONG)
+            self.assertEqual(asked.returncode, 74, arguments)
+        self.assertIn("74 output not written", self.locker("--help"))
+
     def test_json_and_export_are_one_too_many(self):
         self.locker("acquire", "--json", "--export", "/a", code=64)
         self.assertTrue(self.is_free("/a"))

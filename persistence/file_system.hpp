@@ -23,9 +23,10 @@ struct IoError {
 template <typename T>
 using IoResult = boost::system::result<T, IoError>;
 
-/// The disk, or the user's share of it, is full.
+/// The disk, or the user's share of it, is full, or a file may not be so large (ulimit -f).
 [[nodiscard]] inline bool is_full_disk(const IoError& error) {
-  return error.code.value() == ENOSPC || error.code.value() == EDQUOT;
+  const int code = error.code.value();
+  return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
 /// Offset, length and address of every read are multiples of this: what O_DIRECT asks for.

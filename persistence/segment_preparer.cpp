@@ -42,6 +42,7 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
                                           std::uint64_t bytes, std::uint64_t spare_bytes) {
   const std::string path = in_directory(directory, prepared_name);
   if (auto removed = remove_if_there(files, path); !removed) return removed.error();
+  IoError fault = no_room(path);
   for (; bytes >= segment_bytes_min; bytes /= 2) {
     const auto free = files.free_space(directory);
     if (!free) return free.error();
@@ -49,9 +50,10 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
     auto file = write_zeros(files, path, bytes);
     if (file) return PreparedSegment{std::move(*file), bytes};
     if (!is_full_disk(file.error())) return file.error();
+    fault = file.error();  // which says whether it is the disk, or a limit
     if (auto removed = remove_if_there(files, path); !removed) return removed.error();
   }
-  return no_room(path);
+  return fault;
 }
 
 IoResult<void> publish_segment(FileSystem& files, const std::string& directory,

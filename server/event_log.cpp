@@ -38,7 +38,10 @@ class EventLog::Reader final : public Stream {
   static constexpr std::size_t looked_at_max = 4'096;
 
   Reader(EventLog& log, std::string packed_prefix, Place next, bool is_reset)
-      : log_(log), packed_prefix_(std::move(packed_prefix)), next_(next), is_reset_(is_reset) {}
+      : log_(log),
+        packed_prefix_(std::move(packed_prefix)),
+        next_(next),
+        opening_(open_at(log.place_name(next), is_reset)) {}
   ~Reader() override {
     const std::lock_guard lock{log_.mutex_};
     log_.readers_.erase(this);
@@ -53,10 +56,7 @@ class EventLog::Reader final : public Stream {
 
   Outcome read(std::string& out, std::size_t limit) override {
     const std::lock_guard lock{log_.mutex_};
-    if (std::exchange(is_first_, false)) {
-      out += "retry: 1000\n\n";  // also shows the client that it is being served
-      if (is_reset_) out += "event: reset\ndata: {}\n\n";
-    }
+    out += std::exchange(opening_, {});
     if (next_ < log_.oldest()) return Outcome::over;  // too slow: it would miss some
     const core::PathView prefix{packed_prefix_};
     const std::size_t before = out.size();
@@ -76,11 +76,17 @@ class EventLog::Reader final : public Stream {
   }
 
  private:
+  /// Also shows the client that it is being served. Who is told of a reset gets the id with that,
+  /// and not before: it could break off in between, and never hear of it.
+  static std::string open_at(const std::string& id, bool is_reset) {
+    const std::string retry = "retry: 1000\n";
+    return is_reset ? retry + "\n" + id + "event: reset\ndata: {}\n\n" : retry + id + "\n";
+  }
+
   EventLog& log_;
   const std::string packed_prefix_;
   Place next_;
-  const bool is_reset_;
-  bool is_first_ = true;
+  std::string opening_;
   bool is_waiting_ = false;
   Waker* waker_ = nullptr;
 };
@@ -88,6 +94,7 @@ class EventLog::Reader final : public Stream {
 void EventLog::start(Index index, std::uint64_t first_number) {
   const std::lock_guard lock{mutex_};
   durable_ = index;
+  start_index_ = index;
   first_number_ = first_number;
 }
 
@@ -127,11 +134,26 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   if (index.ec != std::errc{} || index.ptr == end || *index.ptr != '.') return false;
   const auto number = std::from_chars(index.ptr + 1, end, id.number);
   if (number.ec != std::errc{} || number.ptr != end) return false;
+  if (id == Id{start_index_, first_number_ - 1}) {
+    place = 0;
+    return oldest() == 0;
+  }
   if (id.number < first_number_ || id.number - first_number_ >= end_) return false;
   const Place named = id.number - first_number_;
   if (named < oldest() || at(named).id != id) return false;
   place = named + 1;
   return true;
+}
+
+/// The line with the id of the event before this place; empty: that one is not known any more.
+std::string EventLog::place_name(Place place) const {
+  std::string line;
+  if (place == 0) {
+    append(Id{start_index_, first_number_ - 1}, line);
+  } else if (place > oldest()) {
+    append(at(place - 1).id, line);
+  }
+  return line;
 }
 
 std::unique_ptr<Stream> EventLog::follow(std::string packed_prefix,
@@ -150,9 +172,13 @@ std::size_t EventLog::readers() const {
   return readers_.size();
 }
 
+void EventLog::append(const Id& id, std::string& out) {
+  out += "id: " + std::to_string(id.index) + "." + std::to_string(id.number) + "\n";
+}
+
 void EventLog::append(const Entry& entry, std::string& out) {
-  out += "id: " + std::to_string(entry.id.index) + "." + std::to_string(entry.id.number);
-  out += "\nevent: ";
+  append(entry.id, out);
+  out += "event: ";
   out += name_of(entry.kind);
   out += "\ndata: {\"path\": \"";
   core::append_url_path(core::PathView{entry.packed_path}, out);

@@ -23,8 +23,8 @@ class EventLog {
 
   explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
   /// `index`: of the last record there is. What happened up to then is not known here.
-  /// `first_number`: higher than all numbers of events before, so that none gets the name of
-  /// another.
+  /// `first_number`: higher by two than all numbers of events before, so that none gets the name of
+  /// another, nor does the start itself, which is named as if it were the event before the first.
   void start(Index index, std::uint64_t first_number);
   /// Under GroupCommit's mutex, so that events come in the order of decisions.
   void add(const core::Event& event, Index index);
@@ -32,7 +32,9 @@ class EventLog {
   void publish(Index durable);
 
   /// Follows the events at and below `packed_prefix`; from now on, or from behind the event
-  /// `last_event_id` when that is not empty. Null: there are as many readers as may be.
+  /// `last_event_id` when that is not empty. It begins with an id that names this place, so that
+  /// who breaks off before the first event can go on from there as well. Null: there are as many
+  /// readers as may be.
   [[nodiscard]] std::unique_ptr<Stream> follow(std::string packed_prefix,
                                                std::string_view last_event_id);
   [[nodiscard]] std::size_t readers() const;
@@ -61,6 +63,8 @@ class EventLog {
   [[nodiscard]] Place oldest() const { return end_ > capacity ? end_ - capacity : 0; }
   void show_until_durable();
   [[nodiscard]] bool find_place(std::string_view last_event_id, Place& place) const;
+  [[nodiscard]] std::string place_name(Place place) const;
+  static void append(const Id& id, std::string& out);
   static void append(const Entry& entry, std::string& out);
 
   const std::size_t readers_max_;
@@ -69,6 +73,7 @@ class EventLog {
   Place end_ = 0;           // behind the newest event
   Place shown_ = 0;         // behind the newest that may be shown
   Index durable_ = 0;
+  Index start_index_ = 0;
   std::uint64_t first_number_ = 0;  // of the first event since the start
   std::set<Reader*> readers_;
 };

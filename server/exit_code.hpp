@@ -7,7 +7,7 @@ enum class ExitCode : int {
   ok = 0,
   usage = 64,               ///< An option is wrong.
   unavailable = 69,         ///< The address cannot be listened on.
-  resources = 71,           ///< The system gives no memory or no threads.
+  resources = 71,           ///< The system gives no memory, threads or descriptors.
   in_use = 73,              ///< Another process has the store.
   disk = 74,                ///< Reading, writing or syncing the store failed.
   damaged = 78,             ///< The store is damaged, of a newer format, or no store.

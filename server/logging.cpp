@@ -1,11 +1,20 @@
 #include "server/logging.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <cstdint>
 #include <ctime>
 #include <memory>
+#include <mutex>
 
 #include <spdlog/formatter.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include "core/utf8.hpp"
@@ -36,11 +45,65 @@ class JsonFormatter final : public spdlog::formatter {
                                   spdlog::pattern_time_type::utc, ""};
 };
 
+/// Long enough for who reads and is only busy.
+constexpr std::chrono::milliseconds patience{200};
+
+bool takes_more(std::chrono::milliseconds wait) {
+  pollfd polled{STDERR_FILENO, POLLOUT, 0};
+  while (true) {
+    const int count = ::poll(&polled, 1, static_cast<int>(wait.count()));
+    if (count >= 0 || errno != EINTR) return count > 0;
+  }
+}
+
+/// Returns how much of the text was taken.
+std::size_t write_to_stderr(std::string_view text, std::chrono::milliseconds wait) {
+  std::size_t written = 0;
+  while (written < text.size() && takes_more(wait)) {
+    // A pipe that has room at all takes so much without making its writer wait.
+    const std::size_t size = std::min<std::size_t>(text.size() - written, PIPE_BUF);
+    const ssize_t count = ::write(STDERR_FILENO, text.data() + written, size);
+    if (count > 0) {
+      written += static_cast<std::size_t>(count);
+    } else if (count == 0 || errno != EINTR) {
+      break;
+    }
+  }
+  return written;
+}
+
+/// A log that nobody reads, such as a full pipe, must not hold up who writes to it: the threads
+/// that serve, and the end of the process. A line that is not taken is lost, and those behind it at
+/// once, until one is taken: it stands behind the number of those that are lost.
+class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t lines;
+    if (is_cut_) lines.push_back('\n');
+    if (lost_ != 0) {
+      const std::string text = std::to_string(lost_) + " lines of this log are lost: they could " +
+                               "not be written, or nobody read them";
+      formatter_->format({message.time, {}, message.logger_name, spdlog::level::warn, text}, lines);
+    }
+    formatter_->format(message, lines);
+    const std::chrono::milliseconds wait = lost_ == 0 ? patience : std::chrono::milliseconds{0};
+    const std::size_t written = write_to_stderr({lines.data(), lines.size()}, wait);
+    if (written != 0) is_cut_ = written < lines.size();
+    lost_ = written < lines.size() ? lost_ + 1 : 0;
+  }
+  void flush_() override {}
+
+ private:
+  std::uint64_t lost_ = 0;
+  bool is_cut_ = false;  ///< A part of the last line was taken.
+};
+
 }  // namespace
 
+void say_last_words(std::string_view text) { write_to_stderr(text, patience); }
+
 void start_logging(const std::string& level, bool as_json) {
-  auto logger = std::make_shared<spdlog::logger>("lockerd",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("lockerd", std::make_shared<StderrSink>());
   if (as_json) {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {

@@ -30,9 +30,12 @@ namespace {
 
 constexpr std::chrono::seconds stop_grace{8};
 /// Descriptors that are no connections: of the store, which ends the process when it gets none,
-/// and the log; of each thread: epoll, its timer, a listening socket, one that is just accepted.
+/// and the log; of each thread: epoll with its timer and its wake-up, a listening socket, a spare
+/// one, one that is just accepted.
 constexpr rlim_t descriptors_kept = 32;
-constexpr rlim_t descriptors_of_thread = 8;
+constexpr rlim_t descriptors_of_thread = 6;
+/// With fewer it is no server: an eighth of them is for those who neither wait nor follow events.
+constexpr rlim_t connections_min = 8;
 
 ExitCode exit_code(const persistence::OpenFault& fault) {
   using Kind = persistence::OpenFault::Kind;
@@ -51,10 +54,11 @@ ExitCode exit_code(const persistence::OpenFault& fault) {
   return ExitCode::disk;
 }
 
-/// As many connections as the system lets us have, of those that the options want.
-void allow_connections(HttpServer::Options& options) {
+/// As many connections as the system lets us have, of those that the options want. Returns an empty
+/// text, or what is wrong when these are too few to serve anybody.
+std::string allow_connections(HttpServer::Options& options) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return "";
   rlim_t turned_away = options.limits.turned_away_max;
   const rlim_t kept = descriptors_kept + descriptors_of_thread * options.threads;
   const rlim_t wanted = std::min<rlim_t>(options.connections_max, RLIM_INFINITY / 2);
@@ -64,13 +68,24 @@ void allow_connections(HttpServer::Options& options) {
     ::setrlimit(RLIMIT_NOFILE, &limit);
     ::getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur >= needed) return;
-  const rlim_t rest = limit.rlim_cur - std::min(kept, limit.rlim_cur / 4 * 3);
+  if (limit.rlim_cur >= needed) return "";
+  if (limit.rlim_cur < kept + connections_min) {
+    return "the limit of open files (ulimit -n) is " + std::to_string(limit.rlim_cur) + "; " +
+           std::to_string(options.threads) + " threads need " +
+           std::to_string(kept + connections_min) + ". Raise it, or take fewer with --threads.";
+  }
+  const rlim_t rest = limit.rlim_cur - kept;
   turned_away = std::min(turned_away, rest / (8 * options.threads));
   options.limits.turned_away_max = turned_away;
   options.connections_max = std::min(wanted, rest - turned_away * options.threads);
   spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}",
                options.connections_max, limit.rlim_cur);
+  return "";
+}
+
+bool is_shortage_of_descriptors(const boost::system::error_code& error) {
+  return error == net::error::no_descriptors ||
+         error == boost::system::errc::too_many_files_open_in_system;
 }
 
 /// The state of the disk is not known: nothing may be answered any more, not even an error.
@@ -82,7 +97,7 @@ void end_on_disk_failure(const core::Fault& fault) {
 
 /// Something was thrown where the server cannot go on, such as in the middle of a decision.
 [[noreturn]] void end_without_memory() {
-  std::fputs("lockerd: no memory to go on; what was answered is on the disk\n", stderr);
+  say_last_words("lockerd: no memory to go on; what was answered is on the disk\n");
   ::_exit(static_cast<int>(ExitCode::resources));
 }
 
@@ -99,7 +114,6 @@ HttpServer::Options server_options(const Options& options, const TlsSetup& tls) 
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
   server_options.tls = tls.context();
-  allow_connections(server_options);
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
   if (spdlog::should_log(spdlog::level::debug)) {
     server_options.hooks.access = log_access;
@@ -209,9 +223,12 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", tls.error().message);
     return ExitCode::misconfigured;
   }
-  std::signal(SIGPIPE, SIG_IGN);
 
   HttpServer::Options http_options = server_options(options, *tls);
+  if (const std::string fault = allow_connections(http_options); !fault.empty()) {
+    spdlog::critical("{}", fault);
+    return ExitCode::resources;
+  }
   const auto began = std::chrono::steady_clock::now();
   auto opened = open_locker(options, http_options.connections_max);
   if (!opened) {
@@ -229,6 +246,12 @@ ExitCode serve(const Options& options) {
   HttpServer server{handler, locker.commit(), http_options};
   const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
   if (const auto error = server.start(endpoint)) {
+    if (is_shortage_of_descriptors(error)) {
+      spdlog::critical(
+          "cannot listen: {}. Raise the limit (ulimit -n), or take fewer threads with --threads.",
+          error.message());
+      return ExitCode::resources;
+    }
     spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
                      options.ip, options.port, error.message());
     return ExitCode::unavailable;
@@ -261,9 +284,15 @@ int main(int argc, char** argv) try {
   const auto& options = std::get<Options>(read);
   start_logging(options.log_level, options.log_json);
   std::set_terminate(end_without_memory);
+  // A call that fails is told by what it returns.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(serve(options));
 } catch (const std::exception& error) {
   // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.
-  std::fprintf(stderr, "lockerd: cannot go on: %s\n", error.what());
-  return static_cast<int>(locker::server::ExitCode::resources);
+  using namespace locker::server;
+  say_last_words("lockerd: cannot go on: ");
+  say_last_words(error.what());
+  say_last_words("\n");
+  return static_cast<int>(ExitCode::resources);
 }

@@ -39,10 +39,21 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-/// For showing a client's own text back: only if it can be shown.
+/// For showing a client's own text back: only if it can be shown, and its beginning only if it is
+/// long.
 std::string quoted(std::string_view name) {
-  if (core::check_text(name) != core::TextFault::none || name.size() > 64) return "(unprintable)";
-  return "'" + std::string{name} + "'";
+  constexpr std::size_t shown_max = 64;
+  if (core::check_text(name) != core::TextFault::none) return "(unprintable)";
+  if (name.size() <= shown_max) return "'" + std::string{name} + "'";
+  std::size_t size = shown_max;
+  while ((static_cast<unsigned char>(name[size]) & 0xC0U) == 0x80U) --size;  // inside a character
+  return "'" + std::string{name.substr(0, size)} + "…'";
+}
+
+/// No parameter's name begins so: a client that says nothing of the type, as curl, calls it a form.
+bool looks_like_json(std::string_view form) {
+  const std::size_t begin = form.find_first_not_of(" \t\r\n");
+  return begin != std::string_view::npos && form[begin] == '{';
 }
 
 }  // namespace
@@ -53,6 +64,10 @@ std::optional<Fault> Parameters::parse(std::string_view query, const Request& re
     return Fault{"Parameters stand in the query and in the body; use one of the two."};
   }
   if (starts_with_type(request.content_type, "application/x-www-form-urlencoded")) {
+    if (looks_like_json(request.body)) {
+      return Fault{
+          "The body looks like JSON, but is sent as a form; add Content-Type: application/json."};
+    }
     return parse_form(request.body);
   }
   if (starts_with_type(request.content_type, "application/json")) {

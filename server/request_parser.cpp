@@ -1,6 +1,7 @@
 #include "server/request_parser.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -30,6 +31,8 @@ constexpr Refusal bad_target{400, "bad_request",
                              "Ask for a path that starts with a slash, in printable ASCII without "
                              "#; percent-encode everything else."};
 constexpr Refusal bad_host{400, "bad_request", "Send exactly one Host field."};
+constexpr Refusal unfit_host{400, "bad_request",
+                             "Send as Host a name or an address, and perhaps `:` and a port."};
 constexpr Refusal bad_length{400, "bad_request", "Send one Content-Length of at most ten digits."};
 constexpr Refusal unwanted_body{400, "bad_request",
                                 "Send no body with GET, HEAD or DELETE; parameters go into the "
@@ -75,6 +78,60 @@ Method method_of(http::verb verb) {
 bool is_fit_target(std::string_view target) {
   return target.starts_with('/') && core::is_printable_ascii(target) &&
          target.find(' ') == std::string_view::npos && target.find('#') == std::string_view::npos;
+}
+
+/// What a name of RFC 3986 is made of, but for what is percent-encoded.
+constexpr std::array<bool, 256> make_name_characters() {
+  std::array<bool, 256> table{};
+  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
+  for (const char c : std::string_view{"-._~!$&'()*+,;="})
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+
+bool is_of_name(char c) {
+  static constexpr std::array<bool, 256> name_characters = make_name_characters();
+  return name_characters[static_cast<unsigned char>(c)];
+}
+
+/// How much of the text is a name, which may be none.
+std::size_t name_size(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size()) {
+    if (is_of_name(text[size])) {
+      ++size;
+    } else if (text.size() - size > 2 && text[size] == '%' &&
+               core::hex_digit(text[size + 1]) >= 0 && core::hex_digit(text[size + 2]) >= 0) {
+      size += 3;
+    } else {
+      break;
+    }
+  }
+  return size;
+}
+
+/// Of an IPv6 address with its brackets, at the beginning of the text; zero: it is none. Some
+/// clients send the name of an interface with it.
+std::size_t bracketed_size(std::string_view text) {
+  const std::size_t end = text.find(']');
+  if (end == std::string_view::npos) return 0;
+  const std::string_view address = text.substr(1, end - 1);
+  const bool is_fit = std::all_of(address.begin(), address.end(),
+                                  [](char c) { return is_of_name(c) || c == ':' || c == '%'; });
+  return is_fit ? end + 1 : 0;
+}
+
+/// host[:port] (RFC 9112, 3.2); empty when the client knows none.
+bool is_fit_host(std::string_view host) {
+  const bool is_bracketed = host.starts_with('[');
+  const std::size_t size = is_bracketed ? bracketed_size(host) : name_size(host);
+  if (is_bracketed && size == 0) return false;
+  const std::string_view port = host.substr(size);
+  return port.empty() ||
+         (port.front() == ':' &&
+          std::all_of(port.begin() + 1, port.end(), [](char c) { return c >= '0' && c <= '9'; }));
 }
 
 /// What speaks another protocol (TLS, SSH, Redis) would otherwise be told only when its time is up.
@@ -168,6 +225,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
     Request& request = owner_.request_;
     switch (field) {
       case http::field::host:
+        if (!is_fit_host(value)) return refuse(unfit_host, error);
         ++hosts_;
         request.host = value;
         return;

@@ -63,24 +63,44 @@ bool is_terraforms(const core::LockInfo& holder) {
   return !error && meta.is_object() && meta.get_object().contains("ID");
 }
 
-/// The holder's lock info, as it was sent; made up for one that came another way. Of that,
-/// Terraform prints the ID only.
-std::string info_of(const core::LockInfo& holder) {
-  if (is_terraforms(holder)) return holder.meta;
-  const std::string owner = holder.owner.empty() ? "?" : holder.owner;
-  std::string path;
-  core::append_url_path(core::PathView{holder.packed_path}, path);
-  return boost::json::serialize(
-      boost::json::object{{"ID", "held by " + owner + ", fence " + std::to_string(holder.fence)},
-                          {"Who", owner},
-                          {"Operation", "lock"},
-                          {"Info", "held outside of Terraform"},
-                          {"Path", path}});
+/// What Terraform is shown in place of an ID and an Info for what no Terraform holds.
+struct MadeUp {
+  std::string id;
+  std::string_view info;
+};
+
+MadeUp made_up_for(const core::LockInfo& blocker, const std::string& owner) {
+  const std::string fence = ", fence " + std::to_string(blocker.fence);
+  switch (blocker.state) {
+    case core::LockInfo::State::waiting:
+      return {"waited for by " + owner, "somebody waits for it and comes first"};
+    case core::LockInfo::State::cooling:
+      return {"cooling, was held by " + owner + fence,
+              "its holder was lost; it is kept for a while"};
+    case core::LockInfo::State::held:
+      break;
+  }
+  return {"held by " + owner + fence, "held outside of Terraform"};
 }
 
-void answer_held(const std::vector<core::LockInfo>& holders, Response& response) {
+/// The holder's lock info, as it was sent; made up for one that came another way, and for what is
+/// not held. Of that, Terraform prints the ID only.
+std::string info_of(const core::LockInfo& blocker) {
+  if (blocker.state == core::LockInfo::State::held && is_terraforms(blocker)) return blocker.meta;
+  const std::string owner = blocker.owner.empty() ? "?" : blocker.owner;
+  std::string path;
+  core::append_url_path(core::PathView{blocker.packed_path}, path);
+  const MadeUp made_up = made_up_for(blocker, owner);
+  return boost::json::serialize(boost::json::object{{"ID", made_up.id},
+                                                    {"Who", owner},
+                                                    {"Operation", "lock"},
+                                                    {"Info", made_up.info},
+                                                    {"Path", path}});
+}
+
+void answer_held(const std::vector<core::LockInfo>& blockers, Response& response) {
   response.status = 423;
-  response.body = holders.empty() ? "{}" : info_of(holders.front());
+  response.body = blockers.empty() ? "{}" : info_of(blockers.front());
 }
 
 /// Looks again, so it may tell of a later grant than the request met, and waits for that one's
@@ -164,6 +184,7 @@ void force(LockService& service, const core::Path& path, const Request& request,
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
   core::Arbiter::ForceFilter filter;
   filter.packed_path = path.view().packed();
+  filter.ends_cooling = true;  // else nothing could be done about what cools here
   core::Arbiter::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
@@ -177,6 +198,10 @@ void force(LockService& service, const core::Path& path, const Request& request,
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
   if (forced.outcome != core::Outcome::granted) {
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
+  }
+  if (forced.count == 0) {
+    return answer_error(404, "not_held", "What was held at this path has ended meanwhile.",
+                        response);
   }
   response.body = "{}";
 }

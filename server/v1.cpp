@@ -191,6 +191,13 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
                     "no owner."};
     }
   }
+  // As a list shows an owner: taken from there, it was meant for one lock.
+  const std::string_view* const owner = parameters.find("owner");
+  const bool is_narrowed =
+      parameters.find("prefix") != nullptr || parameters.find("fence") != nullptr;
+  if (!fault && owner != nullptr && *owner == "?" && !is_narrowed) {
+    fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
+  }
   if (fault) return answer_fault(*fault, response);
   force({}, parameters, request, response);
 }

@@ -1,7 +1,5 @@
 #include "client/command/event_reader.hpp"
 
-#include <utility>
-
 namespace locker::client {
 
 std::vector<Event> EventReader::take(std::string_view piece) {
@@ -18,9 +16,9 @@ std::vector<Event> EventReader::take(std::string_view piece) {
 void EventReader::take_line(std::string_view line, std::vector<Event>& whole) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.empty()) {
-    if (coming_.name.empty()) return;  // after a comment
-    if (!coming_id_.empty()) last_id_ = coming_id_;
-    whole.push_back(std::exchange(coming_, {}));
+    if (!coming_id_.empty()) last_id_ = coming_id_;  // also without an event: where it begins
+    if (!coming_.name.empty()) whole.push_back(coming_);
+    coming_ = {};
     return;
   }
   const std::size_t colon = line.find(':');

@@ -23,7 +23,8 @@ class EventReader {
     coming_ = {};
     coming_id_ = last_id_;
   }
-  /// Of the last whole event; what to send as Last-Event-ID.
+  /// Of the last whole event, or of the place where the stream begins; what to send as
+  /// Last-Event-ID.
   [[nodiscard]] const std::string& last_id() const { return last_id_; }
 
  private:

@@ -44,13 +44,14 @@ void print_usage(std::ostream& out) {
   out << "\nThe server is --url of each command, else LOCKER_URL, else `url = …` in\n"
          "~/.config/locker/locker.conf or /etc/locker/locker.conf, else http://127.0.0.1:8765.\n"
          "Exit codes: 0, 1 refused, 64 used wrongly, 69 server unreachable, 70 lock lost,\n"
-         "75 not acquired, 77 not permitted; those of `store` are in its help.\n";
+         "74 output not written, 75 not acquired, 77 not permitted; those of `store` are in its\n"
+         "help.\n";
 }
 
 int run(Arguments arguments) {
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::cout << "locker " << server::version << "\n";
-    return number(ExitCode::ok);
+    return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
   }
   const bool wants_help = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h" ||
                                                  arguments[0] == "help");

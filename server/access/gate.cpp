@@ -334,7 +334,13 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
   AuditNote note;
   AuditedRequest audited;
   if (visit.caller.key) {
-    audited = visit.audited();
+    // The line has room for the first few: else those that the key may have could hide the others.
+    Visit refused{visit.request, visit.required, visit.caller};
+    std::stable_partition(refused.required.at.begin(), refused.required.at.end(),
+                          [&](const RequiredAccess::At& at) {
+                            return !visit.caller.key->may(at.right, core::PathView{at.packed_path});
+                          });
+    audited = refused.audited();
   } else {
     const auto spent = strangers_.spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;

@@ -3,7 +3,10 @@
 export class EventParser {
   #rest = "";
 
-  /** The events that are whole with this piece: `{ id, kind, data }`. Comments are left out. */
+  /**
+   * The events that are whole with this piece: `{ id, kind, data }`. Comments are left out; what only
+   * names the place where the stream begins has no kind.
+   */
   feed(text) {
     this.#rest += text;
     const events = [];
@@ -30,5 +33,5 @@ function parse(block) {
     if (name === "event") event.kind = value;
     if (name === "data") event.data += value;
   }
-  return event.kind ? event : null;
+  return event.kind || event.id ? event : null;
 }

@@ -45,12 +45,9 @@ export async function followEvents({ api, prefix, signal, onOpen, onEvents, onRe
         watchdog = setTimeout(stop, silenceMax);
         const events = [];
         for (const event of parser.feed(value)) {
-          if (event.kind === "reset") {
-            lastId = "";
-            onReset();
-            continue;
-          }
           lastId = event.id;
+          if (event.kind === "reset") onReset();
+          if (!event.kind || event.kind === "reset") continue;
           events.push({ ...JSON.parse(event.data), kind: event.kind });
         }
         if (events.length > 0) onEvents(events);

@@ -90,6 +90,15 @@ class ScriptTest(CommandCase):
         self.assertEqual(acquiring.returncode, 74)
         self.assertTrue(self.is_free("/a"))
 
+    def test_output_that_cannot_be_written_is_no_success(self):
+        self.locker("acquire", "/a")
+        for arguments in (["--version"], ["--help"], ["ls", "--help"], ["ls"], ["status"]):
+            with open("/dev/full", "wb") as full:
+                asked = self.start(*arguments, stdout=full)
+            asked.communicate(timeout=LONG)
+            self.assertEqual(asked.returncode, 74, arguments)
+        self.assertIn("74 output not written", self.locker("--help"))
+
     def test_json_and_export_are_one_too_many(self):
         self.locker("acquire", "--json", "--export", "/a", code=64)
         self.assertTrue(self.is_free("/a"))
@@ -331,6 +340,20 @@ class LookTest(CommandCase):
                     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                        b"%x\r\n%s\r\n" % (len(sent), sent.encode()))
                     self.assertTrue(watching.stdout.readline().startswith(shown))
+
+    def test_watch_goes_on_from_where_the_stream_began(self):
+        granted = 'event: granted\ndata: {"path": "/a", "owner": "x", "fence": 1}\n\n'
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(LONG)
+            watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            for behind, sent in (([], "retry: 1000\nid: 4.9\n\n"),
+                                 (["4.9"], f"retry: 1000\nid: 4.9\n\nid: 5.0\n{granted}")):
+                with proxy.accept()[0] as connection:
+                    asked = connection.recv(65_536).decode()
+                    self.assertEqual(re.findall(r"(?i)last-event-id: *(\S+)", asked), behind)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                       b"%x\r\n%s\r\n" % (len(sent), sent.encode()))
+            self.assertEqual(watching.stdout.readline(), "granted   /a  x  fence 1\n")
 
     def test_watch_ends_when_nobody_reads(self):
         watching = self.start("watch")

@@ -58,6 +58,8 @@ def ambiguous():
                   b" ", b"Expect: 200-ok", b"Lock-Token: a\r\nLock-Token: b"):
         yield get(field)
     yield b"GET /dohaz/x HTTP/1.1\r\n\r\n"
+    for host in (b"a b/c", b"a/c", b"a@b", b"a:b", b"[::1", b"a, b", b"\xc3\xa4"):
+        yield b"GET /dohaz/x HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
     yield b"GET /dohaz/x HTTP/1.1\nHost: a\n\n"
     yield b"GET /dohaz/x HTTP/1.1\r\nHost: a\r\n\n"
     yield b"GET /dohaz/x HTTP/1.1\rHost: a\r\r"

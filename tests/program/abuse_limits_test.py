@@ -70,7 +70,7 @@ class AbuseLimits(unittest.TestCase):
 
     def test_without_descriptors_it_neither_spins_nor_ends_and_recovers(self):
         # Few, and the journal needs some for each new segment while the crowd takes what it gets.
-        self.start("--durability", "none", descriptors=64)
+        self.start("--durability", "none", "--threads", "2", descriptors=64)
         good = GoodClients(self.server.port, count=2)
         index = self.status("index")
         crowd = self.crowd(600)

@@ -128,6 +128,13 @@ class WhatIsSaid(AuditCase):
         self.expect(lines[2], key="ci", action="acquire", paths=["/prod"], outcome="refused_403")
         self.assertNotIn("hush", json.dumps(lines))
 
+    def test_what_was_refused_does_not_hide_behind_what_is_permitted(self):
+        paths = [f"/ci/{number}" for number in range(4)] + ["/prod/db", "/ci/5", "/prod/cache"]
+        answer = self.ask(self.ci, "POST", "/v1/locks", {"locks": [{"path": each} for each in paths]})
+        self.assertEqual(answer.status, 403, answer)
+        self.expect(self.lines(1)[0], action="acquire", outcome="refused_403", count=7,
+                    paths=["/prod/db", "/prod/cache", "/ci/0", "/ci/1"])
+
     def test_strangers_do_not_fill_the_disk(self):
         until = time.monotonic() + 1.5
         asked = 0

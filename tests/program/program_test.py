@@ -2,10 +2,12 @@
 
 import concurrent.futures
 import contextlib
+import fcntl
 import glob
 import http.client
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -94,6 +96,43 @@ class Program(unittest.TestCase):
         said = self.lockerd_with_little_memory(600, "--threads", "200")
         self.assertIsInstance(said, str, "it started")
         self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
+
+    def test_too_few_descriptors_for_its_threads(self):
+        for threads, limit in ((56, 256), (255, 1024)):
+            code, text = run("prlimit", f"--nofile={limit}:{limit}", LOCKERD, "--port", "0",
+                             "--file", self.store, "--threads", str(threads))
+            self.assertEqual(code, 71, text)
+            self.assertIn(f"(ulimit -n) is {limit}", text)
+            self.assertIn("--threads", text)
+
+    def test_with_as_few_descriptors_as_may_be_it_serves(self):
+        wrapper = ("prlimit", "--nofile=64:64")
+        with Lockerd(self.store, "--threads", "4", wrapper=wrapper) as server:
+            self.assertEqual(server.get("/v1/status")["locks"], 0)
+            self.assertEqual(server.stop(), 0)
+
+    def test_too_few_descriptors_are_not_taken_for_an_address_that_is_taken(self):
+        with contextlib.ExitStack() as stack:
+            null = os.open("/dev/null", os.O_RDONLY)
+            stack.callback(os.close, null)
+            inherited = [os.dup(null) for _ in range(60)]
+            for descriptor in inherited:
+                stack.callback(os.close, descriptor)
+            refused = 0
+            for count in range(20, len(inherited)):
+                with subprocess.Popen(
+                        ["prlimit", "--nofile=72:72", LOCKERD, "--port", "0", "--threads", "4",
+                         "--file", self.store, "--segment-size", "1"],
+                        pass_fds=inherited[:count], stdin=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE, text=True) as process:
+                    log = process.stderr.readline()
+                    while log.endswith("\n") and "listening" not in log:
+                        line = process.stderr.readline()
+                        log += line or "."
+                    process.terminate()
+                    self.assertIn(process.wait(timeout=30), (0, 71, 74, -signal.SIGTERM), log)
+                refused += "cannot listen: Too many open files" in log
+            self.assertGreater(refused, 0)
 
     def test_no_memory_for_a_lock_loses_none(self):
         server = self.lockerd_with_little_memory(300, "--threads", "1", "--durability", "none")
@@ -243,6 +282,50 @@ class Program(unittest.TestCase):
             self.assertEqual(answer.headers["Retry-After"], "1")
             self.assertEqual(json.load(answer)["error"], "draining")
             self.assertEqual(server.process.wait(timeout=30), 0, server.text())
+
+    @contextlib.contextmanager
+    def server_whose_log_is_full(self, *options):
+        """The server's process, a client of it, and the end of its log that nobody reads."""
+        unread, log = os.pipe()
+        fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, unread)
+            stack.callback(os.close, log)
+            process = subprocess.Popen(
+                [LOCKERD, "--port", "0", "--file", self.store, "--segment-size", "1", *options],
+                stdin=subprocess.DEVNULL, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            text = ""
+            while not (found := re.search(r"listening on \S+:(\d+)", text)):
+                text += os.read(unread, 4096).decode()
+            os.set_blocking(log, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(log, b"." * 4095 + b"\n")
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(log, b"\n")
+            os.set_blocking(log, True)  # it is the server's as well
+            client = Client(int(found.group(1)), timeout=60)
+            stack.callback(client.close)
+            yield process, client, unread
+
+    def test_a_log_that_nobody_reads_does_not_keep_it_from_stopping(self):
+        with self.server_whose_log_is_full() as (process, _, _):
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=30), 0)
+
+    def test_a_log_that_nobody_reads_holds_nobody_up_and_says_what_is_lost(self):
+        with self.server_whose_log_is_full("--log-level", "debug") as (_, client, unread):
+            for number in range(20):
+                self.assertEqual(client.ask("GET", f"/canhaz/lost/{number}").status, 200)
+            os.read(unread, 65536)
+            self.assertEqual(client.ask("GET", "/canhaz/kept").status, 200)
+            log = ""
+            while "/canhaz/kept" not in log:
+                log += os.read(unread, 65536).decode()
+        self.assertRegex(log, "warning: [0-9]+ lines of this log are lost")
 
     def many_keys(self):
         """A file that is read for a while."""
@@ -453,6 +536,20 @@ class Program(unittest.TestCase):
                 connection.close()
         finally:
             subprocess.run(["umount", "-l", mount], check=False)
+
+    def test_a_limit_of_the_size_of_files_is_as_a_full_disk(self):
+        with Lockerd(self.store, wrapper=("prlimit", f"--fsize={512 << 10}")) as server:
+            client = Client(server.port)
+            for number in range(300):  # more than one file may hold
+                self.assertEqual(client.acquire(f"/{number}", meta="m" * 4000).status, 201)
+            client.close()
+            self.assertEqual(server.stop(), 0)
+        with Lockerd(self.store) as server:
+            self.assertEqual(server.get("/v1/status")["locks"], 300)
+        code, text = run("prlimit", f"--fsize={128 << 10}", LOCKERD, "--port", "0",
+                         "--file", self.store + "2")
+        self.assertEqual(code, 74, text)
+        self.assertIn("File too large", text)
 
     def test_store_dump_tells_records_and_no_token(self):
         with Lockerd(self.store) as server:

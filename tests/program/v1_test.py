@@ -40,7 +40,8 @@ class V1Test(unittest.TestCase):
         self.assertIn("200", stream.readline())
         while stream.readline().strip():
             pass
-        self.assertEqual(self.next_event(stream), {"retry": "1000"})
+        self.opening = self.next_event(stream)
+        self.assertEqual(self.opening["retry"], "1000")
         return stream
 
     @staticmethod
@@ -779,6 +780,23 @@ class Following(V1Test):
         self.client.acquire("/new")
         self.assertEqual(json.loads(self.next_event(after)["data"])["path"], "/new")
 
+    def test_who_has_seen_no_event_goes_on_where_it_began(self):
+        for before in range(2):  # without an event since the start, and with one
+            self.follow("/v1/events?prefix=/quiet")
+            self.client.acquire(f"/quiet/{before}")
+            again = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=self.opening["id"])
+            event = self.next_event(again)
+            self.assertEqual((event["event"], json.loads(event["data"])["path"]),
+                             ("granted", f"/quiet/{before}"))
+        self.follow("/v1/events")
+        missed = self.opening["id"]
+        self.restart()
+        reset = self.next_event(self.follow(Last_Event_ID=missed))
+        self.assertEqual(reset["event"], "reset")
+        self.client.acquire("/behind")
+        event = self.next_event(self.follow(Last_Event_ID=reset["id"]))
+        self.assertEqual(json.loads(event["data"])["path"], "/behind")
+
     def test_who_waited_is_not_mistaken_for_another_after_a_restart(self):
         stream = self.follow()
         self.client.acquire("/x")
@@ -814,6 +832,23 @@ class FewConnections(V1Test):
         self.expect(201, waiting[0].answer())
 
 
+class WrongParameters(V1Test):
+    FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def test_json_that_is_sent_as_a_form_is_told(self):
+        for target in ("/v1/locks/x", "/v1/leases", "/canhaz/x"):
+            for body in ('{"owner": "me"}', ' \n{"owner": "me", "meta": "a=b&c"}'):
+                refused = self.client.ask("POST", target, body, self.FORM)
+                self.assertEqual(refused.status, 400, refused)
+                self.assertIn("Content-Type: application/json", refused.text)
+
+    def test_of_a_long_name_the_beginning_is_shown(self):
+        for name, shown in (("n" * 64, "'" + "n" * 64 + "'"), ("n" * 65, "'" + "n" * 64 + "…'"),
+                            ("n" * 63 + "é", "'" + "n" * 63 + "…'"), ("\n", "(unprintable)")):
+            refused = self.expect(400, self.client.call("POST", "/v1/locks/x", **{name: 1}))
+            self.assertIn(f"Unknown parameter {shown};", refused["message"])
+
+
 class Forcing(V1Test):
     def test_by_path_fence_owner_and_prefix(self):
         victim = self.client.acquire("/v/1", owner="a").body
@@ -836,6 +871,19 @@ class Forcing(V1Test):
                                               **{variable_that_is_not_set: ""}))
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
+
+    def test_all_who_gave_no_name_are_not_ended_by_the_name_that_a_list_shows(self):
+        self.client.acquire("/n/1")
+        self.client.acquire("/m/2")
+        listed = self.client.call("GET", "/v1/locks", owner="?")["locks"]
+        self.assertEqual([each["path"] for each in listed], ["/n/1", "/m/2"])
+        self.assertEqual(self.client.call("GET", "/v1/locks", owner="")["locks"][0]["owner"], "?")
+        force = {"force": "true", "owner": listed[0]["owner"]}
+        self.expect(400, self.client.call("DELETE", "/v1/locks", **force))
+        self.expect(404, self.client.call("DELETE", "/v1/locks", prefix="/o", **force))
+        ended = self.client.call("DELETE", "/v1/locks", prefix="/n", **force)
+        self.assertEqual(self.expect(200, ended)["ended"], 1)
+        self.expect(423, self.client.acquire("/m/2"))
 
     def test_after_a_restart_the_reason_is_known_without_its_words(self):
         token = self.client.acquire("/v")["token"]
@@ -894,6 +942,35 @@ class Terraform(V1Test):
         for unfinished in ("/terraform", "/terraform/", "/terraform//"):
             self.expect(400, self.client.ask("LOCK", unfinished, mine))
         self.expect(405, self.client.ask("GET", "/terraform/prod/net"))
+
+    def test_who_is_in_the_way_is_told_as_it_is(self):
+        held = self.client.acquire("/t/x", owner="h", lock_delay="60s")
+        self.wait_in_line("/t", owner="w")
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/y", {"ID": "y"}))
+        self.assertEqual((refused["ID"], refused["Path"]), ("waited for by w", "/t"))
+        self.assertNotIn("held", refused["Info"])
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/x", {"ID": "y"}))
+        self.assertEqual(refused["ID"], f"held by h, fence {held['fence']}")
+        self.client.call("DELETE", "/v1/locks/t/x", force="true")
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/t/x", {"ID": "y"}))
+        self.assertEqual(refused["ID"], f"cooling, was held by h, fence {held['fence']}")
+
+    def test_another_info_with_the_same_id_is_not_the_same_lock(self):
+        # Terraform makes an ID for each run; one that people chose must not let two of them in.
+        mine = {"ID": "ours", "Who": "me@here"}
+        self.expect(200, self.client.ask("LOCK", "/terraform/shared", mine))
+        refused = self.expect(423, self.client.ask("LOCK", "/terraform/shared",
+                                                   {**mine, "Who": "you@there"}))
+        self.assertEqual(refused.body, mine)
+
+    def test_force_unlock_ends_what_cools_too(self):
+        self.client.acquire("/tf", meta='{"ID": "x"}', lock_delay="60s")
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(423, self.client.ask("LOCK", "/terraform/tf", {"ID": "y"}))
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(200, self.client.ask("LOCK", "/terraform/tf", {"ID": "y"}))
+        self.expect(200, self.client.ask("UNLOCK", "/terraform/tf"))
+        self.expect(404, self.client.ask("UNLOCK", "/terraform/tf"), "not_held")
 
     def test_a_table_tells_a_terminal_nothing(self):
         info = json.dumps({"ID": "x", "Info": "\x7f\x80\x9b31m\x9fé"}, ensure_ascii=False)

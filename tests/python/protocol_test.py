@@ -410,6 +410,15 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.stream.connected().kind, "reset")
         self.assertEqual(self.feed("event: reset\ndata: {}\n\n")[0].kind, "reset")
 
+    def test_it_goes_on_from_where_it_began(self):
+        self.stream.connected()
+        self.assertEqual(self.feed("retry: 1000\nid: 4.9\n\n"), [])
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.9")
+        self.stream.interrupted("x")
+        self.assertIsNone(self.stream.connected())  # no gap: the server knows
+        self.assertEqual(self.feed("id: 7.2\nevent: reset\ndata: {}\n\n")[0].kind, "reset")
+        self.assertEqual(self.stream.last_event_id, "7.2")
+
     def test_nonsense_is_told(self):
         for data in ("<html>", "[]", "{}"):
             with self.assertRaisesRegex(LockerError, "no event of a lock server"):

@@ -34,12 +34,16 @@ std::string read_behind(EventLog& log, std::string_view last_event_id) {
   return reader ? read_all(*reader) : "";
 }
 
+/// Of the events.
 std::vector<std::string> ids_in(const std::string& text) {
   constexpr std::string_view begin = "\nid: ";
   std::vector<std::string> ids;
   for (std::size_t at = 0; (at = text.find(begin, at)) != std::string::npos;) {
     at += begin.size();
-    ids.push_back(text.substr(at, text.find('\n', at) - at));
+    const std::size_t end = text.find('\n', at);
+    if (std::string_view{text}.substr(end).starts_with("\nevent: granted")) {
+      ids.push_back(text.substr(at, end - at));
+    }
   }
   return ids;
 }
@@ -60,11 +64,30 @@ TEST(EventLog, GoesOnBehindEachEventThatItKnows) {
     EXPECT_EQ(ids_in(told), later);
   }
   for (const std::string_view unknown :
-       {"4.0", "5.100", "7.104", "3.99", "3.100", "7", "7.", "."}) {
+       {"4.0", "5.100", "7.104", "3.98", "4.99", "3.100", "7", "7.", "."}) {
     const std::string told = read_behind(log, unknown);
     EXPECT_NE(told.find(reset), std::string::npos) << unknown;
     EXPECT_TRUE(ids_in(told).empty()) << told;
   }
+}
+
+TEST(EventLog, NamesThePlaceFromWhichItIsFollowed) {
+  EventLog log{1};
+  log.start(3, 100);
+  EXPECT_EQ(read_behind(log, ""), "retry: 1000\nid: 3.99\n\n");
+  grant(log, "/a", 4);
+  EXPECT_EQ(read_behind(log, ""), "retry: 1000\nid: 4.100\n\n");
+  const std::string told = read_behind(log, "3.99");
+  EXPECT_TRUE(told.starts_with("retry: 1000\nid: 3.99\n\n")) << told;
+  EXPECT_EQ(ids_in(told), (std::vector<std::string>{"4.100"}));
+}
+
+TEST(EventLog, AResetNamesThePlaceToo) {
+  EventLog log{1};
+  log.start(3, 100);
+  grant(log, "/a", 4);
+  // Not before: who breaks off between the two would go on as if nothing were missing.
+  EXPECT_EQ(read_behind(log, "1.1"), "retry: 1000\n\nid: 4.100\nevent: reset\ndata: {}\n\n");
 }
 
 TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
@@ -91,6 +114,7 @@ TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
   log.start(0, 1);
   for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
   EXPECT_NE(read_behind(log, "1.1").find(reset), std::string::npos);
+  EXPECT_NE(read_behind(log, "0.0").find(reset), std::string::npos);  // the start
   EXPECT_EQ(ids_in(read_behind(log, "2.2")).size(), EventLog::capacity - 1);
 }
 
@@ -111,7 +135,7 @@ TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   int slices = 1;
   while (reader->read(out, 64 * 1024) == Stream::Outcome::more) ++slices;
   EXPECT_GE(slices, 16);
-  EXPECT_EQ(out, "retry: 1000\n\n");
+  EXPECT_EQ(out, "retry: 1000\nid: 1.1\n\n");
 }
 
 }  // namespace

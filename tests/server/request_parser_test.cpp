@@ -44,6 +44,25 @@ TEST(RequestParser, AnotherProtocolIsRefusedBeforeItsTimeIsUp) {
   }
 }
 
+TEST(RequestParser, AHostIsANameOrAnAddressAndPerhapsAPort) {
+  const HttpLimits limits;
+  const auto parse_with = [&limits](const std::string& host) {
+    RequestParser parser{limits};
+    return parser.parse("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+  };
+  for (const std::string_view host :
+       {"", "h", "locker.internal", "a_b-c~1:8765", "127.0.0.1:1", "[::1]", "[::1]:8765",
+        "h:", "[fe80::1%eth0]:80", "caf%C3%A9", "a!$&'()*+,;=b"}) {
+    EXPECT_EQ(parse_with(std::string{host}), Outcome::complete) << host;
+  }
+  for (const std::string_view host :
+       {"a b",    "a/c",   "a b/c",       "h:8x",  "h:1:2", "::1",    "[::1",
+        "[::1]x", "[a b]", "[::1]:x",     "me@h",  "h?x",   "h#x",    "a%",
+        "a%zz",   "h\\x",  "caf\xC3\xA9", "\"h\"", "<h>",   "h,[::1]"}) {
+    EXPECT_EQ(parse_with(std::string{host}), Outcome::refused) << host;
+  }
+}
+
 TEST(RequestParser, SecPurposeGoesBeforePurpose) {
   const HttpLimits limits;
   for (const char* const fields :

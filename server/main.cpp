@@ -1,5 +1,6 @@
 // lockerd: reads its options, opens the store, serves until it is told to stop.
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -271,11 +272,22 @@ ExitCode serve(const Options& options) {
   return ExitCode::ok;
 }
 
+/// Started with one of them closed, the log would go into the file or the connection that got its
+/// number.
+void open_standard_streams() {
+  int opened = 0;
+  do {
+    opened = ::open("/dev/null", O_RDWR);  // NOLINT(cppcoreguidelines-pro-type-vararg)
+  } while (opened >= 0 && opened <= STDERR_FILENO);
+  if (opened >= 0) ::close(opened);
+}
+
 }  // namespace
 }  // namespace locker::server
 
 int main(int argc, char** argv) try {
   using namespace locker::server;
+  open_standard_streams();
   const auto read = read_options(argc, argv);
   if (const auto* const farewell = std::get_if<Farewell>(&read)) {
     std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);

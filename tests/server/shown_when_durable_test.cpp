@@ -37,8 +37,6 @@ std::string_view name_of(Method method) {
       return "HEAD";
     case Method::post:
       return "POST";
-    case Method::put:
-      return "PUT";
     case Method::delete_:
       return "DELETE";
     case Method::lock:
@@ -128,7 +126,7 @@ const std::vector<Call> calls_that_wait_for_nothing{
     {Method::get, "/readyz"},    {Method::get, "/metrics"},
 };
 
-class NobodyListens final : public LockService::Listener {
+class NobodyListens final : public LockService::DecisionListener {
   void on_decided(core::Acquired&&, Index) override {}
 };
 

@@ -171,7 +171,7 @@ TEST(RequiredAccess, OfEveryCall) {
       {get, "/v1/locks?prefix=%2Fa%2Fb", "read /a/b "},
       {delete_, "/v1/locks?force=true", "force / "},
       {delete_, "/v1/locks?prefix=/a&force=true", "force /a "},
-      {put, "/v1/locks", ""},
+      {other, "/v1/locks", ""},
       {get, "/v1/locks/", "read / "},
       {get, "/v1/locks/a", "read /a "},
       {post, "/v1/locks/a", "lock /a "},

@@ -538,13 +538,13 @@ class Program(unittest.TestCase):
             subprocess.run(["umount", "-l", mount], check=False)
 
     def test_started_without_standard_streams_it_writes_its_log_into_nothing_else(self):
-        process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
-                                    LOCKERD, "--port", "0", "--file", self.store])
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.eventually(lambda: os.path.exists(self.store + "/STORE"), "it does not start")
-        self.assertEqual({os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)},
-                         {"/dev/null"})
+        with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+                               LOCKERD, "--port", "0", "--file", self.store]) as process:
+            with contextlib.ExitStack() as stack:
+                stack.callback(process.kill)
+                self.eventually(lambda: os.path.exists(self.store + "/STORE"), "it does not start")
+                streams = {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)}
+            self.assertEqual(streams, {"/dev/null"})
 
     def test_a_limit_of_the_size_of_files_is_as_a_full_disk(self):
         with Lockerd(self.store, wrapper=("prlimit", f"--fsize={512 << 10}")) as server:

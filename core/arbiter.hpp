@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/deadline_queue.hpp"
@@ -351,6 +352,8 @@ class Arbiter {
   std::size_t waiting_bytes_ = 0;
   std::map<Ticket, Waiter*> by_ticket_;
   std::map<Token, std::vector<Waiter*>> by_token_;
+  // By token and path: no two requests of a lease want the same one.
+  std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock
   std::map<LockId, std::uint32_t> cooling_timers_;
   std::map<Ticket, Waiter*> recheck_;

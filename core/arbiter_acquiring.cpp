@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <unordered_set>
+#include <string_view>
 #include <utility>
 
 #include "core/arbiter.hpp"
@@ -25,10 +25,11 @@ std::size_t bytes_for(const Waiter& request) {
 /// cost the square of their length. What is asked for is here and with who asks.
 std::size_t waiting_bytes(const Waiter& request) {
   constexpr std::size_t each = 512;
+  constexpr std::size_t each_wanted = 288;
   constexpr std::size_t each_prefix = 192;
   std::size_t bytes = each + 2 * request.meta.size();
   for (const Waiter::Wanted& wanted : request.wanted) {
-    bytes += each_prefix + 3 * wanted.packed_path.size();
+    bytes += each_wanted + 3 * wanted.packed_path.size();
     std::size_t prefix = 0;
     for (const std::string_view segment : wanted.path()) {
       bytes += each_prefix + prefix;
@@ -53,13 +54,6 @@ bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
          (!command.owner || waiter.owner == *command.owner) &&
          std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
                     command.wanted.end(), equal);
-}
-
-using Paths = std::unordered_set<std::string_view>;
-
-bool wants_one_of(const Waiter& waiter, const Paths& paths) {
-  return std::any_of(waiter.wanted.begin(), waiter.wanted.end(),
-                     [&](const auto& its) { return paths.contains(its.packed_path); });
 }
 
 Acquired refused(Outcome outcome) {
@@ -206,23 +200,29 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
-  for (Waiter* const waiter : waiting->second) {
-    if (is_same_request(*waiter, command)) return resume(*waiter, command.wait);
+  const auto who_wants = [&](const Waiter::Wanted& wanted) {
+    const auto at = wanted_.find({token, wanted.packed_path});
+    return at == wanted_.end() ? nullptr : at->second;
+  };
+  Waiter* const first = who_wants(command.wanted.front());
+  if (first != nullptr && is_same_request(*first, command)) return resume(*first, command.wait);
+  Dependants given_up;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);
   }
-  std::vector<Waiter*> given_up;
-  Paths paths;
-  for (const Waiter::Wanted& wanted : command.wanted) paths.insert(wanted.packed_path);
   for (Waiter* const waiter : waiting->second) {
     // The lease that they wait for will have one owner.
-    const bool is_of_another =
-        command.owner && !waiter->owner.empty() && *command.owner != waiter->owner;
-    if (!is_of_another && request.owner.empty()) request.owner = waiter->owner;
-    if (!is_of_another && !wants_one_of(*waiter, paths)) continue;
+    if (command.owner && !waiter->owner.empty() && *command.owner != waiter->owner) {
+      given_up.emplace(waiter->ticket, waiter);
+    } else if (request.owner.empty()) {
+      request.owner = waiter->owner;
+    }
+  }
+  for (const auto& [ticket, waiter] : given_up) {
     if (!waiter->is_kept) return refused(Outcome::token_in_use);
-    given_up.push_back(waiter);
   }
   // A place is kept for who comes back for it; this client wants something else now.
-  for (Waiter* const waiter : given_up) remove(*waiter);
+  for (const auto& [ticket, waiter] : given_up) remove(*waiter);
   return std::nullopt;
 }
 
@@ -399,6 +399,9 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
   waiters_.emplace(waiter.id, std::move(request));
   by_ticket_.emplace(waiter.ticket, &waiter);
   by_token_[waiter.token].push_back(&waiter);
+  for (const Waiter::Wanted& wanted : waiter.wanted) {
+    wanted_.emplace(std::pair{waiter.token, std::string_view{wanted.packed_path}}, &waiter);
+  }
   activate(waiter, now_.instant + wait);
   return acquired;
 }

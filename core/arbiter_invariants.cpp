@@ -9,11 +9,16 @@ void Arbiter::check_invariants() const {
   table_.check_invariants();
   std::size_t queued = 0;
   std::size_t bytes = 0;
+  std::size_t paths = 0;
   for (const auto& [id, waiter] : waiters_) {
     LOCKER_ASSERT(waiter->id == id && by_ticket_.at(waiter->ticket) == waiter.get());
     const auto& same = by_token_.at(waiter->token);
     LOCKER_ASSERT(std::count(same.begin(), same.end(), waiter.get()) == 1);
     bytes += waiter->bytes;
+    paths += waiter->wanted.size();
+    for (const Waiter::Wanted& wanted : waiter->wanted) {
+      LOCKER_ASSERT(wanted_.at({waiter->token, wanted.packed_path}) == waiter.get());
+    }
     const bool is_looked_after = !waiter->registrations.empty() ||
                                  recheck_.contains(waiter->ticket) ||
                                  delayed_.contains(waiter->ticket);
@@ -28,7 +33,7 @@ void Arbiter::check_invariants() const {
     }
   }
   LOCKER_ASSERT(queued == queue_.size() && bytes == waiting_bytes_);
-  LOCKER_ASSERT(by_ticket_.size() == waiters_.size());
+  LOCKER_ASSERT(by_ticket_.size() == waiters_.size() && wanted_.size() == paths);
   for (const auto* const tickets : {&recheck_, &delayed_}) {
     for (const auto& [ticket, waiter] : *tickets) LOCKER_ASSERT(by_ticket_.at(ticket) == waiter);
   }

@@ -57,6 +57,9 @@ void Arbiter::remove(Waiter& waiter) {
   if (waiter.timer != 0) deadlines_.remove(waiter.timer);
   const auto same = by_token_.find(waiter.token);
   std::erase(same->second, &waiter);
+  for (const Waiter::Wanted& wanted : waiter.wanted) {
+    wanted_.erase({waiter.token, wanted.packed_path});
+  }
   if (same->second.empty()) by_token_.erase(same);
   by_ticket_.erase(waiter.ticket);
   waiting_bytes_ -= waiter.bytes;

@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <set>
+
+#include "core/arbiter.hpp"
+
+namespace locker::core {
+namespace {
+
+constexpr std::size_t waiters_counted_max = 1'000;
+
+}  // namespace
+
+void Arbiter::stop_timer(const LivingLease& lease) {
+  const std::uint32_t timer = table_.timer_of(lease.handle);
+  if (timer == 0) return;
+  deadlines_.remove(timer);
+  table_.set_timer(lease.handle, 0);
+}
+
+void Arbiter::restart_timer(const Token& token) {
+  const LivingLease lease = *table_.find_lease_of(token);
+  stop_timer(lease);
+  if (lease.ttl.count() == 0) return;
+  start_timer(lease, now_.instant + std::chrono::milliseconds{lease.ttl.count()});
+}
+
+void Arbiter::start_timer(const LivingLease& lease, Instant deadline) {
+  table_.set_timer(lease.handle,
+                   deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
+}
+
+void Arbiter::change_ttl(const LivingLease& lease, Milliseconds ttl) {
+  stop_timer(lease);
+  record(TtlChanged{lease.token, ttl});
+}
+
+bool Arbiter::is_only_lock(const LivingLease& lease) const {
+  std::size_t count = 0;
+  table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count < 2; });
+  return count == 1;
+}
+
+/// One with very many is counted once, and not for every lock that it gets.
+std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
+  if (const auto many = many_.find(lease.token); many != many_.end()) return many->second;
+  std::size_t count = 0;
+  table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count > 0; });
+  if (count > limits_.ended_at_once_max) many_[lease.token] = count;
+  return count;
+}
+
+/// The lease has got this lock, or has lost it.
+void Arbiter::count_lock(const Token& token, bool is_new) {
+  const auto many = many_.find(token);
+  if (many == many_.end()) return;
+  many->second = is_new ? many->second + 1 : many->second - 1;
+  if (many->second == 0) many_.erase(many);
+}
+
+/// Not one that is expiring: with the locks that it still has it does not come back to life.
+Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
+  return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
+}
+
+/// Of one that is expiring whatever else is remembered: it can be so for as long as the journal has
+/// no room for its end.
+std::optional<EndedMemory::Ended> Arbiter::ended_lease(const Token& token) const {
+  if (expiring_.contains(token)) return EndedMemory::Ended{End::expired, 0, ""};
+  return ended_.find_lease(token, now_.instant);
+}
+
+Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, const Token& fresh,
+                                         const std::optional<std::string>& owner, Milliseconds ttl,
+                                         const Now& now) {
+  now_ = now;
+  LeaseAnswer answer;
+  answer.token = chosen.value_or(fresh);
+  answer.owner = owner.value_or("");
+  answer.ttl = ttl;
+  if (chosen) {
+    if (const MaybeLease lease = find_living(*chosen)) {
+      const bool is_same =
+          lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
+      answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
+      if (is_same) restart_timer(*chosen);
+      return answer;
+    }
+    const auto ended = ended_lease(*chosen);
+    if (ended && ended->reason != End::released) {
+      answer.outcome = LeaseOutcome::ended;
+      answer.reason = ended->reason;
+      answer.detail = ended->detail;
+      return answer;
+    }
+    const auto waiting = by_token_.find(*chosen);
+    const auto is_of_another = [&](const Waiter* waiter) {
+      return !waiter->owner.empty() && waiter->owner != answer.owner;
+    };
+    if (waiting != by_token_.end() &&
+        std::any_of(waiting->second.begin(), waiting->second.end(), is_of_another)) {
+      answer.outcome = LeaseOutcome::in_use;
+      return answer;
+    }
+  }
+  if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
+    answer.outcome = LeaseOutcome::too_many;
+    return answer;
+  }
+  if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
+    answer.outcome = refusal<LeaseOutcome>(room);
+    return answer;
+  }
+  if (chosen) ended_.forget_lease(*chosen);
+  record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
+  restart_timer(answer.token);
+  answer.outcome = LeaseOutcome::opened;
+  return answer;
+}
+
+Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
+                                    const Now& now) {
+  now_ = now;
+  LeaseAnswer answer;
+  const MaybeLease lease = find_living(token);
+  if (!lease) {
+    const auto ended = ended_lease(token);
+    answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
+    if (ended) {
+      answer.reason = ended->reason;
+      answer.detail = ended->detail;
+    }
+    return answer;
+  }
+  if (ttl && *ttl != lease->ttl) {
+    // Not of the reserve: one client with ever another TTL would use up what all release with.
+    if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
+      answer.outcome = refusal<LeaseOutcome>(room);
+      return answer;
+    }
+    change_ttl(*lease, *ttl);
+  }
+  restart_timer(token);
+  answer.token = token;
+  answer.owner = lease->owner;
+  answer.ttl = ttl.value_or(lease->ttl);
+  answer.locks = count_locks_of(*lease);
+  table_.for_each_newest_lock_of(*lease, [&](const HeldLock& newest) {
+    answer.newest_fence = newest.id.fence;
+    return false;
+  });
+  if (queue_.is_empty()) return answer;
+  WaitQueue::Seen seen;
+  std::set<Ticket> waiting;  // one can wait for several
+  std::size_t looked_at = 0;
+  table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
+    if (++looked_at > locks_looked_at_max) return false;
+    queue_.visit_clashes({table_.path_of(held), held.shape}, seen, [&](const Waiter& waiter) {
+      if (waiter.token != token) waiting.insert(waiter.ticket);
+      return waiting.size() < waiters_counted_max;
+    });
+    return waiting.size() < waiters_counted_max;
+  });
+  answer.waiters = waiting.size();
+  return answer;
+}
+
+}  // namespace locker::core

@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "core/arbiter.hpp"
+
+namespace locker::core {
+
+bool Arbiter::replay(const Record& record) {
+  std::optional<HeldLock> held;
+  Token token;
+  End reason = End::released;
+  std::optional<Fence> ended_lease;  // one that was opened by itself
+  if (const auto* const ended = std::get_if<Ended>(&record)) {
+    held = table_.find(ended->token, ended->id);
+    token = ended->token;
+    reason = ended->reason;
+    if (!held && table_.find_lease_of(token)) ended_lease = ended->id.fence;
+  } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
+    held = table_.find(cooling->token, cooling->id);
+    token = cooling->token;
+    reason = cooling->reason;
+  } else if (const auto* const opened = std::get_if<LeaseOpened>(&record)) {
+    opened_in_replay_.insert(opened->token);
+  }
+  last_fence_ = std::max(last_fence_, fence_given_by(record));
+  const std::optional<Path> path = held ? std::optional<Path>{table_.path_of(*held)} : std::nullopt;
+  if (!table_.try_apply(record)) return false;
+  if (path && reason != End::changed) {
+    ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
+    if (!table_.find_lease_of(token)) {
+      ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+      expiring_.erase(token);
+    } else if (reason == End::expired) {
+      expiring_.insert(token);
+    }
+  } else if (ended_lease) {
+    ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
+    expiring_.erase(token);
+  }
+  return true;
+}
+
+void Arbiter::start(Host& host, Fence first_fence) {
+  host_ = &host;
+  last_fence_ = std::max(last_fence_, first_fence - 1);
+  if (table_.has_deadlines()) start_timers();
+  opened_in_replay_.clear();
+}
+
+// Every lease has its whole TTL again, and every cooling lock its whole lock-delay. But a lease
+// whose end had begun is at its end: who renews it would not hear that some of its locks are gone.
+void Arbiter::start_timers() {
+  table_.for_each_lock([this](const HeldLock& held) {
+    if (held.is_cooling) {
+      const Milliseconds delay = table_.lock_delay_of(held);
+      cooling_timers_[held.id] = deadlines_.add(std::chrono::milliseconds{delay.count()},
+                                                DeadlineQueue::Kind::cooling, held.handle);
+      return;
+    }
+    const LivingLease lease = *table_.lease_of(held);
+    if (lease.ttl.count() != 0 && table_.timer_of(lease.handle) == 0) restart_timer(lease.token);
+  });
+  for (const Token& token : opened_in_replay_) {
+    const auto lease = table_.find_lease_of(token);
+    if (lease && lease->ttl.count() != 0) restart_timer(token);
+  }
+  for (const Token& token : expiring_) {
+    const LivingLease lease = *table_.find_lease_of(token);
+    stop_timer(lease);
+    start_timer(lease, now_.instant);
+  }
+}
+
+}  // namespace locker::core

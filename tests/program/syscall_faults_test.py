@@ -75,9 +75,9 @@ def faults_of_end(code, text, store, is_up):
     """What is wrong with the exit code, or with what was said; `is_up`: it had started."""
     if code not in ((0, DISK) if is_up else (DISK, LOADER)):
         return [f"exit code {code} " + ("under load" if is_up else "at the start")]
-    # The line that says what listens names the store as well.
-    said = text.partition("listening on")[2].partition("\n")[2] if is_up else text
-    if code == DISK and store not in said:
+    # The line that says what listens names the store as well, and can come later.
+    said = [line for line in text.splitlines() if "listening on" not in line]
+    if code == DISK and not any(store in line for line in said):
         return ["its message does not name the store"]
     return []
 

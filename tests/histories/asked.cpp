@@ -30,7 +30,10 @@ Asked::Request Asked::find_request(const Grant& grant) const {
     if (operation->kind != Kind::canhaz && !operation->is_acquire()) continue;
     const auto& wanted = operation->wanted;
     if (std::find(wanted.begin(), wanted.end(), grant.lock) == wanted.end()) continue;
-    if (operation->meta != grant.meta || operation->lock_delay_ms != grant.lock_delay_ms) continue;
+    const bool asks_for_rest =
+        operation->meta == grant.meta && operation->lock_delay_ms == grant.lock_delay_ms;
+    const bool leaves_rest = operation->meta.empty() && operation->lock_delay_ms == 0;
+    if (!asks_for_rest && !(grant.is_change && leaves_rest)) continue;
     if (request.first == nullptr) request.first = operation;
     request.can_have_waited = request.can_have_waited || operation->wait_ms != 0;
   }

@@ -25,6 +25,7 @@ class Asked {
     std::string_view meta;
     std::int64_t lock_delay_ms = 0;
     Fence fence = 0;
+    bool is_change = false;  ///< Of mode: what was not asked for is as it was.
   };
   struct Request {
     const Operation* first = nullptr;  ///< Of those that it can be the answer to; null: none.

@@ -108,15 +108,26 @@ void LockModel::grant(const Record& record) {
   lock.owner = record.owner;
   lock.lock_delay_ms = record.lock_delay_ms;
   lock.meta = record.meta;
+  lock.is_change = is_change(record);
   lock.from = record.index;
   held_.push_back(locks_.size() - 1);
   locks_by_owner_[lock.owner].push_back(locks_.size() - 1);
   locks_by_fence_[lock.fence].push_back(locks_.size() - 1);
 }
 
+bool LockModel::is_change(const Record& record) const {
+  if (record.index < 2) return false;
+  const Record& before = journal_[record.index - 2];
+  return before.kind == Kind_::changed && before.lease == record.lease;
+}
+
 Asked::Request LockModel::find_request(const Record& record) const {
-  return asked_.find_request(
-      {record.owner, {record.path, record.shape}, record.meta, record.lock_delay_ms, record.fence});
+  return asked_.find_request({record.owner,
+                              {record.path, record.shape},
+                              record.meta,
+                              record.lock_delay_ms,
+                              record.fence,
+                              is_change(record)});
 }
 
 void LockModel::check_grant(const Record& record, const Lease& lease, bool is_fresh) {
@@ -217,6 +228,8 @@ void LockModel::end_lock(const Record& record, std::size_t place) {
       if (now == nullptr || now->kind != Kind_::granted || now->lease != record.lease ||
           now->path != lock.path || now->shape.is_shared == lock.shape.is_shared) {
         fault(record, "no lock of another mode takes its place");
+      } else if (now->meta != lock.meta || now->lock_delay_ms != lock.lock_delay_ms) {
+        fault(record, "with its mode its meta or its lock-delay has changed");
       }
       --lease.locks;
       return;

@@ -95,7 +95,8 @@ void OrderCheck::check_overtaking(const Operation& waiter, const Operation& seen
                                                         {lock->path, lock->shape},
                                                         lock->meta,
                                                         lock->lock_delay_ms,
-                                                        lock->fence})
+                                                        lock->fence,
+                                                        lock->is_change})
                                          .first;
     if (request == nullptr || !stands_behind(*lock, *request, waiter)) continue;
     if (request->sent <= seen.got) continue;

@@ -44,7 +44,8 @@ std::string picture(const core::LockTable& table) {
     const auto lease = table.lease_of(held);
     picture += "lock " + name_of(held.id) +
                (held.is_cooling ? " cooling" : " of " + std::to_string(lease->token.bytes[0]));
-    for (const std::string_view segment : table.path_of(held).view()) {
+    const core::Path path = table.path_of(held);
+    for (const std::string_view segment : path.view()) {
       picture.append(" /").append(segment);
     }
     picture += held.shape.mode == core::Mode::shared ? " shared" : " exclusive";

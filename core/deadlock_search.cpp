@@ -24,20 +24,21 @@ bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const
   return found;
 }
 
-std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
+/// Nearly always nobody can, and that is all that is asked.
+bool Arbiter::DeadlockSearch::can_wait_for_itself(const Waiter& request) {
   own_ = request.token;
-  if (request.has_choice() || arbiter_.queue_.is_empty()) return {};
-  if (!somebody_may_wait_for(request)) return {};
+  return !request.has_choice() && !arbiter_.queue_.is_empty() && somebody_may_wait_for(request);
+}
+
+std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
+  if (!can_wait_for_itself(request)) return {};
   expand(request);
   next_.push_back(own_);
   return follow(request);
 }
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::find_of_newest(const Waiter& request) {
-  own_ = request.token;
-  if (request.has_choice() || arbiter_.queue_.is_empty()) return {};
-  if (!somebody_may_wait_for(request)) return {};
-  return find_by_itself(request);
+  return can_wait_for_itself(request) ? find_by_itself(request) : std::vector<CycleStep>{};
 }
 
 std::vector<CycleStep> Arbiter::DeadlockSearch::find_by_itself(const Waiter& request) {

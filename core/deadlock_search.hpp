@@ -52,6 +52,7 @@ class Arbiter::DeadlockSearch {
     return !is_found_ && steps() <= steps_max_;
   }
   [[nodiscard]] bool somebody_may_wait_for(const Waiter& request) const;
+  [[nodiscard]] bool can_wait_for_itself(const Waiter& request);
   [[nodiscard]] std::vector<CycleStep> follow(const Waiter& request);
   void expand(const Waiter& waiter);
   void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);

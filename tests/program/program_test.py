@@ -465,13 +465,18 @@ class Program(unittest.TestCase):
         with Lockerd(self.store) as server:
             self.assertEqual(server.stop(), 0)
 
-    def test_a_full_disk_refuses_locks_and_still_lets_go(self):
+    def small_disk(self, size):
+        """The directory of a file system of its own; skips the test without the right to mount."""
         mount = self.directory.name + "/small"
         os.mkdir(mount)
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", mount],
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", mount],
                               capture_output=True, check=False)
         if made.returncode != 0:
             self.skipTest("needs the right to mount a file system")
+        return mount
+
+    def test_a_full_disk_refuses_locks_and_still_lets_go(self):
+        mount = self.small_disk("4m")
         try:
             with Lockerd(mount + "/locks.db") as server:
                 filler = mount + "/filler"
@@ -507,13 +512,8 @@ class Program(unittest.TestCase):
             subprocess.run(["umount", "-l", mount], check=False)
 
     def test_a_full_disk_lets_go_of_all_that_is_held_however_much(self):
-        mount = self.directory.name + "/small"
-        os.mkdir(mount)
         # Room for the first segment, of 1 MiB, and for no other one.
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2200k", "tmpfs", mount],
-                              capture_output=True, check=False)
-        if made.returncode != 0:
-            self.skipTest("needs the right to mount a file system")
+        mount = self.small_disk("2200k")
         try:
             with Lockerd(mount + "/locks.db") as server:
                 connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)

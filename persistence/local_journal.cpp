@@ -368,6 +368,8 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
+  const bool is_full = space_ == Space::full;
+  const std::uint64_t next_segment_needs = segment_bytes_min + snapshot_bytes_ + spare_bytes_min;
   lock.unlock();
   if (input.segments.empty()) return {};
   const auto free = files_.free_space(options_.directory);
@@ -375,6 +377,10 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::uint64_t sealed = 0;
   for (const SealedSegment& segment : input.segments) sealed += segment.bytes;
   if (*free < compaction_needs_ && sealed < compaction_waits_for_) return {};
+  // Freed since the next segment was tried, which may take the room now. Only once: where a quota
+  // is in the way, it never does.
+  gave_way_ = is_full && *free >= next_segment_needs && !gave_way_;
+  if (gave_way_) return {};
 
   input.salt = options_.random_number();
   const auto began = std::chrono::steady_clock::now();

@@ -157,6 +157,7 @@ class LocalJournal final : public Journal {
   std::uint64_t compaction_waits_for_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
   bool is_compacting_ = false;      ///< Or told to.
+  bool gave_way_ = false;  ///< Of the compacting thread alone: the last time, to a segment.
 
   std::jthread worker_;     ///< Prepares, and tells the next one.
   std::jthread compactor_;  ///< Can be at a snapshot for long.

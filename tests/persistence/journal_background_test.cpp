@@ -4,7 +4,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "tests/persistence/journal_fixture.hpp"
 
@@ -66,7 +68,9 @@ class SharedDisk final : public FileSystem {
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     const std::lock_guard lock{mutex_};
     ++free_space_calls_;
-    return disk_.free_space(directory);
+    auto free = disk_.free_space(directory);
+    if (next_limit_) disk_.limit_space(*std::exchange(next_limit_, std::nullopt));
+    return free;
   }
 
   void have_room_for_snapshots(bool has) {
@@ -100,6 +104,11 @@ class SharedDisk final : public FileSystem {
   void limit_space(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
     disk_.limit_space(bytes);
+  }
+  /// From the moment on when somebody has been told how much is free by now.
+  void limit_space_after_next_look(std::uint64_t bytes) {
+    const std::lock_guard lock{mutex_};
+    next_limit_ = bytes;
   }
   [[nodiscard]] int free_space_calls() {
     const std::lock_guard lock{mutex_};
@@ -164,6 +173,7 @@ class SharedDisk final : public FileSystem {
   int reads_ = 0;
   int syncs_ = 0;
   int free_space_calls_ = 0;
+  std::optional<std::uint64_t> next_limit_;
 };
 
 class JournalBackgroundTest : public JournalTest {
@@ -252,13 +262,15 @@ TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
   files_.let_snapshots_take_long(false);
 }
 
-// Else the snapshot takes the room, and frees nothing yet: it is the first one.
-TEST_F(JournalBackgroundTest, WhereADiskHasSomeRoomAgainTheNextSegmentComesBeforeASnapshot) {
-  for (int round = 0; round < 6; ++round) {
+/// On a disk with room for two segments and little more.
+class FullDiskInBackgroundTest : public JournalBackgroundTest {
+ protected:
+  /// Until nothing is accepted any more. Null after a failure.
+  std::unique_ptr<LocalJournal> fill_disk() {
     disk_ = test::SimulatedDisk{};
     disk_.limit_space(2 * segment_bytes_min + spare_bytes_min + 10'000);
-    const auto journal = start(Durability::always);
-    ASSERT_TRUE(journal);
+    auto journal = start(Durability::always);
+    if (!journal) return nullptr;
     while (journal->status().free_bytes > spare_bytes_min + 10'000) {  // until one is prepared
       std::this_thread::sleep_for(1ms);
     }
@@ -269,16 +281,40 @@ TEST_F(JournalBackgroundTest, WhereADiskHasSomeRoomAgainTheNextSegmentComesBefor
       if (room != Journal::Room::enough) continue;
       std::string record;
       core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", path}, record);
-      ASSERT_TRUE(journal->append(record, 1));
+      EXPECT_TRUE(journal->append(record, 1));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds{40 * round});
-    files_.limit_space(3 * segment_bytes_min + spare_bytes_min + 20'000);
-    const auto until = std::chrono::steady_clock::now() + 5s;
-    while (journal->room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
+    return journal;
+  }
+
+  static void wait_for_room(const LocalJournal& journal) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (journal.room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
       std::this_thread::sleep_for(1ms);
     }
   }
+
+  /// For one segment more, and not for a snapshot beside it.
+  static constexpr std::uint64_t room_for_one_more =
+      3 * segment_bytes_min + spare_bytes_min + 20'000;
+};
+
+// Else the snapshot takes the room, and frees nothing yet: it is the first one.
+TEST_F(FullDiskInBackgroundTest, WhereThereIsRoomAgainTheNextSegmentComesBeforeASnapshot) {
+  for (int round = 0; round < 6; ++round) {
+    const auto journal = fill_disk();
+    ASSERT_TRUE(journal);
+    std::this_thread::sleep_for(std::chrono::milliseconds{40 * round});
+    files_.limit_space(room_for_one_more);
+    wait_for_room(*journal);
+  }
+}
+
+TEST_F(FullDiskInBackgroundTest, TheSegmentComesFirstAlsoWhereTheRoomIsThereAfterItWasTried) {
+  const auto journal = fill_disk();
+  ASSERT_TRUE(journal);
+  files_.limit_space_after_next_look(room_for_one_more);
+  wait_for_room(*journal);
 }
 
 TEST_F(JournalBackgroundTest, AStopDoesNotWaitForASnapshot) {

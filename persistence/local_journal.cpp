@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/assert.hpp"
+#include "persistence/snapshot_format.hpp"
 
 namespace locker::persistence {
 namespace {
@@ -111,6 +112,7 @@ Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size
   };
   const bool has_place =
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
+  if (!reserved) held_.store(held, std::memory_order_relaxed);
   if (has_place && needed + ends <= prepared + room + later) return Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;
@@ -269,9 +271,15 @@ bool LocalJournal::has_work() const {
 Result<void> LocalJournal::prepare_next() {
   std::unique_lock lock{mutex_};
   if (space_ == Space::prepared || space_ == Space::taken) return {};
-  const std::uint64_t bytes = next_segment_bytes_;
+  std::uint64_t bytes = next_segment_bytes_;
   const bool was_compacting = is_compacting_;
-  std::uint64_t spare = snapshot_bytes_ + spare_bytes_min;  // a snapshot frees the rest
+  const bool was_full = space_ == Space::full;
+  const std::uint64_t wanted_spare = snapshot_bytes_ + spare_bytes_min;
+  std::uint64_t spare = wanted_spare;  // a snapshot frees the rest
+  if (was_full && next_snapshot_bytes_max() < spare) {
+    spare = next_snapshot_bytes_max();
+    bytes = segment_bytes_min;
+  }
   // One that is under way has begun with this room, and may grow by all that it reads.
   if (was_compacting) {
     for (const SealedSegment& segment : segments_to_compact()) spare += segment.bytes;
@@ -284,12 +292,12 @@ Result<void> LocalJournal::prepare_next() {
   auto prepared = prepare_segment(files_, options_.directory, bytes, spare);
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
   lock.lock();
-  const bool was_full = space_ == Space::full;
   const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
   space_.store(prepared  ? Space::prepared
                : is_full ? Space::full
                          : Space::waiting,
                std::memory_order_release);
+  is_tight_ = !prepared || spare < wanted_spare;
   if (prepared) {
     prepared_room_.store(prepared->bytes - segment_header_bytes, std::memory_order_release);
     prepared_ = std::move(*prepared);
@@ -305,12 +313,19 @@ Result<void> LocalJournal::prepare_next() {
   return {};
 }
 
-/// Half of what is free: snapshots take their part. Not while one is made: it takes room for a
-/// while, and frees more.
+/// Where locks filled the disk and were released, the last snapshot says nothing of the next one.
+/// With this beside it, one more segment leads to a snapshot that frees the rest.
+std::uint64_t LocalJournal::next_snapshot_bytes_max() const {
+  return snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+}
+
+/// Half of what is free: snapshots take their part. The next one may have all that has been written
+/// since the last. Not while one is made: it takes room for a while, and frees more.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
-  const std::uint64_t spare = snapshot_bytes_ + spare_bytes_min + segment_bytes_min;
+  std::uint64_t spare = snapshot_bytes_ + spare_bytes_min + segment_bytes_min + capacity_;
+  for (const SealedSegment& segment : segments_since_snapshot()) spare += segment.bytes;
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
@@ -330,18 +345,22 @@ Result<void> LocalJournal::sync_if_due() {
   return {};
 }
 
+std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
+  const Index snapshot = snapshots_.empty() ? 0 : snapshots_.back();
+  const auto is_since = [&](const SealedSegment& segment) {
+    return segment.first_index > snapshot;
+  };
+  return {std::find_if(sealed_.begin(), sealed_.end(), is_since), sealed_.end()};
+}
+
 std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
   if (compaction_is_off_) return {};
-  std::vector<SealedSegment> segments;
+  std::vector<SealedSegment> segments = segments_since_snapshot();
   std::uint64_t bytes = 0;
-  for (const SealedSegment& segment : sealed_) {
-    if (!snapshots_.empty() && segment.first_index <= snapshots_.back()) continue;
-    segments.push_back(segment);
-    bytes += segment.bytes;
-  }
+  for (const SealedSegment& segment : segments) bytes += segment.bytes;
   // As much new as there is old: what is written twice stays within what is written once.
   const bool is_due = bytes >= std::max(snapshot_bytes_, first_bytes(options_));
-  if (!is_due && space_ != Space::full) segments.clear();
+  if (!is_due && !is_tight_) segments.clear();
   return segments;
 }
 
@@ -369,6 +388,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
   const bool is_full = space_ == Space::full;
+  const Index failed_index = compaction_failed_index_;
   const std::uint64_t next_segment_needs = segment_bytes_min + snapshot_bytes_ + spare_bytes_min;
   lock.unlock();
   if (input.segments.empty()) return {};
@@ -376,7 +396,9 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!free) return fault(free.error());
   std::uint64_t sealed = 0;
   for (const SealedSegment& segment : input.segments) sealed += segment.bytes;
-  if (*free < compaction_needs_ && sealed < compaction_waits_for_) return {};
+  const bool may_fit_now =
+      input.segments.back().last_index > failed_index && *free >= next_snapshot_bytes_max();
+  if (*free < compaction_needs_ && sealed < compaction_waits_for_ && !may_fit_now) return {};
   // Freed since the next segment was tried, which may take the room now. Only once: where a quota
   // is in the way, it never does.
   gave_way_ = is_full && *free >= next_segment_needs && !gave_way_;
@@ -424,6 +446,7 @@ void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint
   if (!compaction_is_off_) {
     compaction_needs_ = free + spare_bytes_min;
     compaction_waits_for_ = 2 * sealed;
+    compaction_failed_index_ = index;
   }
   ++status_.snapshots_failed;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -102,6 +103,7 @@ class LocalJournal final : public Journal {
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> prepare_next();
   void look_for_room();
+  [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
@@ -109,6 +111,7 @@ class LocalJournal final : public Journal {
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
+  [[nodiscard]] std::vector<SealedSegment> segments_since_snapshot() const;
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] bool has_work() const;
@@ -135,6 +138,8 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
   std::atomic<std::uint64_t> later_room_{std::uint64_t{1} << 62U};
+  /// Locks and leases that were held when a grant was asked for last. Written by room_for().
+  mutable std::atomic<std::uint64_t> held_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
 
@@ -149,12 +154,15 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
-  Status status_;  ///< What it says of snapshots that were made, or were not.
+  bool is_tight_ = false;  ///< Not so much is free as a segment wants beside it.
+  Status status_;          ///< What it says of snapshots that were made, or were not.
   /// Free space below which a snapshot is not tried again after it did not fit; else 0.
   std::uint64_t compaction_needs_ = 0;
   /// There may never be so much space: somebody else took it for a moment, or there is a quota. It
   /// is tried all the same when this many bytes are sealed.
   std::uint64_t compaction_waits_for_ = 0;
+  /// Of the segments that did not fit then.
+  Index compaction_failed_index_ = 0;
   bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
   bool is_compacting_ = false;      ///< Or told to.
   bool gave_way_ = false;  ///< Of the compacting thread alone: the last time, to a segment.

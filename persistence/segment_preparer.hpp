@@ -11,8 +11,10 @@ namespace locker::persistence {
 /// a small store stays small, and the first start is quick.
 inline constexpr std::uint64_t segment_bytes_first = std::uint64_t{4} << 20U;
 
-/// Left free beside what is prepared, for the small files and for a small snapshot.
-inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{1} << 20U;
+/// Left free beside what is prepared, for the small files, and for what leads out of a full disk
+/// when little is held any more: two of the smallest segments, and two of the smallest snapshots,
+/// the second of which frees what was before the first.
+inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{2} << 20U;
 
 /// A segment's file made of zeros, on the disk as such; without a header, so that it can wait for
 /// whatever comes.

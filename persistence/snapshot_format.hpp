@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/record.hpp"
 #include "persistence/open_fault.hpp"
 #include "persistence/store_files.hpp"
 
@@ -36,6 +37,13 @@ struct SnapshotBlock {
   std::string_view records;
 };
 inline constexpr std::size_t snapshot_block_overhead = 24;
+
+/// What a snapshot of so many locks and leases takes at most. Any count.
+[[nodiscard]] constexpr std::uint64_t snapshot_bytes_max(std::uint64_t held) {
+  constexpr std::uint64_t records_min =  // in a block that is not the last one
+      (snapshot_block_bytes - snapshot_block_overhead) / core::record_bytes_max;
+  return snapshot_header_bytes + (1 + held / records_min) * snapshot_block_bytes;
+}
 
 /// The block as it stands in the file: snapshot_block_bytes, filled up with zeros. Returns its
 /// checksum; block.checksum is not looked at. REQUIRES: the records fit.

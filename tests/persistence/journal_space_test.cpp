@@ -90,6 +90,61 @@ TEST_F(JournalSpaceTest, WhereSegmentsCanBeMadeMoreCanBeHeldThanOneHasRoomToEnd)
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
 }
 
+// Nothing is on that disk but what the journal put there: nobody could make room for it.
+TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased) {
+  core::Path path;
+  static_cast<void>(path.push_back("lock"));
+  const std::string meta(core::meta_bytes_max, 'm');
+  for (const std::uint64_t segments : {2, 3, 5, 9, 17, 40}) {
+    SCOPED_TRACE(segments);
+    disk_ = {};
+    auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    disk_.limit_space(spare_bytes_min + segments * segment_bytes_min + 10'000);
+    ASSERT_TRUE(journal->run_background());
+    core::Fence fence = 0;
+    const auto grant = [&] {
+      std::string record;
+      core::append_record(core::Granted{{}, {++fence, 0}, {}, {}, path, {}, {}, meta}, record);
+      ASSERT_TRUE(journal->append(record, 1)) << background_fault_;
+    };
+    const auto end = [&](core::Fence which) {
+      std::string record;
+      core::append_record(core::Ended{{}, {which, 0}, core::End::released}, record);
+      ASSERT_TRUE(journal->append(record, 1)) << background_fault_;
+    };
+    /// The background's thread is at work now and then.
+    const auto room_for = [&](std::size_t bytes, bool reserved, std::size_t held) {
+      Room room = journal->room_for(bytes, reserved, held);
+      for (int tries = 0; room != Room::enough && tries < 3; ++tries) {
+        EXPECT_TRUE(journal->run_background());
+        room = journal->room_for(bytes, reserved, held);
+      }
+      return room;
+    };
+    while (room_for(core::record_bytes_max, false, 2 * fence) == Room::enough) grant();
+    const core::Fence locks = fence;
+    ASSERT_GT(locks, 10U);
+    for (core::Fence each = 1; each <= locks; ++each) {
+      ASSERT_EQ(room_for(core::record_head_bytes, true, 0), Room::enough)
+          << each << " of " << locks << " cannot be released";
+      end(each);
+    }
+    for (std::uint64_t bytes = 0; bytes < 3 * segments * segment_bytes_min; bytes += meta.size()) {
+      ASSERT_EQ(room_for(core::record_bytes_max, false, 0), Room::enough)
+          << "refused after " << bytes << " bytes, with nothing held";
+      grant();
+      ASSERT_EQ(room_for(core::record_head_bytes, true, 1), Room::enough);
+      end(fence);
+      if (bytes % segment_bytes_min < meta.size()) {  // a restart finds its way too
+        journal.reset();
+        journal = open();
+        ASSERT_TRUE(journal) << fault_.message;
+      }
+    }
+  }
+}
+
 TEST_F(JournalSpaceTest, WhatWasAcknowledgedOnAFullDiskIsThereAfterARestart) {
   disk_.limit_space(4 * segment_bytes_min + spare_bytes_min);
   {

@@ -126,7 +126,8 @@ void EventLog::show_until_durable() {
   for (Reader* const reader : readers_) reader->wake();
 }
 
-/// False: that event is not known, or not any more, and so what came behind it is not either.
+/// False: that event is not known, or not any more, and so what came behind it is not either;
+/// `place` stays as it is.
 bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   Id id;
   const char* const end = last_event_id.data() + last_event_id.size();
@@ -135,8 +136,9 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   const auto number = std::from_chars(index.ptr + 1, end, id.number);
   if (number.ec != std::errc{} || number.ptr != end) return false;
   if (id == Id{start_index_, first_number_ - 1}) {
+    if (oldest() != 0) return false;
     place = 0;
-    return oldest() == 0;
+    return true;
   }
   if (id.number < first_number_ || id.number - first_number_ >= end_) return false;
   const Place named = id.number - first_number_;

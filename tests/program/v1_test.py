@@ -797,6 +797,22 @@ class Following(V1Test):
         event = self.next_event(self.follow(Last_Event_ID=reset["id"]))
         self.assertEqual(json.loads(event["data"])["path"], "/behind")
 
+    def test_who_knows_only_a_start_that_is_forgotten_goes_on_from_now(self):
+        self.follow("/v1/events?prefix=/quiet")
+        start = self.opening["id"]
+        many = {"locks": [{"path": f"/busy/{number}"} for number in range(256)]}
+        for _ in range(129):  # the last 65,536 events are kept
+            token = self.expect(201, self.client.several(**many))["token"]
+            self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
+        stream = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=start)
+        reset = self.next_event(stream)
+        self.assertEqual(reset["event"], "reset")
+        self.assertNotEqual(reset["id"], start)
+        self.client.acquire("/quiet/new")
+        self.assertEqual(json.loads(self.next_event(stream)["data"])["path"], "/quiet/new")
+        again = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=reset["id"])
+        self.assertEqual(json.loads(self.next_event(again)["data"])["path"], "/quiet/new")
+
     def test_who_waited_is_not_mistaken_for_another_after_a_restart(self):
         stream = self.follow()
         self.client.acquire("/x")

@@ -118,6 +118,26 @@ TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
   EXPECT_EQ(ids_in(read_behind(log, "2.2")).size(), EventLog::capacity - 1);
 }
 
+TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
+  EventLog log{1};
+  log.start(0, 1);
+  for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
+  const std::string newest = std::to_string(EventLog::capacity + 1);
+  for (const std::string_view unknown : {"0.0", "1.1", "nothing"}) {
+    const auto reader = log.follow("", unknown);
+    ASSERT_TRUE(reader);
+    std::string out;
+    EXPECT_EQ(reader->read(out, 64 * 1024), Stream::Outcome::waits) << unknown;
+    EXPECT_EQ(out, "retry: 1000\n\nid: " + newest + "." + newest + "\nevent: reset\ndata: {}\n\n");
+  }
+  const auto reader = log.follow("", "0.0");
+  ASSERT_TRUE(reader);
+  const Index next = EventLog::capacity + 2;
+  grant(log, "/a", next);
+  const std::string id = std::to_string(next) + "." + std::to_string(next);
+  EXPECT_EQ(ids_in(read_all(*reader)), std::vector<std::string>{id});
+}
+
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   EventLog log{1};
   log.start(0, 1);

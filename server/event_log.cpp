@@ -70,6 +70,13 @@ class EventLog::Reader final : public Stream {
     return Outcome::waits;
   }
 
+  /// With the place that all was looked at to. Who follows a quiet prefix would else know none but
+  /// that where it began, and after a cut what it asks for is forgotten though it missed nothing.
+  void append_comment(std::string& out) override {
+    const std::lock_guard lock{log_.mutex_};
+    out += ": \n" + log_.place_name(next_) + "\n";
+  }
+
   /// REQUIRES: the log's mutex is held.
   void wake() {
     if (waker_ != nullptr && std::exchange(is_waiting_, false)) waker_->wake();

@@ -346,8 +346,10 @@ class LookTest(CommandCase):
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             proxy.settimeout(LONG)
             watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            quiet = ": \n\n: \nid: 4.12\n\n: \nid: 4.1"  # comments that name the place, one cut off
             for behind, sent in (([], "retry: 1000\nid: 4.9\n\n"),
-                                 (["4.9"], f"retry: 1000\nid: 4.9\n\nid: 5.0\n{granted}")):
+                                 (["4.9"], f"retry: 1000\nid: 4.9\n\n{quiet}"),
+                                 (["4.12"], f"retry: 1000\nid: 4.12\n\nid: 5.0\n{granted}")):
                 with proxy.accept()[0] as connection:
                     asked = connection.recv(65_536).decode()
                     self.assertEqual(re.findall(r"(?i)last-event-id: *(\S+)", asked), behind)

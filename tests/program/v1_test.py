@@ -46,12 +46,15 @@ class V1Test(unittest.TestCase):
 
     @staticmethod
     def next_event(stream):
+        """Or the opening. Comments, which come when it is quiet for long, are left out."""
         event = {}
         while True:
             line = stream.readline().rstrip("\n")
-            if not line and event:
-                return event
-            if line and not line.startswith(":"):
+            if not line:
+                if "event" in event or "retry" in event:
+                    return event
+                event = {}
+            elif not line.startswith(":"):
                 name, _, value = line.partition(": ")
                 event[name] = value
 

@@ -419,6 +419,14 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.feed("id: 7.2\nevent: reset\ndata: {}\n\n")[0].kind, "reset")
         self.assertEqual(self.stream.last_event_id, "7.2")
 
+    def test_a_comment_can_name_a_later_place(self):
+        self.stream.connected()
+        self.assertEqual(self.feed("retry: 1000\nid: 4.9\n\n: \nid: 4.12\n\n: \nid: 4.1"), [])
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.12")
+        self.stream.interrupted("x")
+        self.assertIsNone(self.stream.connected())
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.12")
+
     def test_nonsense_is_told(self):
         for data in ("<html>", "[]", "{}"):
             with self.assertRaisesRegex(LockerError, "no event of a lock server"):

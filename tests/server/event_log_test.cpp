@@ -138,6 +138,43 @@ TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
   EXPECT_EQ(ids_in(read_all(*reader)), std::vector<std::string>{id});
 }
 
+TEST(EventLog, ACommentNamesThePlace) {
+  EventLog log{1};
+  log.start(0, 1);
+  core::Path quiet;
+  ASSERT_FALSE(core::parse_url_path("/quiet", quiet));
+  std::string place = "0.0";  // what the quiet one knows
+  for (Index index = 1; index <= EventLog::capacity + 1;) {
+    const auto reader = log.follow(std::string{quiet.view().packed()}, place);
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(read_all(*reader), "retry: 1000\nid: " + place + "\n\n");
+    for (int i = 0; i < 30'000; ++i, ++index) grant(log, "/busy", index);
+    EXPECT_EQ(read_all(*reader), "");
+    std::string comment;
+    reader->append_comment(comment);
+    place = std::to_string(index - 1) + "." + std::to_string(index - 1);
+    EXPECT_EQ(comment, ": \nid: " + place + "\n\n");
+  }
+}
+
+TEST(EventLog, ACommentNamesNothingThatWasNotTold) {
+  EventLog log{2};
+  log.start(0, 1);
+  const auto reader = log.follow("", "");
+  ASSERT_TRUE(reader);
+  static_cast<void>(read_all(*reader));
+  grant(log, "/a", 1);
+  std::string comment;
+  reader->append_comment(comment);
+  EXPECT_EQ(comment, ": \nid: 0.0\n\n");
+  for (Index index = 2; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
+  // It is over: what it goes on behind is not known any more.
+  comment.clear();
+  reader->append_comment(comment);
+  EXPECT_EQ(comment, ": \nid: 0.0\n\n");
+  EXPECT_NE(read_behind(log, "0.0").find(reset), std::string::npos);
+}
+
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
   EventLog log{1};
   log.start(0, 1);

@@ -200,13 +200,14 @@ test("rows: shared paths are one row, children are sorted as people count, foldi
 });
 
 test("events come in any pieces", () => {
-  const text = 'retry: 1000\nid: 4.9\n\n: \n\nid: 5.0\nevent: granted\ndata: {"path": "/ä"}\n\nevent: reset\ndata: {}\n\n';
+  const text = 'retry: 1000\nid: 4.9\n\n: \n\n: \nid: 4.12\n\nid: 5.0\nevent: granted\ndata: {"path": "/ä"}\n\nevent: reset\ndata: {}\n\n';
   for (let size = 1; size < 30; ++size) {
     const parser = new EventParser();
     const events = [];
     for (let at = 0; at < text.length; at += size) events.push(...parser.feed(text.slice(at, at + size)));
     assert.deepEqual(events, [
       { id: "4.9", kind: "", data: "" },
+      { id: "4.12", kind: "", data: "" },
       { id: "5.0", kind: "granted", data: '{"path": "/ä"}' },
       { id: "", kind: "reset", data: "{}" },
     ]);

@@ -38,8 +38,9 @@ class V1Test(unittest.TestCase):
         follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
         stream = follower.makefile("r", encoding="utf-8")
         self.assertIn("200", stream.readline())
-        while stream.readline().strip():
-            pass
+        self.fields = []
+        while field := stream.readline().strip():
+            self.fields.append(field)
         self.opening = self.next_event(stream)
         self.assertEqual(self.opening["retry"], "1000")
         return stream
@@ -769,6 +770,11 @@ class Following(V1Test):
                              ("/c", "slow", first["fence"]))
         self.assertLess(told["expired"][0]["index"], told["cooled"][0]["index"])
         self.assertLess(told["cooled"][0]["index"], following["index"])
+
+    def test_a_proxy_is_told_not_to_hold_events_back(self):
+        self.follow()
+        self.assertIn("X-Accel-Buffering: no", self.fields)
+        self.assertIn("Cache-Control: no-store", self.fields)
 
     def test_resume_and_reset(self):
         stream = self.follow()

@@ -112,6 +112,7 @@ void EventLog::add(const core::Event& event, Index index) {
   entry.id = {index, first_number_ + end_};
   entry.kind = event.kind;
   entry.shape = event.shape;
+  entry.cooling = event.cooling;
   entry.fence = event.fence;
   entry.packed_path = event.path.packed();
   entry.owner = event.owner;
@@ -197,6 +198,12 @@ void EventLog::append(const Entry& entry, std::string& out) {
       entry.shape.mode == core::Mode::shared ? R"(, "mode": "shared")" : R"(, "mode": "exclusive")";
   out += R"(, "fence": )";
   out += entry.fence == 0 ? "null" : std::to_string(entry.fence);
+  if (entry.kind == core::EventKind::granted) {
+    if (entry.shape.lock_parents) out += R"(, "lock_parents": true)";
+    if (entry.shape.lock_children) out += R"(, "lock_children": true)";
+  }
+  const auto cooling = entry.cooling.count();
+  if (cooling != 0) out += R"(, "cooling_ms": )" + std::to_string(cooling);
   out += R"(, "index": )" + std::to_string(entry.id.index) + "}\n\n";
 }
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 import unittest
 
+import openapi
 from lockerd import Lockerd
 from v1_client import Answer, Background, Client, fresh_token
 
@@ -53,6 +54,9 @@ class V1Test(unittest.TestCase):
             line = stream.readline().rstrip("\n")
             if not line:
                 if "event" in event or "retry" in event:
+                    if event.get("event", "reset") != "reset":
+                        openapi.description.check_value({"$ref": "#/components/schemas/Event"},
+                                                        json.loads(event["data"]), "event")
                     return event
                 event = {}
             elif not line.startswith(":"):
@@ -768,8 +772,30 @@ class Following(V1Test):
             (ended,) = told[kind]
             self.assertEqual((ended["path"], ended["owner"], ended["fence"]),
                              ("/c", "slow", first["fence"]))
+        self.assertEqual(told["expired"][0]["cooling_ms"], 200)
+        self.assertNotIn("cooling_ms", told["cooled"][0])
         self.assertLess(told["expired"][0]["index"], told["cooled"][0]["index"])
         self.assertLess(told["cooled"][0]["index"], following["index"])
+
+    def test_how_far_a_lock_reaches_and_that_it_cools_is_told(self):
+        stream = self.follow("/v1/events?prefix=/f")
+        self.client.acquire("/f/1", owner="slow", lock_delay="1h")
+        self.client.acquire("/f/2", owner="o", lock_parents="false")
+        for target, parameters in (("/f/1", {}), ("/f/2", {}), ("/f/1", {"cooling": "true"})):
+            self.expect(200, self.client.call("DELETE", "/v1/locks" + target, force="true", **parameters))
+        both = {"lock_parents": True, "lock_children": True}
+        fences = {}
+        for kind, path, more in (("granted", "/f/1", both), ("granted", "/f/2", {"lock_children": True}),
+                                 ("forced", "/f/1", {"cooling_ms": 3_600_000}), ("forced", "/f/2", {}),
+                                 ("cooled", "/f/1", {})):
+            event = self.next_event(stream)
+            data = json.loads(event["data"])
+            fence = data.pop("fence")
+            self.assertEqual(fence, fences.setdefault(path, fence))
+            del data["index"]
+            self.assertEqual((event["event"], data),
+                             (kind, {"path": path, "owner": "slow" if path == "/f/1" else "o",
+                                     "mode": "exclusive", **more}))
 
     def test_a_proxy_is_told_not_to_hold_events_back(self):
         self.follow()

@@ -90,6 +90,36 @@ TEST(EventLog, AResetNamesThePlaceToo) {
   EXPECT_EQ(read_behind(log, "1.1"), "retry: 1000\n\nid: 4.100\nevent: reset\ndata: {}\n\n");
 }
 
+TEST(EventLog, AnEventTellsHowFarAGrantReachesAndHowLongAnEndGoesOnBlocking) {
+  EventLog log{1};
+  log.start(0, 1);
+  core::Path path;
+  ASSERT_FALSE(core::parse_url_path("/a", path));
+  using core::EventKind;
+  log.add({EventKind::granted, path, {core::Mode::shared, true, true}, "me", 7}, 1);
+  log.add({EventKind::granted, path, {core::Mode::shared, false, false}, "", 8}, 2);
+  log.add({EventKind::forced,
+           path,
+           {core::Mode::shared, true, true},
+           "me",
+           7,
+           core::Milliseconds{30'000}},
+          3);
+  log.add({EventKind::expired, path, {core::Mode::shared, false, false}, "", 8}, 4);
+  log.add({EventKind::cooled, path, {core::Mode::shared, true, true}, "me", 7}, 5);
+  log.publish(5);
+  const std::string mine = R"(data: {"path": "/a", "owner": "me", "mode": "shared", "fence": 7)";
+  const std::string another = R"(data: {"path": "/a", "owner": "?", "mode": "shared", "fence": 8)";
+  EXPECT_EQ(read_behind(log, "0.0"),
+            "retry: 1000\nid: 0.0\n\n"
+            "id: 1.1\nevent: granted\n" +
+                mine + R"(, "lock_parents": true, "lock_children": true, "index": 1})" +
+                "\n\nid: 2.2\nevent: granted\n" + another + R"(, "index": 2})" +
+                "\n\nid: 3.3\nevent: forced\n" + mine + R"(, "cooling_ms": 30000, "index": 3})" +
+                "\n\nid: 4.4\nevent: expired\n" + another + R"(, "index": 4})" +
+                "\n\nid: 5.5\nevent: cooled\n" + mine + R"(, "index": 5})" + "\n\n");
+}
+
 TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
   EventLog lost{1};
   lost.start(3, 100);

@@ -280,6 +280,17 @@ class LookTest(CommandCase):
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)
 
+    def test_watch_tells_what_goes_on_blocking(self):
+        watching = self.start("watch", "/a")
+        self.eventually(lambda: self.server.get("/v1/status")["event_readers"] == 1)
+        self.acquire("/a", "--lock-delay", "90s")
+        self.locker("force", "--yes", "--reason", "x", "/a")
+        self.assertRegex(watching.stdout.readline(), r"^granted +/a  somebody  fence \d+$")
+        self.assertRegex(watching.stdout.readline(),
+                         r"^forced +/a  somebody  fence \d+  blocks for 1m30s more$")
+        self.locker("force", "--yes", "--cooling", "--reason", "x", "/a")
+        self.assertRegex(watching.stdout.readline(), r"^cooled +/a  somebody  fence \d+$")
+
     def test_watch_tells_of_a_break_before_the_first_event(self):
         watching, json_too = self.start("watch", "/a"), self.start("watch", "--json", "/a")
 

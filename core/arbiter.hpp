@@ -98,13 +98,22 @@ struct Acquired {
   bool lease_is_fresh = false;
 };
 
-enum class EventKind : std::uint8_t { granted, released, expired, forced, cooled, waiting, left };
+enum class EventKind : std::uint8_t {
+  granted,
+  released,
+  expired,
+  forced,
+  cooled,  ///< It blocks no more, by itself or because it was forced once more.
+  waiting,
+  left
+};
 struct Event {
   EventKind kind = EventKind::granted;
   PathView path;
   Shape shape;
   std::string_view owner;
   Fence fence = 0;
+  Milliseconds cooling{};  ///< Of expired and forced: so long it goes on blocking, until `cooled`.
 };
 
 /// Who grants, refuses, queues, expires: every rule about time and order is here. A state machine:

@@ -41,11 +41,14 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   if (lease_ends) stop_timer(*lease);
   if (lease_ends && reason == End::released) pass_on_terms(*lease);
   if (lease) count_lock(token, false);
-  host_->on_event({event_of(reason), path, held.shape, held.owner, fence});
 
   const Milliseconds delay = table_.lock_delay_of(held);
   const bool cools =
       lease && delay.count() != 0 && (reason == End::expired || reason == End::forced);
+  // What cools was told to have expired, or to be forced, when that began.
+  const EventKind told = event_of(lease ? reason : End::cooled);
+  host_->on_event(
+      {told, path, held.shape, held.owner, fence, cools ? delay : Milliseconds::zero()});
   std::unique_ptr<Dependants> watching;
   if (cools) {
     record(Cooling{token, held.id, reason});

@@ -70,6 +70,13 @@ class EventLog::Reader final : public Stream {
     return Outcome::waits;
   }
 
+  /// With the place that all was looked at to. Who follows a quiet prefix would else know none but
+  /// that where it began, and after a cut what it asks for is forgotten though it missed nothing.
+  void append_comment(std::string& out) override {
+    const std::lock_guard lock{log_.mutex_};
+    out += ": \n" + log_.place_name(next_) + "\n";
+  }
+
   /// REQUIRES: the log's mutex is held.
   void wake() {
     if (waker_ != nullptr && std::exchange(is_waiting_, false)) waker_->wake();
@@ -105,6 +112,7 @@ void EventLog::add(const core::Event& event, Index index) {
   entry.id = {index, first_number_ + end_};
   entry.kind = event.kind;
   entry.shape = event.shape;
+  entry.cooling = event.cooling;
   entry.fence = event.fence;
   entry.packed_path = event.path.packed();
   entry.owner = event.owner;
@@ -126,7 +134,8 @@ void EventLog::show_until_durable() {
   for (Reader* const reader : readers_) reader->wake();
 }
 
-/// False: that event is not known, or not any more, and so what came behind it is not either.
+/// False: that event is not known, or not any more, and so what came behind it is not either;
+/// `place` stays as it is.
 bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   Id id;
   const char* const end = last_event_id.data() + last_event_id.size();
@@ -135,8 +144,9 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   const auto number = std::from_chars(index.ptr + 1, end, id.number);
   if (number.ec != std::errc{} || number.ptr != end) return false;
   if (id == Id{start_index_, first_number_ - 1}) {
+    if (oldest() != 0) return false;
     place = 0;
-    return oldest() == 0;
+    return true;
   }
   if (id.number < first_number_ || id.number - first_number_ >= end_) return false;
   const Place named = id.number - first_number_;
@@ -188,6 +198,12 @@ void EventLog::append(const Entry& entry, std::string& out) {
       entry.shape.mode == core::Mode::shared ? R"(, "mode": "shared")" : R"(, "mode": "exclusive")";
   out += R"(, "fence": )";
   out += entry.fence == 0 ? "null" : std::to_string(entry.fence);
+  if (entry.kind == core::EventKind::granted) {
+    if (entry.shape.lock_parents) out += R"(, "lock_parents": true)";
+    if (entry.shape.lock_children) out += R"(, "lock_children": true)";
+  }
+  const auto cooling = entry.cooling.count();
+  if (cooling != 0) out += R"(, "cooling_ms": )" + std::to_string(cooling);
   out += R"(, "index": )" + std::to_string(entry.id.index) + "}\n\n";
 }
 

@@ -53,6 +53,7 @@ class EventLog {
     Id id;
     core::EventKind kind = core::EventKind::granted;
     core::Shape shape;
+    core::Milliseconds cooling{};
     core::Fence fence = 0;
     std::string packed_path;
     std::string owner;

@@ -167,8 +167,10 @@ void LockService::on_event(const core::Event& event) {
   const bool is_end = event.kind != core::EventKind::granted &&
                       event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
   events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
-  const bool is_wanted =
-      event.kind == core::EventKind::released || event.kind == core::EventKind::forced;
+  // Of a release or a force: `cooled` is the end of what cooled already.
+  const bool is_wanted = event.kind == core::EventKind::released ||
+                         event.kind == core::EventKind::forced ||
+                         event.kind == core::EventKind::cooled;
   if (ended_ != nullptr && is_wanted && ended_->size() < audited_locks_max) {
     ended_->push_back({std::string{event.path.packed()}, std::string{event.owner}, event.fence});
   }

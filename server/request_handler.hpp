@@ -117,7 +117,7 @@ class Delivery {
 };
 
 /// An answer without end, in pieces: server-sent events. On the connection's thread but for
-/// wake(). Only read() may throw, which closes the connection.
+/// wake(). Only read() and append_comment() may throw, which closes the connection.
 class Stream {
  public:
   virtual ~Stream() = default;  ///< The connection is gone; after this wake() is not called.
@@ -131,6 +131,9 @@ class Stream {
   };
   /// Appends at most about `limit` bytes.
   virtual Outcome read(std::string& out, std::size_t limit) = 0;
+  /// For long nothing came after a read() that returned `waits`: appends a comment, by which both
+  /// sides and what is between them see that the connection lives.
+  virtual void append_comment(std::string& out) = 0;
 };
 
 /// One answer without its framing (Date, Locker-Index, Content-Length, Connection), which the

@@ -438,7 +438,7 @@ void Session::tick(SteadyClock::time_point now) {
       state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
   if (!has_deadline || now < deadline_) return;
   if (state_ == State::streaming) {
-    output_ += ": \n\n";
+    stream_->append_comment(output_);
     return send();
   }
   const bool owes_answer =

@@ -555,6 +555,8 @@ void V1::events(std::string_view query, const Request& request, Response& respon
                         response);
   }
   response.content_type = "text/event-stream";
+  // A proxy like nginx would else collect kilobytes before it passes on the first one.
+  response.other_fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
 }
 
 }  // namespace locker::server

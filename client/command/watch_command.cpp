@@ -50,6 +50,9 @@ void print(const Event& event, bool as_json) {
     if (const std::string reason = text_field(data, "reason"); !reason.empty()) {
       std::cout << "  " << reason;
     }
+    if (data.contains("cooling_ms")) {
+      std::cout << "  blocks for " << duration_field(data, "cooling_ms") << " more";
+    }
     std::cout << "\n";
   }
   std::cout.flush();

@@ -187,6 +187,7 @@ class Gate::KeyedStream final : public Stream {
     const bool is_good = now && now->may(Right::read, core::PathView{packed_prefix_});
     return is_good ? inner_->read(out, limit) : Outcome::over;
   }
+  void append_comment(std::string& out) override { inner_->append_comment(out); }
 
  private:
   const KeyRing& keys_;

@@ -5,7 +5,7 @@ export class EventParser {
 
   /**
    * The events that are whole with this piece: `{ id, kind, data }`. Comments are left out; what only
-   * names the place where the stream begins has no kind.
+   * names a place, where the stream begins or where it is after a silence, has no kind.
    */
   feed(text) {
     this.#rest += text;

@@ -100,14 +100,14 @@ export class Mirror {
 
   #onEvents(events) {
     this.#model.applyEvents(events);
-    for (const { kind, fence } of events) {
+    for (const { kind, fence, cooling_ms: cools } of events) {
       if (kind === "granted") {
         this.#firstUndetailed = Math.min(this.#firstUndetailed, fence);
         this.#details.ask();
         if (this.#model.waiters.length > 0) this.#waiting.ask();
       } else if (kind === "waiting" || kind === "left") {
         this.#waiting.ask();
-      } else if (kind === "expired" || kind === "forced") {
+      } else if (cools) {
         this.#cooling.ask();
       }
     }

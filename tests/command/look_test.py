@@ -280,6 +280,17 @@ class LookTest(CommandCase):
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(LONG), -signal.SIGINT)
 
+    def test_watch_tells_what_goes_on_blocking(self):
+        watching = self.start("watch", "/a")
+        self.eventually(lambda: self.server.get("/v1/status")["event_readers"] == 1)
+        self.acquire("/a", "--lock-delay", "90s")
+        self.locker("force", "--yes", "--reason", "x", "/a")
+        self.assertRegex(watching.stdout.readline(), r"^granted +/a  somebody  fence \d+$")
+        self.assertRegex(watching.stdout.readline(),
+                         r"^forced +/a  somebody  fence \d+  blocks for 1m30s more$")
+        self.locker("force", "--yes", "--cooling", "--reason", "x", "/a")
+        self.assertRegex(watching.stdout.readline(), r"^cooled +/a  somebody  fence \d+$")
+
     def test_watch_tells_of_a_break_before_the_first_event(self):
         watching, json_too = self.start("watch", "/a"), self.start("watch", "--json", "/a")
 
@@ -346,8 +357,10 @@ class LookTest(CommandCase):
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             proxy.settimeout(LONG)
             watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            quiet = ": \n\n: \nid: 4.12\n\n: \nid: 4.1"  # comments that name the place, one cut off
             for behind, sent in (([], "retry: 1000\nid: 4.9\n\n"),
-                                 (["4.9"], f"retry: 1000\nid: 4.9\n\nid: 5.0\n{granted}")):
+                                 (["4.9"], f"retry: 1000\nid: 4.9\n\n{quiet}"),
+                                 (["4.12"], f"retry: 1000\nid: 4.12\n\nid: 5.0\n{granted}")):
                 with proxy.accept()[0] as connection:
                     asked = connection.recv(65_536).decode()
                     self.assertEqual(re.findall(r"(?i)last-event-id: *(\S+)", asked), behind)

@@ -148,8 +148,10 @@ class ArbiterComparison final : public Arbiter::Host {
     switch (event.kind) {
       case EventKind::waiting:
       case EventKind::left:
+        ASSERT_EQ(event.cooling.count(), 0U);
         return;
       case EventKind::granted:
+        ASSERT_EQ(event.cooling.count(), 0U);
         ASSERT_TRUE(
             told_locks_.emplace(place, ToldLock{event.shape, std::string{event.owner}}).second);
         return;
@@ -163,12 +165,7 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_NE(told, told_locks_.end());
     ASSERT_EQ(told->second.shape, event.shape);
     ASSERT_EQ(told->second.owner, event.owner);
-    if (event.kind == EventKind::released) {
-      ASSERT_FALSE(told->second.is_cooling);
-    }
-    if (event.kind == EventKind::cooled) {
-      ASSERT_TRUE(told->second.is_cooling);
-    }
+    ASSERT_EQ(event.kind == EventKind::cooled, told->second.is_cooling);
     const auto is_it = [&](const auto& granted) {
       return granted.first.fence == event.fence && granted.second.packed_path == path;
     };
@@ -176,6 +173,7 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_NE(granted, granted_.end());
     const bool cools = !told->second.is_cooling && granted->second.lock_delay.count() != 0 &&
                        event.kind != EventKind::released;
+    ASSERT_EQ(event.cooling, cools ? granted->second.lock_delay : Milliseconds{0});
     if (cools) {
       told->second.is_cooling = true;
     } else {

@@ -106,6 +106,14 @@ class WhatIsSaid(AuditCase):
                     locks=[{"path": path, "owner": "?", "fence": several["fence"]}
                            for path in ("/ci/1", "/ci/2%2F")])
 
+    def test_the_forced_end_of_what_cools(self):
+        held = self.acquire(self.ci, "/ci/c", owner="slow", lock_delay="1h")
+        for cooling in ("false", "true"):
+            self.ask(self.root, "DELETE", f"/v1/locks/ci/c?force=true&cooling={cooling}")
+        for line in self.lines(3)[1:]:
+            self.expect(line, action="force", paths=["/ci/c"], outcome="forced", count=1,
+                        locks=[{"path": "/ci/c", "owner": "slow", "fence": held["fence"]}])
+
     def test_refused_access(self):
         self.ask(None, "GET", "/v1/locks/secret?token=hush")
         self.ask("wrong", "POST", "/v1/nothing?x=hush")

@@ -9,6 +9,7 @@ import tempfile
 import time
 import unittest
 
+import openapi
 from lockerd import Lockerd
 from v1_client import Answer, Background, Client, fresh_token
 
@@ -38,20 +39,27 @@ class V1Test(unittest.TestCase):
         follower.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
         stream = follower.makefile("r", encoding="utf-8")
         self.assertIn("200", stream.readline())
-        while stream.readline().strip():
-            pass
+        self.fields = []
+        while field := stream.readline().strip():
+            self.fields.append(field)
         self.opening = self.next_event(stream)
         self.assertEqual(self.opening["retry"], "1000")
         return stream
 
     @staticmethod
     def next_event(stream):
+        """Or the opening. Comments, which come when it is quiet for long, are left out."""
         event = {}
         while True:
             line = stream.readline().rstrip("\n")
-            if not line and event:
-                return event
-            if line and not line.startswith(":"):
+            if not line:
+                if "event" in event or "retry" in event:
+                    if event.get("event", "reset") != "reset":
+                        openapi.description.check_value({"$ref": "#/components/schemas/Event"},
+                                                        json.loads(event["data"]), "event")
+                    return event
+                event = {}
+            elif not line.startswith(":"):
                 name, _, value = line.partition(": ")
                 event[name] = value
 
@@ -764,8 +772,35 @@ class Following(V1Test):
             (ended,) = told[kind]
             self.assertEqual((ended["path"], ended["owner"], ended["fence"]),
                              ("/c", "slow", first["fence"]))
+        self.assertEqual(told["expired"][0]["cooling_ms"], 200)
+        self.assertNotIn("cooling_ms", told["cooled"][0])
         self.assertLess(told["expired"][0]["index"], told["cooled"][0]["index"])
         self.assertLess(told["cooled"][0]["index"], following["index"])
+
+    def test_how_far_a_lock_reaches_and_that_it_cools_is_told(self):
+        stream = self.follow("/v1/events?prefix=/f")
+        self.client.acquire("/f/1", owner="slow", lock_delay="1h")
+        self.client.acquire("/f/2", owner="o", lock_parents="false")
+        for target, parameters in (("/f/1", {}), ("/f/2", {}), ("/f/1", {"cooling": "true"})):
+            self.expect(200, self.client.call("DELETE", "/v1/locks" + target, force="true", **parameters))
+        both = {"lock_parents": True, "lock_children": True}
+        fences = {}
+        for kind, path, more in (("granted", "/f/1", both), ("granted", "/f/2", {"lock_children": True}),
+                                 ("forced", "/f/1", {"cooling_ms": 3_600_000}), ("forced", "/f/2", {}),
+                                 ("cooled", "/f/1", {})):
+            event = self.next_event(stream)
+            data = json.loads(event["data"])
+            fence = data.pop("fence")
+            self.assertEqual(fence, fences.setdefault(path, fence))
+            del data["index"]
+            self.assertEqual((event["event"], data),
+                             (kind, {"path": path, "owner": "slow" if path == "/f/1" else "o",
+                                     "mode": "exclusive", **more}))
+
+    def test_a_proxy_is_told_not_to_hold_events_back(self):
+        self.follow()
+        self.assertIn("X-Accel-Buffering: no", self.fields)
+        self.assertIn("Cache-Control: no-store", self.fields)
 
     def test_resume_and_reset(self):
         stream = self.follow()
@@ -796,6 +831,22 @@ class Following(V1Test):
         self.client.acquire("/behind")
         event = self.next_event(self.follow(Last_Event_ID=reset["id"]))
         self.assertEqual(json.loads(event["data"])["path"], "/behind")
+
+    def test_who_knows_only_a_start_that_is_forgotten_goes_on_from_now(self):
+        self.follow("/v1/events?prefix=/quiet")
+        start = self.opening["id"]
+        many = {"locks": [{"path": f"/busy/{number}"} for number in range(256)]}
+        for _ in range(129):  # the last 65,536 events are kept
+            token = self.expect(201, self.client.several(**many))["token"]
+            self.expect(200, self.client.call("DELETE", "/v1/leases", token=token))
+        stream = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=start)
+        reset = self.next_event(stream)
+        self.assertEqual(reset["event"], "reset")
+        self.assertNotEqual(reset["id"], start)
+        self.client.acquire("/quiet/new")
+        self.assertEqual(json.loads(self.next_event(stream)["data"])["path"], "/quiet/new")
+        again = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=reset["id"])
+        self.assertEqual(json.loads(self.next_event(again)["data"])["path"], "/quiet/new")
 
     def test_who_waited_is_not_mistaken_for_another_after_a_restart(self):
         stream = self.follow()

@@ -404,6 +404,16 @@ class Streams(unittest.TestCase):
         self.assertIsNone(self.stream.connected())
         self.assertEqual(self.feed("\n\n"), [])  # the half of an event is forgotten
 
+    def test_what_an_event_tells(self):
+        body = {"path": "/a", "owner": "x", "mode": "shared", "fence": 1, "index": 5}
+        for kind, more, told in (("granted", {"lock_parents": True}, (True, False, None)),
+                                 ("forced", {"cooling_ms": 1500}, (False, False, 1.5)),
+                                 ("cooled", {}, (False, False, None))):
+            event, = self.feed(f"event: {kind}\ndata: {json.dumps({**body, **more})}\n\n")
+            self.assertEqual((event.kind, event.path, event.owner, event.mode, event.fence,
+                              event.index), (kind, "/a", "x", "shared", 1, 5))
+            self.assertEqual((event.lock_parents, event.lock_children, event.cools_for), told)
+
     def test_going_on_from_nowhere_is_a_gap(self):
         self.stream.connected()
         self.stream.interrupted("x")
@@ -418,6 +428,14 @@ class Streams(unittest.TestCase):
         self.assertIsNone(self.stream.connected())  # no gap: the server knows
         self.assertEqual(self.feed("id: 7.2\nevent: reset\ndata: {}\n\n")[0].kind, "reset")
         self.assertEqual(self.stream.last_event_id, "7.2")
+
+    def test_a_comment_can_name_a_later_place(self):
+        self.stream.connected()
+        self.assertEqual(self.feed("retry: 1000\nid: 4.9\n\n: \nid: 4.12\n\n: \nid: 4.1"), [])
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.12")
+        self.stream.interrupted("x")
+        self.assertIsNone(self.stream.connected())
+        self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.12")
 
     def test_nonsense_is_told(self):
         for data in ("<html>", "[]", "{}"):

@@ -197,6 +197,22 @@ TEST_F(Attack, ARefusalThatTellsOfALeaseWaitsForWhatItTells) {
   EXPECT_EQ(response.index, locker_->service().status().index);
 }
 
+TEST_F(Attack, AStreamThatNeedsAKeyNamesItsPlaceInComments) {
+  const std::string authorization = "Bearer " + std::string{secret_key};
+  Request request;
+  request.authorization = authorization;
+  request.target = "/v1/events?prefix=/ci";
+  Response response;
+  gate_->answer(request, response);
+  ASSERT_TRUE(response.stream) << response.body;
+  std::string told;
+  EXPECT_EQ(response.stream->read(told, 65'536), Stream::Outcome::waits);
+  std::string comment;
+  response.stream->append_comment(comment);
+  EXPECT_TRUE(comment.starts_with(": \nid: ")) << comment;
+  EXPECT_TRUE(comment.ends_with("\n\n")) << comment;
+}
+
 TEST_F(Attack, WhatALargeLeaseHoldsCountsByTheRulesOfNowAndTheRightThatIsNeeded) {
   for (int i = 0; i < 200; ++i) take("/ci/" + std::to_string(i), ours_, "exclusive");
   const std::string authorization = "Bearer " + std::string{secret_key};

@@ -90,6 +90,36 @@ TEST(EventLog, AResetNamesThePlaceToo) {
   EXPECT_EQ(read_behind(log, "1.1"), "retry: 1000\n\nid: 4.100\nevent: reset\ndata: {}\n\n");
 }
 
+TEST(EventLog, AnEventTellsHowFarAGrantReachesAndHowLongAnEndGoesOnBlocking) {
+  EventLog log{1};
+  log.start(0, 1);
+  core::Path path;
+  ASSERT_FALSE(core::parse_url_path("/a", path));
+  using core::EventKind;
+  log.add({EventKind::granted, path, {core::Mode::shared, true, true}, "me", 7}, 1);
+  log.add({EventKind::granted, path, {core::Mode::shared, false, false}, "", 8}, 2);
+  log.add({EventKind::forced,
+           path,
+           {core::Mode::shared, true, true},
+           "me",
+           7,
+           core::Milliseconds{30'000}},
+          3);
+  log.add({EventKind::expired, path, {core::Mode::shared, false, false}, "", 8}, 4);
+  log.add({EventKind::cooled, path, {core::Mode::shared, true, true}, "me", 7}, 5);
+  log.publish(5);
+  const std::string mine = R"(data: {"path": "/a", "owner": "me", "mode": "shared", "fence": 7)";
+  const std::string another = R"(data: {"path": "/a", "owner": "?", "mode": "shared", "fence": 8)";
+  EXPECT_EQ(read_behind(log, "0.0"),
+            "retry: 1000\nid: 0.0\n\n"
+            "id: 1.1\nevent: granted\n" +
+                mine + R"(, "lock_parents": true, "lock_children": true, "index": 1})" +
+                "\n\nid: 2.2\nevent: granted\n" + another + R"(, "index": 2})" +
+                "\n\nid: 3.3\nevent: forced\n" + mine + R"(, "cooling_ms": 30000, "index": 3})" +
+                "\n\nid: 4.4\nevent: expired\n" + another + R"(, "index": 4})" +
+                "\n\nid: 5.5\nevent: cooled\n" + mine + R"(, "index": 5})" + "\n\n");
+}
+
 TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
   EventLog lost{1};
   lost.start(3, 100);
@@ -116,6 +146,63 @@ TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
   EXPECT_NE(read_behind(log, "1.1").find(reset), std::string::npos);
   EXPECT_NE(read_behind(log, "0.0").find(reset), std::string::npos);  // the start
   EXPECT_EQ(ids_in(read_behind(log, "2.2")).size(), EventLog::capacity - 1);
+}
+
+TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
+  EventLog log{1};
+  log.start(0, 1);
+  for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
+  const std::string newest = std::to_string(EventLog::capacity + 1);
+  for (const std::string_view unknown : {"0.0", "1.1", "nothing"}) {
+    const auto reader = log.follow("", unknown);
+    ASSERT_TRUE(reader);
+    std::string out;
+    EXPECT_EQ(reader->read(out, 64 * 1024), Stream::Outcome::waits) << unknown;
+    EXPECT_EQ(out, "retry: 1000\n\nid: " + newest + "." + newest + "\nevent: reset\ndata: {}\n\n");
+  }
+  const auto reader = log.follow("", "0.0");
+  ASSERT_TRUE(reader);
+  const Index next = EventLog::capacity + 2;
+  grant(log, "/a", next);
+  const std::string id = std::to_string(next) + "." + std::to_string(next);
+  EXPECT_EQ(ids_in(read_all(*reader)), std::vector<std::string>{id});
+}
+
+TEST(EventLog, ACommentNamesThePlace) {
+  EventLog log{1};
+  log.start(0, 1);
+  core::Path quiet;
+  ASSERT_FALSE(core::parse_url_path("/quiet", quiet));
+  std::string place = "0.0";  // what the quiet one knows
+  for (Index index = 1; index <= EventLog::capacity + 1;) {
+    const auto reader = log.follow(std::string{quiet.view().packed()}, place);
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(read_all(*reader), "retry: 1000\nid: " + place + "\n\n");
+    for (int i = 0; i < 30'000; ++i, ++index) grant(log, "/busy", index);
+    EXPECT_EQ(read_all(*reader), "");
+    std::string comment;
+    reader->append_comment(comment);
+    place = std::to_string(index - 1) + "." + std::to_string(index - 1);
+    EXPECT_EQ(comment, ": \nid: " + place + "\n\n");
+  }
+}
+
+TEST(EventLog, ACommentNamesNothingThatWasNotTold) {
+  EventLog log{2};
+  log.start(0, 1);
+  const auto reader = log.follow("", "");
+  ASSERT_TRUE(reader);
+  static_cast<void>(read_all(*reader));
+  grant(log, "/a", 1);
+  std::string comment;
+  reader->append_comment(comment);
+  EXPECT_EQ(comment, ": \nid: 0.0\n\n");
+  for (Index index = 2; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
+  // It is over: what it goes on behind is not known any more.
+  comment.clear();
+  reader->append_comment(comment);
+  EXPECT_EQ(comment, ": \nid: 0.0\n\n");
+  EXPECT_NE(read_behind(log, "0.0").find(reset), std::string::npos);
 }
 
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {

@@ -96,7 +96,7 @@ TEST_F(HttpStreamTest, ACommentIsSentWhenNothingHappens) {
   options_.limits.idle = options_.limits.header = options_.limits.first_byte = milliseconds{20};
   start();
   RawClient one = listener();
-  EXPECT_EQ(one.read(12), ": \n\n: \n\n: \n\n");
+  EXPECT_EQ(one.read(24), ": calm\n\n: calm\n\n: calm\n\n");
   later_.channel(0)->put("data: x\n\n");
   std::string rest;
   while (!rest.ends_with("data: x\n\n")) {

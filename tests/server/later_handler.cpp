@@ -78,6 +78,8 @@ class LaterHandler::ChannelStream final : public Stream {
     return Outcome::waits;
   }
 
+  void append_comment(std::string& out) override { out += ": calm\n\n"; }
+
  private:
   const std::shared_ptr<Channel> channel_;
 };

@@ -24,7 +24,7 @@ function randomFrom(seed) {
 
 const told = (lock, state = lock.state) => ({
   path: lock.path, owner: lock.owner, mode: lock.mode, fence: lock.fence, state,
-  lock_parents: true, lock_children: true, held_ms: 5, ttl_ms: null, expires_in_ms: null, meta: null,
+  lock_parents: lock.up ?? true, lock_children: lock.down ?? true, held_ms: 5, ttl_ms: null, expires_in_ms: null, meta: null,
 });
 
 /** What the arbiter does, as far as the page can see it. */
@@ -34,20 +34,25 @@ class PretendedServer {
   locks = []; // in order of fence
   events = [];
 
-  #event(kind, lock, index = this.index) {
-    this.events.push({ kind, path: lock.path, owner: lock.owner, mode: lock.mode, fence: lock.fence, index });
+  #event(kind, lock, more = {}) {
+    this.events.push({ kind, path: lock.path, owner: lock.owner, mode: lock.mode, fence: lock.fence, index: this.index, ...more });
   }
 
-  grant(path, owner, mode) {
+  #granted(lock) {
+    this.#event("granted", lock, { ...(lock.up && { lock_parents: true }), ...(lock.down && { lock_children: true }) });
+  }
+
+  grant(path, owner, mode, up, down) {
     if (this.locks.some((lock) => lock.path === path && (lock.mode !== "shared" || mode !== "shared"))) return;
-    const lock = { path, owner, mode, fence: ++this.fence, state: "held" };
+    const lock = { path, owner, mode, fence: ++this.fence, state: "held", up, down };
     ++this.index;
     this.locks.push(lock);
-    this.#event("granted", lock);
+    this.#granted(lock);
   }
 
   end(lock, kind, cools) {
-    this.#event(kind, lock, ++this.index);
+    ++this.index;
+    this.#event(kind, lock, cools ? { cooling_ms: 5 } : {});
     if (cools) lock.state = "cooling";
     else this.locks.splice(this.locks.indexOf(lock), 1);
   }
@@ -60,7 +65,7 @@ class PretendedServer {
     this.locks.splice(this.locks.indexOf(lock), 1);
     const changed = { ...lock, mode: lock.mode === "shared" ? "exclusive" : "shared", fence: ++this.fence };
     this.locks.push(changed);
-    this.#event("granted", changed);
+    this.#granted(changed);
   }
 
   doSomething(random) {
@@ -68,7 +73,7 @@ class PretendedServer {
     switch (lock ? random(6) : 0) {
       case 0:
       case 1:
-        return this.grant(`/${"abc"[random(3)]}/${random(4)}`, `o${random(3)}`, random(2) ? "shared" : "exclusive");
+        return this.grant(`/${"abc"[random(3)]}/${random(4)}`, `o${random(3)}`, random(2) ? "shared" : "exclusive", random(2) === 0, random(2) === 0);
       case 2:
         return lock.state === "held" && this.end(lock, "released", false);
       case 3:
@@ -88,7 +93,7 @@ class PretendedServer {
 }
 
 const shown = (model) =>
-  [...model.locks.values()].map(({ path, owner, mode, fence, state }) => ({ path, owner, mode, fence, state }))
+  [...model.locks.values()].map(({ path, owner, mode, fence, state, lockParents, lockChildren }) => ({ path, owner, mode, fence, state, up: lockParents, down: lockChildren }))
     .sort((a, b) => a.fence - b.fence);
 
 function checkTree(model) {
@@ -150,7 +155,7 @@ function raceOnce(seed) {
           const event = server.events[seen++];
           model.applyEvents([event]);
           if (event.kind === "granted") granted = Math.min(granted, event.fence);
-          if (event.kind === "expired" || event.kind === "forced") ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
+          if (event.cooling_ms) ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
         }
         break;
       default:
@@ -162,10 +167,10 @@ function raceOnce(seed) {
   while (underWay.length > 0) underWay.splice(random(underWay.length), 1)[0]();
   for (const event of server.events.slice(seen)) {
     model.applyEvents([event]);
-    if (event.kind !== "granted") ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
+    if (event.cooling_ms) ask(() => server.page(0, 99, (lock) => lock.state === "cooling"));
   }
   while (underWay.length > 0) underWay.splice(random(underWay.length), 1)[0]();
-  assert.deepEqual(shown(model), server.locks.map(({ path, owner, mode, fence, state }) => ({ path, owner, mode, fence, state })), `seed ${seed}`);
+  assert.deepEqual(shown(model), server.locks.map(({ path, owner, mode, fence, state, up, down }) => ({ path, owner, mode, fence, state, up, down })), `seed ${seed}`);
   checkTree(model);
 }
 
@@ -200,13 +205,14 @@ test("rows: shared paths are one row, children are sorted as people count, foldi
 });
 
 test("events come in any pieces", () => {
-  const text = 'retry: 1000\nid: 4.9\n\n: \n\nid: 5.0\nevent: granted\ndata: {"path": "/ä"}\n\nevent: reset\ndata: {}\n\n';
+  const text = 'retry: 1000\nid: 4.9\n\n: \n\n: \nid: 4.12\n\nid: 5.0\nevent: granted\ndata: {"path": "/ä"}\n\nevent: reset\ndata: {}\n\n';
   for (let size = 1; size < 30; ++size) {
     const parser = new EventParser();
     const events = [];
     for (let at = 0; at < text.length; at += size) events.push(...parser.feed(text.slice(at, at + size)));
     assert.deepEqual(events, [
       { id: "4.9", kind: "", data: "" },
+      { id: "4.12", kind: "", data: "" },
       { id: "5.0", kind: "granted", data: '{"path": "/ä"}' },
       { id: "", kind: "reset", data: "{}" },
     ]);

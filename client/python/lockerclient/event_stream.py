@@ -76,9 +76,7 @@ class EventStream:
         if kind == "reset":
             return Event(kind)
         try:
-            body = json.loads(data)
-            return Event(kind, self.last_event_id, body["path"], body["owner"], body["mode"],
-                         body.get("fence"), body.get("index"))
+            return Event.parse(kind, self.last_event_id, json.loads(data))
         except (ValueError, KeyError, TypeError) as error:
             raise LockerError(f"This is no event of a lock server: {data[:200]!r}. Check the URL, "
                               "and what is between.", "not_a_lock_server") from error

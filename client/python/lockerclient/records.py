@@ -148,6 +148,15 @@ class Event:
     mode: str | None = None
     fence: int | None = None
     index: int | None = None
+    lock_parents: bool = False  # of granted, as the next one
+    lock_children: bool = False
+    cools_for: float | None = None  # of expired and forced: it goes on blocking, until `cooled`
+
+    @classmethod
+    def parse(cls, kind: str, event_id: str | None, body: Mapping[str, Any]) -> Event:
+        return cls(kind, event_id, body["path"], body["owner"], body["mode"], body.get("fence"),
+                   body.get("index"), body.get("lock_parents", False),
+                   body.get("lock_children", False), _seconds(body, "cooling_ms"))
 
 
 def error_of(answer: Answer) -> LockerError:

@@ -149,6 +149,26 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(code, 78, text)
         self.assertEqual(os.listdir(self.copy), ["LOCK"])
 
+    def make_store(self, locks):
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            for number in range(locks):
+                client.acquire(f"/a/{number}", meta="m" * 1000)
+            client.close()
+            server.stop()
+
+    def test_what_is_missing_is_said_and_no_server_blamed(self):
+        self.make_store(3)
+        segment = [name for name in os.listdir(self.store) if name.endswith(".segment")][0]
+        os.rename(os.path.join(self.store, segment),
+                  os.path.join(self.store, f"journal-{10:016x}.segment"))
+        code, verified = run(LOCKER, "store", "verify", self.store)
+        self.assertEqual(code, 78, verified)
+        self.assertIn("index 1 to 9", verified)
+        code, text = run(LOCKER, "store", "backup", self.store, self.copy)
+        self.assertEqual((code, text), (78, verified))
+        self.assertEqual(os.listdir(self.copy), ["LOCK"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -169,6 +169,18 @@ class BackupTest(unittest.TestCase):
         self.assertEqual((code, text), (78, verified))
         self.assertEqual(os.listdir(self.copy), ["LOCK"])
 
+    def test_a_limit_of_the_size_of_files_is_told(self):
+        self.make_store(100)
+        code, text = run("prlimit", "--fsize=10000", LOCKER, "store", "backup", self.store, self.copy)
+        self.assertEqual(code, 74, text)
+        self.assertIn("File too large", text)
+        self.assertEqual(os.listdir(self.copy), ["LOCK"])
+        with open(os.path.join(self.directory, "records"), "w", encoding="utf-8") as records:
+            dumped = subprocess.run(["prlimit", "--fsize=10000", LOCKER, "store", "dump", self.store],
+                                    stdout=records, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(dumped.returncode, 74, dumped.stderr)
+        self.assertIn("output", dumped.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

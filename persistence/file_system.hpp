@@ -79,7 +79,8 @@ class FileLock {
 };
 
 /// The one seam to the kernel, so that a simulated disk can lose, tear and fail. Cut to what the
-/// journal needs. Thread-safe. Paths are passed to the system as they are.
+/// journal needs. Thread-safe, but for hold_directory(). Paths are passed to the system as they
+/// are, but for those of a held directory.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -101,6 +102,14 @@ class FileSystem {
                                                                  Locking locking) = 0;
   /// Bytes that this user can still write on the disk of the directory.
   [[nodiscard]] virtual IoResult<std::uint64_t> free_space(const std::string& directory) = 0;
+
+  /// From now on this path, and every one that begins with it and a slash, means the directory that
+  /// it names now: wherever that is moved, whatever gets its name, and from any working directory.
+  /// Takes the place of one that was held before. REQUIRES: no other call is under way.
+  [[nodiscard]] virtual IoResult<void> hold_directory(const std::string& path) = 0;
+  /// An error when the path does not name the held directory any more: a start would not find what
+  /// is written now. Its message says where it went. Nothing is wrong when none is held.
+  [[nodiscard]] virtual IoResult<void> check_held_directory() = 0;
 };
 
 }  // namespace locker::persistence

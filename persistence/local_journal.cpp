@@ -16,6 +16,9 @@ namespace {
 constexpr std::chrono::milliseconds full_disk_interval{250};
 constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
 
+/// How often it is looked whether the directory still has its name.
+constexpr std::chrono::milliseconds directory_interval{1000};
+
 core::Fault fault(const IoError& error) { return {error.message + "."}; }
 
 /// What ends a lock or a lease, in a frame of its own.
@@ -94,6 +97,7 @@ LocalJournal::~LocalJournal() {
     if (thread->joinable()) thread->join();
   }
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
+  if (auto checked = check_directory(); !checked) options_.on_failure(checked.error());
 }
 
 Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t held) const {
@@ -216,6 +220,7 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 
 void LocalJournal::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
+    end_if_failed(check_directory());
     end_if_failed(prepare_next());
     look_for_room();
     std::unique_lock lock{mutex_};
@@ -228,7 +233,7 @@ void LocalJournal::work(const std::stop_token& stop) {
     if (is_scarce || space_ == Space::full || space_ == Space::waiting || compaction_needs_ != 0) {
       wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
     } else {
-      wake_.wait(lock, stop, [this] { return has_work(); });
+      wake_.wait_for(lock, stop, directory_interval, [this] { return has_work(); });
     }
   }
 }
@@ -256,6 +261,7 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 
 Result<void> LocalJournal::run_background() {
   LOCKER_ASSERT(!options_.background);
+  if (auto checked = check_directory(); !checked) return checked.error();
   if (auto prepared = prepare_next(); !prepared) return prepared.error();
   look_for_room();
   if (auto synced = sync_if_due(); !synced) return synced.error();
@@ -266,6 +272,11 @@ bool LocalJournal::has_work() const {
   if (is_compacting_) return space_ == Space::preparing;
   return space_ == Space::preparing || space_ == Space::waiting ||
          (compaction_needs_ == 0 && !segments_to_compact().empty());
+}
+
+Result<void> LocalJournal::check_directory() const {
+  if (auto checked = files_.check_held_directory(); !checked) return fault(checked.error());
+  return {};
 }
 
 Result<void> LocalJournal::prepare_next() {

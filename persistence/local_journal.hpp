@@ -45,7 +45,8 @@ class LocalJournal final : public Journal {
   };
 
   /// Opens the store or makes it, and passes every record on to `on_record`. `files` must outlive
-  /// the journal.
+  /// the journal, and is for one at a time: it holds the directory. When the directory is moved,
+  /// exchanged or removed under the journal, that is a failure; a moved store is whole.
   [[nodiscard]] static OpenResult<std::unique_ptr<LocalJournal>> open(
       FileSystem& files, const Options& options, const RecordVisitor& on_record,
       Recovered& recovered);
@@ -101,6 +102,7 @@ class LocalJournal final : public Journal {
   void compact_when_told(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
+  [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next();
   void look_for_room();
   [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;

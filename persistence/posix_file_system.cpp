@@ -6,7 +6,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -123,9 +125,9 @@ class PosixLock final : public FileLock {
   Descriptor descriptor_;
 };
 
-Descriptor open_descriptor(const std::string& path, int flags) {
+Descriptor open_descriptor(int directory, const char* path, int flags) {
   return Descriptor(without_interruption(
-      [&] { return ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, file_mode); }));
+      [&] { return ::openat(directory, path, flags | O_CLOEXEC | O_NOFOLLOW, file_mode); }));
 }
 
 /// Leaves nothing in the cache that is not on the disk. Also needed where O_DIRECT works: a later
@@ -142,22 +144,100 @@ IoResult<void> drop_cache(int descriptor, const std::string& path) {
   return {};
 }
 
-IoResult<std::unique_ptr<File>> open_for_reading(const std::string& path) {
-  Descriptor cached = open_descriptor(path, O_RDONLY);
+IoResult<std::unique_ptr<File>> open_for_reading(int directory, const char* name,
+                                                 const std::string& path) {
+  Descriptor cached = open_descriptor(directory, name, O_RDONLY);
   if (cached.number() < 0) return last_error("open", path);
   if (auto dropped = drop_cache(cached.number(), path); !dropped) return dropped.error();
-  Descriptor direct = open_descriptor(path, O_RDONLY | O_DIRECT);
+  Descriptor direct = open_descriptor(directory, name, O_RDONLY | O_DIRECT);
   // Not every file system has O_DIRECT (tmpfs); the cache that was just dropped does as well.
   return std::make_unique<ReadAheadFile>(std::make_unique<PosixFile>(
       direct.number() >= 0 ? std::move(direct) : std::move(cached), path));
 }
 
+bool names_same(const std::string& path, const struct stat& wanted) {
+  struct stat named {};
+  return ::stat(path.c_str(), &named) == 0 && named.st_dev == wanted.st_dev &&
+         named.st_ino == wanted.st_ino;
+}
+
+/// A sentence about a directory that `path` does not name any more.
+std::string describe_loss(const std::string& path, int descriptor, const struct stat& status) {
+  if (status.st_nlink == 0) {
+    return "the store's directory " + path +
+           " was removed while it was open, and what was acknowledged with it: restore a backup";
+  }
+  std::error_code unknown;
+  const std::string now =
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), unknown)
+          .string();
+  const std::string told = path + " does not name the directory of the open store any more";
+  if (unknown || !names_same(now, status)) {
+    return told +
+           ": that one was moved, or something was mounted over it. What was acknowledged is in "
+           "it; put it back before the next start";
+  }
+  return told + ": that one is now " + now +
+         ". What was acknowledged is in it; put it back before the next start";
+}
+
 }  // namespace
 
+struct PosixFileSystem::HeldDirectory {
+  Descriptor descriptor;
+  std::string name;  // as paths begin with it
+  std::string path;  // for every working directory
+};
+
+/// For the calls that end in "at".
+struct PosixFileSystem::Place {
+  int directory = AT_FDCWD;
+  const char* path = "";
+};
+
+PosixFileSystem::PosixFileSystem() = default;
+PosixFileSystem::~PosixFileSystem() = default;
+
+PosixFileSystem::Place PosixFileSystem::place_of(const std::string& path) const {
+  if (held_ == nullptr || !path.starts_with(held_->name)) return {AT_FDCWD, path.c_str()};
+  const std::size_t length = held_->name.size();
+  if (path.size() > length && path[length] != '/') return {AT_FDCWD, path.c_str()};
+  const std::size_t rest = path.find_first_not_of('/', length);
+  return {held_->descriptor.number(), rest == std::string::npos ? "." : path.c_str() + rest};
+}
+
+IoResult<void> PosixFileSystem::hold_directory(const std::string& path) {
+  held_.reset();
+  Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.number() < 0) return last_error("open the directory", path);
+  struct stat status {};
+  if (::fstat(descriptor.number(), &status) != 0) return last_error("look at", path);
+  std::error_code unknown;
+  std::string absolute = std::filesystem::absolute(path, unknown).string();
+  // Who may use the working directory may perhaps not look it up from the root.
+  if (unknown || !names_same(absolute, status)) absolute = path;
+  held_ = std::make_unique<const HeldDirectory>(
+      HeldDirectory{std::move(descriptor), path, std::move(absolute)});
+  return {};
+}
+
+IoResult<void> PosixFileSystem::check_held_directory() {
+  if (held_ == nullptr) return {};
+  struct stat status {};
+  if (::fstat(held_->descriptor.number(), &status) != 0) return last_error("look at", held_->path);
+  errno = 0;
+  if (names_same(held_->path, status)) return {};
+  // Any other error tells nothing of the name.
+  if (errno != 0 && errno != ENOENT && errno != ENOTDIR) return {};
+  return IoError{boost::system::error_code(ESTALE, boost::system::system_category()),
+                 describe_loss(held_->path, held_->descriptor.number(), status)};
+}
+
 IoResult<std::unique_ptr<File>> PosixFileSystem::open(const std::string& path, Access access) {
-  if (access == Access::read) return open_for_reading(path);
+  const Place place = place_of(path);
+  if (access == Access::read) return open_for_reading(place.directory, place.path, path);
   const int creation = access == Access::create ? O_CREAT | O_EXCL : 0;
-  Descriptor descriptor = open_descriptor(path, O_RDWR | creation);
+  Descriptor descriptor = open_descriptor(place.directory, place.path, O_RDWR | creation);
   if (descriptor.number() < 0) {
     return last_error(access == Access::create ? "create" : "open", path);
   }
@@ -165,18 +245,30 @@ IoResult<std::unique_ptr<File>> PosixFileSystem::open(const std::string& path, A
 }
 
 IoResult<void> PosixFileSystem::rename(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) return last_error("rename", from);
+  const Place old_place = place_of(from);
+  const Place new_place = place_of(to);
+  if (::renameat(old_place.directory, old_place.path, new_place.directory, new_place.path) != 0) {
+    return last_error("rename", from);
+  }
   return {};
 }
 
 IoResult<void> PosixFileSystem::remove(const std::string& path) {
-  if (::unlink(path.c_str()) != 0) return last_error("remove", path);
+  const Place place = place_of(path);
+  if (::unlinkat(place.directory, place.path, 0) != 0) return last_error("remove", path);
   return {};
 }
 
 IoResult<std::vector<std::string>> PosixFileSystem::list(const std::string& directory) {
-  DIR* stream = ::opendir(directory.c_str());
-  if (stream == nullptr) return last_error("list", directory);
+  const Place place = place_of(directory);
+  const int descriptor = ::openat(place.directory, place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return last_error("list", directory);
+  DIR* stream = ::fdopendir(descriptor);
+  if (stream == nullptr) {
+    IoError error = last_error("list", directory);
+    ::close(descriptor);
+    return error;
+  }
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(stream)) {
@@ -195,12 +287,17 @@ IoResult<std::vector<std::string>> PosixFileSystem::list(const std::string& dire
 }
 
 IoResult<void> PosixFileSystem::make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), directory_mode) != 0) return last_error("create the directory", path);
+  const Place place = place_of(path);
+  if (::mkdirat(place.directory, place.path, directory_mode) != 0) {
+    return last_error("create the directory", path);
+  }
   return {};
 }
 
 IoResult<void> PosixFileSystem::sync_directory(const std::string& path) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Place place = place_of(path);
+  const Descriptor descriptor(
+      ::openat(place.directory, place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.number() < 0) return last_error("open the directory", path);
   if (without_interruption([&] { return ::fsync(descriptor.number()); }) != 0) {
     return last_error("sync the directory", path);
@@ -212,7 +309,9 @@ IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& pat
                                                           Locking locking) {
   const bool is_reader = locking == Locking::reader;
   const int creation = locking == Locking::create ? O_CREAT : 0;
-  Descriptor descriptor = open_descriptor(path, (is_reader ? O_RDONLY : O_RDWR) | creation);
+  const Place place = place_of(path);
+  Descriptor descriptor =
+      open_descriptor(place.directory, place.path, (is_reader ? O_RDONLY : O_RDWR) | creation);
   if (descriptor.number() < 0) return last_error("open", path);
   struct flock whole_file {};
   whole_file.l_type = is_reader ? F_RDLCK : F_WRLCK;
@@ -225,8 +324,11 @@ IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& pat
 }
 
 IoResult<std::uint64_t> PosixFileSystem::free_space(const std::string& directory) {
+  const Place place = place_of(directory);
   struct statvfs status {};
-  if (::statvfs(directory.c_str(), &status) != 0) {
+  const int result = place.directory == AT_FDCWD ? ::statvfs(place.path, &status)
+                                                 : ::fstatvfs(place.directory, &status);
+  if (result != 0) {
     return last_error("ask the free space of", directory);
   }
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;

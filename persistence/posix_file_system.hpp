@@ -7,6 +7,11 @@ namespace locker::persistence {
 /// The disk of this machine, through POSIX and Linux calls.
 class PosixFileSystem final : public FileSystem {
  public:
+  PosixFileSystem();
+  ~PosixFileSystem() override;
+  PosixFileSystem(const PosixFileSystem&) = delete;
+  PosixFileSystem& operator=(const PosixFileSystem&) = delete;
+
   [[nodiscard]] IoResult<std::unique_ptr<File>> open(const std::string& path,
                                                      Access access) override;
   [[nodiscard]] IoResult<void> rename(const std::string& from, const std::string& to) override;
@@ -18,6 +23,16 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] IoResult<std::unique_ptr<FileLock>> lock(const std::string& path,
                                                          Locking locking) override;
   [[nodiscard]] IoResult<std::uint64_t> free_space(const std::string& directory) override;
+  [[nodiscard]] IoResult<void> hold_directory(const std::string& path) override;
+  [[nodiscard]] IoResult<void> check_held_directory() override;
+
+ private:
+  struct HeldDirectory;
+  struct Place;
+  /// What is in the held directory is looked up by its descriptor.
+  [[nodiscard]] Place place_of(const std::string& path) const;
+
+  std::unique_ptr<const HeldDirectory> held_;  ///< Or null.
 };
 
 }  // namespace locker::persistence

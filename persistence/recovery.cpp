@@ -125,11 +125,7 @@ class Recovery {
     return {};
   }
 
-  OpenFault missing(Index from, Index to) const {
-    return damaged("The records from index " + std::to_string(from) + " to " +
-                   std::to_string(to - 1) + " are missing: no file ends with them before " +
-                   in_directory(directory_, segment_name(to)) + ". " + restore);
-  }
+  OpenFault missing(Index from, Index to) const { return missing_records(directory_, from, to); }
 
   /// Segments that the newest snapshot covers; kept for the one before it.
   OpenResult<void> list_older(std::vector<Index>::const_iterator end) {
@@ -197,6 +193,12 @@ class Recovery {
 };
 
 }  // namespace
+
+OpenFault missing_records(const std::string& directory, Index from, Index to) {
+  return damaged("The records from index " + std::to_string(from) + " to " +
+                 std::to_string(to - 1) + " are missing: no file ends with them before " +
+                 in_directory(directory, segment_name(to)) + ". " + restore);
+}
 
 OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory) {
   const std::string path = in_directory(directory, identity_name);

@@ -56,6 +56,9 @@ struct RecoveredStore {
                                                  const StoreFiles& found,
                                                  const RecordVisitor& visitor);
 
+/// For a store where the files end with no record before those of the segment that begins at `to`.
+[[nodiscard]] OpenFault missing_records(const std::string& directory, Index from, Index to);
+
 /// The store's identity, from its STORE file.
 [[nodiscard]] OpenResult<StoreId> read_identity(FileSystem& files, const std::string& directory);
 

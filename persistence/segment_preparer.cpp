@@ -60,6 +60,8 @@ IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
                                PreparedSegment& prepared, const SegmentHeader& header) {
   if (auto written = prepared.file->write_at(0, encode(header)); !written) return written.error();
   if (auto synced = prepared.file->sync(); !synced) return synced.error();
+  // What comes into it would be acknowledged, and found by no start.
+  if (auto checked = files.check_held_directory(); !checked) return checked.error();
   const std::string path = in_directory(directory, segment_name(header.first_index));
   if (auto renamed = files.rename(in_directory(directory, prepared_name), path); !renamed) {
     return renamed.error();

@@ -32,7 +32,8 @@ struct PreparedSegment {
                                                         std::uint64_t bytes,
                                                         std::uint64_t spare_bytes);
 
-/// Writes the header, and gives the prepared file its name; durable on return.
+/// Writes the header, and gives the prepared file its name; durable on return. An error when a
+/// start would not find it: see FileSystem::check_held_directory().
 [[nodiscard]] IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
                                              PreparedSegment& prepared,
                                              const SegmentHeader& header);

@@ -55,6 +55,7 @@ OpenResult<void> SnapshotWriter::publish(const std::stop_token& stop) {
   if (!reader) return reader.error();
   auto read = reader->read([&](const core::Record&) { return !stop.stop_requested(); });
   if (!read) return read.error();
+  if (auto checked = files_->check_held_directory(); !checked) return open_fault(checked.error());
   const std::string path = in_directory(directory_, snapshot_name(header_.index));
   if (auto renamed = files_->rename(temporary_path(), path); !renamed) {
     return open_fault(renamed.error());

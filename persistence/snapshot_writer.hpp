@@ -18,9 +18,9 @@ class SnapshotWriter {
   /// A grant or an opened lease. REQUIRES: in ascending order of id.
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
-  /// Writes the rest, syncs, reads everything back, renames, syncs the directory. Durable on
-  /// return. A fault of kind `damaged` says that the disk does not give back what it was given, or
-  /// that `stop` came before all was read.
+  /// Writes the rest, syncs, reads everything back, looks whether the directory has its name,
+  /// renames, syncs the directory. Durable on return. A fault of kind `damaged` says that the disk
+  /// does not give back what it was given, or that `stop` came before all was read.
   [[nodiscard]] OpenResult<void> publish(const std::stop_token& stop);
 
   [[nodiscard]] std::uint64_t bytes() const {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "persistence/aligned_bytes.hpp"
@@ -109,7 +110,7 @@ class Backup {
                          " times; try again when it has less to do, or copy to a faster disk."};
   }
 
-  /// False: a file vanished.
+  /// False: a file vanished, or it seems so.
   OpenResult<bool> copy_once(const StoreId& id) {
     const auto names = files_.list(source_);
     if (!names) return open_fault(names.error());
@@ -134,7 +135,15 @@ class Backup {
     }
     // From the last one that begins at or before the first record that is needed.
     auto at = std::upper_bound(found.segments.begin(), found.segments.end(), first_needed);
-    if (at == found.segments.begin()) return false;  // or it is missing: the next try tells
+    if (at == found.segments.begin()) {
+      // A listing beside a server may have missed what came, and seen what vanished for it. The
+      // next one shows that; what is the same twice is damage.
+      if (found.segments == seen_.segments && found.snapshots == seen_.snapshots) {
+        return missing_records(source_, first_needed, found.segments.front());
+      }
+      seen_ = std::move(found);
+      return false;
+    }
     for (--at; at + 1 != found.segments.end(); ++at) {
       auto copied = copy_file(segment_name(*at));
       if (!copied || !*copied) return copied;
@@ -259,6 +268,7 @@ class Backup {
   std::vector<std::string> copied_;
   std::optional<Index> newest_;       // snapshot, as it was listed last
   std::optional<Index> passed_over_;  // the same, when it is damaged
+  StoreFiles seen_;                   // in the last listing that did not hold together
 };
 
 }  // namespace

@@ -195,6 +195,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
     return not_a_store(directory, "is a directory with something else in it (" + *foreign +
                                       "); name an empty or a new one.");
   }
+  if (auto held = files.hold_directory(directory); !held) return open_fault(held.error());
   auto lock = lock_store(files, directory);
   if (!lock) return lock.error();
   std::unique_ptr<FileLock> identity_lock;

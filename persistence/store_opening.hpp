@@ -16,10 +16,10 @@ struct OpenedStore {
   RecoveredStore recovered;
 };
 
-/// Locks the directory, makes a new store in it when it is not there or empty, recovers, and cuts a
-/// torn tail off: afterwards the last segment has zeros only behind its last frame, on the disk,
-/// and the one before it has its seal.
-/// A new store is named and salted by `random_number`, and its first segment has `segment_bytes`.
+/// Holds and locks the directory, makes a new store in it when it is not there or empty, recovers,
+/// and cuts a torn tail off: afterwards the last segment has zeros only behind its last frame, on
+/// the disk, and the one before it has its seal. A new store is named and salted by
+/// `random_number`, and its first segment has `segment_bytes`.
 [[nodiscard]] OpenResult<OpenedStore> open_store(
     FileSystem& files, const std::string& directory, std::uint64_t segment_bytes,
     const std::function<std::uint64_t()>& random_number, const RecordVisitor& on_record);

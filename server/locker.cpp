@@ -13,11 +13,6 @@
 namespace locker::server {
 namespace {
 
-persistence::PosixFileSystem& disk() {
-  static persistence::PosixFileSystem files;
-  return files;
-}
-
 /// Above every fence ever given, also when an old backup was put back: no server grants a million
 /// locks a second for longer than it has been running.
 core::Fence first_fence(core::Fence last_fence) {
@@ -70,6 +65,7 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   journal_options.on_warning = options.on_warning ? options.on_warning : [](std::string_view) {};
   journal_options.on_failure = options.on_failure ? options.on_failure : say;
 
+  auto files = std::make_unique<persistence::PosixFileSystem>();
   auto memory = std::make_unique<MemoryAhead>();
   std::unique_ptr<core::Arbiter> arbiter;
   const auto start_over = [&] {
@@ -78,7 +74,7 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   start_over();
   persistence::Recovered recovered;
   auto journal = persistence::LocalJournal::open(
-      disk(), journal_options,
+      *files, journal_options,
       {[&arbiter](persistence::Index, const core::Record& record) {
          return arbiter->replay(record);
        },
@@ -86,14 +82,16 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
       recovered);
   if (!journal) return journal.error();
   memory->settle();
-  return std::unique_ptr<Locker>(
-      new Locker(options, std::move(*journal), std::move(memory), std::move(arbiter), recovered));
+  return std::unique_ptr<Locker>(new Locker(options, std::move(files), std::move(*journal),
+                                            std::move(memory), std::move(arbiter), recovered));
 }
 
-Locker::Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
+Locker::Locker(const Options& options, std::unique_ptr<persistence::FileSystem> files,
+               std::unique_ptr<persistence::LocalJournal> journal,
                std::unique_ptr<MemoryAhead> memory, std::unique_ptr<core::Arbiter> arbiter,
                const persistence::Recovered& recovered)
     : recovered_(recovered),
+      files_(std::move(files)),
       journal_(std::move(journal)),
       memory_(std::move(memory)),
       commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),

@@ -39,7 +39,8 @@ class Locker {
     LockService::Options service = {};
     /// Told what is odd but no reason to stop. Any thread.
     std::function<void(std::string_view)> on_warning = {};
-    /// Told once when the disk failed; the process must end then, and is aborted if this returns.
+    /// Told once when the disk failed, or the store lost its name; the process must end then, and
+    /// is aborted if this returns.
     std::function<void(const core::Fault&)> on_failure = {};
   };
 
@@ -71,12 +72,13 @@ class Locker {
   [[nodiscard]] const persistence::Recovered& recovered() const { return recovered_; }
 
  private:
-  Locker(const Options& options, std::unique_ptr<persistence::LocalJournal> journal,
-         std::unique_ptr<MemoryAhead> memory, std::unique_ptr<core::Arbiter> arbiter,
-         const persistence::Recovered& recovered);
+  Locker(const Options& options, std::unique_ptr<persistence::FileSystem> files,
+         std::unique_ptr<persistence::LocalJournal> journal, std::unique_ptr<MemoryAhead> memory,
+         std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered);
   std::string call_verb(std::string_view verb, std::string_view path, Parameters parameters);
 
   const persistence::Recovered recovered_;
+  const std::unique_ptr<persistence::FileSystem> files_;  ///< Holds the store's directory.
   const std::unique_ptr<persistence::LocalJournal> journal_;
   const std::unique_ptr<MemoryAhead> memory_;  ///< Of the locks that are held.
   GroupCommit commit_;

@@ -91,7 +91,7 @@ bool is_shortage_of_descriptors(const boost::system::error_code& error) {
 
 /// The state of the disk is not known: nothing may be answered any more, not even an error.
 void end_on_disk_failure(const core::Fault& fault) {
-  spdlog::critical("{} The server ends at once; what was acknowledged is on the disk.",
+  spdlog::critical("{} The server ends at once; what it acknowledged was written before.",
                    fault.message);
   ::_exit(static_cast<int>(ExitCode::disk));
 }

@@ -1,6 +1,7 @@
 #include "client/command/commands.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -117,6 +118,13 @@ bool is_inside(const std::string& directory, const std::string& store) {
   return false;
 }
 
+/// The exit code.
+int end_of_output() {
+  if (std::cout.flush()) return 0;
+  std::cerr << "locker: the output could not be written.\n";
+  return 74;
+}
+
 int back_up(const std::string& source, const std::string& destination) {
   if (is_inside(destination, source)) {
     std::cerr << "locker: " << destination << " is inside the store " << source
@@ -131,7 +139,7 @@ int back_up(const std::string& source, const std::string& destination) {
   }
   for (const std::string& warning : copied->warnings) std::cerr << "locker: " << warning << "\n";
   print_summary(destination, *copied);
-  return std::cout.flush() ? 0 : 74;
+  return end_of_output();
 }
 
 /// Where lockerd would look.
@@ -144,10 +152,11 @@ std::string default_store() {
 }  // namespace
 
 int run_store_command(const std::vector<std::string>& arguments) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a write that fails is told by what it returns
   const auto is_help = [](const std::string& text) { return text == "--help" || text == "-h"; };
   if (std::any_of(arguments.begin(), arguments.end(), is_help)) {
     std::cout << usage;
-    return std::cout.flush() ? 0 : 74;
+    return end_of_output();
   }
   const bool is_backup = !arguments.empty() && arguments[0] == "backup";
   if (is_backup && arguments.size() == 2) return back_up(default_store(), arguments[1]);
@@ -172,7 +181,7 @@ int run_store_command(const std::vector<std::string>& arguments) {
     return exit_code(fault.kind);
   }
   if (action == "verify") print_summary(directory, *inspected);
-  return std::cout.flush() ? 0 : 74;
+  return end_of_output();
 }
 
 }  // namespace locker::client

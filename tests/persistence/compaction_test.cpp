@@ -255,6 +255,19 @@ TEST_F(Compaction, ATokenUsedAgainHasTheTtlOfItsNewLease) {
   compact_and_check(records);
 }
 
+TEST_F(Compaction, NothingIsPublishedInADirectoryThatLostItsName) {
+  Records records{1};
+  seal_segment(records, 1, [&] { records.grant(token_of(1), core::Milliseconds{60'000}, 1); });
+  ASSERT_TRUE(disk_.hold_directory(directory));
+  disk_.move_directory(directory, "moved");
+  const auto done = compact(disk_, directory, input_, {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, OpenFault::Kind::io) << "the process would go on";
+  EXPECT_NE(done.error().message.find("moved"), std::string::npos) << done.error().message;
+  EXPECT_FALSE(disk_.has(in_directory("moved", snapshot_name(last_index_))));
+  EXPECT_FALSE(disk_.has(in_directory(directory, snapshot_name(last_index_))));
+}
+
 TEST_F(Compaction, StepByStepItSaysWhatAllRecordsSay) {
   const char* const given = std::getenv("LOCKER_SEED");
   const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;

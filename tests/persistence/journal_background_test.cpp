@@ -72,6 +72,14 @@ class SharedDisk final : public FileSystem {
     if (next_limit_) disk_.limit_space(*std::exchange(next_limit_, std::nullopt));
     return free;
   }
+  IoResult<void> hold_directory(const std::string& path) override {
+    const std::lock_guard lock{mutex_};
+    return disk_.hold_directory(path);
+  }
+  IoResult<void> check_held_directory() override {
+    const std::lock_guard lock{mutex_};
+    return disk_.check_held_directory();
+  }
 
   void have_room_for_snapshots(bool has) {
     const std::lock_guard lock{mutex_};

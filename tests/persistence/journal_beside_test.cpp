@@ -65,6 +65,10 @@ class WatchedDisk final : public FileSystem {
     tell();
     return disk_.free_space(directory);
   }
+  IoResult<void> hold_directory(const std::string& path) override {
+    return disk_.hold_directory(path);
+  }
+  IoResult<void> check_held_directory() override { return disk_.check_held_directory(); }
 
  private:
   class WatchedFile final : public File {

@@ -137,6 +137,10 @@ class WatchedNames final : public FileSystem {
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     return disk_.free_space(directory);
   }
+  IoResult<void> hold_directory(const std::string& path) override {
+    return disk_.hold_directory(path);
+  }
+  IoResult<void> check_held_directory() override { return disk_.check_held_directory(); }
 
  private:
   template <typename Call>

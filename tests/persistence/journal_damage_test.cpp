@@ -576,6 +576,20 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWhoseLastSegmentIsNotWholeIsRefused) {
   EXPECT_EQ(cut_short.error().kind, Kind::damaged);
 }
 
+TEST_F(JournalDamageTest, ABackupOfAStoreWithoutItsSnapshotsSaysWhatIsMissing) {
+  write_generations();
+  ASSERT_GT(files().segments.front(), 1U);
+  for (const Index index : files().snapshots) disk_.erase(path(snapshot_name(index)));
+  const auto inspected =
+      inspect_store(disk_, directory, [](Index, const core::Record&) { return true; });
+  ASSERT_FALSE(inspected);
+  const auto copied = back_up_store(disk_, directory, "copy");
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().kind, Kind::damaged);
+  EXPECT_EQ(copied.error().message, inspected.error().message);
+  EXPECT_FALSE(disk_.has("copy/STORE"));
+}
+
 TEST_F(JournalDamageTest, AnotherStoresSegmentIsRefused) {
   write_frames(2);
   const std::string own = disk_.bytes(segment(1));

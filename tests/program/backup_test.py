@@ -149,6 +149,38 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(code, 78, text)
         self.assertEqual(os.listdir(self.copy), ["LOCK"])
 
+    def make_store(self, locks):
+        with Lockerd(self.store) as server:
+            client = Client(server.port)
+            for number in range(locks):
+                client.acquire(f"/a/{number}", meta="m" * 1000)
+            client.close()
+            server.stop()
+
+    def test_what_is_missing_is_said_and_no_server_blamed(self):
+        self.make_store(3)
+        segment = [name for name in os.listdir(self.store) if name.endswith(".segment")][0]
+        os.rename(os.path.join(self.store, segment),
+                  os.path.join(self.store, f"journal-{10:016x}.segment"))
+        code, verified = run(LOCKER, "store", "verify", self.store)
+        self.assertEqual(code, 78, verified)
+        self.assertIn("index 1 to 9", verified)
+        code, text = run(LOCKER, "store", "backup", self.store, self.copy)
+        self.assertEqual((code, text), (78, verified))
+        self.assertEqual(os.listdir(self.copy), ["LOCK"])
+
+    def test_a_limit_of_the_size_of_files_is_told(self):
+        self.make_store(100)
+        code, text = run("prlimit", "--fsize=10000", LOCKER, "store", "backup", self.store, self.copy)
+        self.assertEqual(code, 74, text)
+        self.assertIn("File too large", text)
+        self.assertEqual(os.listdir(self.copy), ["LOCK"])
+        with open(os.path.join(self.directory, "records"), "w", encoding="utf-8") as records:
+            dumped = subprocess.run(["prlimit", "--fsize=10000", LOCKER, "store", "dump", self.store],
+                                    stdout=records, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(dumped.returncode, 74, dumped.stderr)
+        self.assertIn("output", dumped.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

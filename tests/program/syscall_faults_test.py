@@ -22,8 +22,8 @@ from crash_client import Promises, Worker
 from lockerd import Lockerd
 from v1_client import Client
 
-CALLS = ["fdatasync", "fsync", "pwrite64", "pread64", "openat", "rename", "unlink", "mkdir",
-         "fallocate", "getdents64", "statfs", "fadvise64"]
+CALLS = ["fdatasync", "fsync", "pwrite64", "pread64", "openat", "renameat", "unlinkat", "mkdirat",
+         "fallocate", "getdents64", "fstatfs", "fadvise64"]
 ERRORS = ["EIO", "ENOSPC", "EINTR"]
 SKIPPED = 77
 DISK = 74
@@ -38,7 +38,7 @@ def cases(everything):
     for when in range(1, 41 if everything else 21):
         yield "fdatasync", "signal=SIGKILL", when
         yield "pwrite64", "signal=SIGKILL", when
-        yield "rename", "signal=SIGKILL", when
+        yield "renameat", "signal=SIGKILL", when
     yield "fdatasync", "delay_enter=1500000", 5
 
 

@@ -121,6 +121,7 @@ SimulatedDisk& SimulatedDisk::operator=(const SimulatedDisk& other) {
   for (const auto& each : other.changes_) {
     changes_.push_back({each.path, copy(each.content), each.from});
   }
+  held_name_ = held_place_ = "";
   directories_ = other.directories_;
   durable_directories_ = other.durable_directories_;
   calls_ = other.calls_;
@@ -195,12 +196,13 @@ IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::stri
   if (auto error = access == Access::read ? call("open " + path) : writing_call("open " + path)) {
     return *error;
   }
-  const auto found = names_.find(path);
+  const std::string place = place_of(path);
+  const auto found = names_.find(place);
   if (access == Access::create) {
     if (found != names_.end()) return error_of(EEXIST, "create " + path);
-    if (!directories_.contains(parent_of(path))) return error_of(ENOENT, "create " + path);
+    if (!directories_.contains(parent_of(place))) return error_of(ENOENT, "create " + path);
     auto content = std::make_shared<Content>();
-    change({path, content, {}});
+    change({place, content, {}});
     return std::make_unique<SimulatedFile>(*this, content, path, false);
   }
   if (found == names_.end()) return error_of(ENOENT, "open " + path);
@@ -218,30 +220,33 @@ IoResult<std::unique_ptr<persistence::File>> SimulatedDisk::open(const std::stri
 
 IoResult<void> SimulatedDisk::rename(const std::string& from, const std::string& to) {
   if (auto error = writing_call("rename " + from)) return *error;
-  const auto found = names_.find(from);
+  const std::string place = place_of(from);
+  const auto found = names_.find(place);
   if (found == names_.end()) return error_of(ENOENT, "rename " + from);
   const ContentPointer content = found->second;
-  change({to, content, from});
+  change({place_of(to), content, place});
   return {};
 }
 
 IoResult<void> SimulatedDisk::remove(const std::string& path) {
   if (auto error = writing_call("remove " + path)) return *error;
-  if (!names_.contains(path)) return error_of(ENOENT, "remove " + path);
-  change({path, nullptr, {}});
+  const std::string place = place_of(path);
+  if (!names_.contains(place)) return error_of(ENOENT, "remove " + path);
+  change({place, nullptr, {}});
   return {};
 }
 
 IoResult<std::vector<std::string>> SimulatedDisk::list(const std::string& directory) {
   if (auto error = call("list " + directory)) return *error;
-  if (names_.contains(directory)) return error_of(ENOTDIR, "list " + directory);
-  if (!directories_.contains(directory)) return error_of(ENOENT, "list " + directory);
+  const std::string place = place_of(directory);
+  if (names_.contains(place)) return error_of(ENOTDIR, "list " + directory);
+  if (!directories_.contains(place)) return error_of(ENOENT, "list " + directory);
   std::vector<std::string> names;
   for (const auto& [path, content] : names_) {
-    if (parent_of(path) == directory) names.push_back(path.substr(path.rfind('/') + 1));
+    if (parent_of(path) == place) names.push_back(path.substr(path.rfind('/') + 1));
   }
   for (const std::string& each : directories_) {
-    if (each != directory && parent_of(each) == directory) {
+    if (each != place && parent_of(each) == place) {
       names.push_back(each.substr(each.rfind('/') + 1));
     }
   }
@@ -259,10 +264,11 @@ IoResult<void> SimulatedDisk::make_directory(const std::string& path) {
 IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
   if (auto error = call("sync the directory " + path)) return *error;
   if (path.ends_with("/..")) return sync_directory(parent_of(path.substr(0, path.size() - 3)));
-  if (!directories_.contains(path)) return error_of(ENOENT, "sync the directory " + path);
+  const std::string place = place_of(path);
+  if (!directories_.contains(place)) return error_of(ENOENT, "sync the directory " + path);
   std::vector<NameChange> others;
   for (NameChange& change : changes_) {
-    if (parent_of(change.path) == path) {
+    if (parent_of(change.path) == place) {
       apply(change, durable_names_);
     } else {
       others.push_back(std::move(change));
@@ -270,7 +276,7 @@ IoResult<void> SimulatedDisk::sync_directory(const std::string& path) {
   }
   changes_ = std::move(others);
   for (const std::string& each : directories_) {
-    if (parent_of(each) == path) durable_directories_.insert(each);
+    if (parent_of(each) == place) durable_directories_.insert(each);
   }
   return {};
 }
@@ -279,13 +285,14 @@ IoResult<std::unique_ptr<persistence::FileLock>> SimulatedDisk::lock(const std::
                                                                      Locking locking) {
   const bool is_reader = locking == Locking::reader;
   if (auto error = is_reader ? call("lock " + path) : writing_call("lock " + path)) return *error;
-  if (!names_.contains(path)) {
-    if (locking != Locking::create || !directories_.contains(parent_of(path))) {
+  const std::string place = place_of(path);
+  if (!names_.contains(place)) {
+    if (locking != Locking::create || !directories_.contains(parent_of(place))) {
       return error_of(ENOENT, "lock " + path);
     }
-    change({path, std::make_shared<Content>(), {}});
+    change({place, std::make_shared<Content>(), {}});
   }
-  Content& content = *names_.at(path);
+  Content& content = *names_.at(place);
   if (content.holder.use_count() > 1 || (!is_reader && content.readers.use_count() > 1)) {
     return error_of(EWOULDBLOCK, "lock " + path);
   }
@@ -297,6 +304,23 @@ IoResult<std::unique_ptr<persistence::FileLock>> SimulatedDisk::lock(const std::
 IoResult<std::uint64_t> SimulatedDisk::free_space(const std::string& directory) {
   if (auto error = call("ask the space of " + directory)) return *error;
   return space_ - std::min(space_, used());
+}
+
+IoResult<void> SimulatedDisk::hold_directory(const std::string& path) {
+  if (!directories_.contains(path)) return error_of(ENOENT, "open the directory " + path);
+  held_name_ = held_place_ = path;
+  return {};
+}
+
+IoResult<void> SimulatedDisk::check_held_directory() {
+  if (held_place_ == held_name_) return {};
+  return error_of(ESTALE, "find " + held_name_ + ", which is " + held_place_);
+}
+
+std::string SimulatedDisk::place_of(const std::string& path) const {
+  if (held_name_.empty() || !path.starts_with(held_name_)) return path;
+  const std::string rest = path.substr(held_name_.size());
+  return rest.empty() || rest.front() == '/' ? held_place_ + rest : path;
 }
 
 std::uint64_t SimulatedDisk::used() const {
@@ -355,6 +379,7 @@ void SimulatedDisk::restart_process() { heal(); }
 
 void SimulatedDisk::heal() {
   for (const auto& [path, content] : names_) content->holder = content->readers = nullptr;
+  held_name_ = held_place_ = "";
   cut_at_ = fail_at_ = 0;
   fail_next_.clear();
   is_off_ = false;
@@ -389,6 +414,25 @@ void SimulatedDisk::put(const std::string& path, std::string bytes) {
 void SimulatedDisk::move(const std::string& from, const std::string& to) {
   names_[to] = durable_names_[to] = names_.at(from);
   erase(from);
+}
+
+void SimulatedDisk::move_directory(const std::string& from, const std::string& to) {
+  const auto moved = [&](const std::string& path) {
+    return parent_of(path) == from ? to + path.substr(from.size()) : path;
+  };
+  for (Names* const names : {&names_, &durable_names_}) {
+    Names with_moved;
+    for (const auto& [path, content] : *names) with_moved[moved(path)] = content;
+    *names = std::move(with_moved);
+  }
+  for (NameChange& change : changes_) {
+    change.path = moved(change.path);
+    change.from = moved(change.from);
+  }
+  for (std::set<std::string>* const directories : {&directories_, &durable_directories_}) {
+    if (directories->erase(from) != 0) directories->insert(to);
+  }
+  if (held_place_ == from) held_place_ = to;
 }
 
 }  // namespace locker::test

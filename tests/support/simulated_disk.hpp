@@ -44,6 +44,9 @@ class SimulatedDisk final : public persistence::FileSystem {
       const std::string& path, persistence::Locking locking) override;
   [[nodiscard]] persistence::IoResult<std::uint64_t> free_space(
       const std::string& directory) override;
+  /// Neither this nor the next asks the disk: they are no calls of it.
+  [[nodiscard]] persistence::IoResult<void> hold_directory(const std::string& path) override;
+  [[nodiscard]] persistence::IoResult<void> check_held_directory() override;
 
   /// Cuts the power at the n-th call from now on, the first being 1; 0: never. That call and all
   /// later ones do nothing but fail, until restart() or restart_process().
@@ -90,6 +93,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   void put(const std::string& path, std::string bytes);
   /// As `mv` does it.
   void move(const std::string& from, const std::string& to);
+  /// The same with a directory and what is in it.
+  void move_directory(const std::string& from, const std::string& to);
 
  private:
   friend class SimulatedFile;
@@ -122,12 +127,16 @@ class SimulatedDisk final : public persistence::FileSystem {
   [[nodiscard]] std::uint64_t used() const;
   static void keep(Content& content, Survival survival, std::mt19937_64& random);
   void heal();
+  /// Where a path is looked up: what is in the held directory moves with that.
+  [[nodiscard]] std::string place_of(const std::string& path) const;
 
   Names names_;
   Names durable_names_;
   std::vector<NameChange> changes_;
   std::set<std::string> directories_{"."};
   std::set<std::string> durable_directories_{"."};
+  std::string held_name_;   // of the held directory when it was; empty: none is
+  std::string held_place_;  // its name now
   std::uint64_t calls_ = 0;
   std::uint64_t cut_at_ = 0;
   bool is_off_ = false;

@@ -1,0 +1,161 @@
+// A directory that is held, on the real file system.
+
+#include "persistence/posix_file_system.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+namespace locker::persistence {
+namespace {
+
+namespace fs = std::filesystem;
+
+class HeldDirectoryTest : public testing::Test {
+ protected:
+  HeldDirectoryTest() {
+    std::string name = testing::TempDir() + "held_directory.XXXXXX";
+    root_ = ::mkdtemp(name.data());
+    store_ = root_ + "/store";
+    other_ = root_ + "/other";
+    fs::create_directory(store_);
+    fs::create_directory(other_);
+  }
+  ~HeldDirectoryTest() override {
+    fs::current_path(before_);
+    fs::remove_all(root_);
+  }
+
+  static void make_file(const std::string& path) { std::ofstream{path} << "x"; }
+
+  static std::set<std::string> names_in(const std::string& directory) {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator{directory}) {
+      names.insert(entry.path().filename());
+    }
+    return names;
+  }
+
+  /// One of each call that names a file in `directory`, which has the file "old".
+  void use(const std::string& directory) {
+    EXPECT_TRUE(files_.open(directory + "/new", Access::create));
+    EXPECT_TRUE(files_.open(directory + "/new", Access::write));
+    EXPECT_TRUE(files_.open(directory + "/new", Access::read));
+    EXPECT_TRUE(files_.rename(directory + "/new", directory + "/renamed"));
+    EXPECT_TRUE(files_.remove(directory + "/old"));
+    EXPECT_TRUE(files_.lock(directory + "/LOCK", Locking::create));
+    EXPECT_TRUE(files_.lock(directory + "/LOCK", Locking::reader));
+    EXPECT_TRUE(files_.make_directory(directory + "/made"));
+    EXPECT_TRUE(files_.sync_directory(directory));
+    const auto free = files_.free_space(directory);
+    ASSERT_TRUE(free);
+    EXPECT_GT(*free, 0U);
+    const auto names = files_.list(directory);
+    ASSERT_TRUE(names);
+    EXPECT_EQ((std::set<std::string>{names->begin(), names->end()}), used_);
+  }
+
+  /// What the check says; empty when all is well.
+  std::string complaint() {
+    const auto checked = files_.check_held_directory();
+    return checked ? "" : checked.error().message;
+  }
+
+  const std::set<std::string> used_{"LOCK", "made", "renamed"};
+  const fs::path before_ = fs::current_path();
+  std::string root_;
+  std::string store_;
+  std::string other_;
+  PosixFileSystem files_;
+};
+
+TEST_F(HeldDirectoryTest, WithoutOnePathsAreWhatTheyAre) {
+  make_file(store_ + "/old");
+  use(store_);
+  EXPECT_EQ(complaint(), "");
+}
+
+TEST_F(HeldDirectoryTest, IsItselfWhateverGetsItsName) {
+  make_file(store_ + "/old");
+  make_file(other_ + "/old");
+  make_file(other_ + "/mine");
+  ASSERT_TRUE(files_.hold_directory(store_));
+  EXPECT_EQ(complaint(), "");
+  fs::rename(store_, root_ + "/moved");
+  EXPECT_NE(complaint().find(root_ + "/moved"), std::string::npos) << complaint();
+  fs::rename(other_, store_);
+  EXPECT_NE(complaint().find(root_ + "/moved"), std::string::npos) << complaint();
+  use(store_);
+  EXPECT_EQ(names_in(root_ + "/moved"), used_);
+  EXPECT_EQ(names_in(store_), (std::set<std::string>{"mine", "old"}));
+}
+
+TEST_F(HeldDirectoryTest, ItsNameIsNoPrefixOfAnother) {
+  make_file(store_ + "-2");
+  ASSERT_TRUE(files_.hold_directory(store_));
+  EXPECT_TRUE(files_.open(store_ + "-2", Access::read));
+  EXPECT_TRUE(files_.open(store_ + "/../store-2", Access::read));
+  EXPECT_TRUE(files_.list(other_));
+}
+
+TEST_F(HeldDirectoryTest, ARelativePathIsGoodInEveryWorkingDirectory) {
+  make_file(store_ + "/old");
+  fs::current_path(root_);
+  ASSERT_TRUE(files_.hold_directory("store"));
+  fs::current_path("/");
+  EXPECT_EQ(complaint(), "");
+  use("store");
+  EXPECT_EQ(names_in(store_), used_);
+  fs::rename(store_, root_ + "/moved");
+  EXPECT_NE(complaint().find(root_ + "/moved"), std::string::npos) << complaint();
+}
+
+TEST_F(HeldDirectoryTest, TheWorkingDirectoryItselfCanBeHeld) {
+  make_file(store_ + "/old");
+  fs::current_path(store_);
+  ASSERT_TRUE(files_.hold_directory("."));
+  fs::current_path("/");
+  EXPECT_EQ(complaint(), "");
+  use(".");
+  EXPECT_EQ(names_in(store_), used_);
+}
+
+TEST_F(HeldDirectoryTest, ThatWasRemovedIsSaidToBeRemoved) {
+  ASSERT_TRUE(files_.hold_directory(store_));
+  fs::remove(store_);
+  EXPECT_NE(complaint().find("removed"), std::string::npos) << complaint();
+  EXPECT_FALSE(files_.open(store_ + "/new", Access::create));
+  fs::create_directory(store_);
+  EXPECT_NE(complaint().find("removed"), std::string::npos) << complaint();
+  EXPECT_FALSE(files_.open(store_ + "/new", Access::create));
+  EXPECT_EQ(names_in(store_), std::set<std::string>{});
+}
+
+TEST_F(HeldDirectoryTest, ByALinkIsMissedWhenTheLinkNamesAnother) {
+  const std::string link = root_ + "/link";
+  fs::create_directory_symlink(store_, link);
+  ASSERT_TRUE(files_.hold_directory(link));
+  EXPECT_EQ(complaint(), "");
+  fs::remove(link);
+  fs::create_directory_symlink(other_, link);
+  EXPECT_NE(complaint().find(store_), std::string::npos) << complaint();
+  EXPECT_TRUE(files_.open(link + "/new", Access::create));
+  EXPECT_EQ(names_in(store_), std::set<std::string>{"new"});
+}
+
+TEST_F(HeldDirectoryTest, AnotherOneTakesItsPlace) {
+  ASSERT_TRUE(files_.hold_directory(store_));
+  ASSERT_TRUE(files_.hold_directory(other_));
+  fs::remove(store_);
+  EXPECT_EQ(complaint(), "");
+  EXPECT_FALSE(files_.hold_directory(store_));
+  EXPECT_EQ(complaint(), "");
+}
+
+}  // namespace
+}  // namespace locker::persistence

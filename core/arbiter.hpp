@@ -333,6 +333,7 @@ class Arbiter {
   void start_timers();
   void stop_timer(const LivingLease& lease);
   void start_timer(const LivingLease& lease, Instant deadline);
+  void note_renewal(const Token& token);
   void restart_timer(const Token& token);
   void change_ttl(const LivingLease& lease, Milliseconds ttl);
   void on_due(const DeadlineQueue::Due& due);

@@ -45,6 +45,19 @@ bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds l
          (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
 }
 
+/// Zero is no TTL: the longest.
+bool is_longer(Milliseconds a, Milliseconds b) {
+  return b.count() != 0 && (a.count() == 0 || a > b);
+}
+
+/// The last word counts. But a word that is carried out late, because its request had to wait, does
+/// not take back what renewals have promised meanwhile.
+Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter& request) {
+  if (!lease) return request.ttl.value_or(request.default_ttl);
+  const Milliseconds asked = request.ttl.value_or(lease->ttl);
+  return request.lease_was_renewed && is_longer(lease->ttl, asked) ? lease->ttl : asked;
+}
+
 bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
   const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
@@ -243,7 +256,8 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   }
   if (again.locks.empty()) return std::nullopt;
   const bool all = again.locks.size() == request.needed();
-  if (all && same && (!command.ttl || *command.ttl == lease.ttl)) {
+  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
+  if (all && same && (!command.ttl || !is_longer(*command.ttl, lease.ttl))) {
     again.outcome = Outcome::held_already;
     again.token = lease.token;
     again.owner = lease.owner;
@@ -302,7 +316,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   acquired.token = request.token;
   acquired.owner = lease ? std::string{lease->owner} : request.owner;
   acquired.lease_is_fresh = !lease;
-  acquired.ttl = lease && !request.ttl ? lease->ttl : request.ttl.value_or(request.default_ttl);
+  acquired.ttl = ttl_of_grant(lease, request);
   if (lease && acquired.ttl != lease->ttl) change_ttl(*lease, acquired.ttl);
   if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
   acquired.fence = take_fence();
@@ -324,7 +338,11 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
         {EventKind::granted, wanted.path(), wanted.shape, acquired.owner, acquired.fence});
     acquired.locks.push_back(wanted);
   }
-  if (acquired.ttl.count() != 0) restart_timer(request.token);
+  if (acquired.ttl.count() != 0) {
+    restart_timer(request.token);
+  } else {
+    note_renewal(request.token);
+  }
   // Those who stand before the lease's other requests may be waiting for it now: they are passed.
   if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
     bool others_wait = false;

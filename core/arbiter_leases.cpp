@@ -17,7 +17,15 @@ void Arbiter::stop_timer(const LivingLease& lease) {
   table_.set_timer(lease.handle, 0);
 }
 
+/// Its requests that wait do not shorten any more what its clients can count on now.
+void Arbiter::note_renewal(const Token& token) {
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return;
+  for (Waiter* const waiter : waiting->second) waiter->lease_was_renewed = true;
+}
+
 void Arbiter::restart_timer(const Token& token) {
+  note_renewal(token);
   const LivingLease lease = *table_.find_lease_of(token);
   stop_timer(lease);
   if (lease.ttl.count() == 0) return;

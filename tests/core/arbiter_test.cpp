@@ -66,6 +66,18 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     command.wait = wait;
     return arbiter_->acquire(command, now());
   }
+  Acquired acquire_with_ttl(const Token& token, const std::string& path, milliseconds ttl,
+                            Instant wait = Instant{0}) {
+    AcquireCommand command;
+    command.wanted.push_back({path, {}});
+    command.token = token;
+    command.ttl = Milliseconds{static_cast<std::uint32_t>(ttl.count())};
+    command.wait = wait;
+    return arbiter_->acquire(command, now());
+  }
+  [[nodiscard]] Milliseconds ttl_of(const Token& token) const {
+    return arbiter_->table().find_lease_of(token)->ttl;
+  }
   Arbiter::LeaseAnswer open(const Token& token, milliseconds ttl) {
     return arbiter_->open_lease(token, {}, {},
                                 Milliseconds{static_cast<std::uint32_t>(ttl.count())}, now());
@@ -135,6 +147,89 @@ TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
     EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{30'000});
     EXPECT_EQ(decided_.at(queued.waiter).owner, "me");
   }
+}
+
+TEST_F(ArbiterTest, AGrantToWhoWaitedDoesNotTakeBackWhatARenewalHasPromised) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{2'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
+  // Its reply was lost: it is the same request still.
+  const Acquired again = acquire_with_ttl(token(2), path("x"), milliseconds{2'000});
+  EXPECT_EQ(again.outcome, Outcome::held_already);
+  EXPECT_EQ(again.fence, decided_.at(queued.waiter).fence);
+  EXPECT_EQ(again.ttl, Milliseconds{60'000});
+  advance_to(milliseconds{50'000});
+  EXPECT_EQ(arbiter_->table().lock_count(), 2U);
+  restart();
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{60'000});
+}
+
+// What a heartbeat says does not keep a request from having a longer TTL.
+TEST_F(ArbiterTest, AGrantToWhoWaitedOnlyLengthensTheTtlOfALeaseThatWasRenewedMeanwhile) {
+  ASSERT_EQ(acquire(token(1), path("short")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("long")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{5'000}).outcome, Outcome::granted);
+  const Acquired shorter =
+      acquire_with_ttl(token(2), path("short"), milliseconds{2'000}, std::chrono::seconds{30});
+  const Acquired longer =
+      acquire_with_ttl(token(2), path("long"), milliseconds{9'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->renew(token(2), {}, now()).ttl, Milliseconds{5'000});
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("short")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(shorter.waiter).ttl, Milliseconds{5'000});
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("long")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(longer.waiter).ttl, Milliseconds{9'000});
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{9'000});
+}
+
+TEST_F(ArbiterTest, AGrantDoesNotShortenWhatTheGrantBeforePromised) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  const Acquired first =
+      acquire_with_ttl(token(2), path("a"), milliseconds{30'000}, std::chrono::seconds{60});
+  Path below;
+  ASSERT_EQ(below.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(below.push_back("x"), Path::Push::ok);
+  const Acquired second = acquire_with_ttl(token(2), std::string{below.view().packed()},
+                                           milliseconds{10'000}, std::chrono::seconds{60});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(first.waiter).ttl, Milliseconds{30'000});
+  EXPECT_EQ(decided_.at(second.waiter).ttl, Milliseconds{30'000});
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{30'000});
+}
+
+TEST_F(ArbiterTest, TheTtlOfARequestCountsAsLongAsNothingWasPromisedAfterIt) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{60'000}).outcome, Outcome::granted);
+  EXPECT_EQ(acquire_with_ttl(token(2), path("z"), milliseconds{50'000}).ttl, Milliseconds{50'000});
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
+}
+
+// Its promises went with it.
+TEST_F(ArbiterTest, TheTtlOfARequestCountsForALeaseThatItsGrantMakes) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{2'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
 }
 
 TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {

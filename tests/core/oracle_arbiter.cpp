@@ -41,6 +41,12 @@ std::size_t bytes_for(const OracleArbiter::Request& request) {
   return bytes;
 }
 
+/// Without a TTL, for ever.
+bool outlasts(Milliseconds ttl, Milliseconds other) {
+  if (other.count() == 0) return false;
+  return ttl.count() == 0 || ttl > other;
+}
+
 /// What is asked again, without what is left out.
 bool agrees(const OracleArbiter::Request& asked, Milliseconds lock_delay, const std::string& meta) {
   return (asked.lock_delay.count() == 0 || asked.lock_delay == lock_delay) &&
@@ -355,8 +361,8 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
                  });
         };
         if (held.size() == needed(request) && std::all_of(held.begin(), held.end(), is_same) &&
-            (!request.ttl || *request.ttl == lease->second.ttl)) {
-          restart_clock(lease->second, now);
+            (!request.ttl || !outlasts(*request.ttl, lease->second.ttl))) {
+          keep_alive(request.token, now);
           return refused(Outcome::held_already);
         }
         decision.paths.clear();
@@ -517,11 +523,19 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
     leases_[request.token] =
         Lease{request.ttl.value_or(request.default_ttl), Instant::max(), request.owner};
     ended_.erase(request.token);
-  } else if (request.ttl) {
+  } else if (request.ttl && !(request.promised && outlasts(*request.promised, *request.ttl))) {
     lease->second.ttl = *request.ttl;
   }
-  restart_clock(leases_[request.token], now);
+  keep_alive(request.token, now);
   return decision;
+}
+
+void OracleArbiter::keep_alive(const Token& token, Instant now) {
+  Lease& lease = leases_.at(token);
+  restart_clock(lease, now);
+  for (Request& each : requests_) {
+    if (each.token == token) each.promised = lease.ttl;
+  }
 }
 
 void OracleArbiter::restart_clock(Lease& lease, Instant now) const {
@@ -540,7 +554,7 @@ Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Mil
                                                 : Arbiter::LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
-  restart_clock(lease->second, now);
+  keep_alive(token, now);
   return Arbiter::LeaseOutcome::living;
 }
 
@@ -551,7 +565,7 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
     const bool is_same =
         lease->second.is_opened && lease->second.owner == owner && lease->second.ttl == ttl;
     if (!is_same) return Arbiter::LeaseOutcome::in_use;
-    restart_clock(lease->second, now);
+    keep_alive(token, now);
     return Arbiter::LeaseOutcome::living;
   }
   const auto ended = ended_.find(token);
@@ -567,7 +581,8 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
   ended_.erase(token);
   static_cast<void>(take_fence(now));
-  restart_clock(leases_[token] = Lease{ttl, Instant::max(), owner, true}, now);
+  leases_[token] = Lease{ttl, Instant::max(), owner, true};
+  keep_alive(token, now);
   return Arbiter::LeaseOutcome::opened;
 }
 

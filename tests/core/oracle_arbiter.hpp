@@ -52,6 +52,8 @@ class OracleArbiter {
     bool is_kept = false;
     bool is_upgrade = false;
     bool is_delayed = false;  ///< The journal has room, but not for so much.
+    /// With what TTL its lease was renewed last, if it was since this came.
+    std::optional<Milliseconds> promised{};
   };
   struct Decision {
     std::uint64_t number = 0;
@@ -181,6 +183,7 @@ class OracleArbiter {
   void end_wait(std::size_t place, Instant now);
   void refuse_waiters_of(const Token& token, Instant now);
   void restart_clock(Lease& lease, Instant now) const;
+  void keep_alive(const Token& token, Instant now);
   void stop_waiting(std::size_t place, Instant now);
 
   Arbiter::Limits limits_;

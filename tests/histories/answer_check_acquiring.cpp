@@ -79,6 +79,10 @@ void AnswerCheck::check_granted(const Operation& operation) {
     faults_.add(operation, "its token is another's");
   }
   if (reply.owner != operation.owner) faults_.add(operation, "its owner is " + reply.owner);
+  const std::int64_t asked_ttl = operation.ttl_ms.value_or(0);
+  if (asked_ttl != 0 && reply.ttl_ms != 0 && reply.ttl_ms < asked_ttl) {
+    faults_.add(operation, "its TTL is shorter than it asked for");
+  }
   if (operation.status == 201) check_granted_anew(operation, locks);
   const bool is_held = is_in_some_state([&](Index at) {
     const Lease* const lease = model_.living_lease(operation.owner, at);

@@ -94,6 +94,7 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{Wrong::overtaking, "Overtaking", "it was overtaken by"},
         Expected{Wrong::other_fence, "OtherFence", "the journal has no grant"},
         Expected{Wrong::other_mode, "OtherMode", "the journal has no grant"},
+        Expected{Wrong::shorter_ttl, "ShorterTtl", "its TTL is shorter than it asked for"},
         Expected{Wrong::blind_look, "BlindLook", "it leaves out"},
         Expected{Wrong::blind_dohaz, "BlindDohaz", "it tells of nobody"},
         Expected{Wrong::wrong_witness, "WrongWitness", "and should of"},

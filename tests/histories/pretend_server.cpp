@@ -480,6 +480,7 @@ void PretendServer::answer_granted(const CallPointer& call, const Held& held, un
   if (goes_wrong(Wrong::other_mode)) {
     body["mode"] = held.grant.shape.is_shared ? "exclusive" : "shared";
   }
+  if (goes_wrong(Wrong::shorter_ttl)) body["ttl_ms"] = 1;
   answer(call, status, json::serialize(body));
 }
 

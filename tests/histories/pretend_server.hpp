@@ -30,6 +30,7 @@ enum class Wrong : std::uint8_t {
   overtaking,        ///< Grants to who came later.
   other_fence,       ///< Tells another fence than it journaled.
   other_mode,        ///< Tells another mode than it journaled.
+  shorter_ttl,       ///< Tells a TTL that is shorter than the client asked for.
   blind_look,        ///< Shows a path as free that is not.
   blind_dohaz,
   wrong_witness,  ///< dohaz names another than the nearest.

@@ -207,6 +207,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
       return acquired;
     }
   } else {
+    restart_timer(token);  // who has the token lives, whatever becomes of the request
     if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
     request.owner = lease->owner;
     if (auto answer = answer_held(command, *lease, request)) return answer;
@@ -262,7 +263,6 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
     again.token = lease.token;
     again.owner = lease.owner;
     again.ttl = lease.ttl;
-    restart_timer(lease.token);
     return again;
   }
   const bool only_mode_differs =

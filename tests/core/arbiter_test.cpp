@@ -192,6 +192,44 @@ TEST_F(ArbiterTest, AGrantToWhoWaitedOnlyLengthensTheTtlOfALeaseThatWasRenewedMe
   EXPECT_EQ(ttl_of(token(2)), Milliseconds{9'000});
 }
 
+TEST_F(ArbiterTest, AnAcquireRenewsItsLeaseWhenItArrives) {
+  ASSERT_EQ(acquire(token(1), path("theirs")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{1'000}).outcome, Outcome::granted);
+  const std::size_t journaled = journal_.size();
+  advance_to(milliseconds{900});
+  EXPECT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::blocked);
+  advance_to(milliseconds{1'800});
+  AcquireCommand other;
+  other.wanted.push_back({path("z"), {}});
+  other.token = token(2);
+  other.owner = "another";
+  EXPECT_EQ(arbiter_->acquire(other, now()).outcome, Outcome::token_in_use);
+  advance_to(milliseconds{2'700});
+  const Acquired queued = acquire(token(2), path("theirs"), std::chrono::seconds{60});
+  EXPECT_EQ(queued.outcome, Outcome::queued);
+  EXPECT_EQ(journal_.size(), journaled);
+  advance_to(milliseconds{3'600});
+  EXPECT_EQ(arbiter_->table().lock_count(), 2U);
+  // To wait renews nothing.
+  advance_to(milliseconds{3'800});
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
+  EXPECT_EQ(decided_.at(queued.waiter).outcome, Outcome::lease_ended);
+  EXPECT_EQ(acquire(token(2), path("z")).outcome, Outcome::lease_ended);
+}
+
+// Refused or not: its client counts on what that renewed.
+TEST_F(ArbiterTest, ARequestDoesNotShortenWhatALaterOneHasRenewed) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{60'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("a"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::blocked);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
+}
+
 TEST_F(ArbiterTest, AGrantDoesNotShortenWhatTheGrantBeforePromised) {
   ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
   const Acquired first =

@@ -338,6 +338,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return refused(Outcome::lease_ended);
       }
     } else {
+      keep_alive(request.token, now);
       if (request.asked_owner && *request.asked_owner != lease->second.owner) {
         return refused(Outcome::token_in_use);
       }
@@ -362,7 +363,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         };
         if (held.size() == needed(request) && std::all_of(held.begin(), held.end(), is_same) &&
             (!request.ttl || !outlasts(*request.ttl, lease->second.ttl))) {
-          keep_alive(request.token, now);
           return refused(Outcome::held_already);
         }
         decision.paths.clear();

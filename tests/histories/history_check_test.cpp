@@ -99,6 +99,7 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{Wrong::blind_dohaz, "BlindDohaz", "it tells of nobody"},
         Expected{Wrong::wrong_witness, "WrongWitness", "and should of"},
         Expected{Wrong::early_expiry, "EarlyExpiry", "ms at most after a renewal"},
+        Expected{Wrong::unrenewed_refusal, "UnrenewedRefusal", "ms at most after a renewal"},
         Expected{Wrong::no_expiry, "NoExpiry", "after its last renewal"},
         Expected{Wrong::early_refusal, "EarlyRefusal", "it waited"},
         Expected{Wrong::second_grant, "SecondGrant", "its lease holds the path already"},

@@ -514,6 +514,11 @@ void PretendServer::acquire(const CallPointer& call) {
   if (const auto ended = ended_.find(token); ended != ended_.end() && ended->second != "released") {
     return answer_ended(call);
   }
+  if (wrong_ == Wrong::unrenewed_refusal) {
+    ++wrongs_;
+  } else if (leases_.contains(token)) {
+    keep(token);
+  }
   if (const Held* const held = find(token, operation.path())) {
     if (held->grant.shape == operation.wanted.front().shape) {
       if (goes_wrong(Wrong::second_grant)) {

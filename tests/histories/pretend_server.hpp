@@ -35,6 +35,7 @@ enum class Wrong : std::uint8_t {
   blind_dohaz,
   wrong_witness,  ///< dohaz names another than the nearest.
   early_expiry,
+  unrenewed_refusal,  ///< Does not take an acquire that it refuses for a renewal.
   no_expiry,
   early_refusal,        ///< Ends a wait too early.
   second_grant,         ///< Gives a repeated request another lock.

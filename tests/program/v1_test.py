@@ -157,6 +157,31 @@ class Acquiring(V1Test):
             self.expect(409, self.client.acquire("/p", **{**asked, **other}), "token_in_use")
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
 
+    def test_a_late_duplicate_changes_the_mode_back_and_its_fence_tells(self):
+        token = fresh_token()
+        self.expect(201, self.client.acquire("/u", token=token, mode="shared"))
+        alone = self.expect(201, self.client.acquire("/u", token=token))
+        self.assertEqual(self.client.renew(token)["newest_fence"], alone["fence"])
+        late = self.expect(201, self.client.acquire("/u", token=token, mode="shared"))
+        self.assertEqual(late["mode"], "shared")
+        self.assertGreater(late["fence"], alone["fence"])
+        self.assertEqual(self.client.renew(token)["newest_fence"], late["fence"])
+
+    def test_a_grant_to_who_waited_takes_back_no_renewal(self):
+        holder = self.client.acquire("/x")["token"]
+        token = fresh_token()
+        self.expect(201, self.client.acquire("/y", token=token, ttl="2s"))
+        waiting = self.background(lambda c: c.acquire("/x", token=token, ttl="2s", wait="20s"))
+        self.until_waiting(1)
+        self.assertEqual(self.client.renew(token, ttl="60s")["ttl_ms"], 60_000)
+        self.client.release("/x", holder)
+        granted = self.expect(201, waiting.answer())
+        self.assertEqual(granted["ttl_ms"], 60_000)
+        again = self.expect(200, self.client.acquire("/x", token=token, ttl="2s"))
+        self.assertEqual((again["fence"], again["ttl_ms"]), (granted["fence"], 60_000))
+        self.restart()
+        self.assertEqual(self.client.renew(token)["ttl_ms"], 60_000)
+
     def test_upgrade_and_downgrade(self):
         a, b = fresh_token(), fresh_token()
         self.client.acquire("/u", token=a, mode="shared", owner="a")

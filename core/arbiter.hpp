@@ -65,7 +65,9 @@ struct LockInfo {
 
 struct CycleStep {
   std::string owner;
-  std::string waits_for;  ///< A packed path.
+  std::string waits_for;   ///< A packed path.
+  std::string blocked_by;  ///< Where the next one is in its way: a packed path.
+  Fence fence = 0;         ///< Of what the next one holds there; zero: it waits for it itself.
 };
 
 /// What is asked of several paths, or of one.

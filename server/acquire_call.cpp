@@ -94,9 +94,13 @@ void answer_blocked(const Acquired& acquired, const core::Now& now, Response& re
 }
 
 void answer_deadlock(const Acquired& acquired, Response& response) {
+  const core::CycleStep& last = acquired.cycle.back();
+  std::string path;
+  core::append_url_path(core::PathView{last.blocked_by}, path);
   begin_error(409, "deadlock",
-              "Waiting would never end: those in the way wait for this lease. Release what it "
-              "holds, then try again.",
+              "Waiting would never end: those in the way wait for this lease, which " +
+                  (last.fence != 0 ? "holds " + path + ". Release that, then try again."
+                                   : "waits for " + path + " itself. End that, then try again."),
               response);
   response.body += R"(, "cycle": [)";
   for (const core::CycleStep& step : acquired.cycle) {
@@ -105,7 +109,11 @@ void answer_deadlock(const Acquired& acquired, Response& response) {
     append_owner(step.owner, response.body);
     response.body += R"(, "waits_for": )";
     append_path(step.waits_for, response.body);
-    response.body += '}';
+    response.body += R"(, "blocked_by": {"path": )";
+    append_path(step.blocked_by, response.body);
+    response.body += R"(, "fence": )";
+    append_number_or_null(step.fence, response.body);
+    response.body += "}}";
   }
   response.body += "]}";
 }

@@ -794,7 +794,8 @@ class ArbiterComparison final : public Arbiter::Host {
     std::string names = "asked by " + name_of(request.token) + " '" + request.owner + "':";
     for (const auto& wanted : request.wanted) names += name_of(wanted);
     for (const auto& step : cycle) {
-      names += "\nof '" + step.owner + "', who waits for" + name_of(PathView{step.waits_for});
+      names += "\nof '" + step.owner + "', who waits for" + name_of(PathView{step.waits_for}) +
+               " behind" + name_of(PathView{step.blocked_by}) + ' ' + std::to_string(step.fence);
     }
     return names + '\n';
   }

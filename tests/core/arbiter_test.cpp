@@ -615,7 +615,36 @@ TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   advance_to(now_);
   ASSERT_TRUE(decided_.contains(waiting.waiter));
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
-  EXPECT_EQ(decided_[waiting.waiter].cycle.size(), 3U);
+  const auto& cycle = decided_[waiting.waiter].cycle;
+  ASSERT_EQ(cycle.size(), 3U);
+  // It stands behind who wants /z before it, who waits for who holds /x, who waits for its own /q.
+  EXPECT_EQ(cycle[0].waits_for, path("z"));
+  EXPECT_EQ(cycle[0].blocked_by, path("z"));
+  EXPECT_EQ(cycle[0].fence, 0U);
+  EXPECT_EQ(cycle[1].waits_for, path("x"));
+  EXPECT_EQ(cycle[1].blocked_by, path("x"));
+  EXPECT_EQ(cycle[1].fence, arbiter_->table().held_by(token(3), PathView{path("x")})->id.fence);
+  EXPECT_EQ(cycle[2].waits_for, path("q"));
+  EXPECT_EQ(cycle[2].blocked_by, path("q"));
+  EXPECT_EQ(cycle[2].fence, arbiter_->table().held_by(token(1), PathView{path("q")})->id.fence);
+}
+
+TEST_F(ArbiterTest, ADeadlockTellsWhatIsInTheWayAlsoElsewhereInTheTree) {
+  Path below;
+  ASSERT_EQ(below.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(below.push_back("d"), Path::Push::ok);
+  const std::string inner{below.view().packed()};
+  const Acquired own = acquire(token(1), inner);
+  const Acquired other = acquire(token(2), path("b"));
+  ASSERT_EQ(acquire(token(2), path("a"), std::chrono::hours{1}).outcome, Outcome::queued);
+  const Acquired refused = acquire(token(1), path("b"), std::chrono::hours{1});
+  ASSERT_EQ(refused.outcome, Outcome::deadlock);
+  ASSERT_EQ(refused.cycle.size(), 2U);
+  EXPECT_EQ(refused.cycle[0].blocked_by, path("b"));
+  EXPECT_EQ(refused.cycle[0].fence, other.fence);
+  EXPECT_EQ(refused.cycle[1].waits_for, path("a"));
+  EXPECT_EQ(refused.cycle[1].blocked_by, inner);
+  EXPECT_EQ(refused.cycle[1].fence, own.fence);
 }
 
 // Others wait for who has become exclusive; it waits for them already.

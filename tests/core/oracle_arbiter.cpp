@@ -198,6 +198,27 @@ bool OracleArbiter::has_deadlock() const {
   return false;
 }
 
+/// Whether the other lease holds there, with this fence, or wants there before it, what keeps the
+/// request at this place from what it wants.
+bool OracleArbiter::is_blocked_as_told(const CycleStep& step, std::size_t place,
+                                       const Waiter::Wanted& wanted, const Token& by,
+                                       const std::vector<Request>& requests) const {
+  if (step.fence != 0) {
+    return std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+      return lock.token == by && !lock.is_cooling && lock.fence == step.fence &&
+             lock.packed_path == step.blocked_by && clash(lock, wanted);
+    });
+  }
+  for (std::size_t before = 0; before < place; ++before) {
+    const Request& other = requests[before];
+    if (other.token != by || is_passed(other, requests[place].token)) continue;
+    for (const auto& its : other.wanted) {
+      if (its.packed_path == step.blocked_by && clash(its, wanted)) return true;
+    }
+  }
+  return false;
+}
+
 bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const {
   // At the end, also when it had a place before.
   std::vector<Request> requests = requests_;
@@ -237,7 +258,10 @@ bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>&
         with_one[place].any = 0;
       }
       for (const Token& to : all) {
-        if (to != from.token && waits_for(place, to, with_one)) next.insert(to);
+        if (to != from.token && waits_for(place, to, with_one) &&
+            is_blocked_as_told(step, place, *wanted, to, requests)) {
+          next.insert(to);
+        }
       }
     }
     reached = next;

@@ -609,6 +609,11 @@ class Waiting(V1Test):
         refused = self.expect(409, self.client.acquire("/0", token=tokens[2], wait="9s"), "deadlock")
         self.assertEqual([(step["owner"], step["waits_for"]) for step in refused["cycle"]],
                          [("2", "/0"), ("0", "/1"), ("1", "/2")])
+        fences = {path: self.client.call("GET", "/v1/locks" + path)["holders"][0]["fence"]
+                  for path in ("/0", "/1", "/2")}
+        self.assertEqual([step["blocked_by"] for step in refused["cycle"]],
+                         [{"path": path, "fence": fences[path]} for path in ("/0", "/1", "/2")])
+        self.assertIn("which holds /2. Release that", refused["message"])
         self.client.call("DELETE", "/v1/leases", token=tokens[2])
         self.expect(201, asked[1].answer())
         self.client.call("DELETE", "/v1/leases", token=tokens[1])

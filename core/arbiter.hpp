@@ -20,6 +20,7 @@
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
+#include "core/token_use.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
@@ -93,7 +94,8 @@ struct Acquired {
   std::vector<Waiter::Wanted> locks;  ///< What was granted.
   std::vector<LockInfo> blocked_by;
   std::vector<CycleStep> cycle;
-  End reason = End::expired;  ///< Of an ended lease.
+  std::optional<TokenUse> in_use;  ///< With token_in_use.
+  End reason = End::expired;       ///< Of an ended lease.
   std::string detail;
   WaiterId waiter = 0;  ///< When queued.
   Instant waited{};
@@ -209,6 +211,8 @@ class Arbiter {
     std::size_t waiters = 0;
     End reason = End::expired;
     std::string detail;
+    std::optional<TokenUse>
+        in_use;  ///< With in_use; no parameter of it: an acquire made the lease.
   };
   [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
                                        const std::optional<std::string>& owner, Milliseconds ttl,
@@ -290,6 +294,8 @@ class Arbiter {
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
+  [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
+                                     bool has_all) const;
   [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   void change_lock(const LivingLease& lease, const HeldLock& held);

@@ -90,7 +90,18 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       const bool is_same =
           lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
       answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
-      if (is_same) restart_timer(*chosen);
+      if (is_same) {
+        restart_timer(*chosen);
+        return answer;
+      }
+      TokenUse& use = answer.in_use.emplace();
+      if (lease->owner != answer.owner) {
+        use.differs = TokenUse::Parameter::owner;
+        use.text = lease->owner;
+      } else if (lease->ttl != ttl) {
+        use.differs = TokenUse::Parameter::ttl;
+        use.duration = lease->ttl;
+      }
       return answer;
     }
     const auto ended = ended_lease(*chosen);
@@ -104,10 +115,16 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     const auto is_of_another = [&](const Waiter* waiter) {
       return !waiter->owner.empty() && waiter->owner != answer.owner;
     };
-    if (waiting != by_token_.end() &&
-        std::any_of(waiting->second.begin(), waiting->second.end(), is_of_another)) {
-      answer.outcome = LeaseOutcome::in_use;
-      return answer;
+    if (waiting != by_token_.end()) {
+      const auto& all = waiting->second;
+      const auto another = std::find_if(all.begin(), all.end(), is_of_another);
+      if (another != all.end()) {
+        answer.outcome = LeaseOutcome::in_use;
+        TokenUse& use = answer.in_use.emplace();
+        use.differs = TokenUse::Parameter::owner;
+        use.text = (*another)->owner;
+        return answer;
+      }
     }
   }
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {

@@ -130,11 +130,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::deadlock:
       return answer_deadlock(acquired, response);
     case Outcome::token_in_use:
-      return answer_error(409, "token_in_use",
-                          "This token is in use: it holds a path of these, or waits for it, with "
-                          "other parameters, or its lease has another owner; send the same ones, "
-                          "ask for the other paths alone, or choose another token.",
-                          response);
+      return answer_token_in_use(*acquired.in_use, response);
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);
     case Outcome::too_many_locks:
@@ -180,6 +176,7 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
             const core::Now& now, Response& response) {
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
+  // What in_use tells is of a path that the caller asked to lock, and may read.
   // First: then it is taken back, too, where there is no memory for the rest.
   if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
     response.delivery = std::make_unique<TakeBack>(service, acquired.token);

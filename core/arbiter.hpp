@@ -156,6 +156,7 @@ class Arbiter {
   /// to come are at least `first_fence`. The host must outlive this.
   void start(Host& host, Fence first_fence);
 
+  /// Also renews the lease of its token, if that lives, whatever the answer is.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
   struct SeedAcquired {

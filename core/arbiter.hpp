@@ -20,6 +20,7 @@
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
+#include "core/token_use.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
@@ -65,7 +66,9 @@ struct LockInfo {
 
 struct CycleStep {
   std::string owner;
-  std::string waits_for;  ///< A packed path.
+  std::string waits_for;   ///< A packed path.
+  std::string blocked_by;  ///< Where the next one is in its way: a packed path.
+  Fence fence = 0;         ///< Of what the next one holds there; zero: it waits for it itself.
 };
 
 /// What is asked of several paths, or of one.
@@ -91,7 +94,8 @@ struct Acquired {
   std::vector<Waiter::Wanted> locks;  ///< What was granted.
   std::vector<LockInfo> blocked_by;
   std::vector<CycleStep> cycle;
-  End reason = End::expired;  ///< Of an ended lease.
+  std::optional<TokenUse> in_use;  ///< With token_in_use.
+  End reason = End::expired;       ///< Of an ended lease.
   std::string detail;
   WaiterId waiter = 0;  ///< When queued.
   Instant waited{};
@@ -161,6 +165,7 @@ class Arbiter {
   /// to come are at least `first_fence`. The host must outlive this.
   void start(Host& host, Fence first_fence);
 
+  /// Also renews the lease of its token, if that lives, whatever the answer is.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
   struct SeedAcquired {
@@ -216,6 +221,8 @@ class Arbiter {
     std::size_t waiters = 0;
     End reason = End::expired;
     std::string detail;
+    std::optional<TokenUse>
+        in_use;  ///< With in_use; no parameter of it: an acquire made the lease.
   };
   [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
                                        const std::optional<std::string>& owner, Milliseconds ttl,
@@ -297,6 +304,8 @@ class Arbiter {
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
+  [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
+                                     bool has_all) const;
   [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   void change_lock(const LivingLease& lease, const HeldLock& held);
@@ -342,6 +351,7 @@ class Arbiter {
   void start_timers();
   void stop_timer(const LivingLease& lease);
   void start_timer(const LivingLease& lease, Instant deadline);
+  void note_renewal(const Token& token);
   void restart_timer(const Token& token);
   void change_ttl(const LivingLease& lease, Milliseconds ttl);
   void on_due(const DeadlineQueue::Due& due);

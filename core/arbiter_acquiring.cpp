@@ -45,6 +45,19 @@ bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds l
          (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
 }
 
+/// Zero is no TTL: the longest.
+bool is_longer(Milliseconds a, Milliseconds b) {
+  return b.count() != 0 && (a.count() == 0 || a > b);
+}
+
+/// The last word counts. But a word that is carried out late, because its request had to wait, does
+/// not take back what renewals have promised meanwhile.
+Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter& request) {
+  if (!lease) return request.ttl.value_or(request.default_ttl);
+  const Milliseconds asked = request.ttl.value_or(lease->ttl);
+  return request.lease_was_renewed && is_longer(lease->ttl, asked) ? lease->ttl : asked;
+}
+
 bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
   const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
@@ -60,6 +73,68 @@ Acquired refused(Outcome outcome) {
   Acquired acquired;
   acquired.outcome = outcome;
   return acquired;
+}
+
+Acquired refused(TokenUse&& use) {
+  Acquired acquired = refused(Outcome::token_in_use);
+  acquired.in_use = std::move(use);
+  return acquired;
+}
+
+/// How what is asked for differs from what is there; the mode last, because alone it may.
+TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted, const Shape& shape,
+                    std::string_view meta, Milliseconds lock_delay) {
+  using Parameter = TokenUse::Parameter;
+  TokenUse use;
+  use.packed_path = wanted.packed_path;
+  use.text = meta;
+  use.duration = lock_delay;
+  use.shape = shape;
+  if (wanted.shape.lock_parents != shape.lock_parents) {
+    use.differs = Parameter::lock_parents;
+  } else if (wanted.shape.lock_children != shape.lock_children) {
+    use.differs = Parameter::lock_children;
+  } else if (!agrees(command, meta, command.lock_delay)) {
+    use.differs = Parameter::meta;
+  } else if (!agrees(command, command.meta, lock_delay)) {
+    use.differs = Parameter::lock_delay;
+  } else if (wanted.shape.mode != shape.mode) {
+    use.differs = Parameter::mode;
+  }
+  return use;
+}
+
+/// REQUIRES: they want one path or more both, or have different owners.
+TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
+  TokenUse use;
+  if (command.owner && waiter.owner != *command.owner) {
+    use.differs = TokenUse::Parameter::owner;
+    use.text = waiter.owner;
+    return use;
+  }
+  const auto is_same_path = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+    return a.packed_path == b.packed_path;
+  };
+  const auto shared = std::find_first_of(command.wanted.begin(), command.wanted.end(),
+                                         waiter.wanted.begin(), waiter.wanted.end(), is_same_path);
+  use.packed_path = shared->packed_path;
+  if (!std::equal(command.wanted.begin(), command.wanted.end(), waiter.wanted.begin(),
+                  waiter.wanted.end(), is_same_path)) {
+    return use;
+  }
+  for (std::size_t index = 0; index < command.wanted.size(); ++index) {
+    TokenUse its = difference(command, command.wanted[index], waiter.wanted[index].shape,
+                              waiter.meta, waiter.lock_delay);
+    if (its.differs != TokenUse::Parameter::none) return its;
+  }
+  if (waiter.any != command.any) {
+    use.differs = TokenUse::Parameter::any;
+    use.any = waiter.any;
+  } else {
+    use.differs = TokenUse::Parameter::ttl;
+    use.duration = waiter.ttl.value_or(Milliseconds{});
+  }
+  return use;
 }
 
 }  // namespace
@@ -194,7 +269,13 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
       return acquired;
     }
   } else {
-    if (command.owner && *command.owner != lease->owner) return refused(Outcome::token_in_use);
+    restart_timer(token);  // who has the token lives, whatever becomes of the request
+    if (command.owner && *command.owner != lease->owner) {
+      TokenUse use;
+      use.differs = TokenUse::Parameter::owner;
+      use.text = lease->owner;
+      return refused(std::move(use));
+    }
     request.owner = lease->owner;
     if (auto answer = answer_held(command, *lease, request)) return answer;
   }
@@ -219,7 +300,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     }
   }
   for (const auto& [ticket, waiter] : given_up) {
-    if (!waiter->is_kept) return refused(Outcome::token_in_use);
+    if (!waiter->is_kept) return refused(use_by_waiting(command, *waiter));
   }
   // A place is kept for who comes back for it; this client wants something else now.
   for (const auto& [ticket, waiter] : given_up) remove(*waiter);
@@ -243,12 +324,12 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   }
   if (again.locks.empty()) return std::nullopt;
   const bool all = again.locks.size() == request.needed();
-  if (all && same && (!command.ttl || *command.ttl == lease.ttl)) {
+  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
+  if (all && same && (!command.ttl || !is_longer(*command.ttl, lease.ttl))) {
     again.outcome = Outcome::held_already;
     again.token = lease.token;
     again.owner = lease.owner;
     again.ttl = lease.ttl;
-    restart_timer(lease.token);
     return again;
   }
   const bool only_mode_differs =
@@ -258,12 +339,35 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   const std::string_view meta = table_.meta_of(*changes);
   const Milliseconds lock_delay = table_.lock_delay_of(*changes);
   if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
-    return refused(Outcome::token_in_use);
+    return refused(use_by_held(command, lease, all));
   }
   request.is_upgrade = true;
   request.meta = meta;
   request.lock_delay = lock_delay;
   return std::nullopt;
+}
+
+/// What is nearest at hand: of several the path that is held already; else what it is held with;
+/// else the TTL, when nothing but that differs.
+TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& lease,
+                              bool has_all) const {
+  TokenUse same;
+  Fence fence = 0;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    const auto held = table_.held_by(lease, wanted.path());
+    if (!held) continue;
+    TokenUse use = difference(command, wanted, held->shape, table_.meta_of(*held),
+                              table_.lock_delay_of(*held));
+    use.is_held = true;
+    if (!has_all) use.differs = TokenUse::Parameter::none;
+    const bool is_of_another_grant = fence != 0 && held->id.fence != fence;
+    if (!has_all || is_of_another_grant || use.differs != TokenUse::Parameter::none) return use;
+    same = std::move(use);
+    fence = held->id.fence;
+  }
+  same.differs = TokenUse::Parameter::ttl;
+  same.duration = lease.ttl;
+  return same;
 }
 
 bool Arbiter::has_place_for(std::size_t locks) const {
@@ -302,7 +406,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   acquired.token = request.token;
   acquired.owner = lease ? std::string{lease->owner} : request.owner;
   acquired.lease_is_fresh = !lease;
-  acquired.ttl = lease && !request.ttl ? lease->ttl : request.ttl.value_or(request.default_ttl);
+  acquired.ttl = ttl_of_grant(lease, request);
   if (lease && acquired.ttl != lease->ttl) change_ttl(*lease, acquired.ttl);
   if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
   acquired.fence = take_fence();
@@ -324,7 +428,11 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
         {EventKind::granted, wanted.path(), wanted.shape, acquired.owner, acquired.fence});
     acquired.locks.push_back(wanted);
   }
-  if (acquired.ttl.count() != 0) restart_timer(request.token);
+  if (acquired.ttl.count() != 0) {
+    restart_timer(request.token);
+  } else {
+    note_renewal(request.token);
+  }
   // Those who stand before the lease's other requests may be waiting for it now: they are passed.
   if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
     bool others_wait = false;

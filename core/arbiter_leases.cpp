@@ -17,7 +17,15 @@ void Arbiter::stop_timer(const LivingLease& lease) {
   table_.set_timer(lease.handle, 0);
 }
 
+/// Its requests that wait do not shorten any more what its clients can count on now.
+void Arbiter::note_renewal(const Token& token) {
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return;
+  for (Waiter* const waiter : waiting->second) waiter->lease_was_renewed = true;
+}
+
 void Arbiter::restart_timer(const Token& token) {
+  note_renewal(token);
   const LivingLease lease = *table_.find_lease_of(token);
   stop_timer(lease);
   if (lease.ttl.count() == 0) return;
@@ -82,7 +90,18 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
       const bool is_same =
           lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
       answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
-      if (is_same) restart_timer(*chosen);
+      if (is_same) {
+        restart_timer(*chosen);
+        return answer;
+      }
+      TokenUse& use = answer.in_use.emplace();
+      if (lease->owner != answer.owner) {
+        use.differs = TokenUse::Parameter::owner;
+        use.text = lease->owner;
+      } else if (lease->ttl != ttl) {
+        use.differs = TokenUse::Parameter::ttl;
+        use.duration = lease->ttl;
+      }
       return answer;
     }
     const auto ended = ended_lease(*chosen);
@@ -96,10 +115,16 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     const auto is_of_another = [&](const Waiter* waiter) {
       return !waiter->owner.empty() && waiter->owner != answer.owner;
     };
-    if (waiting != by_token_.end() &&
-        std::any_of(waiting->second.begin(), waiting->second.end(), is_of_another)) {
-      answer.outcome = LeaseOutcome::in_use;
-      return answer;
+    if (waiting != by_token_.end()) {
+      const auto& all = waiting->second;
+      const auto another = std::find_if(all.begin(), all.end(), is_of_another);
+      if (another != all.end()) {
+        answer.outcome = LeaseOutcome::in_use;
+        TokenUse& use = answer.in_use.emplace();
+        use.differs = TokenUse::Parameter::owner;
+        use.text = (*another)->owner;
+        return answer;
+      }
     }
   }
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {

@@ -82,13 +82,16 @@ void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter:
         if (++looked_at > leases_max) return false;
         if (held.is_cooling) return true;
         const Token& token = arbiter_.table_.token_of(held);
-        if (token == own_ || arbiter_.by_token_.count(token) != 0) reach(token, waiter, wanted);
+        if (token == own_ || arbiter_.by_token_.count(token) != 0) {
+          reach(token, {&waiter, &wanted, nullptr, held.handle});
+        }
         return goes_on();
       });
   if (looked_at <= leases_max) return;
   for (const Token& token : leases_that_wait_and_hold()) {
     if (!goes_on()) return;
-    if (token != waiter.token && holds_in_the_way(token, wanted)) reach(token, waiter, wanted);
+    if (token == waiter.token || !holds_in_the_way(token, wanted)) continue;
+    reach(token, {&waiter, &wanted, nullptr, std::nullopt});
   }
 }
 
@@ -129,7 +132,7 @@ void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::
   const std::size_t passed_before = passed_.size();
   const auto meet = [&](const Waiter& other) {
     if (is_passed(other, waiter)) return false;
-    reach(other.token, waiter, wanted);
+    reach(other.token, {&waiter, &wanted, &other, std::nullopt});
     return true;
   };
   arbiter_.queue_.visit_clashes({wanted.path(), wanted.shape, ClashRule::symmetric, waiter.ticket},
@@ -149,12 +152,8 @@ bool Arbiter::DeadlockSearch::holds_in_the_way(const Token& token,
   return lease && arbiter_.table_.holds_clash(*lease, wanted.path(), wanted.shape);
 }
 
-void Arbiter::DeadlockSearch::reach(const Token& to, const Waiter& from,
-                                    const Waiter::Wanted& wanted) {
-  if (is_found_) return;
-  const auto lease = arbiter_.table_.find_lease_of(from.token);
-  const std::string owner{lease ? lease->owner : std::string_view{from.owner}};
-  if (!reached_.try_emplace(to, Reached{from.token, {owner, wanted.packed_path}}).second) return;
+void Arbiter::DeadlockSearch::reach(const Token& to, const Reached& reached) {
+  if (is_found_ || !reached_.try_emplace(to, reached).second) return;
   if (to == own_) {
     is_found_ = true;
   } else {
@@ -162,13 +161,47 @@ void Arbiter::DeadlockSearch::reach(const Token& to, const Waiter& from,
   }
 }
 
+CycleStep Arbiter::DeadlockSearch::step_to(const Token& to, const Reached& reached) const {
+  const LockTable& table = arbiter_.table_;
+  const Waiter::Wanted& wanted = *reached.wanted;
+  const auto lease = table.find_lease_of(reached.from->token);
+  CycleStep step;
+  step.owner = lease ? lease->owner : std::string_view{reached.from->owner};
+  step.waits_for = wanted.packed_path;
+  const auto is_in_the_way = [&wanted](PathView path, const Shape& shape) {
+    return clash(path, shape, wanted.path(), wanted.shape);
+  };
+  if (reached.before != nullptr) {
+    const auto& its = reached.before->wanted;
+    const auto at = std::find_if(its.begin(), its.end(), [&](const Waiter::Wanted& each) {
+      return is_in_the_way(each.path(), each.shape);
+    });
+    if (at != its.end()) step.blocked_by = at->packed_path;
+    return step;
+  }
+  const auto tell = [&](const HeldLock& held) {
+    step.blocked_by = table.path_of(held).view().packed();
+    step.fence = held.id.fence;
+  };
+  if (reached.lock) {
+    tell(table.lock_at(*reached.lock));
+  } else if (const auto holder = table.find_lease_of(to)) {
+    table.for_each_lock_of(*holder, [&](const HeldLock& held) {
+      if (!is_in_the_way(table.path_of(held), held.shape)) return true;
+      tell(held);
+      return false;
+    });
+  }
+  return step;
+}
+
 std::vector<CycleStep> Arbiter::DeadlockSearch::trace() const {
   std::vector<CycleStep> cycle;
   Token at = own_;
   do {
     const Reached& reached = reached_.at(at);
-    cycle.push_back(reached.step);
-    at = reached.from;
+    cycle.push_back(step_to(at, reached));
+    at = reached.from->token;
   } while (at != own_);
   std::reverse(cycle.begin(), cycle.end());
   return cycle;

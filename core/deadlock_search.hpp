@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -43,9 +44,12 @@ class Arbiter::DeadlockSearch {
  private:
   static constexpr std::size_t steps_of_a_path = 2;  // all its prefixes are looked up
   using Place = std::tuple<std::string_view, Mode, bool, bool>;
+  /// Another lease is reached from the one whose request wants what that one has, or wants before.
   struct Reached {
-    Token from;
-    CycleStep step;  // of `from`
+    const Waiter* from = nullptr;
+    const Waiter::Wanted* wanted = nullptr;
+    const Waiter* before = nullptr;       // the other's request; null: it holds something
+    std::optional<std::uint32_t> lock{};  // that is held, if it is known which
   };
   [[nodiscard]] bool goes_on() {
     ++steps_;
@@ -62,7 +66,8 @@ class Arbiter::DeadlockSearch {
                                    const Waiter::Wanted& wanted);
   [[nodiscard]] const std::vector<Token>& leases_that_wait_and_hold();
   [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
-  void reach(const Token& to, const Waiter& from, const Waiter::Wanted& wanted);
+  void reach(const Token& to, const Reached& reached);
+  [[nodiscard]] CycleStep step_to(const Token& to, const Reached& reached) const;
   [[nodiscard]] std::vector<CycleStep> trace() const;
 
   Arbiter& arbiter_;

@@ -40,7 +40,9 @@ struct Waiter {
   std::vector<Wanted> wanted;
   std::size_t any = 0;                ///< How many of them suffice; zero: all.
   std::optional<Milliseconds> ttl{};  ///< What the client said.
-  Milliseconds default_ttl{};         ///< For a lease that the grant opens.
+  /// Since it arrived. What that promised `ttl` does not shorten any more.
+  bool lease_was_renewed = false;
+  Milliseconds default_ttl{};  ///< For a lease that the grant opens.
   Milliseconds lock_delay{};
   std::string meta;
   Instant since{};

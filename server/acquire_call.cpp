@@ -94,9 +94,13 @@ void answer_blocked(const Acquired& acquired, const core::Now& now, Response& re
 }
 
 void answer_deadlock(const Acquired& acquired, Response& response) {
+  const core::CycleStep& last = acquired.cycle.back();
+  std::string path;
+  core::append_url_path(core::PathView{last.blocked_by}, path);
   begin_error(409, "deadlock",
-              "Waiting would never end: those in the way wait for this lease. Release what it "
-              "holds, then try again.",
+              "Waiting would never end: those in the way wait for this lease, which " +
+                  (last.fence != 0 ? "holds " + path + ". Release that, then try again."
+                                   : "waits for " + path + " itself. End that, then try again."),
               response);
   response.body += R"(, "cycle": [)";
   for (const core::CycleStep& step : acquired.cycle) {
@@ -105,7 +109,11 @@ void answer_deadlock(const Acquired& acquired, Response& response) {
     append_owner(step.owner, response.body);
     response.body += R"(, "waits_for": )";
     append_path(step.waits_for, response.body);
-    response.body += '}';
+    response.body += R"(, "blocked_by": {"path": )";
+    append_path(step.blocked_by, response.body);
+    response.body += R"(, "fence": )";
+    append_number_or_null(step.fence, response.body);
+    response.body += "}}";
   }
   response.body += "]}";
 }
@@ -122,11 +130,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::deadlock:
       return answer_deadlock(acquired, response);
     case Outcome::token_in_use:
-      return answer_error(409, "token_in_use",
-                          "This token is in use: it holds a path of these, or waits for it, with "
-                          "other parameters, or its lease has another owner; send the same ones, "
-                          "ask for the other paths alone, or choose another token.",
-                          response);
+      return answer_token_in_use(*acquired.in_use, response);
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);
     case Outcome::too_many_locks:
@@ -172,6 +176,7 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
             const core::Now& now, Response& response) {
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
+  // What in_use tells is of a path that the caller asked to lock, and may read.
   // First: then it is taken back, too, where there is no memory for the rest.
   if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
     response.delivery = std::make_unique<TakeBack>(service, acquired.token);

@@ -1,9 +1,85 @@
 #include "server/error_answer.hpp"
 
+#include <string>
+
+#include "core/url_path.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 
 namespace locker::server {
+namespace {
+
+using Parameter = core::TokenUse::Parameter;
+
+std::string_view name_of(Parameter parameter) {
+  switch (parameter) {
+    case Parameter::owner:
+      return "owner";
+    case Parameter::ttl:
+      return "ttl";
+    case Parameter::mode:
+      return "mode";
+    case Parameter::lock_parents:
+      return "lock_parents";
+    case Parameter::lock_children:
+      return "lock_children";
+    case Parameter::meta:
+      return "meta";
+    case Parameter::lock_delay:
+      return "lock_delay";
+    case Parameter::any:
+      return "any";
+    case Parameter::none:
+      break;
+  }
+  return "";
+}
+
+/// As it is sent; empty: not at all.
+std::string value_of(const core::TokenUse& use) {
+  const auto flag = [](bool is_set) { return std::string{is_set ? "true" : "false"}; };
+  switch (use.differs) {
+    case Parameter::owner:
+    case Parameter::meta:
+      return use.text;
+    case Parameter::ttl:
+    case Parameter::lock_delay:
+      return use.duration.count() == 0 ? "" : std::to_string(use.duration.count()) + "ms";
+    case Parameter::mode:
+      return use.shape.mode == core::Mode::shared ? "shared" : "exclusive";
+    case Parameter::lock_parents:
+      return flag(use.shape.lock_parents);
+    case Parameter::lock_children:
+      return flag(use.shape.lock_children);
+    case Parameter::any:
+      return use.any == 0 ? "" : std::to_string(use.any);
+    case Parameter::none:
+      break;
+  }
+  return "";
+}
+
+std::string sentence_of(const core::TokenUse& use, const std::string& value) {
+  std::string sentence = "This token is in use: ";
+  if (use.packed_path) {
+    sentence += use.is_held ? "it holds " : "a request with it waits for ";
+    core::append_url_path(core::PathView{*use.packed_path}, sentence);
+    if (use.differs == Parameter::none) {
+      return sentence + " already; ask for the other paths alone, or choose another token.";
+    }
+    sentence += " with another ";
+  } else if (use.differs == Parameter::none) {
+    return sentence + "an acquire made its lease; go on with it, or choose another token.";
+  } else {
+    sentence += "its lease has another ";
+  }
+  sentence += name_of(use.differs);
+  const bool is_long = use.differs == Parameter::meta;
+  if (!is_long) sentence += value.empty() ? ", none" : ", " + value;
+  return sentence + "; send that, or choose another token.";
+}
+
+}  // namespace
 
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response) {
@@ -39,6 +115,30 @@ void answer_lease_ended(core::End reason, std::string_view detail, Response& res
     response.body += "null";
   } else {
     append_json_string(detail, response.body);
+  }
+  response.body += '}';
+}
+
+void answer_token_in_use(const core::TokenUse& use, Response& response) {
+  const std::string value = value_of(use);
+  begin_error(409, "token_in_use", sentence_of(use, value), response);
+  response.body += R"(, "parameter": )";
+  if (use.differs == Parameter::none) {
+    response.body += "null";
+  } else {
+    append_json_string(name_of(use.differs), response.body);
+  }
+  response.body += R"(, "now": )";
+  if (value.empty()) {
+    response.body += "null";
+  } else {
+    append_json_string(value, response.body);
+  }
+  response.body += R"(, "path": )";
+  if (use.packed_path) {
+    append_path(*use.packed_path, response.body);
+  } else {
+    response.body += "null";
   }
   response.body += '}';
 }

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "core/lock.hpp"
+#include "core/token_use.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {
@@ -17,6 +18,10 @@ void begin_error(unsigned status, std::string_view code, std::string_view senten
 
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
 void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
+
+/// 409: the token has something else; with the parameter that differs, what it is now, and the
+/// path.
+void answer_token_in_use(const core::TokenUse& use, Response& response);
 
 // Why a server that has as many as it may have refuses; with the option that says how many.
 inline constexpr std::string_view too_many_locks_sentence =

@@ -416,10 +416,7 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
     case Outcome::ended:
       return answer_lease_ended(opened.answer.reason, opened.answer.detail, response);
     case Outcome::in_use:
-      return answer_error(409, "token_in_use",
-                          "A lease with this token lives already, and has another owner or TTL, or "
-                          "an acquire made it; go on with it, or choose another token.",
-                          response);
+      return answer_token_in_use(*opened.answer.in_use, response);
     case Outcome::too_many:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::unknown:

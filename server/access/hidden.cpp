@@ -36,6 +36,7 @@ void hide_unreadable(const Caller* caller, std::vector<core::LockInfo>& infos) {
 void hide_unreadable(const Caller* caller, std::vector<core::CycleStep>& cycle) {
   if (reads_everything(caller)) return;
   for (core::CycleStep& step : cycle) {
+    if (!may_read(caller, core::PathView{step.blocked_by})) step.blocked_by = hidden_path();
     if (may_read(caller, core::PathView{step.waits_for})) continue;
     step.waits_for = hidden_path();
     step.owner = hidden;

@@ -476,6 +476,8 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(name_of({decision_of(request.number, acquired)}), name_of({expected}))
         << name_of(request, acquired.cycle) << picture(oracle_);
     if (acquired.outcome == Outcome::blocked) check_blockers(request, acquired.blocked_by);
+    ASSERT_EQ(acquired.in_use.has_value(), acquired.outcome == Outcome::token_in_use);
+    if (acquired.in_use) check_use(request, *acquired.in_use);
     if (acquired.outcome == Outcome::deadlock) {
       ASSERT_GE(acquired.cycle.size(), 2U);
     }
@@ -484,6 +486,75 @@ class ArbiterComparison final : public Arbiter::Host {
     }
     check_granted(acquired);
     finish_work_or_some();
+  }
+
+  /// What is told to differ does so from what is there, and is told as it is there.
+  void check_use(const OracleArbiter::Request& asked, const TokenUse& use) const {
+    using Parameter = TokenUse::Parameter;
+    const auto lease = oracle_.leases().find(asked.token);
+    const bool has_lease = lease != oracle_.leases().end();
+    if (!use.packed_path) {
+      ASSERT_EQ(use.differs, Parameter::owner);
+      ASSERT_TRUE(asked.asked_owner);
+      ASSERT_NE(*asked.asked_owner, use.text);
+      ASSERT_TRUE((has_lease && lease->second.owner == use.text) ||
+                  std::any_of(oracle_.requests().begin(), oracle_.requests().end(),
+                              [&](const auto& request) {
+                                return request.token == asked.token && request.owner == use.text;
+                              }));
+      return;
+    }
+    const auto is_there = [&](const auto& its) { return its.packed_path == *use.packed_path; };
+    const auto wanted = std::find_if(asked.wanted.begin(), asked.wanted.end(), is_there);
+    ASSERT_NE(wanted, asked.wanted.end());
+    const Shape& shape = wanted->shape;
+    const auto differs_from = [&](const Shape& its, const std::string& meta,
+                                  Milliseconds lock_delay, std::optional<Milliseconds> ttl) {
+      switch (use.differs) {
+        case Parameter::none:
+        case Parameter::any:
+          return true;
+        case Parameter::owner:
+          return false;
+        case Parameter::ttl:
+          return asked.ttl != ttl && use.duration == ttl.value_or(Milliseconds{0});
+        case Parameter::mode:
+          return shape.mode != its.mode && use.shape.mode == its.mode;
+        case Parameter::lock_parents:
+          return shape.lock_parents != its.lock_parents &&
+                 use.shape.lock_parents == its.lock_parents;
+        case Parameter::lock_children:
+          return shape.lock_children != its.lock_children &&
+                 use.shape.lock_children == its.lock_children;
+        case Parameter::meta:
+          return !asked.meta.empty() && asked.meta != meta && use.text == meta;
+        case Parameter::lock_delay:
+          return asked.lock_delay.count() != 0 && asked.lock_delay != lock_delay &&
+                 use.duration == lock_delay;
+      }
+      return false;
+    };
+    if (use.is_held) {
+      ASSERT_TRUE(has_lease);
+      ASSERT_NE(use.differs, Parameter::any);
+      ASSERT_TRUE(
+          std::any_of(oracle_.locks().begin(), oracle_.locks().end(), [&](const auto& lock) {
+            return lock.token == asked.token && !lock.is_cooling && is_there(lock) &&
+                   differs_from(lock.shape, lock.meta, lock.lock_delay, lease->second.ttl);
+          }));
+      return;
+    }
+    ASSERT_TRUE(
+        std::any_of(oracle_.requests().begin(), oracle_.requests().end(), [&](const auto& request) {
+          if (request.token != asked.token || request.is_kept) return false;
+          const bool has_as_many =
+              use.differs != Parameter::any || (request.any != asked.any && request.any == use.any);
+          return has_as_many &&
+                 std::any_of(request.wanted.begin(), request.wanted.end(), [&](const auto& its) {
+                   return is_there(its) &&
+                          differs_from(its.shape, request.meta, request.lock_delay, request.ttl);
+                 });
+        }));
   }
 
   /// What is told of a grant is what is held now.
@@ -792,7 +863,8 @@ class ArbiterComparison final : public Arbiter::Host {
     std::string names = "asked by " + name_of(request.token) + " '" + request.owner + "':";
     for (const auto& wanted : request.wanted) names += name_of(wanted);
     for (const auto& step : cycle) {
-      names += "\nof '" + step.owner + "', who waits for" + name_of(PathView{step.waits_for});
+      names += "\nof '" + step.owner + "', who waits for" + name_of(PathView{step.waits_for}) +
+               " behind" + name_of(PathView{step.blocked_by}) + ' ' + std::to_string(step.fence);
     }
     return names + '\n';
   }

@@ -66,6 +66,18 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     command.wait = wait;
     return arbiter_->acquire(command, now());
   }
+  Acquired acquire_with_ttl(const Token& token, const std::string& path, milliseconds ttl,
+                            Instant wait = Instant{0}) {
+    AcquireCommand command;
+    command.wanted.push_back({path, {}});
+    command.token = token;
+    command.ttl = Milliseconds{static_cast<std::uint32_t>(ttl.count())};
+    command.wait = wait;
+    return arbiter_->acquire(command, now());
+  }
+  [[nodiscard]] Milliseconds ttl_of(const Token& token) const {
+    return arbiter_->table().find_lease_of(token)->ttl;
+  }
   Arbiter::LeaseAnswer open(const Token& token, milliseconds ttl) {
     return arbiter_->open_lease(token, {}, {},
                                 Milliseconds{static_cast<std::uint32_t>(ttl.count())}, now());
@@ -135,6 +147,127 @@ TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
     EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{30'000});
     EXPECT_EQ(decided_.at(queued.waiter).owner, "me");
   }
+}
+
+TEST_F(ArbiterTest, AGrantToWhoWaitedDoesNotTakeBackWhatARenewalHasPromised) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{2'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(queued.outcome, Outcome::queued);
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
+  // Its reply was lost: it is the same request still.
+  const Acquired again = acquire_with_ttl(token(2), path("x"), milliseconds{2'000});
+  EXPECT_EQ(again.outcome, Outcome::held_already);
+  EXPECT_EQ(again.fence, decided_.at(queued.waiter).fence);
+  EXPECT_EQ(again.ttl, Milliseconds{60'000});
+  advance_to(milliseconds{50'000});
+  EXPECT_EQ(arbiter_->table().lock_count(), 2U);
+  restart();
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{60'000});
+}
+
+// What a heartbeat says does not keep a request from having a longer TTL.
+TEST_F(ArbiterTest, AGrantToWhoWaitedOnlyLengthensTheTtlOfALeaseThatWasRenewedMeanwhile) {
+  ASSERT_EQ(acquire(token(1), path("short")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("long")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{5'000}).outcome, Outcome::granted);
+  const Acquired shorter =
+      acquire_with_ttl(token(2), path("short"), milliseconds{2'000}, std::chrono::seconds{30});
+  const Acquired longer =
+      acquire_with_ttl(token(2), path("long"), milliseconds{9'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->renew(token(2), {}, now()).ttl, Milliseconds{5'000});
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("short")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(shorter.waiter).ttl, Milliseconds{5'000});
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("long")}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(longer.waiter).ttl, Milliseconds{9'000});
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{9'000});
+}
+
+TEST_F(ArbiterTest, AnAcquireRenewsItsLeaseWhenItArrives) {
+  ASSERT_EQ(acquire(token(1), path("theirs")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{1'000}).outcome, Outcome::granted);
+  const std::size_t journaled = journal_.size();
+  advance_to(milliseconds{900});
+  EXPECT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::blocked);
+  advance_to(milliseconds{1'800});
+  AcquireCommand other;
+  other.wanted.push_back({path("z"), {}});
+  other.token = token(2);
+  other.owner = "another";
+  EXPECT_EQ(arbiter_->acquire(other, now()).outcome, Outcome::token_in_use);
+  advance_to(milliseconds{2'700});
+  const Acquired queued = acquire(token(2), path("theirs"), std::chrono::seconds{60});
+  EXPECT_EQ(queued.outcome, Outcome::queued);
+  EXPECT_EQ(journal_.size(), journaled);
+  advance_to(milliseconds{3'600});
+  EXPECT_EQ(arbiter_->table().lock_count(), 2U);
+  // To wait renews nothing.
+  advance_to(milliseconds{3'800});
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
+  EXPECT_EQ(decided_.at(queued.waiter).outcome, Outcome::lease_ended);
+  EXPECT_EQ(acquire(token(2), path("z")).outcome, Outcome::lease_ended);
+}
+
+// Refused or not: its client counts on what that renewed.
+TEST_F(ArbiterTest, ARequestDoesNotShortenWhatALaterOneHasRenewed) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{60'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("a"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::blocked);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
+}
+
+TEST_F(ArbiterTest, AGrantDoesNotShortenWhatTheGrantBeforePromised) {
+  ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
+  const Acquired first =
+      acquire_with_ttl(token(2), path("a"), milliseconds{30'000}, std::chrono::seconds{60});
+  Path below;
+  ASSERT_EQ(below.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(below.push_back("x"), Path::Push::ok);
+  const Acquired second = acquire_with_ttl(token(2), std::string{below.view().packed()},
+                                           milliseconds{10'000}, std::chrono::seconds{60});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(first.waiter).ttl, Milliseconds{30'000});
+  EXPECT_EQ(decided_.at(second.waiter).ttl, Milliseconds{30'000});
+  EXPECT_EQ(ttl_of(token(2)), Milliseconds{30'000});
+}
+
+TEST_F(ArbiterTest, TheTtlOfARequestCountsAsLongAsNothingWasPromisedAfterIt) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{60'000}).outcome, Outcome::granted);
+  EXPECT_EQ(acquire_with_ttl(token(2), path("z"), milliseconds{50'000}).ttl, Milliseconds{50'000});
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
+}
+
+// Its promises went with it.
+TEST_F(ArbiterTest, TheTtlOfARequestCountsForALeaseThatItsGrantMakes) {
+  ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
+  ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{2'000}).outcome, Outcome::granted);
+  const Acquired queued =
+      acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
 }
 
 TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
@@ -482,7 +615,36 @@ TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   advance_to(now_);
   ASSERT_TRUE(decided_.contains(waiting.waiter));
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
-  EXPECT_EQ(decided_[waiting.waiter].cycle.size(), 3U);
+  const auto& cycle = decided_[waiting.waiter].cycle;
+  ASSERT_EQ(cycle.size(), 3U);
+  // It stands behind who wants /z before it, who waits for who holds /x, who waits for its own /q.
+  EXPECT_EQ(cycle[0].waits_for, path("z"));
+  EXPECT_EQ(cycle[0].blocked_by, path("z"));
+  EXPECT_EQ(cycle[0].fence, 0U);
+  EXPECT_EQ(cycle[1].waits_for, path("x"));
+  EXPECT_EQ(cycle[1].blocked_by, path("x"));
+  EXPECT_EQ(cycle[1].fence, arbiter_->table().held_by(token(3), PathView{path("x")})->id.fence);
+  EXPECT_EQ(cycle[2].waits_for, path("q"));
+  EXPECT_EQ(cycle[2].blocked_by, path("q"));
+  EXPECT_EQ(cycle[2].fence, arbiter_->table().held_by(token(1), PathView{path("q")})->id.fence);
+}
+
+TEST_F(ArbiterTest, ADeadlockTellsWhatIsInTheWayAlsoElsewhereInTheTree) {
+  Path below;
+  ASSERT_EQ(below.push_back("a"), Path::Push::ok);
+  ASSERT_EQ(below.push_back("d"), Path::Push::ok);
+  const std::string inner{below.view().packed()};
+  const Acquired own = acquire(token(1), inner);
+  const Acquired other = acquire(token(2), path("b"));
+  ASSERT_EQ(acquire(token(2), path("a"), std::chrono::hours{1}).outcome, Outcome::queued);
+  const Acquired refused = acquire(token(1), path("b"), std::chrono::hours{1});
+  ASSERT_EQ(refused.outcome, Outcome::deadlock);
+  ASSERT_EQ(refused.cycle.size(), 2U);
+  EXPECT_EQ(refused.cycle[0].blocked_by, path("b"));
+  EXPECT_EQ(refused.cycle[0].fence, other.fence);
+  EXPECT_EQ(refused.cycle[1].waits_for, path("a"));
+  EXPECT_EQ(refused.cycle[1].blocked_by, inner);
+  EXPECT_EQ(refused.cycle[1].fence, own.fence);
 }
 
 // Others wait for who has become exclusive; it waits for them already.

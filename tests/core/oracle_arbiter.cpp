@@ -41,6 +41,12 @@ std::size_t bytes_for(const OracleArbiter::Request& request) {
   return bytes;
 }
 
+/// Without a TTL, for ever.
+bool outlasts(Milliseconds ttl, Milliseconds other) {
+  if (other.count() == 0) return false;
+  return ttl.count() == 0 || ttl > other;
+}
+
 /// What is asked again, without what is left out.
 bool agrees(const OracleArbiter::Request& asked, Milliseconds lock_delay, const std::string& meta) {
   return (asked.lock_delay.count() == 0 || asked.lock_delay == lock_delay) &&
@@ -192,6 +198,27 @@ bool OracleArbiter::has_deadlock() const {
   return false;
 }
 
+/// Whether the other lease holds there, with this fence, or wants there before it, what keeps the
+/// request at this place from what it wants.
+bool OracleArbiter::is_blocked_as_told(const CycleStep& step, std::size_t place,
+                                       const Waiter::Wanted& wanted, const Token& by,
+                                       const std::vector<Request>& requests) const {
+  if (step.fence != 0) {
+    return std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
+      return lock.token == by && !lock.is_cooling && lock.fence == step.fence &&
+             lock.packed_path == step.blocked_by && clash(lock, wanted);
+    });
+  }
+  for (std::size_t before = 0; before < place; ++before) {
+    const Request& other = requests[before];
+    if (other.token != by || is_passed(other, requests[place].token)) continue;
+    for (const auto& its : other.wanted) {
+      if (its.packed_path == step.blocked_by && clash(its, wanted)) return true;
+    }
+  }
+  return false;
+}
+
 bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const {
   // At the end, also when it had a place before.
   std::vector<Request> requests = requests_;
@@ -231,7 +258,10 @@ bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>&
         with_one[place].any = 0;
       }
       for (const Token& to : all) {
-        if (to != from.token && waits_for(place, to, with_one)) next.insert(to);
+        if (to != from.token && waits_for(place, to, with_one) &&
+            is_blocked_as_told(step, place, *wanted, to, requests)) {
+          next.insert(to);
+        }
       }
     }
     reached = next;
@@ -332,6 +362,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
         return refused(Outcome::lease_ended);
       }
     } else {
+      keep_alive(request.token, now);
       if (request.asked_owner && *request.asked_owner != lease->second.owner) {
         return refused(Outcome::token_in_use);
       }
@@ -355,8 +386,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
                  });
         };
         if (held.size() == needed(request) && std::all_of(held.begin(), held.end(), is_same) &&
-            (!request.ttl || *request.ttl == lease->second.ttl)) {
-          restart_clock(lease->second, now);
+            (!request.ttl || !outlasts(*request.ttl, lease->second.ttl))) {
           return refused(Outcome::held_already);
         }
         decision.paths.clear();
@@ -517,11 +547,19 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
     leases_[request.token] =
         Lease{request.ttl.value_or(request.default_ttl), Instant::max(), request.owner};
     ended_.erase(request.token);
-  } else if (request.ttl) {
+  } else if (request.ttl && !(request.promised && outlasts(*request.promised, *request.ttl))) {
     lease->second.ttl = *request.ttl;
   }
-  restart_clock(leases_[request.token], now);
+  keep_alive(request.token, now);
   return decision;
+}
+
+void OracleArbiter::keep_alive(const Token& token, Instant now) {
+  Lease& lease = leases_.at(token);
+  restart_clock(lease, now);
+  for (Request& each : requests_) {
+    if (each.token == token) each.promised = lease.ttl;
+  }
 }
 
 void OracleArbiter::restart_clock(Lease& lease, Instant now) const {
@@ -540,7 +578,7 @@ Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Mil
                                                 : Arbiter::LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
-  restart_clock(lease->second, now);
+  keep_alive(token, now);
   return Arbiter::LeaseOutcome::living;
 }
 
@@ -551,7 +589,7 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
     const bool is_same =
         lease->second.is_opened && lease->second.owner == owner && lease->second.ttl == ttl;
     if (!is_same) return Arbiter::LeaseOutcome::in_use;
-    restart_clock(lease->second, now);
+    keep_alive(token, now);
     return Arbiter::LeaseOutcome::living;
   }
   const auto ended = ended_.find(token);
@@ -567,7 +605,8 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
   ended_.erase(token);
   static_cast<void>(take_fence(now));
-  restart_clock(leases_[token] = Lease{ttl, Instant::max(), owner, true}, now);
+  leases_[token] = Lease{ttl, Instant::max(), owner, true};
+  keep_alive(token, now);
   return Arbiter::LeaseOutcome::opened;
 }
 

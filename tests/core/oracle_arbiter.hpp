@@ -52,6 +52,8 @@ class OracleArbiter {
     bool is_kept = false;
     bool is_upgrade = false;
     bool is_delayed = false;  ///< The journal has room, but not for so much.
+    /// With what TTL its lease was renewed last, if it was since this came.
+    std::optional<Milliseconds> promised{};
   };
   struct Decision {
     std::uint64_t number = 0;
@@ -115,8 +117,8 @@ class OracleArbiter {
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
   /// Somebody waits who would wait for ever.
   [[nodiscard]] bool has_deadlock() const;
-  /// Whether each of these waits for the next one, and the last for the first, which is the one who
-  /// asks. REQUIRES: it has not been asked yet.
+  /// Whether each of these waits for the next one, because of what it tells of that one, and the
+  /// last for the first, which is the one who asks. REQUIRES: it has not been asked yet.
   [[nodiscard]] bool is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const;
   /// Who holds what is in the way of this request.
   [[nodiscard]] std::vector<Lock> holders_in_the_way(const Request& request) const;
@@ -150,6 +152,9 @@ class OracleArbiter {
                                                    std::size_t before) const;
   [[nodiscard]] bool waits_for(std::size_t place, const Token& to,
                                const std::vector<Request>& requests) const;
+  [[nodiscard]] bool is_blocked_as_told(const CycleStep& step, std::size_t place,
+                                        const Waiter::Wanted& wanted, const Token& by,
+                                        const std::vector<Request>& requests) const;
   [[nodiscard]] bool waits_for_itself(std::vector<std::size_t> places,
                                       const std::vector<Request>& requests) const;
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
@@ -181,6 +186,7 @@ class OracleArbiter {
   void end_wait(std::size_t place, Instant now);
   void refuse_waiters_of(const Token& token, Instant now);
   void restart_clock(Lease& lease, Instant now) const;
+  void keep_alive(const Token& token, Instant now);
   void stop_waiting(std::size_t place, Instant now);
 
   Arbiter::Limits limits_;

@@ -48,8 +48,8 @@ class AnswerCheck {
   [[nodiscard]] std::optional<std::string> fault_of_refusal(const Operation& operation,
                                                             Index at) const;
   [[nodiscard]] bool is_cycle(const Operation& operation, Index at) const;
-  [[nodiscard]] bool waits_because_of(const Operation& operation, Index at, std::string_view owner,
-                                      std::string_view path, std::string_view other) const;
+  [[nodiscard]] bool waits_because_of(const Operation& operation, Index at,
+                                      const Reply::CycleStep& step, std::string_view other) const;
   // What gives back and keeps.
   void check_nowant(const Operation& operation);
   void check_release(const Operation& operation);

@@ -79,6 +79,10 @@ void AnswerCheck::check_granted(const Operation& operation) {
     faults_.add(operation, "its token is another's");
   }
   if (reply.owner != operation.owner) faults_.add(operation, "its owner is " + reply.owner);
+  const std::int64_t asked_ttl = operation.ttl_ms.value_or(0);
+  if (asked_ttl != 0 && reply.ttl_ms != 0 && reply.ttl_ms < asked_ttl) {
+    faults_.add(operation, "its TTL is shorter than it asked for");
+  }
   if (operation.status == 201) check_granted_anew(operation, locks);
   const bool is_held = is_in_some_state([&](Index at) {
     const Lease* const lease = model_.living_lease(operation.owner, at);
@@ -204,34 +208,36 @@ void AnswerCheck::check_conflict(const Operation& operation) {
 
 bool AnswerCheck::is_cycle(const Operation& operation, Index at) const {
   const auto& cycle = operation.reply.cycle;
-  if (cycle.empty() || cycle.front().first != operation.owner) return false;
+  if (cycle.empty() || cycle.front().owner != operation.owner) return false;
   for (std::size_t i = 0; i < cycle.size(); ++i) {
-    const auto& [owner, waits_for] = cycle[i];
-    if (!waits_because_of(operation, at, owner, waits_for, cycle[(i + 1) % cycle.size()].first)) {
-      return false;
-    }
+    const std::string& other = cycle[(i + 1) % cycle.size()].owner;
+    if (!waits_because_of(operation, at, cycle[i], other)) return false;
   }
   return true;
 }
 
-/// Whether `owner` can wait for this path, and `other` has or wants something that is in its way.
-bool AnswerCheck::waits_because_of(const Operation& operation, Index at, std::string_view owner,
-                                   std::string_view path, std::string_view other) const {
-  for (const Operation* waiter : asked_.about(owner)) {
+/// Whether the step's owner can wait for its path, and `other` has or wants what it is told to be
+/// blocked by.
+bool AnswerCheck::waits_because_of(const Operation& operation, Index at,
+                                   const Reply::CycleStep& step, std::string_view other) const {
+  for (const Operation* waiter : asked_.about(step.owner)) {
     if (!can_wait(*waiter, operation, at)) continue;
     for (const Wanted& wanted : waiter->wanted) {
-      if (wanted.path != path) continue;
-      const auto is_in_its_way = [&wanted](const std::string& at_path, const Shape& shape) {
-        return clash(at_path, shape, wanted.path, wanted.shape);
+      if (wanted.path != step.waits_for) continue;
+      const auto is_told_of = [&](const std::string& at_path, const Shape& shape) {
+        return at_path == step.blocked_by && clash(at_path, shape, wanted.path, wanted.shape);
       };
-      for (const std::size_t place : model_.locks_of(other)) {
+      for (const std::size_t place : model_.locks_with(step.fence)) {
         const Lock& lock = model_.locks()[place];
-        if (lock.is_held(at) && is_in_its_way(lock.path, lock.shape)) return true;
+        if (lock.owner == other && lock.is_held(at) && is_told_of(lock.path, lock.shape)) {
+          return true;
+        }
       }
+      if (step.fence != 0) continue;
       for (const Operation* before : asked_.about(other)) {
         if (!can_wait(*before, operation, at)) continue;
         for (const Wanted& its : before->wanted) {
-          if (is_in_its_way(its.path, its.shape)) return true;
+          if (is_told_of(its.path, its.shape)) return true;
         }
       }
     }

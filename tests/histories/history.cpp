@@ -91,7 +91,10 @@ Reply read_reply(const json::object& body) {
   if (const json::value* const cycle = body.if_contains("cycle")) {
     for (const json::value& step : cycle->as_array()) {
       const json::object& object = step.as_object();
-      reply.cycle.emplace_back(text_of(object, "owner"), text_of(object, "waits_for"));
+      const json::object& blocked_by = object.at("blocked_by").as_object();
+      reply.cycle.push_back({text_of(object, "owner"), text_of(object, "waits_for"),
+                             text_of(blocked_by, "path"),
+                             static_cast<Fence>(number_of(blocked_by, "fence"))});
     }
   }
   return reply;

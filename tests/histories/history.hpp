@@ -80,7 +80,13 @@ struct Reply {
   bool is_free = false;
   std::size_t waiter_count = 0;
   std::size_t count = 0;  ///< Of locks that were released, forced, renewed.
-  std::vector<std::pair<std::string, std::string>> cycle;  ///< Owner, and the path it waits for.
+  struct CycleStep {
+    std::string owner;
+    std::string waits_for;
+    std::string blocked_by;  ///< Where the next one is in its way.
+    Fence fence = 0;         ///< Of what that one holds there; zero: it waits.
+  };
+  std::vector<CycleStep> cycle;
 };
 
 /// Which locks a forced end is about; what is empty does not count.

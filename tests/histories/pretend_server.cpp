@@ -480,6 +480,7 @@ void PretendServer::answer_granted(const CallPointer& call, const Held& held, un
   if (goes_wrong(Wrong::other_mode)) {
     body["mode"] = held.grant.shape.is_shared ? "exclusive" : "shared";
   }
+  if (goes_wrong(Wrong::shorter_ttl)) body["ttl_ms"] = 1;
   answer(call, status, json::serialize(body));
 }
 
@@ -512,6 +513,11 @@ void PretendServer::acquire(const CallPointer& call) {
   const std::string& token = operation.token;
   if (const auto ended = ended_.find(token); ended != ended_.end() && ended->second != "released") {
     return answer_ended(call);
+  }
+  if (wrong_ == Wrong::unrenewed_refusal) {
+    ++wrongs_;
+  } else if (leases_.contains(token)) {
+    keep(token);
   }
   if (const Held* const held = find(token, operation.path())) {
     if (held->grant.shape == operation.wanted.front().shape) {

@@ -30,10 +30,12 @@ enum class Wrong : std::uint8_t {
   overtaking,        ///< Grants to who came later.
   other_fence,       ///< Tells another fence than it journaled.
   other_mode,        ///< Tells another mode than it journaled.
+  shorter_ttl,       ///< Tells a TTL that is shorter than the client asked for.
   blind_look,        ///< Shows a path as free that is not.
   blind_dohaz,
   wrong_witness,  ///< dohaz names another than the nearest.
   early_expiry,
+  unrenewed_refusal,  ///< Does not take an acquire that it refuses for a renewal.
   no_expiry,
   early_refusal,        ///< Ends a wait too early.
   second_grant,         ///< Gives a repeated request another lock.

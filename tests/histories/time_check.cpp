@@ -52,6 +52,12 @@ bool is_granted(const Operation& operation) {
                                         : operation.status == 200 || operation.status == 201;
 }
 
+/// An acquire renews its lease when it arrives, and was there before it was answered.
+bool has_renewed(const Operation& operation) {
+  if (is_granted(operation)) return renews(operation);
+  return operation.is_acquire() && !operation.token.empty() && is_decision(operation);
+}
+
 /// From when on the server ran, until `to`: not stopped, not started anew.
 Nanoseconds TimeCheck::undisturbed_since(Nanoseconds from, Nanoseconds to) const {
   for (const ServerEvent& event : evidence_.events) {
@@ -74,7 +80,7 @@ void TimeCheck::check_wait(const Operation& operation) {
   }
 }
 
-/// The TTL counts from the last renewal or grant that came before the end.
+/// The TTL counts from the last renewal, acquire or grant that came before the end.
 void TimeCheck::check_not_early(const LockModel::Lease& lease) {
   Nanoseconds renewed = timeline_.earliest(lease.from);
   for (const std::size_t place : model_.locks_of(lease.owner)) {
@@ -82,7 +88,7 @@ void TimeCheck::check_not_early(const LockModel::Lease& lease) {
     if (lock.from < lease.until) renewed = std::max(renewed, timeline_.earliest(lock.from));
   }
   for (const Operation* operation : asked_.about(lease.owner)) {
-    if (!renews(*operation) || !is_granted(*operation) || operation->index >= lease.until) continue;
+    if (!has_renewed(*operation) || operation->index >= lease.until) continue;
     renewed = std::max(renewed, operation->sent);
   }
   const std::int64_t ttl = lease.ttl_ms(lease.until - 1);

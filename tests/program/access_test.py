@@ -340,6 +340,7 @@ class NothingIsHidden(AccessCase):
         self.assertEqual(answer["error"], "deadlock")
         for step in answer["cycle"]:
             self.assertTrue(step["waits_for"].startswith(("/ci/", "/(hidden)")), answer)
+            self.assertTrue(step["blocked_by"]["path"].startswith(("/ci/", "/(hidden)")), answer)
         self.expect(200, self.root, "DELETE", "/v1/locks/ci/d?force=true")
         thread.join(PATIENCE)
         self.ask(self.root, "DELETE", "/v1/leases?token=" + theirs)

@@ -63,6 +63,10 @@ class V1Test(unittest.TestCase):
                 name, _, value = line.partition(": ")
                 event[name] = value
 
+    def expect_in_use(self, answer, parameter, now, path):
+        self.expect(409, answer, "token_in_use")
+        self.assertEqual((answer["parameter"], answer["now"], answer["path"]), (parameter, now, path))
+
     def background(self, call):
         asked = Background(self.server.port, call)
         self.addCleanup(asked.client.close)
@@ -142,7 +146,8 @@ class Acquiring(V1Test):
     def test_all_of_a_lease_has_one_owner(self):
         token = self.client.acquire("/a", owner="o")["token"]
         refused = self.expect(409, self.client.acquire("/c", token=token, owner="x"), "token_in_use")
-        self.assertIn("its lease has another owner", refused["message"])
+        self.assertIn("its lease has another owner, o;", refused["message"])
+        self.expect_in_use(refused, "owner", "o", None)
         same = {"locks": [{"path": "/c"}], "token": token}
         self.expect(409, self.client.several(**same, owner="x"), "token_in_use")
         self.assertEqual(self.expect(201, self.client.several(**same))["owner"], "o")
@@ -150,7 +155,12 @@ class Acquiring(V1Test):
         self.assertEqual(again["owner"], "o")
         lease = self.client.call("POST", "/v1/leases", token=token, owner="o")
         self.expect(409, lease, "token_in_use")
-        self.assertIn("an acquire made it", lease["message"])
+        self.assertIn("an acquire made its lease", lease["message"])
+        self.expect_in_use(lease, None, None, None)
+        lease = self.client.call("POST", "/v1/leases", token=token, owner="o", ttl="9s")
+        self.expect_in_use(lease, "ttl", None, None)
+        lease = self.client.call("POST", "/v1/leases", token=token, owner="x")
+        self.expect_in_use(lease, "owner", "o", None)
 
     def test_the_same_request_again_is_the_same_grant(self):
         token = fresh_token()
@@ -161,9 +171,68 @@ class Acquiring(V1Test):
         self.restart()
         again = self.expect(200, self.client.acquire("/p", **asked))
         self.assertEqual(first["fence"], again["fence"])
-        for other in ({"ttl": "31s"}, {"lock_parents": "false"}, {"meta": "x"}, {"owner": "b"}):
-            self.expect(409, self.client.acquire("/p", **{**asked, **other}), "token_in_use")
+        for other, now in (({"ttl": "31s"}, "30000ms"), ({"lock_parents": "false"}, "true"),
+                           ({"lock_children": "0"}, "true"), ({"meta": "x"}, "why"),
+                           ({"lock_delay": "1s"}, None)):
+            refused = self.client.acquire("/p", **{**asked, **other})
+            self.expect_in_use(refused, list(other)[0], now, "/p")
+        self.expect_in_use(self.client.acquire("/p", **{**asked, "owner": "b"}), "owner", "a", None)
+        refused = self.client.acquire("/p", **{**asked, "ttl": "31s"})
+        self.assertIn("it holds /p with another ttl, 30000ms;", refused["message"])
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
+
+    def test_a_token_in_use_names_the_path_that_is_held_already(self):
+        token = fresh_token()
+        self.expect(201, self.client.acquire("/q/1", token=token))
+        paths = [{"path": f"/q/{n}"} for n in range(3)]
+        refused = self.client.several(locks=paths, token=token)
+        self.expect_in_use(refused, None, None, "/q/1")
+        self.assertIn("it holds /q/1 already; ask for the other paths alone", refused["message"])
+        self.expect(201, self.client.several(locks=[paths[0], paths[2]], token=token))
+        self.expect_in_use(self.client.several(locks=paths, token=token), None, None, "/q/1")
+        shared = [{"path": "/q/0", "mode": "shared"}, {"path": "/q/2"}]
+        self.expect_in_use(self.client.several(locks=shared, token=token), "mode", "exclusive",
+                           "/q/0")
+
+    def test_a_token_in_use_names_what_waits(self):
+        holder = self.client.acquire("/q")["token"]
+        token = fresh_token()
+        asked = dict(locks=[{"path": "/q"}, {"path": "/r"}], token=token, any=2, ttl="9s")
+        waiting = self.background(lambda c: c.several(**asked, wait="20s"))
+        self.until_waiting(1)
+        self.expect_in_use(self.client.acquire("/r", token=token), None, None, "/r")
+        for other, now in (({"any": 1}, "2"), ({"ttl": "8s"}, "9000ms"), ({"meta": "m"}, None),
+                           ({"owner": "o"}, None)):
+            refused = self.client.several(**{**asked, **other})
+            name = list(other)[0]
+            self.expect_in_use(refused, name, now, None if name == "owner" else "/q")
+        self.client.release("/q", holder)
+        self.expect(201, waiting.answer())
+
+    def test_a_late_duplicate_changes_the_mode_back_and_its_fence_tells(self):
+        token = fresh_token()
+        self.expect(201, self.client.acquire("/u", token=token, mode="shared"))
+        alone = self.expect(201, self.client.acquire("/u", token=token))
+        self.assertEqual(self.client.renew(token)["newest_fence"], alone["fence"])
+        late = self.expect(201, self.client.acquire("/u", token=token, mode="shared"))
+        self.assertEqual(late["mode"], "shared")
+        self.assertGreater(late["fence"], alone["fence"])
+        self.assertEqual(self.client.renew(token)["newest_fence"], late["fence"])
+
+    def test_a_grant_to_who_waited_takes_back_no_renewal(self):
+        holder = self.client.acquire("/x")["token"]
+        token = fresh_token()
+        self.expect(201, self.client.acquire("/y", token=token, ttl="2s"))
+        waiting = self.background(lambda c: c.acquire("/x", token=token, ttl="2s", wait="20s"))
+        self.until_waiting(1)
+        self.assertEqual(self.client.renew(token, ttl="60s")["ttl_ms"], 60_000)
+        self.client.release("/x", holder)
+        granted = self.expect(201, waiting.answer())
+        self.assertEqual(granted["ttl_ms"], 60_000)
+        again = self.expect(200, self.client.acquire("/x", token=token, ttl="2s"))
+        self.assertEqual((again["fence"], again["ttl_ms"]), (granted["fence"], 60_000))
+        self.restart()
+        self.assertEqual(self.client.renew(token)["ttl_ms"], 60_000)
 
     def test_upgrade_and_downgrade(self):
         a, b = fresh_token(), fresh_token()
@@ -592,6 +661,11 @@ class Waiting(V1Test):
         refused = self.expect(409, self.client.acquire("/0", token=tokens[2], wait="9s"), "deadlock")
         self.assertEqual([(step["owner"], step["waits_for"]) for step in refused["cycle"]],
                          [("2", "/0"), ("0", "/1"), ("1", "/2")])
+        fences = {path: self.client.call("GET", "/v1/locks" + path)["holders"][0]["fence"]
+                  for path in ("/0", "/1", "/2")}
+        self.assertEqual([step["blocked_by"] for step in refused["cycle"]],
+                         [{"path": path, "fence": fences[path]} for path in ("/0", "/1", "/2")])
+        self.assertIn("which holds /2. Release that", refused["message"])
         self.client.call("DELETE", "/v1/leases", token=tokens[2])
         self.expect(201, asked[1].answer())
         self.client.call("DELETE", "/v1/leases", token=tokens[1])

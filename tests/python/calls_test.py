@@ -140,6 +140,7 @@ class Acquiring(ServerCase):
         with self.assertRaises(Deadlock) as caught:
             self.client.acquire("/1", token=two.token)
         self.assertEqual(caught.exception.cycle, [("two", "/1"), ("one", "/2")])
+        self.assertEqual(caught.exception.blocked_by, [("/1", one.fence), ("/2", two.fence)])
         self.client.release(two.token)
         self.assertEqual(waiting.result().path, "/2")
 

@@ -27,9 +27,14 @@ class NotAcquired(LockerError):
 
 
 class Deadlock(LockerError):
-    """Waiting would never end. `cycle` says who waits for what: (owner, path) by (owner, path)."""
+    """Waiting would never end. `cycle` says who waits for what: (owner, path) by (owner, path).
+
+    `blocked_by` says where the next one is in the way of each: (path, fence), or (path, None) if
+    that one only waits there, too. The last is what this lease can release.
+    """
 
     cycle: Sequence[tuple[str, str]] = ()
+    blocked_by: Sequence[tuple[str, int | None]] = ()
 
 
 class LockLost(LockerError):

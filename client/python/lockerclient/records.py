@@ -177,6 +177,9 @@ def error_of(answer: Answer) -> LockerError:
     if code == "deadlock":
         deadlock = Deadlock(message, code, status)
         deadlock.cycle = [(step["owner"], step["waits_for"]) for step in body["cycle"]]
+        # A server of before does not tell.
+        told = [step["blocked_by"] for step in body["cycle"] if "blocked_by" in step]
+        deadlock.blocked_by = [(each["path"], each["fence"]) for each in told]
         return deadlock
     if code == "lease_ended":
         detail = body.get("detail")

@@ -253,7 +253,8 @@ class Arbiter {
     Fence newest = 0;                   // of the locks and leases that are meant
     std::optional<Token> last_lease{};  // that was looked at
   };
-  /// A slice of it. What is looked at is one step, what ends is steps_of_an_end. True: it is over.
+  /// A slice of it. What is looked at is one step, what ends is steps_of_an_end. True: it is over,
+  /// or the journal has no room; if that is made, it can go on.
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 

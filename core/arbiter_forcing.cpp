@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "core/arbiter.hpp"
@@ -36,6 +37,7 @@ bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now)
   using Stage = Forcing::Stage;
   now_ = now;
   if (forcing.number == 0) forcing.number = ++last_number_;
+  if (forcing.forced.outcome == Outcome::busy) forcing.forced.outcome = Outcome::granted;
   while (forcing.stage != Stage::over && steps > 0) {
     switch (forcing.stage) {
       case Stage::waiters:
@@ -52,8 +54,7 @@ bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now)
       case Stage::over:
         break;
     }
-    // What is left is ended when it is asked for again.
-    if (forcing.forced.outcome != Outcome::granted) forcing.stage = Stage::over;
+    if (forcing.forced.outcome != Outcome::granted) return true;
   }
   return forcing.stage == Stage::over;
 }
@@ -91,7 +92,11 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
     table_.open_cursor(cursor_of_force, PathView{under});
     cursor_is_of_ = forcing.number;
   }
-  std::vector<std::uint32_t> chosen;
+  struct Chosen {
+    LockId last_before;  // that was looked at
+    std::uint32_t handle;
+  };
+  std::vector<Chosen> chosen;
   bool is_end = false;
   while (steps > 0 && !is_end) {
     const auto held = table_.advance_cursor(cursor_of_force);
@@ -99,17 +104,21 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
     if (is_end) break;
     take_steps(1, steps);
     if (held->id <= forcing.last_lock) continue;
-    forcing.last_lock = held->id;
+    const LockId last_before = std::exchange(forcing.last_lock, held->id);
     if (held->is_cooling && !filter.ends_cooling) continue;
     if (filter.fence && held->id.fence != *filter.fence) continue;
     if (filter.owner && held->owner != *filter.owner) continue;
     if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;
-    chosen.push_back(held->handle);
+    chosen.push_back({last_before, held->handle});
     take_steps(steps_of_an_end, steps);
   }
   table_.keep_cursor(cursor_of_force);
-  for (const std::uint32_t handle : chosen) {
-    if (!has_room_to_force(forcing)) return false;
+  for (const auto& [last_before, handle] : chosen) {
+    if (!has_room_to_force(forcing)) {
+      forcing.last_lock = last_before;
+      cursor_is_of_ = 0;  // it stands behind what has not ended
+      return false;
+    }
     const HeldLock held = table_.lock_at(handle);
     end_lock(held, table_.path_of(held), End::forced, forcing.detail);
     ++forcing.forced.count;
@@ -123,12 +132,13 @@ bool Arbiter::force_leases(Forcing& forcing, std::size_t& steps) {
   while (steps > 0) {
     const auto at = forcing.last_lease ? opened_.upper_bound(*forcing.last_lease) : opened_.begin();
     if (at == opened_.end()) return true;
-    forcing.last_lease = *at;
     take_steps(1, steps);
     const LivingLease lease = *table_.find_lease_of(*at);
-    if (lease.has_locks || lease.owner != *forcing.filter.owner) continue;
-    if (lease.opened.fence > forcing.newest) continue;
-    if (!has_room_to_force(forcing)) return false;
+    const bool is_meant = !lease.has_locks && lease.owner == *forcing.filter.owner &&
+                          lease.opened.fence <= forcing.newest;
+    if (is_meant && !has_room_to_force(forcing)) return false;
+    forcing.last_lease = *at;
+    if (!is_meant) continue;
     take_steps(steps_of_an_end, steps);
     end_lease(lease, End::forced, forcing.detail);
     ++forcing.forced.count;

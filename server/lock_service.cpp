@@ -15,6 +15,8 @@ constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
 // About 4,000 locks, which takes 12 ms: each slice has a sync of the disk, too.
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
+// The mutex is not fair: who waits for it would see it taken again when it wakes.
+constexpr std::chrono::microseconds between_forced{200};
 constexpr std::chrono::milliseconds look_every{100};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
@@ -132,12 +134,14 @@ void LockService::keep_time(const std::stop_token& stop) {
     if (after != before || std::exchange(commit_wanted_, false)) {
       lock.unlock();
       commit_.commit_until(after);
+      if (more_is_forced) std::this_thread::sleep_for(between_forced);
       lock.lock();
       continue;
     }
     if (more) {
       lock.unlock();  // others get in between
       std::this_thread::yield();
+      if (more_is_forced) std::this_thread::sleep_for(between_forced);
       lock.lock();
       continue;
     }

@@ -77,15 +77,15 @@ void answer(Call& call, const Arbiter::Forced& forced, Index index, Response& re
 }
 
 /// One that ends so much that others have their turn in between.
-class Forcing final : public PendingAnswer, public LockService::ForceListener {
+class LongForce final : public PendingAnswer, public LockService::ForceListener {
  public:
-  Forcing(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
+  LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
-  ~Forcing() override {
+  ~LongForce() override {
     if (is_asked_ && waker_ == nullptr) service_.forget(*this);
   }
-  Forcing(const Forcing&) = delete;
-  Forcing& operator=(const Forcing&) = delete;
+  LongForce(const LongForce&) = delete;
+  LongForce& operator=(const LongForce&) = delete;
 
   /// Null when it goes on, and this has to live; else what it did.
   std::optional<LockService::At<Arbiter::Forced>> ask() {
@@ -132,11 +132,11 @@ void answer_force(LockService& service, std::string_view path_text, const Parame
     return answer_error(400, "bad_request", fault->message, response);
   }
   call.is_audited = is_audited(request);
-  auto forcing = std::make_unique<Forcing>(service, std::move(call));
-  if (const auto asked = forcing->ask()) {
-    return answer(forcing->call(), asked->answer, asked->index, response);
+  auto force = std::make_unique<LongForce>(service, std::move(call));
+  if (const auto asked = force->ask()) {
+    return answer(force->call(), asked->answer, asked->index, response);
   }
-  response.pending = std::move(forcing);
+  response.pending = std::move(force);
 }
 
 }  // namespace locker::server

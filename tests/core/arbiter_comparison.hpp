@@ -558,7 +558,7 @@ class ArbiterComparison final : public Arbiter::Host {
     Token token = token_of(random_() % tokens);
     std::string path = random_path();
     const auto& requests = oracle_.requests();
-    if (!requests.empty() && random_() % 8 == 0) {
+    if (!requests.empty() && random_() % 16 == 0) {
       const auto& request = requests[random_() % requests.size()];
       token = request.token;
       path = request.wanted[random_() % request.wanted.size()].packed_path;

@@ -181,6 +181,7 @@ class Arbiter {
 
   enum class ReleaseOutcome : std::uint8_t {
     released,
+    left,  ///< It held nothing of this, but waited for it; it does so no more.
     released_before,
     lease_ended,
     wrong_token,
@@ -195,10 +196,13 @@ class Arbiter {
     End reason = End::expired;
     std::string detail;
   };
+  /// What the token holds at this path; else ends its request that waits for it, or gives up the
+  /// place that is kept for that.
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
   /// The same without looking back: what is not held is not held.
   [[nodiscard]] Released release_for_seed(const Token& token, PathView path, const Now& now);
-  /// Everything that the lease holds, and the lease.
+  /// Everything that the lease holds, and the lease; what it waits for it still gets. Of a token
+  /// that has no lease: ends all its requests that wait, and gives up its places.
   [[nodiscard]] Released release_all(const Token& token, const Now& now);
 
   enum class LeaseOutcome : std::uint8_t {
@@ -236,13 +240,39 @@ class Arbiter {
     std::optional<std::string> owner;
     std::optional<Fence> fence;
     bool ends_cooling = false;  ///< Also what cools already: else a force sent twice would.
+    bool ends_waiting = false;  ///< Also requests that wait, and kept places; they have no fence.
+    /// Everything of one owner, so also its leases that hold nothing.
+    [[nodiscard]] bool means_leases() const {
+      return owner && !fence && !packed_path && packed_prefix.value_or("").empty();
+    }
   };
   struct Forced {
     Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
-    std::size_t count = 0;
+    std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
   };
-  /// Ends what fits. O(locks under the path or prefix).
+  /// Ends what fits. O(locks under the path or prefix, waiters if they are meant, opened leases if
+  /// they are).
   [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
+
+  /// A force that goes on in slices, so that others have their turn in between. What came after it
+  /// had begun with locks is left alone, so it does not hit the next holder.
+  struct Forcing {
+    ForceFilter filter;
+    std::string detail;
+    Forced forced{};
+    // How far it is. First the waiters: else they would be granted what ends.
+    enum class Stage : std::uint8_t { waiters, locks, leases, over };
+    Stage stage = Stage::waiters;
+    std::uint64_t number = 0;           // of all forces; zero: not begun
+    Ticket next_ticket = 0;             // to look at
+    LockId last_lock{};                 // that was looked at
+    Fence newest = 0;                   // of the locks and leases that are meant
+    std::optional<Token> last_lease{};  // that was looked at
+  };
+  /// A slice of it. What is looked at is one step, what ends is steps_of_an_end. True: it is over,
+  /// or the journal has no room; if that is made, it can go on.
+  bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
+  static constexpr std::size_t steps_of_an_end = 10;
 
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
   /// place_kept. False when it was decided already.
@@ -257,6 +287,8 @@ class Arbiter {
 
   [[nodiscard]] const LockTable& table() const { return table_; }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
+  /// Of the leases those that were opened by themselves, and live without locks.
+  [[nodiscard]] std::size_t opened_lease_count() const { return opened_.size(); }
   [[nodiscard]] Fence last_fence() const { return last_fence_; }
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
@@ -340,6 +372,11 @@ class Arbiter {
   [[nodiscard]] MaybeLease find_living(const Token& token) const;
   [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
+  void end_wait(Waiter& waiter, End reason, const std::string& detail);
+  [[nodiscard]] bool has_room_to_force(Forcing& forcing) const;
+  [[nodiscard]] bool force_waiters(Forcing& forcing, std::size_t& steps);
+  [[nodiscard]] bool force_locks(Forcing& forcing, std::size_t& steps);
+  [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
   void pass_on_terms(const LivingLease& lease);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
@@ -381,9 +418,10 @@ class Arbiter {
   std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};     // the journal makes room; no queued request is granted before
-  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
-  Instant delayed_until_{};            // when there is looked for it again
-  std::set<Token> opened_in_replay_;
+  std::map<Ticket, Waiter*> delayed_;          // the journal has room, but not for so much
+  Instant delayed_until_{};                    // when there is looked for it again
+  std::set<Token> opened_;                     // leases that were opened by themselves
+  std::uint64_t cursor_is_of_ = 0;             // the number of the force whose place the cursor is
   mutable std::map<Token, std::size_t> many_;  // locks of leases with very many, once counted
 };
 

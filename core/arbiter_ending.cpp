@@ -100,7 +100,10 @@ void Arbiter::pass_on_terms(const LivingLease& lease) {
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
                             const std::string& detail) {
   ended_.remember_lease(token, {reason, fence, detail}, now_.instant);
-  if (expiring_.contains(token) && !table_.find_lease_of(token)) expiring_.erase(token);
+  if ((expiring_.contains(token) || opened_.contains(token)) && !table_.find_lease_of(token)) {
+    expiring_.erase(token);
+    opened_.erase(token);
+  }
   if (reason == End::released) return;
   // Also who waited before there was this lease: with another one under its token it would never
   // hear what was lost.
@@ -142,10 +145,37 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   return true;
 }
 
+/// It has no place any more. If its token has no lease, and waits for nothing else, the token is
+/// told so for a while: the answer can be lost, or it comes back for a kept place.
+void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
+  const Token token = waiter.token;
+  const bool is_known = waiter.token_is_chosen;
+  Acquired acquired;
+  acquired.outcome = Outcome::lease_ended;
+  acquired.reason = reason;
+  acquired.detail = detail;
+  decide(waiter, std::move(acquired));
+  if (is_known && !by_token_.contains(token) && !table_.find_lease_of(token)) {
+    ended_.remember_lease(token, {reason, 0, detail}, now_.instant);
+  }
+}
+
 Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   Released released = release_for_seed(token, path, now);
   if (released.outcome != ReleaseOutcome::not_held) return released;
-  if (const auto ended = ended_.find_lock(token, path, now_.instant)) {
+  const auto ended = ended_.find_lock(token, path, now_.instant);
+  if (const auto waiting = wanted_.find({token, path.packed()}); waiting != wanted_.end()) {
+    end_wait(*waiting->second, End::released, "");
+    released.outcome = ReleaseOutcome::left;
+    // It can be the release of what it held here once, sent again: the same answer.
+    if (ended && ended->reason == End::released) {
+      released.fence = ended->fence;
+    } else {
+      ended_.remember_lock(token, path, {End::released, 0, ""}, now_.instant);
+    }
+    return released;
+  }
+  if (ended) {
     released.fence = ended->fence;
     released.reason = ended->reason;
     released.detail = ended->detail;
@@ -184,6 +214,14 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
   const MaybeLease lease = find_living(token);
+  if (!lease && by_token_.contains(token)) {
+    for (auto waiting = by_token_.find(token); waiting != by_token_.end();
+         waiting = by_token_.find(token)) {
+      end_wait(*waiting->second.front(), End::released, "");
+    }
+    released.outcome = ReleaseOutcome::left;
+    return released;
+  }
   if (!lease) {
     const auto ended = ended_lease(token);
     released.outcome = !ended                           ? ReleaseOutcome::not_held
@@ -205,32 +243,6 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
   }
   released.count = before - table_.lock_count();
   return released;
-}
-
-Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& detail,
-                               const Now& now) {
-  now_ = now;
-  const std::string under = filter.packed_path.value_or(filter.packed_prefix.value_or(""));
-  std::vector<std::uint32_t> chosen;
-  table_.open_cursor(cursor_of_force, PathView{under});
-  while (const auto held = table_.advance_cursor(cursor_of_force)) {
-    if (held->is_cooling && !filter.ends_cooling) continue;
-    if (filter.fence && held->id.fence != *filter.fence) continue;
-    if (filter.owner && held->owner != *filter.owner) continue;
-    if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;
-    chosen.push_back(held->handle);
-  }
-  Forced forced;
-  for (const std::uint32_t handle : chosen) {
-    if (const Room room = host_->room_for(end_bytes, true); room != Room::enough) {
-      forced.outcome = refusal<Outcome>(room);
-      return forced;
-    }
-    const HeldLock held = table_.lock_at(handle);
-    end_lock(held, table_.path_of(held), End::forced, detail);
-    ++forced.count;
-  }
-  return forced;
 }
 
 }  // namespace locker::core

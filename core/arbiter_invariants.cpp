@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "core/arbiter.hpp"
 #include "core/assert.hpp"
@@ -38,6 +39,16 @@ void Arbiter::check_invariants() const {
     for (const auto& [ticket, waiter] : *tickets) LOCKER_ASSERT(by_ticket_.at(ticket) == waiter);
   }
   for (const auto& [lock, list] : watchers_) LOCKER_ASSERT(table_.is_watched(lock));
+  std::set<Token> granted;  // leases that a grant opened
+  table_.for_each_lock([&](const HeldLock& held) {
+    const MaybeLease lease = table_.lease_of(held);
+    if (lease && lease->opened.fence == 0) granted.insert(lease->token);
+  });
+  LOCKER_ASSERT(granted.size() + opened_.size() == table_.lease_count());
+  for (const Token& token : opened_) {
+    const MaybeLease lease = table_.find_lease_of(token);
+    LOCKER_ASSERT(lease && lease->opened.fence != 0);
+  }
 }
 
 }  // namespace locker::core

@@ -137,6 +137,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   }
   if (chosen) ended_.forget_lease(*chosen);
   record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
+  opened_.insert(answer.token);
   restart_timer(answer.token);
   answer.outcome = LeaseOutcome::opened;
   return answer;

@@ -19,7 +19,7 @@ bool Arbiter::replay(const Record& record) {
     token = cooling->token;
     reason = cooling->reason;
   } else if (const auto* const opened = std::get_if<LeaseOpened>(&record)) {
-    opened_in_replay_.insert(opened->token);
+    opened_.insert(opened->token);
   }
   last_fence_ = std::max(last_fence_, fence_given_by(record));
   const std::optional<Path> path = held ? std::optional<Path>{table_.path_of(*held)} : std::nullopt;
@@ -35,6 +35,7 @@ bool Arbiter::replay(const Record& record) {
   } else if (ended_lease) {
     ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
     expiring_.erase(token);
+    opened_.erase(token);
   }
   return true;
 }
@@ -43,7 +44,6 @@ void Arbiter::start(Host& host, Fence first_fence) {
   host_ = &host;
   last_fence_ = std::max(last_fence_, first_fence - 1);
   if (table_.has_deadlines()) start_timers();
-  opened_in_replay_.clear();
 }
 
 // Every lease has its whole TTL again, and every cooling lock its whole lock-delay. But a lease
@@ -59,9 +59,8 @@ void Arbiter::start_timers() {
     const LivingLease lease = *table_.lease_of(held);
     if (lease.ttl.count() != 0 && table_.timer_of(lease.handle) == 0) restart_timer(lease.token);
   });
-  for (const Token& token : opened_in_replay_) {
-    const auto lease = table_.find_lease_of(token);
-    if (lease && lease->ttl.count() != 0) restart_timer(token);
+  for (const Token& token : opened_) {
+    if (table_.find_lease_of(token)->ttl.count() != 0) restart_timer(token);
   }
   for (const Token& token : expiring_) {
     const LivingLease lease = *table_.find_lease_of(token);

@@ -115,6 +115,7 @@ void Api::status(Response& response) {
   append_json_string(store_, body);
   body += R"(, "locks": )" + std::to_string(status.locks);
   body += R"(, "leases": )" + std::to_string(status.leases);
+  body += R"(, "opened_leases": )" + std::to_string(status.opened_leases);
   body += R"(, "waiters": )" + std::to_string(status.waiters);
   body += R"(, "event_readers": )" + std::to_string(service_.events().readers());
   body += R"(, "index": )" + std::to_string(status.index);

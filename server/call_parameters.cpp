@@ -1,8 +1,11 @@
 #include "server/call_parameters.hpp"
 
+#include <charconv>
+
 #include "core/duration_text.hpp"
 #include "core/record.hpp"
 #include "core/token_text.hpp"
+#include "core/url_path.hpp"
 #include "core/utf8.hpp"
 
 namespace locker::server {
@@ -33,6 +36,31 @@ std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std:
     return Fault{"The owner must be valid UTF-8 without control characters."};
   }
   owner = *text;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_prefix(const Parameters& parameters, std::optional<std::string>& packed) {
+  const std::string_view* const text = parameters.find("prefix");
+  if (text == nullptr) return std::nullopt;
+  core::Path path;
+  if (auto fault = core::parse_url_path(*text, path)) return fault;
+  packed = path.view().packed();
+  return std::nullopt;
+}
+
+std::optional<Fault> read_number(const Parameters& parameters, std::string_view name,
+                                 std::uint64_t least, std::uint64_t most,
+                                 std::optional<std::uint64_t>& value) {
+  const std::string_view* const text = parameters.find(name);
+  if (text == nullptr) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const end = text->data() + text->size();
+  const auto read = std::from_chars(text->data(), end, number);
+  if (read.ec != std::errc{} || read.ptr != end || number < least || number > most) {
+    return Fault{"Parameter '" + std::string{name} + "' must be a number from " +
+                 std::to_string(least) + " to " + std::to_string(most) + "."};
+  }
+  value = number;
   return std::nullopt;
 }
 

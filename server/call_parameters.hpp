@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,14 @@ inline constexpr core::Milliseconds ttl_max{30U * 86'400'000U};
 
 [[nodiscard]] std::optional<core::Fault> read_owner(const Parameters& parameters,
                                                     std::optional<std::string>& owner);
+/// A path, packed.
+[[nodiscard]] std::optional<core::Fault> read_prefix(const Parameters& parameters,
+                                                     std::optional<std::string>& packed);
+/// From `least` to `most`.
+[[nodiscard]] std::optional<core::Fault> read_number(const Parameters& parameters,
+                                                     std::string_view name, std::uint64_t least,
+                                                     std::uint64_t most,
+                                                     std::optional<std::uint64_t>& value);
 [[nodiscard]] std::optional<core::Fault> read_meta(const Parameters& parameters, std::string& meta);
 [[nodiscard]] std::optional<core::Fault> read_mode(std::string_view text, core::Mode& mode);
 /// A duration from `least` to `most`.

@@ -13,6 +13,10 @@ using core::Arbiter;
 
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
+// About 4,000 locks, which takes 12 ms: each slice has a sync of the disk, too.
+constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
+// The mutex is not fair: who waits for it would see it taken again when it wakes.
+constexpr std::chrono::microseconds between_forced{200};
 constexpr std::chrono::milliseconds look_every{100};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
@@ -122,19 +126,22 @@ void LockService::keep_time(const std::stop_token& stop) {
     const core::Now now = read_now();
     const bool clock_stands = std::exchange(last, now.instant) == now.instant;
     const Index before = commit_.last_index();
-    const bool more = arbiter_.advance(now, done_at_once);
+    const bool more_is_forced = advance_forces(now);
+    const bool more = arbiter_.advance(now, done_at_once) || more_is_forced;
     std::erase_if(to_take_back_,
                   [&](const TakenBack& what) { return try_to_take_back(what, now); });
     const Index after = commit_.last_index();
     if (after != before || std::exchange(commit_wanted_, false)) {
       lock.unlock();
       commit_.commit_until(after);
+      if (more_is_forced) std::this_thread::sleep_for(between_forced);
       lock.lock();
       continue;
     }
     if (more) {
       lock.unlock();  // others get in between
       std::this_thread::yield();
+      if (more_is_forced) std::this_thread::sleep_for(between_forced);
       lock.lock();
       continue;
     }
@@ -144,9 +151,26 @@ void LockService::keep_time(const std::stop_token& stop) {
     const core::Instant later = clock_stands ? look_every / 10 : std::chrono::microseconds{100};
     due_.wait_for(lock, stop, wakes_at_ - now.instant + later, [this] {
       const auto next = arbiter_.next_due();
-      return commit_wanted_ || (next && *next < wakes_at_);
+      return commit_wanted_ || (!forces_.empty() && !forces_wait_) || (next && *next < wakes_at_);
     });
   }
+}
+
+/// A slice of the first one. True: there is more to do.
+bool LockService::advance_forces(const core::Now& now) {
+  if (forces_.empty()) return false;
+  Force& force = forces_.front();
+  ended_ = force.ended;
+  const bool is_over = arbiter_.advance_force(force.forcing, forced_at_once, now);
+  ended_ = nullptr;
+  // It goes on when the journal has made room: nobody can say what half of it was.
+  forces_wait_ = force.forcing.forced.outcome == core::Outcome::busy;
+  if (!is_over || forces_wait_) return !forces_wait_;
+  if (force.listener != nullptr) {
+    force.listener->on_forced(force.forcing.forced, commit_.last_index());
+  }
+  forces_.pop_front();
+  return !forces_.empty();
 }
 
 void LockService::on_record(const core::Record& record) {
@@ -167,10 +191,11 @@ void LockService::on_event(const core::Event& event) {
   const bool is_end = event.kind != core::EventKind::granted &&
                       event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
   events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
-  // Of a release or a force: `cooled` is the end of what cooled already.
+  // Of a release or a force: `cooled` is the end of what cooled already, `left` that of a wait.
   const bool is_wanted = event.kind == core::EventKind::released ||
                          event.kind == core::EventKind::forced ||
-                         event.kind == core::EventKind::cooled;
+                         event.kind == core::EventKind::cooled ||
+                         event.kind == core::EventKind::left;
   if (ended_ != nullptr && is_wanted && ended_->size() < audited_locks_max) {
     ended_->push_back({std::string{event.path.packed()}, std::string{event.owner}, event.fence});
   }
@@ -307,6 +332,39 @@ LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& 
                                                     std::vector<AuditedLock>* ended) {
   return carry_out([&](const core::Now& now) { return arbiter_.force(filter, reason, now); },
                    ended);
+}
+
+std::optional<LockService::At<Arbiter::Forced>> LockService::force(
+    const Arbiter::ForceFilter& filter, const std::string& reason, std::vector<AuditedLock>* ended,
+    ForceListener& listener) {
+  const Decision decision{commit_.mutex()};
+  const core::Now now = read_now();
+  Arbiter::Forcing forcing{filter, reason};
+  bool is_over = false;
+  // Behind another one it does not begin: that one's place in the table would be lost.
+  if (forces_.empty()) {
+    ended_ = ended;
+    is_over = arbiter_.advance_force(forcing, forced_at_once, now);
+    ended_ = nullptr;
+  }
+  const Arbiter::Forced forced = forcing.forced;
+  if (is_over && forced.outcome == core::Outcome::busy && forced.count > 0) is_over = false;
+  if (!is_over) {
+    forces_.push_back({std::move(forcing), ended, &listener});
+    due_.notify_one();
+  }
+  after_command(now);
+  if (!is_over) return std::nullopt;
+  return At<Arbiter::Forced>{forced, commit_.last_index(), now};
+}
+
+void LockService::forget(const ForceListener& listener) {
+  const std::lock_guard lock{commit_.mutex()};
+  for (Force& force : forces_) {
+    if (force.listener != &listener) continue;
+    force.listener = nullptr;
+    force.ended = nullptr;
+  }
 }
 
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
@@ -504,6 +562,7 @@ LockService::Measured LockService::measure() {
 LockService::Status LockService::look_at_status() const {
   return {arbiter_.table().lock_count(),
           arbiter_.table().lease_count(),
+          arbiter_.opened_lease_count(),
           arbiter_.waiter_count(),
           commit_.last_index(),
           arbiter_.last_fence(),

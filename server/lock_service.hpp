@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -110,10 +111,26 @@ class LockService final : private core::Arbiter::Host {
                                                           std::optional<core::Milliseconds> ttl);
   [[nodiscard]] At<core::Arbiter::LeaseAnswer> renew(const core::Token& token,
                                                      std::optional<core::Milliseconds> ttl);
-  /// `ended` as in release_all().
+  /// `ended` as in release_all(), and of who waits. In one step: for what ends few locks.
   [[nodiscard]] At<core::Arbiter::Forced> force(const core::Arbiter::ForceFilter& filter,
                                                 const std::string& reason,
                                                 std::vector<AuditedLock>* ended = nullptr);
+  /// Who is told, under the mutex, that a force has done all that it does.
+  class ForceListener {
+   public:
+    virtual void on_forced(const core::Arbiter::Forced& forced, Index index) = 0;
+
+   protected:
+    ~ForceListener() = default;
+  };
+  /// The same, in slices between which others are answered; several go on one after the other.
+  /// None: it goes on, and `listener` hears of its end once, perhaps before this returns, unless it
+  /// is forgotten; until then `ended` must live.
+  [[nodiscard]] std::optional<At<core::Arbiter::Forced>> force(
+      const core::Arbiter::ForceFilter& filter, const std::string& reason,
+      std::vector<AuditedLock>* ended, ForceListener& listener);
+  /// It is not told any more, if it was not yet. What it is about goes on.
+  void forget(const ForceListener& listener);
 
   struct PathState {
     bool is_free = false;
@@ -162,6 +179,7 @@ class LockService final : private core::Arbiter::Host {
   struct Status {
     std::size_t locks = 0;
     std::size_t leases = 0;
+    std::size_t opened_leases = 0;  ///< Of them; they live without locks.
     std::size_t waiters = 0;
     Index index = 0;
     core::Fence last_fence = 0;
@@ -217,6 +235,12 @@ class LockService final : private core::Arbiter::Host {
   template <typename Command>
   [[nodiscard]] auto carry_out(const Command& command, std::vector<AuditedLock>* ended = nullptr);
   void keep_time(const std::stop_token& stop);
+  [[nodiscard]] bool advance_forces(const core::Now& now);
+  struct Force {
+    core::Arbiter::Forcing forcing;
+    std::vector<AuditedLock>* ended;
+    ForceListener* listener;
+  };
   struct TakenBack {
     core::Token token;
     std::optional<core::Path> path;
@@ -253,6 +277,8 @@ class LockService final : private core::Arbiter::Host {
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last
   std::vector<TakenBack> to_take_back_;            // the journal had no room
+  std::deque<Force> forces_;                       // that go on; the first one has its turn
+  bool forces_wait_ = false;                       // until the journal has made room
   core::Instant wakes_at_ = core::Instant::max();  // when the timekeeper looks next
   std::jthread timekeeper_;
 };

@@ -55,7 +55,8 @@ enum class CallKind : std::uint8_t {
   dohaz,
   acquire,
   acquire_several,
-  waited,  ///< An answer that was not there at once: of an acquire that waited for its lock.
+  waited,  ///< An answer that was not there at once: of an acquire that waited for its lock, or of
+           ///< a force that ended very much.
   release,
   force,
   look,
@@ -87,8 +88,8 @@ class Waker {
   ~Waker() = default;
 };
 
-/// An answer that is not there yet: a request that waits for a lock. All calls but Waker::wake()
-/// are made on the connection's thread. Only finish() may throw.
+/// An answer that is not there yet: a request that waits for a lock, a force that goes on. All
+/// calls but Waker::wake() are made on the connection's thread. Only finish() may throw.
 class PendingAnswer {
  public:
   /// Before start() it can be at any time.

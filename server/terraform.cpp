@@ -156,6 +156,7 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
   response.index = done.index;
   switch (done.answer.outcome) {
     case Outcome::released:
+    case Outcome::left:
     case Outcome::released_before:
       response.body = "{}";
       if (done.answer.outcome == Outcome::released) {

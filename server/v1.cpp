@@ -5,7 +5,6 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "core/utf8.hpp"
 #include "server/accept_header.hpp"
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
@@ -13,6 +12,7 @@
 #include "server/browser_request.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
+#include "server/force_call.hpp"
 #include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 #include "server/openapi.hpp"
@@ -48,38 +48,6 @@ bool wants_text(const Request& request) {
 void answer_text(std::string text, Response& response) {
   response.content_type = "text/plain; charset=utf-8";
   response.body = std::move(text);
-}
-
-std::optional<Fault> read_number(const Parameters& parameters, std::string_view name,
-                                 std::uint64_t least, std::uint64_t most,
-                                 std::optional<std::uint64_t>& value) {
-  const std::string_view* const text = parameters.find(name);
-  if (text == nullptr) return std::nullopt;
-  std::uint64_t number = 0;
-  const char* const end = text->data() + text->size();
-  const auto read = std::from_chars(text->data(), end, number);
-  if (read.ec != std::errc{} || read.ptr != end || number < least || number > most) {
-    return Fault{"Parameter '" + std::string{name} + "' must be a number from " +
-                 std::to_string(least) + " to " + std::to_string(most) + "."};
-  }
-  value = number;
-  return std::nullopt;
-}
-
-std::optional<Fault> check_reason(std::string_view reason) {
-  const bool fits =
-      reason.size() <= core::owner_bytes_max && core::check_text(reason) == core::TextFault::none;
-  if (fits) return std::nullopt;
-  return Fault{"The reason must be valid UTF-8 without control characters, at most 255 bytes."};
-}
-
-std::optional<Fault> read_prefix(const Parameters& parameters, std::optional<std::string>& packed) {
-  const std::string_view* const text = parameters.find("prefix");
-  if (text == nullptr) return std::nullopt;
-  core::Path path;
-  if (auto fault = core::parse_url_path(*text, path)) return fault;
-  packed = path.view().packed();
-  return std::nullopt;
 }
 
 std::optional<Fault> need_token(const Parameters& parameters, const Request& request,
@@ -172,7 +140,7 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
   }
   Parameters parameters;
   auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("force prefix owner fence cooling reason");
+  if (!fault) fault = parameters.expect_only("force prefix owner fence cooling waiting reason");
   bool is_force = false;
   if (!fault) fault = parameters.read_flag("force", is_force);
   const bool has_filter = parameters.find("prefix") != nullptr ||
@@ -199,7 +167,7 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
     fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
   }
   if (fault) return answer_fault(*fault, response);
-  force({}, parameters, request, response);
+  answer_force(service_, {}, parameters, request, response);
 }
 
 void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
@@ -222,8 +190,10 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.read_flag("force", is_force);
   if (!fault)
-    fault = parameters.expect_only(is_force ? "force fence cooling reason" : "token force");
-  if (!fault && is_force) return force(path_text, parameters, request, response);
+    fault = parameters.expect_only(is_force ? "force fence cooling waiting reason" : "token force");
+  if (!fault && is_force) {
+    return answer_force(service_, path_text, parameters, request, response);
+  }
   core::Token token;
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);
@@ -232,11 +202,12 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   using Outcome = Arbiter::ReleaseOutcome;
   switch (done.answer.outcome) {
     case Outcome::released:
+    case Outcome::left:
     case Outcome::released_before:
       response.body = R"({"path": )";
       append_path(path.view().packed(), response.body);
       response.body += R"(, "released": true, "fence": )";
-      append_number(done.answer.fence, response.body);
+      append_number_or_null(done.answer.fence, response.body);
       response.body += '}';
       if (done.answer.outcome == Outcome::released) {
         note_release(request, done.answer.fence, response);
@@ -254,42 +225,6 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
     case Outcome::disk_full:
       return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
   }
-}
-
-void V1::force(std::string_view path_text, const Parameters& parameters, const Request& request,
-               Response& response) {
-  Arbiter::ForceFilter filter;
-  std::optional<Fault> fault;
-  if (!path_text.empty()) {
-    core::Path path;
-    fault = core::parse_url_path(path_text, path);
-    filter.packed_path = path.view().packed();
-  }
-  if (!fault) fault = read_prefix(parameters, filter.packed_prefix);
-  if (!fault) fault = read_owner(parameters, filter.owner);
-  if (filter.owner == "?") filter.owner = "";
-  std::optional<std::uint64_t> fence;
-  constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
-  if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
-  filter.fence = fence;
-  if (!fault) fault = parameters.read_flag("cooling", filter.ends_cooling);
-  std::string reason;
-  if (const std::string_view* const text = parameters.find("reason")) reason = *text;
-  if (!fault) fault = check_reason(reason);
-  if (fault) return answer_fault(*fault, response);
-  std::vector<AuditedLock> ended;
-  const auto forced = service_.force(filter, reason, is_audited(request) ? &ended : nullptr);
-  response.index = forced.index;
-  note_force(request, filter, forced.answer, std::move(ended), reason, response);
-  if (forced.answer.outcome != core::Outcome::granted) {
-    return answer_no_room(forced.answer.outcome == core::Outcome::disk_full, response);
-  }
-  if (forced.answer.count == 0) {
-    return answer_error(404, "not_held",
-                        "No lock fits, so none was ended; one that cools needs cooling=true.",
-                        response);
-  }
-  response.body = R"({"ended": )" + std::to_string(forced.answer.count) + "}";
 }
 
 void V1::look(std::string_view path_text, std::string_view query, const Request& request,
@@ -512,6 +447,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
   using Outcome = Arbiter::ReleaseOutcome;
   switch (done.answer.outcome) {
     case Outcome::released:
+    case Outcome::left:
     case Outcome::released_before:
       response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
       if (is_audited(request) && done.answer.outcome == Outcome::released) {

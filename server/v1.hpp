@@ -24,8 +24,6 @@ class V1 {
             Response& response);
   void release(std::string_view path, std::string_view query, const Request& request,
                Response& response);
-  void force(std::string_view path, const class Parameters& parameters, const Request& request,
-             Response& response);
   void leases(std::string_view query, const Request& request, Response& response);
   void open_lease(std::string_view query, const Request& request, Response& response);
   void renew(std::string_view query, const Request& request, Response& response);

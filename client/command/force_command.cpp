@@ -17,7 +17,9 @@ constexpr const char* help =
     "Ends locks of others; their programs are told the reason. On a terminal it shows which and\n"
     "asks first. --fence keeps it from hitting the next holder:\n"
     "\n"
-    "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n";
+    "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n"
+    "\n"
+    "--owner alone also ends the leases of this owner that hold nothing.\n";
 
 constexpr std::size_t shown_max = 20;
 
@@ -30,6 +32,12 @@ std::string spelled(const std::string& typed) {
   return text;
 }
 
+/// Everything of one owner, so also leases that hold nothing, which no list shows.
+bool means_leases(const ForceFilter& force) {
+  return !force.owner.empty() && force.path.empty() && force.fence.empty() &&
+         (force.prefix.empty() || spelled(force.prefix) == "/");
+}
+
 /// Whether the user says yes to what would end.
 Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   ListFilter filter;
@@ -38,24 +46,37 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   std::size_t count = 0;
   std::vector<Row> rows;
   const std::string path = spelled(force.path);
-  const auto listed = for_each_lock(server, filter, [&](const boost::json::object& lock) {
+  const auto show = [&](const boost::json::object& lock) {
     if (!force.path.empty() && text_field(lock, "path") != path) return;
     if (!force.fence.empty() && text_field(lock, "fence") != force.fence) return;
-    if (!force.ends_cooling && text_field(lock, "state") == "cooling") return;
+    const std::string state = text_field(lock, "state");
+    if (!force.ends_cooling && state == "cooling") return;
     if (++count > shown_max) return;
+    const bool waits = state == "waiting";
     rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "owner"),
-                    duration_field(lock, "held_ms"), text_field(lock, "fence"),
-                    text_field(lock, "meta")});
-  });
-  if (!listed) return listed.error();
-  if (count == 0) {
+                    duration_field(lock, waits ? "waiting_ms" : "held_ms"),
+                    waits ? "waits" : text_field(lock, "fence"), text_field(lock, "meta")});
+  };
+  if (const auto listed = for_each_lock(server, filter, show); !listed) return listed.error();
+  const std::size_t held = count;
+  if (force.ends_waiting) {
+    filter.state = "waiting";
+    if (const auto listed = for_each_lock(server, filter, show); !listed) return listed.error();
+  }
+  if (count == 0 && !means_leases(force)) {
     std::cerr << "No such lock is held.\n";
     return false;
   }
   std::cerr << table(rows);
   if (count > shown_max) std::cerr << "  … and " << count - shown_max << " more\n";
-  std::cerr << "End " << (count == 1 ? "this lock" : std::to_string(count) + " locks")
-            << "? [y/N] ";
+  if (count == 0) {
+    std::cerr << "No such lock is held. End leases that hold nothing? [y/N] ";
+  } else if (held < count) {
+    std::cerr << "End " << (count == 1 ? "this wait" : "all of it") << "? [y/N] ";
+  } else {
+    std::cerr << "End " << (count == 1 ? "this lock" : std::to_string(count) + " locks")
+              << "? [y/N] ";
+  }
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
@@ -74,15 +95,16 @@ int run_force_command(const Arguments& arguments) {
   add("owner", text("TEXT"), "everything of this owner");
   add("fence", text("N"), "only the lock with this fence");
   add("cooling", "also what cools after its lock delay began");
+  add("waiting", "also requests that wait, and places that are kept for them");
   add("yes,y", "do not ask");
   line.hidden.add_options()("path", options::value<std::string>());
   line.positional.add("path", 1);
   const auto read = read_arguments(arguments, std::move(line));
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);
-  const ForceFilter filter{text_of(values, "path"), text_of(values, "prefix"),
-                           text_of(values, "owner"), text_of(values, "fence"),
-                           values.count("cooling") != 0};
+  const ForceFilter filter{text_of(values, "path"),      text_of(values, "prefix"),
+                           text_of(values, "owner"),     text_of(values, "fence"),
+                           values.count("cooling") != 0, values.count("waiting") != 0};
   const std::string reason = text_of(values, "reason");
   if (reason.empty()) return complain("Say why, with --reason.", ExitCode::usage);
   if (!filter.path.empty() && !(filter.prefix.empty() && filter.owner.empty())) {

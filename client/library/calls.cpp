@@ -238,6 +238,7 @@ Call force_call(const ForceFilter& filter, const std::string& reason) {
   if (!filter.prefix.empty()) query.add("prefix", url_path(filter.prefix));
   query.add("owner", filter.owner).add("fence", filter.fence);
   if (filter.ends_cooling) query.add("cooling", "true");
+  if (filter.ends_waiting) query.add("waiting", "true");
   Call call;
   call.method = verb::delete_;
   call.target = "/v1/locks" + (filter.path.empty() ? "" : url_path(filter.path)) + query.text();

@@ -91,6 +91,7 @@ struct ForceFilter {
   std::string owner = {};
   std::string fence = {};
   bool ends_cooling = false;  ///< Also what cools already.
+  bool ends_waiting = false;  ///< Also requests that wait.
 };
 [[nodiscard]] Call force_call(const ForceFilter& filter, const std::string& reason);
 [[nodiscard]] Call events_call(const std::string& prefix);

@@ -29,17 +29,25 @@ void note_release(const Request& request, core::Fence fence, Response& response)
   response.audit->fence = fence;
 }
 
+std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filter,
+                                         const core::Arbiter::Forced& forced,
+                                         std::vector<AuditedLock> ended,
+                                         const std::string& reason) {
+  auto note = std::make_unique<AuditNote>();
+  note->outcome = outcome_of(forced);
+  note->owner = filter.owner;
+  note->fence = filter.fence.value_or(0);
+  note->count = forced.count;
+  note->locks = std::move(ended);
+  note->reason = reason;
+  return note;
+}
+
 void note_force(const Request& request, const core::Arbiter::ForceFilter& filter,
                 const core::Arbiter::Forced& forced, std::vector<AuditedLock> ended,
                 const std::string& reason, Response& response) {
   if (!is_audited(request)) return;
-  response.audit = std::make_unique<AuditNote>();
-  response.audit->outcome = outcome_of(forced);
-  response.audit->owner = filter.owner;
-  response.audit->fence = filter.fence.value_or(0);
-  response.audit->count = forced.count;
-  response.audit->locks = std::move(ended);
-  response.audit->reason = reason;
+  response.audit = note_of_force(filter, forced, std::move(ended), reason);
 }
 
 }  // namespace locker::server

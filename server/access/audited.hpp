@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,5 +28,10 @@ void note_release(const Request& request, core::Fence fence, Response& response)
 void note_force(const Request& request, const core::Arbiter::ForceFilter& filter,
                 const core::Arbiter::Forced& forced, std::vector<AuditedLock> ended,
                 const std::string& reason, Response& response);
+/// The same, for an answer that comes later.
+[[nodiscard]] std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filter,
+                                                       const core::Arbiter::Forced& forced,
+                                                       std::vector<AuditedLock> ended,
+                                                       const std::string& reason);
 
 }  // namespace locker::server

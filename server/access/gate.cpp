@@ -122,6 +122,8 @@ class Gate::KeyedPending final : public PendingAnswer {
     // What it may read by now, it is told.
     if (now) inner_->set_caller({now, caller_.is_audited});
     inner_->finish(response);
+    // A force is done, and was allowed when it began.
+    if (response.audit && response.audit->outcome != "granted") return;
     const auto is_allowed = [&](const RequiredAccess::At& at) {
       return now->may(at.right, core::PathView{at.packed_path});
     };

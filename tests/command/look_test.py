@@ -227,6 +227,14 @@ class LookTest(CommandCase):
         self.assertEqual(self.locker("force", "--reason", "x", "--owner", "somebody"), "ended 1\n")
         self.assertTrue(self.is_free("/a"))
 
+    def test_force_ends_who_waits(self):
+        self.acquire("/a")
+        waiting = self.start("acquire", "--wait", "60s", "/a")
+        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+        self.assertEqual(self.locker("force", "--reason", "x", "--waiting", "--prefix", "/"), "ended 2\n")
+        self.assertNotEqual(waiting.wait(LONG), 0)
+        self.assertTrue(self.is_free("/a"))
+
     def test_force_asks_on_a_terminal(self):
         self.acquire("/a", "--meta", "the reason", "--wait", "0")
         for path, answer, code, question in (("/a", "n", 1, "End this lock? [y/N]"),

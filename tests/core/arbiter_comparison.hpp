@@ -47,6 +47,7 @@ class ArbiterComparison final : public Arbiter::Host {
     if (!is_over()) restart();
     if (!is_over()) end_everything();
     ++(is_too_much_ ? counts_.given_up : counts_.finished);
+    counts_.waits_ended = oracle_.waits_ended();
   }
 
   /// What there was to compare.
@@ -59,8 +60,10 @@ class ArbiterComparison final : public Arbiter::Host {
     std::array<std::uint64_t, outcomes> decisions{};  ///< Of requests that waited.
     std::array<std::uint64_t, events> events_told{};
     std::uint64_t restarts = 0;
-    std::uint64_t upgrades = 0;  ///< Or downgrades.
-    std::uint64_t forced = 0;    ///< Locks.
+    std::uint64_t upgrades = 0;       ///< Or downgrades.
+    std::uint64_t forced = 0;         ///< Locks, requests, leases that held nothing.
+    std::uint64_t waits_ended = 0;    ///< By force, or by who waited.
+    std::uint64_t leases_forced = 0;  ///< That held nothing.
     std::uint64_t waiters_named = 0;
     [[nodiscard]] std::uint64_t answered(Outcome outcome) const {
       return answers.at(static_cast<std::size_t>(outcome));
@@ -83,6 +86,8 @@ class ArbiterComparison final : public Arbiter::Host {
       restarts += other.restarts;
       upgrades += other.upgrades;
       forced += other.forced;
+      waits_ended += other.waits_ended;
+      leases_forced += other.leases_forced;
       waiters_named += other.waiters_named;
       return *this;
     }
@@ -621,7 +626,12 @@ class ArbiterComparison final : public Arbiter::Host {
   void release() {
     Token token = token_of(random_() % tokens);
     std::string path = random_path();
-    if (!oracle_.locks().empty() && random_() % 8 != 0) {
+    const auto& requests = oracle_.requests();
+    if (!requests.empty() && random_() % 16 == 0) {
+      const auto& request = requests[random_() % requests.size()];
+      token = request.token;
+      path = request.wanted[random_() % request.wanted.size()].packed_path;
+    } else if (!oracle_.locks().empty() && random_() % 8 != 0) {
       const auto& lock = oracle_.locks()[random_() % oracle_.locks().size()];
       if (random_() % 8 != 0) token = lock.token;
       path = lock.packed_path;
@@ -673,12 +683,15 @@ class ArbiterComparison final : public Arbiter::Host {
   void force() {
     Arbiter::ForceFilter filter;
     filter.ends_cooling = random_() % 2 == 0;
-    const auto dice = random_() % 8;
+    filter.ends_waiting = random_() % 4 == 0;
+    const auto dice = random_() % 9;
     if (dice == 0) {
       filter.packed_prefix = random_path();
     } else if (dice == 1) {
       filter.owner = owner_of(random_() % tokens);
       filter.packed_prefix = random_path();
+    } else if (dice == 8) {
+      filter.owner = owner_of(random_() % tokens);
     } else {
       filter.packed_path = random_path();
       if (dice == 2 && !oracle_.locks().empty()) {
@@ -688,11 +701,20 @@ class ArbiterComparison final : public Arbiter::Host {
       }
     }
     const std::string detail = "why " + std::to_string(number_);
+    const auto holds_nothing = [this](const auto& lease) {
+      return oracle_.locks_of(lease.first) == 0;
+    };
+    const auto leases_without_locks = [&] {
+      return std::count_if(oracle_.leases().begin(), oracle_.leases().end(), holds_nothing);
+    };
+    const auto without_locks_before = leases_without_locks();
     const auto forced = arbiter_->force(filter, detail, now());
     const auto expected = oracle_.force(filter, detail, now_);
     ASSERT_EQ(forced.outcome, expected.outcome);
     ASSERT_EQ(forced.count, expected.count);
     counts_.forced += forced.count;
+    counts_.leases_forced +=
+        static_cast<std::uint64_t>(without_locks_before - leases_without_locks());
     finish_work_or_some();
   }
 

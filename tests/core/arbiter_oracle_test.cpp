@@ -47,6 +47,8 @@ TEST(ArbiterOracle, AgreesOnRandomCommands) {
   }
   EXPECT_GT(sum.upgrades, count / 4);
   EXPECT_GT(sum.forced, count / 4);
+  EXPECT_GT(sum.waits_ended, count / 20);
+  EXPECT_GT(sum.leases_forced, count / 100);
   EXPECT_GT(sum.waiters_named, count);
   EXPECT_GT(sum.told(EventKind::expired), count / 2);
   EXPECT_GT(sum.told(EventKind::cooled), count / 10);

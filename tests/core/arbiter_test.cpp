@@ -83,6 +83,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
                                 Milliseconds{static_cast<std::uint32_t>(ttl.count())}, now());
   }
 
+  const std::string a_ = path("a");
   static constexpr std::size_t endless = std::size_t{1} << 40U;
   std::size_t room_ = endless;  // of the journal, in bytes
   bool is_full_ = false;        // and that room is the reserve for what ends locks
@@ -358,6 +359,193 @@ TEST_F(ArbiterTest, WhatTheFirstInLineStandsBehindIsShown) {
   ASSERT_EQ(acquire(token(3), other, std::chrono::seconds{60}).outcome, Outcome::queued);
   EXPECT_EQ(arbiter_->awaited_by(PathView{other})->packed_path, path("a"));
   EXPECT_FALSE(arbiter_->awaited_by(PathView{path("a")}));
+}
+
+TEST_F(ArbiterTest, WhoWaitsLeavesTheLineByGivingBackWhatItWaitsFor) {
+  using ReleaseOutcome = Arbiter::ReleaseOutcome;
+  const PathView a{a_};
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  const Acquired first = acquire(token(2), a_, std::chrono::hours{1});
+  const Acquired second = acquire(token(3), a_, std::chrono::hours{1});
+  const auto left = arbiter_->release(token(2), a, now());
+  EXPECT_EQ(left.outcome, ReleaseOutcome::left);
+  EXPECT_EQ(left.fence, 0U);
+  ASSERT_TRUE(decided_.contains(first.waiter));
+  EXPECT_EQ(decided_[first.waiter].outcome, Outcome::lease_ended);
+  EXPECT_EQ(decided_[first.waiter].reason, End::released);
+  // Sent again; and others are still answered as before.
+  EXPECT_EQ(arbiter_->release(token(2), a, now()).outcome, ReleaseOutcome::released_before);
+  EXPECT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released_before);
+  EXPECT_EQ(arbiter_->release(token(4), a, now()).outcome, ReleaseOutcome::wrong_token);
+  arbiter_->check_invariants();
+
+  // A place that is only kept.
+  ASSERT_TRUE(arbiter_->abandon(second.waiter, now()));
+  EXPECT_EQ(arbiter_->release_all(token(3), now()).outcome, ReleaseOutcome::left);
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  EXPECT_EQ(acquire(token(3), a_, std::chrono::hours{1}).outcome, Outcome::queued);
+  EXPECT_EQ(arbiter_->release_all(token(3), now()).outcome, ReleaseOutcome::left);
+  EXPECT_EQ(acquire(token(3), path("b")).outcome, Outcome::granted);
+  restart();
+  EXPECT_EQ(arbiter_->release(token(2), a, now()).outcome, ReleaseOutcome::wrong_token);
+  arbiter_->check_invariants();
+}
+
+TEST_F(ArbiterTest, WhatATokenGaveBackAndWaitsForAgainIsGivenBackWithTheSameAnswer) {
+  const PathView a{a_};
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  const auto released = arbiter_->release(token(1), a, now());
+  ASSERT_EQ(acquire(token(2), a_).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), a_, std::chrono::hours{1}).outcome, Outcome::queued);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(arbiter_->release(token(1), a, now()).fence, released.fence);
+    EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  }
+}
+
+TEST_F(ArbiterTest, ForceEndsWhoWaitsIfThatIsWanted) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  AcquireCommand everything;
+  everything.wanted.push_back({"", {}});
+  everything.token = token(2);
+  everything.owner = "greedy";
+  everything.wait = std::chrono::hours{24};
+  const Acquired greedy = arbiter_->acquire(everything, now());
+  ASSERT_EQ(greedy.outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(3), path("b")).outcome, Outcome::blocked);
+
+  Arbiter::ForceFilter filter;
+  filter.owner = "greedy";
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
+  filter.ends_waiting = true;
+  filter.packed_path = a_;
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
+  filter.packed_path = "";
+  filter.fence = 1;
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
+  filter.fence.reset();
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
+  ASSERT_TRUE(decided_.contains(greedy.waiter));
+  EXPECT_EQ(decided_[greedy.waiter].outcome, Outcome::lease_ended);
+  EXPECT_EQ(decided_[greedy.waiter].reason, End::forced);
+  EXPECT_EQ(decided_[greedy.waiter].detail, "why");
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).detail, "why");
+  EXPECT_EQ(arbiter_->acquire(everything, now()).outcome, Outcome::lease_ended);
+  EXPECT_EQ(acquire(token(3), path("b")).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->table().lock_count(), 2U);
+  arbiter_->check_invariants();
+}
+
+TEST_F(ArbiterTest, ForceEndsKeptPlacesToo) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  const Acquired queued = acquire(token(2), a_, std::chrono::hours{1});
+  ASSERT_TRUE(arbiter_->abandon(queued.waiter, now()));
+  Arbiter::ForceFilter filter;
+  filter.packed_prefix = a_;
+  filter.ends_waiting = true;
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  const Acquired back = acquire(token(2), a_, std::chrono::hours{1});
+  EXPECT_EQ(back.outcome, Outcome::lease_ended);
+  EXPECT_EQ(back.detail, "why");
+}
+
+// The next of them would be granted what ends.
+TEST_F(ArbiterTest, ForceEndsThoseWhoWaitBeforeTheLock) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), a_, std::chrono::hours{1}).outcome, Outcome::queued);
+  ASSERT_EQ(acquire(token(3), a_, std::chrono::hours{1}).outcome, Outcome::queued);
+  Arbiter::ForceFilter filter;
+  filter.packed_path = a_;
+  filter.ends_waiting = true;
+  Arbiter::Forcing forcing{filter, "why"};
+  while (!arbiter_->advance_force(forcing, 1, now())) advance_to(now_);
+  EXPECT_EQ(forcing.forced.count, 3U);
+  advance_to(now_);
+  EXPECT_EQ(arbiter_->table().lock_count(), 0U);
+}
+
+TEST_F(ArbiterTest, WhoHoldsAndWaitsLosesOnlyTheWaitByForce) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
+  const Acquired queued = acquire(token(2), a_, std::chrono::hours{1});
+  Arbiter::ForceFilter filter;
+  filter.packed_path = a_;
+  filter.ends_waiting = true;
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);
+  EXPECT_EQ(decided_.at(queued.waiter).reason, End::forced);
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(acquire(token(2), a_).outcome, Outcome::granted);
+}
+
+TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
+  const auto open_as = [&](std::uint8_t number, const std::string& owner) {
+    return arbiter_->open_lease(token(number), {}, owner, {}, now()).outcome;
+  };
+  ASSERT_EQ(open_as(1, "ghost"), Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open_as(2, "other"), Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open_as(3, "ghost"), Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(acquire(token(3), a_).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->opened_lease_count(), 3U);
+  restart();
+  EXPECT_EQ(arbiter_->opened_lease_count(), 3U);
+  Arbiter::ForceFilter filter;
+  filter.owner = "ghost";
+  filter.packed_prefix = a_;
+  filter.fence = 1;
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
+  filter.fence.reset();
+  filter.packed_prefix = path("b");
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
+  filter.packed_prefix.reset();
+  EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);  // a lock and a lease
+  EXPECT_EQ(arbiter_->table().lease_count(), 1U);
+  EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).reason, End::forced);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).detail, "why");
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  arbiter_->check_invariants();
+  restart();
+  EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).reason, End::forced);
+  arbiter_->check_invariants();
+}
+
+TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
+  constexpr int locks = 100;
+  const auto name = [](int number) { return path(std::to_string(number)); };
+  for (int i = 0; i < locks; ++i) {
+    const std::uint8_t number = i % 2 == 0 ? 1 : 2;
+    AcquireCommand command;
+    command.wanted.push_back({name(i), {}});
+    command.token = token(number);
+    command.owner = i % 2 == 0 ? "theirs" : "mine";
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  Arbiter::ForceFilter filter;
+  filter.owner = "theirs";
+  Arbiter::Forcing forcing{filter, "why"};
+  AcquireCommand next;
+  next.owner = "theirs";
+  int slices = 0;
+  for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) {
+    arbiter_->check_invariants();
+    // Somebody gets what was ended last, and another force has the cursor meanwhile.
+    next.wanted = {{name(0), {}}};
+    next.token = token(3);
+    ASSERT_NE(arbiter_->acquire(next, now()).outcome, Outcome::token_in_use);
+    if (slices == 20) {
+      Arbiter::ForceFilter another;
+      another.packed_path = name(1);
+      another.fence = 1;
+      ASSERT_EQ(arbiter_->force(another, "", now()).count, 0U);
+    }
+  }
+  EXPECT_GT(slices, locks / 2);
+  EXPECT_EQ(forcing.forced.outcome, Outcome::granted);
+  EXPECT_EQ(forcing.forced.count, std::size_t{locks / 2});
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{locks / 2 + 1});
+  EXPECT_TRUE(arbiter_->table().held_by(token(3), PathView{next.wanted[0].packed_path}));
 }
 
 class ArbiterRoomTest : public ArbiterTest {

@@ -546,7 +546,7 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   if (lease == leases_.end()) {
     leases_[request.token] =
         Lease{request.ttl.value_or(request.default_ttl), Instant::max(), request.owner};
-    ended_.erase(request.token);
+    note_lease(request.token, std::nullopt);
   } else if (request.ttl && !(request.promised && outlasts(*request.promised, *request.ttl))) {
     lease->second.ttl = *request.ttl;
   }
@@ -603,7 +603,7 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   if (leases_.size() >= limits_.leases_max) return Arbiter::LeaseOutcome::too_many;
   if (rooms_.grants == Arbiter::Room::soon) return Arbiter::LeaseOutcome::busy;
   if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
-  ended_.erase(token);
+  note_lease(token, std::nullopt);
   static_cast<void>(take_fence(now));
   leases_[token] = Lease{ttl, Instant::max(), owner, true};
   keep_alive(token, now);
@@ -639,7 +639,7 @@ void OracleArbiter::end_lock(std::size_t place, End reason, const std::string& d
                              Instant now) {
   Lock& lock = locks_[place];
   const Token token = lock.token;
-  ended_locks_[{token, lock.packed_path}] = {reason, lock.fence, detail};
+  note_lock({token, lock.packed_path}, {reason, lock.fence, detail});
   for (Request& request : requests_) {
     if (request.token != token || !request.is_upgrade ||
         request.wanted.front().packed_path != lock.packed_path) {
@@ -667,7 +667,7 @@ void OracleArbiter::end_lease(const Token& token, End reason, const std::string&
     request.default_ttl = lease.ttl;
   }
   leases_.erase(token);
-  ended_[token] = {reason, 0, detail};
+  note_lease(token, Ended{reason, 0, detail});
   if (reason != End::released) refuse_waiters_of(token, now);
   expiring_.erase(token);
 }
@@ -684,6 +684,47 @@ void OracleArbiter::refuse_waiters_of(const Token& token, Instant now) {
   });
 }
 
+/// Something that the journal has, too.
+void OracleArbiter::note_lease(const Token& token, const std::optional<Ended>& ended) {
+  journaled_.erase(token);
+  if (ended) {
+    ended_[token] = *ended;
+  } else {
+    ended_.erase(token);
+  }
+}
+
+void OracleArbiter::note_lock(const std::pair<Token, std::string>& lock, const Ended& ended) {
+  journaled_locks_.erase(lock);
+  ended_locks_[lock] = ended;
+}
+
+/// Of requests that wait, and of places that are kept. Who has a lease, or waits for more, goes on
+/// with that.
+void OracleArbiter::end_waits(const std::function<bool(const Request&)>& fits, const Ended& why,
+                              Instant now) {
+  std::set<Token> chosen;
+  std::erase_if(requests_, [&](const Request& request) {
+    if (!fits(request)) return false;
+    ++waits_ended_;
+    if (request.is_chosen) chosen.insert(request.token);
+    if (request.is_kept) return true;
+    Decision& told = decisions_.emplace_back(decision(request, Outcome::lease_ended, now));
+    told.reason = why.reason;
+    told.detail = why.detail;
+    return true;
+  });
+  for (const Token& token : chosen) {
+    const bool waits = std::any_of(requests_.begin(), requests_.end(),
+                                   [&](const Request& request) { return request.token == token; });
+    if (waits || has(token)) continue;
+    const auto before = ended_.find(token);
+    journaled_.try_emplace(
+        token, before == ended_.end() ? std::nullopt : std::optional<Ended>{before->second});
+    ended_[token] = why;
+  }
+}
+
 Arbiter::Released OracleArbiter::release(const Token& token, const std::string& packed_path,
                                          Instant now) {
   Arbiter::Released released;
@@ -698,6 +739,26 @@ Arbiter::Released OracleArbiter::release(const Token& token, const std::string& 
     if (locks_of(token) == 0 && !leases_.at(token).is_opened) {
       end_lease(token, End::released, "", now);
     }
+    return released;
+  }
+  const auto waits_here = [&](const Request& request) {
+    return request.token == token &&
+           std::any_of(request.wanted.begin(), request.wanted.end(),
+                       [&](const auto& wanted) { return wanted.packed_path == packed_path; });
+  };
+  if (std::any_of(requests_.begin(), requests_.end(), waits_here)) {
+    end_waits(waits_here, {End::released, 0, ""}, now);
+    const std::pair place{token, packed_path};
+    const auto before = ended_locks_.find(place);
+    if (before != ended_locks_.end() && before->second.reason == End::released) {
+      released.fence = before->second.fence;
+    } else {
+      journaled_locks_.try_emplace(place, before == ended_locks_.end()
+                                              ? std::nullopt
+                                              : std::optional<Ended>{before->second});
+      ended_locks_[place] = {End::released, 0, ""};
+    }
+    released.outcome = Arbiter::ReleaseOutcome::left;
     return released;
   }
   if (const auto ended = ended_locks_.find({token, packed_path}); ended != ended_locks_.end()) {
@@ -728,6 +789,12 @@ Arbiter::Released OracleArbiter::release_all(const Token& token, Instant now) {
     end_lease(token, End::released, "", now);
     return released;
   }
+  const auto is_its = [&](const Request& request) { return request.token == token; };
+  if (std::any_of(requests_.begin(), requests_.end(), is_its)) {
+    end_waits(is_its, {End::released, 0, ""}, now);
+    released.outcome = Arbiter::ReleaseOutcome::left;
+    return released;
+  }
   const auto ended = ended_.find(token);
   if (ended != ended_.end()) return released_before(ended->second);
   released.outcome = Arbiter::ReleaseOutcome::not_held;
@@ -736,16 +803,26 @@ Arbiter::Released OracleArbiter::release_all(const Token& token, Instant now) {
 
 Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const std::string& detail,
                                      Instant now) {
+  const auto is_there = [&](const std::string& packed_path) {
+    return (!filter.packed_path || packed_path == *filter.packed_path) &&
+           (!filter.packed_prefix || packed_path == *filter.packed_prefix ||
+            oracle::is_below(PathView{packed_path}, PathView{*filter.packed_prefix}));
+  };
   const auto fits = [&](const Lock& lock) {
-    const PathView path{lock.packed_path};
-    return (!lock.is_cooling || filter.ends_cooling) &&
-           (!filter.packed_path || lock.packed_path == *filter.packed_path) &&
-           (!filter.packed_prefix || lock.packed_path == *filter.packed_prefix ||
-            oracle::is_below(path, PathView{*filter.packed_prefix})) &&
+    return (!lock.is_cooling || filter.ends_cooling) && is_there(lock.packed_path) &&
            (!filter.owner || lock.owner == *filter.owner) &&
            (!filter.fence || lock.fence == *filter.fence);
   };
+  const auto fits_waiting = [&](const Request& request) {
+    return filter.ends_waiting && !filter.fence &&
+           (!filter.owner || request.owner == *filter.owner) &&
+           std::any_of(request.wanted.begin(), request.wanted.end(),
+                       [&](const auto& wanted) { return is_there(wanted.packed_path); });
+  };
   Arbiter::Forced forced;
+  forced.count =
+      static_cast<std::size_t>(std::count_if(requests_.begin(), requests_.end(), fits_waiting));
+  end_waits(fits_waiting, {End::forced, 0, detail}, now);
   for (std::size_t place = 0; place < locks_.size();) {
     const Lock lock = locks_[place];
     if (!fits(lock)) {
@@ -765,6 +842,18 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const s
     end_lock(place, End::forced, detail, now);
     if (locks_of(lock.token) == 0) end_lease(lock.token, End::forced, detail, now);
     if (locks_.size() == before) ++place;  // it is cooling
+  }
+  const bool is_everywhere = !filter.packed_path && filter.packed_prefix.value_or("").empty();
+  if (!filter.owner || filter.fence || !is_everywhere) return forced;
+  const std::map<Token, Lease> leases = leases_;
+  for (const auto& [token, lease] : leases) {
+    if (lease.owner != *filter.owner || locks_of(token) != 0) continue;
+    if (!has_room_for_ends()) {
+      forced.outcome = rooms_.ends == Arbiter::Room::soon ? Outcome::busy : Outcome::disk_full;
+      return forced;
+    }
+    ++forced.count;
+    end_lease(token, End::forced, detail, now);
   }
   return forced;
 }
@@ -843,7 +932,7 @@ void OracleArbiter::expire(const Token& token, Instant now) {
   if (locks_of(token) == 0) return end_lease(token, End::expired, "", now);
   lease.expires = now;
   if (!expiring_.insert(token).second) return;
-  ended_[token] = {End::expired, 0, ""};
+  note_lease(token, Ended{End::expired, 0, ""});
   refuse_waiters_of(token, now);
 }
 
@@ -922,6 +1011,17 @@ void OracleArbiter::restart(bool from_snapshot) {
   requests_.clear();
   changed_.clear();
   stuck_until_ = delayed_until_ = Instant{0};
+  const auto bring_back = [](auto& journaled, auto& ended) {
+    for (const auto& [of, before] : std::exchange(journaled, {})) {
+      if (before) {
+        ended[of] = *before;
+      } else {
+        ended.erase(of);
+      }
+    }
+  };
+  bring_back(journaled_, ended_);
+  bring_back(journaled_locks_, ended_locks_);
   if (from_snapshot) {
     ended_.clear();
     ended_locks_.clear();

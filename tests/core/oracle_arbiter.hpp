@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -139,6 +140,8 @@ class OracleArbiter {
   };
   /// What became of leases that are no more.
   [[nodiscard]] const std::map<Token, Ended>& ended() const { return ended_; }
+  /// Requests were ended by force or by their own client, since the beginning.
+  [[nodiscard]] std::uint64_t waits_ended() const { return waits_ended_; }
   [[nodiscard]] std::size_t locks_of(const Token& token) const;
   [[nodiscard]] Fence newest_fence_of(const Token& token) const;
   /// A lease has lost some of its locks by expiry, and not yet all.
@@ -185,6 +188,9 @@ class OracleArbiter {
   void expire(const Token& token, Instant now);
   void end_wait(std::size_t place, Instant now);
   void refuse_waiters_of(const Token& token, Instant now);
+  void end_waits(const std::function<bool(const Request&)>& fits, const Ended& why, Instant now);
+  void note_lease(const Token& token, const std::optional<Ended>& ended);
+  void note_lock(const std::pair<Token, std::string>& lock, const Ended& ended);
   void restart_clock(Lease& lease, Instant now) const;
   void keep_alive(const Token& token, Instant now);
   void stop_waiting(std::size_t place, Instant now);
@@ -196,6 +202,10 @@ class OracleArbiter {
   std::map<Token, Lease> leases_;
   std::map<Token, Ended> ended_;
   std::map<std::pair<Token, std::string>, Ended> ended_locks_;
+  // What a restart brings back in place of what became of waits: those are in no journal.
+  std::map<Token, std::optional<Ended>> journaled_;
+  std::map<std::pair<Token, std::string>, std::optional<Ended>> journaled_locks_;
+  std::uint64_t waits_ended_ = 0;
   std::vector<Decision> decisions_;
   std::set<Token> changed_;   // leases that have got or lost what others wait for
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry

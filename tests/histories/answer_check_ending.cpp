@@ -16,6 +16,15 @@ bool fits(const ForceFilter& filter, const LockModel::Lock& lock) {
          (filter.fence == 0 || filter.fence == lock.fence);
 }
 
+/// Everything of one owner, so also leases that hold nothing.
+bool means_leases(const ForceFilter& filter) {
+  return !filter.owner.empty() && filter.path.empty() && filter.prefix.empty() && filter.fence == 0;
+}
+
+bool is_forced(const Record& record) {
+  return record.kind == End::forced || (record.kind == End::cooling && record.is_forced);
+}
+
 }  // namespace
 
 void AnswerCheck::check_nowant(const Operation& operation) {
@@ -60,11 +69,15 @@ void AnswerCheck::check_release(const Operation& operation) {
 
 void AnswerCheck::check_release_all(const Operation& operation) {
   const std::size_t count = operation.reply.count;
-  if (count == 0) {  // it was released before, or had no lock
+  if (count == 0) {  // it was released before, had no lock, or only waited for one
+    const bool can_have_waited =
+        std::any_of(waiting_.begin(), waiting_.end(), [&](const Operation* other) {
+          return other->owner == operation.owner && other->sent < operation.got;
+        });
     const bool is_right = is_in_some_state([&](Index at) {
       const Lease* const ended = model_.ended_lease(operation.owner, at);
-      return model_.living_lease(operation.owner, at) == nullptr && ended != nullptr &&
-             ended->end == End::released;
+      return model_.living_lease(operation.owner, at) == nullptr &&
+             (ended != nullptr ? ended->end == End::released : can_have_waited);
     });
     if (!is_right) faults_.add(operation, "there was no lease without locks");
     return;
@@ -117,19 +130,48 @@ void AnswerCheck::check_opened(const Operation& operation) {
 void AnswerCheck::check_force(const Operation& operation) {
   const auto is_meant = [&](const Lock& lock) { return fits(operation.filter, lock); };
   if (operation.status == 404) {
+    const auto holds_nothing = [&](std::size_t place, Index at) {
+      const Lease& lease = model_.leases()[place];
+      const auto is_its = [&](const Lock& lock) {
+        return lock.lease == place && !lock.is_cooling(at);
+      };
+      return lease.is_living(at) && locks_at(at, is_its).empty();
+    };
+    const auto& leases = model_.leases_of(operation.filter.owner);
     const bool is_right = is_in_some_state([&](Index at) {
-      return locks_at(at, [&](const Lock& lock) { return is_meant(lock) && lock.is_held(at); })
-          .empty();
+      const bool has_lease = means_leases(operation.filter) &&
+                             std::any_of(leases.begin(), leases.end(), [&](std::size_t place) {
+                               return holds_nothing(place, at);
+                             });
+      return !has_lease && locks_at(at, [&](const Lock& lock) {
+                             return is_meant(lock) && lock.is_held(at);
+                           }).empty();
     });
     if (!is_right) faults_.add(operation, "there was something to end");
     return;
   }
+  // The others end with the last of their locks: that record stands right before.
+  const auto is_of_idle_lease = [&](Index at) {
+    const auto& places = model_.leases_of(operation.filter.owner);
+    const auto place = std::find_if(places.begin(), places.end(), [&](std::size_t each) {
+      const Lease& lease = model_.leases()[each];
+      return lease.until == at && lease.opened == model_.record(at).fence;
+    });
+    if (!means_leases(operation.filter) || place == places.end()) return false;
+    const Record& before = model_.record(at - 1);
+    const auto& locks = model_.locks_with(before.fence);
+    return !is_forced(before) || std::none_of(locks.begin(), locks.end(), [&](std::size_t each) {
+      const Lock& lock = model_.locks()[each];
+      return lock.position == before.position && lock.lease == *place;
+    });
+  };
   const Index last = model_.first_possible(operation.index);
   Index at = last;
   std::size_t count = 0;
   for (; at > 0 && count < operation.reply.count; --at) {
     const Record& record = model_.record(at);
-    if (record.kind != End::forced && !(record.kind == End::cooling && record.is_forced)) break;
+    if (!is_forced(record)) break;
+    if (is_of_idle_lease(at)) ++count;
     for (const std::size_t place : model_.locks_with(record.fence)) {
       const Lock& lock = model_.locks()[place];
       if (lock.position != record.position) continue;

@@ -13,7 +13,7 @@ import uuid
 
 from keys import bearer, new_key
 from lockerd import LOCKERD, Lockerd, run
-from v1_client import Client
+from v1_client import Background, Client
 
 PATIENCE = 60
 
@@ -113,6 +113,39 @@ class WhatIsSaid(AuditCase):
         for line in self.lines(3)[1:]:
             self.expect(line, action="force", paths=["/ci/c"], outcome="forced", count=1,
                         locks=[{"path": "/ci/c", "owner": "slow", "fence": held["fence"]}])
+
+    def test_a_forced_end_of_who_waits(self):
+        self.acquire(self.ci, "/ci/w", owner="holder")
+        asked = {"wait": "20s", "owner": "waiter"}
+        waiting = Background(self.server.port, lambda c: c.ask("POST", "/v1/locks/ci/w", asked,
+                                                               bearer(self.ci)))
+        self.addCleanup(waiting.client.close)
+        while not self.ask(self.root, "GET", "/v1/locks/ci/w")["waiters"]:
+            time.sleep(0.005)
+        ended = self.ask(self.root, "DELETE", "/v1/locks?force=true&waiting=true&prefix=/ci"
+                                              "&owner=waiter&reason=hangs")
+        self.assertEqual(ended["ended"], 1)
+        self.assertEqual(waiting.answer().status, 410)
+        line = self.lines(2)[1]
+        self.expect(line, key="root", action="force", paths=["/ci"], owner="waiter", count=1,
+                    outcome="forced", reason="hangs",
+                    locks=[{"path": "/ci/w", "owner": "waiter", "fence": 0}])
+
+    def test_a_forced_end_that_takes_long(self):
+        for group in range(30):
+            locks = [{"path": f"/ci/{group}/{n}"} for n in range(256)]
+            while (taken := self.ask(self.root, "POST", "/v1/locks", {"locks": locks})).status == 503:
+                time.sleep(0.01)
+            self.secrets.append(taken["token"])
+        target = "/v1/locks?force=true&prefix=/ci&reason=all"
+        count = 31
+        while (ended := self.ask(self.root, "DELETE", target)).status == 503:
+            count += 1
+            time.sleep(0.01)
+        self.assertEqual(ended["ended"], 30 * 256)
+        line = self.lines(count)[-1]
+        self.expect(line, key="root", paths=["/ci"], count=30 * 256, outcome="forced", reason="all")
+        self.assertEqual(len(line["locks"]), 100)
 
     def test_refused_access(self):
         self.ask(None, "GET", "/v1/locks/secret?token=hush")

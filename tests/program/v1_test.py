@@ -433,11 +433,31 @@ class Leasing(V1Test):
                 answer = self.client.call(method, "/v1/leases", token=token)
                 gone = self.expect(410, answer, "lease_ended")
                 self.assertEqual((gone["reason"], gone["detail"]), why)
-        waits = fresh_token()
-        self.wait_in_line("/e", token=waits)
-        for unknown in (waits, fresh_token()):
-            released = self.client.call("DELETE", "/v1/leases", token=unknown)
-            self.expect(404, released, "no_such_lease")
+        released = self.client.call("DELETE", "/v1/leases", token=fresh_token())
+        self.expect(404, released, "no_such_lease")
+
+    def test_who_only_waits_leaves_the_line(self):
+        self.client.acquire("/e", owner="holder")
+        by_lease, by_path, behind = fresh_token(), fresh_token(), fresh_token()
+        waiting = [self.wait_in_line("/e", token=token) for token in (by_lease, by_path, behind)]
+        for _ in range(2):  # sent again, the same
+            left = self.client.call("DELETE", "/v1/leases", token=by_lease)
+            self.assertEqual(self.expect(200, left)["released"], 0)
+            left = self.expect(200, self.client.release("/e", by_path))
+            self.assertEqual((left["path"], left["released"], left["fence"]), ("/e", True, None))
+        for asked in waiting[:2]:
+            self.assertEqual(self.expect(410, asked.answer(), "lease_ended")["reason"], "released")
+        self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 1)
+        self.expect(403, self.client.release("/e", fresh_token()), "wrong_token")
+        # A place that is only kept.
+        waiting[2].disconnect()
+        self.eventually(lambda: not self.client.ask("GET", "/v1/locks/e")["waiters"], "it waits")
+        self.expect(200, self.client.release("/e", behind))
+        self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
+        # It may wait again.
+        again = self.wait_in_line("/e", token=by_path)
+        self.client.call("DELETE", "/v1/locks/e", force="true")
+        self.expect(201, again.answer())
 
     def test_snapshots_keep_all_of_it(self):
         opened, holder = fresh_token(), fresh_token()
@@ -996,6 +1016,101 @@ class Forcing(V1Test):
                                               **{variable_that_is_not_set: ""}))
         self.expect(400, self.client.call("DELETE", "/v1/locks", prefix="/"))
         self.expect(423, self.client.acquire("/w"))
+
+    def test_who_waits_is_ended_if_that_is_wanted(self):
+        self.client.acquire("/longjob", owner="long")
+        token = fresh_token()
+        greedy = self.wait_in_line("/", owner="greedy", token=token, wait="24h")
+        self.expect(423, self.client.acquire("/unrelated", owner="me"))
+        force = {"force": "true", "reason": "it hangs"}
+        refused = self.client.call("DELETE", "/v1/locks", owner="greedy", **force)
+        self.assertIn("waiting=true", self.expect(404, refused, "not_held")["message"])
+        self.expect(404, self.client.call("DELETE", "/v1/locks/", **force), "not_held")
+        for other in ({"owner": "long", "prefix": "/other"}, {"owner": "nobody"}):
+            self.expect(404, self.client.call("DELETE", "/v1/locks", waiting="true", **force, **other))
+        self.expect(400, self.client.call("DELETE", "/v1/locks/", waiting="true", fence=1, **force))
+        ended = self.client.call("DELETE", "/v1/locks", owner="greedy", waiting="true", **force)
+        self.assertEqual(self.expect(200, ended)["ended"], 1)
+        gone = self.expect(410, greedy.answer(), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", "it hangs"))
+        # Who comes back with its token hears so, too.
+        gone = self.expect(410, self.client.acquire("/", token=token, owner="greedy", wait="1s"))
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", "it hangs"))
+        self.expect(201, self.client.acquire("/unrelated", owner="me"))
+        self.expect(423, self.client.acquire("/longjob"))
+
+    def test_a_whole_line_ends_with_its_holder(self):
+        self.client.acquire("/q/1", owner="holder")
+        waiting = [self.wait_in_line("/q/1", owner=f"w{n}") for n in range(3)]
+        kept = fresh_token()
+        self.expect(423, self.client.acquire("/q/1", token=kept, wait="1ms"))
+        elsewhere = self.client.acquire("/r")["token"]
+        another = self.wait_in_line("/r")
+        ended = self.client.call("DELETE", "/v1/locks/q/1", force="true", waiting="true", reason="x")
+        self.assertEqual(self.expect(200, ended)["ended"], 5)
+        for asked in waiting:
+            self.assertEqual(self.expect(410, asked.answer(), "lease_ended")["reason"], "forced")
+        self.assertTrue(self.client.ask("GET", "/v1/locks/q/1")["free"])
+        self.expect(410, self.client.acquire("/q/1", token=kept, wait="1ms"), "lease_ended")
+        self.expect(200, self.client.release("/r", elsewhere))
+        self.expect(201, another.answer())
+
+    def test_leases_that_hold_nothing_end_with_those_of_their_owner(self):
+        for owner in ("ghost", "ghost", "other"):
+            self.client.call("POST", "/v1/leases", owner=owner)
+        token = self.client.call("POST", "/v1/leases", owner="ghost")["token"]
+        self.expect(201, self.client.acquire("/g", token=token))
+        unnamed = self.client.call("POST", "/v1/leases")["token"]
+        self.restart()
+        status = self.client.ask("GET", "/v1/status")
+        self.assertEqual((status["locks"], status["leases"], status["opened_leases"]), (1, 5, 5))
+        force = {"force": "true", "reason": "gone"}
+        self.expect(404, self.client.call("DELETE", "/v1/locks", owner="ghost", prefix="/o", **force))
+        ended = self.client.call("DELETE", "/v1/locks", owner="ghost", **force)
+        self.assertEqual(self.expect(200, ended)["ended"], 3)
+        self.assertEqual(self.client.ask("GET", "/v1/status")["leases"], 2)
+        # Who named no owner.
+        ended = self.client.call("DELETE", "/v1/locks", owner="?", prefix="/", **force)
+        self.assertEqual(self.expect(200, ended)["ended"], 1)
+        gone = self.expect(410, self.client.renew(unnamed), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", "gone"))
+        self.restart()
+        self.assertEqual(self.client.ask("GET", "/v1/status")["opened_leases"], 1)
+
+    @staticmethod
+    def forced(client, **parameters):
+        """What it answers; again for as long as the journal makes room, and nothing has ended."""
+        while (answer := client.call("DELETE", "/v1/locks", force="true", **parameters)).status == 503:
+            time.sleep(0.01)
+        return answer
+
+    def take_very_many(self):
+        for group in range(40):
+            locks = [{"path": f"/m/{group}/{n}"} for n in range(256)]
+            self.granted(lambda: self.client.several(locks=locks, owner="many"))
+        return 40 * 256
+
+    def test_very_many_locks_end_before_the_answer(self):
+        count = self.take_very_many()
+        self.client.acquire("/n")
+        waiting = self.wait_in_line("/m/0/0", owner="next")
+        forcing = self.background(lambda c: self.forced(c, prefix="/m", reason="x"))
+        while not forcing.is_done():
+            self.expect(200, self.client.ask("GET", "/v1/locks/n"))
+        self.assertEqual(self.expect(200, forcing.answer())["ended"], count)
+        # The next holder is another matter.
+        self.expect(201, waiting.answer())
+        self.restart()
+        held = self.client.call("GET", "/v1/locks", limit=1000)["locks"]
+        self.assertEqual([(lock["path"], lock["owner"]) for lock in held],
+                         [("/n", "?"), ("/m/0/0", "next")])
+
+    def test_very_many_locks_end_though_nobody_waits_for_the_answer(self):
+        self.take_very_many()
+        self.client.acquire("/n")
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as gone:
+            gone.sendall(b"DELETE /v1/locks?force=true&owner=many HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.eventually(lambda: self.client.ask("GET", "/v1/status")["locks"] == 1, "it has stopped")
 
     def test_all_who_gave_no_name_are_not_ended_by_the_name_that_a_list_shows(self):
         self.client.acquire("/n/1")

@@ -452,6 +452,15 @@ class Calls(AioCase):
                       lambda: client.force_matching(prefix="/c", cooling=True)):
             await client.acquire("/c", lock_delay=LONG, ttl=LONG)
             self.assertEqual((await client.force("/c"), await force()), (1, 1))
+        for force in (lambda: client.force("/w", waiting=True),
+                      lambda: client.force_matching(prefix="/w", waiting=True)):
+            await client.acquire("/w", ttl=LONG)
+            waiting = asyncio.ensure_future(client.acquire("/w", wait=LONG))
+            while not (await client.state("/w")).waiter_count:
+                await asyncio.sleep(0.01)
+            self.assertEqual(await force(), 2)
+            with self.assertRaises(LockLost):
+                await waiting
         with self.assertRaises(LockLost):
             await client.release(more.token)
         with self.assertRaises(LockerError) as caught:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 import unittest
+import urllib.request
 import uuid
 from unittest import mock
 
@@ -131,6 +132,25 @@ class Acquiring(ServerCase):
         fence = next(self.client.locks(state="cooling")).fence
         self.assertEqual(self.client.force_matching(fence=fence, cooling=True), 1)
         self.assertEqual(list(self.client.locks(state="cooling")), [])
+
+    def test_who_waits_is_ended_when_it_is_asked_for(self):
+        for force in (lambda: self.client.force("/w/1", waiting=True, reason="line"),
+                      lambda: self.client.force_matching(prefix="/w", waiting=True, reason="line")):
+            self.client.acquire("/w/1", ttl=LONG)
+            waiting = self.in_background(lambda: self.new_client().acquire("/w/1", wait=LONG))
+            self.wait_in_line("/w/1")
+            self.assertEqual(force(), 2)
+            with self.assertRaises(LockLost) as caught:
+                waiting.result()
+            self.assertEqual((caught.exception.reason, caught.exception.detail), ("forced", "line"))
+            self.assertTrue(self.is_free("/w/1"))
+
+    def test_leases_that_hold_nothing_end_with_those_of_their_owner(self):
+        opened = urllib.request.Request(self.server.url + "/v1/leases?owner=ghost", method="POST")
+        urllib.request.urlopen(opened).close()
+        self.assertEqual(self.client.status()["opened_leases"], 1)
+        self.assertEqual(self.client.force_matching(owner="ghost"), 1)
+        self.assertEqual(self.client.status()["opened_leases"], 0)
 
     def test_deadlock(self):
         one = self.client.acquire("/1", owner="one", ttl=LONG)

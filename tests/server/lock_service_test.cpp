@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/gated_journal.hpp"
 
@@ -142,6 +146,113 @@ TEST_F(LockServiceTest, APageOfThoseWhoWaitLooksAtALimitedNumberOfTheirPaths) {
   } while (!query.after.empty());
   EXPECT_EQ(found, std::size_t{waiters});
   EXPECT_EQ(pages, 3U);
+}
+
+/// Waits for the end of a force.
+class ForceWaiter final : public LockService::ForceListener {
+ public:
+  void on_forced(const core::Arbiter::Forced& forced, Index) override {
+    const std::lock_guard lock{mutex_};
+    forced_ = forced;
+    told_.notify_one();
+  }
+  [[nodiscard]] bool is_told() {
+    const std::lock_guard lock{mutex_};
+    return forced_.has_value();
+  }
+  core::Arbiter::Forced wait() {
+    std::unique_lock lock{mutex_};
+    told_.wait(lock, [this] { return forced_.has_value(); });
+    return *forced_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable told_;
+  std::optional<core::Arbiter::Forced> forced_;
+};
+
+class LockServiceForceTest : public LockServiceTest {
+ protected:
+  static constexpr std::size_t locks = 60 * 256;  // more than end in two slices
+
+  static std::string path(const std::string& first, int second) {
+    core::Path path;
+    EXPECT_EQ(path.push_back(first), core::Path::Push::ok);
+    EXPECT_EQ(path.push_back(std::to_string(second)), core::Path::Push::ok);
+    return std::string{path.view().packed()};
+  }
+  void take_many() {
+    for (int group = 0; group < 60; ++group) {
+      core::AcquireCommand command;
+      for (int i = 0; i < 256; ++i) {
+        command.wanted.push_back({path(std::to_string(group), i), {}});
+      }
+      ASSERT_EQ(service_.acquire(command, nobody_).answer.outcome, core::Outcome::granted);
+    }
+  }
+  core::Outcome take_another() {
+    core::AcquireCommand command;
+    command.wanted.push_back({path("another", 0), {}});
+    return service_.acquire(command, nobody_).answer.outcome;
+  }
+  static core::Arbiter::ForceFilter everything() {
+    core::Arbiter::ForceFilter filter;
+    filter.packed_prefix = "";
+    return filter;
+  }
+
+  NobodyListens nobody_;
+};
+
+TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
+  take_many();
+  journal_.close_gate();  // so after each slice but the first
+  ForceWaiter waiter;
+  std::vector<AuditedLock> ended;
+  ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter));
+  const std::size_t left = service_.status().locks;
+  EXPECT_GT(left, 0U);
+  EXPECT_LT(left, locks);
+  EXPECT_EQ(take_another(), core::Outcome::granted);
+  EXPECT_FALSE(waiter.is_told());
+  ForceWaiter behind;
+  core::Arbiter::ForceFilter filter;
+  filter.packed_path = path("another", 0);
+  ASSERT_FALSE(service_.force(filter, "x", nullptr, behind));
+  EXPECT_FALSE(behind.is_told());
+  journal_.open_gate();
+  const auto forced = waiter.wait();
+  EXPECT_EQ(forced.outcome, core::Outcome::granted);
+  EXPECT_EQ(forced.count, locks);
+  EXPECT_EQ(ended.size(), audited_locks_max);
+  EXPECT_EQ(behind.wait().count, 1U);
+  EXPECT_EQ(service_.status().locks, 0U);
+}
+
+TEST_F(LockServiceForceTest, AForceThatNobodyHearsOfGoesOnAllTheSame) {
+  take_many();
+  journal_.close_gate();
+  {
+    ForceWaiter gone;
+    std::vector<AuditedLock> ended;
+    ASSERT_FALSE(service_.force(everything(), "x", &ended, gone));
+    service_.forget(gone);
+  }
+  ForceWaiter behind;
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  journal_.open_gate();
+  EXPECT_EQ(behind.wait().count, 0U);
+  EXPECT_EQ(service_.status().locks, 0U);
+}
+
+TEST_F(LockServiceForceTest, AForceThatEndsLittleIsAnsweredAtOnce) {
+  ASSERT_EQ(take_another(), core::Outcome::granted);
+  ForceWaiter waiter;
+  const auto forced = service_.force(everything(), "x", nullptr, waiter);
+  ASSERT_TRUE(forced);
+  EXPECT_EQ(forced->answer.count, 1U);
+  EXPECT_FALSE(waiter.is_told());
 }
 
 }  // namespace

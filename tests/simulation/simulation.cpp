@@ -578,8 +578,9 @@ void Simulation::read_reply(Client& client, const Pending& pending, const Reply&
   if (const auto* const released = std::get_if<core::Arbiter::Released>(&reply.answer)) {
     using Outcome = core::Arbiter::ReleaseOutcome;
     if (released->outcome == Outcome::busy || released->outcome == Outcome::disk_full) return;
-    const bool is_gone =
-        released->outcome == Outcome::released || released->outcome == Outcome::released_before;
+    const bool is_gone = released->outcome == Outcome::released ||
+                         released->outcome == Outcome::released_before ||
+                         released->outcome == Outcome::left;
     const bool is_one = pending.request.kind == Request::Kind::release;
     std::erase_if(client.held, [&](const auto& lock) {
       if (is_one && lock.packed_path != pending.request.packed_path) return false;

@@ -155,22 +155,24 @@ def list_locks(prefix: str | None, owner: str | None, state: str | None, limit: 
                                   after=after))
 
 
-def force(path: str, fence: int | None, reason: str | None, cooling: bool) -> Request:
-    return _force("/v1/locks" + resource_path(path), fence, reason, cooling)
+def force(path: str, fence: int | None, reason: str | None, cooling: bool,
+          waiting: bool) -> Request:
+    return _force("/v1/locks" + resource_path(path), fence, reason, cooling, waiting)
 
 
 def force_matching(prefix: str | None, owner: str | None, fence: int | None, reason: str | None,
-                   cooling: bool) -> Request:
-    return _force("/v1/locks", fence, reason, cooling, owner=owner,
+                   cooling: bool, waiting: bool) -> Request:
+    return _force("/v1/locks", fence, reason, cooling, waiting, owner=owner,
                   prefix=None if prefix is None else resource_path(prefix))
 
 
-def _force(path: str, fence: int | None, reason: str | None, cooling: bool,
+def _force(path: str, fence: int | None, reason: str | None, cooling: bool, waiting: bool,
            **filters: str | None) -> Request:
     # Without a fence it would hit the next holder if it were sent again, and with `cooling` end the
-    # lock delay that it has begun itself.
+    # lock delay that it has begun itself. Who waits has no fence.
     return Request("DELETE", _target(path, force=True, fence=fence, reason=reason,
-                                     cooling=True if cooling else None, **filters),
+                                     cooling=True if cooling else None,
+                                     waiting=True if waiting else None, **filters),
                    is_repeatable=fence is not None and not cooling)
 
 

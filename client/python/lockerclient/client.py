@@ -146,19 +146,24 @@ class Client:
                 return
 
     def force(self, path: str, *, fence: int | None = None, reason: str | None = None,
-              cooling: bool = False) -> int:
+              cooling: bool = False, waiting: bool = False) -> int:
         """Ends somebody else's lock at exactly this path; with its `fence`, never the next one.
 
-        With `cooling` also what cools there after its lock delay began.
+        With `cooling` also what cools there after its lock delay began, with `waiting` also who
+        waits for it.
         """
-        return self._call(calls.force(path, fence, reason, cooling), ended)
+        return self._call(calls.force(path, fence, reason, cooling, waiting), ended)
 
     def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
                        fence: int | None = None, reason: str | None = None,
-                       cooling: bool = False) -> int:
-        """Ends all locks that match everything given, with `cooling` also what cools; says how
-        many."""
-        return self._call(calls.force_matching(prefix, owner, fence, reason, cooling), ended)
+                       cooling: bool = False, waiting: bool = False) -> int:
+        """Ends all locks that match everything given; says how many.
+
+        With `cooling` also what cools, with `waiting` also requests that wait; with `owner` alone
+        also its leases that hold nothing.
+        """
+        request = calls.force_matching(prefix, owner, fence, reason, cooling, waiting)
+        return self._call(request, ended)
 
     def events(self, prefix: str | None = None, last_event_id: str | None = None) -> Events:
         """Iterates over what happens from now on, or since an event, over interruptions."""

@@ -130,7 +130,7 @@ class PathState:
 
 
 def ended(answer: Answer) -> int:
-    """How many locks a force has ended."""
+    """How many locks, requests and leases a force has ended."""
     return int(answer.body["ended"])
 
 

@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/arbiter.hpp"
+
+namespace locker::core {
+namespace {
+
+void take_steps(std::size_t count, std::size_t& steps) { steps -= std::min(steps, count); }
+
+/// A path that a request wants.
+bool fits(const Arbiter::ForceFilter& filter, PathView path) {
+  if (filter.packed_path && path.packed() != *filter.packed_path) return false;
+  if (!filter.packed_prefix) return true;
+  const PathView prefix{*filter.packed_prefix};
+  return path == prefix || prefix.is_ancestor_of(path);
+}
+
+bool fits(const Arbiter::ForceFilter& filter, const Waiter& waiter) {
+  return (!filter.owner || waiter.owner == *filter.owner) &&
+         std::any_of(waiter.wanted.begin(), waiter.wanted.end(),
+                     [&](const auto& wanted) { return fits(filter, wanted.path()); });
+}
+
+}  // namespace
+
+Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& detail,
+                               const Now& now) {
+  Forcing forcing{filter, detail};
+  while (!advance_force(forcing, steps_of_an_end * limits_.ended_at_once_max, now)) {
+  }
+  return forcing.forced;
+}
+
+bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now) {
+  using Stage = Forcing::Stage;
+  now_ = now;
+  if (forcing.number == 0) forcing.number = ++last_number_;
+  if (forcing.forced.outcome == Outcome::busy) forcing.forced.outcome = Outcome::granted;
+  while (forcing.stage != Stage::over && steps > 0) {
+    switch (forcing.stage) {
+      case Stage::waiters:
+        if (!force_waiters(forcing, steps)) break;
+        forcing.newest = last_fence_;
+        forcing.stage = Stage::locks;
+        break;
+      case Stage::locks:
+        if (force_locks(forcing, steps)) forcing.stage = Stage::leases;
+        break;
+      case Stage::leases:
+        if (force_leases(forcing, steps)) forcing.stage = Stage::over;
+        break;
+      case Stage::over:
+        break;
+    }
+    if (forcing.forced.outcome != Outcome::granted) return true;
+  }
+  return forcing.stage == Stage::over;
+}
+
+bool Arbiter::has_room_to_force(Forcing& forcing) const {
+  const Room room = host_->room_for(end_bytes, true);
+  if (room != Room::enough) forcing.forced.outcome = refusal<Outcome>(room);
+  return room == Room::enough;
+}
+
+/// True: there is nothing more to look at; so do the next two.
+bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
+  if (!forcing.filter.ends_waiting || forcing.filter.fence) return true;
+  while (steps > 0) {
+    const auto at = by_ticket_.lower_bound(forcing.next_ticket);
+    if (at == by_ticket_.end() || at->first > forcing.number) return true;
+    Waiter& waiter = *at->second;
+    forcing.next_ticket = waiter.ticket + 1;
+    take_steps(waiter.wanted.size(), steps);
+    if (!fits(forcing.filter, waiter)) continue;
+    take_steps(steps_of_an_end, steps);
+    end_wait(waiter, End::forced, forcing.detail);
+    ++forcing.forced.count;
+  }
+  return false;
+}
+
+bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
+  const ForceFilter& filter = forcing.filter;
+  const std::string under = filter.packed_path.value_or(filter.packed_prefix.value_or(""));
+  // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
+  if (cursor_is_of_ == forcing.number) {
+    table_.resume_cursor(cursor_of_force, PathView{under});
+  } else {
+    table_.open_cursor(cursor_of_force, PathView{under});
+    cursor_is_of_ = forcing.number;
+  }
+  struct Chosen {
+    LockId last_before;  // that was looked at
+    std::uint32_t handle;
+  };
+  std::vector<Chosen> chosen;
+  bool is_end = false;
+  while (steps > 0 && !is_end) {
+    const auto held = table_.advance_cursor(cursor_of_force);
+    is_end = !held || held->id.fence > forcing.newest;
+    if (is_end) break;
+    take_steps(1, steps);
+    if (held->id <= forcing.last_lock) continue;
+    const LockId last_before = std::exchange(forcing.last_lock, held->id);
+    if (held->is_cooling && !filter.ends_cooling) continue;
+    if (filter.fence && held->id.fence != *filter.fence) continue;
+    if (filter.owner && held->owner != *filter.owner) continue;
+    if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;
+    chosen.push_back({last_before, held->handle});
+    take_steps(steps_of_an_end, steps);
+  }
+  table_.keep_cursor(cursor_of_force);
+  for (const auto& [last_before, handle] : chosen) {
+    if (!has_room_to_force(forcing)) {
+      forcing.last_lock = last_before;
+      cursor_is_of_ = 0;  // it stands behind what has not ended
+      return false;
+    }
+    const HeldLock held = table_.lock_at(handle);
+    end_lock(held, table_.path_of(held), End::forced, forcing.detail);
+    ++forcing.forced.count;
+  }
+  return is_end;
+}
+
+/// Those that hold nothing: the others end with the last of their locks.
+bool Arbiter::force_leases(Forcing& forcing, std::size_t& steps) {
+  if (!forcing.filter.means_leases()) return true;
+  while (steps > 0) {
+    const auto at = forcing.last_lease ? opened_.upper_bound(*forcing.last_lease) : opened_.begin();
+    if (at == opened_.end()) return true;
+    take_steps(1, steps);
+    const LivingLease lease = *table_.find_lease_of(*at);
+    const bool is_meant = !lease.has_locks && lease.owner == *forcing.filter.owner &&
+                          lease.opened.fence <= forcing.newest;
+    if (is_meant && !has_room_to_force(forcing)) return false;
+    forcing.last_lease = *at;
+    if (!is_meant) continue;
+    take_steps(steps_of_an_end, steps);
+    end_lease(lease, End::forced, forcing.detail);
+    ++forcing.forced.count;
+  }
+  return false;
+}
+
+}  // namespace locker::core

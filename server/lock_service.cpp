@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "server/wall_clock.hpp"
+
 namespace locker::server {
 namespace {
 
@@ -100,10 +102,8 @@ core::Now LockService::read_now() {
   if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
   if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
-          static_cast<core::Fence>(
-              std::chrono::duration_cast<std::chrono::microseconds>(wall).count())};
+          wall_for_fences(std::chrono::system_clock::now())};
 }
 
 void LockService::after_command(const core::Now& now) {

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "server/access/line_budget.hpp"
 #include "server/access_setup.hpp"
 #include "server/exit_code.hpp"
 #include "server/http_server.hpp"
@@ -108,6 +110,21 @@ void log_access(const AccessEntry& entry) {
 
 void log_tls_failure(std::string_view why, std::string_view peer) {
   spdlog::debug("{} failed by TLS: {}", peer, why);
+}
+
+/// As many lines as connections that are turned away would make a flood of these one of the log.
+std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
+  const auto budget = std::make_shared<LineBudget>(1, std::chrono::minutes{1});
+  return [budget, connections_max] {
+    const auto spent = budget->spend(LineBudget::Clock::now());
+    if (!spent.is_allowed) return;
+    spdlog::warn(
+        "connections are turned away with 503: there are {}, as many as may be; only /healthz and "
+        "/readyz are answered to others. Find out who opens so many, or raise --connections-max, "
+        "and the limit of open files (ulimit -n) with it. This is said once a minute at most; {} "
+        "were turned away since it was said before",
+        connections_max, spent.left_out);
+  };
 }
 
 HttpServer::Options server_options(const Options& options, const TlsSetup& tls) {
@@ -230,6 +247,7 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", fault);
     return ExitCode::resources;
   }
+  http_options.hooks.turned_away = warn_of_those_turned_away(http_options.connections_max);
   const auto began = std::chrono::steady_clock::now();
   auto opened = open_locker(options, http_options.connections_max);
   if (!opened) {

@@ -156,6 +156,15 @@ void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
   }
 }
 
+/// Where the environment is all that configures a server, one letter too few would leave it without
+/// keys. It cannot be refused: others put variables there, too.
+void warn_of_unknown_variables(const Options& options) {
+  for (const std::string& name : options.unknown_variables) {
+    spdlog::warn("{} in the environment is no option of lockerd, and is left alone; see --help",
+                 name);
+  }
+}
+
 void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& tls) {
   hangups.async_wait([&](const boost::system::error_code& error, int) {
     if (error) return;
@@ -277,6 +286,7 @@ ExitCode serve(const Options& options) {
   }
   say_what_listens(options, server.endpoint(), took, **access, locker);
   warn_of_open_door(endpoint, options);
+  warn_of_unknown_variables(options);
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
@@ -308,7 +318,12 @@ int main(int argc, char** argv) try {
   open_standard_streams();
   const auto read = read_options(argc, argv);
   if (const auto* const farewell = std::get_if<Farewell>(&read)) {
-    std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);
+    if (farewell->log_json) {
+      start_logging("critical", true);
+      spdlog::critical("{}", farewell->text);
+    } else {
+      std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);
+    }
     return farewell->exit_code;
   }
   const auto& options = std::get<Options>(read);

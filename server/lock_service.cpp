@@ -310,10 +310,11 @@ LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& 
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
   const std::lock_guard lock{commit_.mutex()};
   PathState state;
-  for (core::LockInfo& info : arbiter_.covering(path, shown_max)) {
-    const bool is_here = info.packed_path == path.packed();
-    (is_here ? state.holders : state.covered_by).push_back(std::move(info));
-  }
+  auto covering = arbiter_.covering(path, shown_max, looked_at_max);
+  state.holders = std::move(covering.holders);
+  state.holder_count = covering.holder_count;
+  state.covered_by = std::move(covering.elsewhere);
+  state.covered_by_count = covering.elsewhere_count;
   state.waiters = arbiter_.waiting_at(path, shown_max);
   state.waiter_count = arbiter_.count_waiting_at(path);
   state.awaited_by = arbiter_.awaited_by(path);

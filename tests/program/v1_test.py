@@ -557,7 +557,13 @@ class Waiting(V1Test):
         token = fresh_token()
         holder = self.client.acquire("/k")["token"]
         self.expect(423, self.client.acquire("/k", token=token, wait="100ms"))
-        behind = self.wait_in_line("/k")
+        behind = self.wait_in_line("/k", owner="behind")
+        waiting = self.client.ask("GET", "/v1/locks?state=waiting")["locks"]
+        self.assertEqual([each["connected"] for each in waiting], [False, True])
+        table = self.client.ask("GET", "/v1/locks?state=waiting", headers={"Accept": "text/plain"})
+        self.assertRegex(table.text, r"\? +exclusive +kept .*\n/k +behind +exclusive +waiting ")
+        self.assertEqual([each["connected"] for each in self.client.ask("GET", "/v1/locks/k")["waiters"]],
+                         [True])
         back = self.background(lambda c: c.acquire("/k", token=token, wait="10s"))
         self.eventually(lambda: self.client.ask("GET", "/v1/locks/k")["waiter_count"] == 2,
                         "it does not come back")
@@ -731,6 +737,27 @@ class Following(V1Test):
         self.client.acquire("/elsewhere")
         token = self.client.acquire("/e/1", owner="x")["token"]
         waiting = self.wait_in_line("/e/1", owner="y", ttl="200ms")
+    def test_what_a_path_does_not_show_is_counted(self):
+        for n in range(120):
+            self.expect(201, self.client.acquire("/sh", mode="shared", owner=f"s{n}"))
+        self.expect(201, self.client.acquire("/sh/c", mode="shared", owner="child"))
+        state = self.client.ask("GET", "/v1/locks/sh")
+        self.assertEqual((len(state["holders"]), state["holder_count"]), (100, 120))
+        self.assertEqual(([lock["path"] for lock in state["covered_by"]], state["covered_by_count"]),
+                         (["/sh/c"], 1))
+        below = self.client.ask("GET", "/v1/locks/sh/c")
+        self.assertEqual((len(below["holders"]), below["holder_count"]), (1, 1))
+        self.assertEqual((len(below["covered_by"]), below["covered_by_count"]), (100, 120))
+        refused = self.expect(423, self.client.acquire("/sh"), "locked")
+        self.assertEqual(len(refused["blocked_by"]), 16)
+        text = {"Accept": "text/plain"}
+        self.assertTrue(self.client.ask("GET", "/v1/locks/sh", headers=text).text.endswith(
+            "\n… and 20 more that hold it\n"))
+        self.assertTrue(self.client.ask("GET", "/v1/locks/sh/c", headers=text).text.endswith(
+            "\n… and 20 more in its way\n"))
+        free = self.client.ask("GET", "/v1/locks/elsewhere")
+        self.assertEqual((free["free"], free["holder_count"], free["covered_by_count"]), (True, 0, 0))
+
         self.client.release("/e/1", token)
         self.until_ended(self.expect(201, waiting.answer())["token"])
         self.client.acquire("/e/2")

@@ -32,7 +32,7 @@ struct Request {
   std::string_view accept;
   std::string_view authorization;
   std::string_view if_none_match;   ///< Header If-None-Match.
-  std::string_view lock_token;      ///< Header Lock-Token.
+  std::string_view lock_token;      ///< Header Lock-Token; without it data() is null.
   std::string_view last_event_id;   ///< Header Last-Event-ID.
   std::string_view requested_with;  ///< Header X-Requested-With: a script asks, not its browser.
   std::string_view host;            ///< Of an absolute target, else header Host.

@@ -45,7 +45,9 @@ constexpr Refusal transfer_encoding{411, "length_required",
 constexpr Refusal bad_chunk{400, "bad_request",
                             "Send each chunk as its size in at most eight hexadecimal digits, CR "
                             "LF, and so many bytes, CR LF; without extensions and trailers."};
-constexpr Refusal body_too_large{413, "body_too_large", "Send a smaller body."};
+constexpr Refusal body_too_large{413, "body_too_large",
+                                 "Send a smaller body: at most 64 KiB, or 1 MiB for POST "
+                                 "/v1/locks."};
 constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
 constexpr Refusal bad_expectation{417, "expectation_failed", "Expect nothing but 100-continue."};
 constexpr Refusal header_too_large{431, "header_too_large", "Send fewer or shorter header fields."};

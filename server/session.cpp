@@ -207,9 +207,10 @@ void Session::uncount(std::size_t& counted) {
 }
 
 void Session::enter(Phase phase) {
+  if (!counted_) return;  // over the limit there is one deadline for all of it
   const HttpLimits& limits = worker_.limits();
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
-  if (same_request || !counted_) return;  // a byte now and then buys no time
+  if (same_request) return;  // a byte now and then buys no time
   phase_ = phase;
   // One tick more, because the worker's time may be that old.
   deadline_ = worker_.now() + limits.tick +

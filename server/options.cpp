@@ -153,9 +153,12 @@ bool is_of_kubernetes(std::string_view name, std::string_view value) {
   const std::string all = "_" + std::string{name};
   if (all.find("_SERVICE_HOST") != std::string::npos) return true;
   if (all.find("_SERVICE_PORT") != std::string::npos) return true;
-  if (all.ends_with("_PORT")) return value.find("://") != std::string_view::npos;
-  const std::size_t port = all.find("_PORT_");
-  return port != std::string::npos && all.find_first_of("0123456789", port) == port + 6;
+  constexpr std::string_view port = "_PORT_";
+  const std::size_t at = all.find(port);
+  if (at != std::string::npos) {
+    return all.find_first_of("0123456789", at) == at + port.size();
+  }
+  return all.ends_with("_PORT") && value.find("://") != std::string_view::npos;
 }
 
 /// LOCKER_SYNC_INTERVAL -> sync-interval; what is no option of ours is left alone, because other

@@ -20,6 +20,7 @@ class Lockerd:
 
     def __init__(self, store, *options, port=0, environment=None, wrapper=()):
         environment = {**os.environ, **(environment or {})}
+        environment.pop("LOCKER_BUILD", None)  # else it warns of a variable that it does not know
         if wrapper:  # the leak checker of a build with AddressSanitizer cannot work under strace
             environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")

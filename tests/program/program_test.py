@@ -20,7 +20,7 @@ import unittest
 import urllib.error
 
 import abuse
-from lockerd import LOCKER, LOCKERD, Lockerd, run
+from lockerd import LOCKER, LOCKERD, Lockerd, environment_with, run
 from v1_client import Client, fresh_token
 
 
@@ -406,7 +406,8 @@ class Program(unittest.TestCase):
 
         keys = self.many_keys()
         with subprocess.Popen([LOCKERD, "--port", "0", "--file", self.store, "--keys", keys],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env=environment_with()) as process:
             while not looks_out_for_sigterm(process):
                 time.sleep(0.001)
             process.send_signal(signal.SIGHUP)  # it reads its keys now

@@ -59,6 +59,7 @@ struct LockInfo {
   State state = State::held;
   Fence fence = 0;                   ///< Zero for a waiter.
   Instant waiting_since{};           ///< Of a waiter.
+  bool is_kept = false;              ///< Of a waiter: nobody waits now, its place is kept.
   Milliseconds ttl{};                ///< Zero: none.
   std::optional<Instant> expires{};  ///< When the lease or the cooling ends.
   std::string meta{};
@@ -293,8 +294,15 @@ class Arbiter {
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
   [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Waiter::Wanted& wanted);
-  /// Who is in the way of an exclusive request with both flags; up to `limit`, waiters aside.
-  [[nodiscard]] std::vector<LockInfo> covering(PathView path, std::size_t limit) const;
+  /// Who is in the way of an exclusive request with both flags, waiters aside.
+  struct Covering {
+    std::vector<LockInfo> holders;    ///< Of exactly this path.
+    std::vector<LockInfo> elsewhere;  ///< Above and below it.
+    std::size_t holder_count = 0;
+    std::size_t elsewhere_count = 0;
+  };
+  /// Up to `limit` of each kind; counted up to `counted_max`.
+  [[nodiscard]] Covering covering(PathView path, std::size_t limit, std::size_t counted_max) const;
   /// The requests for exactly this path, in order, up to `limit`.
   [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
   [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }

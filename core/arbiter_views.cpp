@@ -56,18 +56,26 @@ LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {
   info.owner = waiter.owner;
   info.state = LockInfo::State::waiting;
   info.waiting_since = waiter.since;
+  info.is_kept = waiter.is_kept;
   info.meta = waiter.meta;
   return info;
 }
 
-std::vector<LockInfo> Arbiter::covering(PathView path, std::size_t limit) const {
-  std::vector<LockInfo> infos;
-  table_.for_each_blocker({path, {}, ClashRule::symmetric, std::nullopt},
-                          [&](const HeldLock& held) {
-                            infos.push_back(describe(held));
-                            return infos.size() < limit;
-                          });
-  return infos;
+Arbiter::Covering Arbiter::covering(PathView path, std::size_t limit,
+                                    std::size_t counted_max) const {
+  Covering covering;
+  const auto add = [&](const HeldLock& held, std::vector<LockInfo>& infos, std::size_t& count) {
+    if (infos.size() < limit) infos.push_back(describe(held));
+    return ++count < counted_max;
+  };
+  table_.for_each_lock_at(path, [&](const HeldLock& held) {
+    return add(held, covering.holders, covering.holder_count);
+  });
+  table_.for_each_blocker(
+      {path, {}, ClashRule::symmetric, std::nullopt},
+      [&](const HeldLock& held) { return add(held, covering.elsewhere, covering.elsewhere_count); },
+      false);
+  return covering;
 }
 
 std::vector<LockInfo> Arbiter::waiting_at(PathView path, std::size_t limit) const {

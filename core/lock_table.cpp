@@ -370,11 +370,17 @@ std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
 }
 
 void LockTable::for_each_blocker(const AcquireRequest& request,
-                                 const std::function<bool(const HeldLock&)>& visit) const {
+                                 const std::function<bool(const HeldLock&)>& visit,
+                                 bool also_at_path) const {
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   const Found found = find_nodes(request.path);  // a copy: `visit` may look for others
+  const std::uint32_t left_out =
+      !also_at_path && found.is_whole() ? found.nodes[found.level] : null;
   visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
     for (const List* list : lists) {
+      const bool is_left_out =
+          left_out != null && list->first != null && lock(list->first).node == left_out;
+      if (is_left_out) continue;
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own != null && lock(at).lease == own) continue;
         // As in find_blocker(): it speaks for the rest of the list.
@@ -384,6 +390,18 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
     }
     return false;
   });
+}
+
+void LockTable::for_each_lock_at(PathView path,
+                                 const std::function<bool(const HeldLock&)>& visit) const {
+  const Found found = find_nodes(path);  // a copy: `visit` may look for others
+  if (!found.is_whole()) return;
+  const Node& at_path = node(found.nodes[found.level]);
+  for (const List* list : {&at_path.here[1], &at_path.here[0]}) {
+    for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, found.level)) {
+      if (!visit(lock_at(at))) return;
+    }
+  }
 }
 
 std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const {

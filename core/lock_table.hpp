@@ -89,9 +89,13 @@ class LockTable {
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
   /// Calls `visit` for locks that are in the request's way, until it returns false: those at and
-  /// above the path first, nearest first; then those below. O(their number).
+  /// above the path first, nearest first; then those below. O(their number). Those at exactly the
+  /// path can be left out.
   void for_each_blocker(const AcquireRequest& request,
-                        const std::function<bool(const HeldLock&)>& visit) const;
+                        const std::function<bool(const HeldLock&)>& visit,
+                        bool also_at_path = true) const;
+  /// Calls `visit` for the locks at exactly this path, until it returns false.
+  void for_each_lock_at(PathView path, const std::function<bool(const HeldLock&)>& visit) const;
 
   /// Applies a decision; nothing is checked again. REQUIRES, of a grant and of an opened lease: the
   /// id is above every other's, and the lease holds no lock at the path, or does not live; of the

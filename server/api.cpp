@@ -5,6 +5,7 @@
 #include "server/call_kind.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_text.hpp"
+#include "server/parameters.hpp"
 #include "server/request_target.hpp"
 #include "server/terraform.hpp"
 #include "server/ui_files.hpp"
@@ -46,7 +47,7 @@ void Api::answer(const Request& request, Response& response) {
     response.call = CallKind::nowant;
     return seed_verbs_.nowant(rest, query, request, response);
   }
-  if (answer_operations(whole, request, response)) return;
+  if (answer_operations(whole, query, request, response)) return;
   if (verb == "/v1") {
     response.call = call_of_v1(whole, request.method);
     if (v1_.answer(whole, query, request, response)) return;
@@ -68,7 +69,8 @@ void Api::answer(const Request& request, Response& response) {
 }
 
 /// What operators and their tools ask for. False when it is none of that.
-bool Api::answer_operations(std::string_view path, const Request& request, Response& response) {
+bool Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
+                            Response& response) {
   const bool is_health = path == "/healthz";
   const bool is_readiness = path == "/readyz";
   const bool is_metrics = path == "/metrics";
@@ -82,7 +84,10 @@ bool Api::answer_operations(std::string_view path, const Request& request, Respo
   } else if (is_metrics) {
     metrics(response);
   } else {
-    status(response);
+    Parameters parameters;
+    auto fault = parameters.parse(query, request);
+    if (!fault) fault = parameters.expect_only("");
+    fault ? answer_error(400, "bad_request", fault->message, response) : status(response);
   }
   return true;
 }

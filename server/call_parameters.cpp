@@ -120,10 +120,12 @@ std::optional<Fault> read_ttl(const Parameters& parameters, core::Milliseconds m
 std::optional<Fault> read_token(const Parameters& parameters, const Request& request,
                                 std::optional<core::Token>& token) {
   const std::string_view* const text = parameters.find("token");
-  if (text != nullptr && !request.lock_token.empty()) {
+  // An empty one is there, too, as an empty parameter is: perhaps of a variable that is not set.
+  const bool is_in_header = request.lock_token.data() != nullptr;
+  if (text != nullptr && is_in_header) {
     return Fault{"The token stands in a parameter and in the header Lock-Token; use one of them."};
   }
-  if (text == nullptr && request.lock_token.empty()) return std::nullopt;
+  if (text == nullptr && !is_in_header) return std::nullopt;
   token = core::parse_token(text != nullptr ? *text : request.lock_token);
   if (token) return std::nullopt;
   return Fault{"The token must be a UUID, such as uuidgen prints."};

@@ -34,6 +34,7 @@ struct HttpLimits {
   Milliseconds linger{2'000};  ///< Reading on after a refusal, so that the client sees it and not a
   std::size_t linger_bytes = 16 * 1024 * 1024;  ///< reset, also in the middle of a large body.
   Milliseconds drain_first_byte{500};           ///< For who connected just before a stop.
+  Milliseconds over_limit{1'000};  ///< For the request of a connection too many; then 503.
 
   std::size_t stream_piece = 64 * 1024;  ///< What a stream is asked for at a time.
   Milliseconds stream_silence{15'000};   ///< After so long without an event a comment is sent.
@@ -41,6 +42,8 @@ struct HttpLimits {
   Milliseconds tick{100};            ///< How exactly the times above are kept.
   Milliseconds accept_pause{100};    ///< After running out of file descriptors.
   std::size_t turned_away_max = 64;  ///< Lingering 503s of one worker; more: closed.
+  /// Of these, who can send their request before, which may be for /healthz; more: 503 at once.
+  std::size_t heard_max = 16;
 };
 
 /// The connections of all workers together. Thread-safe.

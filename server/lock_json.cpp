@@ -150,7 +150,9 @@ void append_waiter(const LockInfo& info, const core::Now& now, std::size_t place
   append_owner(info.owner, out);
   out += ", ";
   append_shape(info.shape, out);
-  out += R"(, "state": "waiting", "waiting_ms": )";
+  out += R"(, "state": "waiting", "connected": )";
+  out += info.is_kept ? "false" : "true";
+  out += R"(, "waiting_ms": )";
   append_milliseconds(age_of(info, now), out);
   if (place != 0) {
     out += R"(, "place": )";
@@ -200,8 +202,8 @@ std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now)
     const auto left = remaining(info, now);
     rows.push_back({path, info.owner.empty() ? "?" : info.owner,
                     info.shape.mode == core::Mode::shared ? "shared" : "exclusive",
-                    std::string{name_of(info.state)}, short_text(age_of(info, now)),
-                    left ? short_text(*left) : "-",
+                    info.is_kept ? "kept" : std::string{name_of(info.state)},
+                    short_text(age_of(info, now)), left ? short_text(*left) : "-",
                     info.fence == 0 ? "-" : std::to_string(info.fence), one_line(info.meta)});
   }
   std::array<std::size_t, columns> widths{};

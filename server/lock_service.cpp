@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "server/wall_clock.hpp"
+
 namespace locker::server {
 namespace {
 
@@ -104,10 +106,8 @@ core::Now LockService::read_now() {
   if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
   if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
-          static_cast<core::Fence>(
-              std::chrono::duration_cast<std::chrono::microseconds>(wall).count())};
+          wall_for_fences(std::chrono::system_clock::now())};
 }
 
 void LockService::after_command(const core::Now& now) {
@@ -370,10 +370,11 @@ void LockService::forget(const ForceListener& listener) {
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
   const std::lock_guard lock{commit_.mutex()};
   PathState state;
-  for (core::LockInfo& info : arbiter_.covering(path, shown_max)) {
-    const bool is_here = info.packed_path == path.packed();
-    (is_here ? state.holders : state.covered_by).push_back(std::move(info));
-  }
+  auto covering = arbiter_.covering(path, shown_max, looked_at_max);
+  state.holders = std::move(covering.holders);
+  state.holder_count = covering.holder_count;
+  state.covered_by = std::move(covering.elsewhere);
+  state.covered_by_count = covering.elsewhere_count;
   state.waiters = arbiter_.waiting_at(path, shown_max);
   state.waiter_count = arbiter_.count_waiting_at(path);
   state.awaited_by = arbiter_.awaited_by(path);

@@ -9,17 +9,19 @@
 #include "persistence/posix_file_system.hpp"
 #include "server/error_answer.hpp"
 #include "server/token_source.hpp"
+#include "server/wall_clock.hpp"
 
 namespace locker::server {
 namespace {
 
 /// Above every fence ever given, also when an old backup was put back: no server grants a million
-/// locks a second for longer than it has been running.
+/// locks a second for longer than it has been running. With a clock that cannot be right, above
+/// those that the store knows of.
 core::Fence first_fence(core::Fence last_fence) {
-  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
-  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since_1970);
-  return std::max(last_fence + 1, static_cast<core::Fence>(microseconds.count()));
+  return std::max(last_fence + 1, wall_for_fences(std::chrono::system_clock::now()));
 }
+
+bool is_clock_wrong() { return wall_for_fences(std::chrono::system_clock::now()) == 0; }
 
 void append_query_value(std::string_view value, std::string& out) {
   for (const char c : value) {
@@ -81,6 +83,11 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
        start_over, [&arbiter](const core::Record& record) { arbiter->prefetch(record); }},
       recovered);
   if (!journal) return journal.error();
+  if (is_clock_wrong()) {
+    journal_options.on_warning(
+        "the clock says that it is before 2020 or after 2199: until it is right, fences only count "
+        "up from the last one in the store, and after a restored backup some are given twice");
+  }
   memory->settle();
   return std::unique_ptr<Locker>(new Locker(options, std::move(files), std::move(*journal),
                                             std::move(memory), std::move(arbiter), recovered));

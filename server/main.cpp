@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "server/access/line_budget.hpp"
 #include "server/access_setup.hpp"
 #include "server/exit_code.hpp"
 #include "server/http_server.hpp"
@@ -110,6 +112,21 @@ void log_tls_failure(std::string_view why, std::string_view peer) {
   spdlog::debug("{} failed by TLS: {}", peer, why);
 }
 
+/// As many lines as connections that are turned away would make a flood of these one of the log.
+std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
+  const auto budget = std::make_shared<LineBudget>(1, std::chrono::minutes{1});
+  return [budget, connections_max] {
+    const auto spent = budget->spend(LineBudget::Clock::now());
+    if (!spent.is_allowed) return;
+    spdlog::warn(
+        "connections are turned away with 503: there are {}, as many as may be; only /healthz and "
+        "/readyz are answered to others. Find out who opens so many, or raise --connections-max, "
+        "and the limit of open files (ulimit -n) with it. This is said once a minute at most; {} "
+        "were turned away since it was said before",
+        connections_max, spent.left_out);
+  };
+}
+
 HttpServer::Options server_options(const Options& options, const TlsSetup& tls) {
   HttpServer::Options server_options;
   server_options.threads = options.threads;
@@ -136,6 +153,15 @@ void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
         "keys can be read on the way to this address: there is no TLS. Close it with "
         "--tls-certificate FILE --tls-key FILE, or listen on 127.0.0.1 behind a proxy that speaks "
         "HTTPS");
+  }
+}
+
+/// Where the environment is all that configures a server, one letter too few would leave it without
+/// keys. It cannot be refused: others put variables there, too.
+void warn_of_unknown_variables(const Options& options) {
+  for (const std::string& name : options.unknown_variables) {
+    spdlog::warn("{} in the environment is no option of lockerd, and is left alone; see --help",
+                 name);
   }
 }
 
@@ -230,6 +256,7 @@ ExitCode serve(const Options& options) {
     spdlog::critical("{}", fault);
     return ExitCode::resources;
   }
+  http_options.hooks.turned_away = warn_of_those_turned_away(http_options.connections_max);
   const auto began = std::chrono::steady_clock::now();
   auto opened = open_locker(options, http_options.connections_max);
   if (!opened) {
@@ -259,6 +286,7 @@ ExitCode serve(const Options& options) {
   }
   say_what_listens(options, server.endpoint(), took, **access, locker);
   warn_of_open_door(endpoint, options);
+  warn_of_unknown_variables(options);
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
@@ -290,7 +318,12 @@ int main(int argc, char** argv) try {
   open_standard_streams();
   const auto read = read_options(argc, argv);
   if (const auto* const farewell = std::get_if<Farewell>(&read)) {
-    std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);
+    if (farewell->log_json) {
+      start_logging("critical", true);
+      spdlog::critical("{}", farewell->text);
+    } else {
+      std::fputs(farewell->text.c_str(), farewell->exit_code == 0 ? stdout : stderr);
+    }
     return farewell->exit_code;
   }
   const auto& options = std::get<Options>(read);

@@ -1,10 +1,14 @@
 #include "server/options.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <sstream>
 #include <system_error>
@@ -123,22 +127,67 @@ po::options_description describe(Options& options, Texts& texts) {
   return all;
 }
 
-Farewell usage(const std::string& sentence) {
-  return {"lockerd: " + sentence + "\nTry lockerd --help.\n", static_cast<int>(ExitCode::usage)};
+Farewell usage(const std::string& sentence, bool log_json) {
+  constexpr auto code = static_cast<int>(ExitCode::usage);
+  if (log_json) return {sentence + ". Try lockerd --help.", code, true};
+  return {"lockerd: " + sentence + "\nTry lockerd --help.\n", code};
+}
+
+constexpr std::string_view variable_prefix = "LOCKER_";
+
+/// What `locker`, the Python client and the recipes read, which may run in the same environment.
+bool is_of_client(std::string_view name) {
+  static constexpr std::string_view names[] = {"CA_FILE",       "CLIENT_CERTIFICATE",
+                                               "CLIENT_CONFIG", "CLIENT_KEY",
+                                               "FENCE",         "KEY",
+                                               "KEY_FILE",      "PATH",
+                                               "TOKEN",         "TTL",
+                                               "URL",           "WAIT"};
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+/// Kubernetes tells each pod of the services that there are: of one named `locker`, or `locker-ui`,
+/// LOCKER_UI_SERVICE_HOST, LOCKER_UI_SERVICE_PORT_HTTP, LOCKER_UI_PORT=tcp://… and
+/// LOCKER_UI_PORT_80_TCP_ADDR.
+bool is_of_kubernetes(std::string_view name, std::string_view value) {
+  const std::string all = "_" + std::string{name};
+  if (all.find("_SERVICE_HOST") != std::string::npos) return true;
+  if (all.find("_SERVICE_PORT") != std::string::npos) return true;
+  constexpr std::string_view port = "_PORT_";
+  const std::size_t at = all.find(port);
+  if (at != std::string::npos) {
+    return all.find_first_of("0123456789", at) == at + port.size();
+  }
+  return all.ends_with("_PORT") && value.find("://") != std::string_view::npos;
 }
 
 /// LOCKER_SYNC_INTERVAL -> sync-interval; what is no option of ours is left alone, because other
 /// programs (locker itself) have variables with that prefix too.
 std::string option_of_variable(const po::options_description& all, const std::string& variable) {
-  constexpr std::string_view prefix = "LOCKER_";
-  if (!variable.starts_with(prefix)) return "";
-  std::string name = variable.substr(prefix.size());
+  if (!variable.starts_with(variable_prefix)) return "";
+  std::string name = variable.substr(variable_prefix.size());
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
     return c == '_' ? '-' : static_cast<char>(std::tolower(c));
   });
-  const bool known =
-      all.find_nothrow(name, false) != nullptr && name != "help" && name != "version";
+  const bool known = !name.empty() && all.find_nothrow(name, false) != nullptr && name != "help" &&
+                     name != "version";
   return known ? name : "";
+}
+
+std::vector<std::string> find_unknown_variables(const po::options_description& all) {
+  std::vector<std::string> unknown;
+  for (char** each = ::environ; each != nullptr && *each != nullptr; ++each) {
+    const std::string_view variable{*each};
+    if (!variable.starts_with(variable_prefix)) continue;
+    const std::size_t equals = std::min(variable.find('='), variable.size());
+    const std::string_view whole = variable.substr(0, equals);
+    const std::string_view name = whole.substr(variable_prefix.size());
+    const std::string_view value = variable.substr(std::min(equals + 1, variable.size()));
+    const bool is_known = !option_of_variable(all, std::string{whole}).empty() ||
+                          is_of_client(name) || is_of_kubernetes(name, value);
+    if (!is_known) unknown.emplace_back(whole);
+  }
+  return unknown;
 }
 
 /// --data is --file, whoever gives it where: the first that has either wins.
@@ -147,6 +196,48 @@ po::parsed_options with_one_name(po::parsed_options parsed) {
     if (option.string_key == "data") option.string_key = "file";
   }
   return parsed;
+}
+
+/// The file's text, without the mark that some editors for Windows put before UTF-8. A device that
+/// never ends, named by mistake, must not fill the memory.
+std::string read_config_file(const std::string& path) {
+  constexpr std::size_t size_max = 1024 * 1024;
+  std::ifstream file{path, std::ios::binary};
+  std::error_code ignored;
+  if (!file || std::filesystem::is_directory(path, ignored)) {
+    throw po::error("the config file " + path + " cannot be read");
+  }
+  std::string text(size_max + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) throw po::error("the config file " + path + " cannot be read");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > size_max) {
+    throw po::error("the config file " + path + " has more than 1 MiB; it cannot be one");
+  }
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
+  return text;
+}
+
+/// A server that prints its version and ends well is taken for one that did what it should.
+void refuse_farewells(const po::parsed_options& parsed) {
+  for (const po::option& option : parsed.options) {
+    if (option.string_key != "help" && option.string_key != "version") continue;
+    throw po::error("option '" + option.string_key + "' is for the command line only");
+  }
+}
+
+/// Whether mistakes are to be told as JSON, as far as that is known before all options are good.
+bool asks_for_json(int argc, const char* const* argv, const po::variables_map& values) {
+  constexpr std::string_view option = "--log-format";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument{argv[i]};
+    if (argument == option && i + 1 < argc) return argv[i + 1] == std::string_view{"json"};
+    if (argument.starts_with("--log-format=")) return argument.ends_with("=json");
+  }
+  const char* const variable = std::getenv("LOCKER_LOG_FORMAT");  // NOLINT(concurrency-mt-unsafe)
+  if (variable != nullptr) return variable == std::string_view{"json"};
+  return values.count("log-format") != 0 && values["log-format"].as<std::string>() == "json";
 }
 
 void read_all(int argc, const char* const* argv, const po::options_description& all,
@@ -165,12 +256,11 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
   }
   if (values.count("config") != 0) {
     const std::string path = values["config"].as<std::string>();
-    std::ifstream file{path};
-    std::error_code ignored;
-    if (!file || std::filesystem::is_directory(path, ignored))
-      throw po::error("the config file " + path + " cannot be read");
+    std::istringstream file{read_config_file(path)};
     try {
-      po::store(with_one_name(po::parse_config_file(file, all)), values);
+      const auto parsed = po::parse_config_file(file, all);
+      refuse_farewells(parsed);
+      po::store(with_one_name(parsed), values);
     } catch (const po::error& error) {
       throw po::error("in the config file " + path + ": " + error.what());
     }
@@ -277,7 +367,7 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
   try {
     read_all(argc, argv, all, values);
   } catch (const std::exception& error) {
-    return usage(error.what());
+    return usage(error.what(), asks_for_json(argc, argv, values));
   }
   if (values.count("help") != 0) {
     std::ostringstream text;
@@ -285,7 +375,10 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
     return Farewell{text.str(), 0};
   }
   if (values.count("version") != 0) return Farewell{"lockerd " + std::string{version} + "\n", 0};
-  if (const std::string fault = check(options, texts, values); !fault.empty()) return usage(fault);
+  if (const std::string fault = check(options, texts, values); !fault.empty()) {
+    return usage(fault, asks_for_json(argc, argv, values));
+  }
+  options.unknown_variables = find_unknown_variables(all);
   return options;
 }
 

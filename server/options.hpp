@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "server/access_setup.hpp"
 #include "server/locker.hpp"
@@ -23,12 +24,16 @@ struct Options {
   TlsContext::Files tls;
   std::string log_level = "info";
   bool log_json = false;
+  /// Variables of the environment that look like an option's, and are none's: perhaps mistyped.
+  std::vector<std::string> unknown_variables = {};
 };
 
-/// Text to print instead of running: to stdout when the exit code is 0, else to stderr.
+/// Text to print instead of running: to stdout when the exit code is 0, else to stderr, or into a
+/// log of JSON if there is to be one.
 struct Farewell {
   std::string text;
   int exit_code = 0;
+  bool log_json = false;
 };
 
 /// Reads all three places and checks every value.

@@ -128,6 +128,11 @@ std::optional<Fault> Parameters::take(const boost::json::object& object) {
     if (all_.size() == count_max) return too_many();
     Parameter& added = all_.emplace_back();
     added.name = keep(name);
+    // A number for a text would be another text than the one that was written: 1.50 as 1.500000.
+    const bool is_other_text = member.is_number() || member.is_bool();
+    if (is_other_text && has_word("owner meta token reason", added.name)) {
+      return Fault{"Parameter " + quoted(added.name) + " must be a string; put it in quotes."};
+    }
     if (member.is_string()) {
       added.value = keep(member.get_string());
     } else if (member.is_bool()) {

@@ -25,17 +25,18 @@ struct Peer {
 struct Request {
   Method method = Method::get;
   std::string_view method_name;
-  std::string_view target;  ///< Origin form, printable ASCII, at most 8 KiB: path, `?`, query.
+  std::string_view target;  ///< Origin form, also if the absolute one was sent; printable ASCII, at
+                            ///< most 8 KiB: path, `?`, query.
   std::string_view body;
   std::string_view content_type;
   std::string_view accept;
   std::string_view authorization;
   std::string_view if_none_match;   ///< Header If-None-Match.
-  std::string_view lock_token;      ///< Header Lock-Token.
+  std::string_view lock_token;      ///< Header Lock-Token; without it data() is null.
   std::string_view last_event_id;   ///< Header Last-Event-ID.
   std::string_view requested_with;  ///< Header X-Requested-With: a script asks, not its browser.
-  std::string_view host;
-  std::string_view origin;  ///< Sent by browsers, as the next three.
+  std::string_view host;            ///< Of an absolute target, else header Host.
+  std::string_view origin;          ///< Sent by browsers, as the next three.
   std::string_view referer;
   std::string_view sec_fetch_site;  ///< Who caused the request. To HTTPS and loopback only.
   std::string_view sec_purpose;     ///< Also as Purpose: a prefetch.

@@ -45,7 +45,9 @@ constexpr Refusal transfer_encoding{411, "length_required",
 constexpr Refusal bad_chunk{400, "bad_request",
                             "Send each chunk as its size in at most eight hexadecimal digits, CR "
                             "LF, and so many bytes, CR LF; without extensions and trailers."};
-constexpr Refusal body_too_large{413, "body_too_large", "Send a smaller body."};
+constexpr Refusal body_too_large{413, "body_too_large",
+                                 "Send a smaller body: at most 64 KiB, or 1 MiB for POST "
+                                 "/v1/locks."};
 constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
 constexpr Refusal bad_expectation{417, "expectation_failed", "Expect nothing but 100-continue."};
 constexpr Refusal header_too_large{431, "header_too_large", "Send fewer or shorter header fields."};
@@ -55,6 +57,7 @@ constexpr std::size_t chunk_digits_max = 8;
 constexpr std::string_view line_end = "\r\n";
 
 std::string_view std_view(BeastView text) { return {text.data(), text.size()}; }
+BeastView beast_view(std::string_view text) { return {text.data(), text.size()}; }
 
 Method method_of(http::verb verb) {
   switch (verb) {
@@ -73,6 +76,16 @@ Method method_of(http::verb verb) {
     default:
       return Method::other;
   }
+}
+
+/// Of a target in absolute form, as proxies are asked (RFC 9112, 3.2.2); zero: it is none.
+std::size_t scheme_size(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (boost::beast::iequals(beast_view(target.substr(0, scheme.size())), beast_view(scheme))) {
+      return scheme.size();
+    }
+  }
+  return 0;
 }
 
 bool is_fit_target(std::string_view target) {
@@ -216,7 +229,21 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
     request.target = std_view(target);
     owner_.version_ = version;
     if (request.target.size() > owner_.limits_.target_max) return refuse(target_too_long, error);
+    if (const std::size_t size = scheme_size(request.target); size != 0) {
+      if (!take_authority(size)) return refuse(bad_target, error);
+    }
     if (!is_fit_target(request.target)) return refuse(bad_target, error);
+  }
+
+  /// Makes origin form of the absolute one. False: it names no host.
+  bool take_authority(std::size_t scheme_size) {
+    Request& request = owner_.request_;
+    const std::string_view rest = request.target.substr(scheme_size);
+    const std::size_t size = std::min(rest.find_first_of("/?"), rest.size());
+    request.host = rest.substr(0, size);
+    has_authority_ = true;
+    request.target = size == rest.size() ? std::string_view{"/"} : rest.substr(size);
+    return size != 0 && request.host.front() != ':' && is_fit_host(request.host);
   }
 
   void on_field_impl(http::field field, BeastView field_name, BeastView field_value,
@@ -227,7 +254,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
       case http::field::host:
         if (!is_fit_host(value)) return refuse(unfit_host, error);
         ++hosts_;
-        request.host = value;
+        if (!has_authority_) request.host = value;
         return;
       case http::field::origin:
         return keep_first(request.origin, value);
@@ -309,6 +336,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
   RequestParser& owner_;
   const Refusal* refusal_ = nullptr;
   unsigned hosts_ = 0;
+  bool has_authority_ = false;  // in the target; it counts instead of the field Host
   bool asked_to_close_ = false;
   bool asked_to_keep_ = false;
 };

@@ -14,6 +14,7 @@
 #include <boost/asio/socket_base.hpp>
 
 #include "core/assert.hpp"
+#include "server/request_target.hpp"
 #include "server/worker.hpp"
 
 namespace locker::server {
@@ -48,6 +49,11 @@ void notice_dead_hosts(Socket& socket) {
   socket.set_option(KeepaliveProbes(3), ignored);
 }
 
+bool is_of_probe(const Request& request) {
+  const std::string_view path = RequestTarget{request.target}.path;
+  return path == "/healthz" || path == "/readyz";
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, Transport transport, std::string peer, bool counted)
@@ -76,7 +82,12 @@ void Session::turn_away() {
   ErrorCode error;
   transport_.socket().non_blocking(true, error);
   if (error) return close();
-  refuse(too_many, {});
+  is_heard_ = worker_.begin_hearing();
+  if (is_heard_) {
+    deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().over_limit;
+    return read();
+  }
+  refuse_over_limit();
   send();
 }
 
@@ -85,6 +96,10 @@ void Session::read() {
   if (reads_) return;
   if (read_ended_) return close();
   compact();
+  if (end_ == capacity_ && !counted_) {
+    refuse_over_limit();
+    return send();
+  }
   if (end_ == capacity_ && !grow()) {
     refuse(too_much_buffered, {.to_head = unread().starts_with("HEAD ")});
     return send();
@@ -192,6 +207,7 @@ void Session::uncount(std::size_t& counted) {
 }
 
 void Session::enter(Phase phase) {
+  if (!counted_) return;  // over the limit there is one deadline for all of it
   const HttpLimits& limits = worker_.limits();
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
   if (same_request) return;  // a byte now and then buys no time
@@ -224,6 +240,7 @@ void Session::run_round() {
 }
 
 void Session::answer_requests() {
+  if (!counted_) return answer_probe();
   const HttpLimits& limits = worker_.limits();
   for (std::size_t answered = 0; !last_round_ && !later_ && !stream_;) {
     if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
@@ -250,10 +267,20 @@ void Session::answer_requests() {
   }
 }
 
+/// Over the limit: who asks how the server is gets an answer, and everybody else is turned away.
+void Session::answer_probe() {
+  const RequestParser::Outcome outcome = parser_.parse(unread());
+  if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
+  const bool is_whole = outcome == RequestParser::Outcome::complete;
+  if (!is_whole || !is_of_probe(parser_.request())) return refuse_over_limit();
+  answer_request();
+  begin_ += parser_.size();
+}
+
 void Session::answer_request() {
   const Request& request = parser_.request();
   const Asked asked{request.method_name, request.target, request.method == Method::head,
-                    parser_.keep_alive(), parser_.is_http_1_0()};
+                    counted_ && parser_.keep_alive(), parser_.is_http_1_0()};
   Response& response = worker_.fresh_response();
   try {
     worker_.handler().answer(request, response);
@@ -288,7 +315,17 @@ void Session::refuse(const Refusal& refusal, const Asked& asked) {
   append(response, asked, ConnectionField::close);
 }
 
+void Session::refuse_over_limit() {
+  worker_.count_turned_away();
+  refuse(too_many, {.to_head = unread().starts_with("HEAD ")});
+}
+
+void Session::end_hearing() {
+  if (std::exchange(is_heard_, false)) worker_.end_hearing();
+}
+
 void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
+  end_hearing();
   // First, so that it is lost when memory runs out for the rest.
   const bool is_owed = response.delivery != nullptr;
   if (is_owed) owed_.emplace_back().delivery = std::move(response.delivery);
@@ -442,14 +479,18 @@ void Session::tick(SteadyClock::time_point now) {
     return send();
   }
   const bool owes_answer =
-      state_ == State::reading && (phase_ == Phase::header || phase_ == Phase::body);
+      state_ == State::reading && (!counted_ || phase_ == Phase::header || phase_ == Phase::body);
   if (owes_answer) return time_out();
   cut_off();
 }
 
 void Session::time_out() {
   // The read that is under way stays so, and becomes the one that lingers.
-  refuse(too_slow, {.to_head = unread().starts_with("HEAD ")});
+  if (counted_) {
+    refuse(too_slow, {.to_head = unread().starts_with("HEAD ")});
+  } else {
+    refuse_over_limit();
+  }
   ErrorCode error;
   const std::size_t size = transport_.write_some(net::buffer(output_), error);
   if (error || size != output_.size()) return close();
@@ -485,6 +526,7 @@ void Session::close() {
   state_ = State::closed;
   transport_.close();
   unlink();
+  end_hearing();
   worker_.on_closed(counted_);
   uncount(counted_input_);
   uncount(counted_output_);

@@ -45,13 +45,16 @@ class Session final : public DurabilityWaiter,
  public:
   using Pointer = boost::intrusive_ptr<Session>;
 
-  /// `peer` is what the access hook is told; `counted`: leaves the ConnectionCount when closed.
+  /// `peer` is what the access hook is told; `counted`: leaves the ConnectionCount when closed. One
+  /// that is not is over the limit.
   Session(Worker& worker, Transport transport, std::string peer, bool counted);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void start();
-  /// Answers 503 whatever is asked, and closes.
+  /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
+  /// for /healthz or /readyz is answered. Else who looks after the server would end it just because
+  /// it is in demand.
   void turn_away();
   /// Looks at the deadline.
   void tick(SteadyClock::time_point now);
@@ -132,10 +135,12 @@ class Session final : public DurabilityWaiter,
   void on_tls_fault();
   void run_round();
   void answer_requests();
+  void answer_probe();
   void answer_request();
   void answer_fault(const Response& failed, const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);
+  void refuse_over_limit();
   void append(Response& response, const Asked& asked, ConnectionField connection);
 
   void begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& asked);
@@ -167,6 +172,7 @@ class Session final : public DurabilityWaiter,
   void cut_off();
   void hurry();
   void enter(Phase phase);
+  void end_hearing();
 
   [[nodiscard]] std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
   void compact();
@@ -204,6 +210,7 @@ class Session final : public DurabilityWaiter,
   bool more_ = false;          // the round ended before the buffer or the stream did
   bool last_round_ = false;    // close after this output
   bool refused_ = false;       // what follows in the stream is not looked at any more
+  bool is_heard_ = false;      // over the limit, and has not been answered yet
   const bool counted_;
 };
 

@@ -91,6 +91,14 @@ std::string text_page(const std::vector<core::LockInfo>& infos, const core::Now&
   return text;
 }
 
+/// Of a list that does not show all there are.
+void append_rest(std::size_t count, std::size_t shown, std::string_view what, std::string& text) {
+  if (count <= shown) return;
+  text += "… and " + std::to_string(count - shown) + " more ";
+  text += what;
+  text += '\n';
+}
+
 template <typename Append>
 void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
                  const Append& append) {
@@ -247,7 +255,11 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
     all.insert(all.end(), state.covered_by.begin(), state.covered_by.end());
     all.insert(all.end(), awaited_by.begin(), awaited_by.end());
     all.insert(all.end(), state.waiters.begin(), state.waiters.end());
-    return answer_text(text_table(all, looked.now), response);
+    std::string text = text_table(all, looked.now);
+    append_rest(state.holder_count, state.holders.size(), "that hold it", text);
+    append_rest(state.covered_by_count, state.covered_by.size(), "in its way", text);
+    append_rest(state.waiter_count, state.waiters.size(), "that wait for it", text);
+    return answer_text(std::move(text), response);
   }
   std::string& body = response.body;
   const auto append_held = [&](const core::LockInfo& info, std::size_t) {
@@ -259,8 +271,10 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
   body += state.is_free ? "true" : "false";
   body += R"(, "holders": )";
   append_list(state.holders, body, append_held);
+  body += R"(, "holder_count": )" + std::to_string(state.holder_count);
   body += R"(, "covered_by": )";
   append_list(state.covered_by, body, append_held);
+  body += R"(, "covered_by_count": )" + std::to_string(state.covered_by_count);
   body += R"(, "awaited_by": )";
   append_list(awaited_by, body, [&](const core::LockInfo& info, std::size_t) {
     append_waiter(info, looked.now, 0, body);

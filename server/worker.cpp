@@ -99,8 +99,7 @@ void Worker::adopt(Socket socket) {
   metrics_->accepted.add();
   const bool has_place = !options_.connections || options_.connections->enter();
   if (!has_place) {
-    metrics_->turned_away.add();
-    if (turned_away_ == options_.limits.turned_away_max) return;
+    if (turned_away_ == options_.limits.turned_away_max) return count_turned_away();
     ++turned_away_;
   }
   bool is_made = false;  // from then on the session gives its place back
@@ -124,6 +123,17 @@ void Worker::on_closed(bool counted) {
   } else if (options_.connections) {
     options_.connections->leave();
   }
+}
+
+bool Worker::begin_hearing() {
+  if (heard_ >= options_.limits.heard_max) return false;
+  ++heard_;
+  return true;
+}
+
+void Worker::count_turned_away() {
+  metrics_->turned_away.add();
+  if (options_.hooks.turned_away) options_.hooks.turned_away();
 }
 
 void Worker::drain(std::chrono::milliseconds grace) {

@@ -39,6 +39,8 @@ struct HttpHooks {
   bool tell_peer = false;  ///< Fill in Request::peer.
   /// A connection failed by TLS, and why. The peer is empty unless `access` or tell_peer is set.
   std::function<void(std::string_view why, std::string_view peer)> tls_failed = {};
+  /// There are as many connections as may be, and one more got 503 or was closed.
+  std::function<void()> turned_away = {};
 };
 
 /// Everything of one thread that serves connections. Not thread-safe: all calls are made on the
@@ -113,6 +115,10 @@ class Worker {
   /// Whether on_wake() follows, for a session that nobody wakes any more.
   [[nodiscard]] bool has_mail(const Session& session);
   void on_closed(bool counted);
+  /// False: as many connections over the limit are heard as may be.
+  [[nodiscard]] bool begin_hearing();
+  void end_hearing() { --heard_; }
+  void count_turned_away();
 
   /// First in, first out.
   template <Session* Session::*next>
@@ -179,7 +185,8 @@ class Worker {
   Timer timer_;
   std::shared_ptr<Listener> listener_;
   boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
-  std::size_t turned_away_ = 0;  // open sessions that only say 503
+  std::size_t turned_away_ = 0;  // open sessions over the limit
+  std::size_t heard_ = 0;        // those of them that may still ask for /healthz
   Response response_;
   DateText date_;
   SteadyClock::time_point now_;

@@ -22,7 +22,7 @@ constexpr const char* help =
 Row row_of(const boost::json::object& lock) {
   const std::string since = text_field(lock, "state") == "waiting" ? "waiting_ms" : "held_ms";
   return {text_field(lock, "path"),    text_field(lock, "owner"),
-          text_field(lock, "mode"),    text_field(lock, "state"),
+          text_field(lock, "mode"),    is_kept_place(lock) ? "kept" : text_field(lock, "state"),
           duration_field(lock, since), duration_field(lock, "expires_in_ms"),
           text_field(lock, "fence"),   text_field(lock, "meta")};
 }

@@ -12,7 +12,7 @@ std::string describe(const boost::json::object& lock) {
   const bool waits = state == "waiting";
   std::string text = text_field(lock, "owner");
   if (text_field(lock, "mode") == "shared") text += ", shared";
-  if (state != "held") text += ", " + state;
+  if (state != "held") text += ", " + (is_kept_place(lock) ? "place kept" : state);
   text += (waits ? " for " : ", ") + duration_field(lock, waits ? "waiting_ms" : "held_ms");
   if (const std::string left = duration_field(lock, "expires_in_ms"); left != "-") {
     text += ", expires in " + left;
@@ -22,6 +22,10 @@ std::string describe(const boost::json::object& lock) {
 }
 
 }  // namespace
+
+bool is_kept_place(const boost::json::object& lock) {
+  return text_field(lock, "connected") == "false";
+}
 
 void LockTree::add(const boost::json::object& lock) {
   Node* node = &root_;

@@ -9,6 +9,9 @@
 
 namespace locker::client {
 
+/// Whether this is the place of one who does not wait at the moment, as the server lists it.
+[[nodiscard]] bool is_kept_place(const boost::json::object& lock);
+
 /// What is held, by path, for people.
 class LockTree {
  public:

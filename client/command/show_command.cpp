@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <iostream>
 
 #include "client/command/commands.hpp"
@@ -13,7 +16,9 @@ constexpr const char* help =
     "Who holds a path, what elsewhere in the tree is in its way, and who waits for it, in order.\n"
     "Exit code: 0, whether it is free or not.\n";
 
-void print_locks(const boost::json::object& state, const char* name, const std::string& title) {
+/// `count` names how many there are, which may be more than the list has.
+void print_locks(const boost::json::object& state, const char* name, const std::string& title,
+                 const char* count = "") {
   const auto* const list = state.if_contains(name);
   if (list == nullptr || !list->is_array() || list->get_array().empty()) return;
   const bool waits = std::string_view{name} == "waiters" || std::string_view{name} == "awaited_by";
@@ -34,6 +39,11 @@ void print_locks(const boost::json::object& state, const char* name, const std::
                     text_field(lock, "fence"), text_field(lock, "meta")});
   }
   std::cout << title << "\n" << table(rows);
+  const auto* const all = state.if_contains(count);
+  const std::size_t shown = list->get_array().size();
+  if (all == nullptr || !all->is_int64()) return;
+  const auto there_are = static_cast<std::size_t>(std::max<std::int64_t>(all->get_int64(), 0));
+  if (there_are > shown) std::cout << "  … and " << there_are - shown << " more\n";
 }
 
 }  // namespace
@@ -58,10 +68,11 @@ int run_show_command(const Arguments& arguments) {
     const boost::json::object state = answered->json();
     std::cout << text_field(state, "path")
               << (text_field(state, "free") == "true" ? " is free\n" : " is taken\n");
-    print_locks(state, "holders", "held by");
-    print_locks(state, "covered_by", "in its way");
+    print_locks(state, "holders", "held by", "holder_count");
+    print_locks(state, "covered_by", "in its way", "covered_by_count");
     print_locks(state, "awaited_by", "waits already, and comes before others");
-    print_locks(state, "waiters", text_field(state, "waiter_count") + " waiting for it");
+    print_locks(state, "waiters", text_field(state, "waiter_count") + " waiting for it",
+                "waiter_count");
   }
   return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
 }

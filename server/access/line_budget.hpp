@@ -7,13 +7,15 @@
 
 namespace locker::server {
 
-/// How many lines a second the audit log spends on requests without a good key, whoever sends them:
-/// else anybody could fill the disk. The first `size` of each second are written. Thread-safe.
+/// How many lines a log spends in a period on what anybody can cause, such as requests without a
+/// good key: else anybody could fill the disk. The first `size` of each period are written.
+/// Thread-safe.
 class LineBudget {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit LineBudget(std::uint32_t size) : size_(size) {}
+  explicit LineBudget(std::uint32_t size, Clock::duration period = std::chrono::seconds{1})
+      : size_(size), period_(period) {}
 
   struct Spent {
     bool is_allowed = false;
@@ -21,7 +23,7 @@ class LineBudget {
   };
   [[nodiscard]] Spent spend(Clock::time_point now) {
     const std::lock_guard lock{mutex_};
-    if (now - began_ >= std::chrono::seconds{1}) {
+    if (now - began_ >= period_) {
       began_ = now;
       spent_ = 0;
     }
@@ -35,6 +37,7 @@ class LineBudget {
 
  private:
   const std::uint32_t size_;
+  const Clock::duration period_;
   std::mutex mutex_;
   Clock::time_point began_{};
   std::uint32_t spent_ = 0;

@@ -212,6 +212,22 @@ class LookTest(CommandCase):
         self.eventually(lambda: "1 waiting for it" in self.locker("show", "/a/b"))
         waiting.kill()
 
+    def test_show_says_how_many_it_does_not_show(self):
+        for _ in range(103):
+            self.acquire("/sh", "--shared", "--ttl", "1h")
+        self.assertIn("  … and 3 more\n", self.locker("show", "/sh"))
+        self.assertRegex(self.locker("show", "/sh/below"), r"in its way\n(.*\n)*  … and 3 more\n$")
+        self.acquire("/b")
+        self.assertNotIn("…", self.locker("show", "/b"))
+
+    def test_a_place_that_is_only_kept_is_marked(self):
+        self.acquire("/a")
+        waiting = self.start("acquire", "--owner", "third", "/a")
+        self.eventually(lambda: "third, waiting for" in self.locker("ls", "--state", "waiting"))
+        waiting.kill()  # without a word to the server: its place is kept for a while
+        self.eventually(lambda: "third, place kept for" in self.locker("ls", "--state", "waiting"))
+        self.assertRegex(self.locker("ls", "--table", "--state", "waiting"), r"/a +\S+ +exclusive +kept ")
+
     def test_status(self):
         self.assertRegex(self.locker("status"), r"ready +yes\n")
         self.assertEqual(json.loads(self.locker("status", "--json"))["durability"], "always")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <random>
 #include <string>
@@ -100,6 +101,34 @@ class TableWithList {
     return ids;
   }
 
+  /// Those at exactly the path, and those in the way elsewhere: each is shown once.
+  void check_split(const AcquireRequest& request, const std::vector<LockId>& in_the_way) const {
+    std::vector<LockId> at_path;
+    table_.for_each_lock_at(request.path, [&](const HeldLock& held) {
+      at_path.push_back(held.id);
+      return true;
+    });
+    std::sort(at_path.begin(), at_path.end());
+    std::vector<LockId> expected;
+    for (const auto& [id, held] : held_) {
+      if (PathView{held.path} == request.path) expected.push_back(id);
+    }
+    ASSERT_EQ(at_path, expected);
+    std::vector<LockId> elsewhere;
+    table_.for_each_blocker(
+        request,
+        [&](const HeldLock& held) {
+          elsewhere.push_back(held.id);
+          return true;
+        },
+        false);
+    std::sort(elsewhere.begin(), elsewhere.end());
+    expected.clear();
+    std::set_difference(in_the_way.begin(), in_the_way.end(), at_path.begin(), at_path.end(),
+                        std::back_inserter(expected));
+    ASSERT_EQ(elsewhere, expected);
+  }
+
   void grant() {
     const Path path = random_path();
     const Token token = token_of(random_() % tokens);
@@ -118,6 +147,7 @@ class TableWithList {
     });
     std::sort(shown.begin(), shown.end());
     ASSERT_EQ(shown, in_the_way(request));
+    check_split(request, shown);
     ASSERT_EQ(table_.blocker(request).has_value(), !shown.empty());
     if (!shown.empty() || table_.held_by(token, path)) return;
     const auto lease = table_.find_lease_of(token);

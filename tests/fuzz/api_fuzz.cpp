@@ -165,7 +165,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const char c : request.target) {
     if (c <= ' ' || c >= 0x7f) return 0;  // the parser refuses them
   }
-  request.lock_token = input.line();
+  if (const auto token = input.line(); !token.empty()) request.lock_token = token;
   request.content_type = input.line();
   request.accept = input.line();
   request.body = input.rest();

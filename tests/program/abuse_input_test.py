@@ -48,7 +48,8 @@ def ambiguous():
         yield post(b"Content-Length: " + length, b"x=abc")
     for method in (b"GET", b"HEAD", b"DELETE"):
         yield method + b" /dohaz/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED)
-    for line in (b"GET http://a/dohaz/x HTTP/1.1", b"GET /dohaz/x", b"GET /dohaz/x HTTP/0.9",
+    for line in (b"GET http:///dohaz/x HTTP/1.1", b"GET http://b@a/dohaz/x HTTP/1.1",
+                 b"GET ftp://a/dohaz/x HTTP/1.1", b"GET /dohaz/x", b"GET /dohaz/x HTTP/0.9",
                  b"GET /dohaz/x HTTP/2.0", b"GET /dohaz/x HTTP/1.9", b"GET /dohaz/x HTTP/1.10",
                  b"GET /dohaz/x  HTTP/1.1", b"GET\t/dohaz/x HTTP/1.1", b"GET /dohaz/x\tHTTP/1.1",
                  b"GET /dohaz/x HTTP/1.1\0", b"GET /dohaz/x\0 HTTP/1.1", b"GET /doh\xc3\xa4z HTTP/1.1",
@@ -76,6 +77,7 @@ def ambiguous():
 CLEAR = [get(line=b"get /dohaz/x HTTP/1.1"), get(line=b"GET //a/dohaz/x HTTP/1.1"),
          get(line=b"BREW /dohaz/x HTTP/1.1"), get(line=b"GET /dohaz/%00 HTTP/1.1"),
          get(line=b"GET /dohaz/%ff HTTP/1.1"), get(line=b"GET /dohaz/%2e%2e/x HTTP/1.1"),
+         get(line=b"GET http://b/dohaz/x HTTP/1.1"), get(line=b"GET HTTPS://b:1 HTTP/1.1"),
          get(b"X: \xff"), get(b"X:"), post(b"Content_Length: 5"), b"\r\n" + get(),
          post(b"Transfer-Encoding: chunked", b"0\r\n\r\n"),
          post(b"Transfer-Encoding:\tCHUNKED \r\nContent-Type: application/x-www-form-urlencoded",

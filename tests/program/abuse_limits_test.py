@@ -51,7 +51,7 @@ class AbuseLimits(unittest.TestCase):
         self.start("--connections-max", "40", "--durability", "none")
         good = GoodClients(self.server.port)
         crowd = self.crowd(400)
-        crowd.send(request("/healthz"))
+        crowd.send(request("/dohaz/x"))
         eventually(lambda: crowd.receive() or all(
             each.received or not each.is_open for each in crowd), "all are answered or closed")
         # 200: who was among the first; 0: closed, because so many were turned away at once.

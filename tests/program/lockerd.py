@@ -14,12 +14,19 @@ LOCKERD = os.path.join(BUILD, "lockerd")
 LOCKER = os.path.join(BUILD, "locker")
 
 
+def environment_with(more=None):
+    """For lockerd: without the variable that is the tests' own, of which it would warn."""
+    environment = {**os.environ, **(more or {})}
+    environment.pop("LOCKER_BUILD", None)
+    return environment
+
+
 class Lockerd:
     """One server on a port the system chose. `store` outlives it, so that it can be restarted.
     `wrapper` is a command that starts it, as strace does."""
 
     def __init__(self, store, *options, port=0, environment=None, wrapper=()):
-        environment = {**os.environ, **(environment or {})}
+        environment = environment_with(environment)
         if wrapper:  # the leak checker of a build with AddressSanitizer cannot work under strace
             environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")

@@ -148,12 +148,18 @@ class MetricsTest(unittest.TestCase):
                      "--threads", "1") as server:
             inside, outside = Client(server.port), Client(server.port)
             inside.ask("GET", "/healthz")
-            self.assertEqual(outside.ask("GET", "/healthz").status, 503)
+            for _ in range(3):
+                self.assertEqual(outside.ask("GET", "/v1/locks").status, 503)
+                probe = Client(server.port)
+                self.assertEqual(probe.ask("GET", "/healthz").status, 200)
+                self.assertEqual(probe.ask("GET", "/readyz").status, 200)
+                probe.close()
+            self.assertEqual(server.text().count("connections are turned away"), 1, server.text())
             families = prometheus.parse(inside.ask("GET", "/metrics").text)
             inside.close()
             only = {name: next(iter(family.samples.values())) for name, family in families.items()}
-            self.assertEqual(only["locker_http_connections_turned_away_total"], 1)
-            self.assertEqual(only["locker_http_connections_accepted_total"], 2)
+            self.assertEqual(only["locker_http_connections_turned_away_total"], 3)
+            self.assertEqual(only["locker_http_connections_accepted_total"], 10)
             self.assertEqual(only["locker_http_connections"], 1)
 
     def test_only_reading_is_allowed(self):

@@ -186,7 +186,10 @@ class TooMany(DescribedCase):
         for method, path, _ in openapi.description.operations():
             other = Client(self.server.port)
             answer = other.ask(method, path.replace("{path}", "x"))
-            self.assertEqual((answer.status, answer["error"]), (503, "too_many_connections"))
+            if path in ("/healthz", "/readyz"):  # else who looks after the server would end it
+                self.assertEqual(answer.status, 200)
+            else:
+                self.assertEqual((answer.status, answer["error"]), (503, "too_many_connections"))
             other.close()
 
 

@@ -7,6 +7,7 @@ import glob
 import http.client
 import json
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -19,7 +20,7 @@ import unittest
 import urllib.error
 
 import abuse
-from lockerd import LOCKER, LOCKERD, Lockerd, run
+from lockerd import LOCKER, LOCKERD, Lockerd, environment_with, run
 from v1_client import Client, fresh_token
 
 
@@ -78,6 +79,68 @@ class Program(unittest.TestCase):
             self.assertEqual(code, 64, text)
             self.assertIn(f"in the config file {config}: ", text)
             self.assertIn(fault, text)
+
+    def test_variables_that_are_no_option_are_warned_of_but_not_those_of_others(self):
+        unknown = {"LOCKER_TLS_CERT": "/x", "LOCKER_AUDITLOG": "/x", "LOCKER_MAXTTL": "1h",
+                   "LOCKER_": "", "LOCKER_VERSION": "2", "LOCKER_UI_PORT": "80", "LOCKER_PORTS": "1"}
+        of_others = {"LOCKER_URL": "http://locker:8765", "LOCKER_KEY": "k", "LOCKER_CA_FILE": "/x",
+                     "LOCKER_TTL": "30", "LOCKER_SERVICE_HOST": "10.0.0.1",
+                     "LOCKER_SERVICE_PORT": "80", "LOCKER_SERVICE_PORT_HTTP": "80",
+                     "LOCKER_PORT_8765_TCP": "tcp://10.0.0.1:8765", "LOCKER_PORT_8765_TCP_PORT": "80",
+                     "LOCKER_UI_SERVICE_HOST": "10.0.0.1", "LOCKER_UI_PORT": "tcp://10.0.0.1:80",
+                     "LOCKER_UI_PORT_80_TCP_ADDR": "10.0.0.1", "LOCKER_MAX_TTL": "1h"}
+        for environment, are_named in ((unknown, True), (of_others, False)):
+            with Lockerd(self.store, environment=environment) as server:
+                self.assertEqual(server.stop(), 0)
+                for name in environment:
+                    warned = f"warning: {name} in the environment is no option" in server.text()
+                    self.assertEqual(warned, are_named, name)
+
+    def test_a_config_file_may_begin_with_a_mark_of_utf_8_and_come_through_a_pipe(self):
+        config = self.directory.name + "/locker.conf"
+        with open(config, "wb") as file:
+            file.write(b"\xef\xbb\xbfdurability = none\r\n")
+        with Lockerd(self.store, "--config", config) as server:
+            self.assertEqual(server.get("/v1/status")["durability"], "none")
+        pipe = self.directory.name + "/pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=lambda: pathlib.Path(pipe).write_text("durability = none\n"))
+        writer.start()
+        with Lockerd(self.store, "--config", pipe) as server:
+            self.assertEqual(server.get("/v1/status")["durability"], "none")
+        writer.join()
+        with Lockerd(self.store, "--config", "/dev/null") as server:
+            self.assertEqual(server.stop(), 0)
+
+    def test_what_cannot_be_a_config_file_is_refused(self):
+        config = self.directory.name + "/locker.conf"
+        for text, fault in (("version =\n", "'version' is for the command line"),
+                            ("help = 1\n", "'help' is for the command line"),
+                            ("# " + "x" * (1 << 20), "more than 1 MiB")):
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(text)
+            code, said = run(LOCKERD, "--file", self.store, "--config", config)
+            self.assertEqual(code, 64, said)
+            self.assertIn(fault, said)
+        code, said = run("prlimit", "--cpu=10", LOCKERD, "--file", self.store, "--config", "/dev/zero")
+        self.assertEqual(code, 64, said)
+        self.assertIn("more than 1 MiB", said)
+
+    def test_a_wrong_option_is_told_as_json_to_who_wants_the_log_so(self):
+        config = self.directory.name + "/locker.conf"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("log-format = json\n")
+        json_by_environment = {"LOCKER_LOG_FORMAT": "json"}
+        for options, environment in ((["--log-format", "json", "--prot", "1"], None),
+                                     (["--log-format=json", "--port", "70000"], None),
+                                     (["--prot", "1"], json_by_environment),
+                                     (["--config", "/no/such/file"], json_by_environment),
+                                     (["--config", config, "--port", "70000"], None)):
+            code, text = run(LOCKERD, *options, environment=environment)
+            self.assertEqual(code, 64, text)
+            line = json.loads(text)
+            self.assertEqual((set(line), line["level"]), ({"time", "level", "message"}, "critical"))
+            self.assertIn("lockerd --help", line["message"])
 
     def lockerd_with_little_memory(self, megabytes, *options):
         limit = f"--as={megabytes << 20}"
@@ -343,7 +406,8 @@ class Program(unittest.TestCase):
 
         keys = self.many_keys()
         with subprocess.Popen([LOCKERD, "--port", "0", "--file", self.store, "--keys", keys],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env=environment_with()) as process:
             while not looks_out_for_sigterm(process):
                 time.sleep(0.001)
             process.send_signal(signal.SIGHUP)  # it reads its keys now

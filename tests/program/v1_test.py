@@ -654,7 +654,13 @@ class Waiting(V1Test):
         token = fresh_token()
         holder = self.client.acquire("/k")["token"]
         self.expect(423, self.client.acquire("/k", token=token, wait="100ms"))
-        behind = self.wait_in_line("/k")
+        behind = self.wait_in_line("/k", owner="behind")
+        waiting = self.client.ask("GET", "/v1/locks?state=waiting")["locks"]
+        self.assertEqual([each["connected"] for each in waiting], [False, True])
+        table = self.client.ask("GET", "/v1/locks?state=waiting", headers={"Accept": "text/plain"})
+        self.assertRegex(table.text, r"\? +exclusive +kept .*\n/k +behind +exclusive +waiting ")
+        self.assertEqual([each["connected"] for each in self.client.ask("GET", "/v1/locks/k")["waiters"]],
+                         [True])
         back = self.background(lambda c: c.acquire("/k", token=token, wait="10s"))
         self.eventually(lambda: self.client.ask("GET", "/v1/locks/k")["waiter_count"] == 2,
                         "it does not come back")
@@ -793,6 +799,33 @@ class Looking(V1Test):
             self.assertEqual(len(set(seen)), 300)
             self.assertGreater(pages, 1)
 
+    def test_what_is_no_text_is_not_taken_for_one(self):
+        for name in ("owner", "meta", "token"):
+            for value in (1.50, 7, True, None, [], {}):
+                refused = self.client.ask("POST", "/v1/locks/t", {name: value})
+                self.assertIn(name, self.expect(400, refused, "bad_request")["message"])
+                refused = self.client.ask("POST", "/v1/locks", {"locks": [{"path": "/t"}], name: value})
+                self.expect(400, refused, "bad_request")
+        self.expect(201, self.client.ask("POST", "/v1/locks/t", {
+            "owner": "7", "meta": "1.50", "ttl": "30", "lock_parents": True}))
+        self.assertEqual(self.client.ask("GET", "/v1/locks/t")["holders"][0]["meta"], "1.50")
+
+    def test_an_empty_token_is_none_wherever_it_stands(self):
+        for method, target in (("POST", "/v1/locks/e"), ("POST", "/v1/leases"),
+                               ("POST", "/v1/leases/renew"), ("DELETE", "/v1/locks/e")):
+            self.expect(400, self.client.ask(method, target + "?token="), "bad_request")
+            refused = self.client.ask(method, target, headers={"Lock-Token": ""})
+            self.assertIn("UUID", self.expect(400, refused, "bad_request")["message"])
+        self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 0)
+
+    def test_the_status_knows_no_parameter(self):
+        self.expect(400, self.client.ask("GET", "/v1/status?x=1"), "bad_request")
+        self.expect(200, self.client.ask("GET", "/v1/status?"))
+
+    def test_a_body_that_is_too_large_is_told_the_limit(self):
+        refused = self.client.ask("POST", "/v1/locks/x", {"meta": "m" * 70_000})
+        self.assertIn("64 KiB", self.expect(413, refused, "body_too_large")["message"])
+
     def test_state_of_a_path_and_tables(self):
         token = self.client.acquire("/l/m", owner="me", ttl="30s", meta="deploy 7")["token"]
         state = self.client.ask("GET", "/v1/locks/l/m")
@@ -805,6 +838,27 @@ class Looking(V1Test):
         self.assertRegex(table.text, r"PATH +OWNER.*\n/l/m +me +exclusive +held .*deploy 7\n")
         everything = [self.client.ask("GET", "/v1/locks").text, state.text, table.text]
         self.assertFalse(any(token in text for text in everything))
+
+    def test_what_a_path_does_not_show_is_counted(self):
+        for n in range(120):
+            self.expect(201, self.client.acquire("/sh", mode="shared", owner=f"s{n}"))
+        self.expect(201, self.client.acquire("/sh/c", mode="shared", owner="child"))
+        state = self.client.ask("GET", "/v1/locks/sh")
+        self.assertEqual((len(state["holders"]), state["holder_count"]), (100, 120))
+        self.assertEqual(([lock["path"] for lock in state["covered_by"]], state["covered_by_count"]),
+                         (["/sh/c"], 1))
+        below = self.client.ask("GET", "/v1/locks/sh/c")
+        self.assertEqual((len(below["holders"]), below["holder_count"]), (1, 1))
+        self.assertEqual((len(below["covered_by"]), below["covered_by_count"]), (100, 120))
+        refused = self.expect(423, self.client.acquire("/sh"), "locked")
+        self.assertEqual(len(refused["blocked_by"]), 16)
+        text = {"Accept": "text/plain"}
+        self.assertTrue(self.client.ask("GET", "/v1/locks/sh", headers=text).text.endswith(
+            "\n… and 20 more that hold it\n"))
+        self.assertTrue(self.client.ask("GET", "/v1/locks/sh/c", headers=text).text.endswith(
+            "\n… and 20 more in its way\n"))
+        free = self.client.ask("GET", "/v1/locks/elsewhere")
+        self.assertEqual((free["free"], free["holder_count"], free["covered_by_count"]), (True, 0, 0))
 
     def test_a_table_is_aligned_but_not_to_what_is_very_long(self):
         self.client.acquire("/t/" + "/".join(["p" * 200] * 9), owner="é" * 10)

@@ -98,6 +98,7 @@ TEST_F(HttpAnswerTest, LockAndUnlockTakeABody) {
 
 TEST_F(HttpAnswerTest, EveryReplySaysItsIndexOrTheLastDurableOne) {
   options_.limits.tick = options_.limits.header = std::chrono::milliseconds{20};
+  options_.limits.over_limit = std::chrono::milliseconds{20};
   options_.connections_max = 2;
   start();
   RawClient one = client();

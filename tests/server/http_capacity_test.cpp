@@ -29,6 +29,77 @@ TEST_F(HttpCapacityTest, OneConnectionTooManyGets503AndTheOthersGoOn) {
   EXPECT_EQ(handler_.calls, 3U);
 }
 
+TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAreAnsweredAndNothingElse) {
+  options_.connections_max = 1;
+  options_.limits.over_limit = std::chrono::minutes{10};
+  std::atomic<int> turned_away = 0;
+  options_.hooks.turned_away = [&turned_away] { turned_away.fetch_add(1); };
+  start();
+  RawClient inside = client();
+  ASSERT_TRUE(inside.ask(get("/")));
+  for (const std::string target : {"/healthz", "/readyz", "/healthz?verbose", "http://a/readyz"}) {
+    RawClient one = client();
+    const auto answer = one.ask(get(target));
+    ASSERT_TRUE(answer) << target;
+    EXPECT_EQ(answer->status, 200) << target;
+    EXPECT_EQ(answer->field("Connection"), "close");
+    EXPECT_TRUE(one.is_at_end());
+  }
+  RawClient in_pieces = client();
+  ASSERT_TRUE(in_pieces.send("HEAD /healthz HTTP/1.1\r\nHo"));
+  ASSERT_TRUE(in_pieces.send("st: a\r\n\r\n"));
+  EXPECT_EQ(in_pieces.read_answer(true)->status, 200);
+  EXPECT_EQ(turned_away, 0);
+
+  const std::string refused[] = {get("/"),
+                                 get("/healthz/x"),
+                                 "nonsense\r\n\r\n",
+                                 "\r\n" + get("/healthz"),
+                                 "POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+                                 get("/healthz", "X: " + std::string(8'000, 'x') + "\r\n")};
+  const std::uint64_t calls = handler_.calls;
+  for (const std::string& request : refused) {
+    RawClient one = client();
+    const auto answer = one.ask(request);
+    ASSERT_TRUE(answer) << request;
+    EXPECT_EQ(answer->status, 503) << request;
+    EXPECT_NE(answer->body.find("too_many_connections"), std::string::npos);
+    EXPECT_TRUE(one.is_at_end());
+  }
+  EXPECT_EQ(handler_.calls, calls);
+  EXPECT_EQ(turned_away, 6);
+}
+
+TEST_F(HttpCapacityTest, WhoIsOverTheLimitAndAsksNothingGets503AfterAMoment) {
+  options_.connections_max = 0;
+  options_.limits.tick = options_.limits.over_limit = std::chrono::milliseconds{5};
+  start();
+  RawClient silent = client();
+  EXPECT_EQ(silent.read_answer()->status, 503);
+  EXPECT_TRUE(silent.is_at_end());
+  RawClient slow = client();
+  ASSERT_TRUE(slow.send("GET /healthz HTTP/1.1\r\n"));
+  EXPECT_EQ(slow.read_answer()->status, 503);
+  EXPECT_TRUE(slow.is_at_end());
+}
+
+TEST_F(HttpCapacityTest, OfThoseOverTheLimitOnlySoManyAreHeardAtATime) {
+  options_.connections_max = 0;
+  options_.limits.heard_max = 1;
+  options_.limits.over_limit = std::chrono::minutes{10};
+  start();
+  for (int i = 0; i < 5; ++i) {
+    RawClient heard = client();
+    EXPECT_EQ(client().read_answer()->status, 503);  // at once, whatever it would have asked
+    EXPECT_EQ(heard.ask(get("/healthz"))->status, 200);
+  }
+  { const RawClient gone = client(); }
+  EXPECT_TRUE(eventually([&] {
+    const auto answer = client().ask(get("/healthz"));
+    return answer && answer->status == 200;
+  }));
+}
+
 TEST_F(HttpCapacityTest, AClosedConnectionMakesRoom) {
   options_.connections_max = 1;
   start();
@@ -41,6 +112,7 @@ TEST_F(HttpCapacityTest, AClosedConnectionMakesRoom) {
 TEST_F(HttpCapacityTest, ThoseTurnedAwayMakeRoomForOthersToBeTurnedAway) {
   options_.connections_max = 0;
   options_.limits.turned_away_max = 2;
+  options_.limits.tick = options_.limits.over_limit = std::chrono::milliseconds{5};
   start();
   for (int i = 0; i < 20; ++i) {
     RawClient one = client();

@@ -112,7 +112,15 @@ TEST_F(HttpRefusalTest, ARequestLineThatIsNoneOfOursIsRefused) {
   start();
   const auto line = [](const std::string& text) { return text + "\r\nHost: a\r\n\r\n"; };
   const Refused all[] = {
-      {400, line("GET http://a/ HTTP/1.1")},
+      {400, line("GET http:///a HTTP/1.1")},
+      {400, line("GET http://:80/a HTTP/1.1")},
+      {400, line("GET http://me@a/ HTTP/1.1")},
+      {400, line("GET http://a?b HTTP/1.1")},
+      {400, line("GET http://a/#b HTTP/1.1")},
+      {400, line("GET ftp://a/ HTTP/1.1")},
+      {400, line("GET http:/a HTTP/1.1")},
+      {400, "GET http://a/ HTTP/1.1\r\n\r\n"},
+      {400, "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n"},
       {400, line("CONNECT a:80 HTTP/1.1")},
       {400, line("OPTIONS * HTTP/1.1")},
       {400, line("GET x HTTP/1.1")},

@@ -63,6 +63,36 @@ TEST(RequestParser, AHostIsANameOrAnAddressAndPerhapsAPort) {
   }
 }
 
+TEST(RequestParser, OfAnAbsoluteTargetTheAuthorityCountsAndNotTheHost) {
+  const HttpLimits limits;
+  struct Absolute {
+    std::string_view sent, target, host;
+  };
+  for (const auto& [sent, target, host] : {Absolute{"http://h:8765/a/b?c=d", "/a/b?c=d", "h:8765"},
+                                           {"HTTPS://[::1]/", "/", "[::1]"},
+                                           {"http://h", "/", "h"},
+                                           {"http://h//a", "//a", "h"},
+                                           {"http://h/a?b=http://x/", "/a?b=http://x/", "h"}}) {
+    for (const char* const fields : {"Host: other\r\n", "Host:\r\n"}) {
+      RequestParser parser{limits};
+      const std::string bytes = "GET " + std::string{sent} + " HTTP/1.1\r\n" + fields + "\r\n";
+      ASSERT_EQ(parser.parse(bytes), Outcome::complete) << sent;
+      EXPECT_EQ(parser.request().target, target);
+      EXPECT_EQ(parser.request().host, host);
+      EXPECT_EQ(parser.size(), bytes.size());
+    }
+  }
+}
+
+TEST(RequestParser, AnAbsoluteTargetAllowsTheSameBodies) {
+  const HttpLimits limits;
+  const std::string length = std::to_string(limits.several_body_max);
+  RequestParser parser{limits};
+  EXPECT_EQ(parser.parse("POST http://h/v1/locks HTTP/1.1\r\nHost: h\r\nContent-Length: " + length +
+                         "\r\n\r\n"),
+            Outcome::incomplete);
+}
+
 TEST(RequestParser, SecPurposeGoesBeforePurpose) {
   const HttpLimits limits;
   for (const char* const fields :

@@ -85,7 +85,6 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
        start_over, [&arbiter](const core::Record& record) { arbiter->prefetch(record); }},
       recovered);
   if (!journal) return journal.error();
-  memory->settle();
   return std::unique_ptr<Locker>(
       new Locker(options, std::move(*journal), std::move(memory), std::move(arbiter), recovered));
 }

@@ -60,7 +60,7 @@ std::optional<std::uint64_t> read_cgroup_limit(const std::string& root) {
 }
 
 std::size_t memory_max_within(std::uint64_t cgroup_limit) {
-  return std::max<std::size_t>(static_cast<std::size_t>(cgroup_limit / 10 * 6), memory_max_least);
+  return std::max<std::size_t>(static_cast<std::size_t>(cgroup_limit / 2), memory_max_least);
 }
 
 }  // namespace locker::server

@@ -89,7 +89,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "What "
       "would take more is refused with 503; releases and renewals are not. 0: no limit. Without "
       "it: "
-      "60 % of what the cgroup may have, where that has a limit.");
+      "half of what the cgroup may have, where that has a limit.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
       "of memory together. Each has a connection; an eighth of these is left for others, and one "

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <memory_resource>
@@ -45,6 +46,7 @@ enum class Outcome : std::uint8_t {
   too_many_waiters,
   too_many_waiters_of_lease,
   too_many_locks_of_lease,
+  too_much_memory,
   busy,
   disk_full,
   superseded,  ///< The same client asked again; its later request has the place.
@@ -134,6 +136,9 @@ class Arbiter {
     std::size_t leases_max = 20'000'000;
     std::size_t waiters_max = 1'000'000;
     std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Of memory for all who wait.
+    /// Of memory for all that is held, waits and is remembered. Only what would take more is
+    /// refused: ends, renewals and what is replayed are not.
+    std::size_t memory_max = std::numeric_limits<std::size_t>::max();
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
     std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
@@ -213,6 +218,7 @@ class Arbiter {
     unknown,
     in_use,
     too_many,
+    too_much_memory,
     busy,
     disk_full
   };
@@ -287,6 +293,12 @@ class Arbiter {
   [[nodiscard]] std::optional<Instant> next_due() const;
 
   [[nodiscard]] const LockTable& table() const { return table_; }
+  /// What counts for Limits::memory_max. Not what the process takes: blocks that were freed are
+  /// not counted, and are given out again for others of their size. O(1).
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
+           cooling_timers_.size() * map_node_bytes + waiting_bytes_;
+  }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves, and live without locks.
   [[nodiscard]] std::size_t opened_lease_count() const { return opened_.size(); }
@@ -350,6 +362,10 @@ class Arbiter {
   [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   void change_lock(const LivingLease& lease, const HeldLock& held);
   [[nodiscard]] bool has_place_for(std::size_t locks) const;
+  [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
+    return memory_bytes() + bytes <= limits_.memory_max;
+  }
+  [[nodiscard]] bool has_memory_for(const Waiter& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
   [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Instant wait);

@@ -39,6 +39,13 @@ std::size_t waiting_bytes(const Waiter& request) {
   return bytes;
 }
 
+/// About what a lock takes as the first of its lease, with nodes of its own all the way.
+std::size_t memory_for(PathView path, std::string_view owner, std::string_view meta) {
+  constexpr std::size_t each = 256;
+  constexpr std::size_t each_segment = 104;
+  return each + each_segment * path.depth() + path.packed().size() + owner.size() + meta.size();
+}
+
 /// Whether nothing else is asked for than there is; what is left out stays as it is.
 bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds lock_delay) {
   return (command.meta.empty() || command.meta == meta) &&
@@ -374,9 +381,20 @@ bool Arbiter::has_place_for(std::size_t locks) const {
   return table_.lock_count() + locks <= limits_.locks_max && !table_.is_nearly_full();
 }
 
+/// What the request takes as a waiter it gives back when it is granted.
+bool Arbiter::has_memory_for(const Waiter& request) const {
+  std::size_t bytes = 0;
+  for (const Waiter::Wanted& wanted : request.wanted) {
+    bytes += memory_for(wanted.path(), request.owner, request.meta);
+  }
+  bytes = bytes / request.wanted.size() * request.needed();
+  return bytes <= request.bytes || has_memory_for(bytes - request.bytes);
+}
+
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
   const std::size_t count = request.is_upgrade ? 0 : request.needed();
   if (!has_place_for(count)) return Outcome::too_many_locks;
+  if (!request.is_upgrade && !has_memory_for(request)) return Outcome::too_much_memory;
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
@@ -472,6 +490,7 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
     if (waiter != nullptr) return {Outcome::blocked, waiter->owner, {}};
   }
   if (!has_place_for(1)) return {Outcome::too_many_locks, {}, {}};
+  if (!has_memory_for(memory_for(path, owner, {}))) return {Outcome::too_much_memory, {}, {}};
   if (table_.lease_count() >= limits_.leases_max) return {Outcome::too_many_leases, {}, {}};
   const Room room = host_->room_for(record_bytes_max, false);
   if (room != Room::enough) return {refusal<Outcome>(room), {}, {}};
@@ -489,6 +508,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
       waiting_bytes_ + request->bytes > limits_.waiting_bytes_max) {
     return refused(Outcome::too_many_waiters);
   }
+  if (!has_memory_for(request->bytes)) return refused(Outcome::too_much_memory);
   const auto others = by_token_.find(request->token);
   if (others != by_token_.end() && others->second.size() >= limits_.waiters_of_lease_max) {
     return refused(Outcome::too_many_waiters_of_lease);

@@ -7,6 +7,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
+constexpr std::size_t lease_bytes = 128;  // about what one takes of memory
 
 }  // namespace
 
@@ -129,6 +130,10 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   }
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
     answer.outcome = LeaseOutcome::too_many;
+    return answer;
+  }
+  if (!has_memory_for(lease_bytes + answer.owner.size())) {
+    answer.outcome = LeaseOutcome::too_much_memory;
     return answer;
   }
   if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {

@@ -37,6 +37,8 @@ class DeadlineQueue {
   /// When take_due() can have something at the earliest; null when there is nothing at all.
   [[nodiscard]] std::optional<Instant> next() const;
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// Of memory for its entries. O(1).
+  [[nodiscard]] std::size_t memory_bytes() const { return arena_.bytes_in_use(); }
 
  private:
   static constexpr unsigned slot_bits = 6;

@@ -19,9 +19,14 @@ void EndedMemory::set(std::uint32_t slot, const Ended& ended, Instant now) {
   entry.when = now;
   entry.fence = ended.fence;
   entry.reason = ended.reason;
-  if (entry.has_detail) details_.erase(slot);
+  if (entry.has_detail) {
+    const auto before = details_.find(slot);
+    detail_bytes_ -= before->second.size();
+    details_.erase(before);
+  }
   entry.has_detail = !ended.detail.empty();
   if (entry.has_detail) details_[slot] = ended.detail;
+  detail_bytes_ += ended.detail.size();
 }
 
 void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {

@@ -34,6 +34,11 @@ class EndedMemory {
   [[nodiscard]] std::optional<Ended> find_lock(const Token& token, PathView path,
                                                Instant now) const;
   [[nodiscard]] std::optional<Ended> find_lease(const Token& token, Instant now) const;
+  /// Of memory that it has taken, about. O(1).
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return ring_.size() * sizeof(Entry) + slots_.bytes() + details_.size() * map_node_bytes +
+           detail_bytes_;
+  }
   /// The token opens a lease again.
   void forget_lease(const Token& token);
 
@@ -59,6 +64,7 @@ class EndedMemory {
   Hash hash_;
   std::deque<Entry> ring_;  // grows up to the capacity, and copies nothing when it does
   std::map<std::uint32_t, std::string> details_;  // by slot; few have one
+  std::size_t detail_bytes_ = 0;                  // of their text
   std::size_t next_ = 0;
   ExtendibleTable slots_;  // key -> place in the ring, from 1
 };

@@ -52,6 +52,11 @@ class ExtendibleTable {
   /// REQUIRES: `value` was inserted under this hash.
   void erase(std::uint32_t hash, std::uint32_t value);
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// Of memory that it has taken.
+  [[nodiscard]] std::size_t bytes() const {
+    return buckets_.size() * sizeof(Slots) + buckets_.capacity() * sizeof(Bucket) +
+           directory_.capacity() * sizeof(std::uint32_t);
+  }
   /// Calls `visit` for each value, in no order that means anything. O(slots).
   template <typename Visit>
   void for_each(const Visit& visit) const {

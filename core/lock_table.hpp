@@ -166,6 +166,11 @@ class LockTable {
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
   /// Whether its memory, 16 GiB, is nearly used up, so that no lock should be granted.
   [[nodiscard]] bool is_nearly_full() const { return arena_.is_nearly_full(); }
+  /// Of memory for what is held, about. O(1).
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return arena_.bytes_in_use() + nodes_.bytes() + leases_.bytes() +
+           cooling_.size() * map_node_bytes;
+  }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
 

@@ -7,6 +7,9 @@
 
 namespace locker::core {
 
+/// About what an entry of a std::map takes, its text aside.
+inline constexpr std::size_t map_node_bytes = 96;
+
 /// Memory that grows by chunks of one size, which are never moved and are given back together.
 class MemoryChunks {
  public:

@@ -24,6 +24,7 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
   const std::size_t size = size_for(units);
   if (const std::uint32_t block = free_[size]; block != null) {
     free_[size] = *at<std::uint32_t>(block);
+    units_in_use_ += size;
     return block;
   }
   if (remaining_ < size) {
@@ -31,7 +32,7 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
     const auto begin = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
     chunks_.add();  // first: it may throw
     // What is left of the old chunk is kept as a block, if there is one of its size.
-    if (remaining_ > 0 && size_for(remaining_) == remaining_) free(next_, remaining_);
+    if (remaining_ > 0 && size_for(remaining_) == remaining_) keep_free(next_, remaining_);
     next_ = begin;
     remaining_ = 1U << chunk_shift;
     if (next_ == null) {
@@ -42,12 +43,19 @@ std::uint32_t UnitArena::allocate(std::size_t units) {
   const std::uint32_t block = next_;
   next_ += static_cast<std::uint32_t>(size);
   remaining_ -= static_cast<std::uint32_t>(size);
+  units_in_use_ += size;
   return block;
 }
 
 void UnitArena::free(std::uint32_t block, std::size_t units) {
   LOCKER_ASSERT(block != null && units >= 1 && units <= units_max);
-  std::uint32_t& first = free_[size_for(units)];
+  const std::size_t size = size_for(units);
+  units_in_use_ -= size;
+  keep_free(block, size);
+}
+
+void UnitArena::keep_free(std::uint32_t block, std::size_t size) {
+  std::uint32_t& first = free_[size];
   *at<std::uint32_t>(block) = first;
   first = block;
 }

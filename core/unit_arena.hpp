@@ -43,12 +43,16 @@ class UnitArena {
   }
   /// Whether nearly all of the 16 GiB are in use, so that nothing new should be begun.
   [[nodiscard]] bool is_nearly_full() const { return chunks_.size() + chunks_spare > chunks_max; }
+  /// Of the blocks that are given out. What was freed is not counted: it is given out again.
+  [[nodiscard]] std::size_t bytes_in_use() const { return units_in_use_ * unit_bytes; }
   /// Units to hold that many bytes.
   static constexpr std::size_t units_for(std::size_t bytes) {
     return (bytes + unit_bytes - 1) / unit_bytes;
   }
 
  private:
+  void keep_free(std::uint32_t block, std::size_t size);
+
   static constexpr unsigned chunk_shift = 18;
   static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;
   static_assert(MemoryChunks::chunk_bytes == unit_bytes << chunk_shift);
@@ -58,6 +62,7 @@ class UnitArena {
   MemoryChunks chunks_;
   std::uint32_t next_ = 0;       // first unit never given out, within the last chunk
   std::uint32_t remaining_ = 0;  // units from there to the chunk's end
+  std::size_t units_in_use_ = 0;
   std::array<std::uint32_t, units_max + 1> free_{};  // by size
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/assert.hpp"
+#include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_reader.hpp"
 #include "persistence/snapshot_writer.hpp"
 
@@ -19,27 +20,28 @@ using Compacted = boost::system::result<std::uint64_t, CompactionFault>;
 OpenResult<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
                               const SealedSegment& segment, std::optional<std::uint32_t>& previous,
                               const std::function<void(const core::Record&)>& on_record) {
-  const auto image = load_segment(files, directory, segment.first_index, store);
-  if (!image) return image.error();
+  auto reader = SegmentReader::open(files, directory, segment.first_index, store);
+  if (!reader) return reader.error();
   const std::string path = in_directory(directory, segment_name(segment.first_index));
   // Not every one has been looked at since the start: those that only the older snapshot needs.
-  if (previous && image->header.previous != *previous) {
+  if (previous && reader->header().previous != *previous) {
     return OpenFault{OpenFault::Kind::damaged, path + " does not continue the segment before it."};
   }
   const char* fault = nullptr;
-  const SegmentEnd end = scan_segment(image->bytes.view(), image->header, [&](const Frame& frame) {
+  const auto end = reader->scan([&](const Frame& frame) {
     core::RecordReader records{frame.records};
     core::Record record;
     while (records.next(record)) on_record(record);
     if (records.fault() != nullptr) fault = records.fault();
   });
+  if (!end) return end.error();
   if (fault != nullptr) {
     return OpenFault{OpenFault::Kind::damaged, path + ": " + fault + "."};
   }
-  if (end.next_index != segment.last_index + 1) {
-    return OpenFault{OpenFault::Kind::damaged, describe_damage(path, end)};
+  if (end->next_index != segment.last_index + 1) {
+    return OpenFault{OpenFault::Kind::damaged, describe_damage(path, *end)};
   }
-  previous = end.checksum;
+  previous = end->checksum;
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_reader.hpp"
 
 namespace locker::persistence {
@@ -141,17 +142,18 @@ class Recovery {
 
   OpenResult<void> replay_segment(Index first_index, bool is_first, bool is_last) {
     const std::string path = in_directory(directory_, segment_name(first_index));
-    const auto image = load_segment(files_, directory_, first_index, store_.id);
-    if (!image) return image.error();
-    if (!is_first && image->header.previous != store_.last_end.checksum) {
+    auto segment = SegmentReader::open(files_, directory_, first_index, store_.id);
+    if (!segment) return segment.error();
+    if (!is_first && segment->header().previous != store_.last_end.checksum) {
       return damaged(path + " does not continue the segment before it. " + restore);
     }
     OpenResult<void> replayed;
-    const SegmentEnd end =
-        scan_segment(image->bytes.view(), image->header, [&](const Frame& frame) {
-          if (replayed) replayed = replay_frame(frame, path);
-        });
+    const auto scanned = segment->scan([&](const Frame& frame) {
+      if (replayed) replayed = replay_frame(frame, path);
+    });
     if (!replayed) return replayed.error();
+    if (!scanned) return scanned.error();
+    const SegmentEnd& end = *scanned;
     // A segment is synced before the next one begins: what is cut short in one that is not the
     // last shows as a gap in the indexes.
     if (end.tail == Tail::damaged) return damaged(describe_damage(path, end));
@@ -164,17 +166,17 @@ class Recovery {
         if (end.tail == Tail::clean) return missing(end.next_index, next);
         return damaged(describe_damage(path, end));
       }
-      store_.sealed.push_back({first_index, end.next_index - 1, image->bytes.view().size()});
+      store_.sealed.push_back({first_index, end.next_index - 1, segment->size()});
       store_.unsealed.reset();
-      if (!is_sealed(image->bytes.view())) store_.unsealed = image->header;
-    } else if (is_sealed(image->bytes.view())) {
+      if (!segment->is_sealed()) store_.unsealed = segment->header();
+    } else if (segment->is_sealed()) {
       return damaged("The records from index " + std::to_string(end.next_index) +
                      " on are missing: " + in_directory(directory_, segment_name(end.next_index)) +
                      " is not there, and " + segment_name(first_index) + " says that it was. " +
                      restore);
     } else {
-      store_.last_header = image->header;
-      store_.last_bytes = image->bytes.view().size();
+      store_.last_header = segment->header();
+      store_.last_bytes = segment->size();
       store_.summary.torn_bytes = end.tail_bytes;
     }
     store_.last_end = end;

@@ -112,6 +112,14 @@ std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& 
   return bytes.checksum;
 }
 
+std::uint64_t frame_bytes_said(std::string_view bytes) {
+  FrameBytes header{};
+  if (bytes.size() < sizeof header) return 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.length == 0 || header.count == 0) return 0;
+  return sizeof header + std::uint64_t{header.length};
+}
+
 std::optional<Frame> read_unchecked_frame(std::string_view bytes) {
   FrameBytes header{};
   if (bytes.size() < sizeof header) return std::nullopt;

@@ -56,6 +56,10 @@ inline constexpr std::size_t frame_alignment = 8;
 /// Appends the frame's bytes, and returns its checksum; frame.checksum is not looked at.
 std::uint32_t append_frame(const Frame& frame, std::uint64_t salt, std::string& out);
 
+/// How many bytes a frame at the front of these takes by what it says itself, without the padding
+/// behind it; 0: they do not begin with one. They need not be all of it.
+[[nodiscard]] std::uint64_t frame_bytes_said(std::string_view bytes);
+
 /// What the front of the bytes says as a frame, if that fits into them. Any bytes can say it: only
 /// the checksum tells a frame from them, and costs the reading of all its records.
 [[nodiscard]] std::optional<Frame> read_unchecked_frame(std::string_view bytes);

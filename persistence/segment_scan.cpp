@@ -36,6 +36,21 @@ bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t rec
   return false;
 }
 
+/// What is looked through for its last byte that is not zero.
+constexpr std::size_t looked_at_once = std::size_t{256} << 10U;
+
+class BytesInMemory final : public SegmentBytes {
+ public:
+  explicit BytesInMemory(std::string_view bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
+  [[nodiscard]] IoResult<std::string_view> from(std::uint64_t offset, std::uint64_t) override {
+    return bytes_.substr(offset);
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
 }  // namespace
 
 Tail classify_tail(const TailFacts& facts) {
@@ -43,30 +58,58 @@ Tail classify_tail(const TailFacts& facts) {
   return facts.later_frame_relies_on_it ? Tail::damaged : Tail::torn;
 }
 
-SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
-                        const std::function<void(const Frame&)>& on_frame) {
+IoResult<SegmentEnd> scan_segment(SegmentBytes& bytes, const SegmentHeader& header,
+                                  const std::function<void(const Frame&)>& on_frame) {
   SegmentEnd end;
   end.offset = segment_header_bytes;
   end.next_index = header.first_index;
   end.checksum = header.previous;
   for (;;) {
-    const auto frame = read_frame(bytes.substr(end.offset), header.salt);
+    const auto front = bytes.from(end.offset, frame_overhead_max);
+    if (!front) return front.error();
+    const std::uint64_t said = frame_bytes_said(*front);
+    if (said == 0 || said > bytes.size() - end.offset) break;
+    const auto whole = bytes.from(end.offset, said);
+    if (!whole) return whole.error();
+    const auto frame = read_frame(*whole, header.salt);
     if (!frame || frame->first_index != end.next_index || frame->previous != end.checksum) break;
     on_frame(*frame);
     end.offset = std::min<std::uint64_t>(end.offset + frame->size(), bytes.size());
     end.next_index += frame->count;
     end.checksum = frame->checksum;
   }
-  end.tail_bytes = used_bytes(bytes.substr(end.offset));
+  for (std::uint64_t at = end.offset; at < bytes.size(); at += looked_at_once) {
+    const auto rest = bytes.from(at, looked_at_once);
+    if (!rest) return rest.error();
+    const std::size_t used = used_bytes(rest->substr(0, looked_at_once));
+    if (used != 0) end.tail_bytes = at - end.offset + used;
+  }
   TailFacts facts;
   facts.only_zeros = end.tail_bytes == 0;
-  // A record can end in zeros, but does not begin with one: the last frame ends no further than
-  // one record behind the last byte that is not zero.
-  const std::size_t rest_bytes = end.tail_bytes == 0 ? 0 : end.tail_bytes + core::record_bytes_max;
-  facts.later_frame_relies_on_it = later_frame_relies_on(bytes.substr(end.offset, rest_bytes),
-                                                         end.next_index, bytes.size(), header.salt);
+  if (!facts.only_zeros) {
+    // A record can end in zeros, but does not begin with one: the last frame ends no further than
+    // one record behind the last byte that is not zero.
+    const std::uint64_t rest_bytes = end.tail_bytes + core::record_bytes_max;
+    const auto rest = bytes.from(end.offset, rest_bytes);
+    if (!rest) return rest.error();
+    facts.later_frame_relies_on_it = later_frame_relies_on(
+        rest->substr(0, rest_bytes), end.next_index, bytes.size(), header.salt);
+  }
   end.tail = classify_tail(facts);
   return end;
+}
+
+SegmentEnd scan_segment(std::string_view bytes, const SegmentHeader& header,
+                        const std::function<void(const Frame&)>& on_frame) {
+  BytesInMemory whole{bytes};
+  return *scan_segment(whole, header, on_frame);
+}
+
+IoError cut_short(const std::string& path, std::uint64_t read, std::uint64_t size) {
+  return {make_error_code(boost::system::errc::io_error),
+          "cannot read all of " + path + ": it ends after " + std::to_string(read) + " of " +
+              std::to_string(size) + " bytes",
+          true};
 }
 
 IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
@@ -80,28 +123,24 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();
   // What is missing would look like zeros that nothing was written to.
-  if (*read < *size) {
-    return IoError{make_error_code(boost::system::errc::io_error),
-                   "cannot read all of " + path + ": it ends after " + std::to_string(*read) +
-                       " of " + std::to_string(*size) + " bytes",
-                   true};
-  }
+  if (*read < *size) return cut_short(path, *read, *size);
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
   return WholeFile{std::move(bytes), *size};
 }
 
-OpenResult<SegmentHeader> check_segment(const WholeFile& file, const std::string& path,
-                                        Index first_index, const StoreId& store) {
-  const auto header = decode_segment_header(file.bytes.view(), store, path);
+OpenResult<SegmentHeader> check_segment(std::string_view front, std::uint64_t size,
+                                        const std::string& path, Index first_index,
+                                        const StoreId& store) {
+  const auto header = decode_segment_header(front, store, path);
   if (!header) return header.error();
   if (header->first_index != first_index) {
     return OpenFault{OpenFault::Kind::damaged,
                      path + " holds the records from index " + std::to_string(header->first_index) +
                          " on; it was renamed: it is " + segment_name(header->first_index) + "."};
   }
-  if (file.size < segment_bytes_min || !std::has_single_bit(file.size)) {
+  if (size < segment_bytes_min || !std::has_single_bit(size)) {
     return OpenFault{OpenFault::Kind::damaged,
-                     path + " has " + std::to_string(file.size) +
+                     path + " has " + std::to_string(size) +
                          " bytes, and a segment is made with a power of two of them, at least " +
                          std::to_string(segment_bytes_min) +
                          ": its end is missing, or something was written behind it. Restore the "
@@ -115,7 +154,7 @@ OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& dire
   const std::string path = in_directory(directory, segment_name(first_index));
   auto file = read_whole(files, path);
   if (!file) return open_fault(file.error());
-  const auto header = check_segment(*file, path, first_index, store);
+  const auto header = check_segment(file->bytes.view(), file->size, path, first_index, store);
   if (!header) return header.error();
   return SegmentImage{*header, std::move(file->bytes)};
 }

@@ -176,7 +176,7 @@ class Backup {
     auto file = read_whole(files_, path);
     if (!file) return vanished_or(file.error());
     AlignedBytes& bytes = file->bytes;
-    const auto header = check_segment(*file, path, first_index, id);
+    const auto header = check_segment(bytes.view(), file->size, path, first_index, id);
     if (!header) return header.error();
     if (is_sealed(bytes.view())) {  // meanwhile, or the one that it tells of is missing
       const auto names = files_.list(source_);

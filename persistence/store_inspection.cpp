@@ -1,6 +1,7 @@
 #include "persistence/store_inspection.hpp"
 
 #include "core/lock_table.hpp"
+#include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_reader.hpp"
 #include "persistence/store_opening.hpp"
 
@@ -22,14 +23,16 @@ OpenResult<void> check_other_snapshots(FileSystem& files, const std::string& dir
 OpenResult<void> check_segments(FileSystem& files, const std::string& directory,
                                 const StoreFiles& found, const StoreId& id) {
   for (std::size_t at = 0; at < found.segments.size(); ++at) {
-    const auto image = load_segment(files, directory, found.segments[at], id);
-    if (!image) return image.error();
-    const SegmentEnd end = scan_segment(image->bytes.view(), image->header, [](const Frame&) {});
-    const bool has_gap = at + 1 < found.segments.size() && found.segments[at + 1] != end.next_index;
-    if (has_gap || end.tail == Tail::damaged) {
+    auto segment = SegmentReader::open(files, directory, found.segments[at], id);
+    if (!segment) return segment.error();
+    const auto end = segment->scan([](const Frame&) {});
+    if (!end) return end.error();
+    const bool has_gap =
+        at + 1 < found.segments.size() && found.segments[at + 1] != end->next_index;
+    if (has_gap || end->tail == Tail::damaged) {
       return OpenFault{
           OpenFault::Kind::damaged,
-          describe_damage(in_directory(directory, segment_name(found.segments[at])), end)};
+          describe_damage(in_directory(directory, segment_name(found.segments[at])), *end)};
     }
   }
   return {};

@@ -137,6 +137,8 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case Outcome::too_many_leases:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+    case Outcome::too_much_memory:
+      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
                           "As many requests wait as this server lets wait (--waiters-max, or a "

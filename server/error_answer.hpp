@@ -28,6 +28,8 @@ inline constexpr std::string_view too_many_locks_sentence =
     "As many locks are held as this server may hold (--locks-max); try again later.";
 inline constexpr std::string_view too_many_leases_sentence =
     "There are as many leases as this server may have (--leases-max); try again later.";
+inline constexpr std::string_view too_much_memory_sentence =
+    "What is held and waits takes as much memory as it may (--memory-max); try again later.";
 
 /// 507 when the disk is full, else 503: the journal makes room.
 void answer_no_room(bool is_full, Response& response);

@@ -544,6 +544,7 @@ LockService::Measured LockService::measure() {
   Measured measured;
   measured.status = look_at_status();
   measured.counts = counts_;
+  measured.memory_bytes = arbiter_.memory_bytes();
   measured.open_records = commit_.open_records();
   measured.pending_bytes = commit_.pending_bytes();
   arbiter_.for_each_waiter(0, [&](const core::Waiter& waiter) {

@@ -88,7 +88,6 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
         "the clock says that it is before 2020 or after 2199: until it is right, fences only count "
         "up from the last one in the store, and after a restored backup some are given twice");
   }
-  memory->settle();
   return std::unique_ptr<Locker>(new Locker(options, std::move(files), std::move(*journal),
                                             std::move(memory), std::move(arbiter), recovered));
 }

@@ -216,6 +216,11 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_lock
   return opened;
 }
 
+void say_memory_max(std::size_t most) {
+  if (most == core::Arbiter::Limits{}.memory_max) return;
+  spdlog::info("at most {} MiB of memory for what is held and waits (--memory-max)", most >> 20U);
+}
+
 void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
                       std::chrono::milliseconds start_took, const AccessSetup& access,
                       Locker& locker) {
@@ -285,6 +290,7 @@ ExitCode serve(const Options& options) {
     return ExitCode::unavailable;
   }
   say_what_listens(options, server.endpoint(), took, **access, locker);
+  say_memory_max(options.store.service.limits.memory_max);
   warn_of_open_door(endpoint, options);
   warn_of_unknown_variables(options);
 

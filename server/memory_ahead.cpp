@@ -38,15 +38,9 @@ MemoryAhead::~MemoryAhead() {
   for (void* const block : ready_) ::munmap(block, block_bytes);
 }
 
-void MemoryAhead::settle() {
-  const std::lock_guard lock{mutex_};
-  ready_max_ = ready_max_settled;
-  for (; ready_.size() > ready_max_; ready_.pop_back()) ::munmap(ready_.back(), block_bytes);
-}
-
 void MemoryAhead::start_thread() {
   try {
-    ready_.reserve(ready_max_at_first);
+    ready_.reserve(ready_max);
     thread_ = std::jthread{[this](const std::stop_token& stop) { work(stop); }};
   } catch (const std::exception&) {
     // No thread is to be had, or no memory for it: blocks are touched by those who ask for them.
@@ -56,7 +50,7 @@ void MemoryAhead::start_thread() {
 
 void MemoryAhead::work(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max_; })) {
+  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
     lock.unlock();
     void* const block = map_block(block_bytes);
     if (block == nullptr) return;  // who needs it is told

@@ -18,16 +18,16 @@ namespace locker::server {
 /// with a million locks held a pair of acquire and release takes a quarter more time, because the
 /// processor looks up four levels of page tables again and again.
 ///
-/// The first few blocks are not touched: a small store needs a small part of each. Any thread may
-/// allocate; other sizes and alignments come from the default resource.
+/// The first few blocks are not touched: a small store needs a small part of each. Few are kept
+/// ready: they are memory that nothing is in, and a start must not need more than the server that
+/// ran before it. Any thread may allocate; other sizes and alignments come from the default
+/// resource.
 class MemoryAhead final : public std::pmr::memory_resource {
  public:
   static constexpr std::size_t block_bytes = core::MemoryChunks::chunk_bytes;
 
   /// REQUIRES: everything was given back.
   ~MemoryAhead() override;
-  /// The store was read back: blocks will be asked for less often, so fewer are kept ready.
-  void settle();
 
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
@@ -39,15 +39,13 @@ class MemoryAhead final : public std::pmr::memory_resource {
   void work(const std::stop_token& stop);
 
   static constexpr std::size_t untouched = 8;
-  static constexpr std::size_t ready_max_at_first = 8;
-  static constexpr std::size_t ready_max_settled = 2;  // of some 10,000 locks each
+  static constexpr std::size_t ready_max = 2;  // of some 10,000 locks each
 
   std::mutex mutex_;
   std::condition_variable_any taken_;
   std::size_t allocated_ = 0;
-  std::size_t ready_max_ = ready_max_at_first;
   bool is_without_thread_ = false;
-  std::vector<void*> ready_;  ///< At most ready_max_at_first.
+  std::vector<void*> ready_;  ///< At most ready_max.
   std::jthread thread_;
 };
 

@@ -46,6 +46,8 @@ std::string_view name_of(core::Outcome outcome) {
       return "too_many_waiters_of_lease";
     case Outcome::too_many_locks_of_lease:
       return "too_many_locks_of_lease";
+    case Outcome::too_much_memory:
+      return "too_much_memory";
     case Outcome::busy:
       return "busy";
     case Outcome::disk_full:
@@ -85,6 +87,14 @@ void Metrics::write_locks(PrometheusText& text) const {
   text.add_one("locker_oldest_lock_age_seconds", Type::gauge,
                "For how long the lock is held that is held longest; 0 when none is.",
                seconds(measured.oldest_lock));
+  text.add_one("locker_memory_bytes", Type::gauge,
+               "Memory for what is held, waits and is remembered, as --memory-max counts it.",
+               std::uint64_t{measured.memory_bytes});
+  if (const std::size_t most = service_.options().limits.memory_max;
+      most != core::Arbiter::Limits{}.memory_max) {
+    text.add_one("locker_memory_max_bytes", Type::gauge, "As much of it as may be: --memory-max.",
+                 std::uint64_t{most});
+  }
   text.add_one("locker_accepts_grants", Type::gauge,
                "1: new locks can be taken. 0: the disk is full.",
                std::uint64_t{status.accepts_grants ? 1U : 0U});

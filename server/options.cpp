@@ -21,6 +21,7 @@
 #include "core/duration_text.hpp"
 #include "server/call_parameters.hpp"
 #include "server/exit_code.hpp"
+#include "server/memory_limit.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -48,6 +49,7 @@ struct Texts {
   std::int64_t sync_interval = 0;
   std::int64_t threads = 0;
   std::int64_t segment_size = 0;
+  std::int64_t memory_max = 0;
   std::string log_format;
   std::string default_ttl;
   std::string max_ttl;
@@ -86,6 +88,12 @@ po::options_description describe(Options& options, Texts& texts) {
       "More locks than these are refused with 503. A lock costs about 200 bytes of memory.");
   add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
       "More leases than these are refused with 503.");
+  add("memory-max", po::value(&texts.memory_max),
+      "MiB of memory for locks, leases, waiting requests and what is remembered of ended ones. "
+      "What "
+      "would take more is refused with 503; releases and renewals are not. 0: no limit. Without "
+      "it: "
+      "half of what the cgroup may have, where that has a limit.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
       "of memory together. Each has a connection; an eighth of these is left for others, and one "
@@ -280,6 +288,23 @@ std::string find_nameless_file(const po::variables_map& values) {
   return "";
 }
 
+/// Empty, or what is wrong with it.
+std::string set_memory_max(const Texts& texts, const po::variables_map& values,
+                           core::Arbiter::Limits& limits) {
+  constexpr std::int64_t least = memory_max_least >> 20U;
+  constexpr std::int64_t most = 1 << 24U;
+  if (texts.memory_max != 0 && (texts.memory_max < least || texts.memory_max > most)) {
+    return "--memory-max must be from " + std::to_string(least) + " to " + std::to_string(most) +
+           " MiB, or 0 for no limit";
+  }
+  if (texts.memory_max != 0) {
+    limits.memory_max = static_cast<std::size_t>(texts.memory_max) << 20U;
+  } else if (values.count("memory-max") == 0) {
+    if (const auto limit = read_cgroup_limit()) limits.memory_max = memory_max_within(*limit);
+  }
+  return "";
+}
+
 /// Empty, or what is wrong with the values.
 std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
   Locker::Options& store = options.store;
@@ -345,6 +370,8 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
     return "--segment-size must be from 1 to 1024 MiB";
   }
   store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
+  if (auto fault = set_memory_max(texts, values, store.service.limits); !fault.empty())
+    return fault;
   static constexpr std::string_view levels[] = {"trace",   "debug", "info",
                                                 "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {

@@ -121,6 +121,9 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
     case core::Outcome::too_many_leases:
       response.retry_after = true;
       return refuse(503, too_many_leases_sentence, response);
+    case core::Outcome::too_much_memory:
+      response.retry_after = true;
+      return refuse(503, too_much_memory_sentence, response);
     case core::Outcome::disk_full:
       return refuse_disk_full(response);
     default:

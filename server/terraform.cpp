@@ -140,6 +140,8 @@ void take(LockService& service, const core::Path& path, const std::string& id,
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+    case core::Outcome::too_much_memory:
+      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
     case core::Outcome::busy:
     case core::Outcome::disk_full:
       return answer_no_room(asked.answer.outcome == core::Outcome::disk_full, response);

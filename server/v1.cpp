@@ -368,6 +368,8 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
       return answer_token_in_use(*opened.answer.in_use, response);
     case Outcome::too_many:
       return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+    case Outcome::too_much_memory:
+      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
     case Outcome::unknown:
     case Outcome::busy:
     case Outcome::disk_full:

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,141 @@ TEST_F(ArbiterLimitsTest, AChangeOfModeNeedsNoRoomForAnotherLock) {
   EXPECT_EQ(acquire(token_of(1), {"/a"}).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   EXPECT_EQ(acquire(token_of(1), {"/b"}).outcome, Outcome::too_many_locks);
+}
+
+TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRestGoesOn) {
+  Arbiter::Limits limits;
+  start(limits);
+  limits.memory_max = arbiter_->memory_bytes() + 32'000'000;
+  start(limits);
+  const auto path_of = [](unsigned number) { return "/a/" + std::to_string(number); };
+  unsigned count = 0;
+  const auto fill = [&] {
+    for (count = 0;; ++count) {
+      const Acquired acquired = acquire(token_of(count), {path_of(count)});
+      EXPECT_LE(arbiter_->memory_bytes(), limits.memory_max);
+      if (acquired.outcome == Outcome::granted) continue;
+      EXPECT_EQ(acquired.outcome, Outcome::too_much_memory);
+      return;
+    }
+  };
+  fill();
+  EXPECT_GT(count, 100'000U);
+  EXPECT_LT(count, 250'000U);
+  const unsigned most = count;
+  const Token fresh = token_of(most + 1);
+  EXPECT_EQ(acquire(fresh, {path_of(0)}, true).outcome, Outcome::too_much_memory);
+  Arbiter::LeaseOutcome opened{};
+  unsigned leases = 0;  // less than a lock has room
+  do {
+    const Token token = token_of(most + 2 + leases++);
+    opened = arbiter_->open_lease(token, token, {}, {}, now()).outcome;
+  } while (opened == Arbiter::LeaseOutcome::opened);
+  EXPECT_EQ(opened, Arbiter::LeaseOutcome::too_much_memory);
+  EXPECT_LT(leases, 50U);
+  EXPECT_EQ(
+      arbiter_->acquire_for_seed(PathView{packed("/new")}, {}, "o", fresh, Milliseconds{0}, now())
+          .outcome,
+      Outcome::too_much_memory);
+
+  EXPECT_EQ(acquire(token_of(1), {path_of(1)}).outcome, Outcome::held_already);
+  EXPECT_EQ(arbiter_->renew(token_of(1), Milliseconds{60'000}, now()).outcome,
+            Arbiter::LeaseOutcome::living);
+  Arbiter::ForceFilter filter;
+  filter.packed_path = packed(path_of(2));
+  EXPECT_EQ(arbiter_->force(filter, "in the way", now()).count, 1U);
+  for (unsigned number = 0; number < most + 2 + leases; ++number) {
+    static_cast<void>(arbiter_->release_all(token_of(number), now()));
+  }
+  EXPECT_EQ(arbiter_->table().lock_count(), 0U);
+  // What is remembered of them takes its part now.
+  instant_ += std::chrono::hours{1};
+  fill();
+  EXPECT_GT(count, most / 4);
+}
+
+TEST_F(ArbiterLimitsTest, WhoWaitsIsGrantedWhateverMemoryThereIsBecauseItGivesSomeBack) {
+  Arbiter::Limits limits;
+  start(limits);
+  limits.memory_max = arbiter_->memory_bytes() + 100'000;
+  start(limits);
+  ASSERT_EQ(acquire(token_of(1), {"/held"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(2), {"/held"}, true).outcome, Outcome::queued);
+  unsigned count = 3;
+  while (acquire(token_of(count), {"/" + std::to_string(count)}).outcome == Outcome::granted) {
+    ++count;
+  }
+  ASSERT_EQ(arbiter_->release_all(token_of(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  while (arbiter_->advance(now(), 1000)) {
+  }
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  EXPECT_TRUE(arbiter_->table().held_by(token_of(2), PathView{packed("/held")}));
+}
+
+/// Chunks that were asked for.
+class CountedChunks final : public std::pmr::memory_resource {
+ public:
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    bytes_ += bytes;
+    return std::pmr::get_default_resource()->allocate(bytes, alignment);
+  }
+  void do_deallocate(void* chunk, std::size_t bytes, std::size_t alignment) override {
+    std::pmr::get_default_resource()->deallocate(chunk, bytes, alignment);
+  }
+  [[nodiscard]] bool do_is_equal(const memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+  std::size_t bytes_ = 0;
+};
+
+TEST_F(ArbiterLimitsTest, TheMemoryThatCountsIsThatWhichIsTaken) {
+  for (const std::size_t meta_size : {std::size_t{0}, std::size_t{1'000}}) {
+    CountedChunks chunks;
+    LockTable table{1, &chunks};
+    const std::string meta(meta_size, 'm');
+    const unsigned count = 40'000;
+    const auto id_of = [](unsigned number) { return LockId{number + 1, 0}; };
+    for (unsigned number = 0; number < count; ++number) {
+      const std::string path = packed("/a folder with a long name/" + std::to_string(number));
+      table.apply(Granted{token_of(number),
+                          id_of(number),
+                          {},
+                          "somebody",
+                          PathView{path},
+                          Milliseconds{60'000},
+                          {},
+                          meta,
+                          false});
+    }
+    const std::size_t full = table.memory_bytes();
+    EXPECT_LT(full, chunks.bytes());
+    // Of three chunks at most a part is in use.
+    EXPECT_GT(full + 3 * MemoryChunks::chunk_bytes, chunks.bytes());
+    for (unsigned number = 0; number < count; ++number) {
+      table.apply(Ended{token_of(number), id_of(number), End::released});
+    }
+    EXPECT_LT(table.memory_bytes(), full / 2);
+  }
+}
+
+TEST(EndedMemory, ItsMemoryGrowsWithTheWordsAndNoFurtherThanItsCapacity) {
+  EndedMemory memory{1};
+  const auto end = [&](std::uint32_t number, const std::string& why) {
+    Token token;
+    std::memcpy(token.bytes.data(), &number, sizeof number);
+    memory.remember_lease(token, {End::forced, number + 1, why}, Instant{1});
+  };
+  for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
+  const std::size_t without_words = memory.memory_bytes();
+  for (std::uint32_t i = 0; i < 1'000; ++i) end(i, std::string(100, 'w'));
+  EXPECT_GT(memory.memory_bytes(), without_words + 100'000);
+  EXPECT_LT(memory.memory_bytes(), without_words + 400'000);
+  for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
+  EXPECT_LT(memory.memory_bytes(), without_words + without_words / 4);
+  EXPECT_LT(without_words, std::size_t{20} << 20U);
 }
 
 TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {

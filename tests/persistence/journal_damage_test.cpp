@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_format.hpp"
 #include "persistence/store_backup.hpp"
 #include "persistence/store_inspection.hpp"
@@ -109,6 +110,96 @@ TEST_F(SegmentScanTest, BehindABrokenFrameNotEverythingThatLooksLikeALengthIsChe
   EXPECT_EQ(scan().tail, Tail::torn);
   add_frame(1, next_index_ - 1, "the last one");
   EXPECT_EQ(scan().tail, Tail::damaged);
+}
+
+/// The same segment in a file.
+class SegmentReaderTest : public SegmentScanTest {
+ protected:
+  static constexpr std::size_t mebibyte = std::size_t{1} << 20U;
+
+  void begin_file() {
+    begin_segment(random_(), 1 + random_() % 1'000'000);
+    bytes_ = encode(header_);
+  }
+  void end_file(std::size_t size) {
+    bytes_.resize(size, '\0');
+    disk_.put(path(), bytes_);
+  }
+  [[nodiscard]] std::string path() const {
+    return in_directory("store", segment_name(header_.first_index));
+  }
+  [[nodiscard]] OpenResult<SegmentReader> open() {
+    return SegmentReader::open(disk_, "store", header_.first_index, header_.store);
+  }
+
+  SimulatedDisk disk_;
+};
+
+TEST_F(SegmentReaderTest, PieceByPieceTheSameIsSeenAsInOne) {
+  std::map<Tail, int> seen;
+  for (int round = 0; round < 60; ++round) {
+    begin_file();
+    while (bytes_.size() < 2 * mebibyte) {
+      const std::uint64_t most[] = {40, 5'000, 300'000, 3 * mebibyte / 2};
+      std::string records(1 + random_() % most[random_() % 4], 'r');
+      for (std::size_t at = 0; at < records.size(); at += 64) {
+        records[at] = static_cast<char>(random_());
+      }
+      const Index synced_index = random_() % 2 == 0 ? next_index_ - 1 : 0;
+      add_frame(static_cast<std::uint32_t>(1 + random_() % 4), synced_index, records + 'r');
+    }
+    if (round % 4 != 0) {
+      const std::size_t at = frames_[random_() % frames_.size()] + random_() % 32;
+      bytes_[at] = static_cast<char>(bytes_[at] ^ (1 << random_() % 8));
+    }
+    end_file(4 * mebibyte);
+    std::string expected_records;
+    const SegmentEnd expected = scan_segment(
+        bytes_, header_, [&](const Frame& frame) { expected_records += frame.records; });
+    auto reader = open();
+    ASSERT_TRUE(reader) << reader.error().message;
+    std::string records;
+    const auto end = reader->scan([&](const Frame& frame) { records += frame.records; });
+    ASSERT_TRUE(end) << end.error().message;
+    ASSERT_EQ(end->tail, expected.tail) << "round " << round;
+    EXPECT_EQ(end->offset, expected.offset);
+    EXPECT_EQ(end->next_index, expected.next_index);
+    EXPECT_EQ(end->checksum, expected.checksum);
+    EXPECT_EQ(end->tail_bytes, expected.tail_bytes);
+    EXPECT_TRUE(records == expected_records) << "round " << round;
+    ++seen[end->tail];
+  }
+  EXPECT_GT(seen[Tail::clean], 5);
+  EXPECT_GT(seen[Tail::torn], 5);
+  EXPECT_GT(seen[Tail::damaged], 5);
+}
+
+// Else a start, with all locks in memory already, takes as much more as a segment has bytes.
+TEST_F(SegmentReaderTest, ALargeSegmentIsReadInSmallPieces) {
+  begin_file();
+  while (bytes_.size() < 6 * mebibyte) add_frame(1, 0, std::string(1'000, 'r'));
+  end_file(8 * mebibyte);
+  auto reader = open();
+  ASSERT_TRUE(reader) << reader.error().message;
+  const auto end = reader->scan([](const Frame&) {});
+  ASSERT_TRUE(end) << end.error().message;
+  EXPECT_EQ(end->next_index, next_index_);
+  EXPECT_EQ(end->tail, Tail::clean);
+  EXPECT_LE(disk_.largest_read(), mebibyte);
+}
+
+TEST_F(SegmentReaderTest, WhatIsNotReadIsNotTakenForZeros) {
+  begin_file();
+  add_frame(1, 0, "a record");
+  end_file(4 * mebibyte);
+  for (const std::size_t size : {segment_header_bytes, mebibyte, 4 * mebibyte - read_alignment}) {
+    disk_.limit_reads(size);
+    auto reader = open();
+    ASSERT_TRUE(reader) << reader.error().message;
+    const auto end = reader->scan([](const Frame&) {});
+    ASSERT_FALSE(end) << size;
+    EXPECT_EQ(end.error().kind, Kind::unreadable) << end.error().message;
+  }
 }
 
 class JournalDamageTest : public JournalTest {

@@ -183,7 +183,7 @@ class Monitoring(MetricsTest):
         keys = os.path.join(self.directory, "keys")
         root = new_key("root", "admin /", file=keys)[0]
         with Lockerd(os.path.join(self.directory, "tls"), "--tls-certificate", certificate,
-                     "--tls-key", key, "--keys", keys, "--audit-log",
+                     "--tls-key", key, "--keys", keys, "--memory-max", "64", "--audit-log",
                      os.path.join(self.directory, "audit.log")) as server:
             url = server.url.replace("http:", "https:") + "/metrics"
             trust = ssl.create_default_context(cafile=ca.file)

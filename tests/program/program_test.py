@@ -46,7 +46,9 @@ class Program(unittest.TestCase):
                         ["--connections-max", "-1"], ["--waiters-max=-5"], ["--leases-max", "0"],
                         ["--event-readers-max", "-1"], ["--threads", "-1"],
                         ["--threads", "-4294967295"], ["--port", "-4294959531"],
-                        ["--segment-size", "-4294967295"], ["--sync-interval", "-4294967295"]):
+                        ["--segment-size", "-4294967295"], ["--sync-interval", "-4294967295"],
+                        ["--memory-max", "31"], ["--memory-max", "-1"],
+                        ["--memory-max", "4294967296"]):
             code, text = run(LOCKERD, *options)
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)

@@ -52,6 +52,7 @@ class SimulatedFile final : public persistence::File {
       error->of_reading = true;
       return *error;
     }
+    disk_.largest_read_ = std::max(disk_.largest_read_, bytes.size());
     const std::string& source = is_direct_ ? content_->durable : content_->seen;
     const std::uint64_t end = std::min<std::uint64_t>(source.size(), disk_.readable_);
     if (offset >= end) return std::size_t{0};

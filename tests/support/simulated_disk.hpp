@@ -71,6 +71,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   void make_read_only() { is_read_only_ = true; }
   /// What stands behind the first so many bytes of a file is not read, and nobody says why.
   void limit_reads(std::uint64_t bytes) { readable_ = bytes; }
+  /// As many bytes were asked for by one read at most.
+  [[nodiscard]] std::size_t largest_read() const { return largest_read_; }
 
   enum class Survival {
     nothing,
@@ -149,6 +151,7 @@ class SimulatedDisk final : public persistence::FileSystem {
   std::string struck_call_;
   std::uint64_t space_ = std::uint64_t{1} << 40U;
   std::uint64_t readable_ = std::uint64_t{1} << 40U;
+  std::size_t largest_read_ = 0;
 };
 
 }  // namespace locker::test

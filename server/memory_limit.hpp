@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace locker::server {
+
+/// How many bytes the cgroup of this process, or one above it, lets it have; null: there is no
+/// limit, or none that can be read. Of both versions. `root` is where the system's files are.
+[[nodiscard]] std::optional<std::uint64_t> read_cgroup_limit(const std::string& root = "");
+
+/// The least that --memory-max may be: what is remembered of locks that ended takes up to half of
+/// it.
+inline constexpr std::size_t memory_max_least = std::size_t{32} << 20U;
+
+/// What --memory-max is where nobody says it: so much of the cgroup's limit that the rest is enough
+/// for connections, for a start, and for memory that was freed and fits nothing new.
+[[nodiscard]] std::size_t memory_max_within(std::uint64_t cgroup_limit);
+
+}  // namespace locker::server

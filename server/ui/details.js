@@ -2,10 +2,11 @@
 
 import { Refused } from "./api.js";
 import { chosenDuration, duration, pointInTime } from "./durations.js";
-import { element, setText } from "./element.js";
+import { element, inOrder, setText } from "./element.js";
 import { counted, readable, readablePath } from "./readable_text.js";
 
 const owner = (name) => element("bdi", { class: "owner" }, readable(name));
+const pathText = (path) => element("span", { dir: "ltr" }, inOrder(readablePath(path)));
 const chip = (kind, text = kind) => element("span", { class: "chip", "data-kind": kind }, text);
 
 function closedBy({ lock_parents: parents, lock_children: children }) {
@@ -112,7 +113,7 @@ export class Details {
     return element(
       "header",
       {},
-      element("h2", { tabindex: "-1", "data-focus": "path" }, element("bdi", {}, readablePath(this.path))),
+      element("h2", { tabindex: "-1", "data-focus": "path" }, pathText(this.path)),
       element("div", { class: "actions" }, copy, button("Close", "close", () => this.#on.close(), "Close the details")),
     );
   }
@@ -181,7 +182,7 @@ export class Details {
       element(
         "li",
         {},
-        element("button", { type: "button", class: "link", "data-focus": `to ${lock.path} ${lock.fence}`, on: { click: select(lock.path) } }, element("bdi", {}, readablePath(lock.path))),
+        element("button", { type: "button", class: "link", "data-focus": `to ${lock.path} ${lock.fence}`, on: { click: select(lock.path) } }, pathText(lock.path)),
         element("span", { class: "by" }, " ", owner(lock.owner), " ", chip(lock.state === "cooling" ? "cooling" : lock.mode)),
       );
     return element(

@@ -2,7 +2,7 @@
 
 import { Refused } from "./api.js";
 import { duration, pointInTime } from "./durations.js";
-import { element } from "./element.js";
+import { element, inOrder } from "./element.js";
 import { counted, readable, readablePath } from "./readable_text.js";
 
 const reasonBytesMax = 255;
@@ -46,7 +46,7 @@ export class ForceDialog {
     this.#find(".confirm").textContent = isCooling ? "Open the path" : "End the lock";
     this.#find(".what").replaceChildren(
       ...[
-        fact("Path", bdi(readablePath(lock.path))),
+        fact("Path", element("span", { dir: "ltr" }, inOrder(readablePath(lock.path)))),
         fact("Holder", bdi(readable(lock.owner))),
         fact("Mode", lock.mode),
         fact("Since", `${pointInTime(this.#clock.grantedAt(lock.fence))}, for ${duration(lock.held_ms)}`),

@@ -10,7 +10,7 @@ import { KeyDialog } from "./key_dialog.js";
 import { LockModel } from "./lock_model.js";
 import { Mirror } from "./mirror.js";
 import { PacedTask } from "./paced_task.js";
-import { counted, readable, readablePath } from "./readable_text.js";
+import { counted, keptInOrder, readable, readablePath } from "./readable_text.js";
 import { SearchFilter } from "./search_filter.js";
 import { ServerClock } from "./server_clock.js";
 import { TreeGrid } from "./tree_grid.js";
@@ -77,7 +77,7 @@ function showEmpty(rows) {
       : !isListed ? "There is nothing to show."
       : isSearch ? "Nothing fits this search."
       : prefix === "/" ? "Nothing is held."
-      : `Nothing is held at or below ${readablePath(prefix)}.`,
+      : `Nothing is held at or below ${keptInOrder(readablePath(prefix))}.`,
   );
   const isIdle = isListed && !isSearch;
   at("empty-hint").hidden = at("empty-command").hidden = !isIdle;

@@ -164,6 +164,49 @@ test("strange texts are shown and do nothing else", async () => {
   await strange.end();
 });
 
+test("a path reads from left to right, whatever letters are in it, and differs from every other", async () => {
+  const strange = await new Lockerd().start();
+  const hebrew = encodeURIComponent("א");
+  await strange.take(`/bidi/${hebrew}/1`, { owner: "letter first" });
+  await strange.take(`/bidi/1/${hebrew}`, { owner: "digit first" });
+  await strange.take("/%20%20%20", { owner: "   " });
+  const page = await open(strange);
+  /** The characters of the element's text in the order in which they stand on the screen. */
+  const seen = (locator) =>
+    locator.evaluate((target) => {
+      const characters = [];
+      const walker = document.createTreeWalker(target, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let at = 0; at < node.length; ++at) {
+          const range = document.createRange();
+          range.setStart(node, at);
+          range.setEnd(node, at + 1);
+          characters.push({ text: node.data[at], x: range.getBoundingClientRect().x });
+        }
+      }
+      return characters.sort((a, b) => a.x - b.x).map(({ text }) => text).join("");
+    });
+  const rows = page.locator("#canvas .row");
+  for (const [owner, segments] of [["letter first", ["א", "1"]], ["digit first", ["1", "א"]]]) {
+    const line = rows.filter({ hasText: owner });
+    assert.equal(await seen(line.locator(".label")), segments.join("/"));
+    await line.click();
+    await page.locator("#details .card", { hasText: owner }).waitFor();
+    assert.equal(await seen(page.locator("#details h2")), `/bidi/${segments.join("/")}`);
+    await page.locator("#details .danger").click();
+    assert.equal(await seen(page.locator("#force .what dd").first()), `/bidi/${segments.join("/")}`);
+    await page.keyboard.press("Escape");
+  }
+  const blank = row(page, "⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩");
+  await blank.click();
+  await eventually(() => page.locator("#details h2").textContent(), "/⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩");
+  await page.locator("#details .danger").click();
+  assert.deepEqual(await page.locator("#force .what dd").allTextContents().then((all) => all.slice(0, 2)), ["/⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩", "⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩"]);
+  await page.keyboard.press("Escape");
+  await finish(page);
+  await strange.end();
+});
+
 test("64 levels of locks stay readable", async () => {
   const deep = await new Lockerd().start();
   let path = "";

@@ -70,16 +70,18 @@ function showEmpty(rows) {
   at("empty").hidden = !isEmpty;
   if (!isEmpty) return;
   const isSearch = filter.isActive && model.locks.size + model.waiters.length > 0;
-  const isReading = !isListed && at("connection").dataset.state !== "refused";
+  const isAll = isWhole && areWaitersWhole;
+  const isReading = (!isListed || (!isWhole && !isSearch)) && at("connection").dataset.state !== "refused";
   setText(
     at("empty-text"),
     isReading ? "Reading the list…"
       : !isListed ? "There is nothing to show."
-      : isSearch ? "Nothing fits this search."
+      : isSearch && isAll ? "Nothing fits this search."
+      : isSearch ? "Nothing of what is listed fits this search. Write a path into Below to see one part of the tree whole."
       : prefix === "/" ? "Nothing is held."
       : `Nothing is held at or below ${keptInOrder(readablePath(prefix))}.`,
   );
-  const isIdle = isListed && !isSearch;
+  const isIdle = isListed && isWhole && !isSearch;
   at("empty-hint").hidden = at("empty-command").hidden = !isIdle;
   at("empty-clear").hidden = !isSearch;
   const url = new URL("../v1/locks/build/agent?owner=me&ttl=60s", document.baseURI);
@@ -131,6 +133,7 @@ const mirror = new Mirror({
   report: {
     connection: showConnection,
     listed: ({ isWhole: whole, isAnew }) => {
+      const isCut = isWhole && !whole;
       isListed = true;
       isWhole = whole;
       if (isAnew) {
@@ -138,7 +141,8 @@ const mirror = new Mirror({
         notice("anew", `The server was restarted, or out of reach for too long. The list was read anew${away}.`);
         detailsTask.ask();
       }
-      if (!whole) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Write a path into Below to see one part of the tree whole.`);
+      if (whole && at("notice").dataset.kind === "part") at("notice").hidden = true;
+      if (isCut || (isAnew && !whole)) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Write a path into Below to see one part of the tree whole.`);
       at("key-button").hidden = key.read() === "";
       wantDraw();
     },

@@ -1,6 +1,7 @@
 // The page while things change: events, bursts of them, a server that goes and comes back.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
@@ -42,6 +43,20 @@ test("what is granted, released, forced, waited for and given up is seen as it h
   await server.ask("DELETE", "/v1/locks/live/a", { force: true });
   await eventually(() => paths(page), []);
   assert.equal(await page.textContent("#count-held"), "0");
+  await finish(page);
+});
+
+test("who chose a token and gave up is not shown for longer than its place is kept", async () => {
+  const page = await open(server);
+  const lock = await server.take("/ghost", { owner: "holder" });
+  const waited = await server.ask("POST", "/v1/locks/ghost", { owner: "cron", wait: "1s", token: randomUUID() });
+  assert.equal(waited.status, 423);
+  await eventually(() => cell(page, "ghost", "waiting"), "1"); // its place is kept
+  await eventually(async () => (await server.ask("GET", "/v1/locks", { state: "waiting" })).body.locks, []);
+  await eventually(() => cell(page, "ghost", "waiting"), "");
+  assert.equal(await page.textContent("#count-waiting"), "0");
+  await server.release(lock);
+  await eventually(() => paths(page), []);
   await finish(page);
 });
 

@@ -2,7 +2,7 @@
 
 import { AccessKey } from "./access_key.js";
 import { Announcer } from "./announcer.js";
-import { Api, Refused } from "./api.js";
+import { Api, Refused, siteUrl } from "./api.js";
 import { Details } from "./details.js";
 import { setText } from "./element.js";
 import { ForceDialog } from "./force_dialog.js";
@@ -84,8 +84,9 @@ function showEmpty(rows) {
   const isIdle = isListed && isWhole && !isSearch;
   at("empty-hint").hidden = at("empty-command").hidden = !isIdle;
   at("empty-clear").hidden = !isSearch;
-  const url = new URL("../v1/locks/build/agent?owner=me&ttl=60s", document.baseURI);
-  setText(at("empty-command"), `curl -X POST '${url}'`);
+  const url = siteUrl(`v1/locks${prefix === "/" ? "" : prefix}/build/agent?owner=me&ttl=60s`);
+  const withKey = key.read() ? " -H 'Authorization: Bearer <key>'" : "";
+  setText(at("empty-command"), `curl${withKey} -X POST '${url.href.replaceAll("'", "%27")}'`);
 }
 
 // What the server tells.

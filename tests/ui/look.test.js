@@ -165,6 +165,9 @@ test("strange texts are shown and do nothing else", async () => {
 });
 
 test("a path reads from left to right, whatever letters are in it, and differs from every other", async () => {
+  await page.fill("#prefix", "/it's/mine");
+  await page.press("#prefix", "Enter");
+  await eventually(async () => (await page.textContent("#empty-command")).includes(`'${empty.url}/v1/locks/it%27s/mine/build/agent?`), true);
   const strange = await new Lockerd().start();
   const hebrew = encodeURIComponent("א");
   await strange.take(`/bidi/${hebrew}/1`, { owner: "letter first" });

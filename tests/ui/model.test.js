@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Api } from "./page/api.js";
+import { Api, siteUrl } from "./page/api.js";
 import { chosenDuration, duration } from "./page/durations.js";
 import { EventParser } from "./page/event_parser.js";
 import { LockModel } from "./page/lock_model.js";
@@ -229,6 +229,19 @@ test("a path leads to no other call", async (t) => {
   const fine = ["/", "/a%2Fb/...", "/a/..b/c.", "/%2e%2ex", "/a\\..\\b"];
   for (const path of fine) await api.call(`v1/locks${path}`);
   assert.deepEqual(asked, fine.map((path) => `/below/v1/locks${path.replaceAll("\\", "%5C")}`));
+});
+
+test("a name and a password in the page's address are in no request", async (t) => {
+  const asked = [];
+  t.mock.method(globalThis, "fetch", async (url) => {
+    asked.push(url.href);
+    return new Response("{}");
+  });
+  globalThis.document = { baseURI: "http://user:secret@locker.example/below/ui/?search=x" };
+  t.after(() => delete globalThis.document);
+  await new Api({ read: () => "" }).call("v1/locks");
+  assert.equal(siteUrl("v1/locks/a").href, "http://locker.example/below/v1/locks/a");
+  assert.deepEqual(asked, ["http://locker.example/below/v1/locks"]);
 });
 
 test("texts show what nobody would see, and are else as they were", () => {

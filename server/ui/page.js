@@ -165,12 +165,15 @@ function isNear(a, b) {
   return below(a, b) || below(b, a);
 }
 
-function start() {
+/** `path`: whose details are to be open. The address named it perhaps before there was a key, or before
+ * Below was written. */
+function start(path = details.path) {
   isListed = false;
   isWhole = areWaitersWhole = true;
   at("notice").hidden = true;
-  closeDetails();
   mirror.start(prefix);
+  if (path) openDetails(path, { moveFocus: false });
+  else closeDetails();
 }
 
 // What the reader does.
@@ -254,6 +257,8 @@ function writeAddress() {
 
 function readAddress() {
   const parameters = new URLSearchParams(location.search);
+const pathInAddress = () => (location.hash.startsWith("#/") ? location.hash.slice(1) : "");
+
   prefix = parameters.get("below") || "/";
   at("prefix").value = prefix === "/" ? "" : prefix;
   at("search").value = parameters.get("search") ?? "";
@@ -293,7 +298,7 @@ at("prefix").addEventListener("change", () => {
   if (path === prefix) return;
   prefix = path;
   at("prefix").value = path === "/" ? "" : path;
-  start();
+  start(isNear(details.path, path) ? details.path : "");
 });
 at("tools").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -320,9 +325,11 @@ at("skip").addEventListener("click", (event) => {
   event.preventDefault();
   grid.focus();
 });
-window.addEventListener("hashchange", () => {
-  const path = location.hash.slice(1);
-  if (path.startsWith("/") && path !== details.path) openDetails(path, { moveFocus: false });
+window.addEventListener("popstate", () => {
+  const path = pathInAddress();
+  if (path && path !== details.path) openDetails(path, { moveFocus: false });
+  else if (!path && details.isOpen) closeDetails();
+  else writeAddress(); // what was searched for meanwhile stays
 });
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest?.("input, select, dialog");
@@ -361,6 +368,4 @@ setInterval(() => {
 }, 5000);
 
 readAddress();
-const linked = location.hash.slice(1);
-start();
-if (linked.startsWith("/")) openDetails(linked, { moveFocus: false });
+start(pathInAddress());

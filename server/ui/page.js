@@ -243,7 +243,8 @@ function closeDetails() {
   writeAddress();
 }
 
-// The address: ?below=, ?search=, ?show=, and the path whose details are open behind the #.
+// The address: ?below=, ?search=, ?show=, and the path whose details are open behind the #. Each of
+// these paths is an entry in the history, so that Back does not leave the page.
 
 function writeAddress() {
   const url = new URL(location.href);
@@ -252,13 +253,14 @@ function writeAddress() {
   url.search = "";
   for (const [name, value] of Object.entries(parts)) if (value) url.searchParams.set(name, value);
   url.hash = details.path;
-  if (url.href !== location.href) history.replaceState(null, "", url);
+  if (url.hash !== location.hash) history.pushState(null, "", url);
+  else if (url.href !== location.href) history.replaceState(null, "", url);
 }
+
+const pathInAddress = () => (location.hash.startsWith("#/") ? location.hash.slice(1) : "");
 
 function readAddress() {
   const parameters = new URLSearchParams(location.search);
-const pathInAddress = () => (location.hash.startsWith("#/") ? location.hash.slice(1) : "");
-
   prefix = parameters.get("below") || "/";
   at("prefix").value = prefix === "/" ? "" : prefix;
   at("search").value = parameters.get("search") ?? "";

@@ -170,13 +170,25 @@ export class Details {
         : null,
       element(
         "button",
-        { ...force, on: { click: () => this.#on.force(lock) } },
+        { ...force, on: { click: () => this.#on.force(this.#now(i)) } },
         isCooling ? "Open the path now…" : "End this lock…",
       ),
     );
   }
 
   #covers({ covered_by: covers }) {
+  /** The holder as it is now, since the times of the last answer have gone on. */
+  #now(i) {
+    const lock = this.#looked.body.holders[i];
+    const since = Date.now() - this.#looked.at;
+    const left = lock.expires_in_ms;
+    return {
+      ...lock,
+      held_ms: lock.held_ms + since,
+      expires_in_ms: left === null ? null : Math.max(0, left - since),
+    };
+  }
+
     const select = (path) => () => this.#on.select(path);
     const item = (lock) =>
       element(

@@ -2,10 +2,11 @@
 
 import { Refused } from "./api.js";
 import { chosenDuration, duration, pointInTime } from "./durations.js";
-import { element, inOrder, setText } from "./element.js";
+import { bounded, element, inOrder, setText } from "./element.js";
 import { counted, readable, readablePath } from "./readable_text.js";
 
 const owner = (name) => element("bdi", { class: "owner" }, readable(name));
+const meta = (text) => bounded(element("bdi", { class: "meta" }, readable(text)));
 const pathText = (path) => element("span", { dir: "ltr" }, inOrder(readablePath(path)));
 const chip = (kind, text = kind) => element("span", { class: "chip", "data-kind": kind }, text);
 
@@ -113,7 +114,7 @@ export class Details {
     return element(
       "header",
       {},
-      element("h2", { tabindex: "-1", "data-focus": "path" }, pathText(this.path)),
+      bounded(element("h2", { tabindex: "-1", "data-focus": "path" }, pathText(this.path))),
       element("div", { class: "actions" }, copy, button("Close", "close", () => this.#on.close(), "Close the details")),
     );
   }
@@ -161,7 +162,7 @@ export class Details {
           lock.expires_in_ms === null ? "when it is released" : end,
           lock.ttl_ms !== null ? `, unless renewed (TTL ${chosenDuration(lock.ttl_ms)})` : "",
         ),
-        fact("Why", lock.meta ? element("bdi", { class: "meta" }, readable(lock.meta)) : element("span", { class: "quiet" }, "not told")),
+        fact("Why", lock.meta ? meta(lock.meta) : element("span", { class: "quiet" }, "not told")),
         fact("Closes", closedBy(lock)),
         fact("Fence", element("code", {}, String(lock.fence))),
       ),
@@ -176,7 +177,6 @@ export class Details {
     );
   }
 
-  #covers({ covered_by: covers }) {
   /** The holder as it is now, since the times of the last answer have gone on. */
   #now(i) {
     const lock = this.#looked.body.holders[i];
@@ -189,6 +189,7 @@ export class Details {
     };
   }
 
+  #covers({ covered_by: covers }) {
     const select = (path) => () => this.#on.select(path);
     const item = (lock) =>
       element(
@@ -214,7 +215,7 @@ export class Details {
         "li",
         { value: waiter.place },
         element("div", { class: "line" }, owner(waiter.owner), chip(waiter.mode), age),
-        waiter.meta ? element("bdi", { class: "meta" }, readable(waiter.meta)) : null,
+        waiter.meta ? meta(waiter.meta) : null,
       );
     };
     return element(

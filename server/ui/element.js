@@ -28,6 +28,17 @@ export function setTextInOrder(target, text) {
   if (target.textContent !== text) target.replaceChildren(...inOrder(text).filter(Boolean));
 }
 
+const longFrom = 300; // characters
+
+/** The element; when its text is long, as high as some lines, and scrolled, by the keyboard as well. */
+export function bounded(made) {
+  if (made.textContent.length >= longFrom) {
+    made.classList.add("long");
+    made.tabIndex = 0;
+  }
+  return made;
+}
+
 /** Changes the text only when it is another: everything else costs layout. */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;

@@ -139,6 +139,27 @@ test("each path that is opened is an entry of the history", async () => {
   await finish(page);
 });
 
+test("long texts leave what one may do in sight", async () => {
+  const long = await new Lockerd().start();
+  const path = `/${Array.from({ length: 7 }, (_, i) => `${i}`.padEnd(200, "x")).join("/")}`;
+  await long.take(path, { owner: "ä".repeat(127), meta: "m".repeat(4096) });
+  const page = await open(long, { address: `#${path}`, viewport: { width: 360, height: 700 } });
+  const details = page.locator("#details");
+  await details.locator(".card").waitFor();
+  const isInSight = async (selector) => {
+    const { y, height } = await details.locator(selector).boundingBox();
+    const panel = await details.boundingBox();
+    return y >= panel.y && y + height <= panel.y + panel.height;
+  };
+  const close = '[data-focus="close"]';
+  assert.ok(await isInSight(close));
+  assert.ok((await details.evaluate((panel) => panel.scrollHeight)) < 1400);
+  await details.evaluate((panel) => (panel.scrollTop = panel.scrollHeight));
+  assert.ok((await isInSight(close)) && (await isInSight(".danger")));
+  await finish(page);
+  await long.end();
+});
+
 test("an empty server says how to take a lock", async () => {
   const empty = await new Lockerd().start();
   const page = await open(empty);

@@ -253,8 +253,10 @@ function writeAddress() {
   url.search = "";
   for (const [name, value] of Object.entries(parts)) if (value) url.searchParams.set(name, value);
   url.hash = details.path;
-  if (url.hash !== location.hash) history.pushState(null, "", url);
-  else if (url.href !== location.href) history.replaceState(null, "", url);
+  // Relative: a name and a password in the address are not in location, and must stay the same.
+  const relative = url.pathname + url.search + url.hash;
+  if (url.hash !== location.hash) history.pushState(null, "", relative);
+  else if (url.href !== location.href) history.replaceState(null, "", relative);
 }
 
 const pathInAddress = () => (location.hash.startsWith("#/") ? location.hash.slice(1) : "");

@@ -60,6 +60,18 @@ test("who chose a token and gave up is not shown for longer than its place is ke
   await finish(page);
 });
 
+test("a page that was opened with name and password in its address works", async () => {
+  const lock = await server.take("/named", { owner: "one" });
+  const page = await open({ url: server.url.replace("//", "//user:secret@") });
+  await eventually(() => paths(page), ["named"]);
+  await row(page, "named").click();
+  await page.locator("#details .card").waitFor();
+  assert.match(page.url(), /#\/named$/);
+  await server.release(lock);
+  await eventually(() => paths(page), []);
+  await finish(page);
+});
+
 test("an expiry is counted down, moved by a renewal, and seen", async () => {
   const page = await open(server);
   const { token } = await server.take("/ttl/long", { ttl: "15s" });

@@ -83,6 +83,7 @@ export class Mirror {
 
   async #follow(signal) {
     let hasBeenOpen = false;
+    let hasListed = false; // before that
     try {
       await followEvents({
         api: this.#api,
@@ -100,7 +101,14 @@ export class Mirror {
         },
         onReset: () => this.#relist(signal, true),
         onEvents: (events) => this.#onEvents(events),
-        onDown: (error) => this.#report.connection("reconnecting", error),
+        onDown: (error) => {
+          this.#report.connection("reconnecting", error);
+          // Who gets no events, because too many follow them, sees at least what is held now.
+          if (error instanceof Refused && !hasBeenOpen && !hasListed) {
+            hasListed = true;
+            this.#relist(signal, false);
+          }
+        },
       });
     } catch (error) {
       if (error instanceof Refused) this.#report.connection("refused", error);

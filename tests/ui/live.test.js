@@ -169,12 +169,16 @@ test("a server that has too many readers of events says so, and is asked again",
   const small = await new Lockerd("--event-readers-max", "1").start();
   const reader = new AbortController();
   const other = await fetch(`${small.url}/v1/events`, { signal: reader.signal });
+  await small.take("/seen/without");
   const page = await open(small, { listed: false, expected: [/status of 503/] });
   await eventually(async () => (await page.textContent("#notice-text")).startsWith("As many clients follow events as may"), true);
+  await eventually(() => paths(page), ["seen/without"]);
+  assert.equal(await page.textContent("#connection-text"), "Reconnecting…");
   reader.abort();
   await other.body?.cancel().catch(() => null);
   await eventually(() => page.textContent("#connection-text"), "Live");
-  await eventually(() => page.textContent("#count-held"), "0");
+  await small.take("/seen/with");
+  await eventually(() => paths(page), ["seen", "with", "without"]);
   assert.ok(await page.locator("#notice").isHidden());
   await finish(page);
   await small.end();

@@ -34,7 +34,10 @@ HttpMetrics::Totals HttpMetrics::totals() const {
   }
   if (connections_) totals.connections = connections_->open();
   if (buffered_) totals.buffered_bytes = buffered_->held();
-  if (tls_) totals.certificate_expires_at = tls_->expires_at();
+  if (tls_) {
+    totals.certificate_expires_at = tls_->expires_at();
+    totals.tls_is_current = tls_->is_current();
+  }
   return totals;
 }
 

@@ -55,6 +55,7 @@ class HttpMetrics {
     std::uint64_t connections = 0;
     std::uint64_t buffered_bytes = 0;
     std::optional<std::chrono::system_clock::time_point> certificate_expires_at;
+    bool tls_is_current = true;  ///< False: the last reload of its files failed.
   };
   [[nodiscard]] Totals totals() const;
 

@@ -210,6 +210,11 @@ void Metrics::write_http(PrometheusText& text) const {
   text.add_one("locker_tls_certificate_expiry_timestamp_seconds", Type::gauge,
                "Until when the certificate in use is good.",
                static_cast<std::uint64_t>(expires_at.count()));
+  text.add_one(
+      "locker_tls_is_current", Type::gauge,
+      "1: certificate, key and clients' CA are those of the files when they were last asked "
+      "for. 0: that was a reload that failed, and those before it are still used.",
+      std::uint64_t{totals.tls_is_current ? 1U : 0U});
 }
 
 void Metrics::write_access(PrometheusText& text) const {

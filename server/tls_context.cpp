@@ -109,22 +109,33 @@ std::chrono::system_clock::time_point expiry_of(SSL_CTX* context) {
   return std::chrono::system_clock::from_time_t(::timegm(&broken_down));
 }
 
+std::optional<Fault> read_files(const TlsContext::Files& files, std::shared_ptr<SSL_CTX>& context) {
+  ERR_clear_error();
+  context.reset(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (!context) return Fault{"OpenSSL gives no TLS context: " + reason() + "."};
+  require_strength(context.get());
+  choose_manners(context.get());
+  if (auto fault = read_certificate(context.get(), files)) return fault;
+  if (files.client_ca.empty()) return std::nullopt;
+  return require_client_certificates(context.get(), files.client_ca);
+}
+
 }  // namespace
 
 std::optional<Fault> TlsContext::load() {
-  ERR_clear_error();
-  const std::shared_ptr<SSL_CTX> fresh{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
-  if (!fresh) return Fault{"OpenSSL gives no TLS context: " + reason() + "."};
-  require_strength(fresh.get());
-  choose_manners(fresh.get());
-  if (auto fault = read_certificate(fresh.get(), files_)) return fault;
-  if (!files_.client_ca.empty()) {
-    if (auto fault = require_client_certificates(fresh.get(), files_.client_ca)) return fault;
-  }
+  std::shared_ptr<SSL_CTX> fresh;
+  auto fault = read_files(files_, fresh);
   const std::lock_guard lock{mutex_};
-  current_ = fresh;
-  expires_at_ = expiry_of(fresh.get());
+  is_current_ = !fault;
+  if (fault) return fault;
+  current_ = std::move(fresh);
+  expires_at_ = expiry_of(current_.get());
   return std::nullopt;
+}
+
+bool TlsContext::is_current() const {
+  const std::lock_guard lock{mutex_};
+  return is_current_;
 }
 
 std::chrono::system_clock::time_point TlsContext::expires_at() const {

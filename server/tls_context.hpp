@@ -29,6 +29,8 @@ class TlsContext {
   /// Reads the files. When they are no good this says why, and everything stays as it was;
   /// otherwise new connections get what is in them now.
   [[nodiscard]] std::optional<core::Fault> load();
+  /// False: load() was told of a mistake in the files, and what was in them before is still used.
+  [[nodiscard]] bool is_current() const;
   /// Until when the certificate is good.
   [[nodiscard]] std::chrono::system_clock::time_point expires_at() const;
   /// For a connection that has just come. REQUIRES: load() succeeded once; the socket does not
@@ -39,6 +41,7 @@ class TlsContext {
   const Files files_;
   mutable std::mutex mutex_;
   std::shared_ptr<ssl_ctx_st> current_;
+  bool is_current_ = false;
   std::chrono::system_clock::time_point expires_at_;
 };
 

@@ -197,6 +197,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   auto fault = core::parse_url_path(path_text, path);
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.read_flag("force", is_force);
+  if (is_force) response.call = CallKind::force;  // which its target alone does not tell
   if (!fault)
     fault = parameters.expect_only(is_force ? "force fence cooling waiting reason" : "token force");
   if (!fault && is_force) {

@@ -104,36 +104,55 @@ void AuditLog::run(const std::stop_token& stop) {
     const bool reopens = std::exchange(wants_reopen_, false);
     lock.unlock();
     const std::uint64_t failed = count == 0 ? 0 : write(lines, count);
-    if (reopens) open_again();  // last: what was said before goes into the file that was
+    // Last: what was said before goes into the file that was.
+    if (reopens && !open_again()) {
+      const std::string why = std::strerror(errno);
+      warn_("the audit log " + file_ + " cannot be opened again: " + why +
+            (is_deleted() ? "; its lines are lost until it can"
+                          : "; what is said goes on into the file that was open"));
+    }
     lock.lock();
     if (count != 0 && failed == 0) told_lost_ = lost;
     lost_ += failed;
   }
 }
 
-void AuditLog::open_again() {
+/// What is written to a file that has no name any more is gone when it is closed.
+bool AuditLog::is_deleted() const {
+  struct stat status {};
+  return ::fstat(descriptor_, &status) == 0 && status.st_nlink == 0;
+}
+
+/// False, and errno, when it cannot be opened; what was open stays open.
+bool AuditLog::open_again() {
   const int descriptor = open_file(file_);
-  if (descriptor < 0) {
-    warn_("the audit log " + file_ + " cannot be opened again: " + std::strerror(errno) +
-          "; what is said goes on into the file that was open");
-    return;
-  }
+  if (descriptor < 0) return false;
   if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = descriptor;
+  return true;
+}
+
+/// Once, when it begins. `what` failed with errno.
+void AuditLog::warn_of_loss(std::string_view what) {
+  if (std::exchange(is_failing_, true)) return;
+  const std::string why = std::strerror(errno);
+  warn_("the audit log " + file_ + " " + std::string{what} + ": " + why +
+        "; its lines are lost until it can");
 }
 
 /// Returns how many of the lines did not get into the file.
 std::uint64_t AuditLog::write(const std::string& lines, std::uint64_t count) {
+  if (is_deleted() && !open_again()) {
+    warn_of_loss("was deleted, and cannot be made anew");
+    return count;
+  }
   const std::string text = is_torn_ ? "\n" + lines : lines;
   std::size_t written = 0;
   while (written < text.size()) {
     const ssize_t size = ::write(descriptor_, text.data() + written, text.size() - written);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) {
-      if (!std::exchange(is_failing_, true)) {
-        warn_("the audit log " + file_ + " cannot be written: " + std::strerror(errno) +
-              "; its lines are lost until it can");
-      }
+      warn_of_loss("cannot be written");
       if (written != 0) is_torn_ = text[written - 1] != '\n';
       // Those at the end: the first may tell of others that were lost.
       const auto rest =

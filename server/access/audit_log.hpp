@@ -17,8 +17,8 @@
 namespace locker::server {
 
 /// A file that lines are appended to by a thread of its own: who writes a line never waits for the
-/// disk. When that is too slow, or fails, lines are lost, and counted: the next line that gets to
-/// the file says how many. Thread-safe.
+/// disk. When that is too slow, or fails, or the file was deleted and cannot be made anew, lines
+/// are lost, and counted: the next line that gets to the file says how many. Thread-safe.
 class AuditLog {
  public:
   static constexpr std::size_t queued_bytes_max = std::size_t{8} << 20U;
@@ -44,7 +44,9 @@ class AuditLog {
  private:
   AuditLog(std::string file, int descriptor, Warn warn);
   void run(const std::stop_token& stop);
-  void open_again();
+  [[nodiscard]] bool is_deleted() const;
+  [[nodiscard]] bool open_again();
+  void warn_of_loss(std::string_view what);
   [[nodiscard]] std::uint64_t write(const std::string& lines, std::uint64_t count);
 
   const std::string file_;

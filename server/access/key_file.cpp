@@ -94,7 +94,9 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
     text.remove_prefix(std::min(end + 1, text.size()));
     const auto at_line = [&](std::string_view what) {
       std::string sentence = file;
-      sentence.append(":").append(std::to_string(number)).append(": ").append(what).append(".");
+      sentence.append(":").append(std::to_string(number)).append(": ").append(what);
+      if (!what.ends_with('.'))
+        sentence += '.';  // what a path or a rule lacks is told in sentences
       return Fault{std::move(sentence)};
     };
     for (const char c : line) {

@@ -28,8 +28,17 @@ async function refusalOf(response) {
   return new Refused(response.status, told.message ? told.error : "", sentence);
 }
 
+/** `path` beside the page, below any path that a proxy adds. A page that was opened with name and
+ * password in its address has them in all of its URLs, and fetch takes none of those; the browser
+ * sends them by itself. */
+export function siteUrl(path) {
+  const url = new URL(`../${path}`, document.baseURI);
+  url.username = url.password = "";
+  return url;
+}
+
 export class Api {
-  #base = new URL("../", document.baseURI); // works below any path that a proxy adds
+  #base = siteUrl("");
   #key;
 
   /** `key` has read() and is asked before each call. */

@@ -2,10 +2,12 @@
 
 import { Refused } from "./api.js";
 import { chosenDuration, duration, pointInTime } from "./durations.js";
-import { element, setText } from "./element.js";
+import { bounded, element, inOrder, setText } from "./element.js";
 import { counted, readable, readablePath } from "./readable_text.js";
 
 const owner = (name) => element("bdi", { class: "owner" }, readable(name));
+const meta = (text) => bounded(element("bdi", { class: "meta" }, readable(text)));
+const pathText = (path) => element("span", { dir: "ltr" }, inOrder(readablePath(path)));
 const chip = (kind, text = kind) => element("span", { class: "chip", "data-kind": kind }, text);
 
 function closedBy({ lock_parents: parents, lock_children: children }) {
@@ -112,7 +114,7 @@ export class Details {
     return element(
       "header",
       {},
-      element("h2", { tabindex: "-1", "data-focus": "path" }, element("bdi", {}, readablePath(this.path))),
+      bounded(element("h2", { tabindex: "-1", "data-focus": "path" }, pathText(this.path))),
       element("div", { class: "actions" }, copy, button("Close", "close", () => this.#on.close(), "Close the details")),
     );
   }
@@ -160,7 +162,7 @@ export class Details {
           lock.expires_in_ms === null ? "when it is released" : end,
           lock.ttl_ms !== null ? `, unless renewed (TTL ${chosenDuration(lock.ttl_ms)})` : "",
         ),
-        fact("Why", lock.meta ? element("bdi", { class: "meta" }, readable(lock.meta)) : element("span", { class: "quiet" }, "not told")),
+        fact("Why", lock.meta ? meta(lock.meta) : element("span", { class: "quiet" }, "not told")),
         fact("Closes", closedBy(lock)),
         fact("Fence", element("code", {}, String(lock.fence))),
       ),
@@ -169,10 +171,22 @@ export class Details {
         : null,
       element(
         "button",
-        { ...force, on: { click: () => this.#on.force(lock) } },
+        { ...force, on: { click: () => this.#on.force(this.#now(i)) } },
         isCooling ? "Open the path now…" : "End this lock…",
       ),
     );
+  }
+
+  /** The holder as it is now, since the times of the last answer have gone on. */
+  #now(i) {
+    const lock = this.#looked.body.holders[i];
+    const since = Date.now() - this.#looked.at;
+    const left = lock.expires_in_ms;
+    return {
+      ...lock,
+      held_ms: lock.held_ms + since,
+      expires_in_ms: left === null ? null : Math.max(0, left - since),
+    };
   }
 
   #covers({ covered_by: covers }) {
@@ -181,7 +195,7 @@ export class Details {
       element(
         "li",
         {},
-        element("button", { type: "button", class: "link", "data-focus": `to ${lock.path} ${lock.fence}`, on: { click: select(lock.path) } }, element("bdi", {}, readablePath(lock.path))),
+        element("button", { type: "button", class: "link", "data-focus": `to ${lock.path} ${lock.fence}`, on: { click: select(lock.path) } }, pathText(lock.path)),
         element("span", { class: "by" }, " ", owner(lock.owner), " ", chip(lock.state === "cooling" ? "cooling" : lock.mode)),
       );
     return element(
@@ -201,7 +215,7 @@ export class Details {
         "li",
         { value: waiter.place },
         element("div", { class: "line" }, owner(waiter.owner), chip(waiter.mode), age),
-        waiter.meta ? element("bdi", { class: "meta" }, readable(waiter.meta)) : null,
+        waiter.meta ? meta(waiter.meta) : null,
       );
     };
     return element(

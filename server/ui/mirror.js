@@ -7,9 +7,13 @@ import { PacedTask } from "./paced_task.js";
 
 const pageSize = 1000;
 const locksMax = 50_000; // shown at a time; more are better looked at below a path
+const locksFew = 40_000; // of a list that was cut: there is room for more of it
 const waitersMax = 5_000;
 const refreshedMax = 12; // locks asked for their expiry at a time
 const freshFor = 10_000; // milliseconds
+/** The server keeps the place of who chose its token and went away for 15 s, and lists it; that this
+ * ends tells no event. */
+const placeKept = 16_000; // milliseconds
 
 /** Sorts behind every lock granted before this fence. */
 const justBefore = (fence) => `${fence - 1}.65535`;
@@ -22,15 +26,19 @@ export class Mirror {
   #prefix = "";
   #stop = new AbortController();
   #firstUndetailed = Infinity; // the lowest fence of those that only an event told of
+  #next = null; // where the list goes on that was cut
+  #generation = 0; // of that list
   #isRefreshing = false;
+  #placesTimer = 0;
   #details = new PacedTask(() => this.#quietly(() => this.#fetchDetails()), 150);
   #waiting = new PacedTask(() => this.#quietly(() => this.#fetchWaiters()), 250);
   #cooling = new PacedTask(() => this.#quietly(() => this.#fetchCooling()), 250);
+  #more = new PacedTask(() => this.#quietly(() => this.#listMore()), 250);
 
   /**
    * report.connection(state, error): connecting, live, reconnecting, paused, or refused for good.
-   * report.listed({ isWhole, isAnew }): the list is complete now; isAnew: because it had been lost
-   * sight of. report.waiters(isWhole). report.events(events).
+   * report.listed({ isWhole, isAnew }): the list is complete now, or cut; isAnew: because it had been
+   * lost sight of. report.waiters(isWhole). report.events(events).
    */
   constructor({ api, model, clock, report }) {
     this.#api = api;
@@ -60,19 +68,22 @@ export class Mirror {
 
   #halt() {
     this.#stop.abort();
-    for (const task of [this.#details, this.#waiting, this.#cooling]) task.cancel();
+    clearTimeout(this.#placesTimer);
+    for (const task of [this.#details, this.#waiting, this.#cooling, this.#more]) task.cancel();
   }
 
   #begin() {
     this.#halt();
     this.#stop = new AbortController();
     this.#firstUndetailed = Infinity;
+    this.#next = null;
     this.#report.connection("connecting");
     this.#follow(this.#stop.signal);
   }
 
   async #follow(signal) {
     let hasBeenOpen = false;
+    let hasListed = false; // before that
     try {
       await followEvents({
         api: this.#api,
@@ -90,7 +101,14 @@ export class Mirror {
         },
         onReset: () => this.#relist(signal, true),
         onEvents: (events) => this.#onEvents(events),
-        onDown: (error) => this.#report.connection("reconnecting", error),
+        onDown: (error) => {
+          this.#report.connection("reconnecting", error);
+          // Who gets no events, because too many follow them, sees at least what is held now.
+          if (error instanceof Refused && !hasBeenOpen && !hasListed) {
+            hasListed = true;
+            this.#relist(signal, false);
+          }
+        },
       });
     } catch (error) {
       if (error instanceof Refused) this.#report.connection("refused", error);
@@ -111,23 +129,28 @@ export class Mirror {
         this.#cooling.ask();
       }
     }
+    if (this.#next !== null && this.#model.locks.size < locksFew) this.#more.ask();
     this.#report.events(events);
   }
 
   async #relist(signal, isAnew) {
     if (isAnew) this.#model.distrust();
     const generation = this.#model.beginGeneration();
+    this.#generation = generation;
+    this.#next = null;
     let first;
     let listed = 0;
     try {
-      const isWhole = await this.#list({}, signal, (page) => {
+      const next = await this.#list({}, signal, (page) => {
         first ??= page.index;
         listed += page.body.locks.length;
         return listed < locksMax;
       });
-      if (signal.aborted) return;
-      if (isWhole) this.#model.sweep(generation, first);
-      this.#report.listed({ isWhole, isAnew });
+      if (signal.aborted || generation !== this.#generation) return;
+      this.#next = next;
+      this.#model.sweep(generation, first);
+      this.#report.listed({ isWhole: next === null, isAnew });
+      if (next !== null && this.#model.locks.size < locksFew) this.#more.ask();
       await this.#fetchWaiters();
     } catch (error) {
       if (signal.aborted) return;
@@ -139,9 +162,26 @@ export class Mirror {
     }
   }
 
-  /** Page by page into the model. False: `goesOn(page)` wanted no more of them. */
-  async #list(parameters, signal, goesOn = () => true) {
-    for (let after; after !== null; ) {
+  /** Goes on with a list that was cut, once there is room again: many of its locks have ended. */
+  async #listMore() {
+    const { signal } = this.#stop;
+    const generation = this.#generation;
+    if (this.#next === null) return;
+    try {
+      const next = await this.#list({ after: this.#next }, signal, () => this.#model.locks.size < locksMax);
+      if (signal.aborted || generation !== this.#generation) return;
+      this.#next = next;
+      this.#report.listed({ isWhole: next === null, isAnew: false });
+    } catch (error) {
+      if (!signal.aborted) this.#more.ask(); // no event may come that would ask again
+      throw error;
+    }
+  }
+
+  /** Page by page into the model. Resolves with where the list goes on when `goesOn(page)` wanted no
+   * more of it; else null. */
+  async #list({ after, ...parameters }, signal, goesOn = () => true) {
+    while (after !== null) {
       this.#model.beginListing();
       try {
         const page = await this.#ask({ ...parameters, after }, signal);
@@ -149,12 +189,12 @@ export class Mirror {
         this.#model.applyListed(page.body.locks, page.index, page.at);
         after = page.body.next;
         const isWanted = goesOn(page);
-        if (after !== null && !isWanted) return false;
+        if (!isWanted) return after;
       } finally {
         this.#model.endListing();
       }
     }
-    return true;
+    return null;
   }
 
   #ask(parameters, signal) {
@@ -179,14 +219,24 @@ export class Mirror {
     const waiters = [];
     let at = Date.now();
     let after;
-    while (after !== null && waiters.length < waitersMax) {
-      const page = await this.#ask({ state: "waiting", after }, signal);
-      waiters.push(...page.body.locks);
-      ({ at } = page);
-      after = page.body.next;
+    try {
+      while (after !== null && waiters.length < waitersMax) {
+        const page = await this.#ask({ state: "waiting", after }, signal);
+        waiters.push(...page.body.locks);
+        ({ at } = page);
+        after = page.body.next;
+      }
+      this.#model.setWaiters(waiters, at);
+      this.#report.waiters(after === null);
+    } finally {
+      if (!signal.aborted) this.#lookAgainForPlaces();
     }
-    this.#model.setWaiters(waiters, at);
-    this.#report.waiters(after === null);
+  }
+
+  #lookAgainForPlaces() {
+    clearTimeout(this.#placesTimer);
+    if (this.#model.waiters.length === 0) return;
+    this.#placesTimer = setTimeout(() => this.#waiting.ask(), placeKept);
   }
 
   /** What failed here is asked for again with the next event or the next connection. */

@@ -2,7 +2,7 @@
 
 import { AccessKey } from "./access_key.js";
 import { Announcer } from "./announcer.js";
-import { Api, Refused } from "./api.js";
+import { Api, Refused, siteUrl } from "./api.js";
 import { Details } from "./details.js";
 import { setText } from "./element.js";
 import { ForceDialog } from "./force_dialog.js";
@@ -10,7 +10,7 @@ import { KeyDialog } from "./key_dialog.js";
 import { LockModel } from "./lock_model.js";
 import { Mirror } from "./mirror.js";
 import { PacedTask } from "./paced_task.js";
-import { counted, readable, readablePath } from "./readable_text.js";
+import { counted, keptInOrder, readable, readablePath } from "./readable_text.js";
 import { SearchFilter } from "./search_filter.js";
 import { ServerClock } from "./server_clock.js";
 import { TreeGrid } from "./tree_grid.js";
@@ -70,20 +70,23 @@ function showEmpty(rows) {
   at("empty").hidden = !isEmpty;
   if (!isEmpty) return;
   const isSearch = filter.isActive && model.locks.size + model.waiters.length > 0;
-  const isReading = !isListed && at("connection").dataset.state !== "refused";
+  const isAll = isWhole && areWaitersWhole;
+  const isReading = (!isListed || (!isWhole && !isSearch)) && at("connection").dataset.state !== "refused";
   setText(
     at("empty-text"),
     isReading ? "Reading the list…"
       : !isListed ? "There is nothing to show."
-      : isSearch ? "Nothing fits this search."
+      : isSearch && isAll ? "Nothing fits this search."
+      : isSearch ? "Nothing of what is listed fits this search. Write a path into Below to see one part of the tree whole."
       : prefix === "/" ? "Nothing is held."
-      : `Nothing is held at or below ${readablePath(prefix)}.`,
+      : `Nothing is held at or below ${keptInOrder(readablePath(prefix))}.`,
   );
-  const isIdle = isListed && !isSearch;
+  const isIdle = isListed && isWhole && !isSearch;
   at("empty-hint").hidden = at("empty-command").hidden = !isIdle;
   at("empty-clear").hidden = !isSearch;
-  const url = new URL("../v1/locks/build/agent?owner=me&ttl=60s", document.baseURI);
-  setText(at("empty-command"), `curl -X POST '${url}'`);
+  const url = siteUrl(`v1/locks${prefix === "/" ? "" : prefix}/build/agent?owner=me&ttl=60s`);
+  const withKey = key.read() ? " -H 'Authorization: Bearer <key>'" : "";
+  setText(at("empty-command"), `curl${withKey} -X POST '${url.href.replaceAll("'", "%27")}'`);
 }
 
 // What the server tells.
@@ -131,6 +134,7 @@ const mirror = new Mirror({
   report: {
     connection: showConnection,
     listed: ({ isWhole: whole, isAnew }) => {
+      const isCut = isWhole && !whole;
       isListed = true;
       isWhole = whole;
       if (isAnew) {
@@ -138,7 +142,8 @@ const mirror = new Mirror({
         notice("anew", `The server was restarted, or out of reach for too long. The list was read anew${away}.`);
         detailsTask.ask();
       }
-      if (!whole) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Write a path into Below to see one part of the tree whole.`);
+      if (whole && at("notice").dataset.kind === "part") at("notice").hidden = true;
+      if (isCut || (isAnew && !whole)) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Write a path into Below to see one part of the tree whole.`);
       at("key-button").hidden = key.read() === "";
       wantDraw();
     },
@@ -160,12 +165,15 @@ function isNear(a, b) {
   return below(a, b) || below(b, a);
 }
 
-function start() {
+/** `path`: whose details are to be open. The address named it perhaps before there was a key, or before
+ * Below was written. */
+function start(path = details.path) {
   isListed = false;
   isWhole = areWaitersWhole = true;
   at("notice").hidden = true;
-  closeDetails();
   mirror.start(prefix);
+  if (path) openDetails(path, { moveFocus: false });
+  else closeDetails();
 }
 
 // What the reader does.
@@ -235,7 +243,8 @@ function closeDetails() {
   writeAddress();
 }
 
-// The address: ?below=, ?search=, ?show=, and the path whose details are open behind the #.
+// The address: ?below=, ?search=, ?show=, and the path whose details are open behind the #. Each of
+// these paths is an entry in the history, so that Back does not leave the page.
 
 function writeAddress() {
   const url = new URL(location.href);
@@ -244,8 +253,13 @@ function writeAddress() {
   url.search = "";
   for (const [name, value] of Object.entries(parts)) if (value) url.searchParams.set(name, value);
   url.hash = details.path;
-  if (url.href !== location.href) history.replaceState(null, "", url);
+  // Relative: a name and a password in the address are not in location, and must stay the same.
+  const relative = url.pathname + url.search + url.hash;
+  if (url.hash !== location.hash) history.pushState(null, "", relative);
+  else if (url.href !== location.href) history.replaceState(null, "", relative);
 }
+
+const pathInAddress = () => (location.hash.startsWith("#/") ? location.hash.slice(1) : "");
 
 function readAddress() {
   const parameters = new URLSearchParams(location.search);
@@ -288,7 +302,7 @@ at("prefix").addEventListener("change", () => {
   if (path === prefix) return;
   prefix = path;
   at("prefix").value = path === "/" ? "" : path;
-  start();
+  start(isNear(details.path, path) ? details.path : "");
 });
 at("tools").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -315,9 +329,11 @@ at("skip").addEventListener("click", (event) => {
   event.preventDefault();
   grid.focus();
 });
-window.addEventListener("hashchange", () => {
-  const path = location.hash.slice(1);
-  if (path.startsWith("/") && path !== details.path) openDetails(path, { moveFocus: false });
+window.addEventListener("popstate", () => {
+  const path = pathInAddress();
+  if (path && path !== details.path) openDetails(path, { moveFocus: false });
+  else if (!path && details.isOpen) closeDetails();
+  else writeAddress(); // what was searched for meanwhile stays
 });
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest?.("input, select, dialog");
@@ -356,6 +372,4 @@ setInterval(() => {
 }, 5000);
 
 readAddress();
-const linked = location.hash.slice(1);
-start();
-if (linked.startsWith("/")) openDetails(linked, { moveFocus: false });
+start(pathInAddress());

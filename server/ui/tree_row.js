@@ -1,7 +1,8 @@
 // One row of the tree on the screen. Its elements are made once and then only changed.
 
-import { element, setAttribute, setText } from "./element.js";
+import { element, setAttribute, setText, setTextInOrder } from "./element.js";
 import { summaryOf, timesOf } from "./lock_summary.js";
+import { keptInOrder } from "./readable_text.js";
 
 const indentMax = 16; // levels; deeper ones stand no further to the right and say their level
 const freshFor = 1_200; // milliseconds
@@ -23,7 +24,7 @@ export class TreeRow {
 
   constructor() {
     const cell = (name, ...children) => element("div", { role: "gridcell", class: name }, ...children);
-    this.path = cell("path", this.#twist, this.#depth, element("bdi", { class: "label" }, this.#lead, this.#name));
+    this.path = cell("path", this.#twist, this.#depth, element("span", { class: "label", dir: "ltr" }, this.#lead, this.#name));
     this.element = element(
       "div",
       { role: "row", class: "row" },
@@ -51,9 +52,9 @@ export class TreeRow {
     setAttribute(target, "aria-selected", isActive);
     target.style.setProperty("--indent", Math.min(row.level - 1, indentMax));
     setText(this.#depth, row.level - 1 > indentMax ? `${row.level}` : "");
-    setText(this.#lead, row.lead);
-    setText(this.#name, row.name);
-    setAttribute(this.path, "title", node.readable);
+    setTextInOrder(this.#lead, row.lead);
+    setTextInOrder(this.#name, row.name);
+    setAttribute(this.path, "title", keptInOrder(node.readable));
 
     const summary = summaryOf(row);
     setText(this.#holder, summary.holder);

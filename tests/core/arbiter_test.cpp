@@ -287,7 +287,7 @@ TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
   command.lock_delay = {};
   ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::held_already);
-  EXPECT_EQ(arbiter_->covering(PathView{path("a")}, 1).front().meta, "why");
+  EXPECT_EQ(arbiter_->covering(PathView{path("a")}, 1, 1).holders.front().meta, "why");
   Arbiter::ForceFilter filter;
   filter.packed_path = path("a");
   ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);

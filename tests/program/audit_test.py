@@ -333,6 +333,38 @@ class TheFile(AuditCase):
             self.expect(lines[0], action="lost", lines=3)
             self.expect(lines[1], paths=["/f/last"], outcome="granted", key=None)
 
+    def test_what_would_go_into_a_deleted_file_is_lost_and_counted(self):
+        away = os.path.join(self.directory, "away")
+        file = os.path.join(away, "audit.log")
+        os.mkdir(away)
+        with Lockerd(os.path.join(self.directory, "other"), "--audit-log", file) as server:
+            client = Client(server.port)
+            self.addCleanup(client.close)
+
+            def wait_for(what, said):
+                until = time.monotonic() + PATIENCE
+                while what not in said() and time.monotonic() < until:
+                    time.sleep(0.02)
+                self.assertIn(what, said())
+
+            self.assertEqual(client.acquire("/g/1").status, 201)
+            self.lines(1, file)
+            shutil.rmtree(away)
+            server.process.send_signal(signal.SIGHUP)
+            wait_for("cannot be opened again", server.text)
+            for number in (2, 3):
+                self.assertEqual(client.acquire(f"/g/{number}").status, 201)
+            wait_for("locker_audit_lines_lost_total 2\n", lambda: client.ask("GET", "/metrics").text)
+            self.assertEqual(server.text().count("was deleted, and cannot be made anew"), 1)
+            os.mkdir(away)
+            self.assertEqual(client.acquire("/g/4").status, 201)
+            lines = self.lines(2, file)
+            self.expect(lines[0], action="lost", lines=2)
+            self.expect(lines[1], paths=["/g/4"], outcome="granted", key=None)
+            os.unlink(file)
+            self.assertEqual(client.acquire("/g/5").status, 201)
+            self.expect(self.lines(1, file)[0], paths=["/g/5"])
+
 
 class WithoutKeys(AuditCase):
     with_keys = False

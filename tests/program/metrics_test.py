@@ -60,26 +60,30 @@ class MetricsTest(unittest.TestCase):
             self.client.ask("GET", "/canhaz/c?id=seed")
             self.client.ask("GET", "/dohaz/c")
             self.client.ask("DELETE", "/v1/locks?prefix=/c&force=true")
+            self.client.acquire("/d", owner="other")
+            self.client.ask("DELETE", "/v1/locks/d?force=true")
+            self.client.ask("DELETE", "/v1/locks/d?force=true")
             self.client.ask("GET", "/nothing")
         risen = self.rise(work)
         self.assertEqual(risen, {
-            "locker_acquires_total|outcome=granted": 2,
+            "locker_acquires_total|outcome=granted": 3,
             "locker_acquires_total|outcome=blocked": 1,
-            "locker_locks_granted_total": 2,
+            "locker_locks_granted_total": 3,
             "locker_locks_ended_total|reason=released": 1,
-            "locker_locks_ended_total|reason=forced": 1,
-            "locker_journal_index": 4,
-            "locker_journal_records_total": 4,
-            "locker_journal_batch_records_sum": 4,
-            "locker_journal_batch_records_count": 4,
-            **{f"locker_journal_batch_records_bucket|le={bound}": 4
+            "locker_locks_ended_total|reason=forced": 2,
+            "locker_journal_index": 6,
+            "locker_journal_records_total": 6,
+            "locker_journal_batch_records_sum": 6,
+            "locker_journal_batch_records_count": 6,
+            **{f"locker_journal_batch_records_bucket|le={bound}": 6
                for bound in (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384, "+Inf")},
-            "locker_http_requests_total|call=acquire|code=2xx": 1,
+            "locker_http_requests_total|call=acquire|code=2xx": 2,
             "locker_http_requests_total|call=acquire|code=4xx": 1,
             "locker_http_requests_total|call=release|code=2xx": 1,
             "locker_http_requests_total|call=canhaz|code=2xx": 1,
             "locker_http_requests_total|call=dohaz|code=2xx": 1,
-            "locker_http_requests_total|call=force|code=2xx": 1,
+            "locker_http_requests_total|call=force|code=2xx": 2,
+            "locker_http_requests_total|call=force|code=4xx": 1,
             "locker_http_requests_total|call=other|code=4xx": 1,
         })
 

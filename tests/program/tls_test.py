@@ -304,11 +304,17 @@ class Reload(TlsCase):
         before = self.serial()
         other = self.ca.issue("mismatched", "DNS:localhost")
         shutil.copy(other[0], self.certificate)
+        self.assertEqual(self.metric("locker_tls_is_current"), 1)
         self.hang_up("does not belong to the certificate")
         self.assertEqual(self.serial(), before)
+        self.assertEqual(self.metric("locker_tls_is_current"), 0)
         os.remove(self.key)
         self.hang_up("cannot be read: No such file")
         self.assertEqual(self.serial(), before)
+        self.install(*other)
+        self.hang_up("the TLS certificate is good until")
+        self.assertNotEqual(self.serial(), before)
+        self.assertEqual(self.metric("locker_tls_is_current"), 1)
 
     def test_expiry_is_told(self):
         expires = self.metric("locker_tls_certificate_expiry_timestamp_seconds")

@@ -60,8 +60,12 @@ TEST(KeyFile, NamesTheLineOfAMistake) {
         "b " + digest_b + " lock /b read", "b " + digest_b + " lock /b /c",
         "b " + digest_b + " lock /b # why", "b " + digest_b + "0 lock /b",
         "b " + digest_b.substr(7) + " lock /b", "b " + digest_b + " lock /b\r",
-        "b " + digest_b + " lock /b" + std::string(1, '\0'), "b " + digest_b + " lock /é"}) {
-    EXPECT_TRUE(fault_of(good + line + "\n").starts_with("keys:2: ")) << line;
+        "b " + digest_b + " lock /b" + std::string(1, '\0'), "b " + digest_b + " lock /é",
+        "b " + digest_b + " lock /%FF", "b " + digest_b + " lock /%zz",
+        "b " + digest_b + " lock /a/.."}) {
+    const std::string fault = fault_of(good + line + "\n");
+    EXPECT_TRUE(fault.starts_with("keys:2: ")) << line;
+    EXPECT_TRUE(fault.ends_with('.') && !fault.ends_with("..")) << fault;
   }
 }
 

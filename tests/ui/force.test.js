@@ -42,6 +42,22 @@ test("the question shows what will be ended, and the reason reaches the holder",
   await finish(page);
 });
 
+test("the question tells the times as they are when it is asked", async () => {
+  const lock = await server.take("/force/aged", { owner: "victim", ttl: "1h" });
+  const page = await open(server, { address: "#/force/aged", expected: [/net::ERR_/] });
+  await page.locator("#details .card").waitFor();
+  await page.clock.install();
+  await page.route("**/v1/**", (route) => route.abort()); // no newer answer
+  await page.clock.fastForward(120_000);
+  await page.locator("#details .danger").click();
+  const what = await page.locator("#force .what").innerText();
+  assert.match(what, /for 2m/);
+  assert.match(what, /in 57m/);
+  await server.release(lock);
+  await page.keyboard.press("Escape");
+  await finish(page);
+});
+
 test("a path that is cooling is opened before its time", async () => {
   await server.take("/force/cools", { owner: "lost", lock_delay: "1h" });
   await server.ask("DELETE", "/v1/locks/force/cools", { force: true });

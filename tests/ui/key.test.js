@@ -80,6 +80,21 @@ test("the page asks for a key, sends it, keeps it as long as the tab, and forget
   await finish(page);
 });
 
+test("the path that an address names is opened once the key is given, and Below written", async () => {
+  const page = await open(site, { address: "#/team/a", listed: false, expected });
+  await page.fill("#key", "wrong");
+  await page.keyboard.press("Enter");
+  await eventually(() => page.textContent("#key-dialog .problem"), "This key is not known here.");
+  await page.fill("#key", "team");
+  await page.keyboard.press("Enter");
+  await eventually(async () => (await page.textContent("#notice")).startsWith("This key may read below /team only."), true);
+  await page.fill("#prefix", "/team");
+  await page.keyboard.press("Enter");
+  await eventually(() => page.locator("#details .card h3 .owner").allTextContents(), ["one"]);
+  assert.match(page.url(), /\/ui\/\?below=%2Fteam#\/team\/a$/);
+  await finish(page);
+});
+
 test("a force that is not allowed tells the server's sentence", async () => {
   const page = await open(site, { listed: false, expected });
   await page.fill("#key", "reader");

@@ -1,6 +1,7 @@
 // The page while things change: events, bursts of them, a server that goes and comes back.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
@@ -42,6 +43,32 @@ test("what is granted, released, forced, waited for and given up is seen as it h
   await server.ask("DELETE", "/v1/locks/live/a", { force: true });
   await eventually(() => paths(page), []);
   assert.equal(await page.textContent("#count-held"), "0");
+  await finish(page);
+});
+
+test("who chose a token and gave up is not shown for longer than its place is kept", async () => {
+  const page = await open(server);
+  const lock = await server.take("/ghost", { owner: "holder" });
+  const waited = await server.ask("POST", "/v1/locks/ghost", { owner: "cron", wait: "1s", token: randomUUID() });
+  assert.equal(waited.status, 423);
+  await eventually(() => cell(page, "ghost", "waiting"), "1"); // its place is kept
+  await eventually(async () => (await server.ask("GET", "/v1/locks", { state: "waiting" })).body.locks, []);
+  await eventually(() => cell(page, "ghost", "waiting"), "");
+  assert.equal(await page.textContent("#count-waiting"), "0");
+  await server.release(lock);
+  await eventually(() => paths(page), []);
+  await finish(page);
+});
+
+test("a page that was opened with name and password in its address works", async () => {
+  const lock = await server.take("/named", { owner: "one" });
+  const page = await open({ url: server.url.replace("//", "//user:secret@") });
+  await eventually(() => paths(page), ["named"]);
+  await row(page, "named").click();
+  await page.locator("#details .card").waitFor();
+  assert.match(page.url(), /#\/named$/);
+  await server.release(lock);
+  await eventually(() => paths(page), []);
   await finish(page);
 });
 
@@ -142,12 +169,16 @@ test("a server that has too many readers of events says so, and is asked again",
   const small = await new Lockerd("--event-readers-max", "1").start();
   const reader = new AbortController();
   const other = await fetch(`${small.url}/v1/events`, { signal: reader.signal });
+  await small.take("/seen/without");
   const page = await open(small, { listed: false, expected: [/status of 503/] });
   await eventually(async () => (await page.textContent("#notice-text")).startsWith("As many clients follow events as may"), true);
+  await eventually(() => paths(page), ["seen/without"]);
+  assert.equal(await page.textContent("#connection-text"), "Reconnecting…");
   reader.abort();
   await other.body?.cancel().catch(() => null);
   await eventually(() => page.textContent("#connection-text"), "Live");
-  await eventually(() => page.textContent("#count-held"), "0");
+  await small.take("/seen/with");
+  await eventually(() => paths(page), ["seen", "with", "without"]);
   assert.ok(await page.locator("#notice").isHidden());
   await finish(page);
   await small.end();

@@ -122,11 +122,52 @@ test("the details tell each holder, what covers the path, and who waits at which
   await finish(linked);
 });
 
+test("each path that is opened is an entry of the history", async () => {
+  const page = await open(server);
+  const title = page.locator("#details h2");
+  for (const path of ["production", "staging"]) await row(page, path).click();
+  await page.fill("#search", "deploy");
+  await page.goBack();
+  await eventually(() => title.textContent(), "/deploy/production");
+  await page.goBack();
+  await eventually(() => page.locator("#details").isHidden(), true);
+  assert.match(page.url(), /\/ui\/\?search=deploy$/);
+  await page.goForward();
+  await eventually(() => title.textContent(), "/deploy/production");
+  assert.match(page.url(), /\/ui\/\?search=deploy#\/deploy\/production$/);
+  await page.keyboard.press("Escape");
+  await finish(page);
+});
+
+test("long texts leave what one may do in sight", async () => {
+  const long = await new Lockerd().start();
+  const path = `/${Array.from({ length: 7 }, (_, i) => `${i}`.padEnd(200, "x")).join("/")}`;
+  await long.take(path, { owner: "ä".repeat(127), meta: "m".repeat(4096) });
+  const page = await open(long, { address: `#${path}`, viewport: { width: 360, height: 700 } });
+  const details = page.locator("#details");
+  await details.locator(".card").waitFor();
+  const isInSight = async (selector) => {
+    const { y, height } = await details.locator(selector).boundingBox();
+    const panel = await details.boundingBox();
+    return y >= panel.y && y + height <= panel.y + panel.height;
+  };
+  const close = '[data-focus="close"]';
+  assert.ok(await isInSight(close));
+  assert.ok((await details.evaluate((panel) => panel.scrollHeight)) < 1400);
+  await details.evaluate((panel) => (panel.scrollTop = panel.scrollHeight));
+  assert.ok((await isInSight(close)) && (await isInSight(".danger")));
+  await finish(page);
+  await long.end();
+});
+
 test("an empty server says how to take a lock", async () => {
   const empty = await new Lockerd().start();
   const page = await open(empty);
   await eventually(() => page.textContent("#empty-text"), "Nothing is held.");
   assert.ok((await page.textContent("#empty-command")).includes(`${empty.url}/v1/locks/build/agent?owner=me`));
+  await page.fill("#prefix", "/it's/mine");
+  await page.press("#prefix", "Enter");
+  await eventually(async () => (await page.textContent("#empty-command")).includes(`'${empty.url}/v1/locks/it%27s/mine/build/agent?`), true);
   await finish(page);
   await empty.end();
 });
@@ -160,6 +201,49 @@ test("strange texts are shown and do nothing else", async () => {
   }
   await page.reload();
   await page.locator("#details .card").waitFor(); // the address with such a path works too
+  await finish(page);
+  await strange.end();
+});
+
+test("a path reads from left to right, whatever letters are in it, and differs from every other", async () => {
+  const strange = await new Lockerd().start();
+  const hebrew = encodeURIComponent("א");
+  await strange.take(`/bidi/${hebrew}/1`, { owner: "letter first" });
+  await strange.take(`/bidi/1/${hebrew}`, { owner: "digit first" });
+  await strange.take("/%20%20%20", { owner: "   " });
+  const page = await open(strange);
+  /** The characters of the element's text in the order in which they stand on the screen. */
+  const seen = (locator) =>
+    locator.evaluate((target) => {
+      const characters = [];
+      const walker = document.createTreeWalker(target, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let at = 0; at < node.length; ++at) {
+          const range = document.createRange();
+          range.setStart(node, at);
+          range.setEnd(node, at + 1);
+          characters.push({ text: node.data[at], x: range.getBoundingClientRect().x });
+        }
+      }
+      return characters.sort((a, b) => a.x - b.x).map(({ text }) => text).join("");
+    });
+  const rows = page.locator("#canvas .row");
+  for (const [owner, segments] of [["letter first", ["א", "1"]], ["digit first", ["1", "א"]]]) {
+    const line = rows.filter({ hasText: owner });
+    assert.equal(await seen(line.locator(".label")), segments.join("/"));
+    await line.click();
+    await page.locator("#details .card", { hasText: owner }).waitFor();
+    assert.equal(await seen(page.locator("#details h2")), `/bidi/${segments.join("/")}`);
+    await page.locator("#details .danger").click();
+    assert.equal(await seen(page.locator("#force .what dd").first()), `/bidi/${segments.join("/")}`);
+    await page.keyboard.press("Escape");
+  }
+  const blank = row(page, "⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩");
+  await blank.click();
+  await eventually(() => page.locator("#details h2").textContent(), "/⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩");
+  await page.locator("#details .danger").click();
+  assert.deepEqual(await page.locator("#force .what dd").allTextContents().then((all) => all.slice(0, 2)), ["/⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩", "⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩"]);
+  await page.keyboard.press("Escape");
   await finish(page);
   await strange.end();
 });

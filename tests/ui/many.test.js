@@ -92,3 +92,30 @@ test("it stays right while events race with the listing", async () => {
   assert.deepEqual((await paths(page)).slice(1, 6), kept.slice(0, 5));
   await finish(page);
 });
+
+test("more locks than are listed are never taken for none", async () => {
+  const empty = await new Lockerd().start();
+  const page = await open(empty);
+  await page.route("**/v1/locks?*", (route) => {
+    const parameters = new URL(route.request().url()).searchParams;
+    const first = Number.parseFloat(parameters.get("after") ?? "0") + 1;
+    const lock = (_, i) => ({
+      path: `/old/${first + i}`, owner: "tester", mode: "exclusive", fence: first + i, state: "held",
+      lock_parents: true, lock_children: true, held_ms: 5, ttl_ms: null, expires_in_ms: null, meta: null,
+    });
+    const locks = parameters.has("state") ? [] : Array.from({ length: 1000 }, lock);
+    const next = parameters.has("state") ? null : `${first + 999}.0`;
+    return route.fulfill({ json: { locks, next }, headers: { "Locker-Index": "1" } });
+  });
+  await page.fill("#prefix", "/old");
+  await page.press("#prefix", "Enter");
+  await eventually(() => page.textContent("#count-held"), "50,000+");
+  assert.ok((await page.textContent("#notice-text")).startsWith("These are the 50,000 oldest locks."));
+  await page.click("#notice-close");
+  await page.fill("#search", "path:/old/50001");
+  await eventually(async () => /^Nothing of what is listed fits this search\./.test(await page.textContent("#empty-text")), true);
+  await page.fill("#search", "path:/old/50000");
+  await eventually(() => paths(page), ["old/50000"]);
+  await finish(page);
+  await empty.end();
+});

@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Api } from "./page/api.js";
+import { Api, siteUrl } from "./page/api.js";
 import { chosenDuration, duration } from "./page/durations.js";
 import { EventParser } from "./page/event_parser.js";
 import { LockModel } from "./page/lock_model.js";
-import { readable, readablePath } from "./page/readable_text.js";
+import { keptInOrder, piecesByDirection, readable, readablePath } from "./page/readable_text.js";
 import { SearchFilter } from "./page/search_filter.js";
 import { ServerClock } from "./page/server_clock.js";
 import { rowsOf } from "./page/tree_rows.js";
@@ -237,11 +237,48 @@ test("a path leads to no other call", async (t) => {
   assert.deepEqual(asked, fine.map((path) => `/below/v1/locks${path.replaceAll("\\", "%5C")}`));
 });
 
+test("a name and a password in the page's address are in no request", async (t) => {
+  const asked = [];
+  t.mock.method(globalThis, "fetch", async (url) => {
+    asked.push(url.href);
+    return new Response("{}");
+  });
+  globalThis.document = { baseURI: "http://user:secret@locker.example/below/ui/?search=x" };
+  t.after(() => delete globalThis.document);
+  await new Api({ read: () => "" }).call("v1/locks");
+  assert.equal(siteUrl("v1/locks/a").href, "http://locker.example/below/v1/locks/a");
+  assert.deepEqual(asked, ["http://locker.example/below/v1/locks"]);
+});
+
 test("texts show what nobody would see, and are else as they were", () => {
   assert.equal(readable("a\u202Eb\u200Bc\uFEFF"), "a⟨U+202E⟩b⟨U+200B⟩c⟨U+FEFF⟩");
   assert.equal(readable("Ünï — 日本 👩‍🔧 שלום"), "Ünï — 日本 👩‍🔧 שלום");
   assert.equal(readablePath("/a%2Fb/%C3%A4%20x/100%25"), "/a%2Fb/ä x/100%");
   assert.equal(readablePath("/%E2%80%AEx"), "/⟨U+202E⟩x");
+});
+
+test("paths that differ read differently", () => {
+  const encoded = (texts) => texts.map((text) => `/tr/${encodeURIComponent(text)}`);
+  const alike = [
+    "x/y", "x%2Fy", "x%252Fy", "100%", "100%25",
+    "a", "a ", " a", "a\u00A0", "a\u2003", "a\u3000", "a\uFE0F", "a\uFE0E", "a\u{E0101}", "a\u034F", "a\u180B", "a\u200D",
+    "a b", "a  b", "a   b", "a\u00A0b", "   ", "\u2009",
+    "\u200B", "⟨U+200B⟩", "⟨", "❤", "❤\uFE0F", "👩🔧", "👩‍🔧", "🔧\u200Dx", "🔧x",
+  ];
+  const read = encoded(alike).map(readablePath);
+  assert.equal(new Set(read).size, alike.length, read.join("\n"));
+  for (const text of read) assert.match(text, /^\/tr\/\P{White_Space}/u);
+  assert.equal(readablePath("/tr/%20%20%20"), "/tr/⟨U+0020⟩⟨U+0020⟩⟨U+0020⟩");
+  assert.equal(readablePath("/amb/x%252Fy/100%25"), "/amb/x%252Fy/100%");
+  assert.equal(readable("one two"), "one two");
+});
+
+test("what is written from right to left is kept apart, so that the order of a path stays", () => {
+  assert.deepEqual(piecesByDirection("/plain/ü/日本"), ["/plain/ü/日本"]);
+  assert.deepEqual(piecesByDirection("/1/א2ב/c"), ["/1/", "א", "2", "ב", "/c"]);
+  assert.deepEqual(piecesByDirection("/سلام/١"), ["/", "سلام", "/", "١", ""]);
+  assert.equal(keptInOrder("/plain/ü"), "/plain/ü");
+  assert.equal(keptInOrder("/א/1"), "\u2066/\u2067א\u2069/1\u2069");
 });
 
 test("durations", () => {

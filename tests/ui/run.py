@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get("LOCKER_BUILD", "build"))
 SKIPPED = 77
+MODEL = {"model", "mirror"}  # those that need no browser
 
 
 def skip(reason):
@@ -71,13 +72,14 @@ def main():
         environment["CHROMIUM"] = need("chromium", "chromium-browser", package="chromium")
         copy_to(directory)
         install_packages(need("npm", package="npm"), directory)
-        tests = sorted(set(glob.glob(directory + "/*.test.js")) - {directory + "/model.test.js"})
     else:
         copy_to(directory)
-        tests = [directory + "/model.test.js"]
+
+    def name_of(test):
+        return os.path.basename(test).split(".")[0]
     names = sys.argv[2:]
-    if names:
-        tests = [test for test in tests if os.path.basename(test).split(".")[0] in names]
+    tests = [test for test in sorted(glob.glob(directory + "/*.test.js"))
+             if (name_of(test) in MODEL) == (part == "model") and (not names or name_of(test) in names)]
     return subprocess.run([node, "--test", *tests], env=environment, check=False).returncode
 
 

@@ -198,10 +198,12 @@ void PretendServer::lose(const CallPointer& call) {
   const auto waits = std::find(waiting_.begin(), waiting_.end(), call);
   if (waits != waiting_.end()) {
     waiting_.erase(waits);
-    at(now_ + 12'000 * millisecond, [this, call] {
-      if (!is_free(call->operation, waiting_.size())) return;
-      if (goes_wrong(Wrong::grant_to_who_left)) grant(call->operation, call->operation.token);
-    });
+    for (Nanoseconds later = 12'000; later < 20'000; later += 500) {
+      at(now_ + later * millisecond, [this, call] {
+        if (!is_free(call->operation, waiting_.size())) return;
+        if (goes_wrong(Wrong::grant_to_who_left)) grant(call->operation, call->operation.token);
+      });
+    }
     settle();
   }
   Operation again = call->operation;
@@ -400,7 +402,10 @@ void PretendServer::keep(const std::string& token) {
   if (lease.ttl_ms == 0) return;
   Nanoseconds lives = lease.ttl_ms * millisecond;
   if (goes_wrong(Wrong::early_expiry)) lives /= 2;
-  if (goes_wrong(Wrong::no_expiry)) lives *= 1'000;
+  if (lease.never_expires || goes_wrong(Wrong::no_expiry)) {
+    lease.never_expires = true;
+    lives *= 1'000;
+  }
   lease.expires = now_ + lives;
   at(lease.expires, [this, token, due = lease.expires] { expire(token, due); });
 }

@@ -72,6 +72,7 @@ class PretendServer {
     std::string owner;
     std::int64_t ttl_ms = 0;
     Nanoseconds expires = 0;
+    bool never_expires = false;  ///< Wrong::no_expiry.
   };
   struct Client {
     unsigned number = 0;

@@ -233,7 +233,7 @@ TEST_F(JournalBesideTest, APowerCutWhileASnapshotIsMadeLosesNothingOfWhatIsAppen
       files.set_before_call([&] {
         if (!files.has_read()) return;
         if (!is_planned && journal->status().snapshots_made == snapshots_before) {
-          disk_.cut_power_at(1 + random_() % 60);
+          disk_.cut_power_at(1 + random_() % 40);
           is_planned = true;
         }
         for (auto count = random_() % 16; works && count > 8; --count) works = append_one(*journal);

@@ -579,7 +579,7 @@ class Program(unittest.TestCase):
 
     def test_a_full_disk_lets_go_of_all_that_is_held_however_much(self):
         # Room for the first segment, of 1 MiB, and for no other one.
-        mount = self.small_disk("2200k")
+        mount = self.small_disk("3300k")
         try:
             with Lockerd(mount + "/locks.db") as server:
                 connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)

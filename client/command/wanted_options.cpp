@@ -43,7 +43,7 @@ std::optional<WantedOptions> read_wanted_options(const options::variables_map& v
   for (const char* const name : {"ttl", "wait", "lock-delay"}) {
     const std::string text = text_of(values, name);
     const bool is_forever = std::string_view{name} == "wait" && text == "forever";
-    if (text.empty() || is_forever || core::parse_duration(text)) continue;
+    if (values.count(name) == 0 || is_forever || core::parse_duration(text)) continue;
     complain(
         std::string{"--"} + name + " is no time: '" + text + "'; write it as 500ms, 30s, 5m, 1h.",
         ExitCode::usage);

@@ -529,8 +529,12 @@ class RunTest(CommandCase):
 
     def run_with_later_ttl(self, script, ttl, *options):
         """A command that gives its lease a TTL, which it had none of; `locker` knows it."""
+        program = os.path.abspath(LOCKER)  # it asks for one in any case
+        self.behind_proxy().rewrites[b'"ttl":"30s"'] = b'"meta":"xx"'
         process, pid = self.run_in_background(
-            f"{os.path.abspath(LOCKER)} renew --ttl {ttl}; {script}", "--ttl", "", *options)
+            f'{program} ls --json /a >"$HOME/before"; {program} renew --ttl {ttl}; '
+            f"{script}", *options)
+        self.assertIn('"ttl_ms":null', self.await_file("before"))
 
         def is_renewed():
             nonlocal left

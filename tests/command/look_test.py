@@ -123,6 +123,13 @@ class ScriptTest(CommandCase):
                 self.assertFalse(self.is_free("/a"))
                 self.assertTrue(self.is_free("/b"))
 
+    def test_text_that_is_not_utf_8_is_named(self):
+        for option in ("--owner", "--meta"):
+            for arguments in (["acquire", option, b"a\xff", "/a"],
+                              ["run", option, b"a\xff", "/a", "--", "true"]):
+                self.locker(*arguments, code=64)
+                self.assertEqual(self.said, f"locker: {option} must be valid UTF-8.\n")
+
     def test_an_empty_path_is_not_the_whole_tree(self):
         for arguments in (("show", ""), ("acquire", ""), ("force", "--yes", "")):
             self.locker(*arguments, code=64)

@@ -60,6 +60,19 @@ class Job(RecipeCase):
                 self.assertEqual(taking.wait(), 1)
                 self.assertIn(said, taking.said())
 
+    def tell(self, steps):
+        """Why it waits, or that what it asks is no URL at all."""
+        for wrong, said in ("http://one two", "(3) "), ("", "(3) "):
+            self.environment["LOCKER_URL"] = wrong
+            taking = next(steps())
+            self.assertEqual(taking.wait(), 1)
+            self.assertIn(f"curl: {said}", taking.said())
+        self.environment["LOCKER_URL"] = "http://127.0.0.1:1"
+        taking = next(steps())
+        wait_until(lambda: "waiting: 000" in taking.said())
+        self.assertIn("curl: (7) ", taking.said())
+        self.assertIsNone(taking.process.poll())
+
 
 def blocks(text, key):
     """The literal blocks of a key in YAML, without a parser."""
@@ -101,6 +114,9 @@ class GitHub(Job):
     def test_no_lock_server(self):
         self.refuse(self.steps)
 
+    def test_why_it_waits(self):
+        self.tell(self.steps)
+
 
 class GitLab(Job):
     shell = ["sh", "-e"]
@@ -135,6 +151,9 @@ class GitLab(Job):
 
     def test_no_lock_server(self):
         self.refuse(self.steps)
+
+    def test_why_it_waits(self):
+        self.tell(self.steps)
 
 
 class TakingPart:
@@ -174,6 +193,9 @@ class Jenkins(Job):
 
     def test_no_lock_server(self):
         self.refuse(self.steps)
+
+    def test_why_it_waits(self):
+        self.tell(self.steps)
 
 
 class Cron(RecipeCase):

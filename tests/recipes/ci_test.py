@@ -235,8 +235,23 @@ class Cron(RecipeCase):
         self.assertTrue(all(codes[1:]), codes)
         self.assertEqual(self.text_of("ran"), "ran\n")
         self.assertEqual(self.client.state("/cron/report-tick").holders[0].ttl, 9 * 60)
+        self.assertEqual([run.said() for run in runs], [""] * 5)  # else cron would mail it
         self.client.force("/cron/report-tick")  # as if nine minutes were over
         self.assertEqual(self.start("sh", "-c", command).wait(), 0)
+
+
+    def test_a_tick_without_an_answer_is_told(self):
+        command = self.crontab("cron-once")
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nWelcome"
+        with LossyProxy(self.server.port) as proxy:
+            proxy.answers = {b"POST /": page}
+            for url, said in (("http://127.0.0.1:1", r"curl: \(7\) .*\nNo report: \n"),
+                              (proxy.url, "No report: Welcome\n"),
+                              (self.server.url + "/nothing-here", "No report: .*not_found.*\n")):
+                run = self.start("sh", "-c", command, LOCKER_URL=url)
+                self.assertEqual(run.wait(), 69)
+                self.assertRegex(run.said(), f"^{said}$")
+        self.assertEqual(self.text_of("ran"), "")
 
 
 class Kubernetes(RecipeCase):

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,12 +128,24 @@ ChildProcess::State ChildProcess::look(int& status) const {
 void ChildProcess::give_terminal() {
   if (!wants_terminal_) return;
   const pid_t owner = ::tcgetpgrp(terminal);
-  if (owner == ::getpgrp()) set_terminal_group(pid_);
+  if (owner == ::getpgrp()) {
+    has_terminal_ = true;
+    set_terminal_group(pid_);
+  }
   is_foreground_ = owner == ::getpgrp() || owner == pid_;
 }
 
+bool ChildProcess::has_shell(bool wants_terminal) {
+  if (::tcgetpgrp(terminal) == ::getpgrp()) has_terminal_ = true;  // `fg` has brought us there
+  if (has_terminal_ || !wants_terminal) return has_terminal_;
+  const pid_t session = ::getsid(0);
+  const bool is_job = ::getpgrp() != session && ::tcgetsid(terminal) == session;
+  if (is_job) wants_terminal_ = true;  // it gets it when we are continued in the foreground
+  return is_job;
+}
+
 bool ChildProcess::lend_terminal() {
-  if (!has_terminal_ || ::tcgetpgrp(terminal) != ::getpgrp()) return false;
+  if (::tcgetpgrp(terminal) != ::getpgrp()) return false;
   wants_terminal_ = true;
   give_terminal();
   return true;

@@ -28,8 +28,9 @@ class ChildProcess {
   [[nodiscard]] static std::pair<std::optional<ChildProcess>, int> start(const Start& start);
 
   [[nodiscard]] pid_t group() const { return pid_; }
-  /// Whether it began in the foreground of a terminal, where a shell watches us both.
-  [[nodiscard]] bool has_terminal() const { return has_terminal_; }
+  /// Whether we are, or were at the start, in the foreground of a terminal, where a shell watches
+  /// us both; or in its background, and the command wants the terminal.
+  [[nodiscard]] bool has_shell(bool wants_terminal);
   /// To all of the group.
   void signal(int number) const;
 
@@ -51,7 +52,7 @@ class ChildProcess {
         is_foreground_(wants_terminal) {}
 
   pid_t pid_;
-  bool has_terminal_;  // we had it at the start
+  bool has_terminal_;  // we had it at the start, or later
   bool wants_terminal_;
   bool is_foreground_;  // we have given it the terminal
 };

@@ -123,6 +123,15 @@ bool names_empty_path(const options::variables_map& values) {
   return paths != nullptr && std::find(paths->begin(), paths->end(), "") != paths->end();
 }
 
+/// One that says less when it is empty than when it is not there, or as little: a script whose
+/// variable is not set would end a lock of others, use the lease around it, or hold for ever.
+std::optional<std::string> empty_option(const options::variables_map& values) {
+  for (const char* const name : {"fence", "lock-delay", "token", "ttl", "wait"}) {
+    if (values.count(name) != 0 && text_of(values, name).empty()) return name;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool asks_server) {
@@ -140,6 +149,10 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
   }
   if (values.count("help") == 0 && names_empty_path(values)) {
     return complain("A path is empty, perhaps a variable that is not set; write / for everything.",
+                    ExitCode::usage);
+  }
+  if (const auto name = empty_option(values); name && values.count("help") == 0) {
+    return complain("--" + *name + " is empty, perhaps a variable that is not set; leave it out.",
                     ExitCode::usage);
   }
   if (values.count("help") == 0) return values;

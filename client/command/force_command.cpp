@@ -105,6 +105,11 @@ int run_force_command(const Arguments& arguments) {
   const ForceFilter filter{text_of(values, "path"),      text_of(values, "prefix"),
                            text_of(values, "owner"),     text_of(values, "fence"),
                            values.count("cooling") != 0, values.count("waiting") != 0};
+  for (const char* const name : {"prefix", "owner"}) {  // it would end more than was meant
+    if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
+    return complain(std::string{"--"} + name + " is empty, perhaps a variable that is not set.",
+                    ExitCode::usage);
+  }
   const std::string reason = text_of(values, "reason");
   if (reason.empty()) return complain("Say why, with --reason.", ExitCode::usage);
   if (!filter.path.empty() && !(filter.prefix.empty() && filter.owner.empty())) {

@@ -155,9 +155,7 @@ class Run {
   void on_signal(int number) {
     if (!child_) {
       if (number == SIGTSTP) ::raise(SIGSTOP);
-      const bool ends =
-          number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
-      if (!ends) return;
+      if (!ends(number)) return;
       line_.stop();
       interrupted_while_waiting_ = true;
       ended_ = 128 + number;
@@ -173,6 +171,11 @@ class Run {
       child_->give_terminal();
     }
     child_->signal(number);
+    if (ends(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
+  }
+
+  static bool ends(int number) {
+    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
   }
 
   void on_decided(const Result<Grant>& granted) {
@@ -270,16 +273,18 @@ class Run {
   void stop_too(int number) {
     const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
     if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
-    if (!child_->has_terminal()) return say("the command is stopped; the lock is kept for it");
+    if (!child_->has_shell(wants_terminal)) {
+      return say("the command is stopped; the lock is kept for it");
+    }
     child_->take_terminal();
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
+    // As the terminal does it: a shell looks at all of the job, be it a script or a pipeline.
     if (wants_terminal) {
-      ::raise(number);
+      ::kill(0, number);
       return;
     }
-    // As the key does it: a shell looks at all of the job, which can be a script or a pipeline.
     struct sigaction ours {};
     struct sigaction ignoring {};
     ignoring.sa_handler = SIG_IGN;

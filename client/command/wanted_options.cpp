@@ -1,6 +1,10 @@
 #include "client/command/wanted_options.hpp"
 
+#include <string>
+#include <utility>
+
 #include "core/duration_text.hpp"
+#include "core/utf8.hpp"
 
 namespace locker::client {
 
@@ -40,10 +44,16 @@ std::optional<WantedOptions> read_wanted_options(const options::variables_map& v
       return std::nullopt;
     }
   }
+  for (const auto& [name, text] :
+       {std::pair{"owner", &read.wanted.owner}, std::pair{"meta", &read.wanted.meta}}) {
+    if (core::check_text(*text) != core::TextFault::not_utf8) continue;
+    complain(std::string{"--"} + name + " must be valid UTF-8.", ExitCode::usage);
+    return std::nullopt;
+  }
   for (const char* const name : {"ttl", "wait", "lock-delay"}) {
     const std::string text = text_of(values, name);
     const bool is_forever = std::string_view{name} == "wait" && text == "forever";
-    if (text.empty() || is_forever || core::parse_duration(text)) continue;
+    if (values.count(name) == 0 || is_forever || core::parse_duration(text)) continue;
     complain(
         std::string{"--"} + name + " is no time: '" + text + "'; write it as 500ms, 30s, 5m, 1h.",
         ExitCode::usage);

@@ -103,6 +103,33 @@ class ScriptTest(CommandCase):
         self.locker("acquire", "--json", "--export", "/a", code=64)
         self.assertTrue(self.is_free("/a"))
 
+    def test_an_empty_value_is_not_taken_for_none(self):
+        """As of a variable that is not set: it would end the lock of others, or of a lease around."""
+        self.environment["LOCKER_TOKEN"] = self.locker("acquire", "/a").strip()
+        owner = self.state("/a")["holders"][0]["owner"]
+        force = ["force", "--yes", "--reason", "x"]
+        for arguments in (["release", "--token", ""], ["renew", "--token", ""],
+                          ["renew", "--token", "", "--keep"], ["renew", "--ttl", ""],
+                          *(["acquire", option, "", "/b"]
+                            for option in ("--token", "--ttl", "--wait", "--lock-delay")),
+                          *(["run", option, "", "/b", "--", "true"]
+                            for option in ("--ttl", "--wait", "--lock-delay")),
+                          [*force, "--fence", "", "/a"], [*force, "--owner", owner, "--fence", ""],
+                          [*force, "--owner", owner, "--prefix", ""],
+                          [*force, "--prefix", "/", "--owner", ""]):
+            with self.subTest(arguments):
+                self.locker(*arguments, code=64)
+                self.assertRegex(self.said, "^locker: --[a-z-]+ is empty, ")
+                self.assertFalse(self.is_free("/a"))
+                self.assertTrue(self.is_free("/b"))
+
+    def test_text_that_is_not_utf_8_is_named(self):
+        for option in ("--owner", "--meta"):
+            for arguments in (["acquire", option, b"a\xff", "/a"],
+                              ["run", option, b"a\xff", "/a", "--", "true"]):
+                self.locker(*arguments, code=64)
+                self.assertEqual(self.said, f"locker: {option} must be valid UTF-8.\n")
+
     def test_an_empty_path_is_not_the_whole_tree(self):
         for arguments in (("show", ""), ("acquire", ""), ("force", "--yes", "")):
             self.locker(*arguments, code=64)

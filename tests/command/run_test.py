@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import select
 import shutil
 import signal
 import socket
@@ -478,6 +479,18 @@ class RunTest(CommandCase):
         process.terminate()
         self.await_end(process, 128 + signal.SIGTERM)
 
+    def test_a_signal_that_ends_reaches_a_command_that_is_stopped(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            with self.subTest(number):
+                if os.path.exists(self.file("pid")):
+                    os.remove(self.file("pid"))
+                process, pid = self.run_in_background()
+                os.kill(pid, signal.SIGSTOP)
+                self.eventually(lambda: self.state_of(pid) == "T")
+                process.send_signal(number)
+                self.await_end(process, 128 + number)
+                self.assertTrue(self.is_free("/a"))
+
     @staticmethod
     def state_of(pid):
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
@@ -529,8 +542,12 @@ class RunTest(CommandCase):
 
     def run_with_later_ttl(self, script, ttl, *options):
         """A command that gives its lease a TTL, which it had none of; `locker` knows it."""
+        program = os.path.abspath(LOCKER)  # it asks for one in any case
+        self.behind_proxy().rewrites[b'"ttl":"30s"'] = b'"meta":"xx"'
         process, pid = self.run_in_background(
-            f"{os.path.abspath(LOCKER)} renew --ttl {ttl}; {script}", "--ttl", "", *options)
+            f'{program} ls --json /a >"$HOME/before"; {program} renew --ttl {ttl}; '
+            f"{script}", *options)
+        self.assertIn('"ttl_ms":null', self.await_file("before"))
 
         def is_renewed():
             nonlocal left
@@ -651,7 +668,9 @@ class TerminalTest(CommandCase):
     def read_until(self, main, wanted):
         text = b""
         while wanted not in text:
+            self.assertTrue(select.select([main], [], [], LONG)[0], f"{wanted} after {text}")
             text += os.read(main, 1000)
+        return text
 
     def test_a_pager_behind_it_can_read_the_terminal(self):
         with open(self.file("pager"), "w", encoding="ascii") as file:
@@ -744,6 +763,64 @@ class TerminalTest(CommandCase):
         while b"." not in text.partition(b"then")[2]:
             text += os.read(main, 1000)
         return text.decode()
+
+    def run_shell_with_background_job(self, script, *steps):
+        """The same, and the command begins as `command &`. Returns the terminal."""
+        main, other = pty.openpty()
+        self.addCleanup(os.close, main)
+        job = "\n".join([
+            "import fcntl, os, signal, subprocess, sys, termios, time",
+            "fcntl.ioctl(0, termios.TIOCSCTTY, 0)",
+            "signal.signal(signal.SIGTTOU, signal.SIG_IGN)",
+            "job = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: (os.setpgid(0, 0), "
+            "signal.signal(signal.SIGTTOU, signal.SIG_DFL)))",
+            "def is_stopped(): return os.WIFSTOPPED(os.waitpid(job.pid, os.WUNTRACED)[1])",
+            "def file(name): return os.path.join(os.environ['HOME'], name)",
+            "while not os.path.exists(file('begun')): time.sleep(0.02)", *steps])
+        shell = subprocess.Popen([sys.executable, "-c", job, LOCKER, "run", "/a", "--", "sh", "-c",
+                                  'echo >"$HOME/begun"; ' + script], env=self.environment,
+                                 stdin=other, stdout=other, stderr=other, start_new_session=True)
+        os.close(other)
+        self.addCleanup(shell.wait)
+        self.addCleanup(shell.kill)
+        return main
+
+    def test_begun_in_the_background_it_stops_when_it_wants_the_terminal_and_fg_gives_it(self):
+        to_foreground = ("os.tcsetpgrp(0, job.pid)", "os.killpg(job.pid, signal.SIGCONT)")
+        main = self.run_shell_with_background_job(
+            'read line; echo "got $line"; exec sleep 1000',
+            "print('first', is_stopped(), flush=True)", *to_foreground,
+            "print('then', is_stopped(), flush=True)", *to_foreground,
+            "print('again', flush=True)",
+            "print(f'at the end {job.wait()}.', flush=True)")
+        self.read_until(main, b"first True")
+        os.write(main, b"hello\n")
+        self.read_until(main, b"got hello")
+        os.write(main, b"\x1a")
+        self.assertIn(b"then True", self.read_until(main, b"again"))
+        os.write(main, b"\x03")
+        # 130 where the key was faster than the terminal is given.
+        self.assertRegex(self.read_until(main, b"."), rb"at the end (-2|130)\.")
+        self.assertTrue(self.is_free("/a"))
+
+    def test_begun_in_the_background_it_is_lent_the_terminal_of_a_foreground_that_came_later(self):
+        main = self.run_shell_with_background_job(
+            'while ! [ -e "$HOME/go-on" ]; do sleep 0.05; done; read line; echo "got $line"',
+            "os.tcsetpgrp(0, job.pid)",  # it runs, so that a shell continues nothing
+            "open(file('go-on'), 'w').close()",
+            "print(f'at the end {job.wait()}.', flush=True)")
+        self.await_file("go-on")
+        os.write(main, b"hello\n")
+        self.read_until(main, b"got hello")
+        self.read_until(main, b"at the end 0.")
+
+    def test_begun_in_the_background_it_is_stopped_by_the_key_in_the_foreground(self):
+        main = self.run_shell_with_background_job(
+            "exec sleep 1000", "os.tcsetpgrp(0, job.pid)", "print('there', flush=True)",
+            "print('then', is_stopped(), flush=True)")
+        self.read_until(main, b"there")
+        os.write(main, b"\x1a")
+        self.read_until(main, b"then True")
 
     def test_continued_in_the_background_it_leaves_the_terminal_to_the_shell(self):
         text = self.run_shell(LOCKER, "run", "/a", "--", "sh", "-c", SLEEP, after=[

@@ -8,8 +8,8 @@ class LossyProxy:
     """Forwards bytes. `lose_replies(n)`: the next n replies are not delivered, their connections
     cut. `cut()` ends all connections. When `flows` is cleared, a request does not arrive until its
     client has hung up, and `flows` is set. `freeze()`: connections that are there now carry nothing
-    any more, and nobody is told. A request that begins with a key of `answers` gets that answer. What
-    clients sent is in `seen`."""
+    any more, and nobody is told. A request that begins with a key of `answers` gets that answer; what
+    is a key of `rewrites` arrives as its value, of the same length. What clients sent is in `seen`."""
 
     def __init__(self, port):
         self._port = port
@@ -19,6 +19,7 @@ class LossyProxy:
         self._pairs = []
         self._frozen = []
         self.answers = {}
+        self.rewrites = {}
         self.flows = threading.Event()
         self.flows.set()
         self.seen = b""
@@ -92,6 +93,8 @@ class LossyProxy:
                         continue
                     if not self.flows.is_set():
                         data += self._held_back(source)
+                    for old, new in self.rewrites.items():
+                        data = data.replace(old, new)
                 elif self._loses(state["request"]):
                     break
                 else:

@@ -60,6 +60,19 @@ class Job(RecipeCase):
                 self.assertEqual(taking.wait(), 1)
                 self.assertIn(said, taking.said())
 
+    def tell(self, steps):
+        """Why it waits, or that what it asks is no URL at all."""
+        for wrong, said in ("http://one two", "(3) "), ("", "(3) "):
+            self.environment["LOCKER_URL"] = wrong
+            taking = next(steps())
+            self.assertEqual(taking.wait(), 1)
+            self.assertIn(f"curl: {said}", taking.said())
+        self.environment["LOCKER_URL"] = "http://127.0.0.1:1"
+        taking = next(steps())
+        wait_until(lambda: "waiting: 000" in taking.said())
+        self.assertIn("curl: (7) ", taking.said())
+        self.assertIsNone(taking.process.poll())
+
 
 def blocks(text, key):
     """The literal blocks of a key in YAML, without a parser."""
@@ -101,6 +114,9 @@ class GitHub(Job):
     def test_no_lock_server(self):
         self.refuse(self.steps)
 
+    def test_why_it_waits(self):
+        self.tell(self.steps)
+
 
 class GitLab(Job):
     shell = ["sh", "-e"]
@@ -135,6 +151,9 @@ class GitLab(Job):
 
     def test_no_lock_server(self):
         self.refuse(self.steps)
+
+    def test_why_it_waits(self):
+        self.tell(self.steps)
 
 
 class TakingPart:
@@ -175,6 +194,9 @@ class Jenkins(Job):
     def test_no_lock_server(self):
         self.refuse(self.steps)
 
+    def test_why_it_waits(self):
+        self.tell(self.steps)
+
 
 class Cron(RecipeCase):
     def crontab(self, name):
@@ -213,8 +235,23 @@ class Cron(RecipeCase):
         self.assertTrue(all(codes[1:]), codes)
         self.assertEqual(self.text_of("ran"), "ran\n")
         self.assertEqual(self.client.state("/cron/report-tick").holders[0].ttl, 9 * 60)
+        self.assertEqual([run.said() for run in runs], [""] * 5)  # else cron would mail it
         self.client.force("/cron/report-tick")  # as if nine minutes were over
         self.assertEqual(self.start("sh", "-c", command).wait(), 0)
+
+
+    def test_a_tick_without_an_answer_is_told(self):
+        command = self.crontab("cron-once")
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nWelcome"
+        with LossyProxy(self.server.port) as proxy:
+            proxy.answers = {b"POST /": page}
+            for url, said in (("http://127.0.0.1:1", r"curl: \(7\) .*\nNo report: \n"),
+                              (proxy.url, "No report: Welcome\n"),
+                              (self.server.url + "/nothing-here", "No report: .*not_found.*\n")):
+                run = self.start("sh", "-c", command, LOCKER_URL=url)
+                self.assertEqual(run.wait(), 69)
+                self.assertRegex(run.said(), f"^{said}$")
+        self.assertEqual(self.text_of("ran"), "")
 
 
 class Kubernetes(RecipeCase):

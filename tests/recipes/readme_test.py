@@ -43,7 +43,24 @@ class Readme(RecipeCase):
         run = self.run_with("touch begun; while :; do sleep 0.05; done", renewal="0.2")
         wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))
         self.client.force("/deploy/production")
-        self.assertEqual(run.wait(), -signal.SIGTERM, run.said())
+        self.assertEqual(run.wait(), 128 + signal.SIGTERM, run.said())
+
+    def test_a_signal_to_it_waits_for_its_command_and_gives_the_lock_back_behind_that(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            run = self.run_with('touch begun; bash -c \'until [ -e go-on ]; do sleep 0.05; done; '
+                                'curl -s "$0/locks/deploy/production" >state\' $url; touch next',
+                                renewal="0.2")
+            wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))
+            run.process.send_signal(number)
+            time.sleep(1)  # in which it could end, or give the lock back
+            self.assertIsNone(run.process.poll())
+            self.write("go-on", "")
+            self.assertEqual(run.wait(), 128 + signal.SIGTERM, run.said())
+            self.assertIn('"holders": [{', self.text_of("state"))
+            self.assertFalse(os.path.exists(os.path.join(self.directory, "next")))
+            self.assertTrue(self.is_free("/deploy/production"))
+            for name in ("begun", "go-on"):
+                os.unlink(os.path.join(self.directory, name))
 
     def test_it_ends_before_its_lease_when_the_server_is_silent(self):
         run = self.run_with("touch begun; while :; do sleep 0.05; done", renewal="1")

@@ -142,6 +142,57 @@ class WithLock(RecipeCase):
             self.assertTrue(self.is_free("/t"))
             os.unlink(os.path.join(self.directory, "command"))
 
+    def await_renewal(self, path):
+        seen = []
+
+        def is_renewed():
+            holders = self.client.state(path).holders
+            self.assertTrue(holders, f"the lease of {path} has ended")
+            seen.append(holders[0].expires_in)
+            return seen[-1] > min(seen) + 1
+
+        wait_until(is_renewed, "nobody renews it")
+
+    def test_a_signal_to_all_of_its_group_leaves_the_command_its_lock(self):
+        """As from `timeout`, a terminal that is closed, its keys, and `kill -9 -PGID`."""
+        numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP,
+                   signal.SIGSTOP, signal.SIGKILL)
+        runs = []
+        for number in numbers:
+            run = self.with_lock(f"/g/{number.name}", "sh", "-c", "trap '' TERM; echo $$ "
+                                 f">{number.name}; while :; do sleep 1; done", LOCKER_TTL="15")
+            runs.append((run, self.pid_in(number.name)))
+        time.sleep(0.5)  # who renews has begun
+        for number, (run, _) in zip(numbers, runs):
+            os.killpg(run.process.pid, number)
+        for number, (run, pid) in zip(numbers, runs):
+            self.await_renewal(f"/g/{number.name}")
+            self.assertTrue(self.is_alive(pid))
+            self.kill(pid)
+            if number not in (signal.SIGQUIT, signal.SIGKILL):
+                os.killpg(run.process.pid, signal.SIGCONT)
+                run.wait()
+                self.assertTrue(self.is_free(f"/g/{number.name}"))
+
+    def test_a_signal_to_each_of_its_processes_leaves_the_command_its_lock(self):
+        """As systemd ends a service."""
+        run = self.with_lock("/c", "sh", "-c", "trap '' TERM; echo $$ >command; "
+                             "while :; do sleep 1; done", LOCKER_TTL="15")
+        pid = self.pid_in("command")
+        time.sleep(0.5)
+        with open(f"/proc/{run.process.pid}/task/{run.process.pid}/children",
+                  encoding="ascii") as file:
+            children = [int(child) for child in file.read().split()]
+        self.assertEqual(len(children), 2)
+        for each in (run.process.pid, *children):
+            os.kill(each, signal.SIGTERM)
+        self.await_renewal("/c")
+        self.kill(pid)
+        self.assertEqual(run.wait(), 128 + signal.SIGKILL)
+        for child in children:
+            self.assertFalse(self.is_alive(child))
+        self.assertTrue(self.is_free("/c"))
+
     @unittest.skipUnless(shutil.which("bash"), "needs bash")
     def test_the_interrupt_key_ends_the_script_around_it(self):
         script = f"{' '.join(self.shell)} {self.script} /t sh -c 'echo >begun; exec sleep 1000'; echo >next"
@@ -245,13 +296,7 @@ class Sh(WithLock):
         pid = self.pid_in("command")
         os.kill(run.process.pid, signal.SIGKILL)
         run.wait()
-        seen = []
-
-        def is_renewed():
-            seen.append(self.client.state("/k").holders[0].expires_in)
-            return seen[-1] > min(seen) + 1
-
-        wait_until(is_renewed, "nobody renews it")
+        self.await_renewal("/k")
         self.kill(pid)
         self.client.acquire("/k")  # by the end of its TTL: the keeper has ended, too
 

@@ -47,7 +47,8 @@ IoResult<std::string_view> SegmentReader::from(std::uint64_t offset, std::uint64
   const std::string_view kept = in_memory(begin);
   const std::size_t kept_bytes = kept.size();
   const std::size_t needed = static_cast<std::size_t>(offset - begin + size);
-  if (needed > bytes_.view().size() || bytes_.view().size() > std::max(piece_bytes, needed + piece_bytes)) {
+  if (needed > bytes_.view().size() ||
+      bytes_.view().size() > std::max(piece_bytes, needed + piece_bytes)) {
     AlignedBytes other{
         std::max(piece_bytes, (needed + piece_bytes - 1) / piece_bytes * piece_bytes)};
     kept.copy(other.span().data(), kept_bytes);

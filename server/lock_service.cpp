@@ -192,10 +192,9 @@ void LockService::on_event(const core::Event& event) {
                       event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
   events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
   // Of a release or a force: `cooled` is the end of what cooled already, `left` that of a wait.
-  const bool is_wanted = event.kind == core::EventKind::released ||
-                         event.kind == core::EventKind::forced ||
-                         event.kind == core::EventKind::cooled ||
-                         event.kind == core::EventKind::left;
+  const bool is_wanted =
+      event.kind == core::EventKind::released || event.kind == core::EventKind::forced ||
+      event.kind == core::EventKind::cooled || event.kind == core::EventKind::left;
   if (ended_ != nullptr && is_wanted && ended_->size() < audited_locks_max) {
     ended_->push_back({std::string{event.path.packed()}, std::string{event.owner}, event.fence});
   }

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import pickle
+import re
 import socket
 import ssl
 import time
 import unittest
 import urllib.request
 import uuid
+from decimal import Decimal
+from fractions import Fraction
 from unittest import mock
 
 from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
@@ -258,12 +261,34 @@ class Spelling(ServerCase):
                            ("wait", lambda wait: client.lock("/held", wait=wait).acquire()),
                            ("wait", lambda wait: client.acquire("/held", wait=wait)),
                            ("lock_delay", lambda delay: client.lock("/a", lock_delay=delay))):
-            for value, kind in (("30s", TypeError), (float("nan"), ValueError), (-1, ValueError)):
-                with self.assertRaisesRegex(kind, f"^{name} is {value!r}, .* {name}=30, "):
+            for value, kind in (("30s", TypeError), (True, TypeError), (float("nan"), ValueError),
+                                (Decimal("NaN"), ValueError), (-1, ValueError)):
+                beginning = re.escape(f"{name} is {value!r}, ")
+                with self.assertRaisesRegex(kind, f"^{beginning}.* {name}=30, "):
                     call(value)
         with self.assertRaisesRegex(ValueError, "^ttl is inf, .*, or None"):
             client.acquire("/a", ttl=float("inf"))
         self.assertEqual([lock.path for lock in client.locks()], ["/held"])
+
+    def test_numbers_of_any_kind_are_durations(self):
+        short, long = Decimal("0.1"), Fraction(LONG)
+        client = self.new_client(timeout=Decimal(PATIENCE), patience=Fraction(PATIENCE))
+        with client.lock("/held", ttl=Decimal(LONG), lock_delay=Fraction(1, 1000)):
+            for call in (client.acquire, lambda path, wait: client.lock(path, wait=wait).acquire()):
+                with self.assertRaises(NotAcquired):
+                    call("/held", wait=short)
+            with client.lease(ttl=long) as lease:
+                with self.assertRaises(NotAcquired):
+                    lease.acquire("/held", wait=short)
+                self.assertEqual(lease.ttl, LONG)
+
+        async def body(client):
+            async with client.lease(ttl=long) as lease:
+                with self.assertRaises(NotAcquired):
+                    await lease.acquire("/held", wait=short)
+
+        with self.client.lock("/held", ttl=LONG):
+            self.run_async(body)
 
     def test_what_is_no_good_for_a_client_is_told(self):
         for kind in (lockerclient.Client, AsyncClient):

@@ -39,6 +39,9 @@ class Settings:
     def __post_init__(self) -> None:
         calls.check_number("timeout", self.timeout, False)
         calls.check_number("patience", self.patience, True)
+        # A Decimal, for example, cannot be added to the times of clocks.
+        object.__setattr__(self, "timeout", float(self.timeout))
+        object.__setattr__(self, "patience", float(self.patience))
 
 
 def fresh_token() -> str:
@@ -142,7 +145,7 @@ class Acquisition:
         calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
-        self._wait = wait
+        self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._token = token or fresh_token()
 

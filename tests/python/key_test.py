@@ -88,19 +88,21 @@ class WithKeys(ServerCase):
         named = self.write("named.conf", text)
         self.check_finds(LOCKER_CLIENT_CONFIG=named)
         other = self.write("other.conf", "url = http://127.0.0.1:1\nkey-file = nowhere\n")
-        self.check_finds(LOCKER_CLIENT_CONFIG=other, LOCKER_URL=self.server.url, LOCKER_KEY=self.key)
-        for variables, directory in (({}, ".config/locker"), ({"XDG_CONFIG_HOME": os.path.join(
-                self.directory, "x")}, "x/locker")):
+        self.check_finds(LOCKER_CLIENT_CONFIG=other, LOCKER_URL=self.server.url,
+                         LOCKER_KEY=self.key)
+        elsewhere = {"XDG_CONFIG_HOME": os.path.join(self.directory, "x")}
+        for variables, directory in (({}, ".config/locker"), (elsewhere, "x/locker")):
             os.makedirs(os.path.join(self.directory, directory))
             file = self.write(directory + "/locker.conf", text)
             self.check_finds(**variables)
             os.remove(file)
 
     def test_a_file_that_is_no_good_is_told(self):
-        for file, said in (("nowhere", "nowhere cannot be read"), (self.directory, "cannot be read"),
-                           (self.write("a", "url http://x\n"), "/a: 'url http://x' is no line"),
-                           (self.write("b", "key = x\n"), "/b: .*'key = x'.* It takes url, key-file"),
-                           (self.write("c", "url = http://x\nurl = http://y\n"), "/c: .*twice")):
+        for file, said in (
+                ("nowhere", "nowhere cannot be read"), (self.directory, "cannot be read"),
+                (self.write("a", "url http://x\n"), "/a: 'url http://x' is no line"),
+                (self.write("b", "key = x\n"), "/b: .*'key = x'.* It takes url, key-file"),
+                (self.write("c", "url = http://x\nurl = http://y\n"), "/c: .*twice")):
             self.in_environment(LOCKER_CLIENT_CONFIG=file)
             for kind in (lockerclient.Client, AsyncClient):
                 with self.assertRaisesRegex(ValueError, said):

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 # keeps the place in the line between two of them.
 WAIT_PIECE = 20.0
 FAREWELL_TIMEOUT = 2.0
-# Who does not want to wait for a lock waits for a server that cannot be reached no longer than this.
+# Who does not want to wait for a lock waits for a server that cannot be reached no longer than so.
 FIRST_PATIENCE = 5.0
 
 

@@ -1,6 +1,8 @@
 """The calls of the API by the Python client, against the real server."""
 
 import asyncio
+import http.client
+import json
 import os
 import pickle
 import re
@@ -8,6 +10,7 @@ import socket
 import ssl
 import time
 import unittest
+import urllib.parse
 import urllib.request
 import uuid
 from decimal import Decimal
@@ -18,6 +21,8 @@ from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
 from lossy_proxy import LossyProxy
 from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
 from lockerclient.aio import AsyncClient
+from lockerclient.exchange import Answer
+from lockerclient.records import PathState
 
 
 class Acquiring(ServerCase):
@@ -187,9 +192,41 @@ class Looking(ServerCase):
         self.assertEqual((waiter.owner, waiter.place, waiter.state, waiter.fence),
                          ("next", 1, "waiting", None))
         self.assertGreaterEqual(waiter.age, 0)
-        self.assertEqual([lock.owner for lock in self.client.locks(state="waiting")], ["next"])
+        (listed,) = self.client.locks(state="waiting")
+        self.assertEqual((listed.owner, listed.connected, waiter.connected), ("next", True, True))
         self.client.release(held.token)
         self.assertGreater(waiting.result().fence, held.fence)
+
+    def test_a_place_that_is_kept_for_who_went_away(self):
+        held = self.client.acquire("/w", ttl=LONG)
+        self.assertIsNone(self.client.state("/w").holders[0].connected)
+        address = urllib.parse.urlsplit(self.server.url)
+        waiting = http.client.HTTPConnection(address.hostname, address.port)
+        self.addCleanup(waiting.close)
+        waiting.request("POST", "/v1/locks/w", b'{"wait": "1m", "ttl": "1m"}',
+                        {"Lock-Token": str(uuid.uuid4()), "Content-Type": "application/json"})
+        self.wait_in_line("/w")
+        waiting.close()
+        wait_until(lambda: [each.connected for each in self.client.locks(state="waiting")] ==
+                   [False])
+        self.client.release(held.token)
+
+    def test_how_many_are_in_the_way(self):
+        for owner in ("a", "b"):
+            self.client.acquire("/a", mode="shared", lock_children=False, owner=owner, ttl=LONG)
+        for child in range(101):
+            self.client.acquire(f"/a/{child}", lock_parents=False, ttl=LONG)
+        state = self.client.state("/a")
+        self.assertEqual((len(state.holders), state.holder_count), (2, 2))
+        self.assertEqual((len(state.covered_by), state.covered_by_count), (100, 101))
+
+    def test_an_older_server_tells_only_whom_it_shows(self):
+        info = {"path": "/a", "owner": "o", "state": "held", "mode": "exclusive"}
+        body = {"path": "/a", "free": False, "holders": [info], "covered_by": [info, info],
+                "waiters": [{**info, "state": "waiting"}], "waiter_count": 1}
+        state = PathState.parse(Answer(200, {}, json.dumps(body), 0))
+        self.assertEqual((state.holder_count, state.covered_by_count), (1, 2))
+        self.assertIsNone(state.waiters[0].connected)
 
     def test_what_covers_a_path(self):
         self.client.acquire("/a/b", ttl=LONG)

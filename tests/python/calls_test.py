@@ -1,20 +1,28 @@
 """The calls of the API by the Python client, against the real server."""
 
 import asyncio
+import http.client
+import json
 import os
 import pickle
+import re
 import socket
 import ssl
 import time
 import unittest
+import urllib.parse
 import urllib.request
 import uuid
+from decimal import Decimal
+from fractions import Fraction
 from unittest import mock
 
 from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
 from lossy_proxy import LossyProxy
 from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
 from lockerclient.aio import AsyncClient
+from lockerclient.exchange import Answer
+from lockerclient.records import PathState
 
 
 class Acquiring(ServerCase):
@@ -184,9 +192,41 @@ class Looking(ServerCase):
         self.assertEqual((waiter.owner, waiter.place, waiter.state, waiter.fence),
                          ("next", 1, "waiting", None))
         self.assertGreaterEqual(waiter.age, 0)
-        self.assertEqual([lock.owner for lock in self.client.locks(state="waiting")], ["next"])
+        (listed,) = self.client.locks(state="waiting")
+        self.assertEqual((listed.owner, listed.connected, waiter.connected), ("next", True, True))
         self.client.release(held.token)
         self.assertGreater(waiting.result().fence, held.fence)
+
+    def test_a_place_that_is_kept_for_who_went_away(self):
+        held = self.client.acquire("/w", ttl=LONG)
+        self.assertIsNone(self.client.state("/w").holders[0].connected)
+        address = urllib.parse.urlsplit(self.server.url)
+        waiting = http.client.HTTPConnection(address.hostname, address.port)
+        self.addCleanup(waiting.close)
+        waiting.request("POST", "/v1/locks/w", b'{"wait": "1m", "ttl": "1m"}',
+                        {"Lock-Token": str(uuid.uuid4()), "Content-Type": "application/json"})
+        self.wait_in_line("/w")
+        waiting.close()
+        wait_until(lambda: [each.connected for each in self.client.locks(state="waiting")] ==
+                   [False])
+        self.client.release(held.token)
+
+    def test_how_many_are_in_the_way(self):
+        for owner in ("a", "b"):
+            self.client.acquire("/a", mode="shared", lock_children=False, owner=owner, ttl=LONG)
+        for child in range(101):
+            self.client.acquire(f"/a/{child}", lock_parents=False, ttl=LONG)
+        state = self.client.state("/a")
+        self.assertEqual((len(state.holders), state.holder_count), (2, 2))
+        self.assertEqual((len(state.covered_by), state.covered_by_count), (100, 101))
+
+    def test_an_older_server_tells_only_whom_it_shows(self):
+        info = {"path": "/a", "owner": "o", "state": "held", "mode": "exclusive"}
+        body = {"path": "/a", "free": False, "holders": [info], "covered_by": [info, info],
+                "waiters": [{**info, "state": "waiting"}], "waiter_count": 1}
+        state = PathState.parse(Answer(200, {}, json.dumps(body), 0))
+        self.assertEqual((state.holder_count, state.covered_by_count), (1, 2))
+        self.assertIsNone(state.waiters[0].connected)
 
     def test_what_covers_a_path(self):
         self.client.acquire("/a/b", ttl=LONG)
@@ -258,12 +298,34 @@ class Spelling(ServerCase):
                            ("wait", lambda wait: client.lock("/held", wait=wait).acquire()),
                            ("wait", lambda wait: client.acquire("/held", wait=wait)),
                            ("lock_delay", lambda delay: client.lock("/a", lock_delay=delay))):
-            for value, kind in (("30s", TypeError), (float("nan"), ValueError), (-1, ValueError)):
-                with self.assertRaisesRegex(kind, f"^{name} is {value!r}, .* {name}=30, "):
+            for value, kind in (("30s", TypeError), (True, TypeError), (float("nan"), ValueError),
+                                (Decimal("NaN"), ValueError), (-1, ValueError)):
+                beginning = re.escape(f"{name} is {value!r}, ")
+                with self.assertRaisesRegex(kind, f"^{beginning}.* {name}=30, "):
                     call(value)
         with self.assertRaisesRegex(ValueError, "^ttl is inf, .*, or None"):
             client.acquire("/a", ttl=float("inf"))
         self.assertEqual([lock.path for lock in client.locks()], ["/held"])
+
+    def test_numbers_of_any_kind_are_durations(self):
+        short, long = Decimal("0.1"), Fraction(LONG)
+        client = self.new_client(timeout=Decimal(PATIENCE), patience=Fraction(PATIENCE))
+        with client.lock("/held", ttl=Decimal(LONG), lock_delay=Fraction(1, 1000)):
+            for call in (client.acquire, lambda path, wait: client.lock(path, wait=wait).acquire()):
+                with self.assertRaises(NotAcquired):
+                    call("/held", wait=short)
+            with client.lease(ttl=long) as lease:
+                with self.assertRaises(NotAcquired):
+                    lease.acquire("/held", wait=short)
+                self.assertEqual(lease.ttl, LONG)
+
+        async def body(client):
+            async with client.lease(ttl=long) as lease:
+                with self.assertRaises(NotAcquired):
+                    await lease.acquire("/held", wait=short)
+
+        with self.client.lock("/held", ttl=LONG):
+            self.run_async(body)
 
     def test_what_is_no_good_for_a_client_is_told(self):
         for kind in (lockerclient.Client, AsyncClient):

@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 import server_case  # it makes the packages known
-from server_case import PATIENCE, ServerCase
+from server_case import PATIENCE, ServerCase, lockerclient
 
 from keys import new_key
 from lockerclient import LockerError
@@ -43,6 +43,70 @@ class WithKeys(ServerCase):
             self.check_refusal(403, lambda: list(client.locks()))
             self.assertEqual(list(client.locks("/ci")), [])
             self.check_refusal(401, self.new_client(key="wrong").status)
+
+    def write(self, name, text):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def in_environment(self, **variables):
+        """Nothing else is in it that says which server, or which key."""
+        names = [name for name in os.environ if name.startswith("LOCKER_")]
+        home = {"HOME": self.directory, "XDG_CONFIG_HOME": ""}
+        patched = mock.patch.dict(os.environ, {**home, **variables})
+        patched.start()
+        self.addCleanup(patched.stop)
+        for name in set(names) - set(variables):
+            del os.environ[name]
+
+    def check_finds(self, **variables):
+        self.in_environment(**variables)
+        client = lockerclient.Client(patience=PATIENCE)
+        self.addCleanup(client.close)
+        self.assertEqual(client.url, self.server.url)
+        self.assertIn("locks", client.status())
+
+        async def main():
+            async with AsyncClient(patience=PATIENCE) as client:
+                self.assertIn("locks", await client.status())
+        asyncio.run(main())
+
+    def test_the_key_stands_in_a_file(self):
+        file = self.write("key", self.key + " \r\n")
+        self.check_finds(LOCKER_URL=self.server.url, LOCKER_KEY_FILE=file)
+        self.check_finds(LOCKER_URL=self.server.url, LOCKER_KEY_FILE="nowhere", LOCKER_KEY=self.key)
+        for bad in ("nowhere", self.write("empty", "\n" + self.key)):
+            self.in_environment(LOCKER_KEY_FILE=bad)
+            for kind in (lockerclient.Client, AsyncClient):
+                with self.assertRaisesRegex(ValueError, f"The key file '{bad}' cannot be read"):
+                    kind()
+
+    def test_server_and_key_stand_where_the_command_finds_them(self):
+        key = self.write("key", self.key)
+        text = f"# ours\nurl = {self.server.url} # the one\n\n  key-file={key}\n"
+        named = self.write("named.conf", text)
+        self.check_finds(LOCKER_CLIENT_CONFIG=named)
+        other = self.write("other.conf", "url = http://127.0.0.1:1\nkey-file = nowhere\n")
+        self.check_finds(LOCKER_CLIENT_CONFIG=other, LOCKER_URL=self.server.url,
+                         LOCKER_KEY=self.key)
+        elsewhere = {"XDG_CONFIG_HOME": os.path.join(self.directory, "x")}
+        for variables, directory in (({}, ".config/locker"), (elsewhere, "x/locker")):
+            os.makedirs(os.path.join(self.directory, directory))
+            file = self.write(directory + "/locker.conf", text)
+            self.check_finds(**variables)
+            os.remove(file)
+
+    def test_a_file_that_is_no_good_is_told(self):
+        for file, said in (
+                ("nowhere", "nowhere cannot be read"), (self.directory, "cannot be read"),
+                (self.write("a", "url http://x\n"), "/a: 'url http://x' is no line"),
+                (self.write("b", "key = x\n"), "/b: .*'key = x'.* It takes url, key-file"),
+                (self.write("c", "url = http://x\nurl = http://y\n"), "/c: .*twice")):
+            self.in_environment(LOCKER_CLIENT_CONFIG=file)
+            for kind in (lockerclient.Client, AsyncClient):
+                with self.assertRaisesRegex(ValueError, said):
+                    kind()
 
     def test_with_asyncio(self):
         async def main():

@@ -172,6 +172,40 @@ class Processes(ServerCase):
             wait_until(lambda: self.client.state("/p").waiter_count == 0)
         self.assertEqual(list(self.client.locks()), [])
 
+    # Sockets raise the like: the client must not take them for failures of its connection.
+    HANDLER_RAISES = ("OSError('mine')", "TimeoutError('mine')", "ConnectionError('mine')",
+                      "InterruptedError('mine')", "ValueError('mine')")
+
+    def check_interrupted(self, child, error):
+        child.process.send_signal(signal.SIGALRM)
+        code, _, err = child.end()
+        self.assertEqual(code, 1)
+        self.assertRegex(err.splitlines()[-1], error.partition("(")[0] + ": mine")
+
+    def test_what_a_signal_handler_raises_leaves_the_line(self):
+        for error in self.HANDLER_RAISES:
+            with self.client.lock("/p", ttl=LONG), self.child(f"""
+                def handle(*_): raise {error}
+                signal.signal(signal.SIGALRM, handle)
+                locker.acquire("/p", ttl=None)
+            """) as child:
+                self.wait_in_line("/p")
+                self.check_interrupted(child, error)
+                self.wait_in_line("/p", 0)
+            self.assertEqual(list(self.client.locks()), [])
+
+    def test_and_ends_the_waiting_for_events(self):
+        for error in self.HANDLER_RAISES:
+            with self.child(f"""
+                def handle(*_): raise {error}
+                signal.signal(signal.SIGALRM, handle)
+                events = locker.events()
+                say("follows")
+                next(events)
+            """) as child:
+                child.line()
+                self.check_interrupted(child, error)
+
     def test_ctrl_c_in_the_block_gives_back(self):
         with self.child("""
             with locker.lock("/p", ttl=None):

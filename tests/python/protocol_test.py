@@ -144,6 +144,26 @@ class Acquiring(unittest.TestCase):
         self.assertEqual((world.waits()[0], world.waits()[-1]), ("5000ms", None))
         self.assertLess(int(world.waits()[1][:-2]), 3000)
 
+    def check_patience(self, world, wait, seconds, token=None):
+        with self.assertRaises(LockerError):
+            world.drive(protocol.Acquisition(world.settings, wanted(), wait, token).steps())
+        self.assertLessEqual(world.now, 1000 + seconds)
+        self.assertGreater(world.now, 1000 + seconds - 2)
+
+    def test_who_does_not_want_to_wait_does_not_wait_for_the_server_either(self):
+        for wait, seconds in ((0, 5), (4, 5), (20, 20), (90, 30), (None, 30)):
+            self.check_patience(World(*[(0, REFUSED)] * 1000), wait, seconds)
+        full = (0, 503, {"error": "too_many_locks", "message": "Full."})
+        self.check_patience(World(*[full] * 1000), 0, 5)
+        self.check_patience(World(*[(0, REFUSED)] * 1000), 0, 5, token="t")
+
+    def test_but_for_the_answer_to_what_may_have_been_granted(self):
+        for first in (NoAnswer("cut", True, True), NoAnswer("timeout", True)):
+            self.check_patience(World((0, first), *[(0, REFUSED)] * 1000), 0, 30)
+        self.check_patience(World((0, 502, "<html>"), *[(0, REFUSED)] * 1000), 0, 30)
+        in_line = World((20, 423, LOCKED), *[(0, REFUSED)] * 1000)
+        self.check_patience(in_line, 25, 50)
+
     def test_advice_for_those_who_write_http_is_not_passed_on(self):
         for said, told in (("/a is held by x; y; try again later, or wait longer.",
                             "/a is held by x; y."), ("No.", "No.")):

@@ -25,6 +25,7 @@ from lockerclient import deadline  # noqa: E402
 from lockerclient.aio import AsyncClient  # noqa: E402
 from lockerd import Lockerd  # noqa: E402
 
+os.environ["LOCKER_CLIENT_CONFIG"] = os.devnull  # not that of whoever runs the tests
 logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
 
 LONG = 60  # a TTL that no pause of the machine reaches

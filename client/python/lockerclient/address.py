@@ -1,4 +1,4 @@
-"""Where the server is, with which key it is asked, and how paths are spelled in URLs."""
+"""Where the server is, how it is trusted, and how paths are spelled in URLs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import ssl
 import urllib.parse
 from dataclasses import dataclass
 from typing import Tuple
+
+from .configuration import setting
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 PathKey = Tuple[bytes, ...]
@@ -30,7 +32,7 @@ class Address:
     def parse(cls, url: str | None) -> Address:
         if url is not None and not isinstance(url, str):
             raise TypeError(f"url is {url!r}: pass a string such as {DEFAULT_URL!r}.")
-        url = url or os.environ.get("LOCKER_URL") or DEFAULT_URL
+        url = url or setting("url", "LOCKER_URL") or DEFAULT_URL
         parts = urllib.parse.urlsplit(url)
         try:
             port = parts.port
@@ -56,15 +58,12 @@ class Address:
         return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
 
-def default_key() -> str | None:
-    return os.environ.get("LOCKER_KEY") or None
-
-
 def tls_for(address: Address, context: ssl.SSLContext | None,
             ca_file: str | None) -> ssl.SSLContext | None:
     """`context` as it is; else one that trusts `ca_file` or LOCKER_CA_FILE, else the system's CAs,
     and shows LOCKER_CLIENT_CERTIFICATE, if there is one, with its key in LOCKER_CLIENT_KEY or in
-    the same file. None without https: then nobody asks for a certificate."""
+    the same file; the configuration file can name all three. None without https: then nobody asks
+    for a certificate."""
     if context is not None and ca_file is not None:
         raise ValueError("Give ca_file or ssl_context: a context has its own CAs "
                          "(ssl.create_default_context(cafile=...)).")
@@ -72,14 +71,14 @@ def tls_for(address: Address, context: ssl.SSLContext | None,
         return None
     if context is not None:
         return context
-    ca_file = ca_file or os.environ.get("LOCKER_CA_FILE") or None
+    ca_file = ca_file or setting("ca-file", "LOCKER_CA_FILE")
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # which does not name the file
         raise ValueError(f"The CA file {ca_file!r} cannot be used: {error}. It must be PEM, and "
                          "readable.") from error
-    if certificate := os.environ.get("LOCKER_CLIENT_CERTIFICATE"):
-        key = os.environ.get("LOCKER_CLIENT_KEY") or None
+    if certificate := setting("client-certificate", "LOCKER_CLIENT_CERTIFICATE"):
+        key = setting("client-key", "LOCKER_CLIENT_KEY")
         try:
             context.load_cert_chain(certificate, key)
         except OSError as error:

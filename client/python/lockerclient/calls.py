@@ -25,9 +25,11 @@ def _text(value: Any) -> str:
 def check_seconds(name: str, value: Any) -> None:
     """Raises TypeError or ValueError for what is no duration."""
     wanted = f"pass a number of seconds, such as {name}=30, or None"
-    if value is not None and not hasattr(value, "__float__"):
+    if value is None:
+        return
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} is {value!r}, which is no number: {wanted}.")
-    if value is not None and not 0 <= value < float("inf"):  # NaN is neither
+    if not 0 <= float(value) < float("inf"):  # NaN is neither
         raise ValueError(f"{name} is {value!r}, which is no duration: {wanted}.")
 
 
@@ -39,7 +41,8 @@ def check_wait(value: Any) -> None:
 def check_number(name: str, value: Any, may_be_zero: bool) -> None:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} is {value!r}: pass a number of seconds, such as {name}=30.")
-    if not (value > 0 or may_be_zero and value == 0):  # NaN is neither
+    seconds = float(value)  # a Decimal that is NaN cannot be compared
+    if not (seconds > 0 or may_be_zero and seconds == 0):  # NaN is neither
         raise ValueError(f"{name} is {value!r}: pass a number of seconds, such as {name}=30.")
 
 

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .address import Address, default_key, default_owner, tls_for
+from .address import Address, default_owner, tls_for
+from .configuration import default_key
 from .connections import Connections
 from .errors import LockerError
 from .events import Events
@@ -27,9 +28,11 @@ Result = TypeVar("Result")
 class Client:
     """Talks to one lock server. Thread-safe.
 
-    `url` is LOCKER_URL, else http://127.0.0.1:8765, when not given. `owner` is shown to people who
-    ask who holds a lock: `user@host:pid` when not given. `key` is an API key, LOCKER_KEY when not
-    given; it is sent as a bearer token. With https the server's name and certificate are checked:
+    `url` is LOCKER_URL, else that of the program `locker`'s configuration file, else
+    http://127.0.0.1:8765, when not given. `owner` is shown to people who ask who holds a lock:
+    `user@host:pid` when not given. `key` is an API key: LOCKER_KEY, else the first line of
+    LOCKER_KEY_FILE, else of the configuration's key-file, when not given; it is sent as a bearer
+    token. With https the server's name and certificate are checked:
     `ca_file`, else LOCKER_CA_FILE, names the CAs to trust, else they are the system's; all else can
     be said in an `ssl_context`. `timeout` is for each answer, waiting for a lock aside; a
     request without an answer is sent again for `patience` seconds before Unreachable is raised.

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import Iterator
+from typing import Iterator, Tuple
 
 from . import deadline
 from .address import Address
@@ -20,6 +20,21 @@ IDLE_KEPT = 16
 IDLE_FOR = 50.0  # the server closes what is idle for 75 s
 # What versions of OpenSSL say when the answer to a handshake is no TLS.
 NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
+CLOCK_GRAIN = 0.05  # some clocks go by steps
+Stream = Tuple[http.client.HTTPResponse, Iterator[bytes]]
+
+
+def is_of_connection(error: BaseException, since: float, timeout: float) -> bool:
+    """Whether a connection failed, and not a signal handler raised it meanwhile, as is usual with
+    TimeoutError, or OSError itself.
+
+    What sockets raise has a number. Only their timeouts have none, and come when the time is over.
+    """
+    if isinstance(error, (http.client.HTTPException, ssl.SSLError)):
+        return True
+    if isinstance(error, socket.timeout) and error.errno is None:
+        return time.monotonic() - since >= timeout - CLOCK_GRAIN
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAnswer:
@@ -91,13 +106,26 @@ class Connections:
         return self._exchange(self._open(timeout), request, timeout)
 
     @contextlib.contextmanager
-    def stream(self, request: Request, timeout: float) -> Iterator[http.client.HTTPResponse]:
-        """A reply that does not end. Its connection ends with the block."""
+    def stream(self, request: Request, timeout: float) -> Iterator[Stream]:
+        """A reply that does not end, and its lines. Its connection ends with the block."""
         connection = self._open(timeout)
+        silent_since = time.monotonic()
+
+        def lines() -> Iterator[bytes]:
+            nonlocal silent_since
+            while True:
+                silent_since = time.monotonic()
+                line = reply.readline()
+                if not line:
+                    return
+                yield line
+
         try:
             reply = self._begin(connection, request, timeout)
-            yield reply
+            yield reply, lines()
         except (OSError, http.client.HTTPException) as error:
+            if not is_of_connection(error, silent_since, timeout):
+                raise
             raise failure_of(error, True, True) from error
         finally:
             connection.close()
@@ -112,14 +140,14 @@ class Connections:
         else:
             connection = http.client.HTTPConnection(address.host, address.port,
                                                     timeout=connect_timeout)
+        began = time.monotonic()
         try:
             connection.connect()
-        except OSError as error:
+        except BaseException as error:
             connection.close()
+            if not is_of_connection(error, began, connect_timeout):
+                raise
             raise failure_of(error, False, self._has_answered) from error
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
     def _begin(self, connection: http.client.HTTPConnection, request: Request,
@@ -132,15 +160,16 @@ class Connections:
     def _exchange(self, connection: http.client.HTTPConnection, request: Request,
                   timeout: float) -> Answer:
         sent = deadline.now()
+        began = time.monotonic()
         try:
             reply = self._begin(connection, request, timeout)
             text = reply.read().decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException) as error:
+        except BaseException as error:
+            if not is_of_connection(error, began, timeout):  # Ctrl-C, for example
+                hang_up(connection)
+                raise
             connection.close()
             raise failure_of(error, True, True) from error
-        except BaseException:  # Ctrl-C, for example
-            hang_up(connection)
-            raise
         self._has_answered = True
         if reply.will_close:
             connection.close()

@@ -55,10 +55,11 @@ class Events:
         """None, or a reset, at every new connection."""
         while True:
             try:
-                with self._connections.stream(self._stream.request(), SILENCE_MAX) as reply:
+                connection = self._connections.stream(self._stream.request(), SILENCE_MAX)
+                with connection as (reply, lines):
                     if reply.status == 200:
                         yield self._stream.connected()
-                        for raw in iter(reply.readline, b""):
+                        for raw in lines:
                             line = raw.decode("utf-8", "replace").rstrip("\r\n")
                             event = self._stream.feed(line)
                             if event is not None:

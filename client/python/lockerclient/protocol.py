@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 # keeps the place in the line between two of them.
 WAIT_PIECE = 20.0
 FAREWELL_TIMEOUT = 2.0
+# Who does not want to wait for a lock waits for a server that cannot be reached no longer than so.
+FIRST_PATIENCE = 5.0
 
 
 def is_transient(answer: Answer) -> bool:
@@ -37,6 +39,9 @@ class Settings:
     def __post_init__(self) -> None:
         calls.check_number("timeout", self.timeout, False)
         calls.check_number("patience", self.patience, True)
+        # A Decimal, for example, cannot be added to the times of clocks.
+        object.__setattr__(self, "timeout", float(self.timeout))
+        object.__setattr__(self, "patience", float(self.patience))
 
 
 def fresh_token() -> str:
@@ -57,11 +62,16 @@ def ask(settings: Settings, request: Request) -> Steps[Answer]:
 
 
 def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
-                before_another: Callable[[], Steps[None]] | None = None) -> Steps[Answer]:
+                before_another: Callable[[Settings], Steps[None]] | None = None,
+                first_patience: float = float("inf")) -> Steps[Answer]:
     """The same for a request that the server may leave unanswered for a while: the second of what
-    is made says how long. `before_another`, if given, is done before each try but the first."""
+    is made says how long. `before_another`, if given, is done before each try but the first, with
+    the patience that is left then. As long as the server can have got nothing, it is given up after
+    `first_patience` already."""
     pauses = backoff()
     silent_since: float | None = None
+    first_ends = settings.now() + first_patience
+    may_have_arrived = False
     while True:
         request, wait = make()
         sent = settings.now()
@@ -82,6 +92,7 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
             in_doubt = failure.was_sent and not request.is_repeatable
             is_final = failure.is_hopeless or in_doubt
             was_cut = failure.was_cut
+        may_have_arrived |= refusal is None and (failure is None or failure.was_sent)
         now = settings.now()
         if wait > 0 and was_cut and now - sent >= 1:
             silent_since = None  # it waited, and something between found that too long
@@ -90,11 +101,15 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
             silent_since = now
         pause = next(pauses)
         since = now if silent_since is None else silent_since
-        if is_final or now + pause > since + settings.patience:
+        ends = since + settings.patience
+        if not may_have_arrived:
+            ends = min(ends, first_ends)
+        if is_final or now + pause > ends:
             break
         yield Pause(pause)
         if before_another is not None:
-            yield from before_another()
+            left = max(0.0, ends - settings.now())
+            yield from before_another(replace(settings, patience=left))
     if refusal is not None:
         raise error_of(refusal)
     doubt = " It may have been carried out." if in_doubt else ""
@@ -130,13 +145,14 @@ class Acquisition:
         calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
-        self._wait = wait
+        self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._token = token or fresh_token()
 
     def steps(self) -> Steps[Grant]:
         now = self._settings.now
         until = float("inf") if self._wait is None else now() + self._wait
+        first_patience = max(until - now(), FIRST_PATIENCE)
 
         def make() -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE))
@@ -144,7 +160,9 @@ class Acquisition:
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
-                                            self._check_lease if self._joins else None)
+                                            self._check_lease if self._joins else None,
+                                            first_patience)
+            first_patience = float("inf")
             if answer.status in (200, 201):
                 grant = yield from self._confirmed(answer.parsed(Grant.parse))
                 if grant is not None:
@@ -157,10 +175,10 @@ class Acquisition:
                 raise error
             self._token = fresh_token()
 
-    def _check_lease(self) -> Steps[None]:
+    def _check_lease(self, settings: Settings) -> Steps[None]:
         """It can have ended meanwhile. A server that was restarted does not know who waited, and
         would open another one, that has neither owner nor TTL."""
-        answer = yield from ask(self._settings, calls.renew(self._token))
+        answer = yield from ask(settings, calls.renew(self._token))
         if answer.status != 200:
             error = error_of(answer)
             raise _forgotten(answer) if error.code == "no_such_lease" else error

@@ -30,6 +30,8 @@ class LockInfo:
     place: int | None = None  # in the line of its path
     lock_parents: bool | None = None
     lock_children: bool | None = None
+    # Of what waits. False: nobody does at the moment, its place is kept for who comes back.
+    connected: bool | None = None
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> LockInfo:
@@ -39,7 +41,8 @@ class LockInfo:
             fence=body.get("fence"), age=_seconds(body, "waiting_ms") if age is None else age,
             expires_in=_seconds(body, "expires_in_ms"), ttl=_seconds(body, "ttl_ms"),
             meta=body.get("meta"), place=body.get("place"),
-            lock_parents=body.get("lock_parents"), lock_children=body.get("lock_children"))
+            lock_parents=body.get("lock_parents"), lock_children=body.get("lock_children"),
+            connected=body.get("connected"))
 
 
 def _infos(body: Mapping[str, Any], name: str) -> tuple[LockInfo, ...]:
@@ -114,6 +117,8 @@ class LeaseState:
 
 @dataclass(frozen=True)
 class PathState:
+    """Of holders, of what covers the path and of waiters the first 100 are shown."""
+
     path: str
     free: bool
     holders: tuple[LockInfo, ...]
@@ -121,12 +126,17 @@ class PathState:
     awaited_by: tuple[LockInfo, ...]
     waiters: tuple[LockInfo, ...]
     waiter_count: int
+    holder_count: int  # up to 10,000, as the next one
+    covered_by_count: int
 
     @classmethod
     def parse(cls, answer: Answer) -> PathState:
         body = answer.body
-        return cls(body["path"], body["free"], _infos(body, "holders"), _infos(body, "covered_by"),
-                   _infos(body, "awaited_by"), _infos(body, "waiters"), body["waiter_count"])
+        holders, covered_by = _infos(body, "holders"), _infos(body, "covered_by")
+        return cls(body["path"], body["free"], holders, covered_by, _infos(body, "awaited_by"),
+                   _infos(body, "waiters"), body["waiter_count"],
+                   body.get("holder_count", len(holders)),  # a server of before does not tell
+                   body.get("covered_by_count", len(covered_by)))
 
 
 def ended(answer: Answer) -> int:

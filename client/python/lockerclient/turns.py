@@ -20,7 +20,7 @@ class Turn:
         self.keys = frozenset(keys)
         self.what = what
         self.since = since
-        self.until = float("inf") if wait is None else since + wait
+        self.until = float("inf") if wait is None else since + float(wait)
         self.wake = wake
         self.thread = thread
         self.is_handed_over = False

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
-from ..address import Address, default_key, default_owner, tls_for
+from ..address import Address, default_owner, tls_for
+from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps

@@ -80,6 +80,7 @@ Method method_of(http::verb verb) {
 
 /// Of a target in absolute form, as proxies are asked (RFC 9112, 3.2.2); zero: it is none.
 std::size_t scheme_size(std::string_view target) {
+  if (target.starts_with('/')) return 0;  // 180 instructions less for nearly everybody
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (boost::beast::iequals(beast_view(target.substr(0, scheme.size())), beast_view(scheme))) {
       return scheme.size();

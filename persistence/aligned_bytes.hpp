@@ -31,7 +31,7 @@ class AlignedBytes {
  private:
   static constexpr std::size_t huge_page = std::size_t{2} << 20U;
   static constexpr std::size_t alignment_of(std::size_t size) {
-    return size < huge_page ? read_alignment : huge_page;
+    return size % huge_page == 0 ? huge_page : read_alignment;  // what aligned_alloc demands
   }
   struct Free {
     void operator()(char* data) const { std::free(data); }  // NOLINT: the pair of aligned_alloc

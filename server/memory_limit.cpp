@@ -23,7 +23,7 @@ std::optional<std::uint64_t> lowest_limit(const std::string& mount, std::string 
                                           const std::string& name) {
   std::optional<std::uint64_t> lowest;
   while (true) {
-    if (const auto limit = read_limit(mount + group + "/" + name)) {
+    if (const auto limit = read_limit(std::string{mount}.append(group).append("/").append(name))) {
       lowest = std::min(lowest.value_or(*limit), *limit);
     }
     const std::size_t slash = group.rfind('/');

@@ -285,8 +285,8 @@ Result<void> LocalJournal::prepare_next() {
   std::uint64_t bytes = next_segment_bytes_;
   const bool was_compacting = is_compacting_;
   const bool was_full = space_ == Space::full;
-  const std::uint64_t wanted_spare = snapshot_bytes_ + spare_bytes_min;
-  std::uint64_t spare = wanted_spare;  // a snapshot frees the rest
+  const std::uint64_t wanted_spare = spare_wanted();
+  std::uint64_t spare = wanted_spare;
   if (was_full && next_snapshot_bytes_max() < spare) {
     spare = next_snapshot_bytes_max();
     bytes = segment_bytes_min;
@@ -335,7 +335,7 @@ std::uint64_t LocalJournal::next_snapshot_bytes_max() const {
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
-  std::uint64_t spare = snapshot_bytes_ + spare_bytes_min + segment_bytes_min + capacity_;
+  std::uint64_t spare = spare_wanted() + segment_bytes_min + capacity_;
   for (const SealedSegment& segment : segments_since_snapshot()) spare += segment.bytes;
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
@@ -400,7 +400,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
   const bool is_full = space_ == Space::full;
   const Index failed_index = compaction_failed_index_;
-  const std::uint64_t next_segment_needs = segment_bytes_min + snapshot_bytes_ + spare_bytes_min;
+  const std::uint64_t next_segment_needs = segment_bytes_min + spare_wanted();
   lock.unlock();
   if (input.segments.empty()) return {};
   const auto free = files_.free_space(options_.directory);

@@ -105,6 +105,8 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next();
   void look_for_room();
+  /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex.
+  [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
   [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);

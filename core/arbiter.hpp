@@ -257,12 +257,13 @@ class Arbiter {
     Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
     std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
   };
-  /// Ends what fits. O(locks under the path or prefix, waiters if they are meant, opened leases if
-  /// they are).
+  /// Ends what fits. O(locks at the path or under the prefix, waiters if they are meant, opened
+  /// leases if they are).
   [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
 
-  /// A force that goes on in slices, so that others have their turn in between. What came after it
-  /// had begun with locks is left alone, so it does not hit the next holder.
+  /// A force that goes on in slices, so that others have their turn in between. What is granted
+  /// after begin_force() is left alone, so it does not hit the next holder; but if it ends waiting
+  /// requests, only what is granted after the last one of them.
   struct Forcing {
     ForceFilter filter;
     std::string detail;
@@ -276,8 +277,9 @@ class Arbiter {
     Fence newest = 0;                   // of the locks and leases that are meant
     std::optional<Token> last_lease{};  // that was looked at
   };
-  /// A slice of it. What is looked at is one step, what ends is steps_of_an_end. True: it is over,
-  /// or the journal has no room; if that is made, it can go on.
+  void begin_force(Forcing& forcing);
+  /// A slice of it, which begins if it has not. What is looked at is one step, a lock that ends
+  /// steps_of_an_end. True: it is over, or the journal has no room; if that is made, it can go on.
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 
@@ -297,7 +299,7 @@ class Arbiter {
   /// not counted, and are given out again for others of their size. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
-           cooling_timers_.size() * map_node_bytes + waiting_bytes_;
+           (cooling_timers_.size() + opened_.size()) * map_node_bytes + waiting_bytes_;
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves, and live without locks.
@@ -400,6 +402,14 @@ class Arbiter {
   [[nodiscard]] bool has_room_to_force(Forcing& forcing) const;
   [[nodiscard]] bool force_waiters(Forcing& forcing, std::size_t& steps);
   [[nodiscard]] bool force_locks(Forcing& forcing, std::size_t& steps);
+  struct ChosenLock {
+    LockId id;
+    std::uint32_t handle;
+  };
+  [[nodiscard]] bool choose_at_path(Forcing& forcing, std::size_t& steps,
+                                    std::vector<ChosenLock>& chosen) const;
+  [[nodiscard]] bool choose_below(Forcing& forcing, std::size_t& steps,
+                                  std::vector<ChosenLock>& chosen);
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
   void pass_on_terms(const LivingLease& lease);
   void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
@@ -413,6 +423,7 @@ class Arbiter {
   void stop_timer(const LivingLease& lease);
   void start_timer(const LivingLease& lease, Instant deadline);
   void note_renewal(const Token& token);
+  void name_waiters(const Token& token, std::string_view owner);
   void restart_timer(const Token& token);
   void change_ttl(const LivingLease& lease, Milliseconds ttl);
   void on_due(const DeadlineQueue::Due& due);

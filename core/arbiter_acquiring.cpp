@@ -427,6 +427,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   acquired.ttl = ttl_of_grant(lease, request);
   if (lease && acquired.ttl != lease->ttl) change_ttl(*lease, acquired.ttl);
   if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
+  if (!lease) name_waiters(request.token, acquired.owner);
   acquired.fence = take_fence();
   for (std::size_t position = 0; position < chosen.size(); ++position) {
     const Waiter::Wanted& wanted = request.wanted[chosen[position]];
@@ -527,6 +528,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
   waiters_.emplace(waiter.id, std::move(request));
   by_ticket_.emplace(waiter.ticket, &waiter);
   by_token_[waiter.token].push_back(&waiter);
+  name_waiters(waiter.token, waiter.owner);
   for (const Waiter::Wanted& wanted : waiter.wanted) {
     wanted_.emplace(std::pair{waiter.token, std::string_view{wanted.packed_path}}, &waiter);
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -9,12 +10,25 @@ namespace {
 
 void take_steps(std::size_t count, std::size_t& steps) { steps -= std::min(steps, count); }
 
+LockId just_before(const LockId& id) {
+  if (id.position > 0) return {id.fence, static_cast<std::uint16_t>(id.position - 1)};
+  return {id.fence - 1, std::numeric_limits<std::uint16_t>::max()};
+}
+
 /// A path that a request wants.
 bool fits(const Arbiter::ForceFilter& filter, PathView path) {
   if (filter.packed_path && path.packed() != *filter.packed_path) return false;
   if (!filter.packed_prefix) return true;
   const PathView prefix{*filter.packed_prefix};
   return path == prefix || prefix.is_ancestor_of(path);
+}
+
+/// A lock at its path or under its prefix.
+bool is_meant(const Arbiter::Forcing& forcing, const HeldLock& held) {
+  const Arbiter::ForceFilter& filter = forcing.filter;
+  return held.id.fence <= forcing.newest && (!held.is_cooling || filter.ends_cooling) &&
+         (!filter.fence || held.id.fence == *filter.fence) &&
+         (!filter.owner || held.owner == *filter.owner);
 }
 
 bool fits(const Arbiter::ForceFilter& filter, const Waiter& waiter) {
@@ -33,16 +47,22 @@ Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& det
   return forcing.forced;
 }
 
+void Arbiter::begin_force(Forcing& forcing) {
+  forcing.number = ++last_number_;
+  forcing.newest = last_fence_;
+}
+
 bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now) {
   using Stage = Forcing::Stage;
   now_ = now;
-  if (forcing.number == 0) forcing.number = ++last_number_;
+  if (forcing.number == 0) begin_force(forcing);
   if (forcing.forced.outcome == Outcome::busy) forcing.forced.outcome = Outcome::granted;
   while (forcing.stage != Stage::over && steps > 0) {
     switch (forcing.stage) {
       case Stage::waiters:
         if (!force_waiters(forcing, steps)) break;
-        forcing.newest = last_fence_;
+        // Those that it would have ended can have been granted what they waited for meanwhile.
+        if (forcing.filter.ends_waiting) forcing.newest = last_fence_;
         forcing.stage = Stage::locks;
         break;
       case Stage::locks:
@@ -75,7 +95,7 @@ bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
     forcing.next_ticket = waiter.ticket + 1;
     take_steps(waiter.wanted.size(), steps);
     if (!fits(forcing.filter, waiter)) continue;
-    take_steps(steps_of_an_end, steps);
+    take_steps(4 * steps_of_an_end, steps);  // what waited behind it is looked at anew
     end_wait(waiter, End::forced, forcing.detail);
     ++forcing.forced.count;
   }
@@ -83,39 +103,12 @@ bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
 }
 
 bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
-  const ForceFilter& filter = forcing.filter;
-  const std::string under = filter.packed_path.value_or(filter.packed_prefix.value_or(""));
-  // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
-  if (cursor_is_of_ == forcing.number) {
-    table_.resume_cursor(cursor_of_force, PathView{under});
-  } else {
-    table_.open_cursor(cursor_of_force, PathView{under});
-    cursor_is_of_ = forcing.number;
-  }
-  struct Chosen {
-    LockId last_before;  // that was looked at
-    std::uint32_t handle;
-  };
-  std::vector<Chosen> chosen;
-  bool is_end = false;
-  while (steps > 0 && !is_end) {
-    const auto held = table_.advance_cursor(cursor_of_force);
-    is_end = !held || held->id.fence > forcing.newest;
-    if (is_end) break;
-    take_steps(1, steps);
-    if (held->id <= forcing.last_lock) continue;
-    const LockId last_before = std::exchange(forcing.last_lock, held->id);
-    if (held->is_cooling && !filter.ends_cooling) continue;
-    if (filter.fence && held->id.fence != *filter.fence) continue;
-    if (filter.owner && held->owner != *filter.owner) continue;
-    if (filter.packed_path && table_.path_of(*held).view().packed() != under) continue;
-    chosen.push_back({last_before, held->handle});
-    take_steps(steps_of_an_end, steps);
-  }
-  table_.keep_cursor(cursor_of_force);
-  for (const auto& [last_before, handle] : chosen) {
+  std::vector<ChosenLock> chosen;
+  const bool is_end = forcing.filter.packed_path ? choose_at_path(forcing, steps, chosen)
+                                                 : choose_below(forcing, steps, chosen);
+  for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
-      forcing.last_lock = last_before;
+      forcing.last_lock = just_before(id);
       cursor_is_of_ = 0;  // it stands behind what has not ended
       return false;
     }
@@ -123,6 +116,52 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
     end_lock(held, table_.path_of(held), End::forced, forcing.detail);
     ++forcing.forced.count;
   }
+  return is_end;
+}
+
+/// Those behind the last one that was looked at, in order: one that cools now is still there.
+bool Arbiter::choose_at_path(Forcing& forcing, std::size_t& steps,
+                             std::vector<ChosenLock>& chosen) const {
+  const PathView path{*forcing.filter.packed_path};
+  table_.for_each_lock_at(path, [&](const HeldLock& held) {
+    if (held.id > forcing.last_lock && is_meant(forcing, held)) {
+      chosen.push_back({held.id, held.handle});
+    }
+    return true;
+  });
+  std::sort(chosen.begin(), chosen.end(),
+            [](const auto& left, const auto& right) { return left.id < right.id; });
+  const std::size_t most = steps / steps_of_an_end + 1;
+  const bool is_end = chosen.size() <= most;
+  if (!is_end) chosen.resize(most);
+  if (!chosen.empty()) forcing.last_lock = chosen.back().id;
+  take_steps(chosen.size() * steps_of_an_end, steps);
+  return is_end;
+}
+
+/// Those at and below the prefix, from where it was the last time.
+bool Arbiter::choose_below(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
+  const std::string prefix = forcing.filter.packed_prefix.value_or("");
+  // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
+  if (cursor_is_of_ == forcing.number) {
+    table_.resume_cursor(cursor_of_force, PathView{prefix});
+  } else {
+    table_.open_cursor(cursor_of_force, PathView{prefix});
+    cursor_is_of_ = forcing.number;
+  }
+  bool is_end = false;
+  while (steps > 0 && !is_end) {
+    const auto held = table_.advance_cursor(cursor_of_force);
+    is_end = !held || held->id.fence > forcing.newest;
+    if (is_end) break;
+    take_steps(1, steps);
+    if (held->id <= forcing.last_lock) continue;
+    forcing.last_lock = held->id;
+    if (!is_meant(forcing, *held)) continue;
+    chosen.push_back({held->id, held->handle});
+    take_steps(steps_of_an_end, steps);
+  }
+  table_.keep_cursor(cursor_of_force);
   return is_end;
 }
 
@@ -134,11 +173,11 @@ bool Arbiter::force_leases(Forcing& forcing, std::size_t& steps) {
     if (at == opened_.end()) return true;
     take_steps(1, steps);
     const LivingLease lease = *table_.find_lease_of(*at);
-    const bool is_meant = !lease.has_locks && lease.owner == *forcing.filter.owner &&
-                          lease.opened.fence <= forcing.newest;
-    if (is_meant && !has_room_to_force(forcing)) return false;
+    const bool ends = !lease.has_locks && lease.owner == *forcing.filter.owner &&
+                      lease.opened.fence <= forcing.newest;
+    if (ends && !has_room_to_force(forcing)) return false;
     forcing.last_lease = *at;
-    if (!is_meant) continue;
+    if (!ends) continue;
     take_steps(steps_of_an_end, steps);
     end_lease(lease, End::forced, forcing.detail);
     ++forcing.forced.count;

@@ -7,7 +7,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
-constexpr std::size_t lease_bytes = 128;  // about what one takes of memory
+constexpr std::size_t lease_bytes = 224;  // about what one takes of memory
 
 }  // namespace
 
@@ -23,6 +23,15 @@ void Arbiter::note_renewal(const Token& token) {
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return;
   for (Waiter* const waiter : waiting->second) waiter->lease_was_renewed = true;
+}
+
+/// The owner of all that waits for this lease is known now.
+void Arbiter::name_waiters(const Token& token, std::string_view owner) {
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return;
+  for (Waiter* const waiter : waiting->second) {
+    if (waiter->owner.empty()) waiter->owner = owner;
+  }
 }
 
 void Arbiter::restart_timer(const Token& token) {
@@ -143,6 +152,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   if (chosen) ended_.forget_lease(*chosen);
   record(LeaseOpened{answer.token, {take_fence(), 0}, answer.owner, ttl});
   opened_.insert(answer.token);
+  name_waiters(answer.token, answer.owner);
   restart_timer(answer.token);
   answer.outcome = LeaseOutcome::opened;
   return answer;

@@ -13,7 +13,9 @@ bool Arbiter::replay(const Record& record) {
     held = table_.find(ended->token, ended->id);
     token = ended->token;
     reason = ended->reason;
-    if (!held && table_.find_lease_of(token)) ended_lease = ended->id.fence;
+    // A lock that has cooled has no token: none, and not that of a lease which is all zeros.
+    const MaybeLease lease = held ? std::nullopt : table_.find_lease_of(token);
+    if (lease && lease->opened == ended->id) ended_lease = ended->id.fence;
   } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
     held = table_.find(cooling->token, cooling->id);
     token = cooling->token;

@@ -1,5 +1,7 @@
 #include "core/ended_memory.hpp"
 
+#include <utility>
+
 namespace locker::core {
 
 Hash EndedMemory::hash_of(const Token& token) const { return hash_.then(token.view()); }
@@ -14,19 +16,28 @@ std::uint32_t EndedMemory::find_slot(const Token& token, std::uint64_t key) cons
   });
 }
 
-void EndedMemory::set(std::uint32_t slot, const Ended& ended, Instant now) {
-  Entry& entry = ring_[slot - 1];
-  entry.when = now;
-  entry.fence = ended.fence;
-  entry.reason = ended.reason;
-  if (entry.has_detail) {
-    const auto before = details_.find(slot);
-    detail_bytes_ -= before->second.size();
-    details_.erase(before);
+std::uint32_t EndedMemory::add_detail(const std::string& text) {
+  if (text.empty()) return 0;
+  const auto known = detail_numbers_.find(text);
+  if (known != detail_numbers_.end()) {
+    ++details_[known->second].entries;
+    return known->second;
   }
-  entry.has_detail = !ended.detail.empty();
-  if (entry.has_detail) details_[slot] = ended.detail;
-  detail_bytes_ += ended.detail.size();
+  do {
+    ++last_detail_;
+  } while (last_detail_ == 0 || details_.contains(last_detail_));
+  const Detail& added = details_[last_detail_] = {text, 1};
+  detail_numbers_[added.text] = last_detail_;
+  detail_bytes_ += text.size();
+  return last_detail_;
+}
+
+void EndedMemory::drop_detail(std::uint32_t number) {
+  const auto detail = details_.find(number);
+  if (detail == details_.end() || --detail->second.entries != 0) return;
+  detail_bytes_ -= detail->second.text.size();
+  detail_numbers_.erase(detail->second.text);
+  details_.erase(detail);
 }
 
 void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {
@@ -36,11 +47,9 @@ void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& e
   const auto slot = static_cast<std::uint32_t>(next_ + 1);
   next_ = (next_ + 1) % capacity;
   if (entry.is_used) slots_.erase(fold(entry.key), slot);
-  entry.token = token;
-  entry.key = key;
-  entry.is_used = true;
+  drop_detail(entry.detail);
+  entry = {token, key, now, ended.fence, ended.reason, true, add_detail(ended.detail)};
   slots_.insert(fold(key), slot);
-  set(slot, ended, now);
 }
 
 void EndedMemory::remember_lock(const Token& token, PathView path, const Ended& ended,
@@ -59,7 +68,8 @@ std::optional<EndedMemory::Ended> EndedMemory::find(const Token& token, std::uin
     return std::nullopt;
   }
   const Entry& entry = ring_[slot - 1];
-  return Ended{entry.reason, entry.fence, entry.has_detail ? details_.at(slot) : std::string{}};
+  return Ended{entry.reason, entry.fence,
+               entry.detail == 0 ? std::string{} : details_.at(entry.detail).text};
 }
 
 std::optional<EndedMemory::Ended> EndedMemory::find_lock(const Token& token, PathView path,
@@ -77,7 +87,9 @@ void EndedMemory::forget(const Token& token, std::uint64_t key) {
   const std::uint32_t slot = find_slot(token, key);
   if (slot == ExtendibleTable::none) return;
   slots_.erase(fold(key), slot);
-  ring_[slot - 1].is_used = false;
+  Entry& entry = ring_[slot - 1];
+  entry.is_used = false;
+  drop_detail(std::exchange(entry.detail, 0));
 }
 
 }  // namespace locker::core

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/deadline_queue.hpp"
 #include "core/extendible_table.hpp"
@@ -36,7 +37,7 @@ class EndedMemory {
   [[nodiscard]] std::optional<Ended> find_lease(const Token& token, Instant now) const;
   /// Of memory that it has taken, about. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
-    return ring_.size() * sizeof(Entry) + slots_.bytes() + details_.size() * map_node_bytes +
+    return ring_.size() * sizeof(Entry) + slots_.bytes() + 2 * details_.size() * map_node_bytes +
            detail_bytes_;
   }
   /// The token opens a lease again.
@@ -50,7 +51,11 @@ class EndedMemory {
     Fence fence = 0;
     End reason = End::released;
     bool is_used = false;
-    bool has_detail = false;
+    std::uint32_t detail = 0;  // its number; zero: none
+  };
+  struct Detail {
+    std::string text;
+    std::size_t entries = 0;
   };
   [[nodiscard]] Hash hash_of(const Token& token) const;
   [[nodiscard]] std::uint64_t key_of(const Token& token, PathView path) const;
@@ -59,12 +64,16 @@ class EndedMemory {
   [[nodiscard]] std::optional<Ended> find(const Token& token, std::uint64_t key, Instant now) const;
   [[nodiscard]] std::uint32_t find_slot(const Token& token, std::uint64_t key) const;
 
-  void set(std::uint32_t slot, const Ended& ended, Instant now);
+  std::uint32_t add_detail(const std::string& text);
+  void drop_detail(std::uint32_t number);
 
   Hash hash_;
   std::deque<Entry> ring_;  // grows up to the capacity, and copies nothing when it does
-  std::map<std::uint32_t, std::string> details_;  // by slot; few have one
-  std::size_t detail_bytes_ = 0;                  // of their text
+  // Each text once: a force gives the same one to all that it ends.
+  std::map<std::uint32_t, Detail> details_;
+  std::map<std::string_view, std::uint32_t> detail_numbers_;
+  std::uint32_t last_detail_ = 0;
+  std::size_t detail_bytes_ = 0;  // of their texts
   std::size_t next_ = 0;
   ExtendibleTable slots_;  // key -> place in the ring, from 1
 };

@@ -151,7 +151,8 @@ void answer_no_room(bool is_full, Response& response) {
                         "less.",
                         response);
   }
-  answer_error(503, "busy", "The journal is making room; try again now.", response);
+  answer_error(503, "busy", "The journal is making room, or the server stops; try again.",
+               response);
 }
 
 }  // namespace locker::server

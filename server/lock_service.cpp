@@ -15,7 +15,7 @@ using core::Arbiter;
 
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
-// About 4,000 locks, which takes 12 ms: each slice has a sync of the disk, too.
+// About 4,000 locks, which takes 10 to 20 ms: each slice has a sync of the disk, too.
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
 // The mutex is not fair: who waits for it would see it taken again when it wakes.
 constexpr std::chrono::microseconds between_forced{200};
@@ -103,7 +103,7 @@ core::Now LockService::read_now() {
   disk_stood_still_ += disk_stood_still;
   stood_still_ += disk_stood_still;
   auto gap = read - last_read_ - disk_stood_still;
-  if (is_clock_stopped_) stood_still_ += std::exchange(gap, {});
+  if (is_stopping_) stood_still_ += std::exchange(gap, {});
   if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
   last_read_ = read;
   return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
@@ -166,11 +166,14 @@ bool LockService::advance_forces(const core::Now& now) {
   // It goes on when the journal has made room: nobody can say what half of it was.
   forces_wait_ = force.forcing.forced.outcome == core::Outcome::busy;
   if (!is_over || forces_wait_) return !forces_wait_;
-  if (force.listener != nullptr) {
-    force.listener->on_forced(force.forcing.forced, commit_.last_index());
-  }
+  tell_end(force);
   forces_.pop_front();
   return !forces_.empty();
+}
+
+void LockService::tell_end(const Force& force) {
+  if (force.listener == nullptr) return;
+  force.listener->on_forced(force.forcing.forced, commit_.last_index());
 }
 
 void LockService::on_record(const core::Record& record) {
@@ -340,14 +343,19 @@ std::optional<LockService::At<Arbiter::Forced>> LockService::force(
   const core::Now now = read_now();
   Arbiter::Forcing forcing{filter, reason};
   bool is_over = false;
-  // Behind another one it does not begin: that one's place in the table would be lost.
+  arbiter_.begin_force(forcing);
+  // Behind another one it does nothing yet: that one's place in the table would be lost.
   if (forces_.empty()) {
     ended_ = ended;
     is_over = arbiter_.advance_force(forcing, forced_at_once, now);
     ended_ = nullptr;
   }
-  const Arbiter::Forced forced = forcing.forced;
+  Arbiter::Forced forced = forcing.forced;
   if (is_over && forced.outcome == core::Outcome::busy && forced.count > 0) is_over = false;
+  if (!is_over && is_stopping_) {
+    forced.outcome = core::Outcome::busy;
+    is_over = true;
+  }
   if (!is_over) {
     forces_.push_back({std::move(forcing), ended, &listener});
     due_.notify_one();
@@ -570,10 +578,15 @@ LockService::Status LockService::look_at_status() const {
           room_for(core::record_bytes_max, false) != Arbiter::Room::none};
 }
 
-void LockService::stop_clock() {
+void LockService::begin_stop() {
   const std::lock_guard lock{commit_.mutex()};
   static_cast<void>(read_now());
-  is_clock_stopped_ = true;
+  is_stopping_ = true;
+  for (Force& force : forces_) {
+    force.forcing.forced.outcome = core::Outcome::busy;
+    tell_end(force);
+  }
+  forces_.clear();
 }
 
 core::Now LockService::now() {

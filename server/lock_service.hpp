@@ -213,9 +213,11 @@ class LockService final : private core::Arbiter::Host {
   /// What metrics show; nothing of it has to be durable.
   [[nodiscard]] Measured measure();
   [[nodiscard]] core::Now now();
-  /// From now on no lease and no wait ends by time. For a server that stops: nobody can renew any
-  /// more, and after the start every lease has its whole TTL again, unless it ended meanwhile.
-  void stop_clock();
+  /// For a server that stops. No lease and no wait ends by time from now on: nobody can renew any
+  /// more, and after the start every lease has its whole TTL again, unless it ended meanwhile. A
+  /// force ends where it is, `busy`: with millions of locks it would go on for longer than a server
+  /// may take to stop.
+  void begin_stop();
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] EventLog& events() { return events_; }
 
@@ -244,6 +246,7 @@ class LockService final : private core::Arbiter::Host {
     std::vector<AuditedLock>* ended;
     ForceListener* listener;
   };
+  void tell_end(const Force& force);
   struct TakenBack {
     core::Token token;
     std::optional<core::Path> path;
@@ -274,7 +277,7 @@ class LockService final : private core::Arbiter::Host {
 
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point last_read_;
-  bool is_clock_stopped_ = false;
+  bool is_stopping_ = false;
   std::chrono::steady_clock::duration disk_stood_still_{0};  // when the clock was read last
   std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;

@@ -299,7 +299,7 @@ ExitCode serve(const Options& options) {
   wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
   locker.handler().set_draining();
-  locker.service().stop_clock();
+  locker.service().begin_stop();
   server.stop(stop_grace);
   opened->reset();  // syncs
   spdlog::info("stopped");

@@ -139,7 +139,10 @@ bool ChildProcess::has_shell(bool wants_terminal) {
   if (::tcgetpgrp(terminal) == ::getpgrp()) has_terminal_ = true;  // `fg` has brought us there
   if (has_terminal_ || !wants_terminal) return has_terminal_;
   const pid_t session = ::getsid(0);
-  const bool is_job = ::getpgrp() != session && ::tcgetsid(terminal) == session;
+  // Whose parent is gone, as of `( locker run … & )`, nobody brings back: the kernel does not stop
+  // it.
+  const bool is_job =
+      ::getpgrp() != session && ::tcgetsid(terminal) == session && ::getsid(::getppid()) == session;
   if (is_job) wants_terminal_ = true;  // it gets it when we are continued in the foreground
   return is_job;
 }

@@ -17,13 +17,15 @@ function closedBy({ lock_parents: parents, lock_children: children }) {
   return "exactly this path";
 }
 
-function sentenceOf({ free, holders, covered_by: covers, waiter_count: waiting }) {
-  if (holders.length === 1) return [owner(holders[0].owner), " holds this."];
-  if (holders.length > 1) return [`${holders.length} share this.`];
+function sentenceOf({ free, holders, holder_count: count, covered_by: covers, waiter_count: waiting }) {
+  if (count === 1) return [owner(holders[0].owner), " holds this."];
+  if (count > 1) return [`${count} share this.`];
   if (covers.length > 0) return ["Nobody holds this itself, but it is not free: see below what covers it."];
   if (waiting > 0) return ["Nobody holds this; who waits for it waits for something else as well."];
   return [free ? "This is free." : "Nobody holds this, but somebody waits for what covers it."];
 }
+
+const rest = (shown) => element("p", { class: "quiet" }, `These are the first ${shown}.`);
 
 export class Details {
   path = "";
@@ -132,6 +134,7 @@ export class Details {
   #contents(state) {
     const contents = [element("p", { class: "sentence" }, ...sentenceOf(state))];
     state.holders.forEach((_, i) => contents.push(this.#holder(state, i)));
+    if (state.holder_count > state.holders.length) contents.push(rest(state.holders.length));
     if (state.covered_by.length > 0) contents.push(this.#covers(state));
     if (state.waiter_count > 0) contents.push(this.#waiters(state));
     return contents;
@@ -189,7 +192,7 @@ export class Details {
     };
   }
 
-  #covers({ covered_by: covers }) {
+  #covers({ covered_by: covers, covered_by_count: count }) {
     const select = (path) => () => this.#on.select(path);
     const item = (lock) =>
       element(
@@ -203,7 +206,7 @@ export class Details {
       {},
       element("h3", {}, "Covered by"),
       element("ul", { class: "covers" }, covers.map(item)),
-      covers.length >= 100 ? element("p", { class: "quiet" }, "These are the first 100.") : null,
+      count > covers.length ? rest(covers.length) : null,
     );
   }
 
@@ -223,7 +226,7 @@ export class Details {
       {},
       element("h3", {}, counted(count, "request waits", "requests wait")),
       element("ol", { class: "waiters" }, waiters.map(item)),
-      count > waiters.length ? element("p", { class: "quiet" }, `These are the first ${waiters.length}.`) : null,
+      count > waiters.length ? rest(waiters.length) : null,
     );
   }
 }

@@ -11,9 +11,6 @@ const locksFew = 40_000; // of a list that was cut: there is room for more of it
 const waitersMax = 5_000;
 const refreshedMax = 12; // locks asked for their expiry at a time
 const freshFor = 10_000; // milliseconds
-/** The server keeps the place of who chose its token and went away for 15 s, and lists it; that this
- * ends tells no event. */
-const placeKept = 16_000; // milliseconds
 
 /** Sorts behind every lock granted before this fence. */
 const justBefore = (fence) => `${fence - 1}.65535`;
@@ -29,7 +26,6 @@ export class Mirror {
   #next = null; // where the list goes on that was cut
   #generation = 0; // of that list
   #isRefreshing = false;
-  #placesTimer = 0;
   #details = new PacedTask(() => this.#quietly(() => this.#fetchDetails()), 150);
   #waiting = new PacedTask(() => this.#quietly(() => this.#fetchWaiters()), 250);
   #cooling = new PacedTask(() => this.#quietly(() => this.#fetchCooling()), 250);
@@ -68,7 +64,6 @@ export class Mirror {
 
   #halt() {
     this.#stop.abort();
-    clearTimeout(this.#placesTimer);
     for (const task of [this.#details, this.#waiting, this.#cooling, this.#more]) task.cancel();
   }
 
@@ -153,12 +148,7 @@ export class Mirror {
       if (next !== null && this.#model.locks.size < locksFew) this.#more.ask();
       await this.#fetchWaiters();
     } catch (error) {
-      if (signal.aborted) return;
-      const isPassing = error instanceof Unreachable || (error instanceof Refused && error.isPassing);
-      if (!isPassing) this.#halt();
-      if (error instanceof Refused && !isPassing) return this.#report.connection("refused", error);
-      if (!isPassing) throw error;
-      setTimeout(() => signal.aborted || this.#relist(signal, isAnew), 1000);
+      this.#onListError(error, signal, () => this.#relist(signal, isAnew));
     }
   }
 
@@ -173,9 +163,21 @@ export class Mirror {
       this.#next = next;
       this.#report.listed({ isWhole: next === null, isAnew: false });
     } catch (error) {
-      if (!signal.aborted) this.#more.ask(); // no event may come that would ask again
-      throw error;
+      this.#onListError(error, signal, () => this.#more.ask()); // no event may come that would ask again
     }
+  }
+
+  /** Goes on with what failed for now after a second; what is refused for good ends all. */
+  #onListError(error, signal, again) {
+    if (signal.aborted) return;
+    const isRefused = error instanceof Refused;
+    if (error instanceof Unreachable || (isRefused && error.isPassing)) {
+      setTimeout(() => signal.aborted || again(), 1000);
+      return;
+    }
+    this.#halt();
+    if (!isRefused) throw error;
+    this.#report.connection("refused", error);
   }
 
   /** Page by page into the model. Resolves with where the list goes on when `goesOn(page)` wanted no
@@ -215,28 +217,17 @@ export class Mirror {
   }
 
   async #fetchWaiters() {
-    const signal = this.#stop.signal;
     const waiters = [];
     let at = Date.now();
     let after;
-    try {
-      while (after !== null && waiters.length < waitersMax) {
-        const page = await this.#ask({ state: "waiting", after }, signal);
-        waiters.push(...page.body.locks);
-        ({ at } = page);
-        after = page.body.next;
-      }
-      this.#model.setWaiters(waiters, at);
-      this.#report.waiters(after === null);
-    } finally {
-      if (!signal.aborted) this.#lookAgainForPlaces();
+    while (after !== null && waiters.length < waitersMax) {
+      const page = await this.#ask({ state: "waiting", after }, this.#stop.signal);
+      waiters.push(...page.body.locks.filter((waiter) => waiter.connected));
+      ({ at } = page);
+      after = page.body.next;
     }
-  }
-
-  #lookAgainForPlaces() {
-    clearTimeout(this.#placesTimer);
-    if (this.#model.waiters.length === 0) return;
-    this.#placesTimer = setTimeout(() => this.#waiting.ask(), placeKept);
+    this.#model.setWaiters(waiters, at);
+    this.#report.waiters(after === null);
   }
 
   /** What failed here is asked for again with the next event or the next connection. */
@@ -269,7 +260,9 @@ export class Mirror {
     this.#model.beginListing();
     try {
       const looked = await this.#api.call(`v1/locks${path}`, { signal: this.#stop.signal });
-      this.#model.applyHolders(path, looked.body.holders, looked.index, looked.at);
+      const { holders, holder_count: count } = looked.body;
+      if (count > holders.length) this.#model.applyListed(holders, looked.index, looked.at);
+      else this.#model.applyHolders(path, holders, looked.index, looked.at);
       return looked;
     } finally {
       this.#model.endListing();

@@ -255,7 +255,8 @@ function writeAddress() {
   url.hash = details.path;
   // Relative: a name and a password in the address are not in location, and must stay the same.
   const relative = url.pathname + url.search + url.hash;
-  if (url.hash !== location.hash) history.pushState(null, "", relative);
+  const wasOpen = pathInAddress() !== "";
+  if (url.hash !== location.hash && (details.isOpen || wasOpen)) history.pushState(null, "", relative);
   else if (url.href !== location.href) history.replaceState(null, "", relative);
 }
 

@@ -509,19 +509,24 @@ class RunTest(CommandCase):
                         return int(child)
         return None
 
+    def await_guardian(self, process):
+        """The command begins when it is there, and can be faster than it has its name."""
+        self.eventually(lambda: self.guardian_of(process) is not None, "having a guardian")
+        return self.guardian_of(process)
+
     def test_a_guardian_keeps_nothing_open_that_others_wait_for(self):
         read, write = os.pipe()
         self.addCleanup(os.close, read)
         process = self.start("run", "/a", "--", "sh", "-c", SLEEP, pass_fds=[write])
         os.close(write)
         self.addCleanup(self.kill_group, int(self.await_file("pid")))
-        folder = f"/proc/{self.guardian_of(process)}/fd"
+        folder = f"/proc/{self.await_guardian(process)}/fd"
         self.eventually(lambda: len(os.listdir(folder)) == 1, "closing all but its socket")
         self.assertIn("socket:", os.readlink(os.path.join(folder, os.listdir(folder)[0])))
 
     def test_a_guardian_that_was_stopped_for_long_believes_what_came_last(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
-        guardian = self.guardian_of(process)
+        guardian = self.await_guardian(process)
         os.kill(guardian, signal.SIGSTOP)
         time.sleep(5)
         os.kill(guardian, signal.SIGCONT)
@@ -532,7 +537,7 @@ class RunTest(CommandCase):
 
     def test_a_guardian_that_is_killed_is_replaced(self):
         process, pid = self.run_in_background(SLEEP, "--ttl", "6s")
-        first = self.guardian_of(process)
+        first = self.await_guardian(process)
         os.kill(first, signal.SIGKILL)
         self.eventually(lambda: self.guardian_of(process) not in (None, first))
         process.kill()
@@ -764,8 +769,8 @@ class TerminalTest(CommandCase):
             text += os.read(main, 1000)
         return text.decode()
 
-    def run_shell_with_background_job(self, script, *steps):
-        """The same, and the command begins as `command &`. Returns the terminal."""
+    def run_shell_with_background_job(self, script, *steps, around=()):
+        """The same, and the command begins as `command &`, `around` it. Returns the terminal."""
         main, other = pty.openpty()
         self.addCleanup(os.close, main)
         job = "\n".join([
@@ -777,8 +782,9 @@ class TerminalTest(CommandCase):
             "def is_stopped(): return os.WIFSTOPPED(os.waitpid(job.pid, os.WUNTRACED)[1])",
             "def file(name): return os.path.join(os.environ['HOME'], name)",
             "while not os.path.exists(file('begun')): time.sleep(0.02)", *steps])
-        shell = subprocess.Popen([sys.executable, "-c", job, LOCKER, "run", "/a", "--", "sh", "-c",
-                                  'echo >"$HOME/begun"; ' + script], env=self.environment,
+        shell = subprocess.Popen([sys.executable, "-c", job, *around, LOCKER, "run", "/a", "--",
+                                  "sh", "-c", 'echo >"$HOME/begun"; ' + script],
+                                 env=self.environment,
                                  stdin=other, stdout=other, stderr=other, start_new_session=True)
         os.close(other)
         self.addCleanup(shell.wait)
@@ -802,6 +808,12 @@ class TerminalTest(CommandCase):
         # 130 where the key was faster than the terminal is given.
         self.assertRegex(self.read_until(main, b"."), rb"at the end (-2|130)\.")
         self.assertTrue(self.is_free("/a"))
+
+    def test_begun_in_the_background_by_who_is_gone_it_keeps_the_lock_of_what_wants_the_terminal(self):
+        main = self.run_shell_with_background_job(
+            "read line </dev/tty", "job.wait()", "time.sleep(1000)",
+            around=("sh", "-c", '"$@" &', "sh"))
+        self.read_until(main, b"the command is stopped; the lock is kept for it")
 
     def test_begun_in_the_background_it_is_lent_the_terminal_of_a_foreground_that_came_later(self):
         main = self.run_shell_with_background_job(

@@ -241,12 +241,70 @@ TEST(EndedMemory, ItsMemoryGrowsWithTheWordsAndNoFurtherThanItsCapacity) {
   };
   for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
   const std::size_t without_words = memory.memory_bytes();
-  for (std::uint32_t i = 0; i < 1'000; ++i) end(i, std::string(100, 'w'));
+  for (std::uint32_t i = 0; i < 1'000; ++i) end(i, std::string(100, 'w') + std::to_string(i));
   EXPECT_GT(memory.memory_bytes(), without_words + 100'000);
   EXPECT_LT(memory.memory_bytes(), without_words + 400'000);
   for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
   EXPECT_LT(memory.memory_bytes(), without_words + without_words / 4);
   EXPECT_LT(without_words, std::size_t{20} << 20U);
+}
+
+TEST(EndedMemory, TheWordsOfAForceAreKeptOnceAndAsLongAsOneOfItsLocksIs) {
+  EndedMemory memory{1};
+  const auto token_of = [](std::uint32_t number) {
+    Token token;
+    std::memcpy(token.bytes.data(), &number, sizeof number);
+    return token;
+  };
+  const auto end = [&](std::uint32_t number, const std::string& why) {
+    memory.remember_lease(token_of(number), {End::forced, number + 1, why}, Instant{1});
+  };
+  const auto detail_of = [&](std::uint32_t number) {
+    const auto ended = memory.find_lease(token_of(number), Instant{2});
+    return ended ? ended->detail : "unknown";
+  };
+  const std::string why(255, 'w');
+  for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
+  const std::size_t without_words = memory.memory_bytes();
+  for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, i % 2 == 0 ? why : "other");
+  EXPECT_LT(memory.memory_bytes(), without_words + 1'000);
+  EXPECT_EQ(detail_of(0), why);
+  EXPECT_EQ(detail_of(EndedMemory::capacity - 1), "other");
+  for (std::uint32_t i = 1; i < EndedMemory::capacity; ++i) memory.forget_lease(token_of(i));
+  EXPECT_EQ(detail_of(0), why);
+  EXPECT_EQ(detail_of(1), "unknown");
+  end(0, "last");
+  EXPECT_EQ(detail_of(0), "last");
+  memory.forget_lease(token_of(0));
+  EXPECT_EQ(memory.memory_bytes(), without_words);
+}
+
+TEST_F(ArbiterLimitsTest, AForceOfEverythingMakesRoomWhateverItsReasonIs) {
+  Arbiter::Limits limits;
+  limits.memory_max = std::size_t{32} << 20U;
+  start(limits);
+  unsigned count = 0;
+  while (acquire(token_of(count), {"/a/" + std::to_string(count)}).outcome == Outcome::granted) {
+    ++count;
+  }
+  EXPECT_GT(count, 50'000U);
+  Arbiter::ForceFilter filter;
+  filter.packed_prefix = "";
+  ASSERT_EQ(arbiter_->force(filter, std::string(255, 'w'), now()).count, count);
+  EXPECT_EQ(acquire(token_of(count), {"/b"}).outcome, Outcome::granted);
+}
+
+TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
+  start();
+  const std::size_t before = arbiter_->memory_bytes();
+  constexpr unsigned leases = 10'000;
+  for (unsigned number = 0; number < leases; ++number) {
+    const Token token = token_of(number);
+    ASSERT_EQ(arbiter_->open_lease(token, token, {}, {}, now()).outcome,
+              Arbiter::LeaseOutcome::opened);
+  }
+  // Of malloc's, 118 bytes each.
+  EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
 }
 
 TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {

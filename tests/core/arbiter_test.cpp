@@ -511,6 +511,68 @@ TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
   arbiter_->check_invariants();
 }
 
+TEST_F(ArbiterTest, AForceThatStandsInLineLeavesAloneWhatIsGrantedUntilItsTurn) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
+  Arbiter::ForceFilter filter;
+  filter.packed_prefix = "";
+  Arbiter::Forcing forcing{filter, "why"};
+  arbiter_->begin_force(forcing);
+  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(acquire(token(3), a_).outcome, Outcome::granted);
+  ASSERT_TRUE(arbiter_->advance_force(forcing, 1'000, now()));
+  EXPECT_EQ(forcing.forced.count, 1U);
+  EXPECT_TRUE(arbiter_->table().held_by(token(3), PathView{a_}));
+}
+
+TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
+  constexpr std::uint8_t holders = 40;
+  for (std::uint8_t number = 1; number <= holders; ++number) {
+    AcquireCommand command;
+    command.wanted.push_back({a_, {Mode::shared, true, true}});
+    command.token = token(number);
+    command.owner = number % 2 == 0 ? "theirs" : "mine";
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  ASSERT_EQ(acquire(token(holders + 1), path("b")).outcome, Outcome::granted);
+  Arbiter::ForceFilter filter;
+  filter.packed_path = a_;
+  filter.owner = "theirs";
+  Arbiter::Forcing forcing{filter, "why"};
+  int slices = 1;
+  const std::size_t each = 3 * Arbiter::steps_of_an_end;
+  while (!arbiter_->advance_force(forcing, each, now())) {
+    ++slices;
+    AcquireCommand late;
+    late.wanted.push_back({a_, {Mode::shared, true, true}});
+    late.token = token(static_cast<std::uint8_t>(100 + slices));
+    late.owner = "theirs";
+    ASSERT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::granted);
+  }
+  EXPECT_EQ(slices, 6);
+  EXPECT_EQ(forcing.forced.count, std::size_t{holders / 2});
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1 + 5});
+}
+
+// What has cooled is recorded without a token, which is as good as one of zeros.
+TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
+  ASSERT_EQ(open(Token{}, milliseconds{30'000}).outcome, Arbiter::LeaseOutcome::opened);
+  AcquireCommand command;
+  command.wanted.push_back({a_, {}});
+  command.token = token(1);
+  command.ttl = command.lock_delay = Milliseconds{100};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  advance_to(milliseconds{150});
+  advance_to(milliseconds{300});
+  ASSERT_EQ(arbiter_->table().lock_count(), 0U);
+  restart();
+  arbiter_->check_invariants();
+  EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
+  advance_to(now_ + milliseconds{30'100});
+  EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+}
+
 TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
   constexpr int locks = 100;
   const auto name = [](int number) { return path(std::to_string(number)); };
@@ -536,7 +598,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
     ASSERT_NE(arbiter_->acquire(next, now()).outcome, Outcome::token_in_use);
     if (slices == 20) {
       Arbiter::ForceFilter another;
-      another.packed_path = name(1);
+      another.packed_prefix = name(1);
       another.fence = 1;
       ASSERT_EQ(arbiter_->force(another, "", now()).count, 0U);
     }
@@ -907,6 +969,40 @@ TEST_F(ArbiterTest, WhoWaitsForSeveralOfALeaseIsOneWhoStandsBehindIt) {
   several.wait = std::chrono::hours{1};
   ASSERT_EQ(arbiter_->acquire(several, now()).outcome, Outcome::queued);
   EXPECT_EQ(arbiter_->renew(token(1), {}, now()).waiters, 1U);
+}
+
+TEST_F(ArbiterTest, WhoWaitsWithoutANameHasThatOfItsLeaseWhenThatIsKnown) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
+  const auto owner_at = [this](const std::string& packed_path) {
+    return arbiter_->waiting_at(PathView{packed_path}, 1).at(0).owner;
+  };
+  const auto wait_for = [this](std::uint8_t number, const std::string& packed_path,
+                               const std::optional<std::string>& owner) {
+    AcquireCommand command;
+    command.wanted.push_back({packed_path, {}});
+    command.token = token(number);
+    command.owner = owner;
+    command.wait = std::chrono::hours{1};
+    return arbiter_->acquire(command, now()).outcome;
+  };
+  ASSERT_EQ(wait_for(2, a_, {}), Outcome::queued);
+  EXPECT_EQ(owner_at(a_), "");
+  ASSERT_EQ(wait_for(2, path("b"), "ann"), Outcome::queued);
+  EXPECT_EQ(owner_at(a_), "ann");
+  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome,
+            Arbiter::ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(arbiter_->table().find_lease_of(token(2))->owner, "ann");
+
+  ASSERT_EQ(wait_for(3, path("b"), {}), Outcome::queued);
+  ASSERT_EQ(arbiter_->open_lease(token(3), {}, "bob", {}, now()).outcome,
+            Arbiter::LeaseOutcome::opened);
+  Arbiter::ForceFilter filter;
+  filter.owner = "bob";
+  filter.packed_prefix = path("b");
+  filter.ends_waiting = true;
+  EXPECT_EQ(arbiter_->force(filter, "", now()).count, 1U);
 }
 
 TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {

@@ -475,6 +475,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
   } else {
     requests_.push_back(request);
   }
+  name(request.token, request.owner);
   return refused(Outcome::queued);
 }
 
@@ -546,12 +547,19 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   if (lease == leases_.end()) {
     leases_[request.token] =
         Lease{request.ttl.value_or(request.default_ttl), Instant::max(), request.owner};
+    name(request.token, request.owner);
     note_lease(request.token, std::nullopt);
   } else if (request.ttl && !(request.promised && outlasts(*request.promised, *request.ttl))) {
     lease->second.ttl = *request.ttl;
   }
   keep_alive(request.token, now);
   return decision;
+}
+
+void OracleArbiter::name(const Token& token, const std::string& owner) {
+  for (Request& each : requests_) {
+    if (each.token == token && each.owner.empty()) each.owner = owner;
+  }
 }
 
 void OracleArbiter::keep_alive(const Token& token, Instant now) {
@@ -606,6 +614,7 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
   note_lease(token, std::nullopt);
   static_cast<void>(take_fence(now));
   leases_[token] = Lease{ttl, Instant::max(), owner, true};
+  name(token, owner);
   keep_alive(token, now);
   return Arbiter::LeaseOutcome::opened;
 }

@@ -193,6 +193,7 @@ class OracleArbiter {
   void note_lock(const std::pair<Token, std::string>& lock, const Ended& ended);
   void restart_clock(Lease& lease, Instant now) const;
   void keep_alive(const Token& token, Instant now);
+  void name(const Token& token, const std::string& owner);
   void stop_waiting(std::size_t place, Instant now);
 
   Arbiter::Limits limits_;

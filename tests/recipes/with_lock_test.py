@@ -321,6 +321,17 @@ class Sh(WithLock):
         run.process.terminate()
         run.wait()
 
+    def test_a_machine_that_was_suspended_before_the_first_renewal_ends_the_command(self):
+        os.mkdir(os.path.join(self.directory, "bin"))
+        self.write("bin/sleep", f'#!/bin/sh\nexec {shutil.which("sleep")} $(($1 * 12))\n')
+        run = self.with_lock("/s", "sh", "-c", "echo $$ >command; while :; do :; done",
+                             LOCKER_TTL="15",
+                             PATH=f'{os.path.join(self.directory, "bin")}:{os.environ["PATH"]}')
+        pid = self.pid_in("command")
+        self.assertEqual(run.wait(), 70)
+        self.assertIn("lost, and the command was ended", run.said())
+        self.assertFalse(self.is_alive(pid))
+
     def test_a_server_that_stays_away_ends_the_command_before_others_have_the_lock(self):
         # The machine may be too slow for that, which is no fault of the recipe: once is enough.
         for attempt in range(5):

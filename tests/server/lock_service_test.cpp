@@ -52,10 +52,10 @@ TEST_F(LockServiceTest, WhileTheDiskStandsStillNoLeaseEnds) {
   EXPECT_FALSE(is_living(token));
 }
 
-TEST_F(LockServiceTest, OnceTheClockIsStoppedNoLeaseEndsByTime) {
+TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
   const core::Token token = open_lease(core::Milliseconds{200});
   const core::Token other = open_lease(core::Milliseconds{200});
-  service_.stop_clock();
+  service_.begin_stop();
   std::this_thread::sleep_for(milliseconds{600});
   EXPECT_TRUE(is_living(token));
   EXPECT_EQ(service_.release_all(other).answer.outcome, core::Arbiter::ReleaseOutcome::released);
@@ -230,6 +230,26 @@ TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   EXPECT_EQ(service_.status().locks, 0U);
 }
 
+TEST_F(LockServiceForceTest, AForceBehindAnotherOneLeavesAloneTheNextHolder) {
+  take_many();
+  ASSERT_EQ(take_another(), core::Outcome::granted);
+  journal_.close_gate();
+  ForceWaiter waiter;
+  core::Arbiter::ForceFilter many;
+  many.packed_prefix = "";
+  many.owner = "";
+  ASSERT_FALSE(service_.force(many, "x", nullptr, waiter));
+  ForceWaiter behind;
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  core::AcquireCommand command;
+  command.wanted.push_back({path("next", 0), {}});
+  ASSERT_EQ(service_.acquire(command, nobody_).answer.outcome, core::Outcome::granted);
+  journal_.open_gate();
+  EXPECT_EQ(waiter.wait().count, locks + 1);
+  EXPECT_EQ(behind.wait().count, 0U);
+  EXPECT_EQ(service_.status().locks, 1U);
+}
+
 TEST_F(LockServiceForceTest, AForceThatNobodyHearsOfGoesOnAllTheSame) {
   take_many();
   journal_.close_gate();
@@ -244,6 +264,30 @@ TEST_F(LockServiceForceTest, AForceThatNobodyHearsOfGoesOnAllTheSame) {
   journal_.open_gate();
   EXPECT_EQ(behind.wait().count, 0U);
   EXPECT_EQ(service_.status().locks, 0U);
+}
+
+TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
+  take_many();
+  journal_.close_gate();
+  ForceWaiter waiter;
+  ForceWaiter behind;
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter));
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  service_.begin_stop();
+  const auto forced = waiter.wait();
+  EXPECT_EQ(forced.outcome, core::Outcome::busy);
+  EXPECT_EQ(behind.wait().outcome, core::Outcome::busy);
+  const std::size_t left = service_.status().locks;
+  EXPECT_EQ(forced.count, locks - left);
+
+  ForceWaiter late;
+  const auto asked = service_.force(everything(), "x", nullptr, late);
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->answer.outcome, core::Outcome::busy);
+  EXPECT_GT(service_.status().locks, 0U);
+  journal_.open_gate();
+  std::this_thread::sleep_for(milliseconds{300});
+  EXPECT_EQ(service_.status().locks, left - asked->answer.count);
 }
 
 TEST_F(LockServiceForceTest, AForceThatEndsLittleIsAnsweredAtOnce) {

@@ -49,6 +49,21 @@ test("the tree tells who holds what, how, until when, who waits and why", async 
   await finish(page);
 });
 
+test("a path that many share keeps them all when its details are open", async () => {
+  const others = new Lockerd();
+  await others.start();
+  for (let i = 0; i < 130; i += 1) await others.take("/crowd", { owner: `reader-${i}`, mode: "shared", ttl: "1h" });
+  const page = await open(others);
+  await eventually(() => cell(page, "crowd", "state"), "shared × 130");
+  await row(page, "crowd").click();
+  await eventually(() => page.textContent("#details .sentence"), "130 share this.");
+  assert.match(await page.textContent("#details"), /These are the first 100\./);
+  assert.equal(await cell(page, "crowd", "state"), "shared × 130");
+  assert.equal(await page.textContent("#count-held"), "130");
+  await finish(page);
+  await others.end();
+});
+
 test("the search finds paths, owners and reasons, and one of them only when told so", async () => {
   const page = await open(server);
   const found = async (text) => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Refused } from "./page/api.js";
 import { LockModel } from "./page/lock_model.js";
 import { Mirror } from "./page/mirror.js";
 import { ServerClock } from "./page/server_clock.js";
@@ -18,7 +19,8 @@ class PretendedServer {
   waiters = [];
   index = 100;
   asked = [];
-  isRefusing = false;
+  refusal = null; // what is thrown at each call
+  state = null; // what is said of a path
   #stream;
 
   async open(path, { signal }) {
@@ -30,7 +32,9 @@ class PretendedServer {
 
   async call(path, { parameters, signal }) {
     signal?.throwIfAborted();
+    if (!parameters) return { body: this.state, index: ++this.index, at: Date.now() };
     this.asked.push(parameters);
+    if (this.refusal) throw this.refusal;
     const all = parameters.state === "waiting" ? this.waiters : this.locks;
     const after = Number.parseFloat(parameters.after ?? "0");
     const rest = all.filter(({ fence }) => fence > after);
@@ -68,7 +72,8 @@ function begin(t, server) {
   const told = [];
   const clock = new ServerClock();
   const model = new LockModel(clock, () => {});
-  const report = { connection: () => {}, listed: (how) => told.push(how), waiters: () => {}, events: () => {} };
+  const states = [];
+  const report = { connection: (state) => states.push(state), listed: (how) => told.push(how), waiters: () => {}, events: () => {} };
   const mirror = new Mirror({ api: server, model, clock, report });
   mirror.start("/");
   const pass = async (milliseconds) => {
@@ -77,25 +82,54 @@ function begin(t, server) {
       await settle();
     }
   };
-  return { mirror, model, told, pass };
+  return { mirror, model, told, states, pass };
 }
 
-test("a place that is kept for a while is seen to end, which no event tells", async (t) => {
+test("a place that is only kept is not shown as somebody who waits", async (t) => {
   const server = new PretendedServer();
   server.take("/a", 1000);
-  server.waiters = [{ path: "/a", owner: "w", mode: "exclusive", waiting_ms: 5, fence: 1 }];
+  const waiter = { path: "/a", owner: "w", mode: "exclusive", waiting_ms: 5, fence: 1, connected: true };
+  server.waiters = [waiter];
   const { mirror, model, pass } = begin(t, server);
   await settle();
   assert.equal(model.waiters.length, 1);
+  waiter.connected = false;
   server.tell([{ kind: "left", path: "/a", owner: "w", mode: "exclusive" }]);
   await pass(1000);
-  assert.equal(model.waiters.length, 1, "its place is kept");
-  server.waiters = [];
-  await pass(16_000);
   assert.equal(model.waiters.length, 0);
+  mirror.pause();
+});
+
+test("a list that was cut is not asked for without end when it is refused", async (t) => {
+  const server = new PretendedServer();
+  const old = Array.from({ length: 52_000 }, (_, i) => server.take(`/old/${i}`, 1000 + i));
+  const { states, pass } = begin(t, server);
+  await pass(250);
+  server.refusal = new Refused(503, "draining", "It stops.");
+  server.end(old.slice(0, 20_000));
   server.asked.length = 0;
-  await pass(20_000);
-  assert.deepEqual(server.asked, [], "nobody waits: there is nothing to ask for");
+  await pass(5000);
+  const count = server.asked.length;
+  assert.ok(count >= 3 && count <= 6, `asked ${count} times in 5 s`);
+  server.refusal = new Refused(401, "unauthorized", "No.");
+  await pass(2000);
+  assert.equal(states.at(-1), "refused");
+  server.asked.length = 0;
+  await pass(5000);
+  assert.deepEqual(server.asked, []);
+});
+
+test("a path that more share than an answer shows keeps them all", async (t) => {
+  const server = new PretendedServer();
+  for (let i = 0; i < 130; ++i) server.take("/crowd", 1000 + i).mode = "shared";
+  const { mirror, model, pass } = begin(t, server);
+  await pass(250);
+  server.state = { holders: server.locks.slice(0, 100), holder_count: 130 };
+  await mirror.look("/crowd");
+  assert.equal(model.locks.size, 130);
+  server.state = { holders: server.locks.slice(0, 3), holder_count: 3 };
+  await mirror.look("/crowd");
+  assert.equal(model.locks.size, 3);
   mirror.pause();
 });
 

@@ -462,20 +462,25 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
   const auto done = service_.release_all(token, is_audited(request) ? &ended : nullptr);
   response.index = done.index;
   using Outcome = Arbiter::ReleaseOutcome;
+  // Where the journal has no room, a part of a large lease can have ended all the same.
+  const bool stopped =
+      done.answer.outcome == Outcome::busy || done.answer.outcome == Outcome::disk_full;
+  const bool has_ended =
+      done.answer.outcome == Outcome::released || (stopped && done.answer.count > 0);
+  if (is_audited(request) && has_ended) {
+    response.audit = std::make_unique<AuditNote>();
+    response.audit->outcome = "released";
+    response.audit->count = done.answer.count;
+    for (const AuditedLock& lock : ended) {
+      response.audit->packed_paths.push_back(lock.packed_path);
+    }
+    response.audit->locks = std::move(ended);
+  }
   switch (done.answer.outcome) {
     case Outcome::released:
     case Outcome::left:
     case Outcome::released_before:
       response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
-      if (is_audited(request) && done.answer.outcome == Outcome::released) {
-        response.audit = std::make_unique<AuditNote>();
-        response.audit->outcome = "released";
-        response.audit->count = done.answer.count;
-        for (const AuditedLock& lock : ended) {
-          response.audit->packed_paths.push_back(lock.packed_path);
-        }
-        response.audit->locks = std::move(ended);
-      }
       return;
     case Outcome::lease_ended:
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);

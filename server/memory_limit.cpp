@@ -60,7 +60,8 @@ std::optional<std::uint64_t> read_cgroup_limit(const std::string& root) {
 }
 
 std::size_t memory_max_within(std::uint64_t cgroup_limit) {
-  return std::max<std::size_t>(static_cast<std::size_t>(cgroup_limit / 2), memory_max_least);
+  const std::uint64_t rest = cgroup_limit - std::min(cgroup_limit, beside_what_is_held);
+  return std::max<std::size_t>(static_cast<std::size_t>(rest / 2), memory_max_least);
 }
 
 }  // namespace locker::server

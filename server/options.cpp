@@ -93,7 +93,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "What "
       "would take more is refused with 503; releases and renewals are not. 0: no limit. Without "
       "it: "
-      "half of what the cgroup may have, where that has a limit.");
+      "half of what the cgroup may have beside 64 MiB, where that has a limit.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
       "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
       "of memory together. Each has a connection; an eighth of these is left for others, and one "
@@ -227,11 +227,13 @@ std::string read_config_file(const std::string& path) {
   return text;
 }
 
-/// A server that prints its version and ends well is taken for one that did what it should.
-void refuse_farewells(const po::parsed_options& parsed) {
+/// A server that prints its version and ends well is taken for one that did what it should, and
+/// another file is not read.
+void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
   for (const po::option& option : parsed.options) {
-    if (option.string_key != "help" && option.string_key != "version") continue;
-    throw po::error("option '" + option.string_key + "' is for the command line only");
+    const std::string& name = option.string_key;
+    if (name != "help" && name != "version" && name != "config") continue;
+    throw po::error("option '" + name + "' cannot stand in a file");
   }
 }
 
@@ -267,7 +269,7 @@ void read_all(int argc, const char* const* argv, const po::options_description& 
     std::istringstream file{read_config_file(path)};
     try {
       const auto parsed = po::parse_config_file(file, all);
-      refuse_farewells(parsed);
+      refuse_what_is_of_no_file(parsed);
       po::store(with_one_name(parsed), values);
     } catch (const po::error& error) {
       throw po::error("in the config file " + path + ": " + error.what());

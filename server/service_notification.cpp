@@ -19,7 +19,11 @@ void notify_service_manager(std::string_view state) {
   const std::string_view path = named;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return;
+  if (path.empty()) return;
+  if (path.size() >= sizeof address.sun_path) {
+    spdlog::warn("the service manager cannot be told {}: its address {} is too long", state, path);
+    return;
+  }
   std::memcpy(address.sun_path, path.data(), path.size());
   if (path.front() == '@') address.sun_path[0] = '\0';  // one without a file
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());

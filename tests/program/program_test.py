@@ -74,7 +74,8 @@ class Program(unittest.TestCase):
         self.assertEqual(code, 64, text)
         self.assertIn("in the environment (LOCKER_...): the argument ('tcp://10.43.0.7:8765')", text)
         config = self.directory.name + "/locker.conf"
-        for line, fault in (("colour = red", "'colour'"), ("port", "'port'")):
+        for line, fault in (("colour = red", "'colour'"), ("port", "'port'"),
+                            ("config = /other", "'config'")):
             with open(config, "w", encoding="utf-8") as file:
                 file.write(line + "\n")
             code, text = run(LOCKERD, "--file", self.store, "--config", config)

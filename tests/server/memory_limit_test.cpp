@@ -67,7 +67,8 @@ TEST_F(MemoryLimitTest, OfVersionOneTheMemoryControllerIsAsked) {
 }
 
 TEST(MemoryMax, IsAPartOfTheLimitButNotLessThanTheLeast) {
-  EXPECT_EQ(memory_max_within(10'000 * mebibyte), 5'000 * mebibyte);
+  EXPECT_EQ(memory_max_within(10'064 * mebibyte), 5'000 * mebibyte);
+  EXPECT_EQ(memory_max_within(128 * mebibyte), memory_max_least);
   EXPECT_EQ(memory_max_within(16 * mebibyte), memory_max_least);
 }
 

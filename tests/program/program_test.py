@@ -117,8 +117,8 @@ class Program(unittest.TestCase):
 
     def test_what_cannot_be_a_config_file_is_refused(self):
         config = self.directory.name + "/locker.conf"
-        for text, fault in (("version =\n", "'version' is for the command line"),
-                            ("help = 1\n", "'help' is for the command line"),
+        for text, fault in (("version =\n", "'version' cannot stand in a file"),
+                            ("help = 1\n", "'help' cannot stand in a file"),
                             ("# " + "x" * (1 << 20), "more than 1 MiB")):
             with open(config, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -19,7 +19,7 @@ struct HeaderBytes {
   StoreId store;
   std::uint64_t salt;
   Index first_index;
-  std::uint32_t zero;
+  std::uint32_t blocks;  // of the file, as large as the header
   std::uint32_t checksum;
 };
 static_assert(sizeof(HeaderBytes) == 56);
@@ -59,8 +59,9 @@ std::size_t padded(std::size_t size) {
 }  // namespace
 
 std::string encode(const SegmentHeader& header) {
-  HeaderBytes bytes{
-      {}, format_version, header.previous, header.store, header.salt, header.first_index, 0, 0};
+  const auto blocks = static_cast<std::uint32_t>(header.bytes / segment_header_bytes);
+  HeaderBytes bytes{{},          format_version,     header.previous, header.store,
+                    header.salt, header.first_index, blocks,          0};
   std::memcpy(bytes.magic, magic.data(), sizeof bytes.magic);
   bytes.checksum = crc32c(0, before_checksum(bytes));
   std::string block(segment_header_bytes, '\0');
@@ -86,7 +87,8 @@ OpenResult<SegmentHeader> decode_segment_header(std::string_view bytes, const St
     return OpenFault{OpenFault::Kind::damaged,
                      path + " belongs to another store; put back this store's own file."};
   }
-  return SegmentHeader{header.store, header.salt, header.first_index, header.previous};
+  return SegmentHeader{header.store, header.salt, header.first_index, header.previous,
+                       std::uint64_t{header.blocks} * segment_header_bytes};
 }
 
 std::string encode_seal(Index next_index, std::uint64_t salt) {

@@ -21,6 +21,9 @@ struct SegmentHeader {
   std::uint64_t salt = 0;      ///< Seeds every checksum: bytes of another file never pass.
   Index first_index = 0;       ///< Of the first record in it.
   std::uint32_t previous = 0;  ///< Checksum of the last frame in the segment before; else 0.
+  /// Of the file, which never changes: one that lost its end shows it. 0: an older lockerd made it,
+  /// and did not say.
+  std::uint64_t bytes = 0;
 };
 
 [[nodiscard]] std::string encode(const SegmentHeader& header);

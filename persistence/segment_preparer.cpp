@@ -57,7 +57,8 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
 }
 
 IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
-                               PreparedSegment& prepared, const SegmentHeader& header) {
+                               PreparedSegment& prepared, SegmentHeader header) {
+  header.bytes = prepared.bytes;
   if (auto written = prepared.file->write_at(0, encode(header)); !written) return written.error();
   if (auto synced = prepared.file->sync(); !synced) return synced.error();
   // What comes into it would be acknowledged, and found by no start.

@@ -35,8 +35,7 @@ struct PreparedSegment {
 /// Writes the header, and gives the prepared file its name; durable on return. An error when a
 /// start would not find it: see FileSystem::check_held_directory().
 [[nodiscard]] IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
-                                             PreparedSegment& prepared,
-                                             const SegmentHeader& header);
+                                             PreparedSegment& prepared, SegmentHeader header);
 
 /// Writes into a segment that another one follows, so that it is missed when it is lost; durable
 /// on return. `segment` is open for writing, and has this salt.

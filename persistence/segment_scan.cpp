@@ -138,11 +138,16 @@ OpenResult<SegmentHeader> check_segment(std::string_view front, std::uint64_t si
                      path + " holds the records from index " + std::to_string(header->first_index) +
                          " on; it was renamed: it is " + segment_name(header->first_index) + "."};
   }
-  if (size < segment_bytes_min || !std::has_single_bit(size)) {
+  const bool has_right_size = header->bytes != 0
+                                  ? size == header->bytes
+                                  : size >= segment_bytes_min && std::has_single_bit(size);
+  if (!has_right_size) {
+    const std::string made_with = header->bytes != 0
+                                      ? "it was made with " + std::to_string(header->bytes)
+                                      : "a segment is made with a power of two of them, at least " +
+                                            std::to_string(segment_bytes_min);
     return OpenFault{OpenFault::Kind::damaged,
-                     path + " has " + std::to_string(size) +
-                         " bytes, and a segment is made with a power of two of them, at least " +
-                         std::to_string(segment_bytes_min) +
+                     path + " has " + std::to_string(size) + " bytes, and " + made_with +
                          ": its end is missing, or something was written behind it. Restore the "
                          "store from a backup."};
   }

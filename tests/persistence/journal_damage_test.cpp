@@ -188,6 +188,24 @@ TEST_F(SegmentReaderTest, ALargeSegmentIsReadInSmallPieces) {
   EXPECT_LE(disk_.largest_read(), mebibyte);
 }
 
+TEST_F(SegmentReaderTest, OneThatLostItsEndAtAPowerOfTwoIsRefused) {
+  begin_segment(random_(), 1);
+  for (const std::uint64_t said : {std::uint64_t{0}, std::uint64_t{2 * mebibyte}}) {
+    header_.bytes = said;
+    bytes_ = encode(header_);
+    end_file(2 * mebibyte);
+    EXPECT_TRUE(open());
+    end_file(mebibyte);
+    const auto cut = open();
+    EXPECT_EQ(cut.has_value(), said == 0);  // an older lockerd did not say how long it is
+    if (said == 0) continue;
+    EXPECT_EQ(cut.error().kind, Kind::damaged);
+    EXPECT_NE(cut.error().message.find(" has 1048576 bytes, and it was made with 2097152: "),
+              std::string::npos)
+        << cut.error().message;
+  }
+}
+
 TEST_F(SegmentReaderTest, WhatIsNotReadIsNotTakenForZeros) {
   begin_file();
   add_frame(1, 0, "a record");
@@ -306,6 +324,18 @@ TEST_F(JournalDamageTest, ASegmentThatLostItsEndIsRefused) {
                                  frame_ends_[3], whole.size() / 2, whole.size() - 1}) {
     disk_.put(segment(1), whole.substr(0, size));
     expect_refused(Kind::damaged, segment(1));
+  }
+}
+
+TEST_F(JournalDamageTest, EachSegmentSaysHowLongItsFileIs) {
+  write_generations();
+  const StoreFiles all = files();
+  EXPECT_GT(all.segments.size(), 1U);
+  for (const Index first : all.segments) {
+    const std::string bytes = disk_.bytes(segment(first));
+    std::uint32_t blocks = 0;
+    std::memcpy(&blocks, bytes.data() + 48, sizeof blocks);
+    EXPECT_EQ(std::size_t{blocks} * 4'096, bytes.size());
   }
 }
 

@@ -15,13 +15,20 @@ namespace {
 
 using Compacted = boost::system::result<std::uint64_t, CompactionFault>;
 
+/// One that was read from or sealed by this very process, and cannot be opened any more, is as good
+/// as one that the disk does not give back: all that it said is in memory.
+OpenFault of_input(OpenFault fault) {
+  if (fault.kind == OpenFault::Kind::io) fault.kind = OpenFault::Kind::unreadable;
+  return fault;
+}
+
 /// Calls `on_record` for each record of a sealed segment. `previous` is the checksum of the last
 /// frame in the segment before, if one was read, and then of the last one in this.
 OpenResult<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
                               const SealedSegment& segment, std::optional<std::uint32_t>& previous,
                               const std::function<void(const core::Record&)>& on_record) {
   auto reader = SegmentReader::open(files, directory, segment.first_index, store);
-  if (!reader) return reader.error();
+  if (!reader) return of_input(reader.error());
   const std::string path = in_directory(directory, segment_name(segment.first_index));
   // Not every one has been looked at since the start: those that only the older snapshot needs.
   if (previous && reader->header().previous != *previous) {
@@ -116,7 +123,7 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
 }
 
 CompactionFault of_snapshot(OpenFault fault) {
-  CompactionFault told{std::move(fault)};
+  CompactionFault told{of_input(std::move(fault))};
   told.snapshot_is_bad =
       told.kind == OpenFault::Kind::damaged || told.kind == OpenFault::Kind::unreadable;
   return told;

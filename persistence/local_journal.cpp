@@ -495,7 +495,9 @@ Result<void> LocalJournal::remove_covered() {
   }
   for (const std::string& name : names) {
     auto removed = files_.remove(in_directory(options_.directory, name));
-    if (!removed) return fault(removed.error());
+    const bool is_gone =
+        removed || removed.error().code == boost::system::errc::no_such_file_or_directory;
+    if (!is_gone) return fault(removed.error());
   }
   return {};
 }

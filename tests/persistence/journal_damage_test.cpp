@@ -454,17 +454,24 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAnd
   }
 }
 
-TEST_F(JournalDamageTest, ASealedSegmentThatDoesNotReadOrIsDamagedEndsSnapshotsAndNothingElse) {
-  for (const bool reads : {false, true}) {
+TEST_F(JournalDamageTest, ASealedSegmentThatIsBadOrGoneEndsSnapshotsAndNothingElse) {
+  enum class How { unreadable, damaged, gone };
+  for (const How how : {How::unreadable, How::damaged, How::gone}) {
     disk_ = SimulatedDisk{};
     history_ = {};
     const auto journal = open();
     ASSERT_TRUE(journal) << fault_.message;
     while (files().segments.size() < 2) ASSERT_TRUE(append(*journal, history_));
-    if (reads) {
-      disk_.bytes(segment(1))[segment_header_bytes + 40] ^= 4;
-    } else {
-      disk_.fail_next("read " + segment(1), EIO);
+    switch (how) {
+      case How::unreadable:
+        disk_.fail_next("read " + segment(1), EIO);
+        break;
+      case How::damaged:
+        disk_.bytes(segment(1))[segment_header_bytes + 40] ^= 4;
+        break;
+      case How::gone:
+        disk_.erase(segment(1));
+        break;
     }
     ASSERT_TRUE(run(*journal, history_, 400)) << background_fault_;
     EXPECT_EQ(journal->status().snapshots_failed, 1U);
@@ -514,6 +521,41 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeI
       }
     }
   }
+}
+
+TEST_F(JournalDamageTest, WhereTheNewestSnapshotIsGoneTheNextIsMadeOfWhatIsBeforeIt) {
+  for (const std::size_t snapshots : {1U, 2U}) {
+    disk_ = SimulatedDisk{};
+    Held expected;
+    auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    append_until(*journal, expected, [&] { return files().snapshots.size() == snapshots; });
+    disk_.erase(path(snapshot_name(files().snapshots.back())));
+    append_until(*journal, expected, [&] { return journal->status().snapshots_made > snapshots; });
+    EXPECT_EQ(journal->status().snapshots_failed, 0U);
+    EXPECT_EQ(background_fault_, "");
+    journal.reset();
+    Held held;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    EXPECT_EQ(held, expected);
+  }
+}
+
+// The older snapshot's segments are there for that of the newest one only.
+TEST_F(JournalDamageTest, ASegmentThatIsGoneAndNotNeededAnyMoreIsNoFault) {
+  Held expected;
+  auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  append_until(*journal, expected, [&] { return files().snapshots.size() == 2; });
+  disk_.erase(segment(files().segments.front()));
+  const auto made = journal->status().snapshots_made;
+  append_until(*journal, expected, [&] { return journal->status().snapshots_made > made + 1; });
+  EXPECT_EQ(background_fault_, "");
+  EXPECT_EQ(journal->status().snapshots_failed, 0U);
+  journal.reset();
+  Held held;
+  ASSERT_TRUE(open(held)) << fault_.message;
+  EXPECT_EQ(held, expected);
 }
 
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {

@@ -205,7 +205,8 @@ class Arbiter {
   /// What the token holds at this path; else ends its request that waits for it, or gives up the
   /// place that is kept for that.
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
-  /// The same without looking back: what is not held is not held.
+  /// The same of a lock that the token holds, and of nothing else: neither of what it waits for,
+  /// nor of what it released before.
   [[nodiscard]] Released release_for_seed(const Token& token, PathView path, const Now& now);
   /// Everything that the lease holds, and the lease; what it waits for it still gets. Of a token
   /// that has no lease: ends all its requests that wait, and gives up its places.
@@ -246,7 +247,7 @@ class Arbiter {
     std::optional<std::string> packed_prefix;
     std::optional<std::string> owner;
     std::optional<Fence> fence;
-    bool ends_cooling = false;  ///< Also what cools already: else a force sent twice would.
+    bool ends_cooling = false;  ///< What cools, too: then a force sent twice undoes the delay.
     bool ends_waiting = false;  ///< Also requests that wait, and kept places; they have no fence.
     /// Everything of one owner, so also its leases that hold nothing.
     [[nodiscard]] bool means_leases() const {
@@ -271,14 +272,14 @@ class Arbiter {
     // How far it is. First the waiters: else they would be granted what ends.
     enum class Stage : std::uint8_t { waiters, locks, leases, over };
     Stage stage = Stage::waiters;
-    std::uint64_t number = 0;           // of all forces; zero: not begun
+    std::uint64_t number = 0;           // of all forces
     Ticket next_ticket = 0;             // to look at
     LockId last_lock{};                 // that was looked at
     Fence newest = 0;                   // of the locks and leases that are meant
     std::optional<Token> last_lease{};  // that was looked at
   };
-  void begin_force(Forcing& forcing);
-  /// A slice of it, which begins if it has not. What is looked at is one step, a lock that ends
+  [[nodiscard]] Forcing begin_force(const ForceFilter& filter, const std::string& detail);
+  /// A slice of it. What is looked at is one step, a lock that ends
   /// steps_of_an_end. True: it is over, or the journal has no room; if that is made, it can go on.
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;

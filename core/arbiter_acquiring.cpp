@@ -214,7 +214,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
     table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
                             [&](const HeldLock& held) {
                               blockers.push_back(describe(held));
-                              // Only of the first one it is asked for, and it can be long.
+                              // Only the first one's is shown (to Terraform), and it can be long.
                               if (blockers.size() > 1) blockers.back().meta = {};
                               return blockers.size() < blockers_listed_max;
                             });

@@ -183,12 +183,10 @@ Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now&
                                                       : ReleaseOutcome::lease_ended;
     return released;
   }
-  table_.for_each_blocker({path, {}, ClashRule::holder_only, std::nullopt},
-                          [&](const HeldLock& held) {
-                            const bool is_here = table_.path_of(held).view() == path;
-                            if (is_here) released.outcome = ReleaseOutcome::wrong_token;
-                            return false;
-                          });
+  table_.for_each_lock_at(path, [&](const HeldLock&) {
+    released.outcome = ReleaseOutcome::wrong_token;
+    return false;
+  });
   return released;
 }
 

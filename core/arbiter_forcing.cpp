@@ -41,21 +41,22 @@ bool fits(const Arbiter::ForceFilter& filter, const Waiter& waiter) {
 
 Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& detail,
                                const Now& now) {
-  Forcing forcing{filter, detail};
+  Forcing forcing = begin_force(filter, detail);
   while (!advance_force(forcing, steps_of_an_end * limits_.ended_at_once_max, now)) {
   }
   return forcing.forced;
 }
 
-void Arbiter::begin_force(Forcing& forcing) {
+Arbiter::Forcing Arbiter::begin_force(const ForceFilter& filter, const std::string& detail) {
+  Forcing forcing{filter, detail};
   forcing.number = ++last_number_;
   forcing.newest = last_fence_;
+  return forcing;
 }
 
 bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now) {
   using Stage = Forcing::Stage;
   now_ = now;
-  if (forcing.number == 0) begin_force(forcing);
   if (forcing.forced.outcome == Outcome::busy) forcing.forced.outcome = Outcome::granted;
   while (forcing.stage != Stage::over && steps > 0) {
     switch (forcing.stage) {

@@ -796,7 +796,8 @@ Path LockTable::path_of(const HeldLock& held) const {
   }
   Path path;
   for (std::size_t level = 0; level < of.depth; ++level) {
-    LOCKER_ASSERT(path.push_back(segment_of(node(nodes[level]))) == Path::Push::ok);
+    const Path::Push pushed = path.push_back(segment_of(node(nodes[level])));
+    LOCKER_ASSERT(pushed == Path::Push::ok);
   }
   return path;
 }
@@ -805,6 +806,13 @@ const Token& LockTable::token_of(const HeldLock& held) const {
   const std::uint32_t at = lock(held.handle).lease;
   LOCKER_ASSERT(at != null);
   return lease(at).token;
+}
+
+std::optional<HeldLock> LockTable::oldest() const {
+  const Node& root = node(root_);
+  std::array<const List*, 6> lists{};
+  for (std::size_t list = 0; list < lists.size(); ++list) lists[list] = &list_of(root, list);
+  return lock_unless_null(oldest_of_others(lists, 0, null));
 }
 
 void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit) const {

@@ -145,12 +145,6 @@ class LockTable {
   /// A place in the locks at and below a path, in order of grant, which stays right while locks
   /// come and go if it is kept. At most cursors_max at a time.
   static constexpr std::size_t cursors_max = 256;
-  struct Cursor {
-    std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
-    std::uint32_t node = 0;
-    std::size_t level = 0;
-    bool is_kept = false;  // otherwise what it stands behind may be gone
-  };
   /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
   void open_cursor(std::size_t slot, PathView prefix);
   /// Before the table changes, if the cursor is used again then.
@@ -181,12 +175,19 @@ class LockTable {
   [[nodiscard]] Milliseconds lock_delay_of(const HeldLock& held) const;
   /// The highest id given out.
   [[nodiscard]] LockId last_id() const { return last_id_; }
+  [[nodiscard]] std::optional<HeldLock> oldest() const;
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;
   /// For tests: asserts all that the table relies on. O(locks).
   void check_invariants() const;
 
  private:
+  struct Cursor {
+    std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
+    std::uint32_t node = 0;
+    std::size_t level = 0;
+    bool is_kept = false;  // otherwise what it stands behind may be gone
+  };
   struct Node;
   struct Below;
   struct Lock;

@@ -89,10 +89,8 @@ class RecordReader {
   explicit RecordReader(std::string_view bytes) : rest_(bytes) {}
   /// False at the end and at the first record that does not read; `fault()` tells the two apart.
   [[nodiscard]] bool next(Record& record);
-  /// Null, or a sentence about what stands at the front of `rest()`.
+  /// Null, or a sentence about the record that did not read.
   [[nodiscard]] const char* fault() const { return fault_; }
-  /// Bytes that were not taken yet.
-  [[nodiscard]] std::string_view rest() const { return rest_; }
 
  private:
   std::string_view rest_;

@@ -40,7 +40,7 @@ struct Waiter {
   std::vector<Wanted> wanted;
   std::size_t any = 0;                ///< How many of them suffice; zero: all.
   std::optional<Milliseconds> ttl{};  ///< What the client said.
-  /// Since it arrived. What that promised `ttl` does not shorten any more.
+  /// After this request arrived: then the grant must not shorten what the renewal promised.
   bool lease_was_renewed = false;
   Milliseconds default_ttl{};  ///< For a lease that the grant opens.
   Milliseconds lock_delay{};
@@ -51,7 +51,8 @@ struct Waiter {
   bool is_upgrade = false;
   std::uint32_t timer = 0;
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
-  std::unique_ptr<Dependants> dependants;  ///< Not null once it was in the queue.
+  /// Requests that wait for this one. Not null once it was in the queue.
+  std::unique_ptr<Dependants> dependants;
   [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
   [[nodiscard]] bool has_choice() const { return needed() < wanted.size(); }
   Dependants followers;  ///< Requests that want just the same, one behind the other.

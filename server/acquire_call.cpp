@@ -179,7 +179,8 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
   // What in_use tells is of a path that the caller asked to lock, and may read.
-  // First: then it is taken back, too, where there is no memory for the rest.
+
+  // Before the answer is written: where there is no memory for that, the grant is taken back, too.
   if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
     response.delivery = std::make_unique<TakeBack>(service, acquired.token);
   }

@@ -341,9 +341,8 @@ std::optional<LockService::At<Arbiter::Forced>> LockService::force(
     ForceListener& listener) {
   const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
-  Arbiter::Forcing forcing{filter, reason};
+  Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
   bool is_over = false;
-  arbiter_.begin_force(forcing);
   // Behind another one it does nothing yet: that one's place in the table would be lost.
   if (forces_.empty()) {
     ended_ = ended;
@@ -558,9 +557,7 @@ LockService::Measured LockService::measure() {
     measured.oldest_waiter = now.instant - waiter.since;
     return false;
   });
-  const std::size_t slot = find_cursor("", "");
-  bookmarks_[slot] = {};
-  if (const auto oldest = arbiter_.table_for_lists().advance_cursor(slot)) {
+  if (const auto oldest = arbiter_.table().oldest()) {
     const core::Fence age = now.wall - std::min(now.wall, oldest->id.fence);
     measured.oldest_lock = core::Instant{static_cast<core::Instant::rep>(age)};
   }

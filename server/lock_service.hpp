@@ -67,7 +67,8 @@ class LockService final : private core::Arbiter::Host {
     core::Fence fence = 0;
     Index index = 0;
   };
-  /// Who is in the way of the seed's verbs. `place` is asked for when a caller may not read all.
+  /// Who is in the way of the seed's verbs. `wants_place` when the caller may not read everything:
+  /// then the owner is told only where it may read.
   struct Blocker {
     std::string owner;  ///< Empty when unknown.
     bool wants_place = false;
@@ -154,7 +155,8 @@ class LockService final : private core::Arbiter::Host {
     std::string next;                   ///< Empty: this was the last one.
   };
   [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
-  /// Stands for what is asked of each path, which has to be the same whenever the same one asks.
+  /// Names a question about paths, so that its answers can be remembered: equal ones must ask the
+  /// same of each path.
   struct Asker {
     std::uint64_t key = 0;
     std::uint8_t right = 0;

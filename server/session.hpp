@@ -53,8 +53,8 @@ class Session final : public DurabilityWaiter,
 
   void start();
   /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
-  /// for /healthz or /readyz is answered. Else who looks after the server would end it just because
-  /// it is in demand.
+  /// for /healthz or /readyz is answered. Else a supervisor that asks for these would end a server
+  /// that is only busy.
   void turn_away();
   /// Looks at the deadline.
   void tick(SteadyClock::time_point now);

@@ -197,7 +197,9 @@ void force(LockService& service, const core::Path& path, const Request& request,
     response.index = done.index;
     forced = done.answer;
   }
-  note_force(request, filter, forced, std::move(ended), reason, response);
+  if (is_audited(request)) {
+    response.audit = note_of_force(filter, forced, std::move(ended), reason);
+  }
   if (holders.empty()) return answer_error(404, "not_held", "Nobody holds this path.", response);
   if (forced.outcome != core::Outcome::granted) {
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);

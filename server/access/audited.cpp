@@ -43,11 +43,4 @@ std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filte
   return note;
 }
 
-void note_force(const Request& request, const core::Arbiter::ForceFilter& filter,
-                const core::Arbiter::Forced& forced, std::vector<AuditedLock> ended,
-                const std::string& reason, Response& response) {
-  if (!is_audited(request)) return;
-  response.audit = note_of_force(filter, forced, std::move(ended), reason);
-}
-
 }  // namespace locker::server

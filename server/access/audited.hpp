@@ -17,18 +17,12 @@ namespace locker::server {
   return request.caller != nullptr && request.caller->is_audited;
 }
 
-// These fill in Response::audit, if it is wanted.
-
-/// One lock was granted.
+/// One lock was granted: Response::audit says so, if it is wanted.
 void note_grant(const Request& request, std::string_view owner, core::Fence fence,
                 Response& response);
-/// One lock was released.
+/// The same of one that was released.
 void note_release(const Request& request, core::Fence fence, Response& response);
 /// A forced end, also one that ended nothing. `ended`: what LockService::force() put there.
-void note_force(const Request& request, const core::Arbiter::ForceFilter& filter,
-                const core::Arbiter::Forced& forced, std::vector<AuditedLock> ended,
-                const std::string& reason, Response& response);
-/// The same, for an answer that comes later.
 [[nodiscard]] std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filter,
                                                        const core::Arbiter::Forced& forced,
                                                        std::vector<AuditedLock> ended,

@@ -458,7 +458,7 @@ TEST_F(ArbiterTest, ForceEndsThoseWhoWaitBeforeTheLock) {
   Arbiter::ForceFilter filter;
   filter.packed_path = a_;
   filter.ends_waiting = true;
-  Arbiter::Forcing forcing{filter, "why"};
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
   while (!arbiter_->advance_force(forcing, 1, now())) advance_to(now_);
   EXPECT_EQ(forcing.forced.count, 3U);
   advance_to(now_);
@@ -516,8 +516,7 @@ TEST_F(ArbiterTest, AForceThatStandsInLineLeavesAloneWhatIsGrantedUntilItsTurn) 
   ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
   Arbiter::ForceFilter filter;
   filter.packed_prefix = "";
-  Arbiter::Forcing forcing{filter, "why"};
-  arbiter_->begin_force(forcing);
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
   ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome,
             Arbiter::ReleaseOutcome::released);
   ASSERT_EQ(acquire(token(3), a_).outcome, Outcome::granted);
@@ -539,7 +538,7 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
   Arbiter::ForceFilter filter;
   filter.packed_path = a_;
   filter.owner = "theirs";
-  Arbiter::Forcing forcing{filter, "why"};
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
   int slices = 1;
   const std::size_t each = 3 * Arbiter::steps_of_an_end;
   while (!arbiter_->advance_force(forcing, each, now())) {
@@ -586,7 +585,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
   }
   Arbiter::ForceFilter filter;
   filter.owner = "theirs";
-  Arbiter::Forcing forcing{filter, "why"};
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
   AcquireCommand next;
   next.owner = "theirs";
   int slices = 0;

@@ -451,14 +451,14 @@ class Arbiter {
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
   SearchBudget search_budget_;
-  std::set<Token> changed_;   // leases that wait, and wait for others, or others for them, anew
-  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
-  Instant stuck_until_{};     // the journal makes room; no queued request is granted before
-  std::map<Ticket, Waiter*> delayed_;          // the journal has room, but not for so much
-  Instant delayed_until_{};                    // when there is looked for it again
-  std::set<Token> opened_;                     // leases that were opened by themselves
-  std::uint64_t cursor_is_of_ = 0;             // the number of the force whose place the cursor is
-  mutable std::map<Token, std::size_t> many_;  // locks of leases with very many, once counted
+  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
+  std::set<Token> expiring_;   // leases that have lost some of their locks by expiry
+  Instant stuck_until_{};      // the journal makes room; no queued request is granted before
+  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
+  Instant delayed_until_{};            // when there is looked for it again
+  std::set<Token> opened_;             // leases that were opened by themselves
+  std::uint64_t force_at_cursor_ = 0;  // its number
+  mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
 };
 
 }  // namespace locker::core

@@ -173,7 +173,7 @@ bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLeas
 
 Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
                                    const MaybeLease& lease, Passed& passed) const {
-  if (queue_.is_empty() || request.is_upgrade) return nullptr;
+  if (queue_.is_empty() || request.changes_mode) return nullptr;
   return queue_.latest_clash({wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
                              [&](const Waiter& other) {
                                if (other.token == request.token) return true;
@@ -348,7 +348,7 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
     return refused(use_by_held(command, lease, all));
   }
-  request.is_upgrade = true;
+  request.changes_mode = true;
   request.meta = meta;
   request.lock_delay = lock_delay;
   return std::nullopt;
@@ -392,9 +392,9 @@ bool Arbiter::has_memory_for(const Waiter& request) const {
 }
 
 std::optional<Outcome> Arbiter::refusal_by_limits(const Waiter& request) const {
-  const std::size_t count = request.is_upgrade ? 0 : request.needed();
+  const std::size_t count = request.changes_mode ? 0 : request.needed();
   if (!has_place_for(count)) return Outcome::too_many_locks;
-  if (!request.is_upgrade && !has_memory_for(request)) return Outcome::too_much_memory;
+  if (!request.changes_mode && !has_memory_for(request)) return Outcome::too_much_memory;
   const auto lease = request.token_is_chosen ? table_.find_lease_of(request.token) : std::nullopt;
   if (!lease) {
     if (table_.lease_count() >= limits_.leases_max) return Outcome::too_many_leases;
@@ -577,7 +577,7 @@ Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
   auto node = waiters_.extract(waiter.id);
   acquired.waiter = node.key() = waiter.id = ++last_number_;
   waiters_.insert(std::move(node));
-  if (waiter.has_choice()) changed_.insert(waiter.token);  // it was not searched from
+  if (waiter.has_choice()) to_search_.insert(waiter.token);  // it was not searched from
   activate(waiter, now_.instant + wait);
   return acquired;
 }

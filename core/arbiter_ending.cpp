@@ -80,9 +80,9 @@ void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return;
   for (Waiter* const waiter : waiting->second) {
-    if (!waiter->is_upgrade || waiter->wanted.front().path() != path) continue;
-    waiter->is_upgrade = false;
-    changed_.insert(token);
+    if (!waiter->changes_mode || waiter->wanted.front().path() != path) continue;
+    waiter->changes_mode = false;
+    to_search_.insert(token);
   }
   note_change(token, path, shape);
 }

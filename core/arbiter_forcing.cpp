@@ -110,7 +110,7 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
       forcing.last_lock = just_before(id);
-      cursor_is_of_ = 0;  // it stands behind what has not ended
+      force_at_cursor_ = 0;  // it stands behind what has not ended
       return false;
     }
     const HeldLock held = table_.lock_at(handle);
@@ -144,11 +144,11 @@ bool Arbiter::choose_at_path(Forcing& forcing, std::size_t& steps,
 bool Arbiter::choose_below(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
   const std::string prefix = forcing.filter.packed_prefix.value_or("");
   // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
-  if (cursor_is_of_ == forcing.number) {
+  if (force_at_cursor_ == forcing.number) {
     table_.resume_cursor(cursor_of_force, PathView{prefix});
   } else {
     table_.open_cursor(cursor_of_force, PathView{prefix});
-    cursor_is_of_ = forcing.number;
+    force_at_cursor_ = forcing.number;
   }
   bool is_end = false;
   while (steps > 0 && !is_end) {

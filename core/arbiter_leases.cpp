@@ -60,19 +60,21 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
 
 /// One with very many is counted once, and not for every lock that it gets.
 std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
-  if (const auto many = many_.find(lease.token); many != many_.end()) return many->second;
+  if (const auto many = counts_of_large_leases_.find(lease.token);
+      many != counts_of_large_leases_.end())
+    return many->second;
   std::size_t count = 0;
   table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count > 0; });
-  if (count > limits_.ended_at_once_max) many_[lease.token] = count;
+  if (count > limits_.ended_at_once_max) counts_of_large_leases_[lease.token] = count;
   return count;
 }
 
 /// The lease has got this lock, or has lost it.
 void Arbiter::count_lock(const Token& token, bool is_new) {
-  const auto many = many_.find(token);
-  if (many == many_.end()) return;
+  const auto many = counts_of_large_leases_.find(token);
+  if (many == counts_of_large_leases_.end()) return;
   many->second = is_new ? many->second + 1 : many->second - 1;
-  if (many->second == 0) many_.erase(many);
+  if (many->second == 0) counts_of_large_leases_.erase(many);
 }
 
 /// Not one that is expiring: with the locks that it still has it does not come back to life.

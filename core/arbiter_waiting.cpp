@@ -222,7 +222,7 @@ void Arbiter::decide(Waiter& waiter, Acquired&& acquired) {
 /// and the lease passes them no longer, but may stand behind them.
 void Arbiter::note_change(const Token& token, PathView path, const Shape& shape) {
   const auto is_own = [&](const Waiter& other) { return other.token == token; };
-  if (queue_.latest_clash({path, shape}, is_own) != nullptr) changed_.insert(token);
+  if (queue_.latest_clash({path, shape}, is_own) != nullptr) to_search_.insert(token);
 }
 
 /// The youngest of its requests that would wait for themselves, until there is none. Returns the
@@ -269,9 +269,9 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
       on_due(*due);
     } else if (Waiter* const next = take_next_to_examine()) {
       examine(*next);
-    } else if (!changed_.empty() && recheck_.empty() && recheck_lists_.empty() &&
+    } else if (!to_search_.empty() && recheck_.empty() && recheck_lists_.empty() &&
                now_.instant >= stuck_until_) {
-      const Token token = changed_.extract(changed_.begin()).value();
+      const Token token = to_search_.extract(to_search_.begin()).value();
       // One that is far to seek is as much as many small things.
       limit -= std::min(limit - 1, refuse_deadlocks_of(token) / steps_of_a_thing);
     } else {
@@ -285,7 +285,7 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
 std::optional<Instant> Arbiter::next_due() const {
   auto due = deadlines_.next();
   const auto add = [&due](Instant at) { due = std::min(due.value_or(at), at); };
-  if (!recheck_.empty() || !recheck_lists_.empty() || !changed_.empty()) add(stuck_until_);
+  if (!recheck_.empty() || !recheck_lists_.empty() || !to_search_.empty()) add(stuck_until_);
   if (!delayed_.empty()) add(std::max(delayed_until_, stuck_until_));
   return due;
 }

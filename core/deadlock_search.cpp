@@ -128,7 +128,7 @@ bool Arbiter::DeadlockSearch::is_in_the_way(const Waiter& other, const Waiter& w
 void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
   steps_ += steps_of_a_path;
   expand_holders(waiter, wanted);
-  if (waiter.is_upgrade) return;
+  if (waiter.changes_mode) return;
   const std::size_t passed_before = passed_.size();
   const auto meet = [&](const Waiter& other) {
     if (is_passed(other, waiter)) return false;

@@ -46,9 +46,9 @@ struct Waiter {
   Milliseconds lock_delay{};
   std::string meta;
   Instant since{};
-  std::size_t bytes = 0;  ///< Of memory that it takes, about.
-  bool is_kept = false;   ///< Nobody waits at the moment: skipped, but its place is kept.
-  bool is_upgrade = false;
+  std::size_t bytes = 0;      ///< Of memory that it takes, about.
+  bool is_kept = false;       ///< Nobody waits at the moment: skipped, but its place is kept.
+  bool changes_mode = false;  ///< Of a lock that the lease holds, and of nothing else.
   std::uint32_t timer = 0;
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
   /// Requests that wait for this one. Not null once it was in the queue.

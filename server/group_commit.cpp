@@ -95,7 +95,7 @@ void GroupCommit::append_under_way(std::uint32_t count) {
 }
 
 bool GroupCommit::commit_or_hand_over() {
-  if (average_.load(std::memory_order_relaxed) < slow_sync || !has_thread()) return commit();
+  if (average_.load(std::memory_order_relaxed) < slow_sync || !try_start_thread()) return commit();
   {
     const std::lock_guard lock{mutex_};
     is_handed_over_ = true;
@@ -105,7 +105,7 @@ bool GroupCommit::commit_or_hand_over() {
 }
 
 /// Starts it when there is none. False: the system gives none at the moment.
-bool GroupCommit::has_thread() try {
+bool GroupCommit::try_start_thread() try {
   const std::lock_guard lock{mutex_};
   if (!thread_.joinable()) {
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });

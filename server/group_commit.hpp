@@ -107,7 +107,7 @@ class GroupCommit {
 
  private:
   void pass_on();
-  [[nodiscard]] bool has_thread();
+  [[nodiscard]] bool try_start_thread();
   void append_under_way(std::uint32_t count);
   void work(const std::stop_token& stop);
   /// Unlinks the waiters up to an index, in order. REQUIRES: mutex_ is held.

@@ -940,7 +940,7 @@ class ArbiterComparison final : public Arbiter::Host {
     EXPECT_EQ(count, table.lease_count());
     arbiter.for_each_waiter(0, [&](const Waiter& waiter) {
       picture += "waiter " + name_of(waiter.token) + (waiter.is_kept ? " kept" : "") +
-                 (waiter.is_upgrade ? " upgrade" : "");
+                 (waiter.changes_mode ? " upgrade" : "");
       for (const auto& wanted : waiter.wanted) picture += name_of(wanted);
       picture += '\n';
       return true;
@@ -976,7 +976,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
     for (const auto& request : oracle.requests()) {
       picture += "waiter " + name_of(request.token) + (request.is_kept ? " kept" : "") +
-                 (request.is_upgrade ? " upgrade" : "");
+                 (request.changes_mode ? " upgrade" : "");
       for (const auto& wanted : request.wanted) picture += name_of(wanted);
       picture += '\n';
     }

@@ -103,7 +103,7 @@ bool OracleArbiter::is_free(const Request& request, const Waiter::Wanted& wanted
   for (const Lock& lock : locks_) {
     if ((lock.is_cooling || lock.token != request.token) && clash(lock, wanted)) return false;
   }
-  if (request.is_upgrade) return true;
+  if (request.changes_mode) return true;
   for (std::size_t place = 0; place < before; ++place) {
     const Request& other = requests_[place];
     if (!is_passed(other, request.token) && clash(other, wanted)) return false;
@@ -128,7 +128,7 @@ bool OracleArbiter::waits_for(std::size_t place, const Token& to,
     for (const Lock& lock : locks_) {
       if (!lock.is_cooling && lock.token == to && clash(lock, wanted)) return true;
     }
-    for (std::size_t before = 0; before < place && !request.is_upgrade; ++before) {
+    for (std::size_t before = 0; before < place && !request.changes_mode; ++before) {
       const Request& other = requests[before];
       if (other.token == to && !is_passed(other, request.token) && clash(other, wanted)) {
         return true;
@@ -295,7 +295,7 @@ std::vector<LockInfo> OracleArbiter::list_blockers(const Request& request,
       info.state = lock.is_cooling ? LockInfo::State::cooling : LockInfo::State::held;
       info.fence = lock.fence;
     }
-    for (std::size_t place = request.is_upgrade ? 0 : before; place-- > 0;) {
+    for (std::size_t place = request.changes_mode ? 0 : before; place-- > 0;) {
       const Request& other = requests_[place];
       if (is_passed(other, request.token) || !clash(other, wanted)) continue;
       const auto its = std::find_if(other.wanted.begin(), other.wanted.end(),
@@ -397,7 +397,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wai
             !agrees(request, held.front()->lock_delay, held.front()->meta)) {
           return refused(Outcome::token_in_use);
         }
-        request.is_upgrade = true;
+        request.changes_mode = true;
         request.lock_delay = held.front()->lock_delay;
         request.meta = held.front()->meta;
       }
@@ -494,7 +494,7 @@ Fence OracleArbiter::newest_fence_of(const Token& token) const {
 }
 
 std::optional<Outcome> OracleArbiter::refusal_by_limits(const Request& request) const {
-  const std::size_t count = request.is_upgrade ? 0 : needed(request);
+  const std::size_t count = request.changes_mode ? 0 : needed(request);
   if (locks_.size() + count > limits_.locks_max) return Outcome::too_many_locks;
   if (!has(request.token)) {
     if (leases_.size() >= limits_.leases_max) return Outcome::too_many_leases;
@@ -650,11 +650,11 @@ void OracleArbiter::end_lock(std::size_t place, End reason, const std::string& d
   const Token token = lock.token;
   note_lock({token, lock.packed_path}, {reason, lock.fence, detail});
   for (Request& request : requests_) {
-    if (request.token != token || !request.is_upgrade ||
+    if (request.token != token || !request.changes_mode ||
         request.wanted.front().packed_path != lock.packed_path) {
       continue;
     }
-    request.is_upgrade = false;  // it is one like any other now
+    request.changes_mode = false;  // it is one like any other now
     changed_.insert(token);
   }
   note_change(token, {lock.packed_path, lock.shape});

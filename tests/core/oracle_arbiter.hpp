@@ -51,7 +51,7 @@ class OracleArbiter {
     Instant since{};  ///< It waits.
     Instant deadline{};
     bool is_kept = false;
-    bool is_upgrade = false;
+    bool changes_mode = false;
     bool is_delayed = false;  ///< The journal has room, but not for so much.
     /// With what TTL its lease was renewed last, if it was since this came.
     std::optional<Milliseconds> promised{};

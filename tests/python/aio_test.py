@@ -427,6 +427,19 @@ class Waiting(AioCase):
                 self.assertIn(b"Authorization: Bearer s3cret\r\n", proxy.seen)
 
     @in_loop
+    async def test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url, patience=PATIENCE) as through:
+                holder = await client.acquire("/w", ttl=LONG)
+                proxy.duplicate(1, b"POST /v1/locks/w")
+                waiting = asyncio.ensure_future(through.acquire("/w", ttl=None))
+                await until(lambda: proxy.seen.count(b"POST /v1/locks/w") == 2)
+                await until(self.waiting("/w"))
+                await client.release(holder.token)
+                await through.release((await waiting).token)
+                self.assertTrue(self.is_free("/w"))
+
+    @in_loop
     async def test_pieces(self, client):
         with mock.patch.object(protocol, "WAIT_PIECE", 0.1):
             async with client.lock("/w", ttl=LONG):

@@ -194,14 +194,14 @@ net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
   is_given_up_ = true;
   co_await async_hang_up();
   if (joins() && !lease_) co_return true;  // nothing was asked for
-  // Asking without waiting takes the request out of the line for good; releasing alone could come
-  // before a grant.
+  // Asking without waiting takes the request out of the line; releasing alone could come before a
+  // grant. Releasing also gives up the place, which would be kept for a while.
   const Call ask = acquire_call(wanted_, token_, milliseconds{0});
   Result<Reply> answered = co_await client.async_call(ask, hurry);
   if (is_away(answered)) co_return false;
   const Result<Grant> granted = parse_grant(*answered);
-  if (!granted) co_return true;
-  for (const std::string& path : paths_to_release(*granted, joins())) {
+  if (!granted && joins()) co_return true;
+  for (const std::string& path : paths_to_release(granted ? *granted : Grant{}, joins())) {
     // What the lease had before it keeps; of one with many locks nobody has looked at all.
     if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);

@@ -135,6 +135,7 @@ class RunTest(CommandCase):
         waiting.send_signal(signal.SIGTERM)
         self.await_end(waiting, 128 + signal.SIGTERM)
         self.assertEqual(self.state("/a")["waiter_count"], 0)
+        self.assertEqual(self.server.get("/v1/status")["waiters"], 0)  # no place is kept either
 
     def test_a_waiter_survives_a_restart_of_the_server(self):
         holder, pid = self.run_in_background()

@@ -231,18 +231,16 @@ class Acquisition:
         """After an interruption: leaves the line, and gives back what may have been granted.
         False if there was no answer.
 
-        Asking without waiting takes the request out of the line for good; releasing alone could
-        come before a grant.
+        Asking without waiting takes the request out of the line; releasing alone could come before
+        a grant. Releasing also gives up the place, which would be kept for a while.
         """
         try:
             grant = yield from self._withdrawn()
-            if grant is None:
-                pass
-            elif self._joins:
+            if not self._joins:
+                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
+            elif grant is not None:
                 for path in grant.paths:
                     yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
-            else:
-                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
         except NoAnswer:
             return False  # it ends by its TTL
         return True

@@ -472,6 +472,13 @@ class OnTheWire(ServerCase):
         wait_until(lambda: len(self.proxy.copies) == 2, "it is not sent twice")
         wait_until(lambda: self.client.status()["waiters"] == 0, "a copy stays in line")
 
+    def test_what_an_answer_is_announced_with_is_read_over(self):
+        self.proxy.answers = {b"GET /v1/status": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+                              b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+                              b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"locks\": 17}"}
+        for _ in range(2):
+            self.assertEqual(self.through.status(), {"locks": 17})
+
     def test_what_must_not_be_done_twice_is_not_sent_twice(self):
         held = self.client.acquire("/f", ttl=LONG)
         for call in (lambda: self.through.canhaz("/c"), lambda: self.through.force("/f")):

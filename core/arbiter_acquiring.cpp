@@ -293,7 +293,11 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     return at == wanted_.end() ? nullptr : at->second;
   };
   Waiter* const first = who_wants(command.wanted.front());
-  if (first != nullptr && is_same_request(*first, command)) return resume(*first, command.wait);
+  if (first != nullptr && is_same_request(*first, command)) {
+    // What its client gave up, and has asked for anew, can be read after that.
+    if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
+    return resume(*first, command.wait);
+  }
   Dependants given_up;
   for (const Waiter::Wanted& wanted : command.wanted) {
     if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);

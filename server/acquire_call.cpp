@@ -249,6 +249,12 @@ void carry_out(LockService& service, Call call, Response& response) {
   response.pending = std::move(queued);
 }
 
+/// Only of who may wait in another's place it is asked: that is a system call.
+bool client_has_left(const Request& request, const core::AcquireCommand& command) {
+  return command.token && command.wait > core::Instant{} && request.connection != nullptr &&
+         request.connection->has_left();
+}
+
 /// What one lock and several have in common.
 std::optional<Fault> read_common(const Parameters& parameters, const Request& request,
                                  const LockService& service, core::AcquireCommand& command) {
@@ -264,6 +270,7 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
   if (duration) {
     command.lock_delay = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
   }
+  command.client_has_left = !fault && client_has_left(request, command);
   return fault;
 }
 

@@ -20,6 +20,16 @@ struct Peer {
   std::string certificate;  ///< The subject of its TLS certificate, as in RFC 2253; empty: none.
 };
 
+/// What a request came by. Of use only amid the answer to it.
+class Connection {
+ public:
+  /// Whether the client has gone or shut down its side, also when there are bytes before its end.
+  [[nodiscard]] virtual bool has_left() = 0;
+
+ protected:
+  ~Connection() = default;
+};
+
 /// One HTTP request, checked as HTTP and not yet as anything else. The views point into the
 /// connection's read buffer and are good until the handler returns.
 struct Request {
@@ -38,9 +48,10 @@ struct Request {
   std::string_view host;            ///< Of an absolute target, else header Host.
   std::string_view origin;          ///< Sent by browsers, as the next three.
   std::string_view referer;
-  std::string_view sec_fetch_site;  ///< Who caused the request. To HTTPS and loopback only.
-  std::string_view sec_purpose;     ///< Also as Purpose: a prefetch.
-  const Peer* peer = nullptr;       ///< If HttpHooks wants it to be told; else null.
+  std::string_view sec_fetch_site;   ///< Who caused the request. To HTTPS and loopback only.
+  std::string_view sec_purpose;      ///< Also as Purpose: a prefetch.
+  const Peer* peer = nullptr;        ///< If HttpHooks wants it to be told; else null.
+  Connection* connection = nullptr;  ///< Null: nobody can tell whether its client is still there.
   /// On whose behalf, for this call; null: everything may be done and told, and nobody keeps books.
   const Caller* caller = nullptr;
 

@@ -24,9 +24,10 @@ struct Refusal {
 class RequestParser {
  public:
   /// `limits` must outlive the parser.
-  /// So must `peer`, which is told to the handler.
-  explicit RequestParser(const HttpLimits& limits, const Peer* peer = nullptr)
-      : limits_(limits), peer_(peer) {}
+  /// So must `peer` and `connection`, which are told to the handler.
+  explicit RequestParser(const HttpLimits& limits, const Peer* peer = nullptr,
+                         Connection* connection = nullptr)
+      : limits_(limits), peer_(peer), connection_(connection) {}
 
   enum class Outcome {
     incomplete,  ///< Ask again with more bytes.
@@ -70,6 +71,7 @@ class RequestParser {
 
   const HttpLimits& limits_;
   const Peer* const peer_;
+  Connection* const connection_;
   Request request_;
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;

@@ -60,7 +60,7 @@ Session::Session(Worker& worker, Transport transport, std::string peer, bool cou
     : worker_(worker),
       transport_(std::move(transport)),
       peer_{std::move(peer), {}},
-      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr),
+      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr, this),
       counted_(counted) {}
 
 void Session::start() {

@@ -40,6 +40,7 @@ class Worker;
 /// the session itself as long as it waits in GroupCommit, and as long as it may be woken.
 class Session final : public DurabilityWaiter,
                       public Waker,
+                      public Connection,
                       public boost::intrusive::list_base_hook<
                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
@@ -76,6 +77,7 @@ class Session final : public DurabilityWaiter,
   void wake() override;
   /// The wake has arrived; on the worker's thread.
   void on_wake();
+  [[nodiscard]] bool has_left() override;
 
   // For the worker's lists of those that can go on.
   Session* next_ready = nullptr;
@@ -164,7 +166,6 @@ class Session final : public DurabilityWaiter,
   void count_round();
   void yield();
   void hold();
-  [[nodiscard]] bool has_left();
   [[nodiscard]] bool waited_in_vain();
   void lose_unsent();
   void linger();

@@ -73,7 +73,6 @@ void Session::finish_pending() {
   if (is_owed) owed_.back().has_waited = true;
 }
 
-/// Whether the client has gone or shut down its side, also when there are bytes before its end.
 bool Session::has_left() {
   pollfd asked{transport_.socket().native_handle(), POLLRDHUP, 0};
   return ::poll(&asked, 1, 0) == 1;

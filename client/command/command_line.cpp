@@ -191,14 +191,16 @@ int complain(const std::string& message, ExitCode code) {
   return number(code);
 }
 
-int complain(const Failure& failure) {
+int complain(const Failure& failure) { return complain(failure, exit_code_of(failure)); }
+
+int complain(const Failure& failure, ExitCode code) {
   std::string message = failure.message;
   // What the server advises behind that is for those who write HTTP.
   if (failure.code == "locked") message.resize(std::min(message.size(), message.rfind("; ")));
   if (failure.code == "no_key") {
     message = "This server wants an API key: set LOCKER_KEY, or name a file with --key-file.";
   }
-  return complain(message, exit_code_of(failure));
+  return complain(message, code);
 }
 
 std::string text_of(const options::variables_map& values, const char* name) {

@@ -38,6 +38,7 @@ using ReadArguments = std::variant<options::variables_map, int>;
 /// Says on stderr what went wrong; returns the exit code.
 int complain(const std::string& message, ExitCode code);
 int complain(const Failure& failure);
+int complain(const Failure& failure, ExitCode code);
 
 [[nodiscard]] std::string text_of(const options::variables_map& values, const char* name);
 /// user@host:pid, for people.

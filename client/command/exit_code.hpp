@@ -13,7 +13,7 @@ enum class ExitCode : int {
   unreachable = 69,    ///< No answer from the server.
   lost = 70,           ///< The lock was lost while it was held.
   io = 74,             ///< Nothing could be written to the output.
-  not_acquired = 75,   ///< Somebody else holds it, or waiting would never end.
+  not_acquired = 75,   ///< Somebody else holds it, or waiting would never end. `run`: or refused.
   not_permitted = 77,  ///< The key is missing, or may not do this.
   cannot_run = 126,    ///< The command was found and cannot be run.
   not_found = 127,     ///< There is no such command.
@@ -38,6 +38,14 @@ constexpr int number(ExitCode code) { return static_cast<int>(code); }
   if (is_used_wrongly) return ExitCode::usage;
   const bool is_forbidden = failure.status == 401 || failure.status == 403;
   return is_forbidden ? ExitCode::not_permitted : ExitCode::refused;
+}
+
+/// Of `run`, whose 1 is the command's.
+[[nodiscard]] inline ExitCode exit_code_without_running(const Failure& failure) {
+  const ExitCode code = exit_code_of(failure);
+  if (code != ExitCode::refused) return code;
+  const bool is_wrong_url = failure.status == 404;
+  return is_wrong_url ? ExitCode::usage : ExitCode::not_acquired;
 }
 
 }  // namespace locker::client

@@ -53,9 +53,9 @@ constexpr const char* help =
     "\n"
     "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
     "is\n"
-    "unreachable, 70 the lock was lost, 75 not acquired, 77 not permitted, 126 and 127 the "
-    "command\n"
-    "cannot be run.\n";
+    "unreachable, 70 the lock was lost, 75 not acquired, or refused for now, 77 not permitted, 126 "
+    "and\n"
+    "127 the command cannot be run.\n";
 
 /// So that a `locker` in the command can ask the same server, wherever it is started.
 void add_files(const ServerAddress::Tls& tls, const std::string& key_file,
@@ -180,7 +180,7 @@ class Run {
 
   void on_decided(const Result<Grant>& granted) {
     if (!granted) {
-      ended_ = complain(granted.error());
+      ended_ = complain(granted.error(), exit_code_without_running(granted.error()));
       return;
     }
     grant_ = *granted;

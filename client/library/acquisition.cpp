@@ -100,7 +100,9 @@ net::awaitable<Result<Grant>> Acquisition::async_run() {
     const auto ended = co_await async_look_at_lease();
     if (ended) co_return *ended;
   }
-  co_return co_await async_acquire();
+  Result<Grant> granted = co_await async_acquire();
+  if (!granted) co_await async_leave_line(granted.error());
+  co_return granted;
 }
 
 net::awaitable<Result<Grant>> Acquisition::async_acquire() {
@@ -113,8 +115,10 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   // Who waits for longer than a clock can say waits for ever.
   const bool has_end = options_.wait && *options_.wait < std::chrono::years{100};
   until_ = has_end ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
+  unsigned superseded = 0;
   for (;;) {
     const milliseconds wait = has_end ? piece() : piece_max;
+    has_waited_ = has_waited_ || wait.count() > 0;
     const Call call = acquire_call(wanted_, token_, wait);
     Result<Reply> answered = co_await async_ask(call, wait, joins());
     if (!answered) co_return answered.error();
@@ -126,9 +130,25 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
     const bool waits_on =
         failure.kind == Failure::Kind::not_acquired && SteadyClock::now() < until_;
     if (waits_on) continue;
+    // By an earlier request of ours that came late: nobody waits for its answer. With a token that
+    // we were given another client may, and has the place then.
+    if (failure.code == "superseded" && !joins()) {
+      co_await async_pause(pause_before(superseded++));
+      continue;
+    }
     if (!has_expired(failure)) co_return granted;
     token_ = fresh_token();
   }
+}
+
+/// A copy of a request, made by something on the way, may wait there and be granted later.
+net::awaitable<void> Acquisition::async_leave_line(const Failure& failure) {
+  const bool may_stay =
+      failure.kind != Failure::Kind::unreachable && failure.kind != Failure::Kind::lost;
+  if (!may_stay || !has_waited_ || joins() || is_given_up_) co_return;
+  const Call leave = release_call(token_);
+  const Result<Reply> answered = co_await client_.async_call(leave, hurry);
+  static_cast<void>(answered);  // without an answer it ends by its TTL
 }
 
 // When it took long, nobody here knows when it was granted: a renewal makes that sure.
@@ -174,14 +194,14 @@ net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
   is_given_up_ = true;
   co_await async_hang_up();
   if (joins() && !lease_) co_return true;  // nothing was asked for
-  // Asking without waiting takes the request out of the line for good; releasing alone could come
-  // before a grant.
+  // Asking without waiting takes the request out of the line; releasing alone could come before a
+  // grant. Releasing also gives up the place, which would be kept for a while.
   const Call ask = acquire_call(wanted_, token_, milliseconds{0});
   Result<Reply> answered = co_await client.async_call(ask, hurry);
   if (is_away(answered)) co_return false;
   const Result<Grant> granted = parse_grant(*answered);
-  if (!granted) co_return true;
-  for (const std::string& path : paths_to_release(*granted, joins())) {
+  if (!granted && joins()) co_return true;
+  for (const std::string& path : paths_to_release(granted ? *granted : Grant{}, joins())) {
     // What the lease had before it keeps; of one with many locks nobody has looked at all.
     if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);

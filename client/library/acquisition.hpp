@@ -17,7 +17,8 @@ class Acquisition {
  public:
   struct Options {
     std::optional<milliseconds> wait = milliseconds{0};  ///< None: for ever.
-    /// Of a living lease to join; empty: a fresh one.
+    /// Of a living lease to join; empty: a fresh one. Another client that has it, and asks for the
+    /// same later, has the place in the line.
     std::string token = {};
     milliseconds timeout{10'000};  ///< For an answer, its wait aside.
     /// How long the server may be away once it has answered, or has let us wait.
@@ -49,6 +50,7 @@ class Acquisition {
   [[nodiscard]] net::awaitable<Result<Grant>> async_confirm(Grant grant);
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_renew_lease();
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_look_at_lease();
+  [[nodiscard]] net::awaitable<void> async_leave_line(const Failure& failure);
   [[nodiscard]] net::awaitable<void> async_hang_up();
 
   HttpClient& client_;
@@ -58,6 +60,7 @@ class Acquisition {
   std::optional<LeasePage> lease_;  // that is joined, as it was before
   SteadyClock::time_point until_;
   bool has_answered_ = false;
+  bool has_waited_ = false;
   bool is_asking_ = false;
   bool is_given_up_ = false;
 };

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from command_case import LOCKER, LONG, CommandCase
+from command_case import LOCKER, LONG, CommandCase, Lockerd
 from keys import new_key
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 from lossy_proxy import LossyProxy  # pylint: disable=wrong-import-position
@@ -96,6 +96,16 @@ class RunTest(CommandCase):
         self.assertRegex(self.said, r"locker: /a is held by \S+\n$")
         self.assertFalse(os.path.exists(self.file("ran")))
 
+    def test_a_refusal_is_not_taken_for_an_end_of_the_command(self):
+        with Lockerd(self.file("full"), "--locks-max", "1") as full:
+            self.environment["LOCKER_URL"] = full.url
+            self.locker("acquire", "/b")
+            self.locker("run", "--wait", "0", "/a", "--", "touch", self.file("ran"), code=75)
+            self.assertIn("--locks-max", self.said)
+            self.locker("run", "--url", full.url + "/wrong", "/a", "--", "touch", self.file("ran"),
+                        code=64)
+        self.assertFalse(os.path.exists(self.file("ran")))
+
     def test_unreachable(self):
         self.server.kill()
         self.locker("run", "/a", "--", "touch", self.file("ran"), code=69)
@@ -125,6 +135,7 @@ class RunTest(CommandCase):
         waiting.send_signal(signal.SIGTERM)
         self.await_end(waiting, 128 + signal.SIGTERM)
         self.assertEqual(self.state("/a")["waiter_count"], 0)
+        self.assertEqual(self.server.get("/v1/status")["waiters"], 0)  # no place is kept either
 
     def test_a_waiter_survives_a_restart_of_the_server(self):
         holder, pid = self.run_in_background()
@@ -433,6 +444,33 @@ class RunTest(CommandCase):
         self.await_end(process, -signal.SIGINT)
         time.sleep(0.5)
         self.assertTrue(self.is_free("/a"))
+
+    def test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back(self):
+        proxy = self.behind_proxy()
+        holder = self.locker("acquire", "/a").strip()
+        proxy.duplicate(1, b"POST /v1/locks/a")
+        process = self.start("run", "/a", "--", "sh", "-c", "exit 7")
+        self.eventually(lambda: proxy.copies)
+        proxy.copies[0].settimeout(LONG)
+        self.assertIn(b"superseded", proxy.copies[0].recv(65536))
+        self.locker("release", "--token", holder)
+        self.await_end(process, 7)
+        self.assertTrue(self.is_free("/a"))
+
+    def test_no_copy_is_left_by_who_has_waited_for_long_enough(self):
+        proxy = self.behind_proxy()
+        self.locker("acquire", "/a")
+        proxy.duplicate(2, b"POST /v1/locks/a")
+        self.locker("run", "--wait", "2s", "/a", "--", "true", code=75)
+        self.eventually(lambda: len(proxy.copies) == 2)
+        self.eventually(lambda: self.server.get("/v1/status")["waiters"] == 0)
+
+    def test_who_joins_a_lease_leaves_the_place_to_who_asks_later(self):
+        proxy = self.behind_proxy()
+        token = self.locker("acquire", "/lease").strip()
+        self.locker("acquire", "/a")
+        proxy.duplicate(1, b"POST /v1/locks/a")
+        self.locker("acquire", "--token", token, "/a", code=1)
 
     def test_the_command_can_ask_with_the_same_key(self):
         key_file = self.file("key")

@@ -1032,6 +1032,21 @@ TEST_F(ArbiterTest, WhoseWaitEndsWhenNothingIsInTheWayIsGranted) {
   EXPECT_FALSE(decided_.at(behind.waiter).blocked_by.empty());
 }
 
+TEST_F(ArbiterTest, WhoHasLeftTakesOnlyAPlaceThatIsKept) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  const Acquired waiting = acquire(token(2), a_, milliseconds{20'000});
+  ASSERT_EQ(waiting.outcome, Outcome::queued);
+  AcquireCommand late;
+  late.wanted.push_back({a_, {}});
+  late.token = token(2);
+  late.wait = milliseconds{20'000};
+  late.client_has_left = true;
+  EXPECT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::superseded);
+  EXPECT_FALSE(decided_.contains(waiting.waiter));
+  ASSERT_TRUE(arbiter_->abandon(waiting.waiter, now()));
+  EXPECT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::queued);
+}
+
 // How long things are remembered stands in API.md. In numbers here: what compares with the code's
 // own constants does not see that they are others.
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 import time
 import unittest
@@ -670,6 +671,52 @@ class Waiting(V1Test):
         self.assertFalse(behind.is_done())
         self.client.release("/k", token)
         self.expect(201, behind.answer())
+
+    def test_who_has_left_takes_the_place_of_nobody_who_waits(self):
+        # As after a stop of the server, in which a client has given up a request and asked again:
+        # nobody knows which of both is read first.
+        token = fresh_token()
+        holder = self.client.acquire("/k")["token"]
+        waiting = self.wait_in_line("/k", token=token)
+        self.server.process.send_signal(signal.SIGSTOP)
+        late = [socket.create_connection(("127.0.0.1", self.server.port), timeout=30)
+                for _ in range(3)]
+        for each in late:
+            self.addCleanup(each.close)
+            each.sendall(f"POST /v1/locks/k?token={token}&wait=20s HTTP/1.1\r\nHost: x\r\n"
+                         "Content-Length: 0\r\n\r\n".encode())
+        late[0].shutdown(socket.SHUT_WR)
+        late[1].close()
+        late[2].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        late[2].close()  # with a reset
+        self.server.process.send_signal(signal.SIGCONT)
+        self.assertIn(b"superseded", late[0].recv(4096))
+        time.sleep(0.2)
+        self.assertFalse(waiting.is_done())
+        self.client.release("/k", holder)
+        self.expect(201, waiting.answer())
+
+    def test_who_asks_again_takes_the_place_of_who_waits(self):
+        token = fresh_token()
+        holder = self.client.acquire("/k")["token"]
+        first = self.wait_in_line("/k", token=token)
+        again = self.background(lambda c: c.acquire("/k", token=token, wait="20s"))
+        self.expect(409, first.answer(), "superseded")
+        self.client.release("/k", holder)
+        self.expect(201, again.answer())
+
+    def test_what_may_be_left_out_by_who_asks_again(self):
+        token = fresh_token()
+        holder = self.client.acquire("/k")["token"]
+        first = self.wait_in_line("/k", token=token, owner="o", ttl="30s", meta="why", lock_delay="2s")
+        self.expect_in_use(self.client.acquire("/k", token=token, wait="20s"), "ttl", "30000ms", "/k")
+        self.assertFalse(first.is_done())
+        again = self.background(lambda c: c.acquire("/k", token=token, ttl="30s", wait="19s"))
+        self.expect(409, first.answer(), "superseded")
+        self.client.release("/k", holder)
+        self.assertEqual(self.expect(201, again.answer())["owner"], "o")
+        (held,) = self.client.ask("GET", "/v1/locks/k")["holders"]
+        self.assertEqual(held["meta"], "why")
 
     def test_another_request_for_the_path_gives_the_kept_place_up(self):
         token = fresh_token()

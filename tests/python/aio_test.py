@@ -312,7 +312,7 @@ class Waiting(AioCase):
             waiting.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await waiting
-            await until(self.waiting("/w", 0))
+            self.assertEqual((await client.status())["waiters"], 0)  # no place is kept either
         self.assertEqual([lock async for lock in client.locks()], [])
 
     @in_loop
@@ -425,6 +425,19 @@ class Waiting(AioCase):
                 await client.release(grant.token)
                 self.assertEqual((await waiting).path, "/once")
                 self.assertIn(b"Authorization: Bearer s3cret\r\n", proxy.seen)
+
+    @in_loop
+    async def test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url, patience=PATIENCE) as through:
+                holder = await client.acquire("/w", ttl=LONG)
+                proxy.duplicate(1, b"POST /v1/locks/w")
+                waiting = asyncio.ensure_future(through.acquire("/w", ttl=None))
+                await until(lambda: proxy.seen.count(b"POST /v1/locks/w") == 2)
+                await until(self.waiting("/w"))
+                await client.release(holder.token)
+                await through.release((await waiting).token)
+                self.assertTrue(self.is_free("/w"))
 
     @in_loop
     async def test_pieces(self, client):

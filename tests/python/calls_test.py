@@ -8,6 +8,8 @@ import pickle
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 import unittest
 import urllib.parse
@@ -17,7 +19,7 @@ from decimal import Decimal
 from fractions import Fraction
 from unittest import mock
 
-from server_case import LONG, PATIENCE, ServerCase, lockerclient, wait_until
+from server_case import LONG, PACKAGE, PATIENCE, ServerCase, lockerclient, wait_until
 from lossy_proxy import LossyProxy
 from lockerclient import Deadlock, LockerError, LockLost, NotAcquired, Unreachable, join_path
 from lockerclient.aio import AsyncClient
@@ -371,6 +373,15 @@ class Spelling(ServerCase):
         self.assertRegex(self.client.owner, rf".+@.+:{os.getpid()}$")
         self.assertEqual(self.client.acquire("/o", ttl=LONG).owner, self.client.owner)
 
+    def test_what_the_environment_says_of_the_user_may_be_no_owner(self):
+        print_owner = "import lockerclient; print(lockerclient.Client().owner)"
+        for said, user in (("me", "me"), ("a\nb", os.getuid()), ("x" * 300, os.getuid()),
+                           (b"\xff", os.getuid())):
+            printed = subprocess.run([sys.executable, "-B", "-c", print_owner], check=True, text=True,
+                                     env={**os.environ, "PYTHONPATH": PACKAGE, "LOGNAME": said},
+                                     capture_output=True).stdout
+            self.assertTrue(printed.startswith(f"{user}@"), printed)
+
     def test_urls(self):
         self.addCleanup(os.environ.pop, "LOCKER_URL", None)
         os.environ.pop("LOCKER_URL", None)
@@ -421,6 +432,52 @@ class OnTheWire(ServerCase):
         self.through.release(grant.token)
         self.assertEqual(self.proxy.lost, 5)
         self.assertEqual(list(self.client.locks()), [])
+
+    def check_taken_back(self, acquire, release):
+        """`acquire()` of /w, whose request comes once more when it waits."""
+        holder = self.client.acquire("/w", ttl=LONG)
+        self.proxy.duplicate(1, b"POST /v1/locks/w")
+        waiting = self.in_background(acquire)
+        wait_until(lambda: self.proxy.copies, "it is not sent twice")
+        self.proxy.copies[0].settimeout(PATIENCE)
+        self.assertIn(b"superseded", self.proxy.copies[0].recv(65536))
+        self.client.release(holder.token)
+        fence = waiting.result().fence
+        self.assertEqual([lock.fence for lock in self.client.locks()], [fence])
+        release(waiting.result())
+        self.assertTrue(self.is_free("/w"))
+
+    def test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back(self):
+        self.check_taken_back(lambda: self.through.acquire("/w", ttl=None),
+                              lambda grant: self.through.release(grant.token))
+
+    def test_so_it_is_in_a_lease(self):
+        with self.through.lease(ttl=LONG) as lease:
+            self.check_taken_back(lambda: lease.acquire("/w"),
+                                  lambda grant: lease.release_path("/w"))
+
+    def test_but_whose_token_is_given_ends(self):
+        lease = self.client.acquire("/lease", ttl=LONG)
+        self.client.acquire("/w", ttl=LONG)
+        self.proxy.duplicate(1, b"POST /v1/locks/w")
+        with self.assertRaises(LockerError) as caught:
+            self.through.acquire("/w", token=lease.token)
+        self.assertEqual(caught.exception.code, "superseded")
+
+    def test_whose_wait_is_over_leaves_nothing_in_line(self):
+        self.client.acquire("/w", ttl=LONG)
+        self.proxy.duplicate(2, b"POST /v1/locks/w")
+        with self.assertRaises(NotAcquired):
+            self.through.acquire("/w", ttl=None, wait=2)
+        wait_until(lambda: len(self.proxy.copies) == 2, "it is not sent twice")
+        wait_until(lambda: self.client.status()["waiters"] == 0, "a copy stays in line")
+
+    def test_what_an_answer_is_announced_with_is_read_over(self):
+        self.proxy.answers = {b"GET /v1/status": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+                              b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+                              b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"locks\": 17}"}
+        for _ in range(2):
+            self.assertEqual(self.through.status(), {"locks": 17})
 
     def test_what_must_not_be_done_twice_is_not_sent_twice(self):
         held = self.client.acquire("/f", ttl=LONG)

@@ -5,10 +5,11 @@ import os
 import sys
 import threading
 import unittest
+import warnings
 from unittest import mock
 
 from child import Child
-from server_case import LONG, PATIENCE, Interrupted, ServerCase, wait_until
+from server_case import LONG, PATIENCE, Interrupted, ServerCase, lockerclient, wait_until
 from lockerclient import Unreachable, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import lock as aio_lock
@@ -23,6 +24,10 @@ def raising(kind=Interrupted):
 
 
 class InterruptionCase(ServerCase):
+    def setUp(self):
+        super().setUp()
+        self.threads_before = threading.enumerate()  # with those that were torn when they began
+
     def held(self):
         return [lock.path for lock in self.client.locks()]
 
@@ -44,7 +49,8 @@ class InterruptionCase(ServerCase):
         return mock.patch.object(client, "_send", fail)
 
     def check_no_threads(self):
-        wait_until(lambda: "locker-keeper" not in [each.name for each in threading.enumerate()])
+        wait_until(lambda: "locker-keeper" not in [
+            each.name for each in threading.enumerate() if each not in self.threads_before])
 
 
 class BeforeTheBlock(InterruptionCase):
@@ -233,6 +239,44 @@ class OnceMore(InterruptionCase):
                     await leaving
                 self.assertEqual(self.held(), [])
         self.run_async(body)
+
+
+class AtAnyMoment(InterruptionCase):
+    def interrupt(self, number, client):
+        """At the beginning or end with this number of a function of ours, or of threading. False:
+        there is none. (In between Python itself handles no signal where a mutex is left.)"""
+        files = (os.path.dirname(lockerclient.__file__), threading.__file__)
+
+        def count(frame, event, _):
+            nonlocal number
+            if not frame.f_code.co_filename.startswith(files):
+                return None
+            number -= event in ("call", "return")
+            if number == 0 and event in ("call", "return"):
+                sys.settrace(None)
+                raise Interrupted
+            return count
+
+        before = sys.gettrace()
+        try:
+            sys.settrace(count)
+            with client.lock("/a", ttl=LONG):
+                pass
+        except Interrupted:
+            pass
+        finally:
+            sys.settrace(before)
+        return number <= 0
+
+    def test_nothing_stays_held(self):
+        warnings.simplefilter("ignore", ResourceWarning)  # some sockets close when they are forgotten
+        client = self.new_client()
+        number = 1
+        with mock.patch.object(sys, "unraisablehook", lambda _: None):  # it can come in a destructor
+            while self.interrupt(number, client):
+                wait_until(lambda: self.held() == [], f"it stays held after event {number}")
+                number += 1
+        self.assertGreater(number, 100)
 
 
 class BySignalHandlers(InterruptionCase):

@@ -1,5 +1,6 @@
 """A proxy in front of lockerd that loses or holds back what it is told to."""
 
+import re
 import socket
 import threading
 
@@ -9,7 +10,11 @@ class LossyProxy:
     cut. `cut()` ends all connections. When `flows` is cleared, a request does not arrive until its
     client has hung up, and `flows` is set. `freeze()`: connections that are there now carry nothing
     any more, and nobody is told. A request that begins with a key of `answers` gets that answer; what
-    is a key of `rewrites` arrives as its value, of the same length. What clients sent is in `seen`."""
+    is a key of `rewrites` arrives as its value, of the same length. `duplicate(n)`: the next n requests
+    are sent once more, a moment later, each on a connection of its own, which stays: `copies`. What
+    clients sent is in `seen`."""
+
+    LATE = 0.3  # seconds after which a copy is sent
 
     def __init__(self, port):
         self._port = port
@@ -18,6 +23,9 @@ class LossyProxy:
         self._match = b""
         self._pairs = []
         self._frozen = []
+        self._to_duplicate = 0
+        self._duplicated = b""
+        self.copies = []
         self.answers = {}
         self.rewrites = {}
         self.flows = threading.Event()
@@ -37,6 +45,11 @@ class LossyProxy:
         with self._mutex:
             self._to_lose, self._match = count, to
 
+    def duplicate(self, count, of=b""):
+        """Of requests that begin with `of`."""
+        with self._mutex:
+            self._to_duplicate, self._duplicated = count, of
+
     def cut(self):
         with self._mutex:
             pairs, self._pairs = self._pairs, []
@@ -53,6 +66,8 @@ class LossyProxy:
         _shut(self._listener)  # ends accept(), which a mere close() would not
         self._accepting.join()
         self.cut()
+        for copy in self.copies:
+            _shut(copy)
 
     def __enter__(self):
         return self
@@ -95,6 +110,7 @@ class LossyProxy:
                         data += self._held_back(source)
                     for old, new in self.rewrites.items():
                         data = data.replace(old, new)
+                    self._duplicate_later(state["request"])
                 elif self._loses(state["request"]):
                     break
                 else:
@@ -118,6 +134,25 @@ class LossyProxy:
         flows.wait()
         return rest
 
+    def _duplicate_later(self, request):
+        with self._mutex:
+            is_meant = request.startswith(self._duplicated) and _is_whole(request)
+            if self._to_duplicate == 0 or not is_meant:
+                return
+            self._to_duplicate -= 1
+        timer = threading.Timer(self.LATE, self._send_copy, (request,))
+        timer.daemon = True
+        timer.start()
+
+    def _send_copy(self, request):
+        try:
+            copy = socket.create_connection(("127.0.0.1", self._port))
+            copy.sendall(request)
+        except OSError:
+            return
+        with self._mutex:
+            self.copies.append(copy)
+
     def _answer_to(self, request):
         for begin, answer in self.answers.items():
             if request.startswith(begin):
@@ -131,6 +166,12 @@ class LossyProxy:
             self._to_lose -= 1
             self.lost += 1
             return True
+
+
+def _is_whole(request):
+    header, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", header)
+    return bool(end) and (length is None or len(body) == int(length[1]))
 
 
 def _shut(side):

@@ -169,7 +169,7 @@ class Processes(ServerCase):
             code, _, err = child.end()
             self.assertNotEqual(code, 0)
             self.assertIn("KeyboardInterrupt", err)
-            wait_until(lambda: self.client.state("/p").waiter_count == 0)
+            self.assertEqual(self.client.status()["waiters"], 0)  # no place is kept either
         self.assertEqual(list(self.client.locks()), [])
 
     # Sockets raise the like: the client must not take them for failures of its connection.

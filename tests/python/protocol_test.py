@@ -21,6 +21,8 @@ LOCKED = {"error": "locked", "message": "No.", "blocked_by": [], "waited_ms": 0}
 RENEWED = {"ttl_ms": 30000, "locks": 1, "waiters": 0}
 EXPIRED = {"error": "lease_ended", "message": "Gone.", "reason": "expired", "detail": None}
 FORCED = {**EXPIRED, "reason": "forced", "detail": "why"}
+SUPERSEDED = {"error": "superseded", "message": "Taken."}
+LEFT = (0, 200, {"released": 0})
 REFUSED = NoAnswer("refused", was_sent=False)
 
 
@@ -57,7 +59,10 @@ class World:
         return [step.request.headers["Lock-Token"] for _, step in self.requests]
 
     def waits(self):
-        return [step.request.body.get("wait") for _, step in self.requests]
+        return [step.request.body.get("wait") for _, step in self.requests if step.request.body]
+
+    def calls(self):
+        return [f"{step.request.method} {step.request.target}" for _, step in self.requests]
 
 
 def held(*paths, fence=7):
@@ -124,6 +129,10 @@ class Acquiring(unittest.TestCase):
         return world.drive(
             protocol.Acquisition(world.settings, wanted(**options), wait).steps())
 
+    def join(self, world, **options):
+        return world.drive(
+            protocol.Acquisition(world.settings, wanted(None), None, "mine", **options).steps())
+
     def test_one_token_until_it_is_answered(self):
         world = World((0, REFUSED), (5, NoAnswer("cut", True, True)), (20, 423, LOCKED),
                       (0, 502, "x"), (0, 201, GRANT))
@@ -131,16 +140,57 @@ class Acquiring(unittest.TestCase):
         self.assertEqual(len(set(world.tokens())), 1)
 
     def test_long_waits_are_made_of_pieces(self):
-        world = World((20, 423, LOCKED), (20, 423, LOCKED), (5, 423, LOCKED))
+        world = World((20, 423, LOCKED), (20, 423, LOCKED), (5, 423, LOCKED), LEFT)
         with self.assertRaises(NotAcquired):
             self.acquire(world, wait=45)
         self.assertEqual(world.waits(), ["20000ms", "20000ms", "5000ms"])
+        self.assertEqual(world.calls()[-1], "DELETE /v1/leases")
 
-    def test_the_wait_is_over_when_the_server_was_away_for_as_long(self):
-        world = World(*[(2, NoAnswer("timeout", True))] * 4, (0, 423, LOCKED))
+    def test_a_place_that_a_late_copy_has_taken_is_taken_back(self):
+        world = World(*[(0, 409, SUPERSEDED)] * 20, (0, 201, GRANT))
+        self.assertEqual(self.acquire(world).fence, 7)
+        self.assertEqual(len(set(world.tokens())), 1)
+        pauses = [after - before for (before, _), (after, _) in
+                  zip(world.requests, world.requests[1:])]
+        self.assertLess(pauses[0], 0.1)
+        self.assertGreaterEqual(min(pauses[8:]), 0.5)  # who copies all of them is not answered by more
+        self.assertLessEqual(max(pauses), 1)
+
+    def test_the_place_is_not_taken_back_for_longer_than_the_wait(self):
+        world = World((4, 409, SUPERSEDED), (4, 409, SUPERSEDED), (0, 423, LOCKED), LEFT)
         with self.assertRaises(NotAcquired):
             self.acquire(world, wait=5)
-        self.assertEqual(len(world.requests), 5)  # asked once more, in case it was granted
+        self.assertEqual(world.waits()[-1], None)
+        self.assertEqual(world.calls()[-1], "DELETE /v1/leases")
+        self.assertEqual(len(set(world.tokens())), 1)
+
+    def test_a_lease_of_ones_own_takes_the_place_back_while_it_lives(self):
+        world = World((0, 409, SUPERSEDED), (0, 200, RENEWED), (0, 201, GRANT))
+        self.assertEqual(self.join(world).fence, 7)
+        world = World((0, 409, SUPERSEDED), (0, 410, EXPIRED))
+        with self.assertRaises(LockLost):
+            self.join(world)
+
+    def test_who_has_a_token_of_others_leaves_them_the_place(self):
+        world = World((0, 409, SUPERSEDED))
+        with self.assertRaises(LockerError) as caught:
+            self.join(world, is_alone=False)
+        self.assertEqual(caught.exception.code, "superseded")
+
+    def test_who_is_refused_leaves_nothing_in_line(self):
+        refused = (0, 429, {"error": "too_many_waiters", "message": "x"})
+        for script in ((refused, LEFT), (refused, (0, REFUSED))):
+            world = World((20, 423, LOCKED), *script)
+            with self.assertRaises(LockerError) as caught:
+                self.acquire(world)
+            self.assertEqual(caught.exception.code, "too_many_waiters")
+            self.assertEqual(world.calls()[-1], "DELETE /v1/leases")
+
+    def test_the_wait_is_over_when_the_server_was_away_for_as_long(self):
+        world = World(*[(2, NoAnswer("timeout", True))] * 4, (0, 423, LOCKED), LEFT)
+        with self.assertRaises(NotAcquired):
+            self.acquire(world, wait=5)
+        self.assertEqual(len(world.waits()), 5)  # asked once more, in case it was granted
         self.assertEqual((world.waits()[0], world.waits()[-1]), ("5000ms", None))
         self.assertLess(int(world.waits()[1][:-2]), 3000)
 
@@ -217,12 +267,12 @@ class Acquiring(unittest.TestCase):
         deadlock = {"error": "deadlock", "message": "x",
                     "cycle": [{"owner": "o", "waits_for": "/a"}]}
         with self.assertRaises(Deadlock):
-            self.acquire(World((0, 409, deadlock)))
+            self.acquire(World((0, 409, deadlock), LEFT))
         for status, body in ((400, {"error": "bad_request", "message": "x"}), (403, "<html>"),
                              (200, "[]"), (200, "{}"), (423, "{}"), (401, ""),
                              (201, {**GRANT, "ttl_ms": "x"})):
             with self.assertRaises(LockerError, msg=f"{status} {body}") as caught:
-                self.acquire(World((0, status, body)))
+                self.acquire(World((0, status, body), LEFT))
             self.assertNotIsInstance(caught.exception, (NotAcquired, LockLost))
 
     def test_giving_up_takes_the_request_out_before_it_releases(self):

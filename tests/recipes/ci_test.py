@@ -60,6 +60,16 @@ class Job(RecipeCase):
                 self.assertEqual(taking.wait(), 1)
                 self.assertIn(said, taking.said())
 
+    def take_back(self, steps):
+        """The place in the line, which a late copy of its own request has taken."""
+        with LossyProxy(self.server.port) as proxy:
+            self.environment["LOCKER_URL"] = proxy.url
+            proxy.duplicate(1, b"POST /v1/locks/")
+            with self.client.lock("/deploy/production", ttl=LONG):
+                taking = next(steps())
+                wait_until(lambda: "superseded" in taking.said(), "it is not sent twice")
+            self.assertEqual(taking.wait(), 0, taking.said())
+
     def tell(self, steps):
         """Why it waits, or that what it asks is no URL at all."""
         for wrong, said in ("http://one two", "(3) "), ("", "(3) "):
@@ -114,6 +124,9 @@ class GitHub(Job):
     def test_no_lock_server(self):
         self.refuse(self.steps)
 
+    def test_a_late_copy_of_its_request(self):
+        self.take_back(self.steps)
+
     def test_why_it_waits(self):
         self.tell(self.steps)
 
@@ -151,6 +164,9 @@ class GitLab(Job):
 
     def test_no_lock_server(self):
         self.refuse(self.steps)
+
+    def test_a_late_copy_of_its_request(self):
+        self.take_back(self.steps)
 
     def test_why_it_waits(self):
         self.tell(self.steps)
@@ -193,6 +209,9 @@ class Jenkins(Job):
 
     def test_no_lock_server(self):
         self.refuse(self.steps)
+
+    def test_a_late_copy_of_its_request(self):
+        self.take_back(self.steps)
 
     def test_why_it_waits(self):
         self.tell(self.steps)

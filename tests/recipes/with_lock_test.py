@@ -88,6 +88,32 @@ class WithLock(RecipeCase):
         self.assertRegex(run.said(), "^with-lock /a: No answer: .*connect.*\n$")
         self.assertFalse(os.path.exists(os.path.join(self.directory, "ran")))
 
+    def test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back(self):
+        with LossyProxy(self.server.port) as proxy:
+            with self.client.lock("/a", ttl=LONG):
+                proxy.duplicate(1, b"POST /v1/locks/a")
+                run = self.with_lock("/a", "sh", "-c", "exit 7", LOCKER_URL=proxy.url)
+                wait_until(lambda: proxy.copies, "it is not sent twice")
+                proxy.copies[0].settimeout(PATIENCE)
+                self.assertIn(b"superseded", proxy.copies[0].recv(65536))
+            self.assertEqual(run.wait(), 7, run.said())
+            self.assertTrue(self.is_free("/a"))
+
+    def test_no_copy_is_left_by_who_has_waited_for_long_enough(self):
+        with self.client.lock("/a", ttl=LONG), LossyProxy(self.server.port) as proxy:
+            proxy.duplicate(2, b"POST /v1/locks/a")
+            run = self.with_lock("/a", "true", LOCKER_URL=proxy.url, LOCKER_WAIT="3")
+            self.assertEqual(run.wait(), 75)
+            self.assertIn(" is held by ", run.said())
+            wait_until(lambda: self.client.status()["waiters"] == 0, "a copy stays in line")
+
+    def test_a_user_without_a_name(self):
+        self.write("id", "#!/bin/sh\necho 12345\n[ $1 = -u ]\n")  # as that of GNU does
+        run = self.with_lock("/a", "curl", "-s", self.server.url + "/v1/locks/a",
+                             PATH=f"{self.directory}:{os.environ['PATH']}")
+        self.assertEqual(run.wait(), 0, run.said())
+        self.assertIn('"owner": "12345@', run.said())
+
     def test_what_is_wrong_is_told_at_once(self):
         for path, environment, sentence in (
                 ("/a/../b", {}, r" /a/../b: .+\."),

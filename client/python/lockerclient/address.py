@@ -14,6 +14,7 @@ from typing import Tuple
 from .configuration import setting
 
 DEFAULT_URL = "http://127.0.0.1:8765"
+LONGEST_USER = 128  # bytes in the name of an owner, which has place for a host and more
 PathKey = Tuple[bytes, ...]
 # Stays as it is in a segment: what RFC 3986 allows there, and escapes that are there already.
 _KEPT = "/%:@!$&'()*+,;=~-._"
@@ -132,7 +133,9 @@ def default_owner() -> str:
 @functools.lru_cache(maxsize=None)
 def _user_and_host() -> str:
     try:
-        user = getpass.getuser()
+        user = getpass.getuser()  # USER, if it is set, and that can be anything
     except Exception:  # no such user, as in some containers; which exception depends on the version
+        user = ""
+    if not user.isprintable() or not 0 < len(user.encode()) <= LONGEST_USER:
         user = str(os.getuid()) if hasattr(os, "getuid") else "?"
     return f"{user}@{socket.gethostname()}"

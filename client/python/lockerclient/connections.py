@@ -21,6 +21,7 @@ IDLE_FOR = 50.0  # the server closes what is idle for 75 s
 # What versions of OpenSSL say when the answer to a handshake is no TLS.
 NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 CLOCK_GRAIN = 0.05  # some clocks go by steps
+SWITCHED = http.client.SWITCHING_PROTOCOLS
 Stream = Tuple[http.client.HTTPResponse, Iterator[bytes]]
 
 
@@ -50,6 +51,17 @@ def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAn
         text = "what listens there speaks no TLS; begin the URL with http://, or mend its port"
     return NoAnswer(text, was_sent, was_sent and not timed_out,
                     no_such_host or untrusted or is_no_tls)
+
+
+class _Reply(http.client.HTTPResponse):
+    """Reads over all that an answer is announced with; http.client itself only knows 100."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            line = super()._read_status()  # type: ignore[misc]
+            if not SWITCHED < line[1] < http.client.OK:
+                return line
+            http.client.parse_headers(self.fp)
 
 
 def hang_up(connection: http.client.HTTPConnection) -> None:
@@ -140,6 +152,7 @@ class Connections:
         else:
             connection = http.client.HTTPConnection(address.host, address.port,
                                                     timeout=connect_timeout)
+        connection.response_class = _Reply
         began = time.monotonic()
         try:
             connection.connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from typing import Callable, TypeVar, cast
 
@@ -34,34 +35,68 @@ def drive(steps: Steps[Result], send: Callable[[Send], Answer],
         return cast(Result, stop.value)
 
 
+def wait(woken: queue.SimpleQueue[None], seconds: float) -> None:
+    """Until something is put in, but no longer than that."""
+    try:
+        woken.get(timeout=seconds)
+    except queue.Empty:
+        pass
+
+
+def start_thread(name: str, work: Callable[[], None]) -> None:
+    """Raises RuntimeError if no thread is to be had."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError as error:
+        if error.__context__ is None:
+            raise
+        raise error.__context__  # of a signal handler, by which the library's own locks were torn
+
+
 class _Stopped(Exception):
     pass
 
 
 class Keeper:
-    """Renews a lease in a thread of its own: one that hangs delays no other."""
+    """Renews a lease in a thread of its own: one that hangs delays no other.
 
-    def __init__(self, settings: protocol.Settings, tenure: Tenure, send: Callable[[Send], Answer]):
+    It is woken by a queue: what Event and Condition do is Python code, amid which a signal handler
+    can raise, and then they stay locked for ever.
+    """
+
+    def __init__(self, settings: protocol.Settings, tenure: Tenure, send: Callable[[Send], Answer],
+                 give_back: Callable[[], None]):
         self._settings = settings
         self._tenure = tenure
         self._send = send
-        self._stop = threading.Event()
+        self._give_back = give_back
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_stopped = False
+        self._is_forsaken = False
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="locker-keeper", daemon=True).start()
+        start_thread("locker-keeper", self._run)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._is_stopped = True
+        self._woken.put(None)
+
+    def forsake(self) -> None:
+        """Nobody has the lease any more, and nobody has stopped this: it gives the lease back. Of
+        any thread, amid whatever that does."""
+        self._is_forsaken = True
+        self.stop()
 
     def _run(self) -> None:
         try:
             drive(protocol.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
-            pass
+            if self._is_forsaken:
+                self._give_back()
 
     def _send_unless_stopped(self, step: Send) -> Answer:
-        if self._stop.is_set():
+        if self._is_stopped:
             raise _Stopped
         return self._send(step)
 
@@ -69,7 +104,8 @@ class Keeper:
         until = deadline.now() + seconds
         while True:
             left = until - deadline.now()
-            if self._stop.wait(max(0.0, min(left, LONGEST_SLEEP))):
+            wait(self._woken, max(0.0, min(left, LONGEST_SLEEP)))
+            if self._is_stopped:
                 raise _Stopped
             if left <= LONGEST_SLEEP:
                 return
@@ -82,41 +118,41 @@ class DeadlineWatch:
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._tenures: set[Tenure] = set()
         self._is_running = False
 
     def add(self, tenure: Tenure) -> None:
-        with self._condition:
+        with self._mutex:
             self._tenures.add(tenure)
-            self._condition.notify()
             if self._is_running:
+                self._woken.put(None)
                 return
+            self._woken = queue.SimpleQueue()
             self._is_running = True
         try:
-            threading.Thread(target=self._run, name="locker-deadlines", daemon=True).start()
+            start_thread("locker-deadlines", self._run)
         except BaseException:  # there cannot be another thread, or Ctrl-C
-            with self._condition:
-                self._is_running = False
+            self._is_running = False
             raise
 
     def remove(self, tenure: Tenure) -> None:
-        with self._condition:
+        with self._mutex:
             self._tenures.discard(tenure)
-            self._condition.notify()
+            self._woken.put(None)
 
     def _run(self) -> None:
         while True:
-            with self._condition:
+            with self._mutex:
                 if not self._tenures:
                     self._is_running = False
                     return
-                soonest = min(tenure.deadline.ends for tenure in self._tenures)
-                left = soonest - deadline.now()
-                if left > 0:
-                    self._condition.wait(min(left, LONGEST_SLEEP))
-                    continue
                 watched = list(self._tenures)
+            left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
+            if left > 0:
+                wait(self._woken, min(left, LONGEST_SLEEP))
+                continue
             for tenure in watched:
                 if tenure.has_ended():
                     self.remove(tenure)

@@ -36,7 +36,8 @@ class _Holding:
         self._lost = lost
         self._on_lost = on_lost
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
-        self._keeper = Keeper(client._settings, self.tenure, client._send)
+        self._keeper = Keeper(client._settings, self.tenure, client._send, self._finish_forsaken)
+        self.is_ending = False
 
     def start(self) -> None:
         self._client._farewells.add(self.tenure, self._at_exit)
@@ -62,11 +63,23 @@ class _Holding:
             self._client._in_background("on-lost", functools.partial(self._on_lost,
                                                                      copy.copy(loss)))
 
+    def forsake(self) -> None:
+        """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
+        self._keeper.forsake()
+
+    def _finish_forsaken(self) -> None:
+        client, tenure = self._client, self.tenure
+        tenure.finish()
+        client._watch.remove(tenure)
+        client._run(protocol.go_on_releasing(client._settings, tenure))
+        client._farewells.done(tenure)
+
     def end(self) -> LockLost | None:
         """Releases; returns the loss if it was lost before."""
-        if self.is_of_another_process():
-            return None
         try:
+            self.is_ending = True
+            if self.is_of_another_process():
+                return None
             loss = self._give_back(self._stop())
         except LockerError:
             raise
@@ -123,11 +136,18 @@ class _Holding:
 class _Block:
     """What a lock and a lease have in common."""
 
+    _holding: _Holding | None = None
+    _is_entered = False
+
+    def __del__(self) -> None:
+        # What a signal handler raises can come before the end of a `with` block has begun.
+        if self._is_entered and self._holding is not None:
+            self._holding.forsake()
+
     def __init__(self, client: Client, on_lost: OnLost | None):
         calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
-        self._holding: _Holding | None = None
         self.lost = threading.Event()  #: Set when the lease has ended, or can have.
 
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> _Holding:
@@ -178,7 +198,8 @@ class _Block:
         try:
             return holding.end()
         finally:
-            self._holding = None
+            if holding.is_ending:  # else it was interrupted before it began
+                self._holding = None
 
     def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""
@@ -245,7 +266,9 @@ class Lock(_Block):
                 client._give_up(acquisition)
             raise
 
-    __enter__ = acquire
+    def __enter__(self) -> Lock:
+        self._is_entered = True
+        return self.acquire()
 
     @property
     def grant(self) -> Grant:
@@ -301,7 +324,9 @@ class Lease(_Block):
                 client._say_farewell(token, lambda: protocol.abandon(token))
             raise
 
-    __enter__ = open
+    def __enter__(self) -> Lease:
+        self._is_entered = True
+        return self.open()
 
     def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
                 mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,

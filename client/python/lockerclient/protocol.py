@@ -138,24 +138,40 @@ def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]
 
 class Acquisition:
     """An acquire with a token of the client's choice: sent again until it is answered, it gets the
-    same answer, and keeps its place in the line meanwhile, also over a restart of the server."""
+    same answer, and keeps its place in the line meanwhile, also over a restart of the server.
+
+    `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
+    the same, and has the place then.
+    """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
-                 token: str | None = None):
+                 token: str | None = None, is_alone: bool = True):
         calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
+        self._is_alone = is_alone
+        self._has_waited = False
         self._token = token or fresh_token()
 
     def steps(self) -> Steps[Grant]:
+        try:
+            return (yield from self._granted())
+        except LockerError as error:
+            if not isinstance(error, (LockLost, Unreachable)):
+                yield from self._leave_line()
+            raise
+
+    def _granted(self) -> Steps[Grant]:
         now = self._settings.now
         until = float("inf") if self._wait is None else now() + self._wait
         first_patience = max(until - now(), FIRST_PATIENCE)
+        pauses = backoff()
 
         def make() -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE))
+            self._has_waited |= piece > 0
             return self._wanted.request(self._token, piece), piece
 
         while True:
@@ -171,9 +187,20 @@ class Acquisition:
             error = error_of(answer)
             if error.code == "locked" and now() < until:
                 continue
+            if error.code == "superseded" and self._is_alone:
+                # By an earlier request of ours that came late: nobody waits for its answer.
+                yield Pause(next(pauses))
+                if self._joins:
+                    yield from self._check_lease(self._settings)
+                continue
             if not self._has_expired(error):
                 raise error
             self._token = fresh_token()
+
+    def _leave_line(self) -> Steps[None]:
+        """A copy of a request, made by something on the way, may wait there and be granted later."""
+        if self._has_waited and not self._joins:
+            yield from abandon(self._token)
 
     def _check_lease(self, settings: Settings) -> Steps[None]:
         """It can have ended meanwhile. A server that was restarted does not know who waited, and
@@ -204,18 +231,16 @@ class Acquisition:
         """After an interruption: leaves the line, and gives back what may have been granted.
         False if there was no answer.
 
-        Asking without waiting takes the request out of the line for good; releasing alone could
-        come before a grant.
+        Asking without waiting takes the request out of the line; releasing alone could come before
+        a grant. Releasing also gives up the place, which would be kept for a while.
         """
         try:
             grant = yield from self._withdrawn()
-            if grant is None:
-                pass
-            elif self._joins:
+            if not self._joins:
+                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
+            elif grant is not None:
                 for path in grant.paths:
                     yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
-            else:
-                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
         except NoAnswer:
             return False  # it ends by its TTL
         return True

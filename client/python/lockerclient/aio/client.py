@@ -119,7 +119,8 @@ class AsyncClient:
                                  lock_delay=lock_delay)
         if token is not None:  # without a lease the server would open one that never expires
             await self.renew(token)
-        return await self._acquire(protocol.Acquisition(self._settings, wanted, wait, token))
+        return await self._acquire(
+            protocol.Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""

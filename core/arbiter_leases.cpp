@@ -60,9 +60,8 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
 
 /// One with very many is counted once, and not for every lock that it gets.
 std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
-  if (const auto many = counts_of_large_leases_.find(lease.token);
-      many != counts_of_large_leases_.end())
-    return many->second;
+  const auto known = counts_of_large_leases_.find(lease.token);
+  if (known != counts_of_large_leases_.end()) return known->second;
   std::size_t count = 0;
   table_.for_each_lock_of(lease, [&count](const HeldLock&) { return ++count > 0; });
   if (count > limits_.ended_at_once_max) counts_of_large_leases_[lease.token] = count;

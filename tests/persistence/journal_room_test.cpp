@@ -136,7 +136,12 @@ TEST_F(JournalRoomTest, WhatIsHeldCanBeReleasedAfterARestartToo) {
       }
       ASSERT_GT(held_.size(), 10'000U);
       let_others_fill_the_disk();  // what is set aside they cannot have
+      const std::string prepared = in_directory(directory, prepared_name);
+      ASSERT_TRUE(disk_.has(prepared));
+      const std::size_t before = disk_.bytes(prepared).size();
       reopen();
+      ASSERT_TRUE(disk_.has(prepared));
+      EXPECT_EQ(disk_.bytes(prepared).size(), before);
       // A restart has not lost what was set aside: as many can be released as before it.
       std::size_t ended = 0;
       for (; !held_.empty() && end(0); ++ended) {

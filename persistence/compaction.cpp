@@ -144,7 +144,7 @@ Compacted merge(FileSystem& files, const std::string& directory, const Compactio
     older = std::move(*opened);
     header.last_fence = std::max(header.last_fence, older->header().last_fence);
   }
-  auto writer = SnapshotWriter::create(files, directory, header);
+  auto writer = SnapshotWriter::create(files, directory, header, input.bytes_max);
   if (!writer) return open_fault(writer.error());
 
   IoResult<void> written;

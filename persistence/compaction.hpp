@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -16,6 +17,8 @@ struct CompactionInput {
   std::optional<Index> snapshot;        ///< None: the segments begin with the first record.
   std::vector<SealedSegment> segments;  ///< Everything sealed behind it, without a gap; not empty.
   std::uint64_t salt = 0;
+  /// A larger snapshot is not made: disk_full.
+  std::uint64_t bytes_max = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// Why no snapshot was made.

@@ -38,8 +38,9 @@ std::uint64_t first_bytes(const LocalJournal::Options& options) {
   return std::min(largest_bytes(options), segment_bytes_first);
 }
 
+/// As behind the first one also where a smaller one had to do.
 std::uint64_t next_bytes(std::uint64_t bytes, const LocalJournal::Options& options) {
-  return std::min(largest_bytes(options), 2 * std::bit_ceil(bytes));
+  return std::min(largest_bytes(options), 2 * std::max(std::bit_ceil(bytes), segment_bytes_first));
 }
 
 }  // namespace
@@ -202,7 +203,7 @@ IoResult<void> LocalJournal::begin_next_segment() {
 IoResult<PreparedSegment> LocalJournal::take_prepared() {
   std::unique_lock lock{mutex_};
   if (!options_.background && !prepared_) {
-    return prepare_segment(files_, options_.directory, next_segment_bytes_, 0);
+    return prepare_segment(files_, options_.directory, {next_segment_bytes_, 0});
   }
   wake_.wait(lock, [this] { return prepared_ || space_ == Space::full; });
   LOCKER_ASSERT(prepared_);  // room_for() promised it
@@ -221,7 +222,7 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 void LocalJournal::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     end_if_failed(check_directory());
-    end_if_failed(prepare_next());
+    end_if_failed(prepare_next(stop));
     look_for_room();
     std::unique_lock lock{mutex_};
     // Only now: where there is little room, the next segment comes before a snapshot.
@@ -262,7 +263,7 @@ void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
 Result<void> LocalJournal::run_background() {
   LOCKER_ASSERT(!options_.background);
   if (auto checked = check_directory(); !checked) return checked.error();
-  if (auto prepared = prepare_next(); !prepared) return prepared.error();
+  if (auto prepared = prepare_next({}); !prepared) return prepared.error();
   look_for_room();
   if (auto synced = sync_if_due(); !synced) return synced.error();
   return compact_if_due({});
@@ -279,55 +280,126 @@ Result<void> LocalJournal::check_directory() const {
   return {};
 }
 
-Result<void> LocalJournal::prepare_next() {
+Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  if (space_ == Space::prepared || space_ == Space::taken) return {};
-  std::uint64_t bytes = next_segment_bytes_;
+  if (space_ == Space::taken) return {};
+  if (space_ == Space::prepared) {
+    lock.unlock();
+    return prepare_larger(stop);
+  }
+  SegmentWish wish{next_segment_bytes_, spare_wanted()};
+  const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
+  const SegmentWish for_ends{segment_bytes_min,
+                             std::min(spare_bytes_min, next_snapshot_bytes_max())};
   const bool was_compacting = is_compacting_;
   const bool was_full = space_ == Space::full;
-  const std::uint64_t wanted_spare = spare_wanted();
-  std::uint64_t spare = wanted_spare;
-  if (was_full && next_snapshot_bytes_max() < spare) {
-    spare = next_snapshot_bytes_max();
-    bytes = segment_bytes_min;
-  }
   // One that is under way has begun with this room, and may grow by all that it reads.
   if (was_compacting) {
-    for (const SealedSegment& segment : segments_to_compact()) spare += segment.bytes;
+    for (const SealedSegment& segment : segments_to_compact()) wish.spare_bytes += segment.bytes;
   }
   lock.unlock();
-  // The start has removed what was prepared before. Without it there may be no room left in which
-  // locks are released, and then it is made again, whether a snapshot fits beside it or not.
-  const bool is_first = !std::exchange(has_prepared_, true);
-  if (is_first && room_ < reserve_of(capacity_, true)) spare = 0;
-  auto prepared = prepare_segment(files_, options_.directory, bytes, spare);
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+  IoResult<PreparedSegment> prepared = PreparedSegment{};
+  bool is_for_ends = false;
+  // What was prepared before the start is there: locks are held that rely on it.
+  const std::uint64_t before =
+      std::exchange(has_prepared_, true) ? 0 : prepared_bytes(files_, options_.directory);
+  if (before != 0) prepared = prepare_segment(files_, options_.directory, {before, 0, before});
+  if (before == 0 || (!prepared && is_full_disk(prepared.error()))) {
+    prepared = prepare_segment(files_, options_.directory, wish);
+  }
+  if (!prepared && is_full_disk(prepared.error()) && was_full && !was_compacting) {
+    is_for_ends = true;
+    prepared = prepare_segment(files_, options_.directory, for_ends);
+  }
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
   lock.lock();
   const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
-  space_.store(prepared  ? Space::prepared
-               : is_full ? Space::full
-                         : Space::waiting,
-               std::memory_order_release);
-  is_tight_ = !prepared || spare < wanted_spare;
+  is_tight_ = !prepared || is_for_ends || *free + before < wanted_free;
   if (prepared) {
-    prepared_room_.store(prepared->bytes - segment_header_bytes, std::memory_order_release);
-    prepared_ = std::move(*prepared);
+    note_prepared(std::move(*prepared));
+  } else {
+    space_.store(is_full ? Space::full : Space::waiting, std::memory_order_release);
   }
   lock.unlock();
   wake_.notify_all();
-  if (is_full && !was_full) {
+  larger_needs_free_ = 0;
+  if (is_full && !std::exchange(has_warned_, true)) {
     options_.on_warning(prepared.error().message +
                         ". New locks are refused when the rest of the journal is needed to release "
                         "those that are held; free space on that disk.");
   }
-  if (prepared && was_full) options_.on_warning("There is space for the journal again.");
+  if (prepared && !is_for_ends && std::exchange(has_warned_, false)) {
+    options_.on_warning("There is space for the journal again.");
+  }
   return {};
+}
+
+/// The one that is there stays until the larger one is: room_for() has promised it.
+Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  if (!prepared_ || is_compacting_) return {};
+  const SegmentWish wish{next_segment_bytes_, spare_wanted(), 2 * prepared_->bytes};
+  lock.unlock();
+  if (wish.bytes < wish.least_bytes) return {};
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+  if (*free < std::max(wish.least_bytes + wish.spare_bytes, larger_needs_free_)) return {};
+  auto larger = prepare_segment(files_, options_.directory, wish, larger_name);
+  if (!larger) {
+    if (!is_full_disk(larger.error())) return fault(larger.error());
+    larger_needs_free_ = *free + spare_bytes_min;
+    return {};
+  }
+  lock.lock();
+  // Who takes one finds it by its name.
+  wake_.wait(lock, stop, [this] { return space_ != Space::taken; });
+  if (stop.stop_requested()) return {};  // what was begun is removed at the next start
+  const std::string path = in_directory(options_.directory, prepared_name);
+  auto renamed = files_.rename(in_directory(options_.directory, larger_name), path);
+  if (!renamed) return fault(renamed.error());
+  is_tight_ = *free < wish.bytes + wish.spare_bytes;
+  note_prepared(std::move(*larger));
+  lock.unlock();
+  wake_.notify_all();
+  if (std::exchange(has_warned_, false)) {
+    options_.on_warning("There is space for the journal again.");
+  }
+  return {};
+}
+
+/// Under the mutex. What is free is less now; it is looked at again when no snapshot is made.
+void LocalJournal::note_prepared(PreparedSegment prepared) {
+  const std::uint64_t later = later_room_.load(std::memory_order_relaxed);
+  later_room_.store(later - std::min(later, prepared.bytes), std::memory_order_release);
+  prepared_room_.store(prepared.bytes - segment_header_bytes, std::memory_order_release);
+  prepared_ = std::move(prepared);
+  space_.store(Space::prepared, std::memory_order_release);
+  gave_way_ = false;
 }
 
 /// Where locks filled the disk and were released, the last snapshot says nothing of the next one.
 /// With this beside it, one more segment leads to a snapshot that frees the rest.
 std::uint64_t LocalJournal::next_snapshot_bytes_max() const {
   return snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+}
+
+/// What a snapshot frees when it is made: what only the one before the newest needs. A file whose
+/// size is not known frees nothing.
+std::uint64_t LocalJournal::freed_by_next_snapshot() const {
+  std::unique_lock lock{mutex_};
+  const std::vector<Index> snapshots = snapshots_;
+  std::uint64_t bytes = 0;
+  for (const SealedSegment& segment : sealed_) {
+    if (!snapshots.empty() && segment.last_index <= snapshots.back()) bytes += segment.bytes;
+  }
+  lock.unlock();
+  if (snapshots.size() < 2) return bytes;
+  const auto file =
+      files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())), Access::read);
+  const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
+  return bytes + (size ? *size : 0);
 }
 
 /// Half of what is free: snapshots take their part. The next one may have all that has been written
@@ -400,6 +472,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
   const bool is_full = space_ == Space::full;
   const Index failed_index = compaction_failed_index_;
+  const bool is_half_held = held_.load(std::memory_order_relaxed) <= compaction_failed_held_ / 2;
   const std::uint64_t next_segment_needs = segment_bytes_min + spare_wanted();
   lock.unlock();
   if (input.segments.empty()) return {};
@@ -407,14 +480,21 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!free) return fault(free.error());
   std::uint64_t sealed = 0;
   for (const SealedSegment& segment : input.segments) sealed += segment.bytes;
+  const std::uint64_t surely_enough = next_snapshot_bytes_max();
   const bool may_fit_now =
-      input.segments.back().last_index > failed_index && *free >= next_snapshot_bytes_max();
+      input.segments.back().last_index > failed_index && (is_half_held || *free >= surely_enough);
   if (*free < compaction_needs_ && sealed < compaction_waits_for_ && !may_fit_now) return {};
   // Freed since the next segment was tried, which may take the room now. Only once: where a quota
   // is in the way, it never does.
+  lock.lock();
   gave_way_ = is_full && *free >= next_segment_needs && !gave_way_;
   if (gave_way_) return {};
+  lock.unlock();
 
+  const std::uint64_t left = *free + freed_by_next_snapshot();
+  input.bytes_max = left - std::min(left, spare_bytes_min);
+  // For what is held now, that is: more may be in the segments.
+  if (*free >= surely_enough) input.bytes_max = std::max(input.bytes_max, surely_enough);
   input.salt = options_.random_number();
   const auto began = std::chrono::steady_clock::now();
   auto bytes = compact(files_, options_.directory, input, stop);
@@ -458,6 +538,7 @@ void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint
     compaction_needs_ = free + spare_bytes_min;
     compaction_waits_for_ = 2 * sealed;
     compaction_failed_index_ = index;
+    compaction_failed_held_ = held_.load(std::memory_order_relaxed);
   }
   ++status_.snapshots_failed;
 }

@@ -23,6 +23,20 @@ namespace locker::persistence {
 /// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
 /// the files; what a crash at any instruction leaves is what open() can read.
 ///
+/// Room on the disk. What is promised: all that is held can be ended, locks and leases, one by one,
+/// and then the journal finds back to an empty disk, without anybody's help. Therefore
+/// 1. a grant is let in when the ends of all that is held fit into the rest of the segment that is
+///    written, the prepared one, and half of what is free but for the next snapshot and
+///    spare_bytes_min;
+/// 2. the next segment is prepared as large as it fits beside a snapshot like the last one and
+///    spare_bytes_min, and exchanged for a larger one as soon as that fits. Where none fits, the
+///    smallest is made all the same, as long as spare_bytes_min stays free: ends come before
+///    snapshots. What is prepared outlives a restart;
+/// 3. a snapshot leaves spare_bytes_min free, too. One that did not fit is tried again when there
+///    is more room, twice as much to put into it, or half as much held;
+/// 4. spare_bytes_min itself is for a segment and a snapshot when so little is held that this
+///    snapshot is sure to fit: it is what leads out of a disk that locks filled.
+///
 /// A thread of its own prepares the next segment, another one makes snapshots, and with
 /// Durability::interval one syncs, so that append() does none of it.
 class LocalJournal final : public Journal {
@@ -103,12 +117,15 @@ class LocalJournal final : public Journal {
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> check_directory() const;
-  [[nodiscard]] Result<void> prepare_next();
+  [[nodiscard]] Result<void> prepare_next(const std::stop_token& stop);
+  [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
+  void note_prepared(PreparedSegment prepared);
   void look_for_room();
-  /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex.
+  /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex, as the next.
   [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
   [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;
   [[nodiscard]] Result<void> sync_if_due();
+  [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
                         std::uint64_t sealed);
@@ -134,7 +151,10 @@ class LocalJournal final : public Journal {
   std::string frame_;
   Index written_index_;
 
-  bool has_prepared_ = false;  ///< Of the preparing thread alone: it has tried to.
+  // Of the preparing thread alone.
+  bool has_prepared_ = false;            ///< It has tried to.
+  bool has_warned_ = false;              ///< Of a full disk, which it still is.
+  std::uint64_t larger_needs_free_ = 0;  ///< A larger one did not fit, whatever the disk said.
 
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
@@ -158,7 +178,7 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
-  bool is_tight_ = false;  ///< Not so much is free as a segment wants beside it.
+  bool is_tight_ = false;  ///< Not so much is free as a segment of the wanted size wants beside it.
   Status status_;          ///< What it says of snapshots that were made, or were not.
   /// Free space below which a snapshot is not tried again after it did not fit; else 0.
   std::uint64_t compaction_needs_ = 0;
@@ -167,9 +187,10 @@ class LocalJournal final : public Journal {
   std::uint64_t compaction_waits_for_ = 0;
   /// Of the segments that did not fit then.
   Index compaction_failed_index_ = 0;
-  bool compaction_is_off_ = false;  ///< A sealed file does not read; said once.
-  bool is_compacting_ = false;      ///< Or told to.
-  bool gave_way_ = false;  ///< Of the compacting thread alone: the last time, to a segment.
+  std::uint64_t compaction_failed_held_ = 0;  ///< When they did not.
+  bool compaction_is_off_ = false;            ///< A sealed file does not read; said once.
+  bool is_compacting_ = false;                ///< Or told to.
+  bool gave_way_ = false;                     ///< A snapshot, the last time, to a segment.
 
   std::jthread worker_;     ///< Prepares, and tells the next one.
   std::jthread compactor_;  ///< Can be at a snapshot for long.

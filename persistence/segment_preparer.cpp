@@ -1,6 +1,7 @@
 #include "persistence/segment_preparer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <utility>
 
@@ -39,21 +40,31 @@ IoError no_room(const std::string& path) {
 }  // namespace
 
 IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& directory,
-                                          std::uint64_t bytes, std::uint64_t spare_bytes) {
-  const std::string path = in_directory(directory, prepared_name);
+                                          const SegmentWish& wish, std::string_view name) {
+  const std::string path = in_directory(directory, name);
   if (auto removed = remove_if_there(files, path); !removed) return removed.error();
   IoError fault = no_room(path);
-  for (; bytes >= segment_bytes_min; bytes /= 2) {
+  for (std::uint64_t bytes = wish.bytes; bytes >= wish.least_bytes; bytes /= 2) {
     const auto free = files.free_space(directory);
     if (!free) return free.error();
-    if (*free < bytes + spare_bytes) continue;
+    if (*free < bytes + wish.spare_bytes) continue;
     auto file = write_zeros(files, path, bytes);
-    if (file) return PreparedSegment{std::move(*file), bytes};
+    if (file) {
+      if (auto synced = files.sync_directory(directory); !synced) return synced.error();
+      return PreparedSegment{std::move(*file), bytes};
+    }
     if (!is_full_disk(file.error())) return file.error();
     fault = file.error();  // which says whether it is the disk, or a limit
     if (auto removed = remove_if_there(files, path); !removed) return removed.error();
   }
   return fault;
+}
+
+std::uint64_t prepared_bytes(FileSystem& files, const std::string& directory) {
+  const auto file = files.open(in_directory(directory, prepared_name), Access::write);
+  if (!file) return 0;
+  const auto bytes = (*file)->size();
+  return bytes && *bytes >= segment_bytes_min && std::has_single_bit(*bytes) ? *bytes : 0;
 }
 
 IoResult<void> publish_segment(FileSystem& files, const std::string& directory,

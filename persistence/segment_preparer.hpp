@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "persistence/segment_format.hpp"
 
@@ -11,9 +12,9 @@ namespace locker::persistence {
 /// a small store stays small, and the first start is quick.
 inline constexpr std::uint64_t segment_bytes_first = std::uint64_t{4} << 20U;
 
-/// Left free beside what is prepared, for the small files, and for what leads out of a full disk
-/// when little is held any more: two of the smallest segments, and two of the smallest snapshots,
-/// the second of which frees what was before the first.
+/// Left free by segments and by snapshots, for the small files, and for what leads out of a full
+/// disk when little is held any more: two of the smallest segments, and two of the smallest
+/// snapshots, the second of which frees what was before the first.
 inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{2} << 20U;
 
 /// A segment's file made of zeros, on the disk as such; without a header, so that it can wait for
@@ -23,14 +24,24 @@ struct PreparedSegment {
   std::uint64_t bytes = 0;
 };
 
-/// Makes prepared.tmp of `bytes`, a power of two, or of half of that and so on while the disk has
-/// no room for it beside `spare_bytes`. Zeros are written and not only allocated: a sync then has
-/// no metadata to write (122 us instead of 177, see FORMAT.md).
-/// is_full_disk(error) when not even segment_bytes_min fits; nothing is left behind then.
+struct SegmentWish {
+  std::uint64_t bytes = 0;                        ///< A power of two.
+  std::uint64_t spare_bytes = 0;                  ///< To be left free beside it.
+  std::uint64_t least_bytes = segment_bytes_min;  ///< A power of two.
+};
+
+/// Makes the file `name` of so many bytes, or of half of that and so on while the disk has no room
+/// for it. Zeros are written and not only allocated: a sync then has no metadata to write (122 us
+/// instead of 177, see FORMAT.md). Durable on return, its name too.
+/// is_full_disk(error) when not even the least fits; nothing is left behind then.
 [[nodiscard]] IoResult<PreparedSegment> prepare_segment(FileSystem& files,
                                                         const std::string& directory,
-                                                        std::uint64_t bytes,
-                                                        std::uint64_t spare_bytes);
+                                                        const SegmentWish& wish,
+                                                        std::string_view name = prepared_name);
+
+/// How large what a process before this one had prepared is; 0 when there is nothing, or half of
+/// it.
+[[nodiscard]] std::uint64_t prepared_bytes(FileSystem& files, const std::string& directory);
 
 /// Writes the header, and gives the prepared file its name; durable on return. An error when a
 /// start would not find it: see FileSystem::check_held_directory().

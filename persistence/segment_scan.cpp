@@ -154,16 +154,6 @@ OpenResult<SegmentHeader> check_segment(std::string_view front, std::uint64_t si
   return *header;
 }
 
-OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
-                                      Index first_index, const StoreId& store) {
-  const std::string path = in_directory(directory, segment_name(first_index));
-  auto file = read_whole(files, path);
-  if (!file) return open_fault(file.error());
-  const auto header = check_segment(file->bytes.view(), file->size, path, first_index, store);
-  if (!header) return header.error();
-  return SegmentImage{*header, std::move(file->bytes)};
-}
-
 std::string describe_damage(const std::string& path, const SegmentEnd& end) {
   return path + " at offset " + std::to_string(end.offset) + " (index " +
          std::to_string(end.next_index) +

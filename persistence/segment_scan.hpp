@@ -69,14 +69,6 @@ struct WholeFile {
                                                       const std::string& path, Index first_index,
                                                       const StoreId& store);
 
-/// A whole segment that was checked.
-struct SegmentImage {
-  SegmentHeader header;
-  AlignedBytes bytes;
-};
-[[nodiscard]] OpenResult<SegmentImage> load_segment(FileSystem& files, const std::string& directory,
-                                                    Index first_index, const StoreId& store);
-
 /// The sentence for a damaged tail.
 [[nodiscard]] std::string describe_damage(const std::string& path, const SegmentEnd& end);
 

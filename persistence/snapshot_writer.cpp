@@ -1,5 +1,6 @@
 #include "persistence/snapshot_writer.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "persistence/snapshot_reader.hpp"
@@ -7,7 +8,8 @@
 namespace locker::persistence {
 
 IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string directory,
-                                                const SnapshotHeader& header) {
+                                                const SnapshotHeader& header,
+                                                std::uint64_t bytes_max) {
   const std::string path = in_directory(directory, unfinished_snapshot_name(header.index));
   // What a run before left behind is worth nothing.
   auto file = files.open(path, Access::create);
@@ -17,7 +19,7 @@ IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string d
   }
   if (!file) return file.error();
   if (auto written = (*file)->write_at(0, encode(header)); !written) return written.error();
-  return SnapshotWriter{files, std::move(directory), header, std::move(*file)};
+  return SnapshotWriter{files, std::move(directory), header, bytes_max, std::move(*file)};
 }
 
 std::string SnapshotWriter::temporary_path() const {
@@ -38,6 +40,11 @@ IoResult<void> SnapshotWriter::add(const core::Record& opening) {
 }
 
 IoResult<void> SnapshotWriter::write_block(bool is_last) {
+  if (bytes() + snapshot_block_bytes > bytes_max_) {
+    const boost::system::error_code code(ENOSPC, boost::system::system_category());
+    return IoError{code, "cannot write " + temporary_path() +
+                             " beside the room that the journal needs: " + code.message()};
+  }
   const SnapshotBlock block{block_number_, record_count_, is_last, previous_, 0, records_};
   const std::uint64_t offset = bytes();
   previous_ = encode(block, header_.salt, block_);

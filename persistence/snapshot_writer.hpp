@@ -12,8 +12,10 @@ namespace locker::persistence {
 /// Writes a snapshot aside, and publishes it only when all of it is known to be on the disk.
 class SnapshotWriter {
  public:
+  /// One that gets larger than `bytes_max` is not written: is_full_disk(error).
   [[nodiscard]] static IoResult<SnapshotWriter> create(FileSystem& files, std::string directory,
-                                                       const SnapshotHeader& header);
+                                                       const SnapshotHeader& header,
+                                                       std::uint64_t bytes_max);
 
   /// A grant or an opened lease. REQUIRES: in ascending order of id.
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
@@ -29,8 +31,12 @@ class SnapshotWriter {
 
  private:
   SnapshotWriter(FileSystem& files, std::string directory, const SnapshotHeader& header,
-                 std::unique_ptr<File> file)
-      : files_(&files), directory_(std::move(directory)), header_(header), file_(std::move(file)) {}
+                 std::uint64_t bytes_max, std::unique_ptr<File> file)
+      : files_(&files),
+        directory_(std::move(directory)),
+        header_(header),
+        bytes_max_(bytes_max),
+        file_(std::move(file)) {}
 
   [[nodiscard]] IoResult<void> write_block(bool is_last);
   [[nodiscard]] std::string temporary_path() const;
@@ -38,6 +44,7 @@ class SnapshotWriter {
   FileSystem* files_;
   std::string directory_;
   SnapshotHeader header_;
+  std::uint64_t bytes_max_;
   std::unique_ptr<File> file_;
   std::string records_;
   std::string block_;

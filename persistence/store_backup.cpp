@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "persistence/aligned_bytes.hpp"
-#include "persistence/segment_scan.hpp"
+#include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_reader.hpp"
 #include "persistence/store_opening.hpp"
 
@@ -193,12 +193,12 @@ class Backup {
     if (end.tail == Tail::damaged) {
       // Either a frame was written just when the reading came past, and is whole by now, or it is
       // damaged for good.
-      const auto again = load_segment(files_, source_, first_index, id);
+      auto again = SegmentReader::open(files_, source_, first_index, id);
       if (!again) return again.error();
-      const SegmentEnd later =
-          scan_segment(again->bytes.view(), again->header, [](const Frame&) {});
-      if (later.offset <= end.offset) {
-        return OpenFault{OpenFault::Kind::damaged, describe_damage(path, later)};
+      const auto later = again->scan([](const Frame&) {});
+      if (!later) return later.error();
+      if (later->offset <= end.offset) {
+        return OpenFault{OpenFault::Kind::damaged, describe_damage(path, *later)};
       }
     }
     const auto span = bytes.span();

@@ -17,6 +17,8 @@ inline constexpr std::string_view identity_name = "STORE";
 inline constexpr std::string_view lock_name = "LOCK";
 /// The next segment, zeros only.
 inline constexpr std::string_view prepared_name = "prepared.tmp";
+/// While it is made, a larger one that takes the place of that.
+inline constexpr std::string_view larger_name = "larger.tmp";
 
 [[nodiscard]] std::string segment_name(Index first_index);
 [[nodiscard]] std::string snapshot_name(Index index);

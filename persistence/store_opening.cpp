@@ -83,7 +83,7 @@ OpenResult<void> create_store(FileSystem& files, const std::string& directory,
   StoreId id{};
   const std::uint64_t halves[2] = {random_number(), random_number()};
   std::memcpy(id.data(), halves, sizeof halves);
-  auto prepared = prepare_segment(files, directory, segment_bytes, spare_bytes_min);
+  auto prepared = prepare_segment(files, directory, {segment_bytes, spare_bytes_min});
   if (!prepared) return open_fault(prepared.error());
   auto published = publish_segment(files, directory, *prepared, {id, random_number(), 1, 0});
   if (!published) return open_fault(published.error());
@@ -123,11 +123,13 @@ OpenResult<void> seal_if_missing(FileSystem& files, const std::string& directory
   return {};
 }
 
+/// But for what is prepared: its room is not given away before it is prepared again.
 OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& directory) {
   const auto names = files.list(directory);
   if (!names) return open_fault(names.error());
   StoreFiles found = sort_files(*names);
   for (const std::string& name : found.temporary) {
+    if (name == prepared_name) continue;
     if (auto removed = files.remove(in_directory(directory, name)); !removed) {
       return open_fault(removed.error());
     }

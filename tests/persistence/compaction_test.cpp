@@ -255,6 +255,18 @@ TEST_F(Compaction, ATokenUsedAgainHasTheTtlOfItsNewLease) {
   compact_and_check(records);
 }
 
+TEST_F(Compaction, ALargerOneThanTheJournalCanSpareIsNotMade) {
+  Records records{1};
+  seal_segment(records, 1, [&] { records.grant(token_of(1), core::Milliseconds{60'000}, 1); });
+  input_.bytes_max = snapshot_header_bytes + snapshot_block_bytes - 1;
+  const auto done = compact(disk_, directory, input_, {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, OpenFault::Kind::disk_full);
+  EXPECT_FALSE(disk_.has(in_directory(directory, snapshot_name(last_index_))));
+  ++input_.bytes_max;
+  EXPECT_TRUE(compact(disk_, directory, input_, {}));
+}
+
 TEST_F(Compaction, NothingIsPublishedInADirectoryThatLostItsName) {
   Records records{1};
   seal_segment(records, 1, [&] { records.grant(token_of(1), core::Milliseconds{60'000}, 1); });

@@ -262,7 +262,7 @@ TEST_F(JournalBesideTest, APowerCutWhileASnapshotIsMadeLosesNothingOfWhatIsAppen
     expect_whole(found, acknowledged_, what + ", gone on");
     if (HasFailure()) return;
   }
-  EXPECT_GT(cuts_at_snapshots, rounds / 5);
+  EXPECT_GT(cuts_at_snapshots, rounds / 6);
 }
 
 TEST_F(JournalBesideTest, ABackupHasWhatWasAcknowledgedBeforeItAndABeginningOfTheRest) {

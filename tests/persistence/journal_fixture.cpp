@@ -33,7 +33,7 @@ std::unique_ptr<LocalJournal> JournalTest::open_on(FileSystem& files, Held& held
   LocalJournal::Options options;
   options.directory = directory;
   options.durability = durability;
-  options.segment_bytes = segment_bytes_min;
+  options.segment_bytes = segment_bytes_;
   options.random_number = [this] { return random_(); };
   options.on_warning = [this](std::string_view text) { warnings_.emplace_back(text); };
   options.on_failure = [this](const core::Fault& fault) { background_fault_ = fault.message; };

@@ -49,6 +49,7 @@ class JournalTest : public testing::Test {
   /// The store opens, and holds what some index from the acknowledged one on left.
   void expect_nothing_acknowledged_is_lost(const History& history, const std::string& what);
 
+  std::uint64_t segment_bytes_ = segment_bytes_min;  ///< Of the largest, for open().
   test::SimulatedDisk disk_;
   std::mt19937_64 random_{1};
   OpenFault fault_;

@@ -51,7 +51,8 @@ class OnceTest(TopCase):
 
     def test_who_waits_no_more_is_counted_and_explained(self):
         self.hold("/a", "holder")
-        self.locker("acquire", "--wait", "100ms", "/a", code=75)
+        token = "0d1b7a52-6f0c-4c5e-9a57-2f1f3f1f7c11"  # of its own choice, which it may come back with
+        self.locker("acquire", "--token", token, "--wait", "100ms", "/a", code=75)
         out = self.locker("top", "--once")
         self.assertIn(", 1 requests wait\n", out)
         self.assertIn("Nobody stands in line now; who left keeps the place for 15 s.\n", out)

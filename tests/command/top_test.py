@@ -11,6 +11,8 @@ import subprocess
 import termios
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from command_case import LOCKER, LONG, CommandCase
 
@@ -52,7 +54,9 @@ class OnceTest(TopCase):
     def test_who_waits_no_more_is_counted_and_explained(self):
         self.hold("/a", "holder")
         token = "0d1b7a52-6f0c-4c5e-9a57-2f1f3f1f7c11"  # of its own choice, which it may come back with
-        self.locker("acquire", "--token", token, "--wait", "100ms", "/a", code=75)
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{self.server.url}/v1/locks/a?wait=100ms&token={token}", b"")
+        self.assertEqual(refused.exception.code, 423)
         out = self.locker("top", "--once")
         self.assertIn(", 1 requests wait\n", out)
         self.assertIn("Nobody stands in line now; who left keeps the place for 15 s.\n", out)

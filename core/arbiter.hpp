@@ -280,8 +280,8 @@ class Arbiter {
     std::optional<Token> last_lease{};  // that was looked at
   };
   [[nodiscard]] Forcing begin_force(const ForceFilter& filter, const std::string& detail);
-  /// A slice of it. What is looked at is one step, a lock that ends
-  /// steps_of_an_end. True: it is over, or the journal has no room; if that is made, it can go on.
+  /// A slice of it. What is looked at is one step, a lock that ends steps_of_an_end. True: it is
+  /// over, or the journal has no room; if that is made, it can go on.
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 

@@ -431,7 +431,6 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   acquired.ttl = ttl_of_grant(lease, request);
   if (lease && acquired.ttl != lease->ttl) change_ttl(*lease, acquired.ttl);
   if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
-  if (!lease) name_waiters(request.token, acquired.owner);
   acquired.fence = take_fence();
   for (std::size_t position = 0; position < chosen.size(); ++position) {
     const Waiter::Wanted& wanted = request.wanted[chosen[position]];
@@ -458,6 +457,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   }
   // Those who stand before the lease's other requests may be waiting for it now: they are passed.
   if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
+    name_waiters(request.token, acquired.owner);
     bool others_wait = false;
     for (Waiter* const waiter : waiting->second) {
       if (waiter->ticket == request.ticket || waiter->is_kept) continue;

@@ -87,14 +87,12 @@ void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape
   note_change(token, path, shape);
 }
 
-/// Its holder gives it back, and waits with its token: the lease that it gets then is like it.
+/// Its holder gives it back, and waits with its token: the lease that it gets then is like it. Who
+/// waits has its owner's name already.
 void Arbiter::pass_on_terms(const LivingLease& lease) {
   const auto waiting = by_token_.find(lease.token);
   if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) {
-    if (waiter->owner.empty()) waiter->owner = lease.owner;
-    waiter->default_ttl = lease.ttl;
-  }
+  for (Waiter* const waiter : waiting->second) waiter->default_ttl = lease.ttl;
 }
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,

@@ -263,6 +263,12 @@ class JournalDamageTest : public JournalTest {
     EXPECT_NE(warnings_.front().find(named), std::string::npos);
   }
 
+  void expect_held_after_a_start(const Held& expected) {
+    Held held;
+    ASSERT_TRUE(open(held)) << fault_.message;
+    EXPECT_EQ(held, expected);
+  }
+
   /// Appends large grants, most of which end at once, until it is so; `held` is told of the others.
   void append_until(LocalJournal& journal, Held& held, const std::function<bool()>& is_so) {
     const std::string meta(core::meta_bytes_max, 'm');
@@ -514,9 +520,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeI
       for (const bool newest_is_whole : {true, false}) {
         if (!newest_is_whole) damage_snapshot(path(snapshot_name(after.back())), true);
         warnings_.clear();
-        Held held;
-        ASSERT_TRUE(open(held)) << fault_.message;
-        EXPECT_EQ(held, expected);
+        expect_held_after_a_start(expected);
         EXPECT_EQ(warnings_.empty(), newest_is_whole);
       }
     }
@@ -535,9 +539,7 @@ TEST_F(JournalDamageTest, WhereTheNewestSnapshotIsGoneTheNextIsMadeOfWhatIsBefor
     EXPECT_EQ(journal->status().snapshots_failed, 0U);
     EXPECT_EQ(background_fault_, "");
     journal.reset();
-    Held held;
-    ASSERT_TRUE(open(held)) << fault_.message;
-    EXPECT_EQ(held, expected);
+    expect_held_after_a_start(expected);
   }
 }
 
@@ -553,9 +555,7 @@ TEST_F(JournalDamageTest, ASegmentThatIsGoneAndNotNeededAnyMoreIsNoFault) {
   EXPECT_EQ(background_fault_, "");
   EXPECT_EQ(journal->status().snapshots_failed, 0U);
   journal.reset();
-  Held held;
-  ASSERT_TRUE(open(held)) << fault_.message;
-  EXPECT_EQ(held, expected);
+  expect_held_after_a_start(expected);
 }
 
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {
@@ -571,9 +571,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {
   journal.reset();
   EXPECT_EQ(files().snapshots.size(), 2U);
   EXPECT_EQ(files().segments.front(), files().snapshots.front() + 1);
-  Held held;
-  ASSERT_TRUE(open(held)) << fault_.message;
-  EXPECT_EQ(held, expected);
+  expect_held_after_a_start(expected);
 }
 
 // A restored backup has the newest one alone: what a start cannot read, no snapshot is made of.
@@ -654,9 +652,7 @@ TEST_F(JournalDamageTest, WhatADamagedSnapshotSaidBeforeTheDamageIsForgotten) {
   const std::size_t last_block = newest.size() - snapshot_block_bytes;
   ASSERT_GT(last_block, snapshot_header_bytes) << "records are read before the damage";
   newest[last_block + 30] ^= 4;
-  Held held;
-  ASSERT_TRUE(open(held)) << fault_.message;
-  EXPECT_EQ(held, expected);
+  expect_held_after_a_start(expected);
   EXPECT_FALSE(warnings_.empty());
 }
 

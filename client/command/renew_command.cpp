@@ -22,6 +22,7 @@
 #include "client/command/patient_call.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -68,12 +69,12 @@ int keep(const ServerAddress& server, const Grant& grant, pid_t process) {
   std::optional<Failure> lost;
   net::co_spawn(io_context, keeper.async_run(),
                 [&lost](const std::exception_ptr& error, std::optional<Failure> failure) {
-                  if (error) std::rethrow_exception(error);
+                  rethrow(error);
                   lost = std::move(failure);
                 });
   if (process > 0) {
     net::co_spawn(io_context, async_watch(process), [&](const std::exception_ptr& error) {
-      if (error) std::rethrow_exception(error);
+      rethrow(error);
       is_gone = true;
     });
   }

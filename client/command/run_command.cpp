@@ -26,6 +26,7 @@
 #include "client/command/wanted_options.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
+#include "client/library/run_to_end.hpp"
 #include "core/duration_text.hpp"
 
 namespace locker::client {
@@ -93,14 +94,10 @@ class Run {
     net::co_spawn(io_context_, acquisition_.async_run(),
                   [this](const std::exception_ptr& error, const Result<Grant>& granted) {
                     line_.stop();
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (!ended_) on_decided(granted);
                   });
-    if (says_) {
-      net::co_spawn(io_context_, line_.async_run(), [](const std::exception_ptr& error) {
-        if (error) std::rethrow_exception(error);
-      });
-    }
+    if (says_) net::co_spawn(io_context_, line_.async_run(), rethrow);
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
@@ -210,7 +207,7 @@ class Run {
     tell_guardian();
     net::co_spawn(io_context_, keeper_->async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (failure && !ended_) on_lost(*failure);
                   });
     on_child();  // it may have ended before its signal was waited for

@@ -14,6 +14,7 @@
 #include <boost/json/array.hpp>
 
 #include "client/command/terminal_text.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -128,13 +129,11 @@ Result<Grant> acquire_and_say(const ServerAddress& server, const Wanted& wanted,
   net::co_spawn(io_context, acquisition.async_run(),
                 [&](const std::exception_ptr& error, Result<Grant> result) {
                   line.stop();
-                  if (error) std::rethrow_exception(error);
+                  rethrow(error);
                   granted.emplace(std::move(result));
                 });
   if (says) {
-    net::co_spawn(io_context, line.async_run(), [](const std::exception_ptr& error) {
-      if (error) std::rethrow_exception(error);
-    });
+    net::co_spawn(io_context, line.async_run(), rethrow);
   }
   io_context.run();
   return std::move(*granted);

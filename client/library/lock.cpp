@@ -18,25 +18,13 @@
 #include <boost/asio/post.hpp>
 
 #include "client/library/lease_keeper.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
 
 constexpr milliseconds release_patience{10'000};
 constexpr milliseconds pause{200};
-
-/// Runs a coroutine to its end on this thread.
-template <typename T>
-T run(net::io_context& io_context, net::awaitable<T> work) {
-  std::optional<T> result;
-  net::co_spawn(io_context, std::move(work), [&result](const std::exception_ptr& error, T value) {
-    if (error) std::rethrow_exception(error);
-    result.emplace(std::move(value));
-  });
-  io_context.restart();
-  io_context.run();
-  return std::move(*result);
-}
 
 /// All that lock() asks with.
 struct Asking {
@@ -142,7 +130,7 @@ std::vector<std::string> spelled(std::vector<std::string> paths) {
 void give_up_later(const std::shared_ptr<Asking>& asking, const Wanted& wanted) {
   returns().begin(asking->acquisition.token(), spelled(wanted.paths), [asking] {
     HttpClient another{asking->io_context, asking->client.address()};
-    return run(asking->io_context, asking->acquisition.async_give_up(another));
+    return run_to_end(asking->io_context, asking->acquisition.async_give_up(another));
   });
 }
 
@@ -164,7 +152,7 @@ struct Lock::Keeping {
     current = this;
     net::co_spawn(io_context, keeper.async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (!failure) return;
                     is_lost = true;
                     if (on_lost) on_lost(*failure);
@@ -276,7 +264,7 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
     returns().end_those_of(options.token, spelled(wanted.paths));
   }
   auto asking = std::make_shared<Asking>(address, std::move(asked), options);
-  Result<Grant> granted = run(asking->io_context, asking->acquisition.async_run());
+  Result<Grant> granted = run_to_end(asking->io_context, asking->acquisition.async_run());
   if (!granted) {
     if (asking->acquisition.may_stay_held(granted.error())) give_up_later(asking, wanted);
     return granted.error();
@@ -305,7 +293,7 @@ std::optional<Failure> find_loss(const ServerAddress& address, const Grant& gran
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {
   net::io_context io_context{1};
   HttpClient client{io_context, address};
-  return run(io_context, client.async_call(request, timeout));
+  return run_to_end(io_context, client.async_call(request, timeout));
 }
 
 }  // namespace locker::client

@@ -23,8 +23,8 @@
 namespace locker::client {
 namespace {
 
-constexpr milliseconds release_patience{10'000};
-constexpr milliseconds pause{200};
+constexpr milliseconds release_time_max{10'000};
+constexpr milliseconds pause_between_tries{200};
 
 /// All that lock() asks with.
 struct Asking {
@@ -214,13 +214,13 @@ bool Lock::is_lost() const {
 
 /// Asks again while there is no answer.
 Result<Reply> Lock::ask(const Call& request) const {
-  const auto until = SteadyClock::now() + release_patience;
+  const auto until = SteadyClock::now() + release_time_max;
   for (;;) {
-    Result<Reply> answered = call(address_, request, release_patience);
-    const bool is_over =
-        SteadyClock::now() + pause >= until || BootClock::now() >= keeping_->ends_at.load();
+    Result<Reply> answered = call(address_, request, release_time_max);
+    const bool is_over = SteadyClock::now() + pause_between_tries >= until ||
+                         BootClock::now() >= keeping_->ends_at.load();
     if (!is_away(answered) || is_over) return answered;
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(pause_between_tries);
   }
 }
 

@@ -84,8 +84,8 @@ class Blocks(ServerCase):
 
     def test_it_is_renewed_in_the_background(self):
         with renewing_often(), self.client.lock("/a", ttl=LONG) as lock:
-            first = lock._held().tenure.deadline.ends
-            wait_until(lambda: lock._held().tenure.deadline.ends > first + 1)
+            first = lock._held().deadline.ends
+            wait_until(lambda: lock._held().deadline.ends > first + 1)
             lock.check()
 
     def test_without_a_ttl(self):
@@ -173,7 +173,7 @@ class Losing(ServerCase):
     def test_what_is_lost_is_given_back_all_the_same(self):
         with self.assertRaises(LockLost):
             with self.client.lock("/f", ttl=LONG) as lock:
-                lock._held().tenure.lose(LockLost("by the clock", "unrenewed"))
+                lock._held().lose(LockLost("by the clock", "unrenewed"))
                 self.assertFalse(self.is_free("/f"))  # the server knows nothing of it
         self.assertTrue(self.is_free("/f"))
 
@@ -320,8 +320,8 @@ class Crashes(ServerCase):
         with renewing_often(), self.client.lock("/a", ttl=LONG) as lock:
             for _ in range(3):
                 self.restart()
-                before = lock._held().tenure.deadline.ends
-                wait_until(lambda: lock._held().tenure.deadline.ends > before)  # renewed
+                before = lock._held().deadline.ends
+                wait_until(lambda: lock._held().deadline.ends > before)  # renewed
                 lock.check()
                 self.assertEqual(self.client.state("/a").holders[0].fence, lock.fence)
         self.assertTrue(self.is_free("/a"))
@@ -412,8 +412,8 @@ class Leases(ServerCase):
 
     def test_it_is_renewed_without_locks(self):
         with renewing_often(), self.client.lease(ttl=LONG) as lease:
-            first = lease._held().tenure.deadline.ends
-            wait_until(lambda: lease._held().tenure.deadline.ends > first + 0.5)
+            first = lease._held().deadline.ends
+            wait_until(lambda: lease._held().deadline.ends > first + 0.5)
 
     def test_deadlocks_are_refused(self):
         with self.client.lease(ttl=LONG, owner="one") as one, \

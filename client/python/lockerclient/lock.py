@@ -15,10 +15,11 @@ from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
 from .inventory import Use
-from .keeper import LONGEST_SLEEP, DeadlineWatch, Keeper
+from .keeper import LONGEST_SLEEP, Keeper
 from .records import Grant
 from .tenure import Tenure
 from .turns import Turn
+from .views import GrantView, HeldView, UseView
 
 if TYPE_CHECKING:
     from .client import Client
@@ -50,12 +51,6 @@ class _Holding:
         self._client._watch.remove(self.tenure)
         return loss
 
-    def is_of_another_process(self) -> bool:
-        return self.tenure.is_of_another_process()
-
-    def check(self) -> None:
-        self.tenure.check()
-
     def _tell(self, loss: LockLost) -> None:
         self._lost.set()
         log.warning("%s", loss)
@@ -78,7 +73,7 @@ class _Holding:
         """Releases; returns the loss if it was lost before."""
         try:
             self.is_ending = True
-            if self.is_of_another_process():
+            if self.tenure.is_of_another_process():
                 return None
             loss = self._give_back(self._stop())
         except LockerError:
@@ -133,7 +128,7 @@ class _Holding:
         return protocol.abandon(self.tenure.token)
 
 
-class _Block:
+class _Block(HeldView):
     """What a lock and a lease have in common."""
 
     _holding: _Holding | None = None
@@ -155,7 +150,10 @@ class _Block:
                                  self._on_lost)
         return self._holding
 
-    def _held(self) -> _Holding:
+    def _held(self) -> Tenure:
+        return self._expect_held().tenure
+
+    def _expect_held(self) -> _Holding:
         if self._holding is None:
             raise LockerError("This is not held: use it in a `with` block.", "not_held")
         return self._holding
@@ -166,35 +164,8 @@ class _Block:
                               "held_already")
         self.lost = threading.Event()
 
-    @property
-    def held(self) -> bool:
-        """Whether it is surely held now."""
-        try:
-            self.check()
-        except LockerError:
-            return False
-        return True
-
-    @property
-    def token(self) -> str:
-        """The proof of holding it; a secret."""
-        return self._held().tenure.token
-
-    @property
-    def ttl(self) -> float | None:
-        return self._held().tenure.ttl
-
-    @property
-    def sure_for(self) -> float:
-        """Seconds for which it is surely held if it is not renewed any more; at most zero: lost."""
-        return self._held().tenure.deadline.ends - deadline.now()
-
-    def check(self) -> None:
-        """Raises LockLost unless it is surely held now. Asks nobody: costs nothing."""
-        self._held().check()
-
     def _end(self) -> LockLost | None:
-        holding = self._held()
+        holding = self._expect_held()
         try:
             return holding.end()
         finally:
@@ -236,7 +207,7 @@ class _Block:
             raise
 
 
-class Lock(_Block):
+class Lock(_Block, GrantView):
     """Made by `Client.lock`. A block for one lock, or for several that are taken in one step."""
 
     def __init__(self, client: Client, wanted: calls.Wanted, wait: float | None,
@@ -245,7 +216,6 @@ class Lock(_Block):
         calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
-        self._grant: Grant | None = None
 
     def acquire(self) -> Lock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
@@ -269,25 +239,6 @@ class Lock(_Block):
     def __enter__(self) -> Lock:
         self._is_entered = True
         return self.acquire()
-
-    @property
-    def grant(self) -> Grant:
-        if self._grant is None:
-            raise LockerError("This was never acquired: use it in a `with` block.", "not_held")
-        return self._grant
-
-    @property
-    def fence(self) -> int:
-        """Rises with every grant for ever: let the resource refuse a lower one than it has seen."""
-        return self.grant.fence
-
-    @property
-    def path(self) -> str:
-        return self.grant.path
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return self.grant.paths
 
     def __repr__(self) -> str:
         return f"<Lock {self._wanted.paths}: {'held' if self.held else 'not held'}>"
@@ -338,9 +289,9 @@ class Lease(_Block):
 
     def _take(self, use: Use, wait: float | None) -> Grant:
         calls.check_wait(wait)
-        holding = self._held()
-        holding.check()
-        turns = holding.tenure.turns
+        tenure = self._held()
+        tenure.check()
+        turns = tenure.turns
         woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         turn = Turn(use.locks, use.wanted.paths, deadline.now(), wait,
                     functools.partial(woken.put, None), threading.get_ident())
@@ -352,14 +303,14 @@ class Lease(_Block):
                     woken.get(timeout=min(pause, LONGEST_SLEEP))
                 except queue.Empty:
                     pass
-            return self._take_in_turn(holding, use, turn)
+            return self._take_in_turn(tenure, use, turn)
         finally:
             if not turn.is_handed_over:
                 turns.leave(turn)
 
-    def _take_in_turn(self, holding: _Holding, use: Use, turn: Turn) -> Grant:
-        holding.check()
-        client, tenure = self._client, holding.tenure
+    def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
+        tenure.check()
+        client = self._client
         with self._giving_back:
             asked = tenure.inventory.expect(use)
         acquisition = protocol.Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
@@ -367,7 +318,7 @@ class Lease(_Block):
         try:
             grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
-            holding.check()
+            tenure.check()
             if tenure.inventory.stay(use).weakenings:
                 with self._giving_back:
                     staying = tenure.inventory.stay(use)
@@ -377,37 +328,37 @@ class Lease(_Block):
         except BaseException as error:
             turn.withdraw(deadline.now())
             if isinstance(error, LockerError) and protocol.is_silence(error):
-                self._withdraw_later(holding, use, asked, acquisition, turn)
+                self._withdraw_later(tenure, use, asked, acquisition, turn)
                 raise
             if not isinstance(error, LockerError):  # Ctrl-C, for example
                 late = client._run(acquisition.withdraw())
                 if late is not None:
                     tenure.granted(use, asked, late)
-            self._leave(holding, use, True)
+            self._leave(tenure, use, True)
             raise
 
-    def _withdraw_later(self, holding: _Holding, use: Use, asked: calls.Wanted,
+    def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
                         acquisition: protocol.Acquisition, turn: Turn) -> None:
         """It may have been granted: a thread gives it back when the server can be asked again."""
         turn.hand_over()
 
         def run() -> None:
             try:
-                late = self._client._run(acquisition.go_on_withdrawing(holding.tenure))
+                late = self._client._run(acquisition.go_on_withdrawing(tenure))
                 if late is not None:
-                    holding.tenure.granted(use, asked, late)
-                self._leave(holding, use, True)
+                    tenure.granted(use, asked, late)
+                self._leave(tenure, use, True)
             finally:
-                holding.tenure.turns.leave(turn)
+                tenure.turns.leave(turn)
 
         if not self._client._in_background("withdraw", run):
-            holding.tenure.turns.leave(turn)
+            tenure.turns.leave(turn)
 
-    def _leave(self, holding: _Holding, use: Use, is_hurried: bool = False) -> None:
+    def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""
-        if holding.is_of_another_process():
+        if tenure.is_of_another_process():
             return
-        client, tenure = self._client, holding.tenure
+        client = self._client
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
             try:
@@ -423,7 +374,7 @@ class Lease(_Block):
 
     def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""
-        tenure = self._held().tenure
+        tenure = self._held()
         with self._giving_back:
             self._client.release(tenure.token, path)
 
@@ -447,60 +398,36 @@ def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: st
                            lock_children=lock_children, **options)
 
 
-class LockOfLease:
+class LockOfLease(UseView):
     """Made by `Lease.lock`."""
+
+    lease: Lease
 
     def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
         calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
-        self._holding: _Holding | None = None
-        self._use: Use | None = None
 
     def __enter__(self) -> LockOfLease:
         if self._use is not None:
             raise LockerError("This is held already; take another one for a second block.",
                               "held_already")
         use = Use(self._wanted)
-        self._holding = self.lease._held()
-        self.grant = self.lease._take(use, self._wait)
+        self._tenure = self.lease._held()
+        self._grant = self.lease._take(use, self._wait)
         self._use = use
         return self
 
-    @property
-    def fence(self) -> int:
-        """Of now: an inner block that changes the mode for a while gets new ones."""
-        if self._holding is not None and self._use is not None:
-            fence = self._holding.tenure.inventory.fence_of(self._use)
-            if fence is not None:
-                return fence
-        return self.grant.fence
-
-    @property
-    def path(self) -> str:
-        return self.grant.path
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return self.grant.paths
-
-    def check(self) -> None:
-        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
-        if self._holding is None or self._use is None:
-            self.lease.check()
-        else:
-            self._holding.tenure.check_use(self._use)
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        holding, use = self._holding, self._use
-        if holding is None or use is None:
+        tenure, use = self._tenure, self._use
+        if tenure is None or use is None:
             return
         self._use = None
-        released = holding.tenure.release_as_loss()
+        released = tenure.release_as_loss()
         try:
-            self.lease._leave(holding, use)
+            self.lease._leave(tenure, use)
             if loss := use.loss or released:
                 raise copy.copy(loss)
         except LockLost as loss:
@@ -512,6 +439,3 @@ class LockOfLease:
             if error is None:
                 raise
             log.warning("A lock could not be released: %s", problem)
-
-
-__all__ = ["DeadlineWatch", "Lease", "Lock", "LockOfLease"]

@@ -19,12 +19,14 @@ from ..lock import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
 from ..turns import Turn
+from ..views import GrantView, HeldView, UseView
 
 if TYPE_CHECKING:
     from .client import AsyncClient
 
 log = logging.getLogger("lockerclient")
 OnLost = Callable[[LockLost], None]
+BLOCK = "an `async with` block"
 
 
 class _Cancellation:
@@ -61,7 +63,7 @@ class _Cancellation:
         return True
 
 
-class _Block:
+class _Block(HeldView):
     """What a lock and a lease have in common."""
 
     def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
@@ -116,7 +118,7 @@ class _Block:
 
     def _held(self) -> Tenure:
         if self._tenure is None:
-            raise LockerError("This is not held: use it in an `async with` block.", "not_held")
+            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
         return self._tenure
 
     def _expect_free(self) -> None:
@@ -124,33 +126,6 @@ class _Block:
             raise LockerError("This is held already; take another one for a second block.",
                               "held_already")
         self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
-
-    @property
-    def held(self) -> bool:
-        """Whether it is surely held now."""
-        try:
-            self.check()
-        except LockerError:
-            return False
-        return True
-
-    @property
-    def token(self) -> str:
-        """The proof of holding it; a secret."""
-        return self._held().token
-
-    @property
-    def ttl(self) -> float | None:
-        return self._held().ttl
-
-    @property
-    def sure_for(self) -> float:
-        """Seconds for which it is surely held if it is not renewed any more; at most zero: lost."""
-        return self._held().deadline.ends - deadline.now()
-
-    def check(self) -> None:
-        """Raises LockLost unless it is surely held now. Asks nobody: costs nothing."""
-        self._held().check()
 
     async def _end(self) -> LockLost | None:
         tenure, self._tenure = self._held(), None
@@ -234,8 +209,10 @@ class _Block:
         chain(error, loss)
 
 
-class AsyncLock(_Block):
+class AsyncLock(_Block, GrantView):
     """Made by `AsyncClient.lock`. A block for one lock, or for several taken in one step."""
+
+    _block_syntax = BLOCK
 
     def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None, cancel_on_loss: bool):
@@ -243,7 +220,6 @@ class AsyncLock(_Block):
         calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
-        self._grant: Grant | None = None
 
     async def acquire(self) -> AsyncLock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
@@ -267,26 +243,6 @@ class AsyncLock(_Block):
 
     async def __aenter__(self) -> AsyncLock:
         return await self.acquire()
-
-    @property
-    def grant(self) -> Grant:
-        if self._grant is None:
-            raise LockerError("This was never acquired: use it in an `async with` block.",
-                              "not_held")
-        return self._grant
-
-    @property
-    def fence(self) -> int:
-        """Rises with every grant for ever: let the resource refuse a lower one than it has seen."""
-        return self.grant.fence
-
-    @property
-    def path(self) -> str:
-        return self.grant.path
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return self.grant.paths
 
     def __repr__(self) -> str:
         return f"<AsyncLock {self._wanted.paths}: {'held' if self.held else 'not held'}>"
@@ -448,16 +404,17 @@ class AsyncLease(_Block):
         return f"<AsyncLease of {self._owner}: {'held' if self.held else 'not held'}>"
 
 
-class AsyncLockOfLease:
+class AsyncLockOfLease(UseView):
     """Made by `AsyncLease.lock`."""
+
+    lease: AsyncLease
+    _block_syntax = BLOCK
 
     def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
         self.lease = lease
         calls.check_wait(wait)
         self._wanted = wanted
         self._wait = wait
-        self._tenure: Tenure | None = None
-        self._use: Use | None = None
 
     async def __aenter__(self) -> AsyncLockOfLease:
         if self._use is not None:
@@ -465,33 +422,9 @@ class AsyncLockOfLease:
                               "held_already")
         use = Use(self._wanted)
         self._tenure = self.lease._held()
-        self.grant = await self.lease._take(use, self._wait)
+        self._grant = await self.lease._take(use, self._wait)
         self._use = use
         return self
-
-    @property
-    def fence(self) -> int:
-        """Of now: an inner block that changes the mode for a while gets new ones."""
-        if self._tenure is not None and self._use is not None:
-            fence = self._tenure.inventory.fence_of(self._use)
-            if fence is not None:
-                return fence
-        return self.grant.fence
-
-    @property
-    def path(self) -> str:
-        return self.grant.path
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return self.grant.paths
-
-    def check(self) -> None:
-        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
-        if self._tenure is None or self._use is None:
-            self.lease.check()
-        else:
-            self._tenure.check_use(self._use)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:

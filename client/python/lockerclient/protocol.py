@@ -61,13 +61,47 @@ def ask(settings: Settings, request: Request) -> Steps[Answer]:
     return ask_waiting(settings, lambda: (request, 0.0))
 
 
+@dataclass(frozen=True)
+class _Miss:
+    """Why a request that was sent once has no answer yet, and what another try may do."""
+
+    problem: str
+    in_doubt: bool  # it may have been carried out, and must not be twice
+    is_final: bool  # another try is of no use, or may do harm
+    was_cut: bool  # by something between that may have found its wait too long
+    may_have_arrived: bool
+    refusal: Answer | None = None  # of a lock server that is stopping, for example
+    failure: NoAnswer | None = None
+
+    def unreachable(self, request: Request) -> Unreachable:
+        doubt = " It may have been carried out." if self.in_doubt else ""
+        return Unreachable(f"{request.method} {request.target.split('?')[0]}: no answer from the "
+                           f"lock server: {self.problem}.{doubt}")
+
+
+def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
+    try:
+        answer: Answer = yield Send(request, timeout)
+    except NoAnswer as failure:
+        in_doubt = failure.was_sent and not request.is_repeatable
+        return _Miss(str(failure), in_doubt=in_doubt, is_final=in_doubt or failure.is_hopeless,
+                     was_cut=failure.was_cut, may_have_arrived=failure.was_sent, failure=failure)
+    if not is_transient(answer):
+        return answer
+    # By Locker itself: nothing was done. By a proxy: who knows.
+    refusal = answer if _is_refusal(answer) else None
+    in_doubt = refusal is None and not request.is_repeatable
+    return _Miss(f"HTTP status {answer.status}", in_doubt=in_doubt, is_final=in_doubt,
+                 was_cut=answer.status == 504, may_have_arrived=refusal is None, refusal=refusal)
+
+
 def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
                 before_another: Callable[[Settings], Steps[None]] | None = None,
                 first_patience: float = float("inf")) -> Steps[Answer]:
     """The same for a request that the server may leave unanswered for a while: the second of what
-    is made says how long. `before_another`, if given, is done before each try but the first, with
-    the patience that is left then. As long as the server can have got nothing, it is given up after
-    `first_patience` already."""
+    `make` makes says how long. `before_another`, if given, is done before each try but the first,
+    with the patience that is left then. As long as the server can have got nothing, it is given up
+    after `first_patience` already."""
     pauses = backoff()
     silent_since: float | None = None
     first_ends = settings.now() + first_patience
@@ -75,46 +109,28 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
     while True:
         request, wait = make()
         sent = settings.now()
-        refusal: Answer | None = None
-        failure: NoAnswer | None = None
-        try:
-            answer: Answer = yield Send(request, settings.timeout + wait)
-            if not is_transient(answer):
-                return answer
-            problem = f"HTTP status {answer.status}"
-            # 503 by Locker itself: nothing was done. By a proxy: who knows.
-            refusal = answer if _is_refusal(answer) else None
-            in_doubt = not request.is_repeatable and refusal is None
-            is_final = in_doubt
-            was_cut = answer.status == 504
-        except NoAnswer as caught:
-            failure, problem = caught, str(caught)
-            in_doubt = failure.was_sent and not request.is_repeatable
-            is_final = failure.is_hopeless or in_doubt
-            was_cut = failure.was_cut
-        may_have_arrived |= refusal is None and (failure is None or failure.was_sent)
+        outcome = yield from _ask_once(request, settings.timeout + wait)
+        if isinstance(outcome, Answer):
+            return outcome
+        may_have_arrived |= outcome.may_have_arrived
         now = settings.now()
-        if wait > 0 and was_cut and now - sent >= 1:
+        if wait > 0 and outcome.was_cut and now - sent >= 1:
             silent_since = None  # it waited, and something between found that too long
             pauses = backoff()
         elif silent_since is None:
             silent_since = now
         pause = next(pauses)
-        since = now if silent_since is None else silent_since
-        ends = since + settings.patience
+        ends = (now if silent_since is None else silent_since) + settings.patience
         if not may_have_arrived:
             ends = min(ends, first_ends)
-        if is_final or now + pause > ends:
-            break
+        if outcome.is_final or now + pause > ends:
+            if outcome.refusal is not None:
+                raise error_of(outcome.refusal)
+            raise outcome.unreachable(request) from outcome.failure
         yield Pause(pause)
         if before_another is not None:
             left = max(0.0, ends - settings.now())
             yield from before_another(replace(settings, patience=left))
-    if refusal is not None:
-        raise error_of(refusal)
-    doubt = " It may have been carried out." if in_doubt else ""
-    raise Unreachable(f"{request.method} {request.target.split('?')[0]}: no answer from the lock "
-                      f"server: {problem}.{doubt}") from failure
 
 
 def is_silence(error: LockerError) -> bool:
@@ -198,7 +214,7 @@ class Acquisition:
             self._token = fresh_token()
 
     def _leave_line(self) -> Steps[None]:
-        """A copy of a request, made by something on the way, may wait there and be granted later."""
+        """A copy of a request that something on the way made may wait there and be granted later."""
         if self._has_waited and not self._joins:
             yield from abandon(self._token)
 
@@ -264,8 +280,8 @@ class Acquisition:
             return None
 
     def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
-        """In the background, when there was no answer: a lease that goes on would keep for ever what
-        was granted all the same."""
+        """In the background, when there was no answer: a lease that goes on would keep for ever
+        what was granted all the same."""
         for pause in backoff():
             yield Pause(pause)
             if tenure.is_over():

@@ -423,7 +423,7 @@ class Sharing(PartCase):
             with self.on_its_way("/a") as request:
                 one = self.let_in(lease, "/a", "exclusive")
                 self.assertTrue(request.is_there.wait(PATIENCE))
-                with mock.patch("lockerclient.lock.queue.SimpleQueue") as woken:
+                with mock.patch("lockerclient.lease.queue.SimpleQueue") as woken:
                     woken.return_value.get.side_effect = Interrupted
                     with self.assertRaises(Interrupted), lease.lock("/a", mode="shared"):
                         self.fail("it was interrupted")

@@ -12,6 +12,7 @@ from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
 from .address import Address, default_owner, tls_for
+from .block import OnLost
 from .configuration import default_key
 from .connections import Connections
 from .errors import LockerError
@@ -19,7 +20,8 @@ from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
 from .keeper import DeadlineWatch, drive
-from .lock import Lease, Lock, OnLost
+from .lease import Lease
+from .lock import Lock
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 
 Result = TypeVar("Result")

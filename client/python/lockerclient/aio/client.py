@@ -16,9 +16,11 @@ from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
+from .block import OnLost
 from .connections import Connections
 from .events import AsyncEvents
-from .lock import AsyncLease, AsyncLock, OnLost
+from .lease import AsyncLease
+from .lock import AsyncLock
 
 Result = TypeVar("Result")
 

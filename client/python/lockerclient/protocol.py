@@ -214,7 +214,7 @@ class Acquisition:
             self._token = fresh_token()
 
     def _leave_line(self) -> Steps[None]:
-        """A copy of a request that something on the way made may wait there and be granted later."""
+        """A copy of a request, made by a proxy for example, may wait there and be granted later."""
         if self._has_waited and not self._joins:
             yield from abandon(self._token)
 
@@ -400,9 +400,10 @@ def _look_for_losses(settings: Settings, tenure: Tenure, known: dict[PathKey, in
 
 def _why_gone(tenure: Tenure, paths: list[str], timeout: float,
               what: str | None) -> Steps[LockLost]:
-    """Only who wants to release a lock is told what became of it. `what` is gone; None: some.
+    """Asks to release each path: only that is answered with what became of a lock. `what` names all
+    that is gone; None: some of the paths are.
 
-    If the lease gets it anew at this moment, it does no harm: the lease is lost anyway.
+    If the lease gets one anew at this moment, its release does no harm: the lease is lost anyway.
     """
     status: int | None = None
     reason = "unknown"

@@ -123,14 +123,18 @@ class Block(HeldView):
                               "held_already")
         self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
 
-    async def _end(self) -> LockLost | None:
-        tenure, self._tenure = self._held(), None
-        if tenure.is_of_another_process():
-            return None
+    def _stop(self, tenure: Tenure) -> LockLost | None:
         loss = tenure.finish()
         for task in self._tasks:
             task.cancel()
         self._tasks = []
+        return loss
+
+    async def _end(self) -> LockLost | None:
+        tenure, self._tenure = self._held(), None
+        if tenure.is_of_another_process():
+            return None
+        loss = self._stop(tenure)
         try:
             return copy.copy(await self._give_back(tenure, loss))
         except (LockerError, GeneratorExit):
@@ -172,10 +176,7 @@ class Block(HeldView):
         tenure, self._tenure = self._tenure, None
         if tenure is None:
             return False
-        tenure.finish()
-        for task in self._tasks:
-            task.cancel()
-        self._tasks = []
+        self._stop(tenure)
         await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
         return True
 

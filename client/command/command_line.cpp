@@ -158,7 +158,7 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
   if (values.count("help") == 0) return values;
   std::cout << line.help << "\n" << line.visible;
   if (asks_server) std::cout << "\n" << server_options();
-  return std::cout.flush() ? 0 : number(ExitCode::io);
+  return finish_output();
 }
 
 Result<ServerAddress> server_of(const options::variables_map& values) {
@@ -203,8 +203,15 @@ int complain(const Failure& failure, ExitCode code) {
   return complain(message, code);
 }
 
+int finish_output() { return number(std::cout.flush() ? ExitCode::ok : ExitCode::io); }
+
 std::string text_of(const options::variables_map& values, const char* name) {
   return values.count(name) == 0 ? "" : values[name].as<std::string>();
+}
+
+std::string token_of(const options::variables_map& values) {
+  const std::string token = text_of(values, "token");
+  return token.empty() ? environment("LOCKER_TOKEN") : token;
 }
 
 std::string default_owner() {

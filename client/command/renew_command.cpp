@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -100,9 +99,7 @@ int run_renew_command(const Arguments& arguments) {
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);
   Grant grant;
-  grant.token = text_of(values, "token");
-  const char* const named = std::getenv("LOCKER_TOKEN");
-  if (grant.token.empty() && named != nullptr) grant.token = named;
+  grant.token = token_of(values);
   if (values.count("while") != 0 &&
       (values.count("keep") == 0 || values["while"].as<pid_t>() < 1)) {
     return complain("--while takes the number of a process, and goes with --keep.",

@@ -145,7 +145,7 @@ int print_once(const ServerAddress& server) {
   const auto answer = run_to_end(io_context, async_overview(client, rows_without_terminal));
   if (!answer) return complain(answer.error());
   std::cout << text_of(*answer, server, {});
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  return finish_output();
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -20,6 +19,7 @@
 #include "client/command/child_process.hpp"
 #include "client/command/commands.hpp"
 #include "client/command/guardian.hpp"
+#include "client/command/job_signals.hpp"
 #include "client/command/patient_call.hpp"
 #include "client/command/terminal_text.hpp"
 #include "client/command/waiting_line.hpp"
@@ -89,7 +89,7 @@ class Run {
         acquisition_(client_, wanted_, with_trouble(std::move(how))) {}
 
   int run() {
-    take_signals();
+    ignored_ = await_job_signals(signals_);
     await_signal();
     net::co_spawn(io_context_, acquisition_.async_run(),
                   [this](const std::exception_ptr& error, const Result<Grant>& granted) {
@@ -110,30 +110,6 @@ class Run {
   }
 
  private:
-  /// What whoever starts us ignores, such as `nohup`, is ignored by us, and by the command.
-  void take_signals() {
-    sigemptyset(&ignored_);
-    sigset_t awaited;
-    sigemptyset(&awaited);
-    const auto await = [&](int number) {
-      signals_.add(number);
-      sigaddset(&awaited, number);
-    };
-    for (const int number :
-         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
-      struct sigaction before {};
-      ::sigaction(number, nullptr, &before);
-      const bool is_ignored = before.sa_handler == SIG_IGN;
-      if (is_ignored) sigaddset(&ignored_, number);
-      const bool is_ours = number != SIGTTIN && number != SIGTTOU && number != SIGPIPE;
-      if (is_ours && !is_ignored) await(number);
-    }
-    for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) await(number);
-    ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
-    // Whoever starts us can have blocked some: nobody would tell us of the command's end.
-    ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
-  }
-
   Acquisition::Options with_trouble(Acquisition::Options how) {
     if (says_) how.on_trouble = [this](const Failure& failure) { line_.say_trouble(failure); };
     return how;
@@ -152,7 +128,7 @@ class Run {
   void on_signal(int number) {
     if (!child_) {
       if (number == SIGTSTP) ::raise(SIGSTOP);
-      if (!ends(number)) return;
+      if (!ends_job(number)) return;
       line_.stop();
       interrupted_while_waiting_ = true;
       ended_ = 128 + number;
@@ -168,11 +144,7 @@ class Run {
       child_->give_terminal();
     }
     child_->signal(number);
-    if (ends(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
-  }
-
-  static bool ends(int number) {
-    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+    if (ends_job(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
   }
 
   void on_decided(const Result<Grant>& granted) {
@@ -277,18 +249,7 @@ class Run {
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
-    // As the terminal does it: a shell looks at all of the job, be it a script or a pipeline.
-    if (wants_terminal) {
-      ::kill(0, number);
-      return;
-    }
-    struct sigaction ours {};
-    struct sigaction ignoring {};
-    ignoring.sa_handler = SIG_IGN;
-    ::sigaction(SIGTSTP, &ignoring, &ours);
-    ::kill(0, SIGTSTP);
-    ::raise(SIGSTOP);
-    ::sigaction(SIGTSTP, &ours, nullptr);
+    stop_job(number);
   }
 
   void on_lost(const Failure& failure) {
@@ -360,7 +321,7 @@ class Run {
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;
-  sigset_t ignored_;
+  sigset_t ignored_;  // by whoever starts us
   std::optional<Guardian> guardian_;
   std::optional<ChildProcess> child_;
   std::optional<LeaseKeeper> keeper_;

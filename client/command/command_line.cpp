@@ -123,8 +123,8 @@ bool names_empty_path(const options::variables_map& values) {
   return paths != nullptr && std::find(paths->begin(), paths->end(), "") != paths->end();
 }
 
-/// One that says less when it is empty than when it is not there, or as little: a script whose
-/// variable is not set would end a lock of others, use the lease around it, or hold for ever.
+/// An option that must not be empty, and is: a script whose variable is not set would end the lock
+/// of somebody else (fence), use the lease around it (token), or hold for ever (ttl).
 std::optional<std::string> empty_option(const options::variables_map& values) {
   for (const char* const name : {"fence", "lock-delay", "token", "ttl", "wait"}) {
     if (values.count(name) != 0 && text_of(values, name).empty()) return name;

@@ -37,7 +37,8 @@ net::awaitable<Result<json::object>> async_ask(HttpClient& client, const Call& c
   co_return reply->json();
 }
 
-/// The paths of those who wait, who came first first; each with how long its first one waits.
+/// The paths that are waited for, each once, with how long its first request waits; those that
+/// began first come first.
 std::vector<std::pair<std::string, milliseconds>> paths_waited_for(const json::object& page,
                                                                    std::size_t most) {
   std::vector<std::pair<std::string, milliseconds>> paths;

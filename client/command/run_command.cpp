@@ -32,7 +32,7 @@
 namespace locker::client {
 namespace {
 
-constexpr milliseconds kill_late{1'000};
+constexpr milliseconds guardian_delay{1'000};
 
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
@@ -101,7 +101,8 @@ class Run {
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
-    // A script around us, or its loop, goes on behind a program that only says so.
+    // A shell script goes on after a program that only returns 130; it ends with one that SIGINT
+    // has killed.
     const bool is_by_interrupt = interrupted_while_waiting_ && *ended_ == 128 + SIGINT;
     if (is_by_interrupt || is_interrupted_by_key_) ::signal(SIGINT, SIG_DFL);
     if (is_by_interrupt) ::raise(SIGINT);
@@ -237,8 +238,9 @@ class Run {
 
   void tell_guardian() const { guardian_->watch(child_->group(), lease()); }
 
-  /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
-  /// whoever has stopped the command brings it back alone, and it needs its lock then.
+  /// The command is stopped. So are we then: the shell shall see it, and can bring both back.
+  /// Meanwhile nothing is renewed. Without a shell whoever has stopped the command brings it back
+  /// alone, and it needs its lock then.
   void stop_too(int number) {
     const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
     if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
@@ -262,8 +264,9 @@ class Run {
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
-    } else {  // it comes after us, for we may be stopped
-      guardian_->watch(child_->group(), {.ends_at = kill_at + kill_late, .grace = kill_after_});
+    } else {  // we may be stopped until then; if so, the guardian kills, a little later
+      guardian_->watch(child_->group(),
+                       {.ends_at = kill_at + guardian_delay, .grace = kill_after_});
     }
     timer_.expires_at(kill_at);
     timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {

@@ -220,5 +220,5 @@ class Inventory:
 
 def _strongest(locks: list[Mapping[str, Any]]) -> str:
     """A shared one is content with an exclusive one."""
-    modes = [lock["mode"] for lock in locks]
+    modes: list[str] = [lock["mode"] for lock in locks]
     return "exclusive" if "exclusive" in modes else modes[0]

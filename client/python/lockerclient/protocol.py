@@ -340,7 +340,7 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
 
 def _renewed(settings: Settings, tenure: Tenure) -> Steps[Renewal | None]:
     """None: it is lost."""
-    answer = yield Send(calls.renew(tenure.token), _timeout_of_keeper(settings, tenure))
+    answer: Answer = yield Send(calls.renew(tenure.token), _timeout_of_keeper(settings, tenure))
     if answer.status == 200:
         renewal = answer.parsed(Renewal.parse)
         tenure.renewed(Deadline(renewal.ttl, answer.sent))

@@ -177,7 +177,8 @@ class Block(HeldView):
         if tenure is None:
             return False
         self._stop(tenure)
-        await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+        token = tenure.token
+        await self._client._say_farewell(tenure, lambda: protocol.abandon(token))
         return True
 
     async def release(self) -> None:

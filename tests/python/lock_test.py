@@ -11,8 +11,8 @@ from child import Child
 from lossy_proxy import LossyProxy
 from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
                          wait_until)
-from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
-                          protocol)
+from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
+                          deadline)
 
 
 # Lost by the clock; or the machine was so slow that the server said so first.
@@ -233,13 +233,14 @@ class Waiting(ServerCase):
         self.assertEqual(order, [0, 1, 2])
 
     def test_a_long_wait_is_made_of_pieces_and_keeps_its_place(self):
-        with mock.patch.object(protocol, "WAIT_PIECE", 0.3), LossyProxy(self.server.port) as proxy:
+        with mock.patch.object(acquisition, "WAIT_PIECE", 0.3), \
+                LossyProxy(self.server.port) as proxy:
             with self.client.lock("/w", ttl=LONG):
                 through = self.new_client(url=proxy.url)
                 first = self.in_background(lambda: through.acquire("/w", ttl=LONG))
                 self.wait_in_line("/w")
                 wait_until(lambda: proxy.seen.count(b"POST /v1/locks/w") >= 4)
-                with mock.patch.object(protocol, "WAIT_PIECE", 20):
+                with mock.patch.object(acquisition, "WAIT_PIECE", 20):
                     second = self.in_background(
                         lambda: self.client.acquire("/w", ttl=LONG, owner="second"))
                     # Not by count: the first is away between its pieces.
@@ -253,7 +254,7 @@ class Waiting(ServerCase):
 
     def test_the_wait_ends(self):
         with self.client.lock("/w", ttl=LONG):
-            with mock.patch.object(protocol, "WAIT_PIECE", 0.1):
+            with mock.patch.object(acquisition, "WAIT_PIECE", 0.1):
                 began = time.monotonic()
                 with self.assertRaises(NotAcquired) as caught:
                     self.client.lock("/w", wait=0.5).acquire()

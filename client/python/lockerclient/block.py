@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
-from . import calls, deadline, protocol
+from . import calls, deadline, giving_back, protocol
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
@@ -63,7 +63,7 @@ class Holding:
         client, tenure = self._client, self.tenure
         tenure.finish()
         client._watch.remove(tenure)
-        client._run(protocol.go_on_releasing(client._settings, tenure))
+        client._run(giving_back.go_on_releasing(client._settings, tenure))
         client._farewells.done(tenure)
 
     def end(self) -> LockLost | None:
@@ -84,11 +84,11 @@ class Holding:
         client, tenure = self._client, self.tenure
         if loss is not None and tenure.has_ended():
             if loss.status is None:  # the server may have it still
-                client._run(protocol.abandon(tenure.token))
+                client._run(giving_back.abandon(tenure.token))
             client._farewells.done(tenure)
             return loss
         try:
-            client._run(protocol.release(client._settings, tenure))
+            client._run(giving_back.release(client._settings, tenure))
         except LockLost as found:
             loss = loss or found
         except LockerError as error:
@@ -108,7 +108,7 @@ class Holding:
         client, tenure = self._client, self.tenure
 
         def run() -> None:
-            client._run(protocol.go_on_releasing(client._settings, tenure))
+            client._run(giving_back.go_on_releasing(client._settings, tenure))
             client._farewells.done(tenure)
 
         client._in_background("release", run)
@@ -116,13 +116,13 @@ class Holding:
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, another at exit."""
         self._stop()
-        if self._client._run(protocol.abandon(self.tenure.token)):
+        if self._client._run(giving_back.abandon(self.tenure.token)):
             self._client._farewells.done(self.tenure)
 
     def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()
         self._keeper.stop()
-        return protocol.abandon(self.tenure.token)
+        return giving_back.abandon(self.tenure.token)
 
 
 class Block(HeldView):

@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import Callable, TypeVar, cast
 
-from . import deadline, protocol
+from . import deadline, protocol, renewing
 from .exchange import Answer, NoAnswer, Pause, Send, Steps
 from .tenure import Tenure
 
@@ -89,7 +89,7 @@ class Keeper:
 
     def _run(self) -> None:
         try:
-            drive(protocol.keep(self._settings, self._tenure), self._send_unless_stopped,
+            drive(renewing.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
             if self._is_forsaken:

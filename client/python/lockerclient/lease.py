@@ -9,7 +9,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
-from . import calls, deadline, protocol
+from . import calls, deadline, giving_back, protocol
+from .acquisition import Acquisition
 from .block import Block, OnLost, log
 from .errors import LockerError, LockLost, chain
 from .inventory import Use
@@ -51,7 +52,7 @@ class Lease(Block):
             raise
         except BaseException:  # Ctrl-C, or no thread is to be had
             if not self._end_quickly():
-                client._say_farewell(token, lambda: protocol.abandon(token))
+                client._say_farewell(token, lambda: giving_back.abandon(token))
             raise
 
     def __enter__(self) -> Lease:
@@ -89,8 +90,8 @@ class Lease(Block):
         client = self._client
         with self._giving_back:
             asked = tenure.inventory.expect(use)
-        acquisition = protocol.Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
-                                           tenure.token)
+        acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                  tenure.token)
         try:
             grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
@@ -98,7 +99,7 @@ class Lease(Block):
             if tenure.inventory.stay(use).weakenings:
                 with self._giving_back:
                     staying = tenure.inventory.stay(use)
-                    client._run(protocol.leave(client._settings, tenure, staying))
+                    client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
         except BaseException as error:
@@ -114,7 +115,7 @@ class Lease(Block):
             raise
 
     def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
-                        acquisition: protocol.Acquisition, turn: Turn) -> None:
+                        acquisition: Acquisition, turn: Turn) -> None:
         """It may have been granted: a thread gives it back when the server can be asked again."""
         turn.hand_over()
 
@@ -139,14 +140,14 @@ class Lease(Block):
             leaving = tenure.inventory.leave(use)
             try:
                 if not is_hurried:
-                    client._run(protocol.leave(client._settings, tenure, leaving))
+                    client._run(giving_back.leave(client._settings, tenure, leaving))
                     return
             except LockerError:
                 raise
             except BaseException:  # Ctrl-C, for example
-                client._run(protocol.leave_quickly(tenure, leaving))
+                client._run(giving_back.leave_quickly(tenure, leaving))
                 raise
-            client._run(protocol.leave_quickly(tenure, leaving))
+            client._run(giving_back.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import calls, protocol
+from . import calls
+from .acquisition import Acquisition
 from .block import Block, OnLost
 from .errors import LockerError
 from .inventory import Use
@@ -28,7 +29,7 @@ class Lock(Block, GrantView):
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
         client = self._client
-        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        acquisition = Acquisition(client._settings, self._wanted, self._wait)
         try:
             self._grant = grant = client._run(acquisition.steps())
             holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)

@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
-from .. import calls, deadline, protocol
+from .. import calls, deadline, giving_back, protocol, renewing
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost, chain
 from ..keeper import LONGEST_SLEEP
@@ -74,10 +74,10 @@ class Block(HeldView):
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._loop = asyncio.get_running_loop()
         self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
-        self._client._farewells.add(self._tenure, lambda: protocol.abandon(token))
+        self._client._farewells.add(self._tenure, lambda: giving_back.abandon(token))
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
-        keep = protocol.keep(self._client._settings, self._tenure)
+        keep = renewing.keep(self._client._settings, self._tenure)
         self._tasks = [asyncio.ensure_future(self._client._run(keep)),
                        asyncio.ensure_future(self._watch(self._tenure))]
         return self._tenure
@@ -140,18 +140,18 @@ class Block(HeldView):
         except (LockerError, GeneratorExit):
             raise
         except BaseException:  # a cancellation, for example
-            await self._client._say_farewell(tenure, lambda: protocol.abandon(tenure.token))
+            await self._client._say_farewell(tenure, lambda: giving_back.abandon(tenure.token))
             raise
 
     async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
         client = self._client
         if loss is not None and tenure.has_ended():
             if loss.status is None:  # the server may have it still
-                await client._run(protocol.abandon(tenure.token))
+                await client._run(giving_back.abandon(tenure.token))
             client._farewells.done(tenure)
             return loss
         try:
-            await client._run(protocol.release(client._settings, tenure))
+            await client._run(giving_back.release(client._settings, tenure))
         except LockLost as found:
             loss = loss or found
         except LockerError as error:
@@ -168,7 +168,7 @@ class Block(HeldView):
 
     async def _go_on(self, tenure: Tenure) -> None:
         """The end of a block does not wait for longer: a task does."""
-        await self._client._run(protocol.go_on_releasing(self._client._settings, tenure))
+        await self._client._run(giving_back.go_on_releasing(self._client._settings, tenure))
         self._client._farewells.done(tenure)
 
     async def _end_quickly(self) -> bool:
@@ -178,7 +178,7 @@ class Block(HeldView):
             return False
         self._stop(tenure)
         token = tenure.token
-        await self._client._say_farewell(tenure, lambda: protocol.abandon(token))
+        await self._client._say_farewell(tenure, lambda: giving_back.abandon(token))
         return True
 
     async def release(self) -> None:

@@ -7,7 +7,8 @@ import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
-from .. import calls, deadline, protocol
+from .. import calls, deadline, giving_back, protocol
+from ..acquisition import Acquisition
 from ..errors import LockerError, LockLost, chain
 from ..exchange import Steps
 from ..inventory import Use
@@ -48,7 +49,7 @@ class AsyncLease(Block):
             raise
         except BaseException:  # a cancellation, or Ctrl-C
             if not await self._end_quickly():
-                await client._say_farewell(token, lambda: protocol.abandon(token))
+                await client._say_farewell(token, lambda: giving_back.abandon(token))
             raise
 
     async def __aenter__(self) -> AsyncLease:
@@ -92,8 +93,8 @@ class AsyncLease(Block):
         client = self._client
         async with self._giving_back:
             asked = tenure.inventory.expect(use)
-        acquisition = protocol.Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
-                                           tenure.token)
+        acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                  tenure.token)
         try:
             grant = await client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
@@ -101,7 +102,7 @@ class AsyncLease(Block):
             if tenure.inventory.stay(use).weakenings:
                 async with self._giving_back:
                     staying = tenure.inventory.stay(use)
-                    await client._run(protocol.leave(client._settings, tenure, staying))
+                    await client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
         except GeneratorExit:  # nothing can be awaited any more
@@ -153,11 +154,11 @@ class AsyncLease(Block):
             leaving = tenure.inventory.leave(use)
             if not is_hurried:
                 try:
-                    await client._run(protocol.leave(client._settings, tenure, leaving))
+                    await client._run(giving_back.leave(client._settings, tenure, leaving))
                     return
                 except asyncio.CancelledError:
                     pass
-            await client._run(protocol.leave_quickly(tenure, leaving))
+            await client._run(giving_back.leave_quickly(tenure, leaving))
         finally:
             self._giving_back.release()
 

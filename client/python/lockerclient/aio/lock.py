@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import calls, protocol
+from .. import calls
+from ..acquisition import Acquisition
 from ..errors import LockerError
 from ..inventory import Use
 from ..views import GrantView
@@ -30,7 +31,7 @@ class AsyncLock(Block, GrantView):
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
         self._expect_free()
         client = self._client
-        acquisition = protocol.Acquisition(client._settings, self._wanted, self._wait)
+        acquisition = Acquisition(client._settings, self._wanted, self._wait)
         try:
             self._grant = grant = await client._run(acquisition.steps())
             tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)

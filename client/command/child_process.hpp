@@ -37,9 +37,9 @@ class ChildProcess {
   enum class State { running, stopped, ended };
   /// Looks what has happened; `status` as of waitpid() when it ended or was stopped.
   [[nodiscard]] State look(int& status) const;
-  /// Gives it the terminal, if we have it and it wants it; or takes it back, if it has it. Says
-  /// whether it had it.
+  /// Gives the terminal to the command, if we have it and the command wants it.
   void give_terminal();
+  /// Takes the terminal back; returns whether the command had it.
   bool take_terminal();
   /// It was stopped because it wants the terminal. False: it cannot have it.
   [[nodiscard]] bool lend_terminal();

@@ -123,8 +123,8 @@ bool names_empty_path(const options::variables_map& values) {
   return paths != nullptr && std::find(paths->begin(), paths->end(), "") != paths->end();
 }
 
-/// One that says less when it is empty than when it is not there, or as little: a script whose
-/// variable is not set would end a lock of others, use the lease around it, or hold for ever.
+/// An option that must not be empty, and is: a script whose variable is not set would end the lock
+/// of somebody else (fence), use the lease around it (token), or hold for ever (ttl).
 std::optional<std::string> empty_option(const options::variables_map& values) {
   for (const char* const name : {"fence", "lock-delay", "token", "ttl", "wait"}) {
     if (values.count(name) != 0 && text_of(values, name).empty()) return name;
@@ -158,7 +158,7 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
   if (values.count("help") == 0) return values;
   std::cout << line.help << "\n" << line.visible;
   if (asks_server) std::cout << "\n" << server_options();
-  return std::cout.flush() ? 0 : number(ExitCode::io);
+  return finish_output();
 }
 
 Result<ServerAddress> server_of(const options::variables_map& values) {
@@ -203,8 +203,15 @@ int complain(const Failure& failure, ExitCode code) {
   return complain(message, code);
 }
 
+int finish_output() { return number(std::cout.flush() ? ExitCode::ok : ExitCode::io); }
+
 std::string text_of(const options::variables_map& values, const char* name) {
   return values.count(name) == 0 ? "" : values[name].as<std::string>();
+}
+
+std::string token_of(const options::variables_map& values) {
+  const std::string token = text_of(values, "token");
+  return token.empty() ? environment("LOCKER_TOKEN") : token;
 }
 
 std::string default_owner() {

@@ -40,7 +40,13 @@ int complain(const std::string& message, ExitCode code);
 int complain(const Failure& failure);
 int complain(const Failure& failure, ExitCode code);
 
+/// Writes what is left of the output; returns the exit code: `io` if not all could be written.
+[[nodiscard]] int finish_output();
+
+/// Of an option; empty when it is not there.
 [[nodiscard]] std::string text_of(const options::variables_map& values, const char* name);
+/// --token, else LOCKER_TOKEN; empty when neither is there.
+[[nodiscard]] std::string token_of(const options::variables_map& values);
 /// user@host:pid, for people.
 [[nodiscard]] std::string default_owner();
 

@@ -1,6 +1,8 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
+#include <string>
 
 #include "client/command/commands.hpp"
 #include "client/command/pages.hpp"
@@ -38,7 +40,14 @@ bool means_leases(const ForceFilter& force) {
          (force.prefix.empty() || spelled(force.prefix) == "/");
 }
 
-/// Whether the user says yes to what would end.
+/// `held` of the `count` are locks; the others wait.
+std::string question(std::size_t count, std::size_t held) {
+  if (count == 0) return "No such lock is held. End leases that hold nothing?";
+  if (held < count) return count == 1 ? "End this wait?" : "End all of it?";
+  return count == 1 ? "End this lock?" : "End " + std::to_string(count) + " locks?";
+}
+
+/// Shows what would end, and asks; whether the user says yes.
 Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   ListFilter filter;
   filter.prefix = force.path.empty() ? force.prefix : force.path;
@@ -69,17 +78,27 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   }
   std::cerr << table(rows);
   if (count > shown_max) std::cerr << "  … and " << count - shown_max << " more\n";
-  if (count == 0) {
-    std::cerr << "No such lock is held. End leases that hold nothing? [y/N] ";
-  } else if (held < count) {
-    std::cerr << "End " << (count == 1 ? "this wait" : "all of it") << "? [y/N] ";
-  } else {
-    std::cerr << "End " << (count == 1 ? "this lock" : std::to_string(count) + " locks")
-              << "? [y/N] ";
-  }
+  std::cerr << question(count, held) << " [y/N] ";
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+/// Null, or what is wrong with the arguments.
+std::optional<std::string> find_fault(const options::variables_map& values,
+                                      const ForceFilter& force) {
+  for (const char* const name : {"prefix", "owner"}) {  // it would end more than was meant
+    if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
+    return std::string{"--"} + name + " is empty, perhaps a variable that is not set.";
+  }
+  if (text_of(values, "reason").empty()) return "Say why, with --reason.";
+  if (!force.path.empty() && !(force.prefix.empty() && force.owner.empty())) {
+    return "Name a path, or --prefix and --owner, not both.";
+  }
+  if (force.path.empty() && force.prefix.empty() && force.owner.empty() && force.fence.empty()) {
+    return "Say which locks: a path, --prefix, --owner or --fence.";
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -105,20 +124,7 @@ int run_force_command(const Arguments& arguments) {
   const ForceFilter filter{text_of(values, "path"),      text_of(values, "prefix"),
                            text_of(values, "owner"),     text_of(values, "fence"),
                            values.count("cooling") != 0, values.count("waiting") != 0};
-  for (const char* const name : {"prefix", "owner"}) {  // it would end more than was meant
-    if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
-    return complain(std::string{"--"} + name + " is empty, perhaps a variable that is not set.",
-                    ExitCode::usage);
-  }
-  const std::string reason = text_of(values, "reason");
-  if (reason.empty()) return complain("Say why, with --reason.", ExitCode::usage);
-  if (!filter.path.empty() && !(filter.prefix.empty() && filter.owner.empty())) {
-    return complain("Name a path, or --prefix and --owner, not both.", ExitCode::usage);
-  }
-  if (filter.path.empty() && filter.prefix.empty() && filter.owner.empty() &&
-      filter.fence.empty()) {
-    return complain("Say which locks: a path, --prefix, --owner or --fence.", ExitCode::usage);
-  }
+  if (const auto fault = find_fault(values, filter)) return complain(*fault, ExitCode::usage);
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   if (values.count("yes") == 0 && ::isatty(STDIN_FILENO) != 0) {
@@ -126,11 +132,11 @@ int run_force_command(const Arguments& arguments) {
     if (!confirmed) return complain(confirmed.error());
     if (!*confirmed) return complain("Nothing was ended.", ExitCode::refused);
   }
-  const auto answered = call(*server, force_call(filter, reason));
+  const auto answered = call(*server, force_call(filter, text_of(values, "reason")));
   if (!answered) return complain(answered.error());
   if (answered->status != 200) return complain(answered->failure());
   std::cout << "ended " << text_field(answered->json(), "ended") << "\n";
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  return finish_output();
 }
 
 }  // namespace locker::client

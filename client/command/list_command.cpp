@@ -68,7 +68,7 @@ int run_list_command(const Arguments& arguments) {
     if (!listed) return complain(listed.error());
     tree.print(std::cout);
   }
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  return finish_output();
 }
 
 }  // namespace locker::client

@@ -51,13 +51,13 @@ void print_usage(std::ostream& out) {
 int run(Arguments arguments) {
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::cout << "locker " << server::version << "\n";
-    return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+    return finish_output();
   }
   const bool wants_help = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h" ||
                                                  arguments[0] == "help");
   if (wants_help && arguments.size() < 2) {
     print_usage(std::cout);
-    return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+    return finish_output();
   }
   if (wants_help) arguments = {arguments[1], "--help"};
   if (arguments.empty()) {

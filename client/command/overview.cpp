@@ -18,11 +18,6 @@ constexpr milliseconds timeout{5'000};
 constexpr unsigned waiters_looked_at = 1'000;
 constexpr std::size_t meta_shown = 40;
 
-json::array list_of(const json::object& object, const char* name) {
-  const json::value* const list = object.if_contains(name);
-  return list != nullptr && list->is_array() ? list->get_array() : json::array{};
-}
-
 std::int64_t number_of(const json::object& object, const char* name) {
   const json::value* const value = object.if_contains(name);
   return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
@@ -42,11 +37,12 @@ net::awaitable<Result<json::object>> async_ask(HttpClient& client, const Call& c
   co_return reply->json();
 }
 
-/// The paths of those who wait, who came first first; each with how long its first one waits.
+/// The paths that are waited for, each once, with how long its first request waits; those that
+/// began first come first.
 std::vector<std::pair<std::string, milliseconds>> paths_waited_for(const json::object& page,
                                                                    std::size_t most) {
   std::vector<std::pair<std::string, milliseconds>> paths;
-  for (const json::value& each : list_of(page, "locks")) {
+  for (const json::value& each : list_field(page, "locks")) {
     if (!each.is_object() || paths.size() == most) continue;
     const json::object& waiter = each.get_object();
     const json::value* const path = waiter.if_contains("path");
@@ -62,7 +58,7 @@ std::vector<std::pair<std::string, milliseconds>> paths_waited_for(const json::o
 /// Who is in the way of those who wait for a path; empty when it is another one who waits.
 json::object holder_of(const json::object& state) {
   for (const char* const name : {"holders", "covered_by"}) {
-    const json::array list = list_of(state, name);
+    const json::array list = list_field(state, name);
     if (!list.empty() && list.front().is_object()) return list.front().get_object();
   }
   return {};
@@ -72,7 +68,7 @@ std::string queues_text(const Overview& overview) {
   std::vector<Row> rows{
       {"WAITED FOR", "IN LINE", "LONGEST", "FIRST", "HELD BY", "AT", "SINCE", "EXPIRES"}};
   for (const Overview::Queue& queue : overview.queues) {
-    const json::array waiters = list_of(queue.state, "waiters");
+    const json::array waiters = list_field(queue.state, "waiters");
     if (waiters.empty() || !waiters.front().is_object()) continue;  // it is over
     const json::object holder = holder_of(queue.state);
     rows.push_back({text_field(queue.state, "path"),
@@ -138,7 +134,7 @@ net::awaitable<Result<Overview>> async_overview(HttpClient& client, std::size_t 
   const Call ask_held = list_call(held);
   Result<json::object> oldest = co_await async_ask(client, ask_held);
   if (!oldest) co_return oldest.error();
-  overview.oldest = list_of(*oldest, "locks");
+  overview.oldest = list_field(*oldest, "locks");
   co_return overview;
 }
 

@@ -1,10 +1,8 @@
 #include "client/command/pages.hpp"
 
-#include <exception>
 #include <optional>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -38,13 +36,7 @@ Result<void> for_each_lock(const ServerAddress& server, const ListFilter& filter
                            const Visit& visit) {
   net::io_context io_context{1};
   HttpClient client{io_context, server};
-  std::optional<Failure> failed;
-  net::co_spawn(io_context, async_list(client, filter, visit),
-                [&failed](const std::exception_ptr& error, std::optional<Failure> failure) {
-                  if (error) std::rethrow_exception(error);
-                  failed = std::move(failure);
-                });
-  io_context.run();
+  const auto failed = run_to_end(io_context, async_list(client, filter, visit));
   if (failed) return *failed;
   return {};
 }

@@ -1,6 +1,3 @@
-#include <cstdlib>
-#include <iostream>
-
 #include "client/command/commands.hpp"
 #include "client/command/patient_call.hpp"
 
@@ -25,9 +22,7 @@ int run_release_command(const Arguments& arguments) {
   const auto read = read_arguments(arguments, std::move(line));
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);
-  std::string token = text_of(values, "token");
-  const char* const named = std::getenv("LOCKER_TOKEN");
-  if (token.empty() && named != nullptr) token = named;
+  const std::string token = token_of(values);
   if (token.empty()) {
     return complain("Say whose lock: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }

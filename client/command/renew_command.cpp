@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -22,6 +21,7 @@
 #include "client/command/patient_call.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -68,12 +68,12 @@ int keep(const ServerAddress& server, const Grant& grant, pid_t process) {
   std::optional<Failure> lost;
   net::co_spawn(io_context, keeper.async_run(),
                 [&lost](const std::exception_ptr& error, std::optional<Failure> failure) {
-                  if (error) std::rethrow_exception(error);
+                  rethrow(error);
                   lost = std::move(failure);
                 });
   if (process > 0) {
     net::co_spawn(io_context, async_watch(process), [&](const std::exception_ptr& error) {
-      if (error) std::rethrow_exception(error);
+      rethrow(error);
       is_gone = true;
     });
   }
@@ -99,9 +99,7 @@ int run_renew_command(const Arguments& arguments) {
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);
   Grant grant;
-  grant.token = text_of(values, "token");
-  const char* const named = std::getenv("LOCKER_TOKEN");
-  if (grant.token.empty() && named != nullptr) grant.token = named;
+  grant.token = token_of(values);
   if (values.count("while") != 0 &&
       (values.count("keep") == 0 || values["while"].as<pid_t>() < 1)) {
     return complain("--while takes the number of a process, and goes with --keep.",

@@ -2,7 +2,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -20,18 +19,20 @@
 #include "client/command/child_process.hpp"
 #include "client/command/commands.hpp"
 #include "client/command/guardian.hpp"
+#include "client/command/job_signals.hpp"
 #include "client/command/patient_call.hpp"
 #include "client/command/terminal_text.hpp"
 #include "client/command/waiting_line.hpp"
 #include "client/command/wanted_options.hpp"
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
+#include "client/library/run_to_end.hpp"
 #include "core/duration_text.hpp"
 
 namespace locker::client {
 namespace {
 
-constexpr milliseconds kill_late{1'000};
+constexpr milliseconds guardian_delay{1'000};
 
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
@@ -88,23 +89,20 @@ class Run {
         acquisition_(client_, wanted_, with_trouble(std::move(how))) {}
 
   int run() {
-    take_signals();
+    ignored_ = await_job_signals(signals_);
     await_signal();
     net::co_spawn(io_context_, acquisition_.async_run(),
                   [this](const std::exception_ptr& error, const Result<Grant>& granted) {
                     line_.stop();
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (!ended_) on_decided(granted);
                   });
-    if (says_) {
-      net::co_spawn(io_context_, line_.async_run(), [](const std::exception_ptr& error) {
-        if (error) std::rethrow_exception(error);
-      });
-    }
+    if (says_) net::co_spawn(io_context_, line_.async_run(), rethrow);
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
-    // A script around us, or its loop, goes on behind a program that only says so.
+    // A shell script goes on after a program that only returns 130; it ends with one that SIGINT
+    // has killed.
     const bool is_by_interrupt = interrupted_while_waiting_ && *ended_ == 128 + SIGINT;
     if (is_by_interrupt || is_interrupted_by_key_) ::signal(SIGINT, SIG_DFL);
     if (is_by_interrupt) ::raise(SIGINT);
@@ -113,30 +111,6 @@ class Run {
   }
 
  private:
-  /// What whoever starts us ignores, such as `nohup`, is ignored by us, and by the command.
-  void take_signals() {
-    sigemptyset(&ignored_);
-    sigset_t awaited;
-    sigemptyset(&awaited);
-    const auto await = [&](int number) {
-      signals_.add(number);
-      sigaddset(&awaited, number);
-    };
-    for (const int number :
-         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
-      struct sigaction before {};
-      ::sigaction(number, nullptr, &before);
-      const bool is_ignored = before.sa_handler == SIG_IGN;
-      if (is_ignored) sigaddset(&ignored_, number);
-      const bool is_ours = number != SIGTTIN && number != SIGTTOU && number != SIGPIPE;
-      if (is_ours && !is_ignored) await(number);
-    }
-    for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) await(number);
-    ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
-    // Whoever starts us can have blocked some: nobody would tell us of the command's end.
-    ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
-  }
-
   Acquisition::Options with_trouble(Acquisition::Options how) {
     if (says_) how.on_trouble = [this](const Failure& failure) { line_.say_trouble(failure); };
     return how;
@@ -155,7 +129,7 @@ class Run {
   void on_signal(int number) {
     if (!child_) {
       if (number == SIGTSTP) ::raise(SIGSTOP);
-      if (!ends(number)) return;
+      if (!ends_job(number)) return;
       line_.stop();
       interrupted_while_waiting_ = true;
       ended_ = 128 + number;
@@ -171,11 +145,7 @@ class Run {
       child_->give_terminal();
     }
     child_->signal(number);
-    if (ends(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
-  }
-
-  static bool ends(int number) {
-    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+    if (ends_job(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
   }
 
   void on_decided(const Result<Grant>& granted) {
@@ -210,7 +180,7 @@ class Run {
     tell_guardian();
     net::co_spawn(io_context_, keeper_->async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (failure && !ended_) on_lost(*failure);
                   });
     on_child();  // it may have ended before its signal was waited for
@@ -268,8 +238,9 @@ class Run {
 
   void tell_guardian() const { guardian_->watch(child_->group(), lease()); }
 
-  /// The shell shall see it, and can bring both back. Meanwhile nothing is renewed. Without a shell
-  /// whoever has stopped the command brings it back alone, and it needs its lock then.
+  /// The command is stopped. So are we then: the shell shall see it, and can bring both back.
+  /// Meanwhile nothing is renewed. Without a shell whoever has stopped the command brings it back
+  /// alone, and it needs its lock then.
   void stop_too(int number) {
     const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
     if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
@@ -280,18 +251,7 @@ class Run {
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
-    // As the terminal does it: a shell looks at all of the job, be it a script or a pipeline.
-    if (wants_terminal) {
-      ::kill(0, number);
-      return;
-    }
-    struct sigaction ours {};
-    struct sigaction ignoring {};
-    ignoring.sa_handler = SIG_IGN;
-    ::sigaction(SIGTSTP, &ignoring, &ours);
-    ::kill(0, SIGTSTP);
-    ::raise(SIGSTOP);
-    ::sigaction(SIGTSTP, &ours, nullptr);
+    stop_job(number);
   }
 
   void on_lost(const Failure& failure) {
@@ -304,8 +264,9 @@ class Run {
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
-    } else {  // it comes after us, for we may be stopped
-      guardian_->watch(child_->group(), {.ends_at = kill_at + kill_late, .grace = kill_after_});
+    } else {  // we may be stopped until then; if so, the guardian kills, a little later
+      guardian_->watch(child_->group(),
+                       {.ends_at = kill_at + guardian_delay, .grace = kill_after_});
     }
     timer_.expires_at(kill_at);
     timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {
@@ -363,7 +324,7 @@ class Run {
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;
-  sigset_t ignored_;
+  sigset_t ignored_;  // by whoever starts us
   std::optional<Guardian> guardian_;
   std::optional<ChildProcess> child_;
   std::optional<LeaseKeeper> keeper_;

@@ -19,13 +19,13 @@ constexpr const char* help =
 /// `count` names how many there are, which may be more than the list has.
 void print_locks(const boost::json::object& state, const char* name, const std::string& title,
                  const char* count = "") {
-  const auto* const list = state.if_contains(name);
-  if (list == nullptr || !list->is_array() || list->get_array().empty()) return;
+  const boost::json::array list = list_field(state, name);
+  if (list.empty()) return;
   const bool waits = std::string_view{name} == "waiters" || std::string_view{name} == "awaited_by";
   std::vector<Row> rows{
       waits ? Row{"  PATH", "PLACE", "OWNER", "MODE", "WAITING"}
             : Row{"  PATH", "OWNER", "MODE", "STATE", "SINCE", "EXPIRES", "FENCE", "META"}};
-  for (const auto& each : list->get_array()) {
+  for (const auto& each : list) {
     const auto& lock = each.as_object();
     if (waits) {
       rows.push_back({"  " + text_field(lock, "path"), text_field(lock, "place"),
@@ -40,7 +40,7 @@ void print_locks(const boost::json::object& state, const char* name, const std::
   }
   std::cout << title << "\n" << table(rows);
   const auto* const all = state.if_contains(count);
-  const std::size_t shown = list->get_array().size();
+  const std::size_t shown = list.size();
   if (all == nullptr || !all->is_int64()) return;
   const auto there_are = static_cast<std::size_t>(std::max<std::int64_t>(all->get_int64(), 0));
   if (there_are > shown) std::cout << "  … and " << there_are - shown << " more\n";
@@ -74,7 +74,7 @@ int run_show_command(const Arguments& arguments) {
     print_locks(state, "waiters", text_field(state, "waiter_count") + " waiting for it",
                 "waiter_count");
   }
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  return finish_output();
 }
 
 }  // namespace locker::client

@@ -76,6 +76,11 @@ std::string text_field(const boost::json::object& object, std::string_view name)
                                       : boost::json::serialize(*value));
 }
 
+boost::json::array list_field(const boost::json::object& object, std::string_view name) {
+  const boost::json::value* const value = object.if_contains(name);
+  return value != nullptr && value->is_array() ? value->get_array() : boost::json::array{};
+}
+
 std::string table(const std::vector<Row>& rows) {
   std::vector<std::size_t> widths;
   for (const Row& row : rows) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 namespace locker::client {
@@ -21,6 +22,9 @@ namespace locker::client {
 [[nodiscard]] std::string duration_field(const boost::json::object& object, std::string_view name);
 /// A field as text that a terminal can have; empty when it is null or not there.
 [[nodiscard]] std::string text_field(const boost::json::object& object, std::string_view name);
+/// A field as an array; empty when it is none.
+[[nodiscard]] boost::json::array list_field(const boost::json::object& object,
+                                            std::string_view name);
 
 using Row = std::vector<std::string>;
 /// Columns that are as wide as they must be, two spaces between them.

@@ -145,7 +145,7 @@ int make(const NewKey& key) {
     std::cerr << "The key, shown this once, and the line for lockerd's key file:\n";
     std::cout << secret << "\n" << line << "\n";
   }
-  return number(std::cout.flush() ? ExitCode::ok : ExitCode::io);
+  return finish_output();
 }
 
 }  // namespace

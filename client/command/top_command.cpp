@@ -18,6 +18,7 @@
 #include "client/command/live_screen.hpp"
 #include "client/command/overview.hpp"
 #include "client/command/terminal_text.hpp"
+#include "client/library/run_to_end.hpp"
 #include "core/duration_text.hpp"
 
 namespace locker::client {
@@ -65,7 +66,7 @@ class Top {
         screen_.rows() < rows_of_headings + 2 ? 1 : (screen_.rows() - rows_of_headings) / 2;
     net::co_spawn(io_context_, async_overview(client_, rows),
                   [this](const std::exception_ptr& error, Result<Overview> answer) {
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     is_asking_ = false;
                     show(std::move(answer));
                     ask_later();
@@ -141,16 +142,10 @@ class Top {
 int print_once(const ServerAddress& server) {
   net::io_context io_context{1};
   HttpClient client{io_context, server};
-  std::optional<Result<Overview>> answer;
-  net::co_spawn(io_context, async_overview(client, rows_without_terminal),
-                [&answer](const std::exception_ptr& error, Result<Overview> asked) {
-                  if (error) std::rethrow_exception(error);
-                  answer = std::move(asked);
-                });
-  io_context.run();
-  if (!*answer) return complain(answer->error());
-  std::cout << text_of(**answer, server, {});
-  return std::cout.flush() ? number(ExitCode::ok) : number(ExitCode::io);
+  const auto answer = run_to_end(io_context, async_overview(client, rows_without_terminal));
+  if (!answer) return complain(answer.error());
+  std::cout << text_of(*answer, server, {});
+  return finish_output();
 }
 
 }  // namespace

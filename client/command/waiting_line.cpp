@@ -14,6 +14,7 @@
 #include <boost/json/array.hpp>
 
 #include "client/command/terminal_text.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -22,15 +23,10 @@ constexpr milliseconds silent_for{300};
 constexpr milliseconds interval{2'000};
 constexpr milliseconds timeout{5'000};
 
-boost::json::array list_of(const boost::json::object& state, const char* name) {
-  const auto* const list = state.if_contains(name);
-  return list != nullptr && list->is_array() ? list->get_array() : boost::json::array{};
-}
-
 /// Who is in the way: the holder, else who covers it, else the first in line.
 std::optional<boost::json::object> reason_of(const boost::json::object& state) {
   for (const char* const name : {"holders", "covered_by", "awaited_by", "waiters"}) {
-    const boost::json::array list = list_of(state, name);
+    const boost::json::array list = list_field(state, name);
     if (!list.empty() && list.front().is_object()) return list.front().get_object();
   }
   return std::nullopt;
@@ -39,7 +35,7 @@ std::optional<boost::json::object> reason_of(const boost::json::object& state) {
 /// "you are 3rd of 5 in line".
 std::string place_of(const boost::json::object& state, const std::string& owner) {
   std::string place;
-  for (const auto& waiter : list_of(state, "waiters")) {
+  for (const auto& waiter : list_field(state, "waiters")) {
     if (waiter.is_object() && text_field(waiter.get_object(), "owner") == printable(owner)) {
       place = text_field(waiter.get_object(), "place");
     }
@@ -47,6 +43,34 @@ std::string place_of(const boost::json::object& state, const std::string& owner)
   const std::string count = text_field(state, "waiter_count");
   if (place.empty()) return count.empty() || count == "0" ? "" : count + " in line";
   return "number " + place + " of " + count + " in line";
+}
+
+/// "held by ci-7", or "/ci is held by ci-7" when it is in the way of what is below it.
+std::string who_of(const boost::json::object& reason, const std::string& wanted_path) {
+  const std::string at = text_field(reason, "path");
+  const bool waits = text_field(reason, "state") == "waiting";
+  std::string who = at == wanted_path ? "" : at + " ";
+  who += (waits               ? "wanted before by "
+          : at != wanted_path ? "is held by "
+                              : "held by ") +
+         text_field(reason, "owner");
+  // Nobody else knows that it waits for us as well.
+  const char* const around = std::getenv("LOCKER_FENCE");
+  if (around != nullptr && text_field(reason, "fence") == around) {
+    who +=
+        ", the `locker run` that this runs in (`locker acquire --token $LOCKER_TOKEN` joins it),";
+  }
+  return who;
+}
+
+/// " for 12s, at most 20s more unless renewed".
+std::string time_of(const boost::json::object& reason) {
+  const bool waits = text_field(reason, "state") == "waiting";
+  std::string time = " for " + duration_field(reason, waits ? "waiting_ms" : "held_ms");
+  if (const std::string left = duration_field(reason, "expires_in_ms"); left != "-") {
+    time += ", at most " + left + " more unless renewed";
+  }
+  return time;
 }
 
 }  // namespace
@@ -93,27 +117,9 @@ net::awaitable<void> WaitingLine::async_run() {
     const boost::json::object state = answered->json();
     const auto reason = reason_of(state);
     if (!reason) continue;
-    const bool waits = text_field(*reason, "state") == "waiting";
-    const std::string at = text_field(*reason, "path");
-    std::string who = "waiting for " + path_ + ": ";
-    if (at != path_) who += at + " ";
-    who += (waits         ? "wanted before by "
-            : at != path_ ? "is held by "
-                          : "held by ") +
-           text_field(*reason, "owner");
-    // Nobody else knows that it waits for us as well.
-    const char* const around = std::getenv("LOCKER_FENCE");
-    if (around != nullptr && text_field(*reason, "fence") == around) {
-      who +=
-          ", the `locker run` that this runs in (`locker acquire --token $LOCKER_TOKEN` joins it),";
-    }
+    const std::string who = "waiting for " + path_ + ": " + who_of(*reason, path_);
     const std::string place = place_of(state, owner_);
-    std::string text = who + " for " + duration_field(*reason, waits ? "waiting_ms" : "held_ms");
-    if (const std::string left = duration_field(*reason, "expires_in_ms"); left != "-") {
-      text += ", at most " + left + " more unless renewed";
-    }
-    if (!place.empty()) text += "; " + place;
-    say(text, who + place);
+    say(who + time_of(*reason) + (place.empty() ? "" : "; " + place), who + place);
   }
 }
 
@@ -128,13 +134,11 @@ Result<Grant> acquire_and_say(const ServerAddress& server, const Wanted& wanted,
   net::co_spawn(io_context, acquisition.async_run(),
                 [&](const std::exception_ptr& error, Result<Grant> result) {
                   line.stop();
-                  if (error) std::rethrow_exception(error);
+                  rethrow(error);
                   granted.emplace(std::move(result));
                 });
   if (says) {
-    net::co_spawn(io_context, line.async_run(), [](const std::exception_ptr& error) {
-      if (error) std::rethrow_exception(error);
-    });
+    net::co_spawn(io_context, line.async_run(), rethrow);
   }
   io_context.run();
   return std::move(*granted);

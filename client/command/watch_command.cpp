@@ -1,10 +1,6 @@
 #include <csignal>
-#include <exception>
 #include <iostream>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -15,6 +11,7 @@
 #include "client/command/event_reader.hpp"
 #include "client/command/terminal_text.hpp"
 #include "client/library/calls.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
@@ -110,14 +107,7 @@ int run_watch_command(const Arguments& arguments) {
   net::io_context io_context{1};
   HttpClient client{io_context, *server};
   const Call call = events_call(text_of(values, "prefix"));
-  int code = 0;
-  net::co_spawn(io_context, async_watch(client, call, values.count("json") != 0),
-                [&code](const std::exception_ptr& error, int ended) {
-                  if (error) std::rethrow_exception(error);
-                  code = ended;
-                });
-  io_context.run();
-  return code;
+  return run_to_end(io_context, async_watch(client, call, values.count("json") != 0));
 }
 
 }  // namespace locker::client

@@ -14,7 +14,7 @@ namespace {
 // pieces of a wait.
 constexpr milliseconds piece_max{20'000};
 
-/// Who is silent for so long behind a request that waits has put it into the line.
+/// A server that is silent for so long has put the request into the line.
 constexpr milliseconds silent_min{250};
 
 /// For each step, when somebody waits for us to end.
@@ -78,11 +78,11 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
       silent_since = now;
       attempt = 0;
     }
-    // What is no lock server answers at once, or closes the connection.
+    // Something else that listens there would answer at once, or close the connection.
     if (client_.has_connected() && now - asked >= silent_min) has_answered_ = true;
     Failure failure = answered ? answered->failure() : answered.error();
     if (is_given_up_) co_return failure;
-    // Who has been trusted once may be again, when its new certificate is mended.
+    // A server that was trusted before may be again, when its new certificate is mended.
     if (!has_answered_ && !answered && is_final(failure)) co_return failure;
     const milliseconds pause = pause_before(attempt);
     const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
@@ -151,7 +151,7 @@ net::awaitable<void> Acquisition::async_leave_line(const Failure& failure) {
   static_cast<void>(answered);  // without an answer it ends by its TTL
 }
 
-// When it took long, nobody here knows when it was granted: a renewal makes that sure.
+/// When the answer took long, nobody here knows since when the TTL counts: a renewal makes it sure.
 net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   if (!grant.ttl || BootClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
   const Call call = renew_call(grant.token);

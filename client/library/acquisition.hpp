@@ -17,8 +17,8 @@ class Acquisition {
  public:
   struct Options {
     std::optional<milliseconds> wait = milliseconds{0};  ///< None: for ever.
-    /// Of a living lease to join; empty: a fresh one. Another client that has it, and asks for the
-    /// same later, has the place in the line.
+    /// Of a living lease to join; empty: of a fresh one. Another client that asks for the same
+    /// later, with the same token, takes our place in the line.
     std::string token = {};
     milliseconds timeout{10'000};  ///< For an answer, its wait aside.
     /// How long the server may be away once it has answered, or has let us wait.
@@ -34,7 +34,8 @@ class Acquisition {
   /// After an interruption, by another client: leaves the line, and gives back what was granted.
   /// async_run(), if it is under way, asks nothing more and fails. False if there was no answer.
   [[nodiscard]] net::awaitable<bool> async_give_up(HttpClient& client);
-  /// Whether what async_run() failed to hear of can be held, and does not end by itself.
+  /// When async_run() has failed: whether the lock may be held all the same, and would not end by
+  /// itself.
   [[nodiscard]] bool may_stay_held(const Failure& failure) const {
     return failure.kind == Failure::Kind::unreachable && (joins() || wanted_.ttl.empty());
   }

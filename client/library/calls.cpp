@@ -10,6 +10,7 @@ namespace {
 
 using boost::beast::http::verb;
 
+// core/url_path.hpp has the same; but a program that links this library need not link core.
 void append_encoded(char c, std::string& out) {
   constexpr char digits[] = "0123456789ABCDEF";
   const auto byte = static_cast<unsigned char>(c);

@@ -56,7 +56,7 @@ struct Renewal {
 
 /// `ttl` empty: leaves it.
 [[nodiscard]] Call renew_call(const std::string& token, const std::string& ttl = {});
-/// What says 200 and is no lock server has renewed nothing.
+/// Fails as `unreachable` when the answer is no lock server's, even with status 200.
 [[nodiscard]] Result<Renewal> parse_renewal(const Reply& reply);
 /// What a lease holds, page by page.
 struct LeasePage {

@@ -104,8 +104,9 @@ bool LeaseKeeper::is_as_seen(const Renewal& renewed) const {
   return seen_ && seen_->locks == renewed.locks && seen_->newest_fence == renewed.newest_fence;
 }
 
-/// It was lost, and the lease has got it anew, or has it of before, from a backup. Who has the
-/// token can also have changed the mode, which is no loss, but for a fence that is higher, too.
+/// Whether our lock was lost, and this is another grant to the same lease: a later one, or an
+/// earlier one, when the server has begun from a backup. A change of the mode, by somebody else who
+/// has the token, raises the fence, too, and is no loss: then one of the two is shared.
 bool LeaseKeeper::is_another(const LeasePage::Held& held) const {
   if (fence_ == 0 || held.fence == fence_) return false;
   return held.fence < fence_ || (!shared_ && !held.shared);
@@ -148,7 +149,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
   while (!is_stopped_) {
     co_await async_sleep_until(next);
     if (is_stopped_) break;
-    // Who slept for longer than that, as in a suspended machine, has time for one try.
+    // After a longer sleep than that, as of a suspended machine, there is time for one try.
     const bool has_tried = !trouble.message.empty();
     if (BootClock::now() >= (has_tried ? warns_at() : ends_at())) {
       trouble.kind = Failure::Kind::unreachable;

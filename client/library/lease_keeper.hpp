@@ -54,7 +54,7 @@ class LeaseKeeper {
   const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
   BootClock::time_point sent_;
-  std::optional<Renewal> seen_;  // after which the locks were looked at
+  std::optional<Renewal> seen_;  // the last one after which the locks were looked at
   bool is_stopped_ = false;
   bool is_hurried_ = false;
 };

@@ -1,42 +1,26 @@
 #include "client/library/lock.hpp"
 
-#include <openssl/ssl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
 #include <functional>
-#include <list>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include "client/library/background_returns.hpp"
 #include "client/library/lease_keeper.hpp"
+#include "client/library/run_to_end.hpp"
 
 namespace locker::client {
 namespace {
 
-constexpr milliseconds release_patience{10'000};
-constexpr milliseconds pause{200};
-
-/// Runs a coroutine to its end on this thread.
-template <typename T>
-T run(net::io_context& io_context, net::awaitable<T> work) {
-  std::optional<T> result;
-  net::co_spawn(io_context, std::move(work), [&result](const std::exception_ptr& error, T value) {
-    if (error) std::rethrow_exception(error);
-    result.emplace(std::move(value));
-  });
-  io_context.restart();
-  io_context.run();
-  return std::move(*result);
-}
+constexpr milliseconds release_time_max{10'000};
+constexpr milliseconds pause_between_tries{200};
 
 /// All that lock() asks with.
 struct Asking {
@@ -48,107 +32,23 @@ struct Asking {
   Acquisition acquisition;
 };
 
-/// Threads that give back what was not given back for want of an answer, and would stay held. They
-/// go on until there is one, or this process ends.
-class Returns {
- public:
-  /// OpenSSL clears up when the process ends, and has to do so after them.
-  Returns() { ::OPENSSL_init_ssl(0, nullptr); }
-  Returns(const Returns&) = delete;
-  Returns& operator=(const Returns&) = delete;
-
-  ~Returns() {
-    end_those([](const Return&) { return true; });
-    are_over_ = true;
-  }
-
-  /// `is_answered` asks once.
-  void begin(const std::string& token, std::vector<std::string> paths,
-             std::function<bool()> is_answered) {
-    if (are_over_) return;  // a lock that lives as long as the process can end after us
-    const std::lock_guard lock{mutex_};
-    const auto entry = returns_.insert(returns_.end(), Return{token, std::move(paths)});
-    try {
-      std::thread{&Returns::work, this, entry, std::move(is_answered)}.detach();
-    } catch (const std::system_error&) {  // no thread is to be had
-      returns_.erase(entry);
-    }
-  }
-
-  /// One of these paths is wanted again by the same lease, which shall keep it then.
-  void end_those_of(const std::string& token, const std::vector<std::string>& paths) {
-    end_those([&](const Return& each) {
-      return each.token == token &&
-             std::find_first_of(paths.begin(), paths.end(), each.paths.begin(), each.paths.end()) !=
-                 paths.end();
-    });
-  }
-
- private:
-  struct Return {
-    std::string token;
-    std::vector<std::string> paths;
-    bool is_over = false;
-  };
-
-  void work(std::list<Return>::iterator entry, std::function<bool()> is_answered) {
-    try {
-      for (milliseconds wait{50}; !is_over_after(wait, *entry);
-           wait = std::min(wait * 2, longest_pause)) {
-        if (is_answered()) break;
-      }
-    } catch (const std::exception&) {
-      // No memory to ask with.
-    }
-    is_answered = {};  // before the process may end
-    const std::lock_guard lock{mutex_};
-    returns_.erase(entry);
-    changed_.notify_all();
-  }
-
-  [[nodiscard]] bool is_over_after(milliseconds wait, const Return& entry) {
-    std::unique_lock lock{mutex_};
-    return changed_.wait_for(lock, wait, [&entry] { return entry.is_over; });
-  }
-
-  void end_those(const std::function<bool(const Return&)>& is_meant) {
-    if (are_over_ || process_ != ::getpid()) return;  // in a fork there are none of them
-    std::unique_lock lock{mutex_};
-    for (Return& each : returns_) each.is_over = each.is_over || is_meant(each);
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return std::none_of(returns_.begin(), returns_.end(), is_meant); });
-  }
-
-  static constexpr milliseconds longest_pause{1'000};
-  static inline std::atomic<bool> are_over_ = false;
-  const pid_t process_ = ::getpid();
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::list<Return> returns_;
-};
-
-Returns& returns() {
-  static Returns all;
-  return all;
-}
-
-/// As they are compared.
+/// One spelling for each path, so that they can be compared.
 std::vector<std::string> spelled(std::vector<std::string> paths) {
   for (std::string& path : paths) path = url_path(path);
   return paths;
 }
 
-/// What `asking` could not hear of.
+/// In the background: takes back what `asking` has asked for, and got no answer to.
 void give_up_later(const std::shared_ptr<Asking>& asking, const Wanted& wanted) {
-  returns().begin(asking->acquisition.token(), spelled(wanted.paths), [asking] {
+  BackgroundReturns::all().begin(asking->acquisition.token(), spelled(wanted.paths), [asking] {
     HttpClient another{asking->io_context, asking->client.address()};
-    return run(asking->io_context, asking->acquisition.async_give_up(another));
+    return run_to_end(asking->io_context, asking->acquisition.async_give_up(another));
   });
 }
 
 void release_later(const ServerAddress& address, const std::string& token,
                    const std::string& path) {
-  returns().begin(token, {path}, [address, release = release_call(token, path)] {
+  BackgroundReturns::all().begin(token, {path}, [address, release = release_call(token, path)] {
     return !is_away(call(address, release, milliseconds{2'000}));
   });
 }
@@ -164,7 +64,7 @@ struct Lock::Keeping {
     current = this;
     net::co_spawn(io_context, keeper.async_run(),
                   [this](const std::exception_ptr& error, std::optional<Failure> failure) {
-                    if (error) std::rethrow_exception(error);
+                    rethrow(error);
                     if (!failure) return;
                     is_lost = true;
                     if (on_lost) on_lost(*failure);
@@ -226,13 +126,13 @@ bool Lock::is_lost() const {
 
 /// Asks again while there is no answer.
 Result<Reply> Lock::ask(const Call& request) const {
-  const auto until = SteadyClock::now() + release_patience;
+  const auto until = SteadyClock::now() + release_time_max;
   for (;;) {
-    Result<Reply> answered = call(address_, request, release_patience);
-    const bool is_over =
-        SteadyClock::now() + pause >= until || BootClock::now() >= keeping_->ends_at.load();
+    Result<Reply> answered = call(address_, request, release_time_max);
+    const bool is_over = SteadyClock::now() + pause_between_tries >= until ||
+                         BootClock::now() >= keeping_->ends_at.load();
     if (!is_away(answered) || is_over) return answered;
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(pause_between_tries);
   }
 }
 
@@ -273,10 +173,10 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
   Wanted asked = wanted;
   if (has_joined) {
     asked.ttl.clear();  // who keeps the lease already would renew it too late for a shorter one
-    returns().end_those_of(options.token, spelled(wanted.paths));
+    BackgroundReturns::all().end_those_of(options.token, spelled(wanted.paths));
   }
   auto asking = std::make_shared<Asking>(address, std::move(asked), options);
-  Result<Grant> granted = run(asking->io_context, asking->acquisition.async_run());
+  Result<Grant> granted = run_to_end(asking->io_context, asking->acquisition.async_run());
   if (!granted) {
     if (asking->acquisition.may_stay_held(granted.error())) give_up_later(asking, wanted);
     return granted.error();
@@ -305,7 +205,7 @@ std::optional<Failure> find_loss(const ServerAddress& address, const Grant& gran
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {
   net::io_context io_context{1};
   HttpClient client{io_context, address};
-  return run(io_context, client.async_call(request, timeout));
+  return run_to_end(io_context, client.async_call(request, timeout));
 }
 
 }  // namespace locker::client

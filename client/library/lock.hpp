@@ -17,7 +17,7 @@ namespace locker::client {
 ///   write_with((*lock)->fence());
 ///   if ((*lock)->is_lost()) …             // before each step that must not be done twice
 ///
-/// It is of the process that took it: in one that is forked from that it is lost, and its end gives
+/// It belongs to the process that took it: in a fork of that it is lost, and its destructor gives
 /// nothing back. Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is
 /// made.
 class Lock {
@@ -32,8 +32,8 @@ class Lock {
 
   [[nodiscard]] const Grant& grant() const { return grant_; }
   [[nodiscard]] std::uint64_t fence() const { return grant_.fence; }
-  /// Whether the lock may be somebody else's; so it may when it was released. Asks nobody. A forced
-  /// end is known at the next renewal, after a third of the TTL at the latest.
+  /// Whether the lock may be somebody else's; also after release(). Asks nobody. A forced end is
+  /// known at the next renewal, after a third of the TTL at the latest.
   [[nodiscard]] bool is_lost() const;
   /// Gives it back: all of the lease, or what was added to one by Acquisition::Options::token.
   /// While there is no answer it tries for up to ten seconds, and the destructor does the same;
@@ -61,8 +61,8 @@ class Lock {
                                                  const Acquisition::Options& options = {},
                                                  Lock::OnLost on_lost = {});
 
-/// What became of the part that a lease had lost before all of it was released, if it was not given
-/// back: see tells_of_loss().
+/// After the release of a lease that had lost a part of its locks before, as tells_of_loss() says:
+/// how it lost them; null if somebody had given them back.
 [[nodiscard]] std::optional<Failure> find_loss(const ServerAddress& address, const Grant& grant);
 
 /// One call of any kind, without coroutines.

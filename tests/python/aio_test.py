@@ -17,8 +17,8 @@ from unittest import mock
 
 from lossy_proxy import LossyProxy
 from server_case import LONG, PACKAGE, PATIENCE, ServerCase, renewing_often
-from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
-                          protocol)
+from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
+                          deadline)
 from lockerclient.aio import AsyncClient
 from certificates import Authority
 from lockerd import Lockerd
@@ -441,7 +441,7 @@ class Waiting(AioCase):
 
     @in_loop
     async def test_pieces(self, client):
-        with mock.patch.object(protocol, "WAIT_PIECE", 0.1):
+        with mock.patch.object(acquisition, "WAIT_PIECE", 0.1):
             async with client.lock("/w", ttl=LONG):
                 with self.assertRaises(NotAcquired):
                     await client.acquire("/w", wait=0.5)

@@ -12,9 +12,9 @@ from child import Child
 from server_case import LONG, PATIENCE, Interrupted, ServerCase, lockerclient, wait_until
 from lockerclient import Unreachable, farewell
 from lockerclient.aio import AsyncClient
-from lockerclient.aio import lock as aio_lock
+from lockerclient.aio import block as aio_block
+from lockerclient.block import Holding
 from lockerclient.keeper import DeadlineWatch
-from lockerclient.lock import _Holding
 
 
 def raising(kind=Interrupted):
@@ -58,8 +58,8 @@ class BeforeTheBlock(InterruptionCase):
         return self.client.status()["leases"]
 
     def test_nothing_is_left(self):
-        for holder, name in ((threading.Thread, "start"), (_Holding, "start"),
-                             (_Holding, "__init__"), (DeadlineWatch, "add")):
+        for holder, name in ((threading.Thread, "start"), (Holding, "start"),
+                             (Holding, "__init__"), (DeadlineWatch, "add")):
             for kind in (Interrupted, RuntimeError):
                 for block in self.blocks():
                     with mock.patch.object(holder, name, raising(kind)):
@@ -98,7 +98,7 @@ class BeforeTheBlock(InterruptionCase):
         async def body(client):
             for kind in (RuntimeError, asyncio.CancelledError):
                 for block in (client.lock("/a", ttl=None), client.lease(ttl=None)):
-                    with mock.patch.object(aio_lock, "Tenure", raising(kind)):
+                    with mock.patch.object(aio_block, "Tenure", raising(kind)):
                         with self.assertRaises(kind):
                             await block.__aenter__()
                     self.assertEqual((self.held(), self.leases()), ([], 0))

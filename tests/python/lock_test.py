@@ -11,8 +11,8 @@ from child import Child
 from lossy_proxy import LossyProxy
 from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
                          wait_until)
-from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, deadline,
-                          protocol)
+from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
+                          deadline)
 
 
 # Lost by the clock; or the machine was so slow that the server said so first.
@@ -84,8 +84,8 @@ class Blocks(ServerCase):
 
     def test_it_is_renewed_in_the_background(self):
         with renewing_often(), self.client.lock("/a", ttl=LONG) as lock:
-            first = lock._held().tenure.deadline.ends
-            wait_until(lambda: lock._held().tenure.deadline.ends > first + 1)
+            first = lock._held().deadline.ends
+            wait_until(lambda: lock._held().deadline.ends > first + 1)
             lock.check()
 
     def test_without_a_ttl(self):
@@ -173,7 +173,7 @@ class Losing(ServerCase):
     def test_what_is_lost_is_given_back_all_the_same(self):
         with self.assertRaises(LockLost):
             with self.client.lock("/f", ttl=LONG) as lock:
-                lock._held().tenure.lose(LockLost("by the clock", "unrenewed"))
+                lock._held().lose(LockLost("by the clock", "unrenewed"))
                 self.assertFalse(self.is_free("/f"))  # the server knows nothing of it
         self.assertTrue(self.is_free("/f"))
 
@@ -233,13 +233,14 @@ class Waiting(ServerCase):
         self.assertEqual(order, [0, 1, 2])
 
     def test_a_long_wait_is_made_of_pieces_and_keeps_its_place(self):
-        with mock.patch.object(protocol, "WAIT_PIECE", 0.3), LossyProxy(self.server.port) as proxy:
+        with mock.patch.object(acquisition, "WAIT_PIECE", 0.3), \
+                LossyProxy(self.server.port) as proxy:
             with self.client.lock("/w", ttl=LONG):
                 through = self.new_client(url=proxy.url)
                 first = self.in_background(lambda: through.acquire("/w", ttl=LONG))
                 self.wait_in_line("/w")
                 wait_until(lambda: proxy.seen.count(b"POST /v1/locks/w") >= 4)
-                with mock.patch.object(protocol, "WAIT_PIECE", 20):
+                with mock.patch.object(acquisition, "WAIT_PIECE", 20):
                     second = self.in_background(
                         lambda: self.client.acquire("/w", ttl=LONG, owner="second"))
                     # Not by count: the first is away between its pieces.
@@ -253,7 +254,7 @@ class Waiting(ServerCase):
 
     def test_the_wait_ends(self):
         with self.client.lock("/w", ttl=LONG):
-            with mock.patch.object(protocol, "WAIT_PIECE", 0.1):
+            with mock.patch.object(acquisition, "WAIT_PIECE", 0.1):
                 began = time.monotonic()
                 with self.assertRaises(NotAcquired) as caught:
                     self.client.lock("/w", wait=0.5).acquire()
@@ -320,8 +321,8 @@ class Crashes(ServerCase):
         with renewing_often(), self.client.lock("/a", ttl=LONG) as lock:
             for _ in range(3):
                 self.restart()
-                before = lock._held().tenure.deadline.ends
-                wait_until(lambda: lock._held().tenure.deadline.ends > before)  # renewed
+                before = lock._held().deadline.ends
+                wait_until(lambda: lock._held().deadline.ends > before)  # renewed
                 lock.check()
                 self.assertEqual(self.client.state("/a").holders[0].fence, lock.fence)
         self.assertTrue(self.is_free("/a"))
@@ -412,8 +413,8 @@ class Leases(ServerCase):
 
     def test_it_is_renewed_without_locks(self):
         with renewing_often(), self.client.lease(ttl=LONG) as lease:
-            first = lease._held().tenure.deadline.ends
-            wait_until(lambda: lease._held().tenure.deadline.ends > first + 0.5)
+            first = lease._held().deadline.ends
+            wait_until(lambda: lease._held().deadline.ends > first + 0.5)
 
     def test_deadlocks_are_refused(self):
         with self.client.lease(ttl=LONG, owner="one") as one, \

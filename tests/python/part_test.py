@@ -18,8 +18,8 @@ class PartCase(ServerCase):
     @staticmethod
     def await_renewals(block, count):
         for _ in range(count):
-            before = block._held().tenure.deadline.ends
-            wait_until(lambda: block._held().tenure.deadline.ends > before)
+            before = block._held().deadline.ends
+            wait_until(lambda: block._held().deadline.ends > before)
 
 
 class Losing(PartCase):
@@ -34,8 +34,8 @@ class Losing(PartCase):
                     lock.check()
                 self.assertFalse(lock.held)
                 # The other is kept until the block has noticed, too.
-                before = lock._held().tenure.deadline.ends
-                while lock._held().tenure.deadline.ends == before:
+                before = lock._held().deadline.ends
+                while lock._held().deadline.ends == before:
                     self.assertFalse(self.is_free("/f/1"))
         self.assertEqual((caught.exception.reason, caught.exception.detail, len(told)),
                          ("forced", "maintenance", 1))
@@ -126,8 +126,8 @@ class Losing(PartCase):
                     with lease.lock(["/x", f"/y/{number}"]):
                         lease.acquire("/z")
                     lease.release_path("/z")
-                first = lock._held().tenure.deadline.ends
-                while lock._held().tenure.deadline.ends < first + 1:
+                first = lock._held().deadline.ends
+                while lock._held().deadline.ends < first + 1:
                     lock.check()
                     lease.check()
 
@@ -423,7 +423,7 @@ class Sharing(PartCase):
             with self.on_its_way("/a") as request:
                 one = self.let_in(lease, "/a", "exclusive")
                 self.assertTrue(request.is_there.wait(PATIENCE))
-                with mock.patch("lockerclient.lock.queue.SimpleQueue") as woken:
+                with mock.patch("lockerclient.lease.queue.SimpleQueue") as woken:
                     woken.return_value.get.side_effect = Interrupted
                     with self.assertRaises(Interrupted), lease.lock("/a", mode="shared"):
                         self.fail("it was interrupted")
@@ -455,7 +455,7 @@ class Sharing(PartCase):
                 with self.assertRaises(Unreachable):
                     lease.acquire("/a")
             self.restart()
-            wait_until(lambda: not lease._held().tenure.turns._line)
+            wait_until(lambda: not lease._held().turns._line)
             with lease.lock("/a"):
                 pass
         self.assertEqual(self.held(), {})

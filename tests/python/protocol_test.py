@@ -6,7 +6,8 @@ import unittest
 
 import server_case  # noqa: F401, where the package is
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
-                          protocol)
+                          protocol, renewing)
+from lockerclient.acquisition import Acquisition
 from lockerclient.aio import http
 from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
@@ -127,11 +128,11 @@ class Asking(unittest.TestCase):
 class Acquiring(unittest.TestCase):
     def acquire(self, world, wait=None, **options):
         return world.drive(
-            protocol.Acquisition(world.settings, wanted(**options), wait).steps())
+            Acquisition(world.settings, wanted(**options), wait).steps())
 
     def join(self, world, **options):
         return world.drive(
-            protocol.Acquisition(world.settings, wanted(None), None, "mine", **options).steps())
+            Acquisition(world.settings, wanted(None), None, "mine", **options).steps())
 
     def test_one_token_until_it_is_answered(self):
         world = World((0, REFUSED), (5, NoAnswer("cut", True, True)), (20, 423, LOCKED),
@@ -196,7 +197,7 @@ class Acquiring(unittest.TestCase):
 
     def check_patience(self, world, wait, seconds, token=None):
         with self.assertRaises(LockerError):
-            world.drive(protocol.Acquisition(world.settings, wanted(), wait, token).steps())
+            world.drive(Acquisition(world.settings, wanted(), wait, token).steps())
         self.assertLessEqual(world.now, 1000 + seconds)
         self.assertGreater(world.now, 1000 + seconds - 2)
 
@@ -245,7 +246,7 @@ class Acquiring(unittest.TestCase):
     def test_a_lease_that_it_should_join_is_not_made_anew(self):
         world = World((0, 410, EXPIRED))
         with self.assertRaises(LockLost):
-            world.drive(protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
+            world.drive(Acquisition(world.settings, wanted(None), None, "mine").steps())
 
     def test_nor_after_a_break_in_which_it_ended(self):
         for ended in ((410, {**EXPIRED, "reason": "released"}),
@@ -254,7 +255,7 @@ class Acquiring(unittest.TestCase):
                           (20, 423, LOCKED), (5, 502, "<html>"), (0, *ended))
             with self.assertRaises(LockLost):
                 world.drive(
-                    protocol.Acquisition(world.settings, wanted(None), None, "mine").steps())
+                    Acquisition(world.settings, wanted(None), None, "mine").steps())
             self.assertEqual([step.request.target for _, step in world.requests],
                              ["/v1/locks/a", "/v1/leases/renew", "/v1/leases/renew", "/v1/locks/a",
                               "/v1/locks/a", "/v1/leases/renew"])
@@ -278,14 +279,14 @@ class Acquiring(unittest.TestCase):
     def test_giving_up_takes_the_request_out_before_it_releases(self):
         for joins, last in ((None, "/v1/leases"), ("mine", "/v1/locks/a")):
             world = World((0, 200, GRANT), (0, 200, {}))
-            acquisition = protocol.Acquisition(world.settings, wanted(), None, joins)
+            acquisition = Acquisition(world.settings, wanted(), None, joins)
             world.drive(acquisition.give_up())
             self.assertEqual([step.request.target for _, step in world.requests],
                              ["/v1/locks/a", last])
             self.assertNotIn("wait", world.requests[0][1].request.body)
         for failing in ((0, REFUSED), (0, 423, LOCKED), (0, 200, "<html>")):
             world = World(failing, (0, REFUSED))
-            world.drive(protocol.Acquisition(world.settings, wanted(), None).give_up())
+            world.drive(Acquisition(world.settings, wanted(), None).give_up())
 
 
 class Keeping(unittest.TestCase):
@@ -305,7 +306,7 @@ class Keeping(unittest.TestCase):
         prepare(tenure)
         world.tenure = tenure
         try:
-            world.drive(protocol.keep(world.settings, tenure))
+            world.drive(renewing.keep(world.settings, tenure))
         except IndexError:
             pass  # the script is over
         self.assertLessEqual(len(losses), 1)

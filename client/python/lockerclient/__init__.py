@@ -13,7 +13,8 @@ from .address import join_path
 from .client import Client
 from .errors import Deadlock, LockerError, LockLost, NotAcquired, Unreachable
 from .events import Events
-from .lock import Lease, Lock, LockOfLease
+from .lease import Lease, LockOfLease
+from .lock import Lock
 from .records import Event, Grant, LeaseState, LockInfo, PathState, Renewal
 
 __version__ = "2.0.0"

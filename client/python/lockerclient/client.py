@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
+from .acquisition import Acquisition
 from .address import Address, default_owner, tls_for
+from .block import OnLost
 from .configuration import default_key
 from .connections import Connections
 from .errors import LockerError
@@ -19,7 +21,8 @@ from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
 from .keeper import DeadlineWatch, drive
-from .lock import Lease, Lock, OnLost
+from .lease import Lease
+from .lock import Lock
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 
 Result = TypeVar("Result")
@@ -115,8 +118,7 @@ class Client:
                                  lock_delay=lock_delay)
         if token is not None:  # without a lease the server would open one that never expires
             self.renew(token)
-        return self._acquire(
-            protocol.Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+        return self._acquire(Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
@@ -204,7 +206,7 @@ class Client:
     def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return self._run(protocol.call(self._settings, request, parse))
 
-    def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
+    def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
         except LockerError as error:
@@ -214,10 +216,10 @@ class Client:
             self._give_up(acquisition)
             raise
 
-    def _give_up(self, acquisition: protocol.Acquisition) -> None:
+    def _give_up(self, acquisition: Acquisition) -> None:
         self._say_farewell(acquisition, acquisition.give_up)
 
-    def _give_up_later(self, acquisition: protocol.Acquisition, error: LockerError) -> None:
+    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
         """In a thread, if nobody else would end what was granted without an answer."""
         if not acquisition.may_stay_held(error):
             return

@@ -58,7 +58,7 @@ class _Reply(http.client.HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            line = super()._read_status()  # type: ignore[misc]
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
             if not SWITCHED < line[1] < http.client.OK:
                 return line
             http.client.parse_headers(self.fp)

@@ -15,8 +15,9 @@ _in_debt: set[Farewells] = set()  # a client may be forgotten before that
 
 
 class Farewells:
-    """Of one client. What is due is known by what it is due for: a tenure, or an acquisition that
-    was interrupted. Its steps say false when there is no answer, and so no use to go on."""
+    """What one client gives back when the process ends, by what it is due for: a tenure, or an
+    acquisition that was interrupted. The steps of each return False when there is no answer; then
+    it is no use to go on with the others."""
 
     def __init__(self, sender: Callable[[], Callable[[Send], Answer]]):
         self._sender = sender

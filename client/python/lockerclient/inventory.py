@@ -61,8 +61,8 @@ class Inventory:
         self._entries: dict[PathKey, _Entry] = {}
 
     def expect(self, use: Use) -> Wanted:
-        """Before it is asked for: from now on no other use gives it back. What to ask for, so that
-        no other use gets less than it has."""
+        """To be called before it is asked for: from then on no other use gives its paths back.
+        Returns what to ask for: exclusively what another use has exclusively."""
         locks = []
         with self._mutex:
             for key, lock in use.locks.items():
@@ -96,7 +96,7 @@ class Inventory:
         return replaced
 
     def settle(self, use: Use) -> None:
-        """Nothing can undo it any more: outside of blocks, it takes the place of those before."""
+        """It is granted for good. One outside of blocks replaces those before it that are, too."""
         if use.is_block:
             return
         with self._mutex:
@@ -120,7 +120,8 @@ class Inventory:
         return leaving
 
     def stay(self, use: Use) -> Leaving:
-        """When it was granted: a use that left meanwhile may have needed more."""
+        """To be called when it was granted: what was asked for, and is not needed so strongly any
+        more because another use has left meanwhile."""
         leaving = Leaving()
         with self._mutex:
             for key in use.locks:
@@ -165,7 +166,7 @@ class Inventory:
             self._take_out(path)
 
     def _take_out(self, path: str) -> set[Use]:
-        """Who had it."""
+        """Returns the uses that had it."""
         entry = self._entries.pop(path_key(path), None)
         if entry is None:
             return set()
@@ -192,8 +193,10 @@ class Inventory:
 
     def gone(self, before: Mapping[PathKey, int],
              there: Mapping[PathKey, tuple[int, str]]) -> tuple[list[str], list[str]]:
-        """Of the paths that it had before somebody looked which are `there`, with their fences and
-        modes, and has still: those that are not, and those that were lost and are there again."""
+        """Which paths were lost, by a list of the server's. `there`: what that has, with fences and
+        modes. `before`: what was known, with fences, before the server was asked; what has changed
+        since then is left out. Returns those that are not there, and those that are there by
+        another grant."""
         gone: list[str] = []
         replaced: list[str] = []
         with self._mutex:
@@ -208,7 +211,7 @@ class Inventory:
         return gone, replaced
 
     def fence_of(self, use: Use) -> int | None:
-        """The newest of its paths'."""
+        """The highest of its paths'."""
         with self._mutex:
             entries = [self._entries[key] for key in use.locks if key in self._entries]
             return max((entry.fence for entry in entries
@@ -217,5 +220,5 @@ class Inventory:
 
 def _strongest(locks: list[Mapping[str, Any]]) -> str:
     """A shared one is content with an exclusive one."""
-    modes = [lock["mode"] for lock in locks]
+    modes: list[str] = [lock["mode"] for lock in locks]
     return "exclusive" if "exclusive" in modes else modes[0]

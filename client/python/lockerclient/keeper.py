@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import Callable, TypeVar, cast
 
-from . import deadline, protocol
+from . import deadline, protocol, renewing
 from .exchange import Answer, NoAnswer, Pause, Send, Steps
 from .tenure import Tenure
 
@@ -35,7 +35,7 @@ def drive(steps: Steps[Result], send: Callable[[Send], Answer],
         return cast(Result, stop.value)
 
 
-def wait(woken: queue.SimpleQueue[None], seconds: float) -> None:
+def wait_for(woken: queue.SimpleQueue[None], seconds: float) -> None:
     """Until something is put in, but no longer than that."""
     try:
         woken.get(timeout=seconds)
@@ -89,7 +89,7 @@ class Keeper:
 
     def _run(self) -> None:
         try:
-            drive(protocol.keep(self._settings, self._tenure), self._send_unless_stopped,
+            drive(renewing.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
             if self._is_forsaken:
@@ -104,7 +104,7 @@ class Keeper:
         until = deadline.now() + seconds
         while True:
             left = until - deadline.now()
-            wait(self._woken, max(0.0, min(left, LONGEST_SLEEP)))
+            wait_for(self._woken, max(0.0, min(left, LONGEST_SLEEP)))
             if self._is_stopped:
                 raise _Stopped
             if left <= LONGEST_SLEEP:
@@ -151,7 +151,7 @@ class DeadlineWatch:
                 watched = list(self._tenures)
             left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
             if left > 0:
-                wait(self._woken, min(left, LONGEST_SLEEP))
+                wait_for(self._woken, min(left, LONGEST_SLEEP))
                 continue
             for tenure in watched:
                 if tenure.has_ended():

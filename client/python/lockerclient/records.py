@@ -196,3 +196,9 @@ def error_of(answer: Answer) -> LockerError:
         said = f" The reason given: {detail}" if detail else ""
         return LockLost(message + said, body["reason"], detail, status)
     return LockerError(message, code, status)
+
+
+def forgotten(answer: Answer) -> LockLost:
+    """What an answer says to one who had the lease that it does not know."""
+    return LockLost("The lock server does not know this lease any more; stop what it protected.",
+                    "unknown", status=answer.status)

@@ -12,8 +12,9 @@ MOMENT = 1.0  # after which a request that may wait in line and is not answered 
 
 
 class Turn:
-    """Of a request that may wait in line until `until`. `wake` is called when it can be its turn,
-    by any thread, or amid what this one does. `thread` cannot wait for it itself, if it is one."""
+    """Of a request that may wait in the server's line until `until`. `wake` is called when it may
+    be its turn: by any thread, also by this one, amid whatever it does. `thread` is the one that
+    asks, and cannot wait for itself; None: a task does."""
 
     def __init__(self, keys: Iterable[Hashable], what: str, since: float, wait: float | None,
                  wake: Callable[[], None], thread: int | None = None):

@@ -9,6 +9,7 @@
 
 from .client import AsyncClient
 from .events import AsyncEvents
-from .lock import AsyncLease, AsyncLock, AsyncLockOfLease
+from .lease import AsyncLease, AsyncLockOfLease
+from .lock import AsyncLock
 
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncLease", "AsyncLock", "AsyncLockOfLease"]

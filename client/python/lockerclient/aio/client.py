@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
+from ..acquisition import Acquisition
 from ..address import Address, default_owner, tls_for
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
@@ -16,9 +17,11 @@ from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
+from .block import OnLost
 from .connections import Connections
 from .events import AsyncEvents
-from .lock import AsyncLease, AsyncLock, OnLost
+from .lease import AsyncLease
+from .lock import AsyncLock
 
 Result = TypeVar("Result")
 
@@ -120,7 +123,7 @@ class AsyncClient:
         if token is not None:  # without a lease the server would open one that never expires
             await self.renew(token)
         return await self._acquire(
-            protocol.Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+            Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
@@ -226,7 +229,7 @@ class AsyncClient:
     async def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return await self._run(protocol.call(self._settings, request, parse))
 
-    async def _acquire(self, acquisition: protocol.Acquisition) -> Grant:
+    async def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return await self._run(acquisition.steps())
         except GeneratorExit:
@@ -238,13 +241,13 @@ class AsyncClient:
             await self._say_farewell(acquisition, acquisition.give_up)
             raise
 
-    def _give_up_later(self, acquisition: protocol.Acquisition, error: LockerError) -> None:
+    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
         """In a task, if nobody else would end what was granted without an answer."""
         if acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
             self._in_background(self._go_on_giving_up(acquisition))
 
-    async def _go_on_giving_up(self, acquisition: protocol.Acquisition) -> None:
+    async def _go_on_giving_up(self, acquisition: Acquisition) -> None:
         await self._run(acquisition.go_on_giving_up())
         self._farewells.done(acquisition)
 

@@ -182,7 +182,7 @@ class Connections:
         except ValueError:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, self._address.port, type=socket.SOCK_STREAM)
-        has_zones = any(len(each[4]) == 4 and each[4][3] for each in found)  # not in the texts
+        has_zones = any(any(each[4][3:]) for each in found)  # of IPv6; they are not in the texts
         return [host] if has_zones else list(dict.fromkeys(str(each[4][0]) for each in found))
 
     async def _within(self, seconds: float, work: Awaitable[_Result],

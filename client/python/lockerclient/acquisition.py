@@ -1,0 +1,173 @@
+"""How a lock is acquired, step by step: see exchange.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import calls
+from .errors import LockerError, LockLost, Unreachable
+from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from .giving_back import FAREWELL_TIMEOUT, abandon
+from .protocol import (Settings, ask, ask_waiting, backoff, fresh_token, is_silence,
+                       is_transient)
+from .records import Grant, error_of, forgotten
+from .tenure import Tenure
+
+# Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
+# keeps the place in the line between two of them.
+WAIT_PIECE = 20.0
+# Who does not want to wait for a lock waits for a server that cannot be reached no longer than so.
+FIRST_PATIENCE = 5.0
+
+
+class Acquisition:
+    """An acquire with a token of the client's choice: sent again until it is answered, it gets the
+    same answer, and keeps its place in the line meanwhile, also over a restart of the server.
+
+    `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
+    the same, and has the place then.
+    """
+
+    def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
+                 token: str | None = None, is_alone: bool = True):
+        calls.check_wait(wait)
+        self._settings = settings
+        self._wanted = wanted
+        self._wait = None if wait is None else float(wait)
+        self._joins = token is not None  # a lease that is there
+        self._is_alone = is_alone
+        self._has_waited = False
+        self._token = token or fresh_token()
+
+    def steps(self) -> Steps[Grant]:
+        try:
+            return (yield from self._granted())
+        except LockerError as error:
+            if not isinstance(error, (LockLost, Unreachable)):
+                yield from self._leave_line()
+            raise
+
+    def _granted(self) -> Steps[Grant]:
+        now = self._settings.now
+        until = float("inf") if self._wait is None else now() + self._wait
+        first_patience = max(until - now(), FIRST_PATIENCE)
+        pauses = backoff()
+
+        def make() -> tuple[Request, float]:
+            piece = max(0.0, min(until - now(), WAIT_PIECE))
+            self._has_waited |= piece > 0
+            return self._wanted.request(self._token, piece), piece
+
+        while True:
+            answer = yield from ask_waiting(self._settings, make,
+                                            self._check_lease if self._joins else None,
+                                            first_patience)
+            first_patience = float("inf")
+            if answer.status in (200, 201):
+                grant = yield from self._confirmed(answer.parsed(Grant.parse))
+                if grant is not None:
+                    return grant
+                continue
+            error = error_of(answer)
+            if error.code == "locked" and now() < until:
+                continue
+            if error.code == "superseded" and self._is_alone:
+                # By an earlier request of ours that came late: nobody waits for its answer.
+                yield Pause(next(pauses))
+                if self._joins:
+                    yield from self._check_lease(self._settings)
+                continue
+            if not self._has_expired(error):
+                raise error
+            self._token = fresh_token()
+
+    def _leave_line(self) -> Steps[None]:
+        """A copy of a request, made by a proxy for example, may wait there and be granted later."""
+        if self._has_waited and not self._joins:
+            yield from abandon(self._token)
+
+    def _check_lease(self, settings: Settings) -> Steps[None]:
+        """It can have ended meanwhile. A server that was restarted does not know who waited, and
+        would open another one, that has neither owner nor TTL."""
+        answer = yield from ask(settings, calls.renew(self._token))
+        if answer.status != 200:
+            error = error_of(answer)
+            raise forgotten(answer) if error.code == "no_such_lease" else error
+
+    def _has_expired(self, error: LockerError) -> bool:
+        """It was granted, but this program could not be told before it ended: ask anew."""
+        return isinstance(error, LockLost) and error.reason == "expired" and not self._joins
+
+    def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
+        """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
+        if grant.ttl is None or self._settings.now() - grant.sent < grant.ttl / 10:
+            return grant
+        answer = yield from ask(self._settings, calls.renew(grant.token))
+        if answer.status == 200:
+            return replace(grant, sent=answer.sent)
+        error = error_of(answer)
+        if not self._has_expired(error):
+            raise error
+        self._token = fresh_token()
+        return None
+
+    def give_up(self) -> Steps[bool]:
+        """After an interruption: leaves the line, and gives back what may have been granted.
+        False if there was no answer.
+
+        Asking without waiting takes the request out of the line; releasing alone could come before
+        a grant. Releasing also gives up the place, which would be kept for a while.
+        """
+        try:
+            grant = yield from self._withdrawn()
+            if not self._joins:
+                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
+            elif grant is not None:
+                for path in grant.paths:
+                    yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+        except NoAnswer:
+            return False  # it ends by its TTL
+        return True
+
+    def may_stay_held(self, error: LockerError) -> bool:
+        """Whether it can have been granted without an answer, and does not end by itself."""
+        return is_silence(error) and not self._joins and self._wanted.ttl is None
+
+    def go_on_giving_up(self) -> Steps[None]:
+        """In the background, then."""
+        for pause in backoff():
+            yield Pause(pause)
+            if (yield from self.give_up()):
+                return
+
+    def withdraw(self) -> Steps[Grant | None]:
+        """The first half of that: what is to be given back."""
+        try:
+            return (yield from self._withdrawn())
+        except NoAnswer:
+            return None
+
+    def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
+        """In the background, when there was no answer: a lease that goes on would keep for ever
+        what was granted all the same."""
+        for pause in backoff():
+            yield Pause(pause)
+            if tenure.is_over():
+                return None
+            try:
+                answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+                if not is_transient(answer):
+                    return self._late(answer)
+            except NoAnswer:
+                pass
+        return None
+
+    def _withdrawn(self) -> Steps[Grant | None]:
+        return self._late((yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)))
+
+    @staticmethod
+    def _late(answer: Answer) -> Grant | None:
+        try:
+            return answer.parsed(Grant.parse) if answer.status in (200, 201) else None
+        except LockerError:
+            return None

@@ -1,0 +1,207 @@
+"""What a lock and a lease have in common as blocks of a coroutine: held inside of `async with`,
+renewed by a task, given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Callable
+
+from .. import calls, deadline, giving_back, protocol, renewing
+from ..deadline import Deadline
+from ..errors import LockerError, LockLost, chain
+from ..keeper import LONGEST_SLEEP
+from ..tenure import Tenure
+from ..views import HeldView
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+
+log = logging.getLogger("lockerclient")
+OnLost = Callable[[LockLost], None]
+BLOCK = "an `async with` block"
+
+
+class _Cancellation:
+    """Cancels the task of a block when its lease is lost, and tells that from other reasons."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._count()
+        self._is_done = False
+        self._is_left = False
+
+    def _count(self) -> int:
+        if sys.version_info >= (3, 11) and self._task is not None:
+            return self._task.cancelling()
+        return 0  # before, nobody counted cancellations
+
+    def cancel(self) -> None:
+        if not self._is_done and not self._is_left and self._task is not None:
+            self._is_done = True
+            self._task.cancel()
+
+    async def leave(self, error: BaseException | None) -> bool:
+        """At the end of the block. Whether the cancellation that ended it, if one did, is ours."""
+        self._is_left = True
+        if not self._is_done:
+            return False
+        if not isinstance(error, asyncio.CancelledError):
+            try:
+                await asyncio.sleep(0)  # ours has not arrived: here it does
+            except asyncio.CancelledError:
+                pass
+        if sys.version_info >= (3, 11) and self._task is not None:
+            return self._task.uncancel() <= self._before
+        return True
+
+
+class Block(HeldView):
+    """What a lock and a lease have in common."""
+
+    def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
+        calls.check_callable("on_lost", on_lost)
+        self._client = client
+        self._on_lost = on_lost
+        self._cancel_on_loss = cancel_on_loss
+        self._cancellation: _Cancellation | None = None
+        self._tenure: Tenure | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+        self._loop = asyncio.get_running_loop()
+        self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
+        self._client._farewells.add(self._tenure, lambda: giving_back.abandon(token))
+        if self._cancel_on_loss:
+            self._cancellation = _Cancellation()
+        keep = renewing.keep(self._client._settings, self._tenure)
+        self._tasks = [asyncio.ensure_future(self._client._run(keep)),
+                       asyncio.ensure_future(self._watch(self._tenure))]
+        return self._tenure
+
+    async def _watch(self, tenure: Tenure) -> None:
+        """Notices the deadline while the other task waits for an answer."""
+        while not tenure.has_ended():
+            left = tenure.deadline.ends - deadline.now()
+            # A timer stands still while the machine is suspended: look again before long.
+            await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
+
+    def _tell(self, loss: LockLost) -> None:
+        log.warning("%s", loss)
+        if self._is_in_its_loop():
+            self._tell_in_loop(loss)
+            return
+        try:  # somebody checks it in a thread
+            self._loop.call_soon_threadsafe(self._tell_in_loop, loss)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    def _is_in_its_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # none runs here
+            return False
+
+    def _tell_in_loop(self, loss: LockLost) -> None:
+        self.lost.set()
+        if self._cancellation is not None:
+            self._cancellation.cancel()
+        if self._on_lost is not None:
+            self._loop.call_soon(self._on_lost, copy.copy(loss))
+
+    def _held(self) -> Tenure:
+        if self._tenure is None:
+            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
+        return self._tenure
+
+    def _expect_free(self) -> None:
+        if self._tenure is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
+
+    def _stop(self, tenure: Tenure) -> LockLost | None:
+        loss = tenure.finish()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        return loss
+
+    async def _end(self) -> LockLost | None:
+        tenure, self._tenure = self._held(), None
+        if tenure.is_of_another_process():
+            return None
+        loss = self._stop(tenure)
+        try:
+            return copy.copy(await self._give_back(tenure, loss))
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, for example
+            await self._client._say_farewell(tenure, lambda: giving_back.abandon(tenure.token))
+            raise
+
+    async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
+        client = self._client
+        if loss is not None and tenure.has_ended():
+            if loss.status is None:  # the server may have it still
+                await client._run(giving_back.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
+        try:
+            await client._run(giving_back.release(client._settings, tenure))
+        except LockLost as found:
+            loss = loss or found
+        except LockerError as error:
+            if protocol.is_silence(error):
+                client._in_background(self._go_on(tenure))
+            else:
+                client._farewells.done(tenure)
+            if tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    async def _go_on(self, tenure: Tenure) -> None:
+        """The end of a block does not wait for longer: a task does."""
+        await self._client._run(giving_back.go_on_releasing(self._client._settings, tenure))
+        self._client._farewells.done(tenure)
+
+    async def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        tenure, self._tenure = self._tenure, None
+        if tenure is None:
+            return False
+        self._stop(tenure)
+        token = tenure.token
+        await self._client._say_farewell(tenure, lambda: giving_back.abandon(token))
+        return True
+
+    async def release(self) -> None:
+        """Gives it back; raises LockLost if it was lost before."""
+        loss = await self._end()
+        if loss is not None:
+            raise loss
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        cancellation, self._cancellation = self._cancellation, None
+        is_ours = cancellation is not None and await cancellation.leave(error)
+        if self._tenure is None:
+            return  # released in the block
+        try:
+            loss = await self._end()
+        except LockerError as problem:
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)
+            return
+        if loss is None:
+            return
+        if error is None or (is_ours and isinstance(error, asyncio.CancelledError)):
+            raise loss
+        chain(error, loss)

@@ -1,0 +1,223 @@
+"""A lease, and its locks, which come and go, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Iterable
+
+from .. import calls, deadline, giving_back, protocol
+from ..acquisition import Acquisition
+from ..errors import LockerError, LockLost, chain
+from ..exchange import Steps
+from ..inventory import Use
+from ..keeper import LONGEST_SLEEP
+from ..lease import wanted_of_lease
+from ..records import Grant
+from ..tenure import Tenure
+from ..turns import Turn
+from ..views import UseView
+from .block import BLOCK, Block, OnLost, log
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+
+
+class AsyncLease(Block):
+    """Made by `AsyncClient.lease`. One lease for locks that come and go inside of its block."""
+
+    def __init__(self, client: AsyncClient, owner: str, ttl: float | None, on_lost: OnLost | None,
+                 cancel_on_loss: bool):
+        super().__init__(client, on_lost, cancel_on_loss)
+        calls.check_seconds("ttl", ttl)
+        self._owner = owner
+        self._ttl = ttl
+
+    async def open(self) -> AsyncLease:
+        """What the beginning of an `async with` block does; `release` ends it."""
+        self._expect_free()
+        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = await client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C
+            if not await self._end_quickly():
+                await client._say_farewell(token, lambda: giving_back.abandon(token))
+            raise
+
+    async def __aenter__(self) -> AsyncLease:
+        return await self.open()
+
+    async def acquire(self, path: calls.Resource | Iterable[calls.Resource],
+                      wait: float | None = None, mode: str = "exclusive", *,
+                      lock_parents: bool = True, lock_children: bool = True,
+                      meta: str | None = None, lock_delay: float = 0,
+                      any: int | None = None) -> Grant:
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return await self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    async def _take(self, use: Use, wait: float | None) -> Grant:
+        calls.check_wait(wait)
+        tenure = self._held()
+        tenure.check()
+        turns = tenure.turns
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        turn = Turn(use.locks, use.wanted.paths, deadline.now(), wait, woken.set)
+        turns.join(turn)
+        try:
+            while (pause := turns.pause(turn, deadline.now(),
+                                        self._client._settings.patience)) is not None:
+                timer = loop.call_later(min(pause, LONGEST_SLEEP), woken.set)
+                try:
+                    await woken.wait()
+                finally:
+                    timer.cancel()
+                woken.clear()
+            return await self._take_in_turn(tenure, use, turn)
+        finally:
+            if not turn.is_handed_over:
+                turns.leave(turn)
+
+    async def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
+        tenure.check()
+        client = self._client
+        async with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                  tenure.token)
+        try:
+            grant = await client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            tenure.check()
+            if tenure.inventory.stay(use).weakenings:
+                async with self._giving_back:
+                    staying = tenure.inventory.stay(use)
+                    await client._run(giving_back.leave(client._settings, tenure, staying))
+            tenure.inventory.settle(use)
+            return grant
+        except GeneratorExit:  # nothing can be awaited any more
+            raise
+        except BaseException as error:
+            turn.withdraw(deadline.now())
+            turn.hand_over()
+            if isinstance(error, LockerError) and protocol.is_silence(error):
+                client._in_background(self._undo(tenure, use, asked, turn,
+                                                 acquisition.go_on_withdrawing(tenure)))
+                raise
+            # In the background, if who waits for it is cancelled once more.
+            was_cancelled = not isinstance(error, LockerError)
+            await asyncio.shield(client._in_background(self._undo(
+                tenure, use, asked, turn, acquisition.withdraw() if was_cancelled else None)))
+            raise
+
+    async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted, turn: Turn,
+                    withdrawing: Steps[Grant | None] | None) -> None:
+        """It may have been granted: it is given back when the server can be asked again."""
+        try:
+            if withdrawing is not None:
+                late = await self._client._run(withdrawing)
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            await self._leave_in_turn(tenure, use, True)
+        finally:
+            tenure.turns.leave(turn)
+
+    async def _leave(self, tenure: Tenure, use: Use) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        leaving = self._client._in_background(self._leave_in_turn(tenure, use, False))
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            # It hurries then, without us if we are cancelled once more. Not before it has begun.
+            asyncio.get_running_loop().call_soon(leaving.cancel)
+            await asyncio.wait({leaving})
+            raise
+
+    async def _leave_in_turn(self, tenure: Tenure, use: Use, is_hurried: bool) -> None:
+        client = self._client
+        try:
+            await self._giving_back.acquire()
+        except asyncio.CancelledError:
+            is_hurried = True
+            await self._giving_back.acquire()
+        try:
+            leaving = tenure.inventory.leave(use)
+            if not is_hurried:
+                try:
+                    await client._run(giving_back.leave(client._settings, tenure, leaving))
+                    return
+                except asyncio.CancelledError:
+                    pass
+            await client._run(giving_back.leave_quickly(tenure, leaving))
+        finally:
+            self._giving_back.release()
+
+    async def release_path(self, path: str) -> None:
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held()
+        async with self._giving_back:
+            await self._client.release(tenure.token, path)
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+             **options: Any) -> AsyncLockOfLease:
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        Blocks on a path that the lease has already end as those of `lockerclient.Lease.lock`.
+        """
+        return AsyncLockOfLease(self, wanted_of_lease(path, **options), wait)
+
+    def __repr__(self) -> str:
+        return f"<AsyncLease of {self._owner}: {'held' if self.held else 'not held'}>"
+
+
+class AsyncLockOfLease(UseView):
+    """Made by `AsyncLease.lock`."""
+
+    lease: AsyncLease
+    _block_syntax = BLOCK
+
+    def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
+        self.lease = lease
+        calls.check_wait(wait)
+        self._wanted = wanted
+        self._wait = wait
+
+    async def __aenter__(self) -> AsyncLockOfLease:
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._tenure = self.lease._held()
+        self._grant = await self.lease._take(use, self._wait)
+        self._use = use
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        tenure, use = self._tenure, self._use
+        if tenure is None or use is None:
+            return
+        self._use = None
+        released = tenure.release_as_loss()
+        try:
+            await self.lease._leave(tenure, use)
+            if loss := use.loss or released:
+                raise copy.copy(loss)
+        except LockLost as loss:
+            if error is None:
+                raise
+            chain(error, loss)
+        except LockerError as problem:
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)

@@ -1,0 +1,204 @@
+"""What a lock and a lease have in common as blocks of a program: held inside of `with`, renewed in
+the background, given back at the end."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Callable
+
+from . import calls, deadline, giving_back, protocol
+from .deadline import Deadline
+from .errors import LockerError, LockLost, chain
+from .exchange import Steps
+from .keeper import Keeper
+from .tenure import Tenure
+from .views import HeldView
+
+if TYPE_CHECKING:
+    from .client import Client
+
+log = logging.getLogger("lockerclient")
+OnLost = Callable[[LockLost], None]
+
+
+class Holding:
+    """One lease from its grant to its end."""
+
+    def __init__(self, client: Client, token: str, what: str, first: Deadline,
+                 lost: threading.Event, on_lost: OnLost | None):
+        self._client = client
+        self._lost = lost
+        self._on_lost = on_lost
+        self.tenure = Tenure(token, what, first, deadline.now, self._tell)
+        self._keeper = Keeper(client._settings, self.tenure, client._send, self._finish_forsaken)
+        self.is_ending = False
+
+    def start(self) -> None:
+        self._client._farewells.add(self.tenure, self._at_exit)
+        self._keeper.start()
+        self._client._watch.add(self.tenure)
+
+    def _stop(self) -> LockLost | None:
+        loss = self.tenure.finish()
+        self._keeper.stop()
+        self._client._watch.remove(self.tenure)
+        return loss
+
+    def _tell(self, loss: LockLost) -> None:
+        self._lost.set()
+        log.warning("%s", loss)
+        if self._on_lost is not None:
+            self._client._in_background("on-lost", functools.partial(self._on_lost,
+                                                                     copy.copy(loss)))
+
+    def forsake(self) -> None:
+        """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
+        self._keeper.forsake()
+
+    def _finish_forsaken(self) -> None:
+        client, tenure = self._client, self.tenure
+        tenure.finish()
+        client._watch.remove(tenure)
+        client._run(giving_back.go_on_releasing(client._settings, tenure))
+        client._farewells.done(tenure)
+
+    def end(self) -> LockLost | None:
+        """Releases; returns the loss if it was lost before."""
+        try:
+            self.is_ending = True
+            if self.tenure.is_of_another_process():
+                return None
+            loss = self._give_back(self._stop())
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, for example
+            self.end_quickly()
+            raise
+        return copy.copy(loss)
+
+    def _give_back(self, loss: LockLost | None) -> LockLost | None:
+        client, tenure = self._client, self.tenure
+        if loss is not None and tenure.has_ended():
+            if loss.status is None:  # the server may have it still
+                client._run(giving_back.abandon(tenure.token))
+            client._farewells.done(tenure)
+            return loss
+        try:
+            client._run(giving_back.release(client._settings, tenure))
+        except LockLost as found:
+            loss = loss or found
+        except LockerError as error:
+            if protocol.is_silence(error):
+                self._go_on()
+            else:
+                client._farewells.done(tenure)
+            if tenure.ttl is None:
+                raise  # held for ever, if nobody is told
+            log.warning("A lock could not be released and may end by its TTL only: %s", error)
+            return loss
+        client._farewells.done(tenure)
+        return loss
+
+    def _go_on(self) -> None:
+        """The end of a block does not wait for longer: a thread does."""
+        client, tenure = self._client, self.tenure
+
+        def run() -> None:
+            client._run(giving_back.go_on_releasing(client._settings, tenure))
+            client._farewells.done(tenure)
+
+        client._in_background("release", run)
+
+    def end_quickly(self) -> None:
+        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        self._stop()
+        if self._client._run(giving_back.abandon(self.tenure.token)):
+            self._client._farewells.done(self.tenure)
+
+    def _at_exit(self) -> Steps[bool]:
+        self.tenure.finish()
+        self._keeper.stop()
+        return giving_back.abandon(self.tenure.token)
+
+
+class Block(HeldView):
+    """What a lock and a lease have in common."""
+
+    _holding: Holding | None = None
+    _is_entered = False
+
+    def __del__(self) -> None:
+        # What a signal handler raises can come before the end of a `with` block has begun.
+        if self._is_entered and self._holding is not None:
+            self._holding.forsake()
+
+    def __init__(self, client: Client, on_lost: OnLost | None):
+        calls.check_callable("on_lost", on_lost)
+        self._client = client
+        self._on_lost = on_lost
+        self.lost = threading.Event()  #: Set when the lease has ended, or can have.
+
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Holding:
+        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+                                 self._on_lost)
+        return self._holding
+
+    def _held(self) -> Tenure:
+        return self._expect_held().tenure
+
+    def _expect_held(self) -> Holding:
+        if self._holding is None:
+            raise LockerError("This is not held: use it in a `with` block.", "not_held")
+        return self._holding
+
+    def _expect_free(self) -> None:
+        if self._holding is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        self.lost = threading.Event()
+
+    def _end(self) -> LockLost | None:
+        holding = self._expect_held()
+        try:
+            return holding.end()
+        finally:
+            if holding.is_ending:  # else it was interrupted before it began
+                self._holding = None
+
+    def _end_quickly(self) -> bool:
+        """Of what was interrupted when it began. False if it had not begun."""
+        holding, self._holding = self._holding, None
+        if holding is None:
+            return False
+        holding.end_quickly()
+        return True
+
+    def release(self) -> None:
+        """Gives it back; raises LockLost if it was lost before."""
+        loss = self._end()
+        if loss is not None:
+            raise loss
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        try:
+            if self._holding is None:
+                return  # released in the block
+            if error is None:
+                return self.release()
+            try:
+                loss = self._end()
+            except LockerError as problem:
+                log.warning("A lock could not be released: %s", problem)
+                return
+            if loss is not None:
+                chain(error, loss)
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, before the release had begun
+            self._end_quickly()
+            raise

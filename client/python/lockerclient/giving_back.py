@@ -1,0 +1,113 @@
+"""How locks and leases are given back, step by step: see exchange.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import calls
+from .errors import LockerError, LockLost
+from .exchange import NoAnswer, Send, Steps
+from .inventory import Leaving
+from .protocol import Settings, ask, call
+from .records import Grant, error_of, forgotten
+from .tenure import Tenure
+
+FAREWELL_TIMEOUT = 2.0
+
+
+def release(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """Raises LockLost when it was lost. REQUIRES: the tenure is finished and knows of no loss."""
+    left = tenure.deadline.ends - settings.now()  # then it ends by itself
+    hurried = replace(settings, patience=min(settings.patience, left))
+    answer = yield from ask(hurried, calls.release_lease(tenure.token))
+    if answer.status == 200:
+        paths = tenure.inventory.paths()
+        # It is 0 when the request was sent again, after the answer to the first was lost.
+        if 0 < answer.parsed(lambda answer: int(answer.body["released"])) < len(paths):
+            raise (yield from why_gone(tenure, paths, FAREWELL_TIMEOUT, None))
+        return
+    error = error_of(answer)
+    raise forgotten(answer) if error.code == "no_such_lease" else error
+
+
+def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
+    """In the background, after `release` gave up: until it is answered, or the lease is over."""
+    try:
+        yield from release(replace(settings, patience=float("inf")), tenure)
+    except LockerError:
+        pass  # it has ended, or nothing helps
+
+
+def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """Of a lease that lives on. Raises LockLost when what was to be released was lost."""
+    loss: LockLost | None = None
+    while leaving.releases:
+        answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
+        leaving.releases.pop(0)
+        if answer.status == 200:
+            continue
+        error = error_of(answer)
+        if not isinstance(error, LockLost):
+            raise error
+        loss = loss or error
+    while leaving.weakenings:
+        wanted = leaving.weakenings[0]
+        grant = yield from call(settings, wanted.request(tenure.token, 0), Grant.parse)
+        leaving.weakenings.pop(0)
+        tenure.inventory.weakened(wanted, grant)
+    if loss is not None:
+        raise loss
+
+
+def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
+    """After an interruption, or what is lost anyway."""
+    if tenure.release_as_loss() is not None:
+        # The server gives who asks with its token after that another lease, which nobody keeps.
+        yield from abandon(tenure.token)
+        return
+    try:
+        for path in leaving.releases:
+            yield Send(calls.release_path(tenure.token, path), FAREWELL_TIMEOUT)
+        for wanted in leaving.weakenings:
+            answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
+            if answer.status in (200, 201):  # else the next exclusive one would look like a loss
+                tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
+    except (NoAnswer, LockerError):
+        pass  # it ends with its lease
+
+
+def abandon(token: str) -> Steps[bool]:
+    """Gives back what is lost or about to be, or was interrupted, if it is easy: others need not
+    wait for the TTL. False if there was no answer."""
+    try:
+        yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
+    except NoAnswer:
+        return False
+    return True
+
+
+def why_gone(tenure: Tenure, paths: list[str], timeout: float,
+              what: str | None) -> Steps[LockLost]:
+    """Asks to release each path: only that is answered with what became of a lock. `what` names all
+    that is gone; None: some of the paths are.
+
+    If the lease gets one anew at this moment, its release does no harm: the lease is lost anyway.
+    """
+    status: int | None = None
+    reason = "unknown"
+    for path in paths:
+        try:
+            answer = yield Send(calls.release_path(tenure.token, path), timeout)
+        except NoAnswer:
+            break
+        status = answer.status
+        if answer.status == 200:
+            reason = "released"
+            continue
+        error = error_of(answer)
+        if isinstance(error, LockLost):
+            return LockLost(f"{what or path}: {error.message}", error.reason, error.detail,
+                            error.status)
+    what = what or "Of " + ", ".join(paths)
+    return LockLost(f"{what}: the lock server does not have this lock any more; stop what it "
+                    "protected.", reason, status=status)

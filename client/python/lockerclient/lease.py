@@ -1,0 +1,218 @@
+"""A lease, and its locks, which come and go."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import queue
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Iterable
+
+from . import calls, deadline, giving_back, protocol
+from .acquisition import Acquisition
+from .block import Block, OnLost, log
+from .errors import LockerError, LockLost, chain
+from .inventory import Use
+from .keeper import LONGEST_SLEEP, wait_for
+from .records import Grant
+from .tenure import Tenure
+from .turns import Turn
+from .views import UseView
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Lease(Block):
+    """Made by `Client.lease`. One lease for locks that come and go inside of its block.
+
+    They never clash with each other, and the server sees when two leases wait for each other.
+    """
+
+    def __init__(self, client: Client, owner: str, ttl: float | None, on_lost: OnLost | None):
+        super().__init__(client, on_lost)
+        calls.check_seconds("ttl", ttl)
+        self._owner = owner
+        self._ttl = ttl
+        # Nothing is asked for while the same is given back. A signal handler may come between.
+        self._giving_back = threading.RLock()
+
+    def open(self) -> Lease:
+        """What the beginning of a `with` block does; `release` ends it."""
+        self._expect_free()
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
+            return self
+        except LockerError:
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
+                client._say_farewell(token, lambda: giving_back.abandon(token))
+            raise
+
+    def __enter__(self) -> Lease:
+        self._is_entered = True
+        return self.open()
+
+    def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+                mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
+                meta: str | None = None, lock_delay: float = 0, any: int | None = None) -> Grant:
+        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        return self._take(Use(wanted_of_lease(
+            path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
+            meta=meta, lock_delay=lock_delay), is_block=False), wait)
+
+    def _take(self, use: Use, wait: float | None) -> Grant:
+        calls.check_wait(wait)
+        tenure = self._held()
+        tenure.check()
+        turns = tenure.turns
+        woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        turn = Turn(use.locks, use.wanted.paths, deadline.now(), wait,
+                    functools.partial(woken.put, None), threading.get_ident())
+        try:
+            turns.join(turn)
+            while (pause := turns.pause(turn, deadline.now(),
+                                        self._client._settings.patience)) is not None:
+                wait_for(woken, min(pause, LONGEST_SLEEP))
+            return self._take_in_turn(tenure, use, turn)
+        finally:
+            if not turn.is_handed_over:
+                turns.leave(turn)
+
+    def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
+        tenure.check()
+        client = self._client
+        with self._giving_back:
+            asked = tenure.inventory.expect(use)
+        acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                  tenure.token)
+        try:
+            grant = client._run(acquisition.steps())
+            tenure.granted(use, asked, grant)
+            tenure.check()
+            if tenure.inventory.stay(use).weakenings:
+                with self._giving_back:
+                    staying = tenure.inventory.stay(use)
+                    client._run(giving_back.leave(client._settings, tenure, staying))
+            tenure.inventory.settle(use)
+            return grant
+        except BaseException as error:
+            turn.withdraw(deadline.now())
+            if isinstance(error, LockerError) and protocol.is_silence(error):
+                self._withdraw_later(tenure, use, asked, acquisition, turn)
+                raise
+            if not isinstance(error, LockerError):  # Ctrl-C, for example
+                late = client._run(acquisition.withdraw())
+                if late is not None:
+                    tenure.granted(use, asked, late)
+            self._leave(tenure, use, True)
+            raise
+
+    def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
+                        acquisition: Acquisition, turn: Turn) -> None:
+        """It may have been granted: a thread gives it back when the server can be asked again."""
+        turn.hand_over()
+
+        def run() -> None:
+            try:
+                late = self._client._run(acquisition.go_on_withdrawing(tenure))
+                if late is not None:
+                    tenure.granted(use, asked, late)
+                self._leave(tenure, use, True)
+            finally:
+                tenure.turns.leave(turn)
+
+        if not self._client._in_background("withdraw", run):
+            tenure.turns.leave(turn)
+
+    def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
+        """Gives back what nobody else needs who shares this lease."""
+        if tenure.is_of_another_process():
+            return
+        client = self._client
+        with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            try:
+                if not is_hurried:
+                    client._run(giving_back.leave(client._settings, tenure, leaving))
+                    return
+            except LockerError:
+                raise
+            except BaseException:  # Ctrl-C, for example
+                client._run(giving_back.leave_quickly(tenure, leaving))
+                raise
+            client._run(giving_back.leave_quickly(tenure, leaving))
+
+    def release_path(self, path: str) -> None:
+        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        tenure = self._held()
+        with self._giving_back:
+            self._client.release(tenure.token, path)
+
+    def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
+             **options: Any) -> LockOfLease:
+        """A block in which the lease has this lock, too; takes what `acquire` takes.
+
+        At its end the lock is given back, unless another block has it, too, or `acquire` took it.
+        If that has it as shared and this block made it exclusive, it is shared again.
+        """
+        return LockOfLease(self, wanted_of_lease(path, **options), wait)
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self._owner}: {'held' if self.held else 'not held'}>"
+
+
+def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
+                     lock_parents: bool = True, lock_children: bool = True,
+                     **options: Any) -> calls.Wanted:
+    return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
+                           lock_children=lock_children, **options)
+
+
+class LockOfLease(UseView):
+    """Made by `Lease.lock`."""
+
+    lease: Lease
+
+    def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
+        self.lease = lease
+        calls.check_wait(wait)
+        self._wanted = wanted
+        self._wait = wait
+
+    def __enter__(self) -> LockOfLease:
+        if self._use is not None:
+            raise LockerError("This is held already; take another one for a second block.",
+                              "held_already")
+        use = Use(self._wanted)
+        self._tenure = self.lease._held()
+        self._grant = self.lease._take(use, self._wait)
+        self._use = use
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        tenure, use = self._tenure, self._use
+        if tenure is None or use is None:
+            return
+        self._use = None
+        released = tenure.release_as_loss()
+        try:
+            self.lease._leave(tenure, use)
+            if loss := use.loss or released:
+                raise copy.copy(loss)
+        except LockLost as loss:
+            if error is None:
+                raise
+            chain(error, loss)
+        except LockerError as problem:
+            # The lease goes on and would keep it; unless the block ends in an error anyway.
+            if error is None:
+                raise
+            log.warning("A lock could not be released: %s", problem)

@@ -15,114 +15,18 @@
 #include <utility>
 #include <vector>
 
+#include "core/arbiter_answers.hpp"
+#include "core/arbiter_commands.hpp"
 #include "core/deadline_queue.hpp"
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
-#include "core/token_use.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
 namespace locker::core {
-
-/// The time of a command.
-struct Now {
-  Instant instant{};
-  Fence wall = 0;  ///< Microseconds since 1970; only fences are made of it.
-};
-
-enum class Outcome : std::uint8_t {
-  granted,
-  held_already,  ///< The same request was granted before: the same answer.
-  blocked,
-  queued,
-  deadlock,
-  token_in_use,
-  lease_ended,
-  too_many_locks,
-  too_many_leases,
-  too_many_waiters,
-  too_many_waiters_of_lease,
-  too_many_locks_of_lease,
-  too_much_memory,
-  busy,
-  disk_full,
-  superseded,  ///< The same client asked again; its later request has the place.
-};
-
-/// Somebody in the way, or something in a list; owns its text.
-struct LockInfo {
-  enum class State : std::uint8_t { held, cooling, waiting };
-  std::string packed_path;
-  Shape shape;
-  std::string owner;
-  State state = State::held;
-  Fence fence = 0;                   ///< Zero for a waiter.
-  Instant waiting_since{};           ///< Of a waiter.
-  bool is_kept = false;              ///< Of a waiter: nobody waits now, its place is kept.
-  Milliseconds ttl{};                ///< Zero: none.
-  std::optional<Instant> expires{};  ///< When the lease or the cooling ends.
-  std::string meta{};
-};
-
-struct CycleStep {
-  std::string owner;
-  std::string waits_for;   ///< A packed path.
-  std::string blocked_by;  ///< Where the next one is in its way: a packed path.
-  Fence fence = 0;         ///< Of what the next one holds there; zero: it waits for it itself.
-};
-
-/// What is asked of several paths, or of one.
-struct AcquireCommand {
-  std::vector<Waiter::Wanted> wanted;  ///< Not empty, no path twice.
-  std::size_t any = 0;                 ///< How many of them; zero: all.
-  std::optional<Token> token;          ///< The client's.
-  Token fresh_token;                   ///< For a lease if the client gave none.
-  std::optional<std::string> owner;
-  std::optional<Milliseconds> ttl;
-  Milliseconds default_ttl{};
-  Milliseconds lock_delay{};
-  std::string meta;
-  Instant wait{};                ///< Zero: answer at once.
-  bool client_has_left = false;  ///< Nobody waits for the answer: it takes no place from who does.
-};
-
-struct Acquired {
-  Outcome outcome = Outcome::granted;
-  Token token;
-  std::string owner;
-  Fence fence = 0;
-  Milliseconds ttl{};
-  std::vector<Waiter::Wanted> locks;  ///< What was granted.
-  std::vector<LockInfo> blocked_by;
-  std::vector<CycleStep> cycle;
-  std::optional<TokenUse> in_use;  ///< With token_in_use.
-  End reason = End::expired;       ///< Of an ended lease.
-  std::string detail;
-  WaiterId waiter = 0;  ///< When queued.
-  Instant waited{};
-  bool lease_is_fresh = false;
-};
-
-enum class EventKind : std::uint8_t {
-  granted,
-  released,
-  expired,
-  forced,
-  cooled,  ///< It blocks no more, by itself or because it was forced once more.
-  waiting,
-  left
-};
-struct Event {
-  EventKind kind = EventKind::granted;
-  PathView path;
-  Shape shape;
-  std::string_view owner;
-  Fence fence = 0;
-  Milliseconds cooling{};  ///< Of expired and forced: so long it goes on blocking, until `cooled`.
-};
 
 /// Who grants, refuses, queues, expires: every rule about time and order is here. A state machine:
 /// the same commands at the same times give the same records and answers. No clock, no I/O, no
@@ -147,6 +51,14 @@ class Arbiter {
     std::size_t woken_at_once_max = 64;
   };
   using Room = core::Room;
+  // The answers, for those who have an Arbiter at hand.
+  using Released = core::Released;
+  using ReleaseOutcome = core::ReleaseOutcome;
+  using LeaseAnswer = core::LeaseAnswer;
+  using LeaseOutcome = core::LeaseOutcome;
+  using ForceFilter = core::ForceFilter;
+  using Forced = core::Forced;
+  using Forcing = core::Forcing;
 
   /// Where decisions go. Called from inside the commands; must not call back.
   class Host {
@@ -175,34 +87,11 @@ class Arbiter {
   /// Also renews the lease of its token, if that lives, whatever the answer is.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
-  struct SeedAcquired {
-    Outcome outcome = Outcome::granted;
-    std::string_view blocked_by;  ///< The owner; good until the next command.
-    /// The lock in the way; none when it is a waiter. Good until the next command.
-    std::optional<HeldLock> blocker;
-  };
   /// For a fresh lease with this one lock, by the rule of the seed's verbs; never waits.
   [[nodiscard]] SeedAcquired acquire_for_seed(PathView path, const Shape& shape,
                                               std::string_view owner, const Token& fresh_token,
                                               Milliseconds ttl, const Now& now);
 
-  enum class ReleaseOutcome : std::uint8_t {
-    released,
-    left,  ///< It held nothing of this, but waited for it; it does so no more.
-    released_before,
-    lease_ended,
-    wrong_token,
-    not_held,
-    busy,
-    disk_full
-  };
-  struct Released {
-    ReleaseOutcome outcome = ReleaseOutcome::released;
-    Fence fence = 0;
-    std::size_t count = 0;
-    End reason = End::expired;
-    std::string detail;
-  };
   /// What the token holds at this path; else ends its request that waits for it, or gives up the
   /// place that is kept for that.
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
@@ -213,72 +102,17 @@ class Arbiter {
   /// that has no lease: ends all its requests that wait, and gives up its places.
   [[nodiscard]] Released release_all(const Token& token, const Now& now);
 
-  enum class LeaseOutcome : std::uint8_t {
-    opened,
-    living,
-    ended,
-    unknown,
-    in_use,
-    too_many,
-    too_much_memory,
-    busy,
-    disk_full
-  };
-  struct LeaseAnswer {
-    LeaseOutcome outcome = LeaseOutcome::living;
-    Token token;
-    std::string owner;
-    Milliseconds ttl{};
-    std::size_t locks = 0;   ///< Of renew() only, like the next two.
-    Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
-    std::size_t waiters = 0;
-    End reason = End::expired;
-    std::string detail;
-    std::optional<TokenUse>
-        in_use;  ///< With in_use; no parameter of it: an acquire made the lease.
-  };
   [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
                                        const std::optional<std::string>& owner, Milliseconds ttl,
                                        const Now& now);
   [[nodiscard]] LeaseAnswer renew(const Token& token, std::optional<Milliseconds> ttl,
                                   const Now& now);
 
-  struct ForceFilter {
-    std::optional<std::string> packed_path;  ///< Exactly this one.
-    std::optional<std::string> packed_prefix;
-    std::optional<std::string> owner;
-    std::optional<Fence> fence;
-    bool ends_cooling = false;  ///< What cools, too: then a force sent twice undoes the delay.
-    bool ends_waiting = false;  ///< Also requests that wait, and kept places; they have no fence.
-    /// Everything of one owner, so also its leases that hold nothing.
-    [[nodiscard]] bool means_leases() const {
-      return owner && !fence && !packed_path && packed_prefix.value_or("").empty();
-    }
-  };
-  struct Forced {
-    Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
-    std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
-  };
   /// Ends what fits. O(locks at the path or under the prefix, waiters if they are meant, opened
   /// leases if they are).
   [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
 
-  /// A force that goes on in slices, so that others have their turn in between. What is granted
-  /// after begin_force() is left alone, so it does not hit the next holder; but if it ends waiting
-  /// requests, only what is granted after the last one of them.
-  struct Forcing {
-    ForceFilter filter;
-    std::string detail;
-    Forced forced{};
-    // How far it is. First the waiters: else they would be granted what ends.
-    enum class Stage : std::uint8_t { waiters, locks, leases, over };
-    Stage stage = Stage::waiters;
-    std::uint64_t number = 0;           // of all forces
-    Ticket next_ticket = 0;             // to look at
-    LockId last_lock{};                 // that was looked at
-    Fence newest = 0;                   // of the locks and leases that are meant
-    std::optional<Token> last_lease{};  // that was looked at
-  };
+  /// The same in slices.
   [[nodiscard]] Forcing begin_force(const ForceFilter& filter, const std::string& detail);
   /// A slice of it. What is looked at is one step, a lock that ends steps_of_an_end. True: it is
   /// over, or the journal has no room; if that is made, it can go on.
@@ -310,13 +144,6 @@ class Arbiter {
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
   [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Waiter::Wanted& wanted);
-  /// Who is in the way of an exclusive request with both flags, waiters aside.
-  struct Covering {
-    std::vector<LockInfo> holders;    ///< Of exactly this path.
-    std::vector<LockInfo> elsewhere;  ///< Above and below it.
-    std::size_t holder_count = 0;
-    std::size_t elsewhere_count = 0;
-  };
   /// Up to `limit` of each kind; counted up to `counted_max`.
   [[nodiscard]] Covering covering(PathView path, std::size_t limit, std::size_t counted_max) const;
   /// The requests for exactly this path, in order, up to `limit`.

@@ -482,9 +482,8 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   if (watching) recheck_later(std::move(watching));
 }
 
-Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape,
-                                                std::string_view owner, const Token& fresh_token,
-                                                Milliseconds ttl, const Now& now) {
+SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::string_view owner,
+                                       const Token& fresh_token, Milliseconds ttl, const Now& now) {
   now_ = now;
   if (const auto held = table_.blocker({path, shape, ClashRule::holder_only, std::nullopt})) {
     return {Outcome::blocked, held->owner, held};

@@ -41,6 +41,14 @@ struct Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
+/// Whose flags are asked when a request meets a held lock.
+enum class ClashRule : std::uint8_t {
+  /// The seed's verbs: only the held lock's flags. What is granted depends on the order.
+  holder_only,
+  /// Either's: two locks clash in both orders or in none.
+  symmetric,
+};
+
 /// Names one lock for ever. Locks taken together share a fence and differ in their position.
 struct LockId {
   Fence fence = 0;

@@ -15,6 +15,7 @@
 
 #include "core/extendible_table.hpp"
 #include "core/hash.hpp"
+#include "core/held_lock.hpp"
 #include "core/lock.hpp"
 #include "core/path.hpp"
 #include "core/record.hpp"
@@ -22,39 +23,12 @@
 
 namespace locker::core {
 
-/// Whose flags are asked when a request meets a held lock.
-enum class ClashRule : std::uint8_t {
-  /// The seed's verbs: only the held lock's flags. What is granted depends on the order.
-  holder_only,
-  /// Either's: two locks clash in both orders or in none.
-  symmetric,
-};
-
 struct AcquireRequest {
   PathView path;
   Shape shape;
   ClashRule rule = ClashRule::symmetric;
   /// Locks of the lease with this token never clash with the request. Null: a fresh lease.
   std::optional<Token> token = std::nullopt;
-};
-
-/// A held lock, seen from outside. Good until the table changes.
-struct HeldLock {
-  LockId id;
-  Shape shape;
-  std::string_view owner;    ///< Empty when unknown.
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lock is held.
-  bool is_cooling = false;   ///< No lease has it any more; it only blocks.
-};
-
-/// A lease, seen from outside. Good until the table changes.
-struct LivingLease {
-  Token token;
-  std::string_view owner;
-  Milliseconds ttl{};
-  LockId opened;  ///< The id under which it was opened; fence zero: by a grant.
-  bool has_locks = false;
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lease lives.
 };
 
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give

@@ -10,7 +10,8 @@
 #include <utility>
 
 #include "core/hash.hpp"
-#include "core/lock_table.hpp"
+#include "core/lock.hpp"
+#include "core/path.hpp"
 #include "core/waiter.hpp"
 
 namespace locker::core {

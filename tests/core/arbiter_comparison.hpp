@@ -658,7 +658,6 @@ class ArbiterComparison final : public Arbiter::Host {
 
   /// What an answer tells of a lease that lives, or of one that has ended.
   void check_lease(const Token& token, const Arbiter::LeaseAnswer& answer) const {
-    using LeaseOutcome = Arbiter::LeaseOutcome;
     if (answer.outcome == LeaseOutcome::living || answer.outcome == LeaseOutcome::opened) {
       const auto& lease = oracle_.leases().at(token);
       ASSERT_EQ(answer.token, token);

@@ -362,7 +362,6 @@ TEST_F(ArbiterTest, WhatTheFirstInLineStandsBehindIsShown) {
 }
 
 TEST_F(ArbiterTest, WhoWaitsLeavesTheLineByGivingBackWhatItWaitsFor) {
-  using ReleaseOutcome = Arbiter::ReleaseOutcome;
   const PathView a{a_};
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   const Acquired first = acquire(token(2), a_, std::chrono::hours{1});
@@ -1096,8 +1095,6 @@ TEST_F(ArbiterTest, WhatHasEndedIsRememberedFor10Minutes) {
   filter.packed_path = path("forced");
   ASSERT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
 
-  using LeaseOutcome = Arbiter::LeaseOutcome;
-  using ReleaseOutcome = Arbiter::ReleaseOutcome;
   const auto release = [&](const Token& its, std::string_view name) {
     return arbiter_->release(its, PathView{path(name)}, now()).outcome;
   };

@@ -76,12 +76,6 @@ bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
                     command.wanted.end(), equal);
 }
 
-Acquired refused(Outcome outcome) {
-  Acquired acquired;
-  acquired.outcome = outcome;
-  return acquired;
-}
-
 Acquired refused(TokenUse&& use) {
   Acquired acquired = refused(Outcome::token_in_use);
   acquired.in_use = std::move(use);
@@ -269,12 +263,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   const MaybeLease lease = find_living(token);
   if (!lease) {
     const auto ended = ended_lease(token);
-    if (ended && ended->reason != End::released) {
-      Acquired acquired = refused(Outcome::lease_ended);
-      acquired.reason = ended->reason;
-      acquired.detail = ended->detail;
-      return acquired;
-    }
+    if (ended && ended->reason != End::released) return refused(*ended);
   } else {
     restart_timer(token);  // who has the token lives, whatever becomes of the request
     if (command.owner && *command.owner != lease->owner) {

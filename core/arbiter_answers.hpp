@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/deadline_queue.hpp"
+#include "core/ended_memory.hpp"
 #include "core/held_lock.hpp"
 #include "core/lock.hpp"
 #include "core/path.hpp"
@@ -69,13 +70,22 @@ struct Acquired {
   std::vector<Waiter::Wanted> locks;  ///< What was granted.
   std::vector<LockInfo> blocked_by;
   std::vector<CycleStep> cycle;
-  std::optional<TokenUse> in_use;  ///< With token_in_use.
-  End reason = End::expired;       ///< Of an ended lease.
-  std::string detail;
-  WaiterId waiter = 0;  ///< When queued.
+  std::optional<TokenUse> in_use;           ///< With token_in_use.
+  std::optional<EndedMemory::Ended> ended;  ///< With lease_ended.
+  WaiterId waiter = 0;                      ///< When queued.
   Instant waited{};
   bool lease_is_fresh = false;
 };
+[[nodiscard]] inline Acquired refused(Outcome outcome) {
+  Acquired acquired;
+  acquired.outcome = outcome;
+  return acquired;
+}
+[[nodiscard]] inline Acquired refused(const EndedMemory::Ended& ended) {
+  Acquired acquired = refused(Outcome::lease_ended);
+  acquired.ended = ended;
+  return acquired;
+}
 
 /// Of Arbiter::acquire_for_seed().
 struct SeedAcquired {
@@ -99,8 +109,7 @@ struct Released {
   ReleaseOutcome outcome = ReleaseOutcome::released;
   Fence fence = 0;
   std::size_t count = 0;
-  End reason = End::expired;
-  std::string detail;
+  std::optional<EndedMemory::Ended> ended;  ///< With lease_ended, released_before.
 };
 
 enum class LeaseOutcome : std::uint8_t {
@@ -123,8 +132,7 @@ struct LeaseAnswer {
   std::size_t locks = 0;   ///< Of renew() only, like the next two.
   Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
   std::size_t waiters = 0;
-  End reason = End::expired;
-  std::string detail;
+  std::optional<EndedMemory::Ended> ended;  ///< With ended.
   /// With in_use; no parameter of it: an acquire made the lease.
   std::optional<TokenUse> in_use;
 };

@@ -118,8 +118,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
     const auto ended = ended_lease(*chosen);
     if (ended && ended->reason != End::released) {
       answer.outcome = LeaseOutcome::ended;
-      answer.reason = ended->reason;
-      answer.detail = ended->detail;
+      answer.ended = ended;
       return answer;
     }
     const auto waiting = by_token_.find(*chosen);
@@ -165,12 +164,8 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   LeaseAnswer answer;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_lease(token);
-    answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
-    if (ended) {
-      answer.reason = ended->reason;
-      answer.detail = ended->detail;
-    }
+    answer.ended = ended_lease(token);
+    answer.outcome = answer.ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
     return answer;
   }
   if (ttl && *ttl != lease->ttl) {

@@ -69,8 +69,7 @@ Arbiter::Released released_before(const OracleArbiter::Ended& ended) {
   Arbiter::Released released;
   released.outcome = ended.reason == End::released ? Arbiter::ReleaseOutcome::released_before
                                                    : Arbiter::ReleaseOutcome::lease_ended;
-  released.reason = ended.reason;
-  released.detail = ended.detail;
+  released.ended = EndedMemory::Ended{ended.reason, ended.fence, ended.detail};
   return released;
 }
 

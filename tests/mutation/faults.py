@@ -193,7 +193,7 @@ FAULTS = [
           ARBITER),
     Fault("ended-wait-forgotten", "who comes back for a place that was forced to end stands in line again",
           "core/arbiter_ending.cpp",
-          "    ended_.remember_lease(token, {reason, 0, detail}, now_.instant);\n", "",
+          "    ended_.remember_lease(token, ended, now_.instant);\n", "",
           ARBITER),
     Fault("idle-lease-missed", "a lease that holds nothing stays for ever, whatever an administrator does",
           "core/arbiter_leases.cpp",

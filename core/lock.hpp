@@ -84,4 +84,9 @@ enum class End : std::uint8_t {
 /// How long a lease lives, how long a lock cools. Up to 49 days; zero: not at all.
 using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
 
+/// Of two TTLs. Zero is no TTL, which is longer than any.
+[[nodiscard]] constexpr bool is_longer_ttl(Milliseconds a, Milliseconds b) {
+  return b.count() != 0 && (a.count() == 0 || a > b);
+}
+
 }  // namespace locker::core

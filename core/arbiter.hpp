@@ -50,7 +50,6 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  using Room = core::Room;
   // The answers, for those who have an Arbiter at hand.
   using Released = core::Released;
   using ReleaseOutcome = core::ReleaseOutcome;

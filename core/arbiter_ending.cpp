@@ -120,7 +120,7 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
 }
 
 /// For one call of end_lease().
-Arbiter::Room Arbiter::room_for_end_of(const LivingLease& lease) const {
+Room Arbiter::room_for_end_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
                           [&](const HeldLock&) { return ++count <= limits_.ended_at_once_max; });

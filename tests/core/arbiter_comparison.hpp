@@ -195,10 +195,10 @@ class ArbiterComparison final : public Arbiter::Host {
     decisions_.push_back(decision_of(numbers_.at(waiter), acquired));
     note_undeliverable(acquired);
   }
-  Arbiter::Room room_for(std::size_t bytes, bool reserved) const override {
+  Room room_for(std::size_t bytes, bool reserved) const override {
     if (reserved) return rooms_.ends;
-    const bool is_too_much = rooms_.grants == Arbiter::Room::enough && bytes > rooms_.bytes;
-    return is_too_much ? Arbiter::Room::soon : rooms_.grants;
+    const bool is_too_much = rooms_.grants == Room::enough && bytes > rooms_.bytes;
+    return is_too_much ? Room::soon : rooms_.grants;
   }
 
   /// Now and then a grant does not reach its client, who knows no token for it.

@@ -30,9 +30,9 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
     decided_[waiter] = std::move(acquired);
   }
-  Arbiter::Room room_for(std::size_t bytes, bool reserved) const override {
-    if (is_full_ && !reserved) return Arbiter::Room::none;
-    return bytes <= room_ ? Arbiter::Room::enough : Arbiter::Room::soon;
+  Room room_for(std::size_t bytes, bool reserved) const override {
+    if (is_full_ && !reserved) return Room::none;
+    return bytes <= room_ ? Room::enough : Room::soon;
   }
 
   [[nodiscard]] Now now() const { return {now_, static_cast<Fence>(now_.count())}; }

@@ -182,12 +182,14 @@ class Arbiter {
   [[nodiscard]] std::vector<LockInfo> list_blockers(const Waiter& request) const;
   // Acquiring.
   [[nodiscard]] std::unique_ptr<Waiter> make_request(const AcquireCommand& command) const;
+  // A token that is known already: arbiter_known_token.cpp.
   [[nodiscard]] std::optional<Acquired> answer_known_token(const AcquireCommand& command,
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
   [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
                                      bool has_all) const;
+  [[nodiscard]] bool answer_known_lease(LeaseAnswer& answer);
   [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
   void change_lock(const LivingLease& lease, const HeldLock& held);

@@ -86,6 +86,19 @@ TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
   return use;
 }
 
+/// Of the lease that somebody wants to open as another one.
+TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Milliseconds ttl) {
+  TokenUse use;
+  if (lease.owner != owner) {
+    use.differs = TokenUse::Parameter::owner;
+    use.text = lease.owner;
+  } else if (lease.ttl != ttl) {
+    use.differs = TokenUse::Parameter::ttl;
+    use.duration = lease.ttl;
+  }
+  return use;
+}
+
 }  // namespace
 
 /// What a token says that is known already: null when the request is a new one.
@@ -200,6 +213,39 @@ TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& 
   same.differs = TokenUse::Parameter::ttl;
   same.duration = lease.ttl;
   return same;
+}
+
+/// The same for a lease that is to be opened, with what `answer` has. False: there is no such lease
+/// yet.
+bool Arbiter::answer_known_lease(LeaseAnswer& answer) {
+  if (const MaybeLease lease = find_living(answer.token)) {
+    const bool is_same =
+        lease->ttl == answer.ttl && lease->owner == answer.owner && lease->opened.fence != 0;
+    answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
+    if (is_same) {
+      restart_timer(answer.token);
+    } else {
+      answer.in_use = use_by_lease(*lease, answer.owner, answer.ttl);
+    }
+    return true;
+  }
+  const auto ended = ended_lease(answer.token);
+  if (ended && ended->reason != End::released) {
+    answer.outcome = LeaseOutcome::ended;
+    answer.ended = ended;
+    return true;
+  }
+  const auto waiting = by_token_.find(answer.token);
+  if (waiting == by_token_.end()) return false;
+  for (const Waiter* const waiter : waiting->second) {
+    if (waiter->owner.empty() || waiter->owner == answer.owner) continue;
+    answer.outcome = LeaseOutcome::in_use;
+    answer.in_use.emplace();
+    answer.in_use->differs = TokenUse::Parameter::owner;
+    answer.in_use->text = waiter->owner;
+    return true;
+  }
+  return false;
 }
 
 }  // namespace locker::core

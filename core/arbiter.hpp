@@ -121,7 +121,7 @@ class Arbiter {
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
   /// place_kept. False when it was decided already.
   bool abandon(WaiterId waiter, const Now& now);
-  static constexpr Instant place_kept = std::chrono::seconds{15};
+  static constexpr Duration place_kept = std::chrono::seconds{15};
 
   /// Does up to `limit` things that are due or left over: expiries, ends of waits, grants behind a
   /// release. True: there is more to do right now.
@@ -200,8 +200,8 @@ class Arbiter {
   [[nodiscard]] bool has_memory_for(const Waiter& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
-  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Instant wait);
-  [[nodiscard]] Acquired resume(Waiter& waiter, Instant wait);
+  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Duration wait);
+  [[nodiscard]] Acquired resume(Waiter& waiter, Duration wait);
   // The queue.
   void examine(Waiter& waiter);
   void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);

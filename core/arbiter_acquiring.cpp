@@ -296,7 +296,7 @@ SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::s
   return {Outcome::granted, {}, {}};
 }
 
-Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
+Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   if (const auto outcome = refusal_by_limits(*request)) return refused(*outcome);
   request->bytes = waiting_bytes(*request);
   if (waiters_.size() >= limits_.waiters_max ||
@@ -332,7 +332,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
 
 /// The client of this waiter asks again. The connection that waited before, if it still does, is
 /// told so.
-Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
+Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   if (!waiter.is_kept) {
     host_->on_decided(waiter.id, refused(Outcome::superseded));
     deactivate(waiter);

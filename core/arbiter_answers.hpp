@@ -73,7 +73,7 @@ struct Acquired {
   std::optional<TokenUse> in_use;           ///< With token_in_use.
   std::optional<EndedMemory::Ended> ended;  ///< With lease_ended.
   WaiterId waiter = 0;                      ///< When queued.
-  Instant waited{};
+  Duration waited{};
   bool lease_is_fresh = false;
 };
 [[nodiscard]] inline Acquired refused(Outcome outcome) {

@@ -32,7 +32,7 @@ struct AcquireCommand {
   Milliseconds default_ttl{};
   Milliseconds lock_delay{};
   std::string meta;
-  Instant wait{};                ///< Zero: answer at once.
+  Duration wait{};               ///< Zero: answer at once.
   bool client_has_left = false;  ///< Nobody waits for the answer: it takes no place from who does.
 };
 

@@ -50,7 +50,7 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  // The answers, for those who have an Arbiter at hand.
+  // Of arbiter_answers.hpp and arbiter_commands.hpp, where callers name them as an arbiter's.
   using Released = core::Released;
   using ReleaseOutcome = core::ReleaseOutcome;
   using LeaseAnswer = core::LeaseAnswer;
@@ -67,7 +67,8 @@ class Arbiter {
     virtual void on_event(const Event& event) = 0;
     /// A queued request is decided: granted, blocked (its wait is over), …
     virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
-    /// Whether so many bytes of records can be journaled; a reserve is kept for what ends locks.
+    /// Whether so many bytes of records can be journaled. A reserve is kept for what ends locks:
+    /// that is `reserved`.
     [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
   };
 
@@ -156,22 +157,33 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table with its cursors, for lists; all but this one.
-  static constexpr std::size_t cursor_of_force = 0;
+  /// The table, for lists that use its cursors: all slots but cursor_of_force are theirs.
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
+  static constexpr std::size_t cursor_of_force = 0;
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
   /// O(locks and waiters).
   void check_invariants() const;
 
  private:
   class DeadlockSearch;
-  static constexpr std::size_t end_bytes = 2 * record_head_bytes;  ///< Of what ends a lock.
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
+  struct ChosenLock {
+    LockId id;
+    std::uint32_t handle;
+  };
+  /// Of what ends a lock: its own end, and perhaps that of its lease.
+  static constexpr std::size_t end_bytes = 2 * record_head_bytes;
+  /// Of one lease, when it is asked who waits for them.
+  static constexpr std::size_t locks_looked_at_max = 1'000;
 
+  [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
+    return memory_bytes() + bytes <= limits_.memory_max;
+  }
+
+  // Who is in the way, grants, new waiters: arbiter_acquiring.cpp.
   [[nodiscard]] Fence take_fence();
-  // Who is in the way.
   [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
                                const MaybeLease& lease) const;
   [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
@@ -180,8 +192,17 @@ class Arbiter {
                                                           const Waiter::Wanted& wanted) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Waiter& request) const;
   [[nodiscard]] std::vector<LockInfo> list_blockers(const Waiter& request) const;
-  // Acquiring.
   [[nodiscard]] std::unique_ptr<Waiter> make_request(const AcquireCommand& command) const;
+  [[nodiscard]] bool has_place_for(std::size_t locks) const;
+  [[nodiscard]] bool has_memory_for(const Waiter& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
+  [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  void change_lock(const LivingLease& lease, const HeldLock& held);
+  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Duration wait);
+  [[nodiscard]] Acquired resume(Waiter& waiter, Duration wait);
+
   // A token that is known already: arbiter_known_token.cpp.
   [[nodiscard]] std::optional<Acquired> answer_known_token(const AcquireCommand& command,
                                                            Waiter& request);
@@ -190,30 +211,8 @@ class Arbiter {
   [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
                                      bool has_all) const;
   [[nodiscard]] bool answer_known_lease(LeaseAnswer& answer);
-  [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
-  [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
-  void change_lock(const LivingLease& lease, const HeldLock& held);
-  [[nodiscard]] bool has_place_for(std::size_t locks) const;
-  [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
-    return memory_bytes() + bytes <= limits_.memory_max;
-  }
-  [[nodiscard]] bool has_memory_for(const Waiter& request) const;
-  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
-  [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
-  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Duration wait);
-  [[nodiscard]] Acquired resume(Waiter& waiter, Duration wait);
-  // The queue.
-  void examine(Waiter& waiter);
-  void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
-  [[nodiscard]] bool delay(Waiter& waiter);
-  void recheck_delayed();
-  void register_in(Waiter& waiter, Dependants& list);
-  [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
-  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
-  void unregister(Waiter& waiter);
-  void recheck_all(Dependants& list);
-  void recheck_later(std::unique_ptr<Dependants> list);
-  [[nodiscard]] Waiter* take_next_to_examine();
+
+  // The queue: arbiter_waiting.cpp.
   void activate(Waiter& waiter, Instant deadline);
   void deactivate(Waiter& waiter);
   void remove(Waiter& waiter);
@@ -221,44 +220,55 @@ class Arbiter {
   void decide(Waiter& waiter, Acquired&& acquired);
   void set_timer(Waiter& waiter, Instant deadline);
   void tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except = {});
+  void examine(Waiter& waiter);
+  void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] bool delay(Waiter& waiter);
+  void recheck_delayed();
+  void register_in(Waiter& waiter, Dependants& list);
+  void unregister(Waiter& waiter);
+  [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
+  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
+  void recheck_all(Dependants& list);
+  void recheck_later(std::unique_ptr<Dependants> list);
+  [[nodiscard]] Waiter* take_next_to_examine();
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
-  // Ending.
+  void on_due(const DeadlineQueue::Due& due);
+
+  // Ends: arbiter_ending.cpp.
+  void record(const Record& record);
+  [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
-  [[nodiscard]] MaybeLease find_living(const Token& token) const;
+  void on_path_lost(const Token& token, PathView path, const Shape& shape);
+  void pass_on_terms(const LivingLease& lease);
+  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void end_wait(Waiter& waiter, End reason, const std::string& detail);
+
+  // Force: arbiter_forcing.cpp.
   [[nodiscard]] bool has_room_to_force(Forcing& forcing) const;
   [[nodiscard]] bool force_waiters(Forcing& forcing, std::size_t& steps);
   [[nodiscard]] bool force_locks(Forcing& forcing, std::size_t& steps);
-  struct ChosenLock {
-    LockId id;
-    std::uint32_t handle;
-  };
   [[nodiscard]] bool choose_at_path(Forcing& forcing, std::size_t& steps,
                                     std::vector<ChosenLock>& chosen) const;
   [[nodiscard]] bool choose_below(Forcing& forcing, std::size_t& steps,
                                   std::vector<ChosenLock>& chosen);
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
-  void pass_on_terms(const LivingLease& lease);
-  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
-  void on_path_lost(const Token& token, PathView path, const Shape& shape);
+
+  // Leases: arbiter_leases.cpp.
+  [[nodiscard]] MaybeLease find_living(const Token& token) const;
+  void start_timer(const LivingLease& lease, Instant deadline);
+  void stop_timer(const LivingLease& lease);
+  void restart_timer(const Token& token);
+  void change_ttl(const LivingLease& lease, Milliseconds ttl);
+  void note_renewal(const Token& token);
+  void name_waiters(const Token& token, std::string_view owner);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
-  /// Of one lease, when it is asked who waits for them.
-  static constexpr std::size_t locks_looked_at_max = 1'000;
-  void start_timers();
-  void stop_timer(const LivingLease& lease);
-  void start_timer(const LivingLease& lease, Instant deadline);
-  void note_renewal(const Token& token);
-  void name_waiters(const Token& token, std::string_view owner);
-  void restart_timer(const Token& token);
-  void change_ttl(const LivingLease& lease, Milliseconds ttl);
-  void on_due(const DeadlineQueue::Due& due);
-  [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
-  void record(const Record& record);
+
+  void start_timers();  // arbiter_starting.cpp
 
   LockTable table_;
   WaitQueue queue_;
@@ -266,28 +276,36 @@ class Arbiter {
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
   const Limits limits_;
-  Now now_;
+  Now now_;  // of the command that is carried out
   Fence last_fence_ = 0;
-  std::uint64_t last_number_ = 0;  // of tickets and of waiters' ids
+  // Of tickets, waiters' ids and forces, in one sequence: a force ends who was there before it.
+  std::uint64_t last_number_ = 0;
+
+  // Who waits, or has a place that is kept.
   std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
-  std::size_t waiting_bytes_ = 0;
   std::map<Ticket, Waiter*> by_ticket_;
   std::map<Token, std::vector<Waiter*>> by_token_;
   // By token and path: no two requests of a lease want the same one.
   std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
-  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock
-  std::map<LockId, std::uint32_t> cooling_timers_;
+  std::size_t waiting_bytes_ = 0;
+  // Who is looked at again when a lock goes; by lock, of those that are watched.
+  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
+
+  // Who is looked at next: see the invariant in arbiter_waiting.cpp.
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  SearchBudget search_budget_;
-  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
-  std::set<Token> expiring_;   // leases that have lost some of their locks by expiry
-  Instant stuck_until_{};      // the journal makes room; no queued request is granted before
+  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
   std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
   Instant delayed_until_{};            // when there is looked for it again
-  std::set<Token> opened_;             // leases that were opened by themselves
-  std::uint64_t force_at_cursor_ = 0;  // its number
+
+  SearchBudget search_budget_;
+  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
+
+  std::set<Token> opened_;    // leases that were opened by themselves
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
+  std::map<LockId, std::uint32_t> cooling_timers_;
+  std::uint64_t force_at_cursor_ = 0;  // its number
 };
 
 }  // namespace locker::core

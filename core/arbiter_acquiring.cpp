@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t blockers_listed_max = 16;
 
+/// Of records that its grant takes, at most.
 std::size_t bytes_for(const Waiter& request) {
   std::size_t bytes = 64;  // a changed TTL
   for (const Waiter::Wanted& wanted : request.wanted) {

@@ -33,7 +33,7 @@ enum class Outcome : std::uint8_t {
   too_many_waiters_of_lease,
   too_many_locks_of_lease,
   too_much_memory,
-  busy,
+  busy,  ///< The journal is making room: try again.
   disk_full,
   superseded,  ///< The same client asked again; its later request has the place.
 };
@@ -67,14 +67,14 @@ struct Acquired {
   std::string owner;
   Fence fence = 0;
   Milliseconds ttl{};
-  std::vector<Waiter::Wanted> locks;  ///< What was granted.
-  std::vector<LockInfo> blocked_by;
-  std::vector<CycleStep> cycle;
+  std::vector<Waiter::Wanted> locks;        ///< What was granted.
+  bool lease_is_fresh = false;              ///< The grant has opened it.
+  Duration waited{};                        ///< Of a request that was queued.
+  std::vector<LockInfo> blocked_by;         ///< With blocked.
+  std::vector<CycleStep> cycle;             ///< With deadlock.
   std::optional<TokenUse> in_use;           ///< With token_in_use.
   std::optional<EndedMemory::Ended> ended;  ///< With lease_ended.
-  WaiterId waiter = 0;                      ///< When queued.
-  Duration waited{};
-  bool lease_is_fresh = false;
+  WaiterId waiter = 0;                      ///< With queued.
 };
 [[nodiscard]] inline Acquired refused(Outcome outcome) {
   Acquired acquired;
@@ -107,8 +107,8 @@ enum class ReleaseOutcome : std::uint8_t {
 };
 struct Released {
   ReleaseOutcome outcome = ReleaseOutcome::released;
-  Fence fence = 0;
-  std::size_t count = 0;
+  Fence fence = 0;        ///< Of the lock at the path, also when it was released before.
+  std::size_t count = 0;  ///< Of locks that were released now.
   std::optional<EndedMemory::Ended> ended;  ///< With lease_ended, released_before.
 };
 
@@ -133,7 +133,7 @@ struct LeaseAnswer {
   Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
   std::size_t waiters = 0;
   std::optional<EndedMemory::Ended> ended;  ///< With ended.
-  /// With in_use; no parameter of it: an acquire made the lease.
+  /// With in_use. Its parameter is none where all is the same, but an acquire opened the lease.
   std::optional<TokenUse> in_use;
 };
 

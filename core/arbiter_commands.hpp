@@ -21,7 +21,7 @@ struct Now {
   Fence wall = 0;  ///< Microseconds since 1970; only fences are made of it.
 };
 
-/// What is asked of several paths, or of one.
+/// A request for one path or several.
 struct AcquireCommand {
   std::vector<Waiter::Wanted> wanted;  ///< Not empty, no path twice.
   std::size_t any = 0;                 ///< How many of them; zero: all.
@@ -42,7 +42,8 @@ struct ForceFilter {
   std::optional<std::string> packed_prefix;
   std::optional<std::string> owner;
   std::optional<Fence> fence;
-  bool ends_cooling = false;  ///< What cools, too: then a force sent twice undoes the delay.
+  bool ends_cooling =
+      false;  ///< Also what cools: then a force that is sent twice undoes the delay.
   bool ends_waiting = false;  ///< Also requests that wait, and kept places; they have no fence.
   /// Everything of one owner, so also its leases that hold nothing.
   [[nodiscard]] bool means_leases() const {

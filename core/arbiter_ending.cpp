@@ -38,6 +38,7 @@ bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
   return host_->room_for(bytes, reserved) == Room::enough;
 }
 
+/// Or begins its cooling. The lease that held it may end with it.
 void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};

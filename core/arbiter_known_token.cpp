@@ -101,7 +101,8 @@ TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Millisec
 
 }  // namespace
 
-/// What a token says that is known already: null when the request is a new one.
+/// What a token says that is known already: null when the request is a new one, which then has the
+/// owner of its lease.
 std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
                                                     Waiter& request) {
   const Token& token = *command.token;
@@ -152,6 +153,8 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   return std::nullopt;
 }
 
+/// Null when the lease holds nothing of this, or when only the mode of its lock is to change: then
+/// the request says so.
 std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
                                              const LivingLease& lease, Waiter& request) {
   Acquired again;

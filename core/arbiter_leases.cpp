@@ -46,6 +46,7 @@ void Arbiter::start_timer(const LivingLease& lease, Instant deadline) {
                    deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
 }
 
+/// Its timer is to be started anew.
 void Arbiter::change_ttl(const LivingLease& lease, Milliseconds ttl) {
   stop_timer(lease);
   record(TtlChanged{lease.token, ttl});

@@ -23,6 +23,7 @@
 
 namespace locker::core {
 
+/// What is asked of the table: whether a lock is in its way.
 struct AcquireRequest {
   PathView path;
   Shape shape;
@@ -149,6 +150,7 @@ class LockTable {
   [[nodiscard]] Milliseconds lock_delay_of(const HeldLock& held) const;
   /// The highest id given out.
   [[nodiscard]] LockId last_id() const { return last_id_; }
+  /// The lock that was granted first; null: nothing is held.
   [[nodiscard]] std::optional<HeldLock> oldest() const;
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;

@@ -6,8 +6,6 @@
 #include "core/lock_table.hpp"
 #include "core/lock_table_layout.hpp"
 
-// Who is in whose way.
-
 namespace locker::core {
 namespace {
 

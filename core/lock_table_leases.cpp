@@ -6,8 +6,6 @@
 #include "core/lock_table.hpp"
 #include "core/lock_table_layout.hpp"
 
-// Leases, and the locks of a lease.
-
 namespace locker::core {
 namespace {
 
@@ -78,6 +76,7 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   Lock& linked = lock(at);
   Lease& of = lease(owning);
   linked.lease = owning;
+  // A ring backwards, so that the first one leads to the last; forwards it ends.
   if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
   std::uint32_t& last = lock(of.first_lock).lease_previous;
   if (last != at) lock(last).lease_next = at;

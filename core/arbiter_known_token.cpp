@@ -30,6 +30,14 @@ Acquired refused(TokenUse&& use) {
   return acquired;
 }
 
+/// The lease has, or will have, another owner.
+TokenUse use_by_owner(std::string_view owner) {
+  TokenUse use;
+  use.differs = TokenUse::Parameter::owner;
+  use.text = owner;
+  return use;
+}
+
 /// How what is asked for differs from what is there; the mode last, because alone it may.
 TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted, const Shape& shape,
                     std::string_view meta, Milliseconds lock_delay) {
@@ -55,17 +63,13 @@ TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted,
 
 /// REQUIRES: they want one path or more both, or have different owners.
 TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
-  TokenUse use;
-  if (command.owner && waiter.owner != *command.owner) {
-    use.differs = TokenUse::Parameter::owner;
-    use.text = waiter.owner;
-    return use;
-  }
+  if (command.owner && waiter.owner != *command.owner) return use_by_owner(waiter.owner);
   const auto is_same_path = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
     return a.packed_path == b.packed_path;
   };
   const auto shared = std::find_first_of(command.wanted.begin(), command.wanted.end(),
                                          waiter.wanted.begin(), waiter.wanted.end(), is_same_path);
+  TokenUse use;
   use.packed_path = shared->packed_path;
   if (!std::equal(command.wanted.begin(), command.wanted.end(), waiter.wanted.begin(),
                   waiter.wanted.end(), is_same_path)) {
@@ -88,11 +92,9 @@ TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
 
 /// Of the lease that somebody wants to open as another one.
 TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Milliseconds ttl) {
+  if (lease.owner != owner) return use_by_owner(lease.owner);
   TokenUse use;
-  if (lease.owner != owner) {
-    use.differs = TokenUse::Parameter::owner;
-    use.text = lease.owner;
-  } else if (lease.ttl != ttl) {
+  if (lease.ttl != ttl) {
     use.differs = TokenUse::Parameter::ttl;
     use.duration = lease.ttl;
   }
@@ -113,10 +115,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   } else {
     restart_timer(token);  // who has the token lives, whatever becomes of the request
     if (command.owner && *command.owner != lease->owner) {
-      TokenUse use;
-      use.differs = TokenUse::Parameter::owner;
-      use.text = lease->owner;
-      return refused(std::move(use));
+      return refused(use_by_owner(lease->owner));
     }
     request.owner = lease->owner;
     if (auto answer = answer_held(command, *lease, request)) return answer;
@@ -243,9 +242,7 @@ bool Arbiter::answer_known_lease(LeaseAnswer& answer) {
   for (const Waiter* const waiter : waiting->second) {
     if (waiter->owner.empty() || waiter->owner == answer.owner) continue;
     answer.outcome = LeaseOutcome::in_use;
-    answer.in_use.emplace();
-    answer.in_use->differs = TokenUse::Parameter::owner;
-    answer.in_use->text = waiter->owner;
+    answer.in_use = use_by_owner(waiter->owner);
     return true;
   }
   return false;

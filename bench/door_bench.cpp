@@ -19,7 +19,7 @@ namespace {
 class NoDisk final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override { return {}; }
-  Room room_for(std::size_t, bool, std::size_t) const override { return Room::enough; }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
 };
 
 std::unique_ptr<core::Arbiter> arbiter_with(std::uint64_t held) {

@@ -132,7 +132,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::token_in_use:
       return answer_token_in_use(*acquired.in_use, response);
     case Outcome::lease_ended:
-      return answer_lease_ended(acquired.reason, acquired.detail, response);
+      return answer_lease_ended(*acquired.ended, response);
     case Outcome::too_many_locks:
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case Outcome::too_many_leases:

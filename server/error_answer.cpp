@@ -97,24 +97,24 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
   response.body += '}';
 }
 
-void answer_lease_ended(core::End reason, std::string_view detail, Response& response) {
-  const bool is_forced = reason == core::End::forced;
+void answer_lease_ended(const core::EndedMemory::Ended& ended, Response& response) {
+  const bool is_forced = ended.reason == core::End::forced;
   begin_error(
       410, "lease_ended",
       is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
                   "acquire anew with another token."
-      : reason == core::End::expired
+      : ended.reason == core::End::expired
           ? "The lease was not renewed in time and has expired; stop what it protected, and "
             "acquire anew with another token."
           : "The lease was released; acquire anew.",
       response);
   response.body += R"(, "reason": ")";
-  response.body += name_of(reason);
+  response.body += name_of(ended.reason);
   response.body += R"(", "detail": )";
-  if (detail.empty()) {
+  if (ended.detail.empty()) {
     response.body += "null";
   } else {
-    append_json_string(detail, response.body);
+    append_json_string(ended.detail, response.body);
   }
   response.body += '}';
 }

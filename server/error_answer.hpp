@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "core/lock.hpp"
+#include "core/ended_memory.hpp"
 #include "core/token_use.hpp"
 #include "server/request_handler.hpp"
 
@@ -17,7 +17,7 @@ void begin_error(unsigned status, std::string_view code, std::string_view senten
                  Response& response);
 
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
-void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
+void answer_lease_ended(const core::EndedMemory::Ended& ended, Response& response);
 
 /// 409: the token has something else; with the parameter that differs, what it is now, and the
 /// path.

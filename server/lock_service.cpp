@@ -212,7 +212,7 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   listener.on_decided(std::move(acquired), commit_.last_index());
 }
 
-Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
+core::Room LockService::room_for(std::size_t bytes, bool reserved) const {
   const std::size_t held = arbiter_.table().lock_count() + arbiter_.table().lease_count();
   return journal_.room_beside(commit_.pending_bytes(), bytes, reserved, held);
 }
@@ -572,7 +572,7 @@ LockService::Status LockService::look_at_status() const {
           arbiter_.waiter_count(),
           commit_.last_index(),
           arbiter_.last_fence(),
-          room_for(core::record_bytes_max, false) != Arbiter::Room::none};
+          room_for(core::record_bytes_max, false) != core::Room::none};
 }
 
 void LockService::begin_stop() {

@@ -233,7 +233,7 @@ class LockService final : private core::Arbiter::Host {
   void on_record(const core::Record& record) override;
   void on_event(const core::Event& event) override;
   void on_decided(core::WaiterId waiter, core::Acquired&& acquired) override;
-  [[nodiscard]] core::Arbiter::Room room_for(std::size_t bytes, bool reserved) const override;
+  [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved) const override;
 
   [[nodiscard]] core::Now read_now();
   void count(core::Outcome outcome) { ++counts_.outcomes[static_cast<std::size_t>(outcome)]; }

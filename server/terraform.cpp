@@ -135,7 +135,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
     case core::Outcome::token_in_use:
       return answer_held_now(service, path, response);
     case core::Outcome::lease_ended:
-      return answer_lease_ended(asked.answer.reason, asked.answer.detail, response);
+      return answer_lease_ended(*asked.answer.ended, response);
     case core::Outcome::too_many_locks:
       return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
@@ -168,7 +168,7 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
     case Outcome::wrong_token:
       return answer_held_now(service, path, response);
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::not_held:
       return answer_error(404, "not_held", "Nobody holds this path.", response);
     case Outcome::busy:

@@ -223,7 +223,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
       }
       return;
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::wrong_token:
       return answer_error(403, "wrong_token",
                           "Another lease holds this path; use the token that its acquire answered.",
@@ -364,7 +364,7 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
       response.body += '}';
       return;
     case Outcome::ended:
-      return answer_lease_ended(opened.answer.reason, opened.answer.detail, response);
+      return answer_lease_ended(*opened.answer.ended, response);
     case Outcome::in_use:
       return answer_token_in_use(*opened.answer.in_use, response);
     case Outcome::too_many:
@@ -394,7 +394,7 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
   using Outcome = Arbiter::LeaseOutcome;
   switch (renewed.answer.outcome) {
     case Outcome::ended:
-      return answer_lease_ended(renewed.answer.reason, renewed.answer.detail, response);
+      return answer_lease_ended(*renewed.answer.ended, response);
     case Outcome::unknown:
       return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
                           response);
@@ -428,7 +428,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   const LockService::LeaseContents& contents = looked.answer;
   response.index = looked.index;
   if (contents.ended) {
-    return answer_lease_ended(contents.ended->reason, contents.ended->detail, response);
+    return answer_lease_ended(*contents.ended, response);
   }
   if (!contents.is_living) {
     return answer_error(404, "no_such_lease", "No lease has this token now.", response);
@@ -483,7 +483,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
       response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
       return;
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::wrong_token:
     case Outcome::not_held:
       return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",

@@ -250,9 +250,7 @@ class Arbiter {
   [[nodiscard]] bool has_room_to_force(Forcing& forcing) const;
   [[nodiscard]] bool force_waiters(Forcing& forcing, std::size_t& steps);
   [[nodiscard]] bool force_locks(Forcing& forcing, std::size_t& steps);
-  [[nodiscard]] bool choose_at_path(Forcing& forcing, std::size_t& steps,
-                                    std::vector<ChosenLock>& chosen) const;
-  [[nodiscard]] bool choose_below(Forcing& forcing, std::size_t& steps,
+  [[nodiscard]] bool choose_locks(Forcing& forcing, std::size_t& steps,
                                   std::vector<ChosenLock>& chosen);
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
 

@@ -117,16 +117,17 @@ class LockTable {
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
 
-  /// A place in the locks at and below a path, in order of grant, which stays right while locks
-  /// come and go if it is kept. At most cursors_max at a time.
+  /// A place in the locks at a path, or at and below it, in order of grant, which stays right while
+  /// locks come and go if it is kept. At most cursors_max at a time.
   static constexpr std::size_t cursors_max = 256;
-  /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
-  void open_cursor(std::size_t slot, PathView prefix);
+  enum class Reach : std::uint8_t { at_and_below, at };
+  /// Before the oldest lock that it reaches. Goes out of use by the next call with the same slot.
+  void open_cursor(std::size_t slot, PathView path, Reach reach = Reach::at_and_below);
   /// Before the table changes, if the cursor is used again then.
   void keep_cursor(std::size_t slot);
-  /// After that, with the prefix that it was opened with. One that was not kept, or whose prefix
-  /// has had no lock meanwhile, is opened anew.
-  void resume_cursor(std::size_t slot, PathView prefix);
+  /// After that, with the path that it was opened with. One that was not kept, or that has had no
+  /// lock to reach meanwhile, is opened anew.
+  void resume_cursor(std::size_t slot, PathView path);
   /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
   [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
   /// The next lock, which the cursor then stands behind; null at the end, where others may come.
@@ -159,10 +160,12 @@ class LockTable {
 
  private:
   struct Cursor {
-    std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
+    std::array<std::uint32_t, 6> behind{};  // by list of the path's node; null: before the first
     std::uint32_t node = 0;
     std::size_t level = 0;
+    Reach reach = Reach::at_and_below;
     bool is_kept = false;  // otherwise what it stands behind may be gone
+    [[nodiscard]] std::size_t lists() const { return reach == Reach::at ? 2 : behind.size(); }
   };
   struct Node;
   struct Below;

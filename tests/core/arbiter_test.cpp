@@ -548,9 +548,10 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
     late.owner = "theirs";
     ASSERT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::granted);
   }
-  EXPECT_EQ(slices, 6);
+  EXPECT_GE(slices, holders / 2 / 3);
   EXPECT_EQ(forcing.forced.count, std::size_t{holders / 2});
-  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1 + 5});
+  const auto late_ones = static_cast<std::size_t>(slices - 1);
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1} + late_ones);
 }
 
 // What has cooled is recorded without a token, which is as good as one of zeros.
@@ -569,6 +570,26 @@ TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
   advance_to(now_ + milliseconds{30'100});
   EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+}
+
+TEST_F(ArbiterTest, AForceOfOnePathLooksAtNoMoreInASliceThanOthersCanWaitFor) {
+  constexpr int locks = 200;
+  for (std::uint8_t i = 0; i < locks; ++i) {
+    AcquireCommand command;
+    command.wanted.push_back({path("a"), {Mode::shared}});
+    command.token = token(i + 1U);
+    command.owner = i % 2 == 0 ? "theirs" : "mine";
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  Arbiter::ForceFilter filter;
+  filter.packed_path = path("a");
+  filter.owner = "theirs";
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  int slices = 1;
+  for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) arbiter_->check_invariants();
+  EXPECT_GE(slices, locks);  // each of those that are left alone is a step, too
+  EXPECT_EQ(forcing.forced.count, std::size_t{locks / 2});
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{locks / 2});
 }
 
 TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {

@@ -1,7 +1,6 @@
 #include "server/force_call.hpp"
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "core/url_path.hpp"
 #include "core/utf8.hpp"
 #include "server/access/audited.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 
@@ -82,7 +82,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
   ~LongForce() override {
-    if (is_asked_ && waker_ == nullptr) service_.forget(*this);
+    if (is_asked_ && !awaited_.is_started()) service_.forget(*this);
   }
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
@@ -95,20 +95,13 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   }
   [[nodiscard]] Call& call() { return call_; }
 
-  void start(Waker& waker) override {
-    const std::lock_guard lock{mutex_};
-    waker_ = &waker;
-    if (forced_) waker_->wake();
-  }
+  void start(Waker& waker) override { awaited_.start(waker); }
   void on_forced(const Arbiter::Forced& forced, Index index) override {
-    const std::lock_guard lock{mutex_};
-    forced_ = forced;
-    index_ = index;
-    if (waker_ != nullptr) waker_->wake();
+    awaited_.decide(forced, index);
   }
   void finish(Response& response) override {
-    const std::lock_guard lock{mutex_};
-    answer(call_, *forced_, index_, response);
+    const auto [forced, index] = awaited_.take();
+    answer(call_, forced, index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
   bool abandon() override { return false; }
@@ -117,10 +110,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  std::mutex mutex_;
-  std::optional<Arbiter::Forced> forced_;
-  Index index_ = 0;
-  Waker* waker_ = nullptr;
+  AwaitedDecision<Arbiter::Forced> awaited_;
 };
 
 }  // namespace

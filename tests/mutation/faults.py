@@ -302,9 +302,9 @@ FAULTS = [
           "  if (!is_known) {",
           "http_test HttpTimerTest.*"),
     Fault("no-descriptor-kept", "a crowd takes the descriptor that the journal's next segment needs",
-          "server/main.cpp",
-          "  const rlim_t rest = limit.rlim_cur - kept;",
-          "  const rlim_t rest = limit.rlim_cur;",
+          "server/connection_limits.cpp",
+          "  const std::uint64_t rest = descriptors - kept_of(options);",
+          "  const std::uint64_t rest = descriptors;",
           "program/abuse_limits_test.py "
           "AbuseLimits.test_without_descriptors_it_neither_spins_nor_ends_and_recovers"),
     Fault("any-client-certificate", "clients need no certificate although a CA is named",

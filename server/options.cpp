@@ -290,9 +290,97 @@ std::string find_nameless_file(const po::variables_map& values) {
   return "";
 }
 
-/// Empty, or what is wrong with it.
-std::string set_memory_max(const Texts& texts, const po::variables_map& values,
-                           core::Arbiter::Limits& limits) {
+// These take over values that are texts or unchecked numbers so far. Empty, or what is wrong.
+
+std::string take_address(const Texts& texts, Options& options) {
+  boost::system::error_code error;
+  boost::asio::ip::make_address(options.ip, error);
+  if (error) {
+    return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
+  }
+  if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
+  options.port = static_cast<std::uint16_t>(texts.port);
+  return "";
+}
+
+std::string take_durability(const Texts& texts, Locker::Options& store) {
+  if (texts.durability == "always") {
+    store.durability = persistence::Durability::always;
+  } else if (texts.durability == "interval") {
+    store.durability = persistence::Durability::interval;
+  } else if (texts.durability == "none") {
+    store.durability = persistence::Durability::none;
+  } else {
+    return "--durability must be always, interval or none, not '" + texts.durability + "'";
+  }
+  if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
+    return "--sync-interval must be from 1 to 60000 milliseconds";
+  }
+  store.sync_interval = std::chrono::milliseconds{texts.sync_interval};
+  return "";
+}
+
+std::string take_threads(const Texts& texts, Options& options) {
+  if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
+  options.threads = static_cast<unsigned>(texts.threads);
+  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
+  return "";
+}
+
+std::string check_counts(const Options& options) {
+  const LockService::Options& service = options.store.service;
+  // A negative number was read as one that is larger than any.
+  constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
+  for (const auto& [name, least, count] :
+       {std::tuple{"--connections-max", 1U, options.connections_max},
+        std::tuple{"--locks-max", 1U, service.limits.locks_max},
+        std::tuple{"--leases-max", 1U, service.limits.leases_max},
+        std::tuple{"--waiters-max", 0U, service.limits.waiters_max},
+        std::tuple{"--event-readers-max", 0U, service.event_readers_max}}) {
+    if (count < least || count > count_max) {
+      return std::string{name} + " must be at least " + std::to_string(least);
+    }
+  }
+  return "";
+}
+
+std::string take_ttls(const Texts& texts, LockService::Options& service) {
+  for (const auto& [name, text, ttl] :
+       {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
+        std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
+        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
+    const auto duration = core::parse_duration(*text);
+    if (!duration || *duration > ttl_max) {
+      return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
+    }
+    *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+  }
+  if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
+    return "--default-ttl must not be longer than --max-ttl";
+  }
+  return "";
+}
+
+std::string check_tls(const TlsContext::Files& tls) {
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return "--tls-certificate and --tls-key go together; give both";
+  }
+  if (!tls.client_ca.empty() && tls.certificate.empty()) {
+    return "--tls-client-ca needs --tls-certificate and --tls-key";
+  }
+  return "";
+}
+
+std::string take_segment_size(const Texts& texts, Locker::Options& store) {
+  if (texts.segment_size < 1 || texts.segment_size > 1024) {
+    return "--segment-size must be from 1 to 1024 MiB";
+  }
+  store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
+  return "";
+}
+
+std::string take_memory_max(const Texts& texts, const po::variables_map& values,
+                            core::Arbiter::Limits& limits) {
   constexpr std::int64_t least = memory_max_least >> 20U;
   constexpr std::int64_t most = 1 << 24U;
   if (texts.memory_max != 0 && (texts.memory_max < least || texts.memory_max > most)) {
@@ -307,73 +395,7 @@ std::string set_memory_max(const Texts& texts, const po::variables_map& values,
   return "";
 }
 
-/// Empty, or what is wrong with the values.
-std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
-  Locker::Options& store = options.store;
-  if (store.file.empty()) return "--file must name a directory";
-  if (auto fault = find_nameless_file(values); !fault.empty()) return fault;
-  boost::system::error_code error;
-  boost::asio::ip::make_address(options.ip, error);
-  if (error) {
-    return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
-  }
-  if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
-  options.port = static_cast<std::uint16_t>(texts.port);
-  if (texts.durability == "always") {
-    store.durability = persistence::Durability::always;
-  } else if (texts.durability == "interval") {
-    store.durability = persistence::Durability::interval;
-  } else if (texts.durability == "none") {
-    store.durability = persistence::Durability::none;
-  } else {
-    return "--durability must be always, interval or none, not '" + texts.durability + "'";
-  }
-  if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
-    return "--sync-interval must be from 1 to 60000 milliseconds";
-  }
-  store.sync_interval = std::chrono::milliseconds{texts.sync_interval};
-  if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
-  options.threads = static_cast<unsigned>(texts.threads);
-  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
-  const core::Arbiter::Limits& limits = store.service.limits;
-  // A negative number was read as one that is larger than any.
-  constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
-  for (const auto& [name, least, count] :
-       {std::tuple{"--connections-max", 1U, options.connections_max},
-        std::tuple{"--locks-max", 1U, limits.locks_max},
-        std::tuple{"--leases-max", 1U, limits.leases_max},
-        std::tuple{"--waiters-max", 0U, limits.waiters_max},
-        std::tuple{"--event-readers-max", 0U, store.service.event_readers_max}}) {
-    if (count < least || count > count_max) {
-      return std::string{name} + " must be at least " + std::to_string(least);
-    }
-  }
-  LockService::Options& service = store.service;
-  for (const auto& [name, text, ttl] :
-       {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
-        std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
-        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
-    const auto duration = core::parse_duration(*text);
-    if (!duration || *duration > ttl_max) {
-      return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
-    }
-    *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
-  }
-  if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
-    return "--default-ttl must not be longer than --max-ttl";
-  }
-  if (options.tls.certificate.empty() != options.tls.key.empty()) {
-    return "--tls-certificate and --tls-key go together; give both";
-  }
-  if (!options.tls.client_ca.empty() && options.tls.certificate.empty()) {
-    return "--tls-client-ca needs --tls-certificate and --tls-key";
-  }
-  if (texts.segment_size < 1 || texts.segment_size > 1024) {
-    return "--segment-size must be from 1 to 1024 MiB";
-  }
-  store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
-  if (auto fault = set_memory_max(texts, values, store.service.limits); !fault.empty())
-    return fault;
+std::string take_logging(const Texts& texts, Options& options) {
   static constexpr std::string_view levels[] = {"trace",   "debug", "info",
                                                 "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {
@@ -384,6 +406,22 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   }
   options.log_json = texts.log_format == "json";
   return "";
+}
+
+std::string take_values(const Texts& texts, const po::variables_map& values, Options& options) {
+  Locker::Options& store = options.store;
+  if (store.file.empty()) return "--file must name a directory";
+  std::string fault = find_nameless_file(values);
+  if (fault.empty()) fault = take_address(texts, options);
+  if (fault.empty()) fault = take_durability(texts, store);
+  if (fault.empty()) fault = take_threads(texts, options);
+  if (fault.empty()) fault = check_counts(options);
+  if (fault.empty()) fault = take_ttls(texts, store.service);
+  if (fault.empty()) fault = check_tls(options.tls);
+  if (fault.empty()) fault = take_segment_size(texts, store);
+  if (fault.empty()) fault = take_memory_max(texts, values, store.service.limits);
+  if (fault.empty()) fault = take_logging(texts, options);
+  return fault;
 }
 
 }  // namespace
@@ -404,7 +442,7 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
     return Farewell{text.str(), 0};
   }
   if (values.count("version") != 0) return Farewell{"lockerd " + std::string{version} + "\n", 0};
-  if (const std::string fault = check(options, texts, values); !fault.empty()) {
+  if (const std::string fault = take_values(texts, values, options); !fault.empty()) {
     return usage(fault, asks_for_json(argc, argv, values));
   }
   options.unknown_variables = find_unknown_variables(all);

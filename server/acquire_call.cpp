@@ -134,11 +134,9 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::lease_ended:
       return answer_lease_ended(acquired.reason, acquired.detail, response);
     case Outcome::too_many_locks:
-      return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case Outcome::too_many_leases:
-      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::too_much_memory:
-      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
+      return answer_limit(acquired.outcome, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
                           "As many requests wait as this server lets wait (--waiters-max, or a "
@@ -333,7 +331,7 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   }
   if (!fault) fault = read_shape(parameters, shape);
   if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (fault) return answer_fault(*fault, response);
   if (request.caller != nullptr) call.caller = *request.caller;
   call.command.wanted.push_back({std::string{path.view().packed()}, shape});
   carry_out(service, std::move(call), response);
@@ -354,7 +352,7 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   if (!fault) fault = parameters.take(body);
   if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
   if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (fault) return answer_fault(*fault, response);
   if (request.caller != nullptr) call.caller = *request.caller;
   carry_out(service, std::move(call), response);
 }

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/url_path.hpp"
-#include "core/utf8.hpp"
 #include "server/access/audited.hpp"
 #include "server/awaited_decision.hpp"
 #include "server/call_parameters.hpp"
@@ -25,13 +24,6 @@ struct Call {
   bool is_audited = false;
   std::vector<AuditedLock> ended;
 };
-
-std::optional<Fault> check_reason(std::string_view reason) {
-  const bool fits =
-      reason.size() <= core::owner_bytes_max && core::check_text(reason) == core::TextFault::none;
-  if (fits) return std::nullopt;
-  return Fault{"The reason must be valid UTF-8 without control characters, at most 255 bytes."};
-}
 
 std::optional<Fault> read_call(std::string_view path_text, const Parameters& parameters,
                                Call& call) {
@@ -55,7 +47,7 @@ std::optional<Fault> read_call(std::string_view path_text, const Parameters& par
     fault = Fault{"Who waits has no fence; leave out waiting=true, or the fence."};
   }
   if (const std::string_view* const text = parameters.find("reason")) call.reason = *text;
-  if (!fault) fault = check_reason(call.reason);
+  if (!fault) fault = check_line("The reason", call.reason, core::owner_bytes_max);
   return fault;
 }
 
@@ -119,7 +111,7 @@ void answer_force(LockService& service, std::string_view path_text, const Parame
                   const Request& request, Response& response) {
   Call call;
   if (const auto fault = read_call(path_text, parameters, call)) {
-    return answer_error(400, "bad_request", fault->message, response);
+    return answer_fault(*fault, response);
   }
   call.is_audited = is_audited(request);
   auto force = std::make_unique<LongForce>(service, std::move(call));

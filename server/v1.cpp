@@ -25,14 +25,14 @@ namespace {
 using core::Arbiter;
 using core::Fault;
 
-void answer_fault(const Fault& fault, Response& response) {
-  answer_error(400, "bad_request", fault.message, response);
-}
-
 void refuse_method(std::string_view allowed, Response& response) {
   response.allow = allowed;
   answer_error(405, "method_not_allowed", "Use " + std::string{allowed} + " for this call.",
                response);
+}
+
+void answer_no_such_lease(Response& response) {
+  answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.", response);
 }
 
 bool refuse_another_site(const Request& request, Response& response) {
@@ -368,9 +368,9 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
     case Outcome::in_use:
       return answer_token_in_use(*opened.answer.in_use, response);
     case Outcome::too_many:
-      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+      return answer_limit(core::Outcome::too_many_leases, response);
     case Outcome::too_much_memory:
-      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
+      return answer_limit(core::Outcome::too_much_memory, response);
     case Outcome::unknown:
     case Outcome::busy:
     case Outcome::disk_full:
@@ -396,8 +396,7 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
     case Outcome::ended:
       return answer_lease_ended(renewed.answer.reason, renewed.answer.detail, response);
     case Outcome::unknown:
-      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
-                          response);
+      return answer_no_such_lease(response);
     case Outcome::busy:
     case Outcome::disk_full:
       return answer_no_room(renewed.answer.outcome == Outcome::disk_full, response);
@@ -486,8 +485,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
       return answer_lease_ended(done.answer.reason, done.answer.detail, response);
     case Outcome::wrong_token:
     case Outcome::not_held:
-      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
-                          response);
+      return answer_no_such_lease(response);
     case Outcome::busy:
     case Outcome::disk_full:
       return answer_no_room(done.answer.outcome == Outcome::disk_full, response);

@@ -1,7 +1,6 @@
 #include "server/lock_service.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -33,18 +32,6 @@ constexpr std::size_t page_bytes_max = 512 * 1024;
 
 std::size_t bytes_of(const core::LockInfo& info) {
   return 256 + info.packed_path.size() + info.owner.size() + info.meta.size();
-}
-
-std::string text_of(core::LockId id) {
-  return std::to_string(id.fence) + "." + std::to_string(id.position);
-}
-
-core::LockId read_id(const std::string& text) {
-  core::LockId id;
-  const char* const end = text.data() + text.size();
-  const auto fence = std::from_chars(text.data(), end, id.fence);
-  if (fence.ptr != end) std::from_chars(fence.ptr + 1, end, id.position);
-  return id;
 }
 
 }  // namespace
@@ -389,8 +376,8 @@ LockService::At<LockService::PathState> LockService::look_at(core::PathView path
   return {std::move(state), commit_.last_index(), read_now()};
 }
 
-LockService::At<LockService::LeaseContents> LockService::look_at(const core::Token& token,
-                                                                 const std::string& after) {
+LockService::At<LockService::LeaseContents> LockService::look_at(
+    const core::Token& token, std::optional<core::LockId> after) {
   const std::lock_guard lock{commit_.mutex()};
   LeaseContents contents;
   if (const auto lease = arbiter_.table().find_lease_of(token)) {
@@ -398,12 +385,12 @@ LockService::At<LockService::LeaseContents> LockService::look_at(const core::Tok
     contents.owner = lease->owner;
     contents.ttl = lease->ttl;
     contents.expires = arbiter_.expiry_of(*lease);
-    core::LockId last = read_id(after);
+    core::LockId last = after.value_or(core::LockId{});
     std::size_t bytes = 0;
     arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
       if (held.id <= last) return true;
       if (contents.locks.size() == lease_page_max || bytes >= page_bytes_max) {
-        contents.next = text_of(last);
+        contents.next = last;
         return false;
       }
       last = held.id;
@@ -453,12 +440,13 @@ LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
 
 /// A cursor of the table for this page: the one that the page before left there, or a new one at
 /// the beginning.
-std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after) {
+std::size_t LockService::find_cursor(const ListQuery& query) {
   core::LockTable& table = arbiter_.table_for_lists();
-  const std::string key = prefix + "|" + after;
-  for (std::size_t slot = 0; slot < bookmarks_.size(); ++slot) {
-    if (after.empty() || bookmarks_[slot].key != key) continue;
-    table.resume_cursor(slot, core::PathView{prefix});
+  const core::PathView prefix{query.packed_prefix};
+  for (std::size_t slot = 0; query.after && slot < bookmarks_.size(); ++slot) {
+    const Bookmark& bookmark = bookmarks_[slot];
+    if (bookmark.after != query.after || bookmark.prefix != query.packed_prefix) continue;
+    table.resume_cursor(slot, prefix);
     return slot;
   }
   const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
@@ -468,19 +456,19 @@ std::size_t LockService::find_cursor(const std::string& prefix, const std::strin
     slot = bookmarks_.size();
     bookmarks_.emplace_back();
   }
-  table.open_cursor(slot, core::PathView{prefix});
+  table.open_cursor(slot, prefix);
   return slot;
 }
 
 void LockService::list_held(const ListQuery& query, Page& page) {
-  core::LockId last = read_id(query.after);
-  const std::size_t slot = find_cursor(query.packed_prefix, query.after);
+  core::LockId last = query.after.value_or(core::LockId{});
+  const std::size_t slot = find_cursor(query);
   core::LockTable& table = arbiter_.table_for_lists();
   if (!table.skip_cursor(slot, last, skipped_max)) {
     // The place is far away. The same page asked for again goes on from here: nobody else waits
     // for as long as it takes to walk over millions of locks.
-    page.next = query.after;
-    return keep_bookmark(slot, query.packed_prefix, page.next);
+    page.next = last;
+    return keep_bookmark(slot, query.packed_prefix, last);
   }
   std::size_t looked_at = 0;
   std::size_t bytes = 0;
@@ -499,25 +487,25 @@ void LockService::list_held(const ListQuery& query, Page& page) {
     page.locks.push_back(arbiter_.describe(*held));
     bytes += bytes_of(page.locks.back());
   }
-  page.next = text_of(last);
-  keep_bookmark(slot, query.packed_prefix, page.next);
+  page.next = last;
+  keep_bookmark(slot, query.packed_prefix, last);
 }
 
-void LockService::keep_bookmark(std::size_t slot, const std::string& prefix,
-                                const std::string& after) {
+void LockService::keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after) {
   arbiter_.table_for_lists().keep_cursor(slot);
-  bookmarks_[slot] = {prefix + "|" + after, ++bookmarks_used_};
+  bookmarks_[slot] = {prefix, after, ++bookmarks_used_};
 }
 
 void LockService::list_waiting(const ListQuery& query, Page& page) const {
   const core::PathView prefix{query.packed_prefix};
-  const core::LockId first = read_id(query.after);  // a ticket, and which of its paths
+  // A ticket, and which of its paths.
+  const core::LockId first = query.after.value_or(core::LockId{});
   std::size_t looked_at = 0;
   std::size_t bytes = 0;
   arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
     core::LockId at{waiter.ticket, 0};
     if (looked_at >= looked_at_max) {
-      page.next = text_of(at);
+      page.next = at;
       return false;
     }
     looked_at += waiter.wanted.size();
@@ -526,7 +514,7 @@ void LockService::list_waiting(const ListQuery& query, Page& page) const {
       const bool is_wanted =
           at >= first && (wanted.path() == prefix || prefix.is_ancestor_of(wanted.path()));
       if (is_wanted && (page.locks.size() >= query.limit || bytes >= page_bytes_max)) {
-        page.next = text_of(at);
+        page.next = at;
         return false;
       }
       if (is_wanted) {

@@ -151,10 +151,11 @@ class LockService final : private core::Arbiter::Host {
     std::string owner;
     core::Milliseconds ttl{};
     std::optional<core::Instant> expires{};
-    std::vector<core::LockInfo> locks;  ///< A page of them, as in list().
-    std::string next;                   ///< Empty: this was the last one.
+    std::vector<core::LockInfo> locks;   ///< A page of them, as in list().
+    std::optional<core::LockId> next{};  ///< Null: this was the last one.
   };
-  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
+  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token,
+                                          std::optional<core::LockId> after);
   /// Names a question about paths, so that its answers can be remembered: equal ones must ask the
   /// same of each path.
   struct Asker {
@@ -172,11 +173,11 @@ class LockService final : private core::Arbiter::Host {
     std::optional<std::string> owner;
     std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
     std::size_t limit = 100;                     ///< Fewer when their texts are long.
-    std::string after;                           ///< As `next` said; empty: from the beginning.
+    std::optional<core::LockId> after;           ///< As `next` said; null: from the beginning.
   };
   struct Page {
     std::vector<core::LockInfo> locks;
-    std::string next;  ///< Empty: this was the last one.
+    std::optional<core::LockId> next;  ///< Null: this was the last one.
   };
   [[nodiscard]] At<Page> list(const ListQuery& query);
 
@@ -226,7 +227,8 @@ class LockService final : private core::Arbiter::Host {
  private:
   class Decision;
   struct Bookmark {
-    std::string key;  // prefix and `after`
+    std::string prefix;
+    std::optional<core::LockId> after;  // null: it is free
     std::uint64_t used = 0;
   };
 
@@ -257,8 +259,8 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
   void list_held(const ListQuery& query, Page& page);
   void list_waiting(const ListQuery& query, Page& page) const;
-  [[nodiscard]] std::size_t find_cursor(const std::string& prefix, const std::string& after);
-  void keep_bookmark(std::size_t slot, const std::string& prefix, const std::string& after);
+  [[nodiscard]] std::size_t find_cursor(const ListQuery& query);
+  void keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after);
 
   GroupCommit& commit_;
   const persistence::Journal& journal_;
@@ -271,7 +273,7 @@ class LockService final : private core::Arbiter::Host {
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
   // By slot of the table's cursors. The first one is Arbiter's, and never free.
-  std::vector<Bookmark> bookmarks_{{"", std::numeric_limits<std::uint64_t>::max()}};
+  std::vector<Bookmark> bookmarks_{{"", {}, std::numeric_limits<std::uint64_t>::max()}};
   // The newest lock that there was when all of the lease were known to fit. Those to come have
   // higher ids, also in another lease of this token.
   std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;

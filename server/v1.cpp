@@ -59,15 +59,20 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
   return std::nullopt;
 }
 
-std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
+/// The place of a page, as `next` tells it.
+std::string text_of(core::LockId place) {
+  return std::to_string(place.fence) + "." + std::to_string(place.position);
+}
+
+std::optional<Fault> read_after(const Parameters& parameters, std::optional<core::LockId>& after) {
   const std::string_view* const text = parameters.find("after");
   if (text == nullptr) return std::nullopt;
   // What is no place is not the first page: who asks for one page after the other would for ever.
-  core::LockId id;
+  core::LockId place;
   const char* const end = text->data() + text->size();
-  auto read = std::from_chars(text->data(), end, id.fence);
+  auto read = std::from_chars(text->data(), end, place.fence);
   if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
-    read = std::from_chars(read.ptr + 1, end, id.position);
+    read = std::from_chars(read.ptr + 1, end, place.position);
   }
   constexpr std::size_t size_max = 30;
   if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
@@ -75,19 +80,19 @@ std::optional<Fault> read_after(const Parameters& parameters, std::string& after
         "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
         "page."};
   }
-  after = *text;
+  after = place;
   return std::nullopt;
 }
 
-void append_next(const std::string& next, std::string& body) {
+void append_next(std::optional<core::LockId> next, std::string& body) {
   body += R"(, "next": )";
-  body += next.empty() ? "null}" : "\"" + next + "\"}";
+  body += next ? "\"" + text_of(*next) + "\"}" : "null}";
 }
 
 std::string text_page(const std::vector<core::LockInfo>& infos, const core::Now& now,
-                      const std::string& next) {
+                      std::optional<core::LockId> next) {
   std::string text = text_table(infos, now);
-  if (!next.empty()) text += "… go on with after=" + next + "\n";
+  if (next) text += "… go on with after=" + text_of(*next) + "\n";
   return text;
 }
 
@@ -419,7 +424,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   core::Token token;
   auto fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("token after");
-  std::string after;
+  std::optional<core::LockId> after;
   if (!fault) fault = read_after(parameters, after);
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);

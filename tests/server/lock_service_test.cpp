@@ -143,7 +143,7 @@ TEST_F(LockServiceTest, APageOfThoseWhoWaitLooksAtALimitedNumberOfTheirPaths) {
     found += page.locks.size();
     query.after = page.next;
     ++pages;
-  } while (!query.after.empty());
+  } while (query.after);
   EXPECT_EQ(found, std::size_t{waiters});
   EXPECT_EQ(pages, 3U);
 }

@@ -18,21 +18,11 @@ constexpr std::size_t done_at_once = 256;
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
 // The mutex is not fair: who waits for it would see it taken again when it wakes.
 constexpr std::chrono::microseconds between_forced{200};
-constexpr std::chrono::milliseconds look_every{100};
 constexpr std::size_t shown_max = 100;
 constexpr std::size_t looked_at_max = 10'000;
-constexpr std::size_t skipped_max = 100'000;
-constexpr std::size_t lease_page_max = 1'000;
 // To ask about all locks of a lease of 100,000, under the mutex and at each renewal, takes 9 ms.
 constexpr std::size_t asked_again_max = 100;
 constexpr std::size_t known_to_fit_max = 1'000;
-/// Of the texts of one page, and of what is written around them: who asks for much and does not
-/// read it must not cost much.
-constexpr std::size_t page_bytes_max = 512 * 1024;
-
-std::size_t bytes_of(const core::LockInfo& info) {
-  return 256 + info.packed_path.size() + info.owner.size() + info.meta.size();
-}
 
 }  // namespace
 
@@ -61,9 +51,9 @@ LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
       options_(options),
       arbiter_owner_(std::move(arbiter)),
       arbiter_(*arbiter_owner_),
+      pages_(arbiter_),
       events_(options.event_readers_max),
-      began_(std::chrono::steady_clock::now()),
-      last_read_(began_) {
+      clock_(std::chrono::steady_clock::now()) {
   arbiter_.start(*this, first_fence);
   {
     const std::lock_guard lock{commit_.mutex()};
@@ -80,20 +70,9 @@ LockService::~LockService() {
   commit_.set_on_durable({});
 }
 
-// While the timekeeper runs, the clock is read ten times a second at least. A longer gap is a
-// process that was stopped, or a machine that was: clients could not renew then, so that time is
-// left out. So is that in which the disk stood still: the renewals of clients whose thread waits
-// for it are unread in their sockets, and all others are not answered.
 core::Now LockService::read_now() {
   const auto read = std::chrono::steady_clock::now();
-  const auto disk_stood_still = commit_.stood_still(read) - disk_stood_still_;
-  disk_stood_still_ += disk_stood_still;
-  stood_still_ += disk_stood_still;
-  auto gap = read - last_read_ - disk_stood_still;
-  if (is_stopping_) stood_still_ += std::exchange(gap, {});
-  if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
-  last_read_ = read;
-  return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
+  return {clock_.read(read, commit_.stood_still(read)),
           wall_for_fences(std::chrono::system_clock::now())};
 }
 
@@ -132,10 +111,11 @@ void LockService::keep_time(const std::stop_token& stop) {
       lock.lock();
       continue;
     }
-    const core::Instant latest = now.instant + look_every;
+    const core::Instant latest = now.instant + ServiceClock::read_every;
     const auto due = arbiter_.next_due();
     wakes_at_ = std::min(due.value_or(latest), latest);
-    const core::Instant later = clock_stands ? look_every / 10 : std::chrono::microseconds{100};
+    const core::Instant later =
+        clock_stands ? ServiceClock::read_every / 10 : std::chrono::microseconds{100};
     due_.wait_for(lock, stop, wakes_at_ - now.instant + later, [this] {
       const auto next = arbiter_.next_due();
       return commit_wanted_ || (!forces_.empty() && !forces_wait_) || (next && *next < wakes_at_);
@@ -385,19 +365,7 @@ LockService::At<LockService::LeaseContents> LockService::look_at(
     contents.owner = lease->owner;
     contents.ttl = lease->ttl;
     contents.expires = arbiter_.expiry_of(*lease);
-    core::LockId last = after.value_or(core::LockId{});
-    std::size_t bytes = 0;
-    arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
-      if (held.id <= last) return true;
-      if (contents.locks.size() == lease_page_max || bytes >= page_bytes_max) {
-        contents.next = last;
-        return false;
-      }
-      last = held.id;
-      contents.locks.push_back(arbiter_.describe(held));
-      bytes += bytes_of(contents.locks.back());
-      return true;
-    });
+    contents.page = pages_.list_lease(*lease, after);
   } else {
     contents.ended = arbiter_.ended_lease(token);
   }
@@ -427,104 +395,9 @@ LockService::At<bool> LockService::holds_only(const core::Token& token, const As
   return {all_fit, commit_.last_index(), read_now()};
 }
 
-LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
+LockService::At<LockPages::Page> LockService::list(const LockPages::Query& query) {
   const std::lock_guard lock{commit_.mutex()};
-  Page page;
-  if (query.state == core::LockInfo::State::waiting) {
-    list_waiting(query, page);
-  } else {
-    list_held(query, page);
-  }
-  return {std::move(page), commit_.last_index(), read_now()};
-}
-
-/// A cursor of the table for this page: the one that the page before left there, or a new one at
-/// the beginning.
-std::size_t LockService::find_cursor(const ListQuery& query) {
-  core::LockTable& table = arbiter_.table_for_lists();
-  const core::PathView prefix{query.packed_prefix};
-  for (std::size_t slot = 0; query.after && slot < bookmarks_.size(); ++slot) {
-    const Bookmark& bookmark = bookmarks_[slot];
-    if (bookmark.after != query.after || bookmark.prefix != query.packed_prefix) continue;
-    table.resume_cursor(slot, prefix);
-    return slot;
-  }
-  const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
-                                      [](const auto& a, const auto& b) { return a.used < b.used; });
-  auto slot = static_cast<std::size_t>(least - bookmarks_.begin());
-  if (least->used != 0 && bookmarks_.size() < core::LockTable::cursors_max) {
-    slot = bookmarks_.size();
-    bookmarks_.emplace_back();
-  }
-  table.open_cursor(slot, prefix);
-  return slot;
-}
-
-void LockService::list_held(const ListQuery& query, Page& page) {
-  core::LockId last = query.after.value_or(core::LockId{});
-  const std::size_t slot = find_cursor(query);
-  core::LockTable& table = arbiter_.table_for_lists();
-  if (!table.skip_cursor(slot, last, skipped_max)) {
-    // The place is far away. The same page asked for again goes on from here: nobody else waits
-    // for as long as it takes to walk over millions of locks.
-    page.next = last;
-    return keep_bookmark(slot, query.packed_prefix, last);
-  }
-  std::size_t looked_at = 0;
-  std::size_t bytes = 0;
-  while (page.locks.size() < query.limit && looked_at < looked_at_max && bytes < page_bytes_max) {
-    const auto held = table.advance_cursor(slot);
-    if (!held) {
-      bookmarks_[slot] = {};
-      return;
-    }
-    ++looked_at;
-    last = held->id;
-    if (query.owner && held->owner != *query.owner) continue;
-    if (query.state && (*query.state == core::LockInfo::State::cooling) != held->is_cooling) {
-      continue;
-    }
-    page.locks.push_back(arbiter_.describe(*held));
-    bytes += bytes_of(page.locks.back());
-  }
-  page.next = last;
-  keep_bookmark(slot, query.packed_prefix, last);
-}
-
-void LockService::keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after) {
-  arbiter_.table_for_lists().keep_cursor(slot);
-  bookmarks_[slot] = {prefix, after, ++bookmarks_used_};
-}
-
-void LockService::list_waiting(const ListQuery& query, Page& page) const {
-  const core::PathView prefix{query.packed_prefix};
-  // A ticket, and which of its paths.
-  const core::LockId first = query.after.value_or(core::LockId{});
-  std::size_t looked_at = 0;
-  std::size_t bytes = 0;
-  arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
-    core::LockId at{waiter.ticket, 0};
-    if (looked_at >= looked_at_max) {
-      page.next = at;
-      return false;
-    }
-    looked_at += waiter.wanted.size();
-    if (query.owner && waiter.owner != *query.owner) return true;
-    for (const auto& wanted : waiter.wanted) {
-      const bool is_wanted =
-          at >= first && (wanted.path() == prefix || prefix.is_ancestor_of(wanted.path()));
-      if (is_wanted && (page.locks.size() >= query.limit || bytes >= page_bytes_max)) {
-        page.next = at;
-        return false;
-      }
-      if (is_wanted) {
-        page.locks.push_back(Arbiter::describe(waiter, wanted));
-        bytes += bytes_of(page.locks.back());
-      }
-      ++at.position;
-    }
-    return true;
-  });
+  return {pages_.list(query), commit_.last_index(), read_now()};
 }
 
 LockService::Status LockService::status() {
@@ -566,6 +439,7 @@ LockService::Status LockService::look_at_status() const {
 void LockService::begin_stop() {
   const std::lock_guard lock{commit_.mutex()};
   static_cast<void>(read_now());
+  clock_.stop();
   is_stopping_ = true;
   for (Force& force : forces_) {
     force.forcing.forced.outcome = core::Outcome::busy;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +21,8 @@
 #include "server/access/audit_note.hpp"
 #include "server/event_log.hpp"
 #include "server/group_commit.hpp"
+#include "server/lock_pages.hpp"
+#include "server/service_clock.hpp"
 #include "server/token_source.hpp"
 
 namespace locker::server {
@@ -151,8 +152,7 @@ class LockService final : private core::Arbiter::Host {
     std::string owner;
     core::Milliseconds ttl{};
     std::optional<core::Instant> expires{};
-    std::vector<core::LockInfo> locks;   ///< A page of them, as in list().
-    std::optional<core::LockId> next{};  ///< Null: this was the last one.
+    LockPages::Page page;
   };
   [[nodiscard]] At<LeaseContents> look_at(const core::Token& token,
                                           std::optional<core::LockId> after);
@@ -168,18 +168,7 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] At<bool> holds_only(const core::Token& token, const Asker& asker,
                                     const std::function<bool(core::PathView)>& fits);
 
-  struct ListQuery {
-    std::string packed_prefix;
-    std::optional<std::string> owner;
-    std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
-    std::size_t limit = 100;                     ///< Fewer when their texts are long.
-    std::optional<core::LockId> after;           ///< As `next` said; null: from the beginning.
-  };
-  struct Page {
-    std::vector<core::LockInfo> locks;
-    std::optional<core::LockId> next;  ///< Null: this was the last one.
-  };
-  [[nodiscard]] At<Page> list(const ListQuery& query);
+  [[nodiscard]] At<LockPages::Page> list(const LockPages::Query& query);
 
   struct Status {
     std::size_t locks = 0;
@@ -226,11 +215,6 @@ class LockService final : private core::Arbiter::Host {
 
  private:
   class Decision;
-  struct Bookmark {
-    std::string prefix;
-    std::optional<core::LockId> after;  // null: it is free
-    std::uint64_t used = 0;
-  };
 
   void on_record(const core::Record& record) override;
   void on_event(const core::Event& event) override;
@@ -257,33 +241,24 @@ class LockService final : private core::Arbiter::Host {
   };
   [[nodiscard]] bool try_to_take_back(const TakenBack& what, const core::Now& now);
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
-  void list_held(const ListQuery& query, Page& page);
-  void list_waiting(const ListQuery& query, Page& page) const;
-  [[nodiscard]] std::size_t find_cursor(const ListQuery& query);
-  void keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after);
 
   GroupCommit& commit_;
   const persistence::Journal& journal_;
   const Options options_;
   const std::unique_ptr<core::Arbiter> arbiter_owner_;
   core::Arbiter& arbiter_;
+  LockPages pages_;
   EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
-  // By slot of the table's cursors. The first one is Arbiter's, and never free.
-  std::vector<Bookmark> bookmarks_{{"", {}, std::numeric_limits<std::uint64_t>::max()}};
   // The newest lock that there was when all of the lease were known to fit. Those to come have
   // higher ids, also in another lease of this token.
   std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;
-  std::uint64_t bookmarks_used_ = 0;
 
-  std::chrono::steady_clock::time_point began_;
-  std::chrono::steady_clock::time_point last_read_;
+  ServiceClock clock_;
   bool is_stopping_ = false;
-  std::chrono::steady_clock::duration disk_stood_still_{0};  // when the clock was read last
-  std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last
   std::vector<TakenBack> to_take_back_;            // the journal had no room

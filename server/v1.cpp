@@ -89,10 +89,9 @@ void append_next(std::optional<core::LockId> next, std::string& body) {
   body += next ? "\"" + text_of(*next) + "\"}" : "null}";
 }
 
-std::string text_page(const std::vector<core::LockInfo>& infos, const core::Now& now,
-                      std::optional<core::LockId> next) {
-  std::string text = text_table(infos, now);
-  if (next) text += "… go on with after=" + text_of(*next) + "\n";
+std::string text_page(const LockPages::Page& page, const core::Now& now) {
+  std::string text = text_table(page.locks, now);
+  if (page.next) text += "… go on with after=" + text_of(*page.next) + "\n";
   return text;
 }
 
@@ -293,7 +292,7 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
 }
 
 void V1::list(std::string_view query, const Request& request, Response& response) {
-  LockService::ListQuery wanted;
+  LockPages::Query wanted;
   Parameters parameters;
   auto fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("prefix owner state limit after");
@@ -317,10 +316,10 @@ void V1::list(std::string_view query, const Request& request, Response& response
   if (!fault) fault = read_after(parameters, wanted.after);
   if (fault) return answer_fault(*fault, response);
   const auto listed = service_.list(wanted);
-  const LockService::Page& page = listed.answer;
+  const LockPages::Page& page = listed.answer;
   response.index = listed.index;
   if (wants_text(request)) {
-    return answer_text(text_page(page.locks, listed.now, page.next), response);
+    return answer_text(text_page(page, listed.now), response);
   }
   response.body = R"({"locks": )";
   append_list(page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
@@ -438,7 +437,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
     return answer_error(404, "no_such_lease", "No lease has this token now.", response);
   }
   if (wants_text(request)) {
-    return answer_text(text_page(contents.locks, looked.now, contents.next), response);
+    return answer_text(text_page(contents.page, looked.now), response);
   }
   response.body = R"({"owner": )";
   append_owner(contents.owner, response.body);
@@ -449,10 +448,10 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});
   append_milliseconds(left, response.body);
   response.body += R"(, "locks": )";
-  append_list(contents.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+  append_list(contents.page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
     append_lock(info, looked.now, response.body);
   });
-  append_next(contents.next, response.body);
+  append_next(contents.page.next, response.body);
 }
 
 void V1::release_all(std::string_view query, const Request& request, Response& response) {

@@ -201,22 +201,22 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};
 }
 
-LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
-                                                        const core::Shape& shape,
-                                                        std::string_view owner, Blocker& blocker) {
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  const core::Token token = tokens_.next();
-  const auto acquired =
-      arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
-  blocker.owner = acquired.blocked_by;
-  if (blocker.wants_place && acquired.blocker) {
-    blocker.place = arbiter_.table().path_of(*acquired.blocker);
-  }
-  const core::Fence fence = acquired.outcome == core::Outcome::granted ? arbiter_.last_fence() : 0;
-  count(acquired.outcome);
-  after_command(now);
-  return {acquired.outcome, token, fence, commit_.last_index()};
+LockService::At<LockService::SeedAcquired> LockService::acquire_for_seed(core::PathView path,
+                                                                         const core::Shape& shape,
+                                                                         std::string_view owner,
+                                                                         Blocker& blocker) {
+  return carry_out([&](const core::Now& now) {
+    const core::Token token = tokens_.next();
+    const auto acquired =
+        arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
+    count(acquired.outcome);
+    blocker.owner = acquired.blocked_by;
+    if (blocker.wants_place && acquired.blocker) {
+      blocker.place = arbiter_.table().path_of(*acquired.blocker);
+    }
+    const bool is_granted = acquired.outcome == core::Outcome::granted;
+    return SeedAcquired{acquired.outcome, token, is_granted ? arbiter_.last_fence() : 0};
+  });
 }
 
 LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
@@ -236,24 +236,23 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
                                                      DecisionListener& listener) {
   command.default_ttl = fitting_ttl({});
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  command.fresh_token = tokens_.next();
-  core::Acquired acquired = arbiter_.acquire(command, now);
-  count(acquired.outcome);
-  if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
-  after_command(now);
-  return {std::move(acquired), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) {
+    command.fresh_token = tokens_.next();
+    core::Acquired acquired = arbiter_.acquire(command, now);
+    count(acquired.outcome);
+    if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
+    return acquired;
+  });
 }
 
 bool LockService::abandon(core::WaiterId waiter) {
-  const Decision decision{commit_.mutex()};
-  if (listeners_.erase(waiter) == 0) return false;
-  ++counts_.abandoned;
-  const core::Now now = read_now();
-  arbiter_.abandon(waiter, now);
-  after_command(now);
-  return true;
+  const auto abandoned = carry_out([&](const core::Now& now) {
+    if (listeners_.erase(waiter) == 0) return false;
+    ++counts_.abandoned;
+    arbiter_.abandon(waiter, now);
+    return true;
+  });
+  return abandoned.answer;
 }
 
 LockService::At<Arbiter::Released> LockService::release(core::PathView path,
@@ -306,29 +305,23 @@ LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& 
 std::optional<LockService::At<Arbiter::Forced>> LockService::force(
     const Arbiter::ForceFilter& filter, const std::string& reason, std::vector<AuditedLock>* ended,
     ForceListener& listener) {
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
-  bool is_over = false;
-  // Behind another one it does nothing yet: that one's place in the table would be lost.
-  if (forces_.empty()) {
-    ended_ = ended;
-    is_over = arbiter_.advance_force(forcing, forced_at_once, now);
-    ended_ = nullptr;
-  }
-  Arbiter::Forced forced = forcing.forced;
-  if (is_over && forced.outcome == core::Outcome::busy && forced.count > 0) is_over = false;
-  if (!is_over && is_stopping_) {
-    forced.outcome = core::Outcome::busy;
-    is_over = true;
-  }
-  if (!is_over) {
-    forces_.push_back({std::move(forcing), ended, &listener});
-    due_.notify_one();
-  }
-  after_command(now);
-  if (!is_over) return std::nullopt;
-  return At<Arbiter::Forced>{forced, commit_.last_index(), now};
+  const auto begun = carry_out(
+      [&](const core::Now& now) -> std::optional<Arbiter::Forced> {
+        Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
+        // Behind another one it does nothing yet: that one's place in the table would be lost.
+        const bool is_over =
+            forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
+        Arbiter::Forced& forced = forcing.forced;
+        const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
+        if (is_over && !is_half_done) return forced;
+        if (is_stopping_) return Arbiter::Forced{core::Outcome::busy, forced.count};
+        forces_.push_back({std::move(forcing), ended, &listener});
+        due_.notify_one();
+        return std::nullopt;
+      },
+      ended);
+  if (!begun.answer) return std::nullopt;
+  return At<Arbiter::Forced>{*begun.answer, begun.index, begun.now};
 }
 
 void LockService::forget(const ForceListener& listener) {

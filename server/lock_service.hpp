@@ -66,7 +66,6 @@ class LockService final : private core::Arbiter::Host {
     core::Outcome outcome = core::Outcome::granted;
     core::Token token;  ///< Of the fresh lease, when granted.
     core::Fence fence = 0;
-    Index index = 0;
   };
   /// Who is in the way of the seed's verbs. `wants_place` when the caller may not read everything:
   /// then the owner is told only where it may read.
@@ -76,8 +75,8 @@ class LockService final : private core::Arbiter::Host {
     std::optional<core::Path> place{};  ///< None of one that waits itself.
   };
   /// Fills in `blocker` when blocked.
-  [[nodiscard]] SeedAcquired acquire_for_seed(core::PathView path, const core::Shape& shape,
-                                              std::string_view owner, Blocker& blocker);
+  [[nodiscard]] At<SeedAcquired> acquire_for_seed(core::PathView path, const core::Shape& shape,
+                                                  std::string_view owner, Blocker& blocker);
   [[nodiscard]] At<core::Arbiter::Released> release_for_seed(core::PathView path,
                                                              const core::Token& token);
   struct Queried {

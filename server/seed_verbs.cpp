@@ -85,8 +85,9 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
 
   LockService::Blocker blocker = blocker_for(request);
   const std::string_view owner = id != nullptr ? *id : std::string_view{};
-  const auto acquired = service_.acquire_for_seed(path, shape, owner, blocker);
-  response.index = acquired.index;
+  const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
+  const LockService::SeedAcquired& acquired = asked.answer;
+  response.index = asked.index;
   switch (acquired.outcome) {
     case core::Outcome::granted:
       response.body = R"({"ok": true, "token": ")";

@@ -58,7 +58,7 @@ void pairs(benchmark::State& state) {
     server::LockService& service = door->service;
     const core::PathView path{paths[n++ % paths_of_thread]};
     server::LockService::Blocker nobody;
-    const auto taken = service.acquire_for_seed(path, {}, "bench", nobody);
+    const auto taken = service.acquire_for_seed(path, {}, "bench", nobody).answer;
     const auto given = service.release_for_seed(path, taken.token);
     if (n % 64 == 0) door->commit.commit_until(given.index);
   }

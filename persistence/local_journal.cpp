@@ -128,11 +128,10 @@ LocalJournal::Status LocalJournal::status() const {
   std::unique_lock lock{mutex_};
   Status status = status_;
   status.segments = sealed_.size() + 1;
-  status.segment_bytes = capacity_.load(std::memory_order_relaxed);
-  for (const SealedSegment& segment : sealed_) status.segment_bytes += segment.bytes;
+  status.segment_bytes = capacity_.load(std::memory_order_relaxed) + bytes_of(sealed_);
   status.snapshots = snapshots_.size();
   status.snapshot_bytes = snapshot_bytes_;
-  status.makes_snapshots = !compaction_is_off_ && compaction_needs_ == 0;
+  status.makes_snapshots = !snapshot_policy_.is_off() && !snapshot_policy_.waits_for_room();
   lock.unlock();
   if (const auto free = files_.free_space(options_.directory)) status.free_bytes = *free;
   return status;
@@ -231,7 +230,8 @@ void LocalJournal::work(const std::stop_token& stop) {
       wake_.notify_all();
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
-    if (is_scarce || space_ == Space::full || space_ == Space::waiting || compaction_needs_ != 0) {
+    if (is_scarce || space_ == Space::full || space_ == Space::waiting ||
+        snapshot_policy_.waits_for_room()) {
       wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
     } else {
       wake_.wait_for(lock, stop, directory_interval, [this] { return has_work(); });
@@ -272,7 +272,7 @@ Result<void> LocalJournal::run_background() {
 bool LocalJournal::has_work() const {
   if (is_compacting_) return space_ == Space::preparing;
   return space_ == Space::preparing || space_ == Space::waiting ||
-         (compaction_needs_ == 0 && !segments_to_compact().empty());
+         (!snapshot_policy_.waits_for_room() && !segments_to_compact().empty());
 }
 
 Result<void> LocalJournal::check_directory() const {
@@ -294,9 +294,7 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   const bool was_compacting = is_compacting_;
   const bool was_full = space_ == Space::full;
   // One that is under way has begun with this room, and may grow by all that it reads.
-  if (was_compacting) {
-    for (const SealedSegment& segment : segments_to_compact()) wish.spare_bytes += segment.bytes;
-  }
+  if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
@@ -376,7 +374,7 @@ void LocalJournal::note_prepared(PreparedSegment prepared) {
   prepared_room_.store(prepared.bytes - segment_header_bytes, std::memory_order_release);
   prepared_ = std::move(prepared);
   space_.store(Space::prepared, std::memory_order_release);
-  gave_way_ = false;
+  snapshot_policy_.note_segment();
 }
 
 /// Where locks filled the disk and were released, the last snapshot says nothing of the next one.
@@ -407,8 +405,8 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
-  std::uint64_t spare = spare_wanted() + segment_bytes_min + capacity_;
-  for (const SealedSegment& segment : segments_since_snapshot()) spare += segment.bytes;
+  const std::uint64_t spare =
+      spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
@@ -437,12 +435,10 @@ std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
 }
 
 std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
-  if (compaction_is_off_) return {};
+  if (snapshot_policy_.is_off()) return {};
   std::vector<SealedSegment> segments = segments_since_snapshot();
-  std::uint64_t bytes = 0;
-  for (const SealedSegment& segment : segments) bytes += segment.bytes;
   // As much new as there is old: what is written twice stays within what is written once.
-  const bool is_due = bytes >= std::max(snapshot_bytes_, first_bytes(options_));
+  const bool is_due = bytes_of(segments) >= std::max(snapshot_bytes_, first_bytes(options_));
   if (!is_due && !is_tight_) segments.clear();
   return segments;
 }
@@ -469,34 +465,30 @@ std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionI
 Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
-  if (!snapshots_.empty()) input.snapshot = snapshots_.back();
-  const bool is_full = space_ == Space::full;
-  const Index failed_index = compaction_failed_index_;
-  const bool is_half_held = held_.load(std::memory_order_relaxed) <= compaction_failed_held_ / 2;
-  const std::uint64_t next_segment_needs = segment_bytes_min + spare_wanted();
-  lock.unlock();
   if (input.segments.empty()) return {};
+  if (!snapshots_.empty()) input.snapshot = snapshots_.back();
+  lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
-  std::uint64_t sealed = 0;
-  for (const SealedSegment& segment : input.segments) sealed += segment.bytes;
-  const std::uint64_t surely_enough = next_snapshot_bytes_max();
-  const bool may_fit_now =
-      input.segments.back().last_index > failed_index && (is_half_held || *free >= surely_enough);
-  if (*free < compaction_needs_ && sealed < compaction_waits_for_ && !may_fit_now) return {};
-  // Freed since the next segment was tried, which may take the room now. Only once: where a quota
-  // is in the way, it never does.
-  lock.lock();
-  gave_way_ = is_full && *free >= next_segment_needs && !gave_way_;
-  if (gave_way_) return {};
-  lock.unlock();
 
-  const std::uint64_t left = *free + freed_by_next_snapshot();
-  input.bytes_max = left - std::min(left, spare_bytes_min);
-  // For what is held now, that is: more may be in the segments.
-  if (*free >= surely_enough) input.bytes_max = std::max(input.bytes_max, surely_enough);
-  input.salt = options_.random_number();
+  lock.lock();
+  const SnapshotPolicy::Situation now{
+      .last_index = input.segments.back().last_index,
+      .sealed_bytes = bytes_of(input.segments),
+      .held = held_.load(std::memory_order_relaxed),
+      .free_bytes = *free,
+      .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
+  if (!snapshot_policy_.may_try(now)) return {};
+  lock.unlock();
+  input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
+  return make_snapshot(std::move(input), now, stop);
+}
+
+Result<void> LocalJournal::make_snapshot(CompactionInput input,
+                                         const SnapshotPolicy::Situation& now,
+                                         const std::stop_token& stop) {
   const auto began = std::chrono::steady_clock::now();
+  input.salt = options_.random_number();
   auto bytes = compact(files_, options_.directory, input, stop);
   std::optional<std::string> bad_snapshot;  // what is wrong with the newest one
   if (!bytes && bytes.error().snapshot_is_bad) {
@@ -508,15 +500,15 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
     }
   }
   if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
-  const Index index = input.segments.back().last_index;
   if (!bytes) {
     if (bytes.error().kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
-    note_no_snapshot(index, bytes.error(), *free, sealed);
+    note_no_snapshot(now, bytes.error());
     options_.on_warning("No snapshot was made: " + bytes.error().message +
                         (bad_snapshot ? " Before: " + *bad_snapshot : ""));
     return {};
   }
-  note_snapshot(index, *bytes, std::chrono::steady_clock::now() - began, bad_snapshot.has_value());
+  note_snapshot(now.last_index, *bytes, std::chrono::steady_clock::now() - began,
+                bad_snapshot.has_value());
   if (bad_snapshot) {
     options_.on_warning(*bad_snapshot +
                         " The next one was made without it, from what is kept for this, and takes "
@@ -525,20 +517,15 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   return remove_covered();
 }
 
-/// Of the segments up to this index, which take `sealed` bytes, while so much of the disk was free.
-/// It is tried again when there is more room; after any other fault it is not.
-void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
-                                    std::uint64_t sealed) {
+void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why) {
   const auto removed =
-      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(index)));
+      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
-  compaction_is_off_ = why.kind != OpenFault::Kind::disk_full;
-  if (!compaction_is_off_) {
-    compaction_needs_ = free + spare_bytes_min;
-    compaction_waits_for_ = 2 * sealed;
-    compaction_failed_index_ = index;
-    compaction_failed_held_ = held_.load(std::memory_order_relaxed);
+  if (why.kind == OpenFault::Kind::disk_full) {
+    snapshot_policy_.note_full_disk(then);
+  } else {
+    snapshot_policy_.note_unreadable_file();
   }
   ++status_.snapshots_failed;
 }
@@ -547,7 +534,7 @@ void LocalJournal::note_no_snapshot(Index index, const OpenFault& why, std::uint
 void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                                  bool newest_is_bad) {
   const std::lock_guard lock{mutex_};
-  compaction_needs_ = 0;
+  snapshot_policy_.note_made();
   snapshot_bytes_ = bytes;
   ++status_.snapshots_made;
   status_.snapshot_took = took;

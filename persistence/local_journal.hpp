@@ -16,6 +16,7 @@
 #include "persistence/compaction.hpp"
 #include "persistence/journal.hpp"
 #include "persistence/segment_preparer.hpp"
+#include "persistence/snapshot_policy.hpp"
 #include "persistence/store_opening.hpp"
 
 namespace locker::persistence {
@@ -127,8 +128,10 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
-  void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
-                        std::uint64_t sealed);
+  [[nodiscard]] Result<void> make_snapshot(CompactionInput input,
+                                           const SnapshotPolicy::Situation& now,
+                                           const std::stop_token& stop);
+  void note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
@@ -180,17 +183,8 @@ class LocalJournal final : public Journal {
   std::uint64_t snapshot_bytes_ = 0;
   bool is_tight_ = false;  ///< Not so much is free as a segment of the wanted size wants beside it.
   Status status_;          ///< What it says of snapshots that were made, or were not.
-  /// Free space below which a snapshot is not tried again after it did not fit; else 0.
-  std::uint64_t compaction_needs_ = 0;
-  /// There may never be so much space: somebody else took it for a moment, or there is a quota. It
-  /// is tried all the same when this many bytes are sealed.
-  std::uint64_t compaction_waits_for_ = 0;
-  /// Of the segments that did not fit then.
-  Index compaction_failed_index_ = 0;
-  std::uint64_t compaction_failed_held_ = 0;  ///< When they did not.
-  bool compaction_is_off_ = false;            ///< A sealed file does not read; said once.
-  bool is_compacting_ = false;                ///< Or told to.
-  bool gave_way_ = false;                     ///< A snapshot, the last time, to a segment.
+  SnapshotPolicy snapshot_policy_;
+  bool is_compacting_ = false;  ///< Or told to.
 
   std::jthread worker_;     ///< Prepares, and tells the next one.
   std::jthread compactor_;  ///< Can be at a snapshot for long.

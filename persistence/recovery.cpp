@@ -196,6 +196,12 @@ class Recovery {
 
 }  // namespace
 
+std::uint64_t bytes_of(const std::vector<SealedSegment>& segments) {
+  std::uint64_t bytes = 0;
+  for (const SealedSegment& segment : segments) bytes += segment.bytes;
+  return bytes;
+}
+
 OpenFault missing_records(const std::string& directory, Index from, Index to) {
   return damaged("The records from index " + std::to_string(from) + " to " +
                  std::to_string(to - 1) + " are missing: no file ends with them before " +

@@ -84,7 +84,7 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       snapshots_(std::move(opened.recovered.snapshots)),
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
   if (options_.background) {
-    worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    preparer_ = std::jthread([this](const std::stop_token& stop) { prepare_and_watch(stop); });
     compactor_ = std::jthread([this](const std::stop_token& stop) { compact_when_told(stop); });
     if (options_.durability == Durability::interval) {
       syncer_ = std::jthread([this](const std::stop_token& stop) { sync_now_and_then(stop); });
@@ -93,8 +93,8 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
 }
 
 LocalJournal::~LocalJournal() {
-  for (std::jthread* const thread : {&syncer_, &worker_, &compactor_}) thread->request_stop();
-  for (std::jthread* const thread : {&syncer_, &worker_, &compactor_}) {
+  for (std::jthread* const thread : {&syncer_, &preparer_, &compactor_}) thread->request_stop();
+  for (std::jthread* const thread : {&syncer_, &preparer_, &compactor_}) {
     if (thread->joinable()) thread->join();
   }
   if (auto synced = barrier(); !synced) options_.on_failure(synced.error());
@@ -218,7 +218,7 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
   std::abort();
 }
 
-void LocalJournal::work(const std::stop_token& stop) {
+void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     end_if_failed(check_directory());
     end_if_failed(prepare_next(stop));

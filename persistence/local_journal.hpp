@@ -113,7 +113,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] IoResult<PreparedSegment> take_prepared();
 
   // On the background threads.
-  void work(const std::stop_token& stop);
+  void prepare_and_watch(const std::stop_token& stop);
   void compact_when_told(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
@@ -186,7 +186,7 @@ class LocalJournal final : public Journal {
   SnapshotPolicy snapshot_policy_;
   bool is_compacting_ = false;  ///< Or told to.
 
-  std::jthread worker_;     ///< Prepares, and tells the next one.
+  std::jthread preparer_;   ///< Prepares, and tells the next one when a snapshot is due.
   std::jthread compactor_;  ///< Can be at a snapshot for long.
   std::jthread syncer_;     ///< With Durability::interval.
 };

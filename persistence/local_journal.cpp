@@ -230,12 +230,10 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
       wake_.notify_all();
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
-    if (is_scarce || space_ == Space::full || space_ == Space::waiting ||
-        snapshot_policy_.waits_for_room()) {
-      wake_.wait_for(lock, stop, full_disk_interval, [this] { return has_work(); });
-    } else {
-      wake_.wait_for(lock, stop, directory_interval, [this] { return has_work(); });
-    }
+    const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
+                                 snapshot_policy_.waits_for_room();
+    wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
+                   [this] { return has_work(); });
   }
 }
 
@@ -289,8 +287,6 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   }
   SegmentWish wish{next_segment_bytes_, spare_wanted()};
   const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
-  const SegmentWish for_ends{segment_bytes_min,
-                             std::min(spare_bytes_min, next_snapshot_bytes_max())};
   const bool was_compacting = is_compacting_;
   const bool was_full = space_ == Space::full;
   // One that is under way has begun with this room, and may grow by all that it reads.
@@ -298,20 +294,16 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
-  IoResult<PreparedSegment> prepared = PreparedSegment{};
-  bool is_for_ends = false;
-  // What was prepared before the start is there: locks are held that rely on it.
+
   const std::uint64_t before =
-      std::exchange(has_prepared_, true) ? 0 : prepared_bytes(files_, options_.directory);
-  if (before != 0) prepared = prepare_segment(files_, options_.directory, {before, 0, before});
-  if (before == 0 || (!prepared && is_full_disk(prepared.error()))) {
-    prepared = prepare_segment(files_, options_.directory, wish);
-  }
-  if (!prepared && is_full_disk(prepared.error()) && was_full && !was_compacting) {
-    is_for_ends = true;
-    prepared = prepare_segment(files_, options_.directory, for_ends);
-  }
+      std::exchange(has_tried_, true) ? 0 : prepared_bytes(files_, options_.directory);
+  auto prepared = prepare_as_wished(wish, before);
+  const bool does_not_fit = !prepared && is_full_disk(prepared.error());
+  // Not at the first try: before the second a snapshot may free the room for a larger one.
+  const bool is_for_ends = does_not_fit && was_full && !was_compacting;
+  if (is_for_ends) prepared = prepare_for_ends();
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
+
   lock.lock();
   const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
   is_tight_ = !prepared || is_for_ends || *free + before < wanted_free;
@@ -323,15 +315,28 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   lock.unlock();
   wake_.notify_all();
   larger_needs_free_ = 0;
-  if (is_full && !std::exchange(has_warned_, true)) {
-    options_.on_warning(prepared.error().message +
-                        ". New locks are refused when the rest of the journal is needed to release "
-                        "those that are held; free space on that disk.");
-  }
-  if (prepared && !is_for_ends && std::exchange(has_warned_, false)) {
-    options_.on_warning("There is space for the journal again.");
-  }
+  if (is_full) warn_of_full_disk(prepared.error());
+  if (prepared && !is_for_ends) tell_of_space();
   return {};
+}
+
+/// What was prepared before the start is so large again, if it was: locks are held that rely on it.
+IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wish,
+                                                          std::uint64_t before) {
+  if (before != 0) {
+    auto prepared = prepare_segment(files_, options_.directory, {before, 0, before});
+    if (prepared || !is_full_disk(prepared.error())) return prepared;
+  }
+  return prepare_segment(files_, options_.directory, wish);
+}
+
+/// Where no snapshot like the last one fits beside it. Where locks filled the disk and were
+/// released, the last one says nothing of the next: with what that takes at most beside this
+/// segment, one more leads to a snapshot that frees the rest.
+IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
+  const std::uint64_t next_snapshot = snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+  return prepare_segment(files_, options_.directory,
+                         {segment_bytes_min, std::min(spare_bytes_min, next_snapshot)});
 }
 
 /// The one that is there stays until the larger one is: room_for() has promised it.
@@ -361,13 +366,11 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   note_prepared(std::move(*larger));
   lock.unlock();
   wake_.notify_all();
-  if (std::exchange(has_warned_, false)) {
-    options_.on_warning("There is space for the journal again.");
-  }
+  tell_of_space();
   return {};
 }
 
-/// Under the mutex. What is free is less now; it is looked at again when no snapshot is made.
+/// What is free is less now; it is looked at again when no snapshot is made.
 void LocalJournal::note_prepared(PreparedSegment prepared) {
   const std::uint64_t later = later_room_.load(std::memory_order_relaxed);
   later_room_.store(later - std::min(later, prepared.bytes), std::memory_order_release);
@@ -377,10 +380,16 @@ void LocalJournal::note_prepared(PreparedSegment prepared) {
   snapshot_policy_.note_segment();
 }
 
-/// Where locks filled the disk and were released, the last snapshot says nothing of the next one.
-/// With this beside it, one more segment leads to a snapshot that frees the rest.
-std::uint64_t LocalJournal::next_snapshot_bytes_max() const {
-  return snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+void LocalJournal::warn_of_full_disk(const IoError& error) {
+  if (std::exchange(has_warned_, true)) return;
+  options_.on_warning(error.message +
+                      ". New locks are refused when the rest of the journal is needed to release "
+                      "those that are held; free space on that disk.");
+}
+
+void LocalJournal::tell_of_space() {
+  if (!std::exchange(has_warned_, false)) return;
+  options_.on_warning("There is space for the journal again.");
 }
 
 /// What a snapshot frees when it is made: what only the one before the newest needs. A file whose

@@ -119,12 +119,16 @@ class LocalJournal final : public Journal {
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next(const std::stop_token& stop);
+  [[nodiscard]] IoResult<PreparedSegment> prepare_as_wished(const SegmentWish& wish,
+                                                            std::uint64_t before);
+  [[nodiscard]] IoResult<PreparedSegment> prepare_for_ends();
   [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
   void note_prepared(PreparedSegment prepared);
+  void warn_of_full_disk(const IoError& error);
+  void tell_of_space();
   void look_for_room();
   /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex, as the next.
   [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
-  [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;
   [[nodiscard]] Result<void> sync_if_due();
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
@@ -155,7 +159,7 @@ class LocalJournal final : public Journal {
   Index written_index_;
 
   // Of the preparing thread alone.
-  bool has_prepared_ = false;            ///< It has tried to.
+  bool has_tried_ = false;               ///< To prepare one.
   bool has_warned_ = false;              ///< Of a full disk, which it still is.
   std::uint64_t larger_needs_free_ = 0;  ///< A larger one did not fit, whatever the disk said.
 

@@ -22,21 +22,8 @@
 namespace locker::persistence {
 
 /// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
-/// the files; what a crash at any instruction leaves is what open() can read.
-///
-/// Room on the disk. What is promised: all that is held can be ended, locks and leases, one by one,
-/// and then the journal finds back to an empty disk, without anybody's help. Therefore
-/// 1. a grant is let in when the ends of all that is held fit into the rest of the segment that is
-///    written, the prepared one, and half of what is free but for the next snapshot and
-///    spare_bytes_min;
-/// 2. the next segment is prepared as large as it fits beside a snapshot like the last one and
-///    spare_bytes_min, and exchanged for a larger one as soon as that fits. Where none fits, the
-///    smallest is made all the same, as long as spare_bytes_min stays free: ends come before
-///    snapshots. What is prepared outlives a restart;
-/// 3. a snapshot leaves spare_bytes_min free, too. One that did not fit is tried again when there
-///    is more room, twice as much to put into it, or half as much held;
-/// 4. spare_bytes_min itself is for a segment and a snapshot when so little is held that this
-///    snapshot is sure to fit: it is what leads out of a disk that locks filled.
+/// the files, and by which rules ("Room") a full disk lets go of all that is held. What a crash at
+/// any instruction leaves is what open() can read.
 ///
 /// A thread of its own prepares the next segment, another one makes snapshots, and with
 /// Durability::interval one syncs, so that append() does none of it.
@@ -108,11 +95,15 @@ class LocalJournal final : public Journal {
   LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
                std::unique_ptr<File> file);
 
+  [[nodiscard]] static core::Fault fault(const IoError& error) { return {error.message + "."}; }
+
   // On the appending thread.
   [[nodiscard]] IoResult<void> begin_next_segment();
   [[nodiscard]] IoResult<PreparedSegment> take_prepared();
 
-  // On the background threads.
+  // The background threads, local_journal_background.cpp.
+  void start_threads();
+  void end_threads();
   void prepare_and_watch(const std::stop_token& stop);
   void compact_when_told(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
@@ -123,26 +114,30 @@ class LocalJournal final : public Journal {
                                                             std::uint64_t before);
   [[nodiscard]] IoResult<PreparedSegment> prepare_for_ends();
   [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
-  void note_prepared(PreparedSegment prepared);
   void warn_of_full_disk(const IoError& error);
   void tell_of_space();
   void look_for_room();
-  /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex, as the next.
-  [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
   [[nodiscard]] Result<void> sync_if_due();
-  [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
+  // REQUIRES: the mutex is held.
+  [[nodiscard]] bool has_work() const;
+  void note_prepared(PreparedSegment prepared);
+  /// Beside a segment: a snapshot like the last one frees the rest.
+  [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
+
+  // Snapshots, local_journal_snapshots.cpp.
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
   [[nodiscard]] Result<void> make_snapshot(CompactionInput input,
                                            const SnapshotPolicy::Situation& now,
                                            const std::stop_token& stop);
+  [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
+  [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   void note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
+  // REQUIRES: the mutex is held.
   [[nodiscard]] std::vector<SealedSegment> segments_since_snapshot() const;
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
-  [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
-  [[nodiscard]] bool has_work() const;
 
   FileSystem& files_;
   const Options options_;
@@ -151,12 +146,12 @@ class LocalJournal final : public Journal {
   const StoreId store_id_;
 
   // Of the appending thread alone.
-  SegmentHeader segment_;
-  std::uint64_t segment_bytes_;
-  std::uint64_t offset_;
-  std::uint32_t previous_;
-  std::string frame_;
-  Index written_index_;
+  SegmentHeader segment_;        ///< Of the one that is written.
+  std::uint64_t segment_bytes_;  ///< Of its file.
+  std::uint64_t offset_;         ///< Behind its last frame.
+  std::uint32_t previous_;       ///< Checksum of that frame.
+  std::string frame_;            ///< The bytes of one, kept for the memory.
+  Index written_index_;          ///< Of the last record.
 
   // Of the preparing thread alone.
   bool has_tried_ = false;               ///< To prepare one.
@@ -185,8 +180,9 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
-  bool is_tight_ = false;  ///< Not so much is free as a segment of the wanted size wants beside it.
-  Status status_;          ///< What it says of snapshots that were made, or were not.
+  /// Not so much is free as a segment of the wanted size wants beside it.
+  bool is_tight_ = false;
+  Status status_;  ///< What it says of snapshots that were made, or were not.
   SnapshotPolicy snapshot_policy_;
   bool is_compacting_ = false;  ///< Or told to.
 

@@ -28,7 +28,7 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
+  core::Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
     return journal_.room_for(bytes, reserved, held);
   }
 

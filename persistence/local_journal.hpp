@@ -90,7 +90,7 @@ class LocalJournal final : public Journal {
     prepared,   ///< `prepared_` is there.
     taken,      ///< append() makes a segment of it: its file is not the preparing thread's.
     full,       ///< The disk has no room for it; tried again now and then.
-    waiting,    ///< The same, but beside a snapshot that is being made, and frees room when it is.
+    waiting,    ///< As full, but a snapshot is being made, which frees room.
   };
 
   LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
@@ -155,9 +155,10 @@ class LocalJournal final : public Journal {
   Index written_index_;          ///< Of the last record.
 
   // Of the preparing thread alone.
-  bool has_tried_ = false;               ///< To prepare one.
-  bool has_warned_ = false;              ///< Of a full disk, which it still is.
-  std::uint64_t larger_needs_free_ = 0;  ///< A larger one did not fit, whatever the disk said.
+  bool has_tried_ = false;   ///< To prepare one, since the start.
+  bool has_warned_ = false;  ///< Of a full disk, which it still is.
+  /// Before a larger one is tried again, which did not fit whatever the disk said was free; else 0.
+  std::uint64_t larger_needs_free_ = 0;
 
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.

@@ -166,7 +166,7 @@ IoResult<void> LocalJournal::begin_next_segment() {
 IoResult<PreparedSegment> LocalJournal::take_prepared() {
   std::unique_lock lock{mutex_};
   if (!options_.background && !prepared_) {
-    return prepare_segment(files_, options_.directory, {next_segment_bytes_, 0});
+    return prepare_segment(files_, options_.directory, {.bytes = next_segment_bytes_});
   }
   wake_.wait(lock, [this] { return prepared_ || space_ == Space::full; });
   LOCKER_ASSERT(prepared_);  // room_for() promised it

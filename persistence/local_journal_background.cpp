@@ -125,7 +125,7 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
     lock.unlock();
     return prepare_larger(stop);
   }
-  SegmentWish wish{next_segment_bytes_, spare_wanted()};
+  SegmentWish wish{.bytes = next_segment_bytes_, .spare_bytes = spare_wanted()};
   const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
   const bool was_compacting = is_compacting_;
   const bool was_full = space_ == Space::full;
@@ -164,7 +164,8 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
 IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wish,
                                                           std::uint64_t before) {
   if (before != 0) {
-    auto prepared = prepare_segment(files_, options_.directory, {before, 0, before});
+    auto prepared =
+        prepare_segment(files_, options_.directory, {.bytes = before, .least_bytes = before});
     if (prepared || !is_full_disk(prepared.error())) return prepared;
   }
   return prepare_segment(files_, options_.directory, wish);
@@ -175,15 +176,18 @@ IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wis
 /// segment, one more leads to a snapshot that frees the rest.
 IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
   const std::uint64_t next_snapshot = snapshot_bytes_max(held_.load(std::memory_order_relaxed));
-  return prepare_segment(files_, options_.directory,
-                         {segment_bytes_min, std::min(spare_bytes_min, next_snapshot)});
+  return prepare_segment(
+      files_, options_.directory,
+      {.bytes = segment_bytes_min, .spare_bytes = std::min(spare_bytes_min, next_snapshot)});
 }
 
 /// The one that is there stays until the larger one is: room_for() has promised it.
 Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   if (!prepared_ || is_compacting_) return {};
-  const SegmentWish wish{next_segment_bytes_, spare_wanted(), 2 * prepared_->bytes};
+  const SegmentWish wish{.bytes = next_segment_bytes_,
+                         .spare_bytes = spare_wanted(),
+                         .least_bytes = 2 * prepared_->bytes};
   lock.unlock();
   if (wish.bytes < wish.least_bytes) return {};
   const auto free = files_.free_space(options_.directory);

@@ -100,7 +100,8 @@ OpenResult<void> create_store(FileSystem& files, const std::string& directory,
   StoreId id{};
   const std::uint64_t halves[2] = {random_number(), random_number()};
   std::memcpy(id.data(), halves, sizeof halves);
-  auto prepared = prepare_segment(files, directory, {segment_bytes, spare_bytes_min});
+  auto prepared =
+      prepare_segment(files, directory, {.bytes = segment_bytes, .spare_bytes = spare_bytes_min});
   if (!prepared) return open_fault(prepared.error());
   auto published = publish_segment(files, directory, *prepared, {id, random_number(), 1, 0});
   if (!published) return open_fault(published.error());

@@ -398,7 +398,7 @@ FAULTS = [
     Fault("preparer-meddles", "a segment vanishes while it is begun, and what it gets is lost",
           "persistence/local_journal_background.cpp",
           "  if (space_ == Space::taken) return {};\n", "",
-          "persistence_test JournalBackgroundTest.*"),
+          "persistence_test JournalBesideTest.TheBackground*"),
     Fault("snapshot-first", "on a full disk a snapshot takes the room in which locks are released",
           "persistence/snapshot_policy.cpp",
           "  return !gave_way_;\n", "  return true;\n",

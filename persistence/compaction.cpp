@@ -17,7 +17,7 @@ using Compacted = boost::system::result<std::uint64_t, CompactionFault>;
 
 /// One that was read from or sealed by this very process, and cannot be opened any more, is as good
 /// as one that the disk does not give back: all that it said is in memory.
-OpenFault of_input(OpenFault fault) {
+OpenFault input_fault(OpenFault fault) {
   if (fault.kind == OpenFault::Kind::io) fault.kind = OpenFault::Kind::unreadable;
   return fault;
 }
@@ -28,7 +28,7 @@ OpenResult<void> read_segment(FileSystem& files, const std::string& directory, c
                               const SealedSegment& segment, std::optional<std::uint32_t>& previous,
                               const std::function<void(const core::Record&)>& on_record) {
   auto reader = SegmentReader::open(files, directory, segment.first_index, store);
-  if (!reader) return of_input(reader.error());
+  if (!reader) return input_fault(reader.error());
   const std::string path = in_directory(directory, segment_name(segment.first_index));
   // Not every one has been looked at since the start: those that only the older snapshot needs.
   if (previous && reader->header().previous != *previous) {
@@ -122,8 +122,8 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
   return changes;
 }
 
-CompactionFault of_snapshot(OpenFault fault) {
-  CompactionFault told{of_input(std::move(fault))};
+CompactionFault snapshot_fault(OpenFault fault) {
+  CompactionFault told{input_fault(std::move(fault))};
   told.snapshot_is_bad =
       told.kind == OpenFault::Kind::damaged || told.kind == OpenFault::Kind::unreadable;
   return told;
@@ -140,7 +140,7 @@ Compacted merge(FileSystem& files, const std::string& directory, const Compactio
     auto opened =
         SnapshotReader::open(files, in_directory(directory, snapshot_name(*input.snapshot)),
                              *input.snapshot, input.store);
-    if (!opened) return of_snapshot(opened.error());
+    if (!opened) return snapshot_fault(opened.error());
     older = std::move(*opened);
     header.last_fence = std::max(header.last_fence, older->header().last_fence);
   }
@@ -156,7 +156,7 @@ Compacted merge(FileSystem& files, const std::string& directory, const Compactio
   if (older) {
     auto read = older->read(keep);
     if (!written) return open_fault(written.error());
-    if (!read) return of_snapshot(read.error());
+    if (!read) return snapshot_fault(read.error());
   }
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {

@@ -65,14 +65,14 @@ class Journal {
   [[nodiscard]] virtual core::Room room_for(std::size_t bytes, bool reserved,
                                             std::size_t held) const = 0;
 
-  /// The same where so many bytes of others, `pending`, are on their way here. Both are too much
-  /// together, perhaps, and these are not for the segment behind those.
+  /// The same when `pending` bytes of others are on their way here, before these. Where only both
+  /// together are too much, there is room soon: in the segment behind.
   [[nodiscard]] core::Room room_beside(std::size_t pending, std::size_t bytes, bool reserved,
                                        std::size_t held) const {
     const core::Room room = room_for(pending + bytes, reserved, held);
-    const bool may_be_soon = room == core::Room::none && pending != 0;
-    return may_be_soon && room_for(bytes, reserved, held) != core::Room::none ? core::Room::soon
-                                                                              : room;
+    if (room != core::Room::none || pending == 0) return room;
+    const bool fits_alone = room_for(bytes, reserved, held) != core::Room::none;
+    return fits_alone ? core::Room::soon : core::Room::none;
   }
 };
 

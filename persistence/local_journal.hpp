@@ -16,26 +16,14 @@
 #include "persistence/compaction.hpp"
 #include "persistence/journal.hpp"
 #include "persistence/segment_preparer.hpp"
+#include "persistence/snapshot_policy.hpp"
 #include "persistence/store_opening.hpp"
 
 namespace locker::persistence {
 
 /// The journal in a directory of this machine: segments, and snapshots beside them. FORMAT.md has
-/// the files; what a crash at any instruction leaves is what open() can read.
-///
-/// Room on the disk. What is promised: all that is held can be ended, locks and leases, one by one,
-/// and then the journal finds back to an empty disk, without anybody's help. Therefore
-/// 1. a grant is let in when the ends of all that is held fit into the rest of the segment that is
-///    written, the prepared one, and half of what is free but for the next snapshot and
-///    spare_bytes_min;
-/// 2. the next segment is prepared as large as it fits beside a snapshot like the last one and
-///    spare_bytes_min, and exchanged for a larger one as soon as that fits. Where none fits, the
-///    smallest is made all the same, as long as spare_bytes_min stays free: ends come before
-///    snapshots. What is prepared outlives a restart;
-/// 3. a snapshot leaves spare_bytes_min free, too. One that did not fit is tried again when there
-///    is more room, twice as much to put into it, or half as much held;
-/// 4. spare_bytes_min itself is for a segment and a snapshot when so little is held that this
-///    snapshot is sure to fit: it is what leads out of a disk that locks filled.
+/// the files, and by which rules ("Room") a full disk lets go of all that is held. What a crash at
+/// any instruction leaves is what open() can read.
 ///
 /// A thread of its own prepares the next segment, another one makes snapshots, and with
 /// Durability::interval one syncs, so that append() does none of it.
@@ -102,41 +90,55 @@ class LocalJournal final : public Journal {
     prepared,   ///< `prepared_` is there.
     taken,      ///< append() makes a segment of it: its file is not the preparing thread's.
     full,       ///< The disk has no room for it; tried again now and then.
-    waiting,    ///< The same, but beside a snapshot that is being made, and frees room when it is.
+    waiting,    ///< As full, but a snapshot is being made, which frees room.
   };
 
   LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
                std::unique_ptr<File> file);
 
+  [[nodiscard]] static core::Fault fault(const IoError& error) { return {error.message + "."}; }
+
   // On the appending thread.
   [[nodiscard]] IoResult<void> begin_next_segment();
   [[nodiscard]] IoResult<PreparedSegment> take_prepared();
 
-  // On the background threads.
-  void work(const std::stop_token& stop);
+  // The background threads, local_journal_background.cpp.
+  void start_threads();
+  void end_threads();
+  void prepare_and_watch(const std::stop_token& stop);
   void compact_when_told(const std::stop_token& stop);
   void sync_now_and_then(const std::stop_token& stop);
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next(const std::stop_token& stop);
+  [[nodiscard]] IoResult<PreparedSegment> prepare_as_wished(const SegmentWish& wish,
+                                                            std::uint64_t before);
+  [[nodiscard]] IoResult<PreparedSegment> prepare_for_ends();
   [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
-  void note_prepared(PreparedSegment prepared);
+  void warn_of_full_disk(const IoError& error);
+  void tell_of_space();
   void look_for_room();
-  /// Beside a segment: a snapshot like the last one frees the rest. Under the mutex, as the next.
-  [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
-  [[nodiscard]] std::uint64_t next_snapshot_bytes_max() const;
   [[nodiscard]] Result<void> sync_if_due();
-  [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
+  // REQUIRES: the mutex is held.
+  [[nodiscard]] bool has_work() const;
+  void note_prepared(PreparedSegment prepared);
+  /// Beside a segment: a snapshot like the last one frees the rest.
+  [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
+
+  // Snapshots, local_journal_snapshots.cpp.
   [[nodiscard]] Result<void> compact_if_due(const std::stop_token& stop);
-  void note_no_snapshot(Index index, const OpenFault& why, std::uint64_t free,
-                        std::uint64_t sealed);
+  [[nodiscard]] Result<void> make_snapshot(CompactionInput input,
+                                           const SnapshotPolicy::Situation& now,
+                                           const std::stop_token& stop);
+  [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
+  [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
+  void note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
+  // REQUIRES: the mutex is held.
   [[nodiscard]] std::vector<SealedSegment> segments_since_snapshot() const;
   [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
-  [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
-  [[nodiscard]] bool has_work() const;
 
   FileSystem& files_;
   const Options options_;
@@ -145,17 +147,18 @@ class LocalJournal final : public Journal {
   const StoreId store_id_;
 
   // Of the appending thread alone.
-  SegmentHeader segment_;
-  std::uint64_t segment_bytes_;
-  std::uint64_t offset_;
-  std::uint32_t previous_;
-  std::string frame_;
-  Index written_index_;
+  SegmentHeader segment_;        ///< Of the one that is written.
+  std::uint64_t segment_bytes_;  ///< Of its file.
+  std::uint64_t offset_;         ///< Behind its last frame.
+  std::uint32_t previous_;       ///< Checksum of that frame.
+  std::string frame_;            ///< The bytes of one, kept for the memory.
+  Index written_index_;          ///< Of the last record.
 
   // Of the preparing thread alone.
-  bool has_prepared_ = false;            ///< It has tried to.
-  bool has_warned_ = false;              ///< Of a full disk, which it still is.
-  std::uint64_t larger_needs_free_ = 0;  ///< A larger one did not fit, whatever the disk said.
+  bool has_tried_ = false;   ///< To prepare one, since the start.
+  bool has_warned_ = false;  ///< Of a full disk, which it still is.
+  /// Before a larger one is tried again, which did not fit whatever the disk said was free; else 0.
+  std::uint64_t larger_needs_free_ = 0;
 
   // Read by room_for() without a lock.
   std::atomic<std::uint64_t> room_{0};           ///< Bytes behind the last frame.
@@ -179,21 +182,13 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
-  bool is_tight_ = false;  ///< Not so much is free as a segment of the wanted size wants beside it.
-  Status status_;          ///< What it says of snapshots that were made, or were not.
-  /// Free space below which a snapshot is not tried again after it did not fit; else 0.
-  std::uint64_t compaction_needs_ = 0;
-  /// There may never be so much space: somebody else took it for a moment, or there is a quota. It
-  /// is tried all the same when this many bytes are sealed.
-  std::uint64_t compaction_waits_for_ = 0;
-  /// Of the segments that did not fit then.
-  Index compaction_failed_index_ = 0;
-  std::uint64_t compaction_failed_held_ = 0;  ///< When they did not.
-  bool compaction_is_off_ = false;            ///< A sealed file does not read; said once.
-  bool is_compacting_ = false;                ///< Or told to.
-  bool gave_way_ = false;                     ///< A snapshot, the last time, to a segment.
+  /// Not so much is free as a segment of the wanted size wants beside it.
+  bool is_tight_ = false;
+  Status status_;  ///< What it says of snapshots that were made, or were not.
+  SnapshotPolicy snapshot_policy_;
+  bool is_compacting_ = false;  ///< Or told to.
 
-  std::jthread worker_;     ///< Prepares, and tells the next one.
+  std::jthread preparer_;   ///< Prepares, and tells the next one when a snapshot is due.
   std::jthread compactor_;  ///< Can be at a snapshot for long.
   std::jthread syncer_;     ///< With Durability::interval.
 };

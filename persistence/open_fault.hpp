@@ -8,7 +8,7 @@
 
 namespace locker::persistence {
 
-/// Why a store cannot be opened.
+/// Why a store, or a file of it, cannot be opened or made.
 struct OpenFault {
   enum class Kind {
     in_use,        ///< Another process has it.

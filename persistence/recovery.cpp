@@ -154,36 +154,47 @@ class Recovery {
     if (!replayed) return replayed.error();
     if (!scanned) return scanned.error();
     const SegmentEnd& end = *scanned;
-    // A segment is synced before the next one begins: what is cut short in one that is not the
-    // last shows as a gap in the indexes.
     if (end.tail == Tail::damaged) return damaged(describe_damage(path, end));
-    if (!is_last) {
-      const Index next =
-          *std::upper_bound(found_.segments.begin(), found_.segments.end(), first_index);
-      if (end.next_index != next) {
-        // Zeros behind the last frame: the records were in a file that is not there. Otherwise
-        // something that was a frame stands there.
-        if (end.tail == Tail::clean) return missing(end.next_index, next);
-        return damaged(describe_damage(path, end));
-      }
-      store_.sealed.push_back({first_index, end.next_index - 1, segment->size()});
-      store_.unsealed.reset();
-      if (!segment->is_sealed()) store_.unsealed = segment->header();
-    } else if (segment->is_sealed()) {
+    auto noted = is_last ? note_last(*segment, end, path) : note_sealed(*segment, end, path);
+    if (!noted) return noted.error();
+    store_.last_end = end;
+    return {};
+  }
+
+  /// A segment is synced before the next one begins: what is cut short in one that is not the last
+  /// shows as a gap in the indexes.
+  OpenResult<void> note_sealed(const SegmentReader& segment, const SegmentEnd& end,
+                               const std::string& path) {
+    const Index first_index = segment.header().first_index;
+    const Index next =
+        *std::upper_bound(found_.segments.begin(), found_.segments.end(), first_index);
+    if (end.next_index != next) {
+      // Zeros behind the last frame: the records were in a file that is not there. Otherwise
+      // something that was a frame stands there.
+      if (end.tail == Tail::clean) return missing(end.next_index, next);
+      return damaged(describe_damage(path, end));
+    }
+    store_.sealed.push_back({first_index, end.next_index - 1, segment.size()});
+    store_.unsealed.reset();
+    if (!segment.is_sealed()) store_.unsealed = segment.header();
+    return {};
+  }
+
+  OpenResult<void> note_last(const SegmentReader& segment, const SegmentEnd& end,
+                             const std::string& path) {
+    if (segment.is_sealed()) {
       return damaged("The records from index " + std::to_string(end.next_index) +
                      " on are missing: " + in_directory(directory_, segment_name(end.next_index)) +
-                     " is not there, and " + segment_name(first_index) + " says that it was. " +
-                     restore);
-    } else {
-      store_.last_header = segment->header();
-      store_.last_bytes = segment->size();
-      store_.summary.torn_bytes = end.tail_bytes;
+                     " is not there, and " + segment_name(segment.header().first_index) +
+                     " says that it was. " + restore);
     }
-    store_.last_end = end;
-    if (is_last && end.next_index <= store_.summary.last_index) {
+    if (end.next_index <= store_.summary.last_index) {
       return damaged(path + " ends at index " + std::to_string(end.next_index - 1) +
                      ", before the newest snapshot's. " + restore);
     }
+    store_.last_header = segment.header();
+    store_.last_bytes = segment.size();
+    store_.summary.torn_bytes = end.tail_bytes;
     return {};
   }
 
@@ -195,6 +206,12 @@ class Recovery {
 };
 
 }  // namespace
+
+std::uint64_t bytes_of(const std::vector<SealedSegment>& segments) {
+  std::uint64_t bytes = 0;
+  for (const SealedSegment& segment : segments) bytes += segment.bytes;
+  return bytes;
+}
 
 OpenFault missing_records(const std::string& directory, Index from, Index to) {
   return damaged("The records from index " + std::to_string(from) + " to " +

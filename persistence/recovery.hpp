@@ -31,6 +31,8 @@ struct SealedSegment {
   Index last_index = 0;
   std::uint64_t bytes = 0;  ///< Of its file.
 };
+/// Of all their files.
+[[nodiscard]] std::uint64_t bytes_of(const std::vector<SealedSegment>& segments);
 
 /// What the directory holds, and where the journal goes on.
 struct RecoveredStore {

@@ -8,6 +8,12 @@
 namespace locker::persistence {
 namespace {
 
+constexpr std::uint64_t first_bytes = std::uint64_t{4} << 20U;
+
+std::uint64_t largest_segment_bytes(std::uint64_t limit) {
+  return std::bit_floor(std::max(limit, segment_bytes_min));
+}
+
 constexpr std::size_t zeros_at_a_time = std::size_t{1} << 20U;
 
 IoResult<std::unique_ptr<File>> write_zeros(FileSystem& files, const std::string& path,
@@ -38,6 +44,14 @@ IoError no_room(const std::string& path) {
 }
 
 }  // namespace
+
+std::uint64_t first_segment_bytes(std::uint64_t limit) {
+  return std::min(largest_segment_bytes(limit), first_bytes);
+}
+
+std::uint64_t next_segment_bytes(std::uint64_t bytes, std::uint64_t limit) {
+  return std::min(largest_segment_bytes(limit), 2 * std::max(std::bit_ceil(bytes), first_bytes));
+}
 
 IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& directory,
                                           const SegmentWish& wish, std::string_view name) {

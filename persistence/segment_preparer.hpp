@@ -8,9 +8,12 @@
 
 namespace locker::persistence {
 
-/// The first segment of a store; each next one is twice as long, up to the limit of the options:
-/// a small store stays small, and the first start is quick.
-inline constexpr std::uint64_t segment_bytes_first = std::uint64_t{4} << 20U;
+/// How long segments are, if the disk has room: the first one of a store 4 MiB, each next one twice
+/// as long, up to `limit` rounded down to a power of two. A small store stays small, and the first
+/// start is quick.
+[[nodiscard]] std::uint64_t first_segment_bytes(std::uint64_t limit);
+/// Behind one of so many bytes. One that had to be smaller than the first counts as long as that.
+[[nodiscard]] std::uint64_t next_segment_bytes(std::uint64_t bytes, std::uint64_t limit);
 
 /// Left free by segments and by snapshots, for the small files, and for what leads out of a full
 /// disk when little is held any more: two of the smallest segments, and two of the smallest

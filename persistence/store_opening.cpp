@@ -39,6 +39,16 @@ OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::
   return std::vector<std::string>{};
 }
 
+/// A mistyped option makes no store of a directory in which somebody keeps other files.
+OpenResult<void> check_ours(const std::string& directory, const StoreFiles& found) {
+  const bool is_ours = found.has_identity || !found.segments.empty() || !found.snapshots.empty();
+  const auto foreign = std::find_if(found.foreign.begin(), found.foreign.end(),
+                                    [](const auto& name) { return name != "lost+found"; });
+  if (is_ours || foreign == found.foreign.end()) return {};
+  return not_a_store(directory, "is a directory with something else in it (" + *foreign +
+                                    "); name an empty or a new one.");
+}
+
 /// A creation that was cut short left at most the first segment, without a frame in it.
 bool is_unfinished_creation(FileSystem& files, const std::string& directory,
                             const StoreFiles& found) {
@@ -74,8 +84,15 @@ OpenResult<void> sync_parent(FileSystem& files, const std::string& directory, bo
 
 /// STORE comes last: a store that has it has a segment too.
 OpenResult<void> create_store(FileSystem& files, const std::string& directory,
-                              const StoreFiles& found, std::uint64_t segment_bytes,
+                              const StoreFiles& found, bool was_there, std::uint64_t segment_bytes,
                               const std::function<std::uint64_t()>& random_number) {
+  if (!is_unfinished_creation(files, directory, found)) {
+    return OpenFault{OpenFault::Kind::damaged,
+                     directory +
+                         " has journal files but the file STORE is missing; restore it "
+                         "from a backup of this same store."};
+  }
+  if (auto synced = sync_parent(files, directory, was_there); !synced) return synced.error();
   for (const Index first_index : found.segments) {
     const std::string path = in_directory(directory, segment_name(first_index));
     if (auto removed = files.remove(path); !removed) return open_fault(removed.error());
@@ -83,7 +100,8 @@ OpenResult<void> create_store(FileSystem& files, const std::string& directory,
   StoreId id{};
   const std::uint64_t halves[2] = {random_number(), random_number()};
   std::memcpy(id.data(), halves, sizeof halves);
-  auto prepared = prepare_segment(files, directory, {segment_bytes, spare_bytes_min});
+  auto prepared =
+      prepare_segment(files, directory, {.bytes = segment_bytes, .spare_bytes = spare_bytes_min});
   if (!prepared) return open_fault(prepared.error());
   auto published = publish_segment(files, directory, *prepared, {id, random_number(), 1, 0});
   if (!published) return open_fault(published.error());
@@ -190,13 +208,7 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
   const auto names = list_or_make(files, directory, was_there);
   if (!names) return names.error();
   const StoreFiles before = sort_files(*names);
-  const bool is_ours = before.has_identity || !before.segments.empty() || !before.snapshots.empty();
-  const auto foreign = std::find_if(before.foreign.begin(), before.foreign.end(),
-                                    [](const auto& name) { return name != "lost+found"; });
-  if (!is_ours && foreign != before.foreign.end()) {
-    return not_a_store(directory, "is a directory with something else in it (" + *foreign +
-                                      "); name an empty or a new one.");
-  }
+  if (auto checked = check_ours(directory, before); !checked) return checked.error();
   if (auto held = files.hold_directory(directory); !held) return open_fault(held.error());
   auto lock = lock_store(files, directory);
   if (!lock) return lock.error();
@@ -214,17 +226,8 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
 
   std::vector<std::string> warnings;
   if (!found->has_identity) {
-    if (!is_unfinished_creation(files, directory, *found)) {
-      return OpenFault{OpenFault::Kind::damaged,
-                       directory +
-                           " has journal files but the file STORE is missing; restore it "
-                           "from a backup of this same store."};
-    }
-    if (auto synced = sync_parent(files, directory, was_there); !synced) return synced.error();
-    if (auto created = create_store(files, directory, *found, segment_bytes, random_number);
-        !created) {
-      return created.error();
-    }
+    auto created = create_store(files, directory, *found, was_there, segment_bytes, random_number);
+    if (!created) return created.error();
     if (was_there) {
       warnings.push_back(directory +
                          " was there and empty: a new store begins in it. If locks "

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <utility>
 
@@ -68,9 +67,7 @@ class SharedDisk final : public FileSystem {
   IoResult<std::uint64_t> free_space(const std::string& directory) override {
     const std::lock_guard lock{mutex_};
     ++free_space_calls_;
-    auto free = disk_.free_space(directory);
-    if (next_limit_) disk_.limit_space(*std::exchange(next_limit_, std::nullopt));
-    return free;
+    return disk_.free_space(directory);
   }
   IoResult<void> hold_directory(const std::string& path) override {
     const std::lock_guard lock{mutex_};
@@ -116,7 +113,7 @@ class SharedDisk final : public FileSystem {
   /// From the moment on when somebody has been told how much is free by now.
   void limit_space_after_next_look(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    next_limit_ = bytes;
+    disk_.limit_space_at_look(2, bytes);
   }
   [[nodiscard]] int free_space_calls() {
     const std::lock_guard lock{mutex_};
@@ -181,7 +178,6 @@ class SharedDisk final : public FileSystem {
   int reads_ = 0;
   int syncs_ = 0;
   int free_space_calls_ = 0;
-  std::optional<std::uint64_t> next_limit_;
 };
 
 class JournalBackgroundTest : public JournalTest {

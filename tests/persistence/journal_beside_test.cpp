@@ -265,6 +265,23 @@ TEST_F(JournalBesideTest, APowerCutWhileASnapshotIsMadeLosesNothingOfWhatIsAppen
   EXPECT_GT(cuts_at_snapshots, rounds / 6);
 }
 
+TEST_F(JournalBesideTest, TheBackgroundLeavesASegmentAloneThatIsBegun) {
+  WatchedDisk files{disk_};
+  std::set<core::Fence> found;
+  {
+    const auto journal = open_in(files, directory, Durability::always, found);
+    ASSERT_TRUE(journal) << fault_.message;
+    bool works = true;
+    files.set_before_call([&] { works = journal->run_background() && works; });
+    while (acknowledged_ < 1'000) ASSERT_TRUE(append_one(*journal));
+    EXPECT_TRUE(works);
+    EXPECT_GT(journal->status().snapshots_made, 2U);
+    files.set_before_call({});
+  }
+  ASSERT_TRUE(open_in(disk_, directory, Durability::always, found)) << fault_.message;
+  expect_whole(found, acknowledged_, "begun beside the background");
+}
+
 TEST_F(JournalBesideTest, ABackupHasWhatWasAcknowledgedBeforeItAndABeginningOfTheRest) {
   constexpr int rounds = 200;
   int too_busy = 0;

@@ -1,5 +1,6 @@
 // What a nearly full disk's room is promised to: segments of the usual size, which do not fit.
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "persistence/segment_preparer.hpp"
@@ -167,6 +168,42 @@ TEST_F(JournalRoomTest, ThoughNoSnapshotFitsWhatIsHeldCanBeReleased) {
   disk_.limit_space(used() + left);
   end_all();
   EXPECT_TRUE(grant(core::meta_bytes_max));
+}
+
+// Whenever they leave: just before the next segment is tried, or between that and a snapshot, which
+// would take all of it and free nothing, being the first.
+TEST_F(JournalRoomTest, WhereOthersLeaveALittleTheNextSegmentGetsItAndNoSnapshot) {
+  for (int look = 1; look <= 8; ++look) {
+    SCOPED_TRACE("they leave before look " + std::to_string(look) + " at what is free");
+    begin(segment_bytes_min, 16 * mebibyte);
+    disk_.fail_next("write store/snapshot", ENOSPC);  // they had been there for a moment
+    while (held_.size() < 5'700) ASSERT_TRUE(grant(1));
+    let_others_fill_the_disk();
+    while (!held_.empty() && end(0)) {
+    }
+    ASSERT_GT(held_.size(), 500U);  // a snapshot of as many is not sure to fit
+    ASSERT_EQ(journal_->status().snapshots, 0U);
+    const std::uint64_t left = spare_bytes_min + segment_bytes_min + segment_bytes_min / 8;
+    disk_.limit_space_at_look(look, used() + left);
+    work(4);
+    EXPECT_TRUE(end(0)) << held_.size() << " locks cannot be released";
+  }
+}
+
+// Then it takes as much as all that was written, and replaces nothing. The disks are such that it
+// fits just so where locks are granted without regard to it.
+TEST_F(JournalRoomTest, WhatASnapshotThatDidNotFitForLongTakesIsNoRoomForEnds) {
+  for (const std::uint64_t kibibytes : {34'700, 34'900, 35'100}) {
+    SCOPED_TRACE("a disk of " + std::to_string(kibibytes) + " KiB");
+    begin(segment_bytes_min, kibibytes << 10U);
+    while (grant(800)) {
+      // As if others had the disk for a moment, each time.
+      disk_.fail_next(held_.size() < 14'000 ? "write store/snapshot" : "", ENOSPC);
+    }
+    ASSERT_GT(held_.size(), 10'000U);
+    ASSERT_GT(journal_->status().snapshots_failed, 5U);
+    end_all();
+  }
 }
 
 // Where grants and releases come in any order, others take the disk and leave it, and lockerd is

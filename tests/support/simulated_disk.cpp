@@ -304,6 +304,7 @@ IoResult<std::unique_ptr<persistence::FileLock>> SimulatedDisk::lock(const std::
 
 IoResult<std::uint64_t> SimulatedDisk::free_space(const std::string& directory) {
   if (auto error = call("ask the space of " + directory)) return *error;
+  if (looks_until_ != 0 && --looks_until_ == 0) space_ = later_space_;
   return space_ - std::min(space_, used());
 }
 

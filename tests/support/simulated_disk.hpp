@@ -67,6 +67,11 @@ class SimulatedDisk final : public persistence::FileSystem {
   /// What the call was that the power cut or the failure met: "rename store/STORE.tmp".
   [[nodiscard]] const std::string& struck_call() const { return struck_call_; }
   void limit_space(std::uint64_t bytes) { space_ = bytes; }
+  /// From the n-th time on, the first being 1, that somebody asks how much is free.
+  void limit_space_at_look(int look, std::uint64_t bytes) {
+    looks_until_ = look;
+    later_space_ = bytes;
+  }
   /// Mounted anew so that nothing can be written.
   void make_read_only() { is_read_only_ = true; }
   /// What stands behind the first so many bytes of a file is not read, and nobody says why.
@@ -150,6 +155,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   bool failed_ = false;
   std::string struck_call_;
   std::uint64_t space_ = std::uint64_t{1} << 40U;
+  int looks_until_ = 0;  // later_space_ is the limit; 0: it is not to be
+  std::uint64_t later_space_ = 0;
   std::uint64_t readable_ = std::uint64_t{1} << 40U;
   std::size_t largest_read_ = 0;
 };

@@ -1,0 +1,251 @@
+// The background threads: one keeps the next segment prepared and tells another when a snapshot is
+// due, which makes it; with Durability::interval a third one syncs.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "core/assert.hpp"
+#include "persistence/local_journal.hpp"
+#include "persistence/snapshot_format.hpp"
+
+namespace locker::persistence {
+namespace {
+
+/// How often a full disk is looked at again, and one that has no more than this left: about what
+/// it takes to end all that can be held by default.
+constexpr std::chrono::milliseconds full_disk_interval{250};
+constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
+
+/// How often it is looked whether the directory still has its name.
+constexpr std::chrono::milliseconds directory_interval{1000};
+
+}  // namespace
+
+void LocalJournal::start_threads() {
+  preparer_ = std::jthread([this](const std::stop_token& stop) { prepare_and_watch(stop); });
+  compactor_ = std::jthread([this](const std::stop_token& stop) { compact_when_told(stop); });
+  if (options_.durability == Durability::interval) {
+    syncer_ = std::jthread([this](const std::stop_token& stop) { sync_now_and_then(stop); });
+  }
+}
+
+void LocalJournal::end_threads() {
+  for (std::jthread* const thread : {&syncer_, &preparer_, &compactor_}) thread->request_stop();
+  for (std::jthread* const thread : {&syncer_, &preparer_, &compactor_}) {
+    if (thread->joinable()) thread->join();
+  }
+}
+
+void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    end_if_failed(check_directory());
+    end_if_failed(prepare_next(stop));
+    look_for_room();
+    std::unique_lock lock{mutex_};
+    // Only now: where there is little room, the next segment comes before a snapshot.
+    if (!is_compacting_ && !segments_to_compact().empty()) {
+      is_compacting_ = true;
+      wake_.notify_all();
+    }
+    const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
+    const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
+                                 snapshot_policy_.waits_for_room();
+    wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
+                   [this] { return has_work(); });
+  }
+}
+
+void LocalJournal::compact_when_told(const std::stop_token& stop) {
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    if (!wake_.wait(lock, stop, [this] { return is_compacting_; })) return;
+    lock.unlock();
+    end_if_failed(compact_if_due(stop));
+    lock.lock();
+    is_compacting_ = false;
+    lock.unlock();
+    wake_.notify_all();
+  }
+}
+
+void LocalJournal::sync_now_and_then(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    end_if_failed(sync_if_due());
+    std::unique_lock lock{mutex_};
+    wake_.wait_for(lock, stop, options_.sync_interval, [] { return false; });
+  }
+}
+
+Result<void> LocalJournal::sync_if_due() {
+  if (options_.durability != Durability::interval) return {};
+  std::unique_lock lock{mutex_};
+  const std::shared_ptr<File> file = file_;
+  const Index index = appended_index_;
+  lock.unlock();
+  if (index <= synced_index_.load(std::memory_order_relaxed)) return {};
+  if (auto synced = file->sync(); !synced) return fault(synced.error());
+  Index before = synced_index_.load(std::memory_order_relaxed);
+  while (before < index && !synced_index_.compare_exchange_weak(before, index)) {
+  }
+  return {};
+}
+
+void LocalJournal::end_if_failed(const Result<void>& done) const {
+  if (done) return;
+  options_.on_failure(done.error());
+  std::abort();
+}
+
+bool LocalJournal::has_work() const {
+  if (is_compacting_) return space_ == Space::preparing;
+  return space_ == Space::preparing || space_ == Space::waiting ||
+         (!snapshot_policy_.waits_for_room() && !segments_to_compact().empty());
+}
+
+Result<void> LocalJournal::run_background() {
+  LOCKER_ASSERT(!options_.background);
+  if (auto checked = check_directory(); !checked) return checked.error();
+  if (auto prepared = prepare_next({}); !prepared) return prepared.error();
+  look_for_room();
+  if (auto synced = sync_if_due(); !synced) return synced.error();
+  return compact_if_due({});
+}
+
+Result<void> LocalJournal::check_directory() const {
+  if (auto checked = files_.check_held_directory(); !checked) return fault(checked.error());
+  return {};
+}
+
+Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  if (space_ == Space::taken) return {};
+  if (space_ == Space::prepared) {
+    lock.unlock();
+    return prepare_larger(stop);
+  }
+  SegmentWish wish{.bytes = next_segment_bytes_, .spare_bytes = spare_wanted()};
+  const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
+  const bool was_compacting = is_compacting_;
+  const bool was_full = space_ == Space::full;
+  // One that is under way has begun with this room, and may grow by all that it reads.
+  if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
+  lock.unlock();
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+
+  const std::uint64_t before =
+      std::exchange(has_tried_, true) ? 0 : prepared_bytes(files_, options_.directory);
+  auto prepared = prepare_as_wished(wish, before);
+  const bool does_not_fit = !prepared && is_full_disk(prepared.error());
+  // Not at the first try: before the second a snapshot may free the room for a larger one.
+  const bool is_for_ends = does_not_fit && was_full && !was_compacting;
+  if (is_for_ends) prepared = prepare_for_ends();
+  if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
+
+  lock.lock();
+  const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
+  is_tight_ = !prepared || is_for_ends || *free + before < wanted_free;
+  if (prepared) {
+    note_prepared(std::move(*prepared));
+  } else {
+    space_.store(is_full ? Space::full : Space::waiting, std::memory_order_release);
+  }
+  lock.unlock();
+  wake_.notify_all();
+  larger_needs_free_ = 0;
+  if (is_full) warn_of_full_disk(prepared.error());
+  if (prepared && !is_for_ends) tell_of_space();
+  return {};
+}
+
+/// What was prepared before the start is so large again, if it was: locks are held that rely on it.
+IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wish,
+                                                          std::uint64_t before) {
+  if (before != 0) {
+    auto prepared =
+        prepare_segment(files_, options_.directory, {.bytes = before, .least_bytes = before});
+    if (prepared || !is_full_disk(prepared.error())) return prepared;
+  }
+  return prepare_segment(files_, options_.directory, wish);
+}
+
+/// Where no snapshot like the last one fits beside it. Where locks filled the disk and were
+/// released, the last one says nothing of the next: with what that takes at most beside this
+/// segment, one more leads to a snapshot that frees the rest.
+IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
+  const std::uint64_t next_snapshot = snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+  return prepare_segment(
+      files_, options_.directory,
+      {.bytes = segment_bytes_min, .spare_bytes = std::min(spare_bytes_min, next_snapshot)});
+}
+
+/// The one that is there stays until the larger one is: room_for() has promised it.
+Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  if (!prepared_ || is_compacting_) return {};
+  const SegmentWish wish{.bytes = next_segment_bytes_,
+                         .spare_bytes = spare_wanted(),
+                         .least_bytes = 2 * prepared_->bytes};
+  lock.unlock();
+  if (wish.bytes < wish.least_bytes) return {};
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+  if (*free < std::max(wish.least_bytes + wish.spare_bytes, larger_needs_free_)) return {};
+  auto larger = prepare_segment(files_, options_.directory, wish, larger_name);
+  if (!larger) {
+    if (!is_full_disk(larger.error())) return fault(larger.error());
+    larger_needs_free_ = *free + spare_bytes_min;
+    return {};
+  }
+  lock.lock();
+  // Who takes one finds it by its name.
+  wake_.wait(lock, stop, [this] { return space_ != Space::taken; });
+  if (stop.stop_requested()) return {};  // what was begun is removed at the next start
+  const std::string path = in_directory(options_.directory, prepared_name);
+  auto renamed = files_.rename(in_directory(options_.directory, larger_name), path);
+  if (!renamed) return fault(renamed.error());
+  is_tight_ = *free < wish.bytes + wish.spare_bytes;
+  note_prepared(std::move(*larger));
+  lock.unlock();
+  wake_.notify_all();
+  tell_of_space();
+  return {};
+}
+
+/// What is free is less now; it is looked at again when no snapshot is made.
+void LocalJournal::note_prepared(PreparedSegment prepared) {
+  const std::uint64_t later = later_room_.load(std::memory_order_relaxed);
+  later_room_.store(later - std::min(later, prepared.bytes), std::memory_order_release);
+  prepared_room_.store(prepared.bytes - segment_header_bytes, std::memory_order_release);
+  prepared_ = std::move(prepared);
+  space_.store(Space::prepared, std::memory_order_release);
+  snapshot_policy_.note_segment();
+}
+
+void LocalJournal::warn_of_full_disk(const IoError& error) {
+  if (std::exchange(has_warned_, true)) return;
+  options_.on_warning(error.message +
+                      ". New locks are refused when the rest of the journal is needed to release "
+                      "those that are held; free space on that disk.");
+}
+
+void LocalJournal::tell_of_space() {
+  if (!std::exchange(has_warned_, false)) return;
+  options_.on_warning("There is space for the journal again.");
+}
+
+/// Half of what is free: snapshots take their part. The next one may have all that has been written
+/// since the last. Not while one is made: it takes room for a while, and frees more.
+void LocalJournal::look_for_room() {
+  std::unique_lock lock{mutex_};
+  if (is_compacting_) return;
+  const std::uint64_t spare =
+      spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
+  lock.unlock();
+  const auto free = files_.free_space(options_.directory);
+  if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,173 @@
+// Of what the next snapshot is made, and what goes for it.
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "persistence/local_journal.hpp"
+
+namespace locker::persistence {
+
+std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
+  const Index snapshot = snapshots_.empty() ? 0 : snapshots_.back();
+  const auto is_since = [&](const SealedSegment& segment) {
+    return segment.first_index > snapshot;
+  };
+  return {std::find_if(sealed_.begin(), sealed_.end(), is_since), sealed_.end()};
+}
+
+std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
+  if (snapshot_policy_.is_off()) return {};
+  std::vector<SealedSegment> segments = segments_since_snapshot();
+  // As much new as there is old: what is written twice stays within what is written once.
+  const bool is_due =
+      bytes_of(segments) >= std::max(snapshot_bytes_, first_segment_bytes(options_.segment_bytes));
+  if (!is_due && !is_tight_) segments.clear();
+  return segments;
+}
+
+Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
+  if (input.segments.empty()) return {};
+  if (!snapshots_.empty()) input.snapshot = snapshots_.back();
+  lock.unlock();
+  const auto free = files_.free_space(options_.directory);
+  if (!free) return fault(free.error());
+
+  lock.lock();
+  const SnapshotPolicy::Situation now{
+      .last_index = input.segments.back().last_index,
+      .sealed_bytes = bytes_of(input.segments),
+      .held = held_.load(std::memory_order_relaxed),
+      .free_bytes = *free,
+      .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
+  if (!snapshot_policy_.may_try(now)) return {};
+  lock.unlock();
+  input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
+  return make_snapshot(std::move(input), now, stop);
+}
+
+/// What a snapshot frees when it is made: what only the one before the newest needs. A file whose
+/// size is not known frees nothing.
+std::uint64_t LocalJournal::freed_by_next_snapshot() const {
+  std::unique_lock lock{mutex_};
+  const std::vector<Index> snapshots = snapshots_;
+  std::uint64_t bytes = 0;
+  for (const SealedSegment& segment : sealed_) {
+    if (!snapshots.empty() && segment.last_index <= snapshots.back()) bytes += segment.bytes;
+  }
+  lock.unlock();
+  if (snapshots.size() < 2) return bytes;
+  const auto file =
+      files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())), Access::read);
+  const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
+  return bytes + (size ? *size : 0);
+}
+
+Result<void> LocalJournal::make_snapshot(CompactionInput input,
+                                         const SnapshotPolicy::Situation& now,
+                                         const std::stop_token& stop) {
+  const auto began = std::chrono::steady_clock::now();
+  input.salt = options_.random_number();
+  auto bytes = compact(files_, options_.directory, input, stop);
+  std::optional<std::string> bad_snapshot;  // what is wrong with the newest one
+  if (!bytes && bytes.error().snapshot_is_bad) {
+    if (auto older = without_newest_snapshot(input)) {
+      bad_snapshot = bytes.error().message;
+      input = std::move(*older);
+      input.salt = options_.random_number();
+      bytes = compact(files_, options_.directory, input, stop);
+    }
+  }
+  if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
+  if (!bytes) {
+    if (bytes.error().kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
+    note_no_snapshot(now, bytes.error());
+    options_.on_warning("No snapshot was made: " + bytes.error().message +
+                        (bad_snapshot ? " Before: " + *bad_snapshot : ""));
+    return {};
+  }
+  note_snapshot(now.last_index, *bytes, std::chrono::steady_clock::now() - began,
+                bad_snapshot.has_value());
+  if (bad_snapshot) {
+    options_.on_warning(*bad_snapshot +
+                        " The next one was made without it, from what is kept for this, and takes "
+                        "its place: nothing is missing.");
+  }
+  return remove_covered();
+}
+
+/// The same snapshot, made as a start makes the state where the newest one is damaged: from the one
+/// before, or from the first record on. Null when not all of that is there: behind a restored
+/// backup's snapshot there is nothing.
+std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionInput input) const {
+  const std::lock_guard lock{mutex_};
+  input.snapshot.reset();
+  if (snapshots_.size() > 1) input.snapshot = snapshots_.front();
+  const Index first_index = input.snapshot.value_or(0) + 1;
+  const Index last_index = input.segments.back().last_index;
+  input.segments.clear();
+  for (const SealedSegment& segment : sealed_) {
+    if (segment.first_index >= first_index && segment.last_index <= last_index) {
+      input.segments.push_back(segment);
+    }
+  }
+  if (input.segments.front().first_index != first_index) return std::nullopt;
+  return input;
+}
+
+void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why) {
+  const auto removed =
+      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
+  static_cast<void>(removed);  // a left-over is removed at the next start
+  const std::lock_guard lock{mutex_};
+  if (why.kind == OpenFault::Kind::disk_full) {
+    snapshot_policy_.note_full_disk(then);
+  } else {
+    snapshot_policy_.note_unreadable_file();
+  }
+  ++status_.snapshots_failed;
+}
+
+/// It takes the place of the newest one, if that is bad.
+void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
+                                 bool newest_is_bad) {
+  const std::lock_guard lock{mutex_};
+  snapshot_policy_.note_made();
+  snapshot_bytes_ = bytes;
+  ++status_.snapshots_made;
+  status_.snapshot_took = took;
+  status_.snapshot_made_at = std::chrono::system_clock::now();
+  if (newest_is_bad) snapshots_.pop_back();
+  snapshots_.push_back(index);
+}
+
+Result<void> LocalJournal::remove_covered() {
+  std::unique_lock lock{mutex_};
+  if (snapshots_.size() > 2) snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
+  const std::vector<Index> kept = snapshots_;
+  // The first one needs every segment beside it: nothing else is there when it is damaged.
+  const Index covered_index = kept.size() < 2 ? 0 : kept.front();
+  std::vector<std::string> names;
+  std::erase_if(sealed_, [&](const SealedSegment& segment) {
+    const bool is_covered = segment.last_index <= covered_index;
+    if (is_covered) names.push_back(segment_name(segment.first_index));
+    return is_covered;
+  });
+  lock.unlock();
+  const auto listed = files_.list(options_.directory);
+  if (!listed) return fault(listed.error());
+  for (const Index index : sort_files(*listed).snapshots) {
+    if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));
+  }
+  for (const std::string& name : names) {
+    auto removed = files_.remove(in_directory(options_.directory, name));
+    const bool is_gone =
+        removed || removed.error().code == boost::system::errc::no_such_file_or_directory;
+    if (!is_gone) return fault(removed.error());
+  }
+  return {};
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,38 @@
+#include "persistence/snapshot_policy.hpp"
+
+#include <algorithm>
+
+#include "persistence/segment_preparer.hpp"
+#include "persistence/snapshot_format.hpp"
+
+namespace locker::persistence {
+namespace {
+
+/// However large the records are.
+bool is_sure_to_fit(const SnapshotPolicy::Situation& now) {
+  return now.free_bytes >= snapshot_bytes_max(now.held);
+}
+
+}  // namespace
+
+bool SnapshotPolicy::may_try(const Situation& now) {
+  if (is_off_ || !may_fit(now)) return false;
+  gave_way_ = now.segment_fits_again && !gave_way_;
+  return !gave_way_;
+}
+
+bool SnapshotPolicy::may_fit(const Situation& now) const {
+  if (!full_) return true;
+  if (now.free_bytes >= full_->free_bytes + spare_bytes_min) return true;
+  if (now.sealed_bytes >= 2 * full_->sealed_bytes) return true;
+  return now.last_index > full_->last_index && (now.held <= full_->held / 2 || is_sure_to_fit(now));
+}
+
+std::uint64_t SnapshotPolicy::bytes_max(const Situation& now, std::uint64_t replaced_bytes) {
+  const std::uint64_t left = now.free_bytes + replaced_bytes;
+  const std::uint64_t bytes = left - std::min(left, spare_bytes_min);
+  // What is sealed may hold more than what is held now.
+  return is_sure_to_fit(now) ? std::max(bytes, snapshot_bytes_max(now.held)) : bytes;
+}
+
+}  // namespace locker::persistence

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "persistence/journal.hpp"
+
+namespace locker::persistence {
+
+/// Whether a snapshot that is due is made now, and how large it may get. Decides by numbers alone.
+///
+/// 1. It is made, unless the last one did not fit on the disk. Then it is tried again when
+///    - spare_bytes_min more is free than there was; or
+///    - twice as much is sealed: there may never be more room, where somebody else had it for a
+///      moment, or where a quota is in the way; or
+///    - something was sealed since, and half as much is held as then, or a snapshot of all that is
+///      held is sure to fit.
+/// 2. Where the disk had no room for the next segment and has it since that was tried, the snapshot
+///    gives way to the segment. Once: where a quota is in the way the segment is never made.
+/// 3. What it leaves free, with what it replaces, is spare_bytes_min; nothing need be left by one
+///    of all that is held that is sure to fit.
+/// 4. After a sealed file that does not read none is made any more: the next start has to see it.
+///
+/// One thread at a time.
+class SnapshotPolicy {
+ public:
+  /// What there is when one is due.
+  struct Situation {
+    Index last_index = 0;             ///< Of what is sealed.
+    std::uint64_t sealed_bytes = 0;   ///< Of segments since the last snapshot.
+    std::uint64_t held = 0;           ///< Locks and leases.
+    std::uint64_t free_bytes = 0;     ///< Of the disk.
+    bool segment_fits_again = false;  ///< The next one, for which there was no room.
+  };
+
+  /// By rules 1 and 2. Asking again in the same situation can be answered otherwise, by rule 2.
+  [[nodiscard]] bool may_try(const Situation& now);
+  /// By rule 3, when the files that go once it is made have `replaced_bytes`.
+  [[nodiscard]] static std::uint64_t bytes_max(const Situation& now, std::uint64_t replaced_bytes);
+
+  void note_made() { full_.reset(); }
+  /// It did not fit.
+  void note_full_disk(const Situation& then) { full_ = then; }
+  void note_unreadable_file() { is_off_ = true; }
+  /// The next one is prepared: nothing has to give way to it.
+  void note_segment() { gave_way_ = false; }
+
+  /// By rule 4.
+  [[nodiscard]] bool is_off() const { return is_off_; }
+  /// The last one did not fit.
+  [[nodiscard]] bool waits_for_room() const { return full_.has_value(); }
+
+ private:
+  [[nodiscard]] bool may_fit(const Situation& now) const;
+
+  std::optional<Situation> full_;  ///< When the last one did not fit; null: it did.
+  bool is_off_ = false;
+  bool gave_way_ = false;  ///< The last time, to a segment that is not there yet.
+};
+
+}  // namespace locker::persistence

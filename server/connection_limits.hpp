@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "server/lock_service.hpp"
 
 namespace locker::server {

@@ -7,7 +7,7 @@
 
 #include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
-#include "server/error_answer.hpp"
+#include "server/calls/error_answer.hpp"
 #include "server/token_source.hpp"
 #include "server/wall_clock.hpp"
 

@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "persistence/local_journal.hpp"
-#include "server/api.hpp"
+#include "server/calls/api.hpp"
 #include "server/group_commit.hpp"
-#include "server/http_metrics.hpp"
+#include "server/http/http_metrics.hpp"
 #include "server/lock_service.hpp"
 #include "server/memory_ahead.hpp"
 #include "server/metrics.hpp"
@@ -28,7 +28,8 @@ namespace locker::server {
 ///   std::string reply = (*locker)->canhaz("/my/resource", {{"id", "timmy"}});
 ///
 /// Thread-safe. The calls that return JSON block until what they tell is on disk. For a server of
-/// one's own, give handler() and commit() to a Worker (server/worker.hpp) on one's own executor.
+/// one's own, give handler() and commit() to a Worker (server/http/worker.hpp) on one's own
+/// executor.
 class Locker {
  public:
   struct Options {

@@ -22,7 +22,7 @@
 #include "server/access_setup.hpp"
 #include "server/connection_limits.hpp"
 #include "server/exit_code.hpp"
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "server/logging.hpp"
 #include "server/options.hpp"

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "server/call_kind.hpp"
+#include "server/calls/call_kind.hpp"
 #include "server/process_metrics.hpp"
 #include "server/version.hpp"
 

@@ -5,7 +5,7 @@
 #include "persistence/local_journal.hpp"
 #include "server/access/access_metrics.hpp"
 #include "server/group_commit.hpp"
-#include "server/http_metrics.hpp"
+#include "server/http/http_metrics.hpp"
 #include "server/lock_service.hpp"
 #include "server/prometheus_text.hpp"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "server/access_setup.hpp"
+#include "server/http/tls_context.hpp"
 #include "server/locker.hpp"
-#include "server/tls_context.hpp"
 
 namespace locker::server {
 

@@ -5,7 +5,7 @@
 #include <boost/system/result.hpp>
 
 #include "core/error.hpp"
-#include "server/tls_context.hpp"
+#include "server/http/tls_context.hpp"
 
 namespace locker::server {
 

@@ -9,7 +9,7 @@
 
 #include "bench/cycles/dialogue.hpp"
 #include "bench/latency_histogram.hpp"
-#include "server/net.hpp"
+#include "server/http/net.hpp"
 
 namespace locker::bench {
 

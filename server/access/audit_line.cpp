@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "core/url_path.hpp"
+#include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
-#include "server/lock_json.hpp"
 
 namespace locker::server {
 namespace {

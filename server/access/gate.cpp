@@ -10,7 +10,7 @@
 #include "server/access/audit_line.hpp"
 #include "server/access/audit_note.hpp"
 #include "server/access/credentials.hpp"
-#include "server/error_answer.hpp"
+#include "server/calls/error_answer.hpp"
 #include "server/request_target.hpp"
 
 namespace locker::server {

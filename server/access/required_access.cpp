@@ -5,11 +5,11 @@
 #include <boost/json.hpp>
 
 #include "core/url_path.hpp"
-#include "server/call_parameters.hpp"
-#include "server/json_body.hpp"
-#include "server/parameters.hpp"
+#include "server/calls/call_parameters.hpp"
+#include "server/calls/json_body.hpp"
+#include "server/calls/parameters.hpp"
+#include "server/calls/terraform.hpp"
 #include "server/request_target.hpp"
-#include "server/terraform.hpp"
 
 namespace locker::server {
 namespace {

@@ -1,5 +1,5 @@
 # cmake -D OUTPUT=<file> -P embed.cmake -- <file>…: writes the files as text into a .cpp that
-# defines what server/ui_files.hpp declares. The ETag is the content's checksum.
+# defines what server/calls/ui_files.hpp declares. The ETag is the content's checksum.
 math(EXPR last "${CMAKE_ARGC} - 1")
 set(is_file FALSE)
 set(entries "")
@@ -18,7 +18,7 @@ foreach(i RANGE ${last})
     math(EXPR count "${count} + 1")
   endif()
 endforeach()
-file(WRITE "${OUTPUT}" "#include \"server/ui_files.hpp\"
+file(WRITE "${OUTPUT}" "#include \"server/calls/ui_files.hpp\"
 
 namespace locker::server {
 namespace {

@@ -18,7 +18,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "client/library/lease_keeper.hpp"
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "tests/client/deaf_proxy.hpp"
 #include "tests/client/pretended_names.hpp"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/request_parser.hpp"
+#include "server/http/request_parser.hpp"
 #include "tests/fuzz/fuzz_input.hpp"
 
 namespace {

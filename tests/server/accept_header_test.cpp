@@ -1,4 +1,4 @@
-#include "server/accept_header.hpp"
+#include "server/calls/accept_header.hpp"
 
 #include <gtest/gtest.h>
 

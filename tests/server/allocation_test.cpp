@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "tests/support/counted_allocation.hpp"
 #include "tests/support/raw_client.hpp"

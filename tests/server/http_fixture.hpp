@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "tests/support/gated_journal.hpp"
 #include "tests/support/raw_client.hpp"
 

@@ -1,5 +1,5 @@
 // Answers that come later: when their maker says so, in order, and not at all for those who left.
-#include "server/worker.hpp"
+#include "server/http/worker.hpp"
 #include "tests/server/later_fixture.hpp"
 
 namespace locker::server {

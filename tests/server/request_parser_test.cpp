@@ -1,4 +1,4 @@
-#include "server/request_parser.hpp"
+#include "server/http/request_parser.hpp"
 
 #include <gtest/gtest.h>
 

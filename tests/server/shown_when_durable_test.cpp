@@ -13,8 +13,8 @@
 
 #include <boost/json.hpp>
 
-#include "server/api.hpp"
-#include "server/openapi.hpp"
+#include "server/calls/api.hpp"
+#include "server/calls/openapi.hpp"
 #include "tests/support/gated_journal.hpp"
 #include "tests/support/simulated_disk.hpp"
 

@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 #include <boost/asio/error.hpp>
 
-#include "server/tls_channel.hpp"
+#include "server/http/tls_channel.hpp"
 
 namespace locker::server {
 

@@ -1,5 +1,5 @@
 // A worker on an io_context of the program that embeds it.
-#include "server/worker.hpp"
+#include "server/http/worker.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

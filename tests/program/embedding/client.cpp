@@ -13,7 +13,7 @@
 
 #include "client/library/lease_keeper.hpp"
 #include "client/library/lock.hpp"
-#include "server/http_server.hpp"
+#include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 
 using namespace locker;

@@ -8,8 +8,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include "server/http/worker.hpp"
 #include "server/locker.hpp"
-#include "server/worker.hpp"
 
 namespace server = locker::server;
 namespace net = boost::asio;

@@ -1,0 +1,360 @@
+#include "server/calls/acquire_call.hpp"
+
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "server/access/hidden.hpp"
+#include "server/calls/awaited_decision.hpp"
+#include "server/calls/call_parameters.hpp"
+#include "server/calls/error_answer.hpp"
+#include "server/calls/json_body.hpp"
+#include "server/calls/lock_json.hpp"
+#include "server/calls/parameters.hpp"
+#include "server/calls/take_back.hpp"
+#include "server/json_text.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Acquired;
+using core::Fault;
+using core::Outcome;
+
+constexpr std::chrono::hours wait_max{24};
+constexpr std::chrono::hours lock_delay_max{1};
+constexpr std::size_t several_max = 256;
+
+struct Call {
+  core::AcquireCommand command;
+  bool is_several = false;
+  Caller caller = {};  // the request itself is gone when a queued one is answered
+};
+
+void append_granted(const Call& call, const Acquired& acquired, std::string& body) {
+  body += '{';
+  if (!call.is_several) {
+    body += R"("path": )";
+    append_path(acquired.locks.front().packed_path, body);
+    body += ", ";
+  }
+  body += R"("token": ")";
+  core::append_token(acquired.token, body);
+  body += R"(", "owner": )";
+  append_owner(acquired.owner, body);
+  body += R"(, "fence": )";
+  append_number(acquired.fence, body);
+  body += ", ";
+  if (call.is_several) {
+    body += R"("locks": [)";
+    for (const auto& lock : acquired.locks) {
+      if (&lock != &acquired.locks.front()) body += ", ";
+      body += R"({"path": )";
+      append_path(lock.packed_path, body);
+      body += ", ";
+      append_shape(lock.shape, body);
+      body += '}';
+    }
+    body += "], ";
+  } else {
+    append_shape(acquired.locks.front().shape, body);
+    body += ", ";
+  }
+  append_ttl(acquired.ttl, body);
+  body += R"(, "waited_ms": )";
+  append_milliseconds(acquired.waited, body);
+  body += '}';
+}
+
+void answer_blocked(const Acquired& acquired, const core::Now& now, Response& response) {
+  std::string sentence = "Somebody is in the way";
+  if (!acquired.blocked_by.empty()) {
+    const core::LockInfo& first = acquired.blocked_by.front();
+    std::string path;
+    core::append_url_path(core::PathView{first.packed_path}, path);
+    sentence = path + (first.state == core::LockInfo::State::waiting ? " is waited for by "
+                       : first.state == core::LockInfo::State::cooling
+                           ? " is cooling after it was lost by "
+                           : " is held by ");
+    sentence += first.owner.empty() ? "an unknown owner" : first.owner;
+  }
+  sentence += acquired.waited > core::Instant{}
+                  ? "; try again later, or wait longer."
+                  : "; try again later, or add wait=30s to stand in line.";
+  begin_error(423, "locked", sentence, response);
+  response.body += R"(, "blocked_by": )";
+  append_blockers(acquired.blocked_by, now, response.body);
+  response.body += R"(, "waited_ms": )";
+  append_milliseconds(acquired.waited, response.body);
+  response.body += '}';
+}
+
+void answer_deadlock(const Acquired& acquired, Response& response) {
+  const core::CycleStep& last = acquired.cycle.back();
+  std::string path;
+  core::append_url_path(core::PathView{last.blocked_by}, path);
+  begin_error(409, "deadlock",
+              "Waiting would never end: those in the way wait for this lease, which " +
+                  (last.fence != 0 ? "holds " + path + ". Release that, then try again."
+                                   : "waits for " + path + " itself. End that, then try again."),
+              response);
+  response.body += R"(, "cycle": [)";
+  for (const core::CycleStep& step : acquired.cycle) {
+    if (&step != &acquired.cycle.front()) response.body += ", ";
+    response.body += R"({"owner": )";
+    append_owner(step.owner, response.body);
+    response.body += R"(, "waits_for": )";
+    append_path(step.waits_for, response.body);
+    response.body += R"(, "blocked_by": {"path": )";
+    append_path(step.blocked_by, response.body);
+    response.body += R"(, "fence": )";
+    append_number_or_null(step.fence, response.body);
+    response.body += "}}";
+  }
+  response.body += "]}";
+}
+
+void answer(const Call& call, const Acquired& acquired, const core::Now& now, Response& response) {
+  switch (acquired.outcome) {
+    case Outcome::granted:
+      response.status = 201;
+      return append_granted(call, acquired, response.body);
+    case Outcome::held_already:
+      return append_granted(call, acquired, response.body);
+    case Outcome::blocked:
+      return answer_blocked(acquired, now, response);
+    case Outcome::deadlock:
+      return answer_deadlock(acquired, response);
+    case Outcome::token_in_use:
+      return answer_token_in_use(*acquired.in_use, response);
+    case Outcome::lease_ended:
+      return answer_lease_ended(*acquired.ended, response);
+    case Outcome::too_many_locks:
+    case Outcome::too_many_leases:
+    case Outcome::too_much_memory:
+      return answer_limit(acquired.outcome, response);
+    case Outcome::too_many_waiters:
+      return answer_error(503, "too_many_waiters",
+                          "As many requests wait as this server lets wait (--waiters-max, or a "
+                          "part of --connections-max, or 1 GiB of memory); try again later.",
+                          response);
+    case Outcome::too_many_waiters_of_lease:
+      return answer_error(429, "too_many_waiters",
+                          "As many requests of this lease wait as may; wait for an answer first.",
+                          response);
+    case Outcome::too_many_locks_of_lease:
+      return answer_error(429, "too_many_locks_of_lease",
+                          "This lease has as many locks as one may have; release some first.",
+                          response);
+    case Outcome::disk_full:
+      return answer_no_room(true, response);
+    case Outcome::superseded:
+      return answer_error(
+          409, "superseded",
+          "The same request came again on another connection, which has this place now.", response);
+    case Outcome::busy:
+    case Outcome::queued:
+      break;
+  }
+  answer_no_room(false, response);
+}
+
+std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
+  auto note = std::make_unique<AuditNote>();
+  note->outcome = "granted";
+  for (const auto& lock : acquired.locks) note->packed_paths.push_back(lock.packed_path);
+  note->owner = acquired.owner;
+  note->fence = acquired.fence;
+  return note;
+}
+
+void finish(LockService& service, const Call& call, Acquired& acquired, Index index,
+            const core::Now& now, Response& response) {
+  hide_unreadable(&call.caller, acquired.blocked_by);
+  hide_unreadable(&call.caller, acquired.cycle);
+  // What in_use tells is of a path that the caller asked to lock, and may read.
+
+  // Before the answer is written: where there is no memory for that, the grant is taken back, too.
+  if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
+    response.delivery = std::make_unique<TakeBack>(service, acquired.token);
+  }
+  answer(call, acquired, now, response);
+  if (call.caller.is_audited && acquired.outcome == Outcome::granted) {
+    response.audit = note_of(acquired);
+  }
+  response.index = index;
+}
+
+/// A request in the queue. Decided on whatever thread makes way for it.
+class Queued final : public PendingAnswer, public LockService::DecisionListener {
+ public:
+  Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
+  /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
+  ~Queued() override {
+    if (waiter_ != 0 && !awaited_.is_started()) static_cast<void>(service_.abandon(waiter_));
+  }
+  Queued(const Queued&) = delete;
+  Queued& operator=(const Queued&) = delete;
+
+  /// Null when it is queued, and this has to live; else the answer.
+  std::optional<LockService::At<Acquired>> ask() {
+    auto asked = service_.acquire(call_.command, *this);
+    if (asked.answer.outcome != Outcome::queued) return asked;
+    waiter_ = asked.answer.waiter;
+    return std::nullopt;
+  }
+  [[nodiscard]] const Call& call() const { return call_; }
+
+  void start(Waker& waker) override { awaited_.start(waker); }
+  void on_decided(Acquired&& acquired, Index index) override {
+    awaited_.decide(std::move(acquired), index);
+  }
+  void set_caller(const Caller& caller) override { call_.caller = caller; }
+  void finish(Response& response) override {
+    auto [acquired, index] = awaited_.take();
+    server::finish(service_, call_, acquired, index, service_.now(), response);
+  }
+  bool abandon() override { return service_.abandon(waiter_); }
+
+ private:
+  LockService& service_;
+  Call call_;
+  core::WaiterId waiter_ = 0;
+  AwaitedDecision<Acquired> awaited_;
+};
+
+void carry_out(LockService& service, Call call, Response& response) {
+  auto queued = std::make_unique<Queued>(service, std::move(call));
+  auto asked = queued->ask();
+  if (asked) {
+    return finish(service, queued->call(), asked->answer, asked->index, asked->now, response);
+  }
+  response.pending = std::move(queued);
+}
+
+/// Only of who may wait in another's place it is asked: that is a system call.
+bool client_has_left(const Request& request, const core::AcquireCommand& command) {
+  return command.token && command.wait > core::Instant{} && request.connection != nullptr &&
+         request.connection->has_left();
+}
+
+/// What one lock and several have in common.
+std::optional<Fault> read_common(const Parameters& parameters, const Request& request,
+                                 const LockService& service, core::AcquireCommand& command) {
+  auto fault = read_owner(parameters, command.owner);
+  if (!fault) fault = read_meta(parameters, command.meta);
+  if (!fault) fault = read_ttl(parameters, service.options().max_ttl, command.ttl);
+  if (!fault) fault = read_token(parameters, request, command.token);
+  std::optional<core::Instant> duration;
+  if (!fault) fault = read_duration(parameters, "wait", {}, wait_max, duration);
+  if (duration) command.wait = *duration;
+  duration.reset();
+  if (!fault) fault = read_duration(parameters, "lock_delay", {}, lock_delay_max, duration);
+  if (duration) {
+    command.lock_delay = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+  }
+  command.client_has_left = !fault && client_has_left(request, command);
+  return fault;
+}
+
+std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
+  std::optional<Fault> fault;
+  if (const std::string_view* const mode = parameters.find("mode"))
+    fault = read_mode(*mode, shape.mode);
+  if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
+  if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
+  return fault;
+}
+
+std::optional<Fault> read_one_of_several(const boost::json::value& value,
+                                         std::vector<core::Waiter::Wanted>& wanted) {
+  if (!value.is_object()) return Fault{"Each of `locks` must be an object with a path."};
+  Parameters parameters;
+  if (auto fault = parameters.take(value.get_object())) return fault;
+  if (auto fault = parameters.expect_only("path mode lock_parents lock_children")) return fault;
+  const std::string_view* const text = parameters.find("path");
+  if (text == nullptr || !text->starts_with('/')) {
+    return Fault{"Each of `locks` needs a path that starts with a slash."};
+  }
+  core::Path path;
+  if (auto fault = core::parse_url_path(*text, path)) return fault;
+  core::Shape shape;
+  if (auto fault = read_shape(parameters, shape)) return fault;
+  wanted.push_back({std::string{path.view().packed()}, shape});
+  return std::nullopt;
+}
+
+std::optional<Fault> read_several(boost::json::object& body, Call& call) {
+  const boost::json::value* const locks = body.if_contains("locks");
+  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
+    return Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
+  }
+  if (locks->get_array().size() > several_max) {
+    return Fault{"At most 256 locks can be taken at once."};
+  }
+  std::set<std::string> paths;
+  for (const boost::json::value& each : locks->get_array()) {
+    if (auto fault = read_one_of_several(each, call.command.wanted)) return fault;
+    if (!paths.insert(call.command.wanted.back().packed_path).second) {
+      return Fault{"A path stands in `locks` twice; name each once."};
+    }
+  }
+  body.erase("locks");
+  if (const boost::json::value* const any = body.if_contains("any")) {
+    if (!any->is_int64() || any->get_int64() < 1 ||
+        static_cast<std::size_t>(any->get_int64()) > paths.size()) {
+      return Fault{"`any` must be a number from 1 to how many locks there are in the list."};
+    }
+    call.command.any = static_cast<std::size_t>(any->get_int64());
+    body.erase("any");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
+                    const Request& request, Response& response) {
+  Call call;
+  core::Path path;
+  Parameters parameters;
+  core::Shape shape;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) {
+    fault = parameters.expect_only(
+        "owner ttl wait mode lock_parents lock_children token meta lock_delay");
+  }
+  if (!fault) fault = read_shape(parameters, shape);
+  if (!fault) fault = read_common(parameters, request, service, call.command);
+  if (fault) return answer_fault(*fault, response);
+  if (request.caller != nullptr) call.caller = *request.caller;
+  call.command.wanted.push_back({std::string{path.view().packed()}, shape});
+  carry_out(service, std::move(call), response);
+}
+
+void answer_acquire_several(LockService& service, std::string_view query, const Request& request,
+                            Response& response) {
+  Call call;
+  call.is_several = true;
+  Parameters parameters;
+  std::optional<Fault> fault;
+  if (!query.empty()) {
+    fault = Fault{"Put everything into the JSON body: {\"locks\": [{\"path\": \"/a\"}], …}."};
+  }
+  boost::json::object body;
+  if (!fault) fault = read_json_object(request, body);
+  if (!fault) fault = read_several(body, call);
+  if (!fault) fault = parameters.take(body);
+  if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
+  if (!fault) fault = read_common(parameters, request, service, call.command);
+  if (fault) return answer_fault(*fault, response);
+  if (request.caller != nullptr) call.caller = *request.caller;
+  carry_out(service, std::move(call), response);
+}
+
+}  // namespace locker::server

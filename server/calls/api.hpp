@@ -1,0 +1,43 @@
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "server/calls/seed_verbs.hpp"
+#include "server/calls/v1.hpp"
+#include "server/lock_service.hpp"
+#include "server/metrics.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
+/// Thread-safe.
+class Api final : public RequestHandler {
+ public:
+  /// `durability_name` and `store` stand in /v1/status; `metrics` must outlive this.
+  Api(LockService& service, const Metrics& metrics, std::string durability_name, std::string store);
+
+  void answer(const Request& request, Response& response) override;
+
+  /// From now on /readyz answers 503: load balancers shall send nobody here any more.
+  void set_draining() { draining_.store(true, std::memory_order_relaxed); }
+
+ private:
+  void health(Response& response) const;
+  void readiness(Response& response) const;
+  void status(Response& response);
+  void metrics(Response& response) const;
+  [[nodiscard]] bool answer_operations(std::string_view path, std::string_view query,
+                                       const Request& request, Response& response);
+
+  LockService& service_;
+  const Metrics& metrics_;
+  SeedVerbs seed_verbs_;
+  V1 v1_;
+  const std::string durability_name_;
+  const std::string store_;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace locker::server

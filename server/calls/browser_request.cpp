@@ -1,0 +1,31 @@
+#include "server/calls/browser_request.hpp"
+
+#include <boost/beast/core/string.hpp>
+
+namespace locker::server {
+namespace {
+
+/// Whether a URL, or an origin, begins with this host and port. "null" does not.
+bool is_at_host(std::string_view url, std::string_view host) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return false;
+  url.remove_prefix(scheme + 3);
+  return boost::beast::iequals(url.substr(0, url.find('/')), host);
+}
+
+}  // namespace
+
+bool is_sent_for_another_site(const Request& request) {
+  if (request.sec_purpose.find("prefetch") != std::string_view::npos ||
+      request.sec_purpose.find("prerender") != std::string_view::npos) {
+    return true;
+  }
+  if (!request.sec_fetch_site.empty()) {
+    return request.sec_fetch_site == "cross-site" || request.sec_fetch_site == "same-site";
+  }
+  // Of a server without HTTPS a browser tells less.
+  if (!request.origin.empty()) return !is_at_host(request.origin, request.host);
+  return !request.referer.empty() && !is_at_host(request.referer, request.host);
+}
+
+}  // namespace locker::server

@@ -1,0 +1,156 @@
+#include "server/calls/seed_verbs.hpp"
+
+#include <optional>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "server/access/audited.hpp"
+#include "server/access/hidden.hpp"
+#include "server/calls/browser_request.hpp"
+#include "server/calls/call_parameters.hpp"
+#include "server/calls/error_answer.hpp"
+#include "server/calls/lock_json.hpp"
+#include "server/calls/parameters.hpp"
+
+namespace locker::server {
+namespace {
+
+/// A lock must not be taken by a page that a browser visits or guesses it might visit.
+bool is_refused_browser_request(const Request& request, Response& response) {
+  if (!is_sent_for_another_site(request)) return false;
+  answer_seed_error(403, another_site_sentence, response);
+  return true;
+}
+
+/// GET and POST for all, HEAD where nothing changes.
+bool is_refused_method(const Request& request, bool changes, Response& response) {
+  if (request.method == Method::get || request.method == Method::post) return false;
+  if (request.method == Method::head && !changes) return false;
+  response.allow = changes ? "GET, POST" : "GET, HEAD, POST";
+  answer_seed_error(405, "Use GET or POST for this call.", response);
+  return true;
+}
+
+/// Path and parameters of a call; false when it was refused.
+bool read_call(std::string_view path_text, std::string_view query, std::string_view known,
+               const Request& request, core::Path& path, Parameters& parameters,
+               Response& response) {
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only(known);
+  if (fault) answer_seed_error(400, fault->message, response);
+  return !fault;
+}
+
+LockService::Blocker blocker_for(const Request& request) {
+  LockService::Blocker blocker;  // without braces: they would fill two kilobytes with zeros
+  blocker.wants_place = !may_read(request.caller, core::PathView{});
+  return blocker;
+}
+
+/// Hidden when the caller may not read where it is; one that waits itself may be anywhere.
+std::string_view owner_told(const LockService::Blocker& blocker, const Request& request) {
+  if (!blocker.wants_place) return blocker.owner;
+  return blocker.place && may_read(request.caller, *blocker.place) ? blocker.owner : hidden;
+}
+
+void refuse_busy(Response& response) {
+  answer_seed_error(
+      503, "The journal is making room and takes nothing at this moment; try again now.", response);
+}
+
+void refuse_disk_full(Response& response) {
+  answer_seed_error(507, "The lock server's disk is full; free space there, or try again later.",
+                    response);
+}
+
+}  // namespace
+
+void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const Request& request,
+                       Response& response) {
+  if (is_refused_method(request, true, response)) return;
+  if (is_refused_browser_request(request, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "id lockParents lockChildren", request, path, parameters,
+                 response)) {
+    return;
+  }
+  const std::string_view* const id = parameters.find("id");
+  core::Shape shape;
+  auto fault = id != nullptr ? check_line("The id", *id, core::owner_bytes_max) : std::nullopt;
+  if (!fault) fault = parameters.read_flag("lockParents", shape.lock_parents);
+  if (!fault) fault = parameters.read_flag("lockChildren", shape.lock_children);
+  if (fault) return answer_seed_error(400, fault->message, response);
+
+  LockService::Blocker blocker = blocker_for(request);
+  const std::string_view owner = id != nullptr ? *id : std::string_view{};
+  const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
+  const LockService::SeedAcquired& acquired = asked.answer;
+  response.index = asked.index;
+  switch (acquired.outcome) {
+    case core::Outcome::granted:
+      response.body = R"({"ok": true, "token": ")";
+      core::append_token(acquired.token, response.body);
+      response.body += "\"}";
+      return note_grant(request, owner, acquired.fence, response);
+    case core::Outcome::blocked:
+      response.body = R"({"ok": false, "lockedBy": )";
+      append_owner(owner_told(blocker, request), response.body);
+      response.body += '}';
+      return;
+    case core::Outcome::too_many_locks:
+    case core::Outcome::too_many_leases:
+    case core::Outcome::too_much_memory:
+      return answer_seed_error(503, sentence_of_limit(acquired.outcome), response);
+    case core::Outcome::disk_full:
+      return refuse_disk_full(response);
+    default:
+      return refuse_busy(response);
+  }
+}
+
+void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const Request& request,
+                       Response& response) {
+  if (is_refused_method(request, true, response)) return;
+  if (is_refused_browser_request(request, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "token", request, path, parameters, response)) return;
+  const std::string_view* const text = parameters.find("token");
+  if (text == nullptr) {
+    return answer_seed_error(
+        400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.", response);
+  }
+  bool released = false;
+  if (const auto token = core::parse_token(*text)) {
+    using Outcome = core::Arbiter::ReleaseOutcome;
+    const auto done = service_.release_for_seed(path, *token);
+    response.index = done.index;
+    if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
+    if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
+    released = done.answer.outcome == Outcome::released;
+    if (released) note_release(request, done.answer.fence, response);
+  }
+  response.body = released ? R"({"ok": true})" : R"({"ok": false})";
+}
+
+void SeedVerbs::dohaz(std::string_view path_text, std::string_view query, const Request& request,
+                      Response& response) {
+  if (is_refused_method(request, false, response)) return;
+  core::Path path;
+  Parameters parameters;
+  if (!read_call(path_text, query, "", request, path, parameters, response)) return;
+  LockService::Blocker blocker = blocker_for(request);
+  const auto queried = service_.query(path, blocker);
+  response.index = queried.index;
+  response.body = R"({"lockedBy": )";
+  if (queried.blocked) {
+    append_owner(owner_told(blocker, request), response.body);
+  } else {
+    response.body += "null";
+  }
+  response.body += '}';
+}
+
+}  // namespace locker::server

@@ -1,0 +1,519 @@
+#include "server/calls/v1.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/token_text.hpp"
+#include "core/url_path.hpp"
+#include "server/access/audited.hpp"
+#include "server/access/hidden.hpp"
+#include "server/calls/accept_header.hpp"
+#include "server/calls/acquire_call.hpp"
+#include "server/calls/browser_request.hpp"
+#include "server/calls/call_parameters.hpp"
+#include "server/calls/error_answer.hpp"
+#include "server/calls/force_call.hpp"
+#include "server/calls/lock_json.hpp"
+#include "server/calls/openapi.hpp"
+#include "server/calls/parameters.hpp"
+#include "server/calls/take_back.hpp"
+#include "server/json_text.hpp"
+
+namespace locker::server {
+namespace {
+
+using core::Arbiter;
+using core::Fault;
+
+void refuse_method(std::string_view allowed, Response& response) {
+  response.allow = allowed;
+  answer_error(405, "method_not_allowed", "Use " + std::string{allowed} + " for this call.",
+               response);
+}
+
+void answer_no_such_lease(Response& response) {
+  answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.", response);
+}
+
+bool refuse_another_site(const Request& request, Response& response) {
+  if (!is_sent_for_another_site(request)) return false;
+  answer_error(403, "cross_site", another_site_sentence, response);
+  return true;
+}
+
+bool wants_text(const Request& request) {
+  return quality_of("text/plain", request.accept) > quality_of("application/json", request.accept);
+}
+
+void answer_text(std::string text, Response& response) {
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = std::move(text);
+}
+
+std::optional<Fault> need_token(const Parameters& parameters, const Request& request,
+                                core::Token& token) {
+  std::optional<core::Token> given;
+  if (auto fault = read_token(parameters, request, given)) return fault;
+  if (!given) return Fault{"Add the lease's token: the parameter token, or the header Lock-Token."};
+  token = *given;
+  return std::nullopt;
+}
+
+/// The place of a page, as `next` tells it.
+std::string text_of(core::LockId place) {
+  return std::to_string(place.fence) + "." + std::to_string(place.position);
+}
+
+std::optional<Fault> read_after(const Parameters& parameters, std::optional<core::LockId>& after) {
+  const std::string_view* const text = parameters.find("after");
+  if (text == nullptr) return std::nullopt;
+  // What is no place is not the first page: who asks for one page after the other would for ever.
+  core::LockId place;
+  const char* const end = text->data() + text->size();
+  auto read = std::from_chars(text->data(), end, place.fence);
+  if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
+    read = std::from_chars(read.ptr + 1, end, place.position);
+  }
+  constexpr std::size_t size_max = 30;
+  if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
+    return Fault{
+        "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
+        "page."};
+  }
+  after = place;
+  return std::nullopt;
+}
+
+void append_next(std::optional<core::LockId> next, std::string& body) {
+  body += R"(, "next": )";
+  body += next ? "\"" + text_of(*next) + "\"}" : "null}";
+}
+
+std::string text_page(const LockPages::Page& page, const core::Now& now) {
+  std::string text = text_table(page.locks, now);
+  if (page.next) text += "… go on with after=" + text_of(*page.next) + "\n";
+  return text;
+}
+
+/// Of a list that does not show all there are.
+void append_rest(std::size_t count, std::size_t shown, std::string_view what, std::string& text) {
+  if (count <= shown) return;
+  text += "… and " + std::to_string(count - shown) + " more ";
+  text += what;
+  text += '\n';
+}
+
+template <typename Append>
+void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
+                 const Append& append) {
+  body += '[';
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (i != 0) body += ", ";
+    append(infos[i], i);
+  }
+  body += ']';
+}
+
+}  // namespace
+
+bool V1::answer(std::string_view path, std::string_view query, const Request& request,
+                Response& response) {
+  constexpr std::string_view one = "/v1/locks/";
+  if (path.starts_with(one)) {
+    lock_at(path.substr(one.size() - 1), query, request, response);
+  } else if (path == "/v1/locks") {
+    locks(query, request, response);
+  } else if (path == "/v1/leases") {
+    leases(query, request, response);
+  } else if (path == "/v1/leases/renew") {
+    renew(query, request, response);
+  } else if (path == "/v1/events") {
+    events(query, request, response);
+  } else if (path == "/v1/openapi.json") {
+    if (request.reads()) {
+      response.body = openapi_json;
+    } else {
+      refuse_method("GET, HEAD", response);
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void V1::locks(std::string_view query, const Request& request, Response& response) {
+  if (request.reads()) return list(query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) {
+    return answer_acquire_several(service_, query, request, response);
+  }
+  if (request.method != Method::delete_) {
+    return refuse_method("GET, HEAD, POST, DELETE", response);
+  }
+  Parameters parameters;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("force prefix owner fence cooling waiting reason");
+  bool is_force = false;
+  if (!fault) fault = parameters.read_flag("force", is_force);
+  const bool has_filter = parameters.find("prefix") != nullptr ||
+                          parameters.find("owner") != nullptr ||
+                          parameters.find("fence") != nullptr;
+  if (!fault && !is_force) {
+    fault = Fault{"To end many locks add force=true; to release your own, DELETE /v1/leases."};
+  }
+  if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
+  // Perhaps of a variable that is not set.
+  for (const std::string_view name : {"prefix", "owner"}) {
+    const std::string_view* const text = parameters.find(name);
+    if (!fault && text != nullptr && text->empty()) {
+      fault = Fault{"Parameter '" + std::string{name} +
+                    "' is empty; write prefix=/ to end everything, and fence=… for locks that have "
+                    "no owner."};
+    }
+  }
+  // As a list shows an owner: taken from there, it was meant for one lock.
+  const std::string_view* const owner = parameters.find("owner");
+  const bool is_narrowed =
+      parameters.find("prefix") != nullptr || parameters.find("fence") != nullptr;
+  if (!fault && owner != nullptr && *owner == "?" && !is_narrowed) {
+    fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
+  }
+  if (fault) return answer_fault(*fault, response);
+  answer_force(service_, {}, parameters, request, response);
+}
+
+void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
+                 Response& response) {
+  if (request.reads()) return look(path, query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) {
+    return answer_acquire(service_, path, query, request, response);
+  }
+  if (request.method == Method::delete_) return release(path, query, request, response);
+  refuse_method("GET, HEAD, POST, DELETE", response);
+}
+
+void V1::release(std::string_view path_text, std::string_view query, const Request& request,
+                 Response& response) {
+  Parameters parameters;
+  core::Path path;
+  bool is_force = false;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.read_flag("force", is_force);
+  if (is_force) response.call = CallKind::force;  // which its target alone does not tell
+  if (!fault)
+    fault = parameters.expect_only(is_force ? "force fence cooling waiting reason" : "token force");
+  if (!fault && is_force) {
+    return answer_force(service_, path_text, parameters, request, response);
+  }
+  core::Token token;
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto done = service_.release(path, token);
+  response.index = done.index;
+  using Outcome = Arbiter::ReleaseOutcome;
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::left:
+    case Outcome::released_before:
+      response.body = R"({"path": )";
+      append_path(path.view().packed(), response.body);
+      response.body += R"(, "released": true, "fence": )";
+      append_number_or_null(done.answer.fence, response.body);
+      response.body += '}';
+      if (done.answer.outcome == Outcome::released) {
+        note_release(request, done.answer.fence, response);
+      }
+      return;
+    case Outcome::lease_ended:
+      return answer_lease_ended(*done.answer.ended, response);
+    case Outcome::wrong_token:
+      return answer_error(403, "wrong_token",
+                          "Another lease holds this path; use the token that its acquire answered.",
+                          response);
+    case Outcome::not_held:
+      return answer_error(404, "not_held", "Nobody holds exactly this path.", response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::look(std::string_view path_text, std::string_view query, const Request& request,
+              Response& response) {
+  core::Path path;
+  Parameters parameters;
+  auto fault = core::parse_url_path(path_text, path);
+  if (!fault) fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("");
+  if (fault) return answer_fault(*fault, response);
+  auto looked = service_.look_at(path);
+  LockService::PathState& state = looked.answer;
+  hide_unreadable(request.caller, state.covered_by);
+  std::vector<core::LockInfo> awaited_by;
+  if (state.awaited_by) awaited_by.push_back(std::move(*state.awaited_by));
+  hide_unreadable(request.caller, awaited_by);
+  response.index = looked.index;
+  if (wants_text(request)) {
+    std::vector<core::LockInfo> all = state.holders;
+    all.insert(all.end(), state.covered_by.begin(), state.covered_by.end());
+    all.insert(all.end(), awaited_by.begin(), awaited_by.end());
+    all.insert(all.end(), state.waiters.begin(), state.waiters.end());
+    std::string text = text_table(all, looked.now);
+    append_rest(state.holder_count, state.holders.size(), "that hold it", text);
+    append_rest(state.covered_by_count, state.covered_by.size(), "in its way", text);
+    append_rest(state.waiter_count, state.waiters.size(), "that wait for it", text);
+    return answer_text(std::move(text), response);
+  }
+  std::string& body = response.body;
+  const auto append_held = [&](const core::LockInfo& info, std::size_t) {
+    append_lock(info, looked.now, body);
+  };
+  body = R"({"path": )";
+  append_path(path.view().packed(), body);
+  body += R"(, "free": )";
+  body += state.is_free ? "true" : "false";
+  body += R"(, "holders": )";
+  append_list(state.holders, body, append_held);
+  body += R"(, "holder_count": )" + std::to_string(state.holder_count);
+  body += R"(, "covered_by": )";
+  append_list(state.covered_by, body, append_held);
+  body += R"(, "covered_by_count": )" + std::to_string(state.covered_by_count);
+  body += R"(, "awaited_by": )";
+  append_list(awaited_by, body, [&](const core::LockInfo& info, std::size_t) {
+    append_waiter(info, looked.now, 0, body);
+  });
+  body += R"(, "waiters": )";
+  append_list(state.waiters, body, [&](const core::LockInfo& info, std::size_t i) {
+    append_waiter(info, looked.now, i + 1, body);
+  });
+  body += R"(, "waiter_count": )" + std::to_string(state.waiter_count) + "}";
+}
+
+void V1::list(std::string_view query, const Request& request, Response& response) {
+  LockPages::Query wanted;
+  Parameters parameters;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("prefix owner state limit after");
+  std::optional<std::string> prefix;
+  if (!fault) fault = read_prefix(parameters, prefix);
+  wanted.packed_prefix = prefix.value_or("");
+  if (!fault) fault = read_owner(parameters, wanted.owner);
+  if (wanted.owner == "?") wanted.owner = "";
+  if (const std::string_view* const state = parameters.find("state")) {
+    if (*state == "cooling") {
+      wanted.state = core::LockInfo::State::cooling;
+    } else if (*state == "waiting") {
+      wanted.state = core::LockInfo::State::waiting;
+    } else if (*state != "held" && !fault) {
+      fault = Fault{"Parameter 'state' must be held, cooling or waiting."};
+    }
+  }
+  std::optional<std::uint64_t> limit;
+  if (!fault) fault = read_number(parameters, "limit", 1, 1'000, limit);
+  wanted.limit = limit.value_or(wanted.limit);
+  if (!fault) fault = read_after(parameters, wanted.after);
+  if (fault) return answer_fault(*fault, response);
+  const auto listed = service_.list(wanted);
+  const LockPages::Page& page = listed.answer;
+  response.index = listed.index;
+  if (wants_text(request)) {
+    return answer_text(text_page(page, listed.now), response);
+  }
+  response.body = R"({"locks": )";
+  append_list(page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+    if (info.state == core::LockInfo::State::waiting) {
+      append_waiter(info, listed.now, 0, response.body);
+    } else {
+      append_lock(info, listed.now, response.body);
+    }
+  });
+  append_next(page.next, response.body);
+}
+
+void V1::leases(std::string_view query, const Request& request, Response& response) {
+  if (request.reads()) return look_at_lease(query, request, response);
+  if (refuse_another_site(request, response)) return;
+  if (request.method == Method::post) return open_lease(query, request, response);
+  if (request.method == Method::delete_) return release_all(query, request, response);
+  refuse_method("GET, HEAD, POST, DELETE", response);
+}
+
+void V1::open_lease(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  std::optional<std::string> owner;
+  std::optional<core::Milliseconds> ttl;
+  std::optional<core::Token> token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("owner ttl token");
+  if (!fault) fault = read_owner(parameters, owner);
+  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
+  if (!fault) fault = read_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto opened = service_.open_lease(token, owner, ttl);
+  response.index = opened.index;
+  using Outcome = Arbiter::LeaseOutcome;
+  switch (opened.answer.outcome) {
+    case Outcome::opened:
+    case Outcome::living:
+      response.status = opened.answer.outcome == Outcome::opened ? 201 : 200;
+      if (!token) response.delivery = std::make_unique<TakeBack>(service_, opened.answer.token);
+      response.body = R"({"token": ")";
+      core::append_token(opened.answer.token, response.body);
+      response.body += R"(", "owner": )";
+      append_owner(opened.answer.owner, response.body);
+      response.body += ", ";
+      append_ttl(opened.answer.ttl, response.body);
+      response.body += '}';
+      return;
+    case Outcome::ended:
+      return answer_lease_ended(*opened.answer.ended, response);
+    case Outcome::in_use:
+      return answer_token_in_use(*opened.answer.in_use, response);
+    case Outcome::too_many:
+      return answer_limit(core::Outcome::too_many_leases, response);
+    case Outcome::too_much_memory:
+      return answer_limit(core::Outcome::too_much_memory, response);
+    case Outcome::unknown:
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(opened.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::renew(std::string_view query, const Request& request, Response& response) {
+  if (request.method != Method::post) return refuse_method("POST", response);
+  if (refuse_another_site(request, response)) return;
+  Parameters parameters;
+  std::optional<core::Milliseconds> ttl;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token ttl");
+  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto renewed = service_.renew(token, ttl);
+  response.index = renewed.index;
+  using Outcome = Arbiter::LeaseOutcome;
+  switch (renewed.answer.outcome) {
+    case Outcome::ended:
+      return answer_lease_ended(*renewed.answer.ended, response);
+    case Outcome::unknown:
+      return answer_no_such_lease(response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(renewed.answer.outcome == Outcome::disk_full, response);
+    default:
+      break;
+  }
+  response.body = "{";
+  append_ttl(renewed.answer.ttl, response.body);
+  response.body += R"(, "locks": )";
+  append_number(renewed.answer.locks, response.body);
+  response.body += R"(, "newest_fence": )";
+  append_number_or_null(renewed.answer.newest_fence, response.body);
+  response.body += R"(, "waiters": )";
+  append_number(renewed.answer.waiters, response.body);
+  response.body += '}';
+}
+
+void V1::look_at_lease(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token after");
+  std::optional<core::LockId> after;
+  if (!fault) fault = read_after(parameters, after);
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  const auto looked = service_.look_at(token, after);
+  const LockService::LeaseContents& contents = looked.answer;
+  response.index = looked.index;
+  if (contents.ended) {
+    return answer_lease_ended(*contents.ended, response);
+  }
+  if (!contents.is_living) {
+    return answer_error(404, "no_such_lease", "No lease has this token now.", response);
+  }
+  if (wants_text(request)) {
+    return answer_text(text_page(contents.page, looked.now), response);
+  }
+  response.body = R"({"owner": )";
+  append_owner(contents.owner, response.body);
+  response.body += R"(, "ttl_ms": )";
+  append_number_or_null(contents.ttl.count(), response.body);
+  response.body += R"(, "expires_in_ms": )";
+  std::optional<core::Instant> left;
+  if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});
+  append_milliseconds(left, response.body);
+  response.body += R"(, "locks": )";
+  append_list(contents.page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+    append_lock(info, looked.now, response.body);
+  });
+  append_next(contents.page.next, response.body);
+}
+
+void V1::release_all(std::string_view query, const Request& request, Response& response) {
+  Parameters parameters;
+  core::Token token;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("token");
+  if (!fault) fault = need_token(parameters, request, token);
+  if (fault) return answer_fault(*fault, response);
+  std::vector<AuditedLock> ended;
+  const auto done = service_.release_all(token, is_audited(request) ? &ended : nullptr);
+  response.index = done.index;
+  using Outcome = Arbiter::ReleaseOutcome;
+  // Where the journal has no room, a part of a large lease can have ended all the same.
+  const bool stopped =
+      done.answer.outcome == Outcome::busy || done.answer.outcome == Outcome::disk_full;
+  const bool has_ended =
+      done.answer.outcome == Outcome::released || (stopped && done.answer.count > 0);
+  if (is_audited(request) && has_ended) {
+    response.audit = std::make_unique<AuditNote>();
+    response.audit->outcome = "released";
+    response.audit->count = done.answer.count;
+    for (const AuditedLock& lock : ended) {
+      response.audit->packed_paths.push_back(lock.packed_path);
+    }
+    response.audit->locks = std::move(ended);
+  }
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::left:
+    case Outcome::released_before:
+      response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
+      return;
+    case Outcome::lease_ended:
+      return answer_lease_ended(*done.answer.ended, response);
+    case Outcome::wrong_token:
+    case Outcome::not_held:
+      return answer_no_such_lease(response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
+  }
+}
+
+void V1::events(std::string_view query, const Request& request, Response& response) {
+  if (!request.reads()) return refuse_method("GET, HEAD", response);
+  Parameters parameters;
+  std::optional<std::string> prefix;
+  auto fault = parameters.parse(query, request);
+  if (!fault) fault = parameters.expect_only("prefix");
+  if (!fault) fault = read_prefix(parameters, prefix);
+  if (fault) return answer_fault(*fault, response);
+  response.stream = service_.events().follow(prefix.value_or(""), request.last_event_id);
+  if (!response.stream) {
+    return answer_error(503, "too_many_event_readers",
+                        "As many clients follow events as may (--event-readers-max, or an eighth "
+                        "of --connections-max); try again later.",
+                        response);
+  }
+  response.content_type = "text/event-stream";
+  // A proxy like nginx would else collect kilobytes before it passes on the first one.
+  response.other_fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
+}
+
+}  // namespace locker::server

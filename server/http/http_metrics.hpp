@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "server/histogram.hpp"
+#include "server/http/http_limits.hpp"
+#include "server/http/tls_context.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// Statuses by their first digit, 1 to 5.
+inline constexpr std::size_t status_classes = 5;
+
+/// What one worker counts. Only its thread adds; in cache lines that no other worker writes to.
+class alignas(128) WorkerMetrics {
+ public:
+  void count_answer(CallKind call, unsigned status) {
+    const std::size_t status_class = status / 100 - 1;
+    if (status_class < status_classes) answers[index_of(call)][status_class].add();
+  }
+  void add_duration(CallKind call, std::chrono::nanoseconds took, std::uint64_t times) {
+    durations[index_of(call)].add(static_cast<std::uint64_t>(took.count()), times);
+  }
+
+  std::array<std::array<Counter, status_classes>, call_count> answers;
+  std::array<DurationHistogram, call_count> durations;
+  Counter accepted;
+  Counter turned_away;
+  Counter tls_failed;
+};
+
+/// The counts of all workers, also of those that are gone. Thread-safe.
+class HttpMetrics {
+ public:
+  /// For one worker more.
+  [[nodiscard]] std::shared_ptr<WorkerMetrics> add_worker();
+  /// What all workers share, shown as it is when somebody asks.
+  void watch(std::shared_ptr<const ConnectionCount> connections,
+             std::shared_ptr<const BufferedBytes> buffered, std::shared_ptr<const TlsContext> tls);
+
+  struct Totals {
+    std::array<std::array<std::uint64_t, status_classes>, call_count> answers{};
+    std::array<DurationHistogram::Counts, call_count> durations{};
+    std::uint64_t accepted = 0;
+    std::uint64_t turned_away = 0;
+    std::uint64_t tls_failed = 0;
+    std::uint64_t connections = 0;
+    std::uint64_t buffered_bytes = 0;
+    std::optional<std::chrono::system_clock::time_point> certificate_expires_at;
+    bool tls_is_current = true;  ///< False: the last reload of its files failed.
+  };
+  [[nodiscard]] Totals totals() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<WorkerMetrics>> workers_;
+  std::shared_ptr<const ConnectionCount> connections_;
+  std::shared_ptr<const BufferedBytes> buffered_;
+  std::shared_ptr<const TlsContext> tls_;
+};
+
+}  // namespace locker::server

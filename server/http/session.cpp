@@ -1,0 +1,552 @@
+#include "server/http/session.hpp"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <boost/asio/detail/socket_option.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
+
+#include "core/assert.hpp"
+#include "server/http/worker.hpp"
+#include "server/request_target.hpp"
+
+namespace locker::server {
+namespace {
+
+using ErrorCode = boost::system::error_code;
+
+constexpr Refusal too_slow{408, "request_timeout", "Send the whole request sooner."};
+constexpr Refusal https_only{400, "https_only",
+                             "This port speaks HTTPS, and the request came without TLS; begin its "
+                             "URL with https."};
+constexpr Refusal too_many{503, "too_many_connections",
+                           "The server has as many connections as it takes (--connections-max, or "
+                           "ulimit -n); try again soon."};
+constexpr Refusal too_much_buffered{503, "too_many_unfinished",
+                                    "The server has as many unfinished requests and untaken "
+                                    "answers as it can keep; try again soon."};
+constexpr Refusal internal{500, "internal_error",
+                           "The server failed to answer; what became of the request is not known. "
+                           "Ask before you send it again."};
+
+using KeepaliveIdle = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+using KeepaliveInterval = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+using KeepaliveProbes = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
+
+/// Who waits for a pending answer sends nothing for long; without its host it waits no more.
+void notice_dead_hosts(Socket& socket) {
+  ErrorCode ignored;
+  socket.set_option(net::socket_base::keep_alive(true), ignored);
+  socket.set_option(KeepaliveIdle(15), ignored);
+  socket.set_option(KeepaliveInterval(5), ignored);
+  socket.set_option(KeepaliveProbes(3), ignored);
+}
+
+bool is_of_probe(const Request& request) {
+  const std::string_view path = RequestTarget{request.target}.path;
+  return path == "/healthz" || path == "/readyz";
+}
+
+}  // namespace
+
+Session::Session(Worker& worker, Transport transport, std::string peer, bool counted)
+    : worker_(worker),
+      transport_(std::move(transport)),
+      peer_{std::move(peer), {}},
+      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr, this),
+      counted_(counted) {}
+
+void Session::start() {
+  capacity_ = worker_.limits().read_buffer;
+  buffer_ = std::make_unique<char[]>(capacity_);
+  ErrorCode error;
+  Socket& socket = transport_.socket();
+  socket.set_option(tcp::no_delay(true), error);
+  notice_dead_hosts(socket);
+  socket.non_blocking(true, error);
+  if (error) return close();
+  enter(Phase::fresh);
+  read();
+}
+
+void Session::turn_away() {
+  capacity_ = worker_.limits().read_buffer;
+  buffer_ = std::make_unique<char[]>(capacity_);
+  ErrorCode error;
+  transport_.socket().non_blocking(true, error);
+  if (error) return close();
+  is_heard_ = worker_.begin_hearing();
+  if (is_heard_) {
+    expire_in(worker_.limits().over_limit);
+    return read();
+  }
+  refuse_over_limit();
+  send();
+}
+
+void Session::read() {
+  if (state_ != State::lingering) state_ = State::reading;
+  if (reads_) return;
+  if (read_ended_) return close();
+  compact();
+  if (end_ == capacity_ && !counted_) {
+    refuse_over_limit();
+    return send();
+  }
+  if (end_ == capacity_ && !grow()) {
+    refuse_unread(too_much_buffered);
+    return send();
+  }
+  // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
+  const std::size_t size_max = capacity_ - end_;
+  begin_read(parser_.knows_size() ? size_max : std::min(size_max, worker_.limits().read_buffer));
+}
+
+void Session::begin_read(std::size_t size_max) {
+  reads_ = true;
+  transport_.async_read_some(net::buffer(buffer_.get() + end_, size_max),
+                             [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                               self->on_read(error, size);
+                             });
+}
+
+void Session::on_read(const ErrorCode& error, std::size_t size) {
+  reads_ = false;
+  if (state_ == State::closed) return;
+  if (error && !transport_.tls_fault().empty()) return on_tls_fault();
+  if (error) return on_end();
+  if (state_ == State::lingering) {
+    lingered_ += size;
+    if (lingered_ > worker_.limits().linger_bytes) return close();
+    begin_ = end_ = 0;
+    return read();
+  }
+  on_bytes(size);
+}
+
+void Session::on_bytes(std::size_t size) {
+  end_ += size;
+  // The first bytes come when the handshake is done.
+  if (phase_ == Phase::fresh && worker_.hooks().tell_peer) {
+    peer_.certificate = transport_.client_certificate();
+  }
+  if (state_ == State::reading) {
+    round_began_ = SteadyClock::now();
+    return run_round();
+  }
+  if (state_ == State::pending || state_ == State::streaming) return watch();
+  if (!stream_) more_ = true;  // which this round has not looked at
+}
+
+void Session::on_end() {
+  // A client that has shut down its side is only read from after everything it asked is answered,
+  // unless it waited: then it may not be there any more.
+  const bool is_owed =
+      state_ == State::yielding || state_ == State::waiting || state_ == State::writing;
+  if (!is_owed || stream_) return close();
+  read_ended_ = true;
+}
+
+void Session::on_tls_fault() {
+  worker_.metrics().tls_failed.add();
+  const auto& hook = worker_.hooks().tls_failed;
+  if (hook) hook(transport_.tls_fault(), peer_.address);
+  if (!transport_.turn_plain()) return on_end();
+  refuse(https_only, {});
+  send();
+}
+
+void Session::compact() {
+  if (begin_ != 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= std::exchange(begin_, 0);
+  }
+  // Also with something unread: it may stay so for as long as an answer is pending.
+  const std::size_t kept = worker_.limits().read_buffer;
+  if (capacity_ <= kept || end_ >= kept) return;
+  auto buffer = std::make_unique<char[]>(kept);
+  std::memcpy(buffer.get(), buffer_.get(), end_);
+  buffer_ = std::move(buffer);
+  capacity_ = kept;
+  uncount(counted_input_);
+}
+
+/// False: all connections together have too much.
+bool Session::grow() {
+  // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
+  // refuses what is too large, so this ends.
+  const std::size_t whole = parser_.knows_size() ? parser_.size() : 2 * capacity_;
+  const std::size_t larger = std::max(std::min(2 * capacity_, whole), capacity_ + 1);
+  const std::size_t more = larger - capacity_;
+  if (!worker_.buffered().add(more)) return false;
+  counted_input_ += more;
+  auto buffer = std::make_unique<char[]>(larger);
+  std::memcpy(buffer.get(), buffer_.get(), end_);
+  buffer_ = std::move(buffer);
+  capacity_ = larger;
+  return true;
+}
+
+/// Called when the output cannot leave at once. False: all connections together have too much.
+bool Session::hold_output() {
+  if (counted_output_ != 0 || output_.capacity() <= worker_.limits().output_kept) return true;
+  if (!worker_.buffered().add(output_.capacity())) return false;
+  counted_output_ = output_.capacity();
+  return true;
+}
+
+void Session::uncount(std::size_t& counted) {
+  if (counted != 0) worker_.buffered().remove(std::exchange(counted, 0));
+}
+
+void Session::enter(Phase phase) {
+  if (!counted_) return;  // over the limit there is one deadline for all of it
+  const HttpLimits& limits = worker_.limits();
+  const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
+  if (same_request) return;  // a byte now and then buys no time
+  phase_ = phase;
+  expire_in(phase == Phase::fresh    ? limits.first_byte
+            : phase == Phase::header ? limits.header
+            : phase == Phase::body   ? limits.body
+                                     : limits.idle);
+}
+
+void Session::expire_in(SteadyClock::duration time) {
+  // One tick more, because the worker's time may be that old.
+  deadline_ = worker_.now() + worker_.limits().tick + time;
+}
+
+void Session::run_round() {
+  state_ = State::yielding;
+  more_ = false;
+  try {
+    if (is_pending_ready()) finish_pending();
+    if (stream_) {
+      read_stream();
+    } else {
+      answer_requests();
+    }
+    go_on();
+  } catch (...) {
+    // No memory for a buffer, or a stream that fails: this connection goes, and gives back what it
+    // had.
+    worker_.report_exception();
+    close();
+  }
+}
+
+void Session::answer_requests() {
+  if (!counted_) return answer_probe();
+  const HttpLimits& limits = worker_.limits();
+  for (std::size_t answered = 0; !last_round_ && !later_ && !stream_;) {
+    if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
+      more_ = true;
+      return;
+    }
+    switch (parser_.parse(unread())) {
+      case RequestParser::Outcome::complete:
+        answer_request();
+        begin_ += parser_.size();
+        parser_.next();
+        phase_ = Phase::idle;
+        ++answered;
+        break;
+      case RequestParser::Outcome::empty_line:
+        begin_ += parser_.size();
+        break;
+      case RequestParser::Outcome::refused:
+        return refuse_unread(parser_.refusal());
+      case RequestParser::Outcome::incomplete:
+        if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        return;
+    }
+  }
+}
+
+/// Over the limit: who asks how the server is gets an answer, and everybody else is turned away.
+void Session::answer_probe() {
+  const RequestParser::Outcome outcome = parser_.parse(unread());
+  if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
+  const bool is_whole = outcome == RequestParser::Outcome::complete;
+  if (!is_whole || !is_of_probe(parser_.request())) return refuse_over_limit();
+  answer_request();
+  begin_ += parser_.size();
+}
+
+void Session::answer_request() {
+  const Request& request = parser_.request();
+  const Asked asked{request.method_name, request.target, request.method == Method::head,
+                    counted_ && parser_.keep_alive(), parser_.is_http_1_0()};
+  Response& response = worker_.fresh_response();
+  try {
+    worker_.handler().answer(request, response);
+  } catch (...) {
+    worker_.report_exception();
+    return answer_fault(response, asked);
+  }
+  if (response.pending) return begin_pending(std::move(response.pending), asked);
+  if (response.stream) return begin_stream(response, asked);
+  append_answer(response, asked, begin_ + parser_.size() == end_);
+}
+
+void Session::answer_fault(const Response& failed, const Asked& asked) {
+  if (failed.delivery) failed.delivery->lost();
+  refuse(internal, asked);
+}
+
+void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
+  // A server that stops still answers what it has read: the last of these answers says so.
+  last_round_ = !asked.keep_alive || (worker_.is_draining() && nothing_unread);
+  append(response, asked,
+         last_round_         ? ConnectionField::close
+         : asked.is_http_1_0 ? ConnectionField::keep_alive
+                             : ConnectionField::none);
+}
+
+void Session::refuse(const Refusal& refusal, const Asked& asked) {
+  Response& response = worker_.fresh_response();
+  fill_in(refusal, response);
+  response.call = CallKind::unreadable;
+  last_round_ = refused_ = true;
+  append(response, asked, ConnectionField::close);
+}
+
+void Session::refuse_unread(const Refusal& refusal) {
+  refuse(refusal, {.to_head = unread().starts_with("HEAD ")});
+}
+
+void Session::refuse_over_limit() {
+  worker_.count_turned_away();
+  refuse_unread(too_many);
+}
+
+void Session::end_hearing() {
+  if (std::exchange(is_heard_, false)) worker_.end_hearing();
+}
+
+void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
+  end_hearing();
+  // First, so that it is lost when memory runs out for the rest.
+  const bool is_owed = response.delivery != nullptr;
+  if (is_owed) owed_.emplace_back().delivery = std::move(response.delivery);
+  awaited_ = std::max(awaited_, response.index);
+  const std::size_t before = output_.size();
+  append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
+                  asked.to_head, output_);
+  if (is_owed) owed_.back().end = output_.size();
+  worker_.metrics().count_answer(response.call, response.status);
+  ++answered_[index_of(response.call)];
+  const auto& access = worker_.hooks().access;
+  if (!access) return;
+  access({asked.method, RequestTarget{asked.target}.path, response.status, output_.size() - before,
+          peer_.address});
+}
+
+void Session::go_on() {
+  if (output_.empty()) return finish_round();
+  if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
+    if (!hold_output()) return close();
+    state_ = State::waiting;
+    intrusive_ptr_add_ref(this);
+    if (worker_.await_durable(*this, awaited_)) return;
+    intrusive_ptr_release(this);  // not the last one: the caller holds another
+  }
+  send();
+}
+
+void Session::on_durable() { worker_.on_durable(*this); }
+
+void Session::wake() { worker_.on_woken(*this); }
+
+void Session::on_commit_needed() { worker_.on_commit_needed(); }
+
+void Session::resume() {
+  const Pointer self{this, false};  // the reference taken when the wait began
+  if (state_ == State::closed) return;
+  LOCKER_ASSERT(state_ == State::waiting);
+  send();
+}
+
+void Session::send() {
+  state_ = State::writing;
+  awaited_ = 0;
+  if (!owed_.empty() && waited_in_vain()) return close();
+  ErrorCode error;
+  sent_ = transport_.write_some(net::buffer(output_), error);
+  if (error && error != net::error::would_block) return close();
+  if (sent_ == output_.size()) return finish_round();
+  if (!hold_output()) return cut_off();
+  expire_in(worker_.limits().write_progress);
+  write();
+}
+
+void Session::write() {
+  transport_.async_write_some(net::buffer(output_.data() + sent_, output_.size() - sent_),
+                              [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
+                                self->on_write(error, size);
+                              });
+}
+
+void Session::on_write(const ErrorCode& error, std::size_t size) {
+  if (state_ == State::closed) return;
+  if (error) return close();
+  sent_ += size;
+  if (sent_ == output_.size()) return finish_round();
+  expire_in(worker_.limits().write_progress);
+  write();
+}
+
+void Session::count_round() {
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (std::size_t at = 0; at < call_count; ++at) {
+    if (answered_[at] == 0) continue;
+    const auto call = static_cast<CallKind>(at);
+    const auto began = call == CallKind::waited ? waiting_began_ : round_began_;
+    worker_.metrics().add_duration(call, now - began, answered_[at]);
+  }
+  answered_ = {};
+  round_began_ = now;  // of what was read meanwhile
+}
+
+void Session::finish_round() {
+  if (!output_.empty()) count_round();
+  owed_.clear();
+  if (stream_ && !output_.empty()) {
+    stream_begun_ = true;
+    expire_in(worker_.limits().stream_silence);
+  }
+  sent_ = 0;
+  uncount(counted_output_);
+  if (output_.capacity() > worker_.limits().output_kept) std::string{}.swap(output_);
+  output_.clear();
+  if (last_round_) return linger();
+  if (more_ || is_pending_ready()) return yield();
+  if (later_ || stream_) return hold();
+  if (begin_ == end_) {
+    if (phase_ != Phase::fresh) enter(Phase::idle);
+    // This answer did not say that it is the last one, so the next request may be on its way.
+    if (worker_.is_draining()) hurry();
+  } else {
+    enter(parser_.awaits_body() ? Phase::body : Phase::header);
+  }
+  read();
+}
+
+void Session::yield() {
+  // The other connections come first: one that pipelines without end must not have it all.
+  state_ = State::yielding;
+  net::post(worker_.executor(), [self = Pointer{this}] {
+    if (self->state_ == State::yielding) self->run_round();
+  });
+}
+
+void Session::hold() {
+  state_ = later_ ? State::pending : State::streaming;
+  watch();
+}
+
+void Session::watch() {
+  if (reads_) return;
+  if (read_ended_) return close();
+  if (stream_) begin_ = end_;  // nobody looks at what comes behind the request
+  compact();
+  // More than an idle connection has is not taken in before its turn comes.
+  const std::size_t size_max = worker_.limits().read_buffer;
+  if (end_ < size_max) begin_read(size_max - end_);
+}
+
+void Session::linger() {
+  ErrorCode error;
+  // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
+  const bool unread_bytes = begin_ != end_ || transport_.has_unread();
+  if (!refused_ && !unread_bytes) return close();
+  transport_.shut_down_sending(error);
+  if (error) return close();
+  state_ = State::lingering;
+  expire_in(worker_.limits().linger);
+  if (reads_) return;
+  begin_ = end_ = 0;
+  read();
+}
+
+void Session::tick(SteadyClock::time_point now) {
+  if (state_ == State::pending && !reads_ && has_left()) return close();
+  const bool has_deadline =
+      state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
+  if (!has_deadline || now < deadline_) return;
+  if (state_ == State::streaming) {
+    stream_->append_comment(output_);
+    return send();
+  }
+  const bool owes_answer =
+      state_ == State::reading && (!counted_ || phase_ == Phase::header || phase_ == Phase::body);
+  if (owes_answer) return time_out();
+  cut_off();
+}
+
+void Session::time_out() {
+  // The read that is under way stays so, and becomes the one that lingers.
+  if (counted_) {
+    refuse_unread(too_slow);
+  } else {
+    refuse_over_limit();
+  }
+  ErrorCode error;
+  const std::size_t size = transport_.write_some(net::buffer(output_), error);
+  if (error || size != output_.size()) return close();
+  linger();
+}
+
+void Session::drain() {
+  if (later_) return drain_pending();
+  if (stream_) return drain_stream();
+  if (state_ != State::reading || begin_ != end_) return;
+  if (phase_ == Phase::fresh) return hurry();  // also when there is a part of its handshake
+  if (!transport_.has_unread()) close();
+}
+
+void Session::hurry() {
+  deadline_ = std::min(deadline_, worker_.now() + worker_.limits().drain_first_byte);
+}
+
+/// Closes with a reset if the client has not taken all that it was sent. After an orderly end the
+/// kernel would keep that until it does, for minutes.
+void Session::cut_off() {
+  int untaken = 0;
+  const bool is_known = ::ioctl(transport_.socket().native_handle(), SIOCOUTQ, &untaken) == 0;
+  ErrorCode ignored;
+  if (!is_known || untaken > 0) {
+    transport_.socket().set_option(net::socket_base::linger(true, 0), ignored);
+  }
+  close();
+}
+
+void Session::close() {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  transport_.close();
+  unlink();
+  end_hearing();
+  worker_.on_closed(counted_);
+  uncount(counted_input_);
+  uncount(counted_output_);
+  lose_unsent();
+  if (later_) return give_up_pending();
+  if (stream_) end_stream();
+}
+
+void Session::lose_unsent() {
+  for (const Owed& each : owed_) {
+    if (each.end > sent_) each.delivery->lost();
+  }
+  owed_.clear();
+}
+
+}  // namespace locker::server

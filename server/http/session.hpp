@@ -1,0 +1,221 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
+#include "server/group_commit.hpp"
+#include "server/http/request_parser.hpp"
+#include "server/http/response_framing.hpp"
+#include "server/http/transport.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+class Worker;
+
+/// One connection. Everything runs on its worker's thread but on_durable(), on_commit_needed() and
+/// wake(). Does one thing at a time: reads, or waits for the disk, or writes, or waits for a
+/// pending answer or a stream. So requests are answered strictly in order, and a client that does
+/// not take its answers is not read from either.
+///
+/// A round: all requests that are in the buffer are answered into one output, which goes out in
+/// one write once the highest index among the answers is durable. A pending answer ends the round,
+/// and begins another one when it is there. A stream ends the round that its header is in; from
+/// then on each round is what one Stream::read() gives.
+///
+/// While it waits for a pending answer or a stream, a read is under way all the same, to notice
+/// that the client has gone. It stays so when the waiting ends, whatever is done then; the next
+/// read() finds it there. When the buffer is full of what comes behind a pending answer, tick()
+/// looks instead.
+///
+/// Lives as long as an operation of it is under way: each handler holds a reference, and so does
+/// the session itself as long as it waits in GroupCommit, and as long as it may be woken.
+class Session final : public DurabilityWaiter,
+                      public Waker,
+                      public Connection,
+                      public boost::intrusive::list_base_hook<
+                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  using Pointer = boost::intrusive_ptr<Session>;
+
+  /// `peer` is what the access hook is told; `counted`: leaves the ConnectionCount when closed. One
+  /// that is not is over the limit.
+  Session(Worker& worker, Transport transport, std::string peer, bool counted);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void start();
+  /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
+  /// for /healthz or /readyz is answered. Else a supervisor that asks for these would end a server
+  /// that is only busy.
+  void turn_away();
+  /// Looks at the deadline.
+  void tick(SteadyClock::time_point now);
+  /// After the clock stood still for the client's bytes: no deadline may pass because of us.
+  void extend_deadline(SteadyClock::duration by) { deadline_ += by; }
+  /// Closes when nothing is asked or answered at the moment; else the next answer is the last. A
+  /// pending answer is a 503 now. REQUIRES: the caller holds a reference.
+  void drain();
+  /// At once. While it waits in GroupCommit or is being woken the session lives on, with nothing
+  /// left to say. May give up the last reference.
+  void close();
+  /// Hands the session over to its worker. Any thread.
+  void on_durable() override;
+  /// Asks its worker to commit. Any thread.
+  void on_commit_needed() override;
+  /// What was waited for is durable; on the worker's thread.
+  void resume();
+  /// Hands the session over to its worker. Any thread.
+  void wake() override;
+  /// The wake has arrived; on the worker's thread.
+  void on_wake();
+  [[nodiscard]] bool has_left() override;
+
+  // For the worker's lists of those that can go on.
+  Session* next_ready = nullptr;
+  Session* next_woken = nullptr;
+  bool is_in_mail = false;  ///< Woken, and on_wake() is not called yet. Under the mailbox's mutex.
+
+ private:
+  enum class State : std::uint8_t {
+    reading,
+    yielding,  // in a round, or its next one comes when the others had their turn
+    waiting,   // in GroupCommit
+    writing,
+    pending,    // everything before the pending answer is sent
+    streaming,  // everything that the stream had is sent
+    lingering,
+    closed
+  };
+  enum class Phase : std::uint8_t { fresh, idle, header, body };  // what reading waits for
+
+  /// What an answer needs of its request. All that is known when the request was refused.
+  struct Asked {
+    std::string_view method = {};
+    std::string_view target = {};
+    bool to_head = false;
+    bool keep_alive = false;
+    bool is_http_1_0 = false;
+  };
+  /// A pending answer, whose request has left the buffer.
+  struct Later {
+    enum class Progress : std::uint8_t { awaited, woken, abandoned };
+    std::unique_ptr<PendingAnswer> answer;
+    std::string method;  // for the access hook, if there is one
+    std::string path;
+    Asked asked;
+    Progress progress = Progress::awaited;
+    SteadyClock::time_point asked_at;
+  };
+  /// A delivery, and where its answer ends in the output.
+  struct Owed {
+    std::size_t end = std::string::npos;
+    std::unique_ptr<Delivery> delivery;
+    bool has_waited = false;  // it is a pending answer's
+  };
+
+  friend void intrusive_ptr_add_ref(Session* session) { ++session->references_; }
+  friend void intrusive_ptr_release(Session* session) {
+    if (--session->references_ == 0) delete session;
+  }
+  ~Session() override { close(); }
+
+  void read();
+  void watch();
+  void begin_read(std::size_t size_max);
+  void on_read(const boost::system::error_code& error, std::size_t size);
+  void on_bytes(std::size_t size);
+  void on_end();
+  void on_tls_fault();
+  void run_round();
+  void answer_requests();
+  void answer_probe();
+  void answer_request();
+  void answer_fault(const Response& failed, const Asked& asked);
+  void append_answer(Response& response, const Asked& asked, bool nothing_unread);
+  void refuse(const Refusal& refusal, const Asked& asked);
+  /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
+  void refuse_unread(const Refusal& refusal);
+  void refuse_over_limit();
+  void append(Response& response, const Asked& asked, ConnectionField connection);
+
+  void begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& asked);
+  [[nodiscard]] bool abandon_pending();
+  [[nodiscard]] bool is_pending_ready() const;
+  void finish_pending();
+  void give_up_pending();
+  void finish_unseen();
+  void drain_pending();
+
+  void begin_stream(Response& response, const Asked& asked);
+  void read_stream();
+  void end_stream();
+  void drain_stream();
+
+  void go_on();
+  void send();
+  void write();
+  void on_write(const boost::system::error_code& error, std::size_t size);
+  void finish_round();
+  void count_round();
+  void yield();
+  void hold();
+  [[nodiscard]] bool waited_in_vain();
+  void lose_unsent();
+  void linger();
+  void time_out();
+  void cut_off();
+  void hurry();
+  void enter(Phase phase);
+  void expire_in(SteadyClock::duration time);
+  void end_hearing();
+
+  [[nodiscard]] std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
+  void compact();
+  [[nodiscard]] bool grow();
+  [[nodiscard]] bool hold_output();
+  void uncount(std::size_t& counted);
+
+  Worker& worker_;
+  Transport transport_;
+  Peer peer_;
+  RequestParser parser_;
+  SteadyClock::time_point deadline_;
+  SteadyClock::time_point round_began_;    // when what it answers was read, or could be looked at
+  SteadyClock::time_point waiting_began_;  // of the answer of this round that was waited for
+  std::array<std::uint8_t, call_count> answered_{};  // of this round
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;  // of what is unread in the buffer
+  std::size_t end_ = 0;
+  std::string output_;
+  std::vector<Owed> owed_;  // of the answers in the output
+  std::unique_ptr<Later> later_;
+  std::unique_ptr<Stream> stream_;
+  std::size_t sent_ = 0;            // of the output
+  std::size_t lingered_ = 0;        // bytes thrown away
+  std::size_t counted_input_ = 0;   // of the buffer, in BufferedBytes
+  std::size_t counted_output_ = 0;  // the same of the output
+  Index awaited_ = 0;               // the highest of this round
+  unsigned references_ = 0;
+  State state_ = State::reading;
+  Phase phase_ = Phase::fresh;
+  bool reads_ = false;         // a read is under way
+  bool read_ended_ = false;    // by the client's end or an error
+  bool stream_begun_ = false;  // its header is sent
+  bool more_ = false;          // the round ended before the buffer or the stream did
+  bool last_round_ = false;    // close after this output
+  bool refused_ = false;       // what follows in the stream is not looked at any more
+  bool is_heard_ = false;      // over the limit, and has not been answered yet
+  const bool counted_;
+};
+
+}  // namespace locker::server

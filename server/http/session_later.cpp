@@ -1,0 +1,172 @@
+// The part of Session that deals with pending answers and streams.
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/http/session.hpp"
+#include "server/http/worker.hpp"
+#include "server/request_target.hpp"
+
+namespace locker::server {
+namespace {
+
+constexpr Refusal draining{503, "draining",
+                           "The server is stopping; ask again with the same token to go on, or use "
+                           "another server."};
+
+}  // namespace
+
+void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& asked) {
+  auto later = std::make_unique<Later>();
+  later->answer = std::move(answer);
+  later->asked = asked;
+  later->asked_at = round_began_;
+  later->asked.method = later->asked.target = {};  // they point into the buffer
+  if (worker_.hooks().access) {
+    later->method = asked.method;
+    later->path = RequestTarget{asked.target}.path;
+    later->asked.method = later->method;
+    later->asked.target = later->path;
+  }
+  later_ = std::move(later);
+  intrusive_ptr_add_ref(this);  // who wakes knows this session
+  worker_.begin_await_wake();
+  later_->answer->start(*this);
+  if (worker_.is_draining()) drain_pending();
+}
+
+bool Session::abandon_pending() {
+  if (!later_->answer->abandon()) return false;
+  later_->progress = Later::Progress::abandoned;
+  worker_.end_await_wake();
+  return true;
+}
+
+void Session::drain_pending() {
+  if (later_->progress != Later::Progress::awaited || !abandon_pending()) return;
+  intrusive_ptr_release(this);  // not the last one: the caller holds another
+  if (state_ == State::pending) run_round();
+}
+
+bool Session::is_pending_ready() const {
+  return later_ && later_->progress != Later::Progress::awaited;
+}
+
+void Session::finish_pending() {
+  const std::unique_ptr<Later> later = std::move(later_);
+  waiting_began_ = later->asked_at;
+  Response& response = worker_.fresh_response();
+  response.call = CallKind::waited;
+  if (later->progress == Later::Progress::abandoned) {
+    fill_in(draining, response);
+    last_round_ = true;
+    return append(response, later->asked, ConnectionField::close);
+  }
+  try {
+    later->answer->finish(response);
+  } catch (...) {
+    worker_.report_exception();
+    return answer_fault(response, later->asked);
+  }
+  const bool is_owed = response.delivery != nullptr;
+  append_answer(response, later->asked, begin_ == end_);
+  if (is_owed) owed_.back().has_waited = true;
+}
+
+bool Session::has_left() {
+  pollfd asked{transport_.socket().native_handle(), POLLRDHUP, 0};
+  return ::poll(&asked, 1, 0) == 1;
+}
+
+/// Whether the client left while a pending answer of its waited for the disk. The kernel would take
+/// the answer all the same; and the read that would tell may not have had its turn, because this
+/// thread itself was at the disk.
+bool Session::waited_in_vain() {
+  const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
+  return std::any_of(owed_.begin(), owed_.end(), has_waited) && has_left();
+}
+
+void Session::on_wake() {
+  const Pointer self{this};
+  if (stream_) {
+    if (state_ == State::streaming) return run_round();
+    more_ = true;
+    return;
+  }
+  // No reference is needed any more: a pending answer wakes once, and a stream that is no longer
+  // there has left this wake behind.
+  intrusive_ptr_release(this);
+  if (!later_) return;
+  worker_.end_await_wake();
+  later_->progress = Later::Progress::woken;
+  if (state_ == State::closed) return finish_unseen();
+  if (state_ == State::pending) run_round();
+}
+
+/// After close().
+void Session::give_up_pending() {
+  switch (later_->progress) {
+    case Later::Progress::awaited:
+      if (!abandon_pending()) return;  // on_wake() goes on from here
+      later_.reset();
+      return intrusive_ptr_release(this);
+    case Later::Progress::woken:
+      return finish_unseen();
+    case Later::Progress::abandoned:
+      return later_.reset();
+  }
+}
+
+/// What was done for the client is in the response; nobody is there to be told.
+void Session::finish_unseen() {
+  const std::unique_ptr<Later> later = std::move(later_);
+  Response response;
+  try {
+    later->answer->finish(response);
+  } catch (...) {
+    worker_.report_exception();
+  }
+  if (response.delivery) response.delivery->lost();
+}
+
+void Session::begin_stream(Response& response, const Asked& asked) {
+  append(response, asked, ConnectionField::close);
+  // Who asks while the server stops gets no stream either.
+  last_round_ = asked.to_head || worker_.is_draining();
+  if (last_round_) return response.stream.reset();
+  stream_ = std::move(response.stream);
+  intrusive_ptr_add_ref(this);  // who wakes knows this session
+  more_ = true;
+  stream_->start(*this);
+}
+
+void Session::read_stream() {
+  switch (stream_->read(output_, worker_.limits().stream_piece)) {
+    case Stream::Outcome::more:
+      more_ = true;
+      return;
+    case Stream::Outcome::waits:
+      return;
+    case Stream::Outcome::over:
+      last_round_ = true;
+      return end_stream();
+  }
+}
+
+/// May give up the last reference.
+void Session::end_stream() {
+  stream_.reset();
+  if (worker_.has_mail(*this)) return;  // on_wake() releases it
+  intrusive_ptr_release(this);
+}
+
+/// At once, but for the answers before the stream.
+void Session::drain_stream() {
+  if (state_ == State::writing && stream_begun_) return cut_off();
+  last_round_ = true;
+  end_stream();
+  if (stream_begun_) linger();
+}
+
+}  // namespace locker::server

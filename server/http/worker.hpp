@@ -1,0 +1,204 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <boost/intrusive/list.hpp>
+
+#include "server/group_commit.hpp"
+#include "server/http/http_limits.hpp"
+#include "server/http/http_metrics.hpp"
+#include "server/http/listener.hpp"
+#include "server/http/net.hpp"
+#include "server/http/response_framing.hpp"
+#include "server/http/session.hpp"
+#include "server/http/tls_context.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// One answered request. Neither query nor header fields are in it: they may carry tokens.
+struct AccessEntry {
+  std::string_view method;  ///< Empty, as the path is, when the request was refused as HTTP.
+  std::string_view path;
+  unsigned status = 0;
+  std::size_t bytes = 0;  ///< Of the answer with its header.
+  std::string_view peer;
+};
+
+/// Called on the worker's thread; must be quick, must not throw.
+struct HttpHooks {
+  std::function<void(std::string_view)> on_error = {};  ///< A handler threw, memory ran out.
+  std::function<void(const AccessEntry&)> access = {};
+  bool tell_peer = false;  ///< Fill in Request::peer.
+  /// A connection failed by TLS, and why. The peer is empty unless `access` or tell_peer is set.
+  std::function<void(std::string_view why, std::string_view peer)> tls_failed = {};
+  /// There are as many connections as may be, and one more got 503 or was closed.
+  std::function<void()> turned_away = {};
+};
+
+/// Everything of one thread that serves connections. Not thread-safe: all calls are made on the
+/// thread that runs the io_context, or while none does; one thread at a time may run it.
+///
+///   net::io_context io_context{1};
+///   Worker worker{io_context, locker->handler(), locker->commit(), {}};
+///   if (const auto error = worker.listen({net::ip::address_v6::any(), 8765})) …
+///   io_context.run();
+class Worker {
+ public:
+  struct Options {
+    HttpLimits limits = {};
+    HttpHooks hooks = {};
+    /// Shared by all workers; none: as many as there are file descriptors, of which the journal
+    /// needs some too, and fails when it gets none.
+    std::shared_ptr<ConnectionCount> connections = {};
+    /// Shared by all workers; none: what the limits say for this one alone.
+    std::shared_ptr<BufferedBytes> buffered = {};
+    /// Where this worker alone counts; none: nobody looks.
+    std::shared_ptr<WorkerMetrics> metrics = {};
+    /// Loaded; none: connections are without TLS. With it the program has to ignore SIGPIPE.
+    std::shared_ptr<const TlsContext> tls = {};
+  };
+  /// All three must outlive the worker.
+  Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit& commit,
+         Options options);
+  /// Closes everything, and blocks until nobody else knows its sessions: until wakes that were
+  /// under way have arrived, and what they wait for is durable.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// Accepts at this endpoint. For several workers at one endpoint: open_acceptors().
+  [[nodiscard]] boost::system::error_code listen(const tcp::endpoint& endpoint);
+  void listen(Acceptor acceptor);
+  /// Serves a connection that was accepted elsewhere.
+  void adopt(Socket socket);
+  /// Accepts what has connected already and nothing more; says `Connection: close` in what it
+  /// answers, closes who asks nothing, and after the grace everybody. The io_context runs out of
+  /// work when that is done.
+  void drain(std::chrono::milliseconds grace);
+  /// Closes everything at once.
+  void stop();
+
+ private:
+  friend class Session;
+
+  // What sessions use.
+  [[nodiscard]] const HttpLimits& limits() const { return options_.limits; }
+  [[nodiscard]] const HttpHooks& hooks() const { return options_.hooks; }
+  [[nodiscard]] RequestHandler& handler() { return handler_; }
+  [[nodiscard]] GroupCommit& commit() { return commit_; }
+  [[nodiscard]] BufferedBytes& buffered() { return *buffered_; }
+  [[nodiscard]] WorkerMetrics& metrics() { return *metrics_; }
+  [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
+  [[nodiscard]] std::string_view date() const { return date_.text(); }
+  [[nodiscard]] SteadyClock::time_point now() const { return now_; }  // at the last tick
+  [[nodiscard]] bool is_draining() const { return draining_; }
+  [[nodiscard]] Response& fresh_response();
+  /// REQUIRES: an exception is being handled.
+  void report_exception() const;
+  /// False when `index` is durable already; else true, and resume() follows.
+  [[nodiscard]] bool await_durable(Session& session, Index index);
+  void on_durable(Session& session);  // any thread
+  void on_commit_needed();            // any thread
+  /// on_wake() follows. More wakes until then are the same one.
+  void on_woken(Session& session);  // any thread
+  /// For a session that is woken once for sure, and must be waited for.
+  void begin_await_wake() { ++awaited_wakes_; }
+  void end_await_wake() { --awaited_wakes_; }
+  /// Whether on_wake() follows, for a session that nobody wakes any more.
+  [[nodiscard]] bool has_mail(const Session& session);
+  void on_closed(bool counted);
+  /// False: as many connections over the limit are heard as may be.
+  [[nodiscard]] bool begin_hearing();
+  void end_hearing() { --heard_; }
+  void count_turned_away();
+
+  /// First in, first out.
+  template <Session* Session::*next>
+  class SessionList {
+   public:
+    void push(Session& session) {
+      session.*next = nullptr;
+      (last_ == nullptr ? first_ : last_->*next) = &session;
+      last_ = &session;
+    }
+    [[nodiscard]] bool empty() const { return first_ == nullptr; }
+    /// Null when there is none.
+    [[nodiscard]] Session* take_first() {
+      Session* const first = first_;
+      if (first != nullptr) first_ = first->*next;
+      if (first_ == nullptr) last_ = nullptr;
+      return first;
+    }
+
+   private:
+    Session* first_ = nullptr;
+    Session* last_ = nullptr;
+  };
+  using ReadyList = SessionList<&Session::next_ready>;
+  using WokenList = SessionList<&Session::next_woken>;
+  /// Where other threads put sessions whose index is durable, and any thread those that it wakes;
+  /// one post() carries all of them.
+  struct Mailbox {
+    std::mutex mutex;
+    std::condition_variable arrived;
+    ReadyList ready;
+    std::size_t ready_count = 0;
+    WokenList woken;
+    bool posted = false;
+  };
+
+  /// Sessions that go on in one turn. When very many can at once (a hundred thousand shared locks
+  /// are granted) the other connections get theirs in between.
+  static constexpr std::size_t resumed_in_turn = 128;
+
+  /// Calls a member later, unless the worker is gone by then.
+  template <void (Worker::*member)()>
+  void post_later();
+  void commit_batch();
+  void post_mail();
+  void take_mail();
+  void resume_ready();
+  static std::size_t resume(ReadyList& list, std::size_t limit);
+  [[nodiscard]] bool deliver_wakes(std::size_t limit);
+  void await_wakes();
+  void await_durability();
+  void start_ticking();
+  void schedule_tick();
+  void tick();
+  void read_clocks();
+
+  net::io_context& io_context_;
+  RequestHandler& handler_;
+  GroupCommit& commit_;
+  const Options options_;
+  const std::shared_ptr<BufferedBytes> buffered_;
+  const std::shared_ptr<WorkerMetrics> metrics_;
+  std::shared_ptr<Worker*> alive_;  // what late handlers look at; null when the worker is gone
+  Timer timer_;
+  std::shared_ptr<Listener> listener_;
+  boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+  std::size_t turned_away_ = 0;  // open sessions over the limit
+  std::size_t heard_ = 0;        // those of them that may still ask for /healthz
+  Response response_;
+  DateText date_;
+  SteadyClock::time_point now_;
+  SteadyClock::time_point drained_by_ = SteadyClock::time_point::max();
+  bool ticking_ = false;
+  bool draining_ = false;
+  bool commit_posted_ = false;
+  std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox's ready or ready_
+  std::size_t awaited_wakes_ = 0;
+  Index awaited_max_ = 0;
+  ReadyList ready_;  // whose index this very thread made durable
+  Mailbox mailbox_;
+};
+
+}  // namespace locker::server

@@ -341,6 +341,11 @@ FAULTS = [
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",
           "command/run_test.py RunTest.test_locker_is_stopped_for_longer_than_the_ttl"),
+    Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
+          "client/command/job_signals.cpp",
+          "  if (is_continued == 0) return false;\n", "",
+          "command/run_test.py "
+          "TerminalTest.test_of_a_job_whose_shell_is_gone_it_keeps_the_lock_too"),
     Fault("tls-pending-forgotten", "what TLS has read ahead waits until more comes",
           "server/transport.hpp",
           "    if (!tls_->has_pending()) return read_when_ready(", "    if (true) return read_when_ready(",

@@ -27,7 +27,11 @@ class Lock(Block, GrantView):
 
     def acquire(self) -> Lock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        return self._acquire(is_block=False)
+
+    def _acquire(self, is_block: bool) -> Lock:
         self._expect_free()
+        self._is_block = is_block
         client = self._client
         acquisition = Acquisition(client._settings, self._wanted, self._wait)
         try:
@@ -36,17 +40,17 @@ class Lock(Block, GrantView):
             holding.tenure.granted(Use(self._wanted), self._wanted, grant)
             holding.start()
             return self
-        except LockerError as error:
-            client._give_up_later(acquisition, error)
-            raise
-        except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
-            if not self._end_quickly():
+        except BaseException as error:
+            if self._end_quickly():
+                raise  # Ctrl-C, or no thread is to be had: nobody else would release it
+            if isinstance(error, LockerError):
+                client._give_up_later(acquisition, error)
+            else:
                 client._give_up(acquisition)
             raise
 
     def __enter__(self) -> Lock:
-        self._is_entered = True
-        return self.acquire()
+        return self._acquire(is_block=True)
 
     def __repr__(self) -> str:
         return f"<Lock {self._wanted.paths}: {'held' if self.held else 'not held'}>"

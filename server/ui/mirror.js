@@ -8,8 +8,9 @@ import { PacedTask } from "./paced_task.js";
 const pageSize = 1000;
 const locksMax = 50_000; // shown at a time; more are better looked at below a path
 const locksFew = 40_000; // of a list that was cut: there is room for more of it
-const waitersMax = 5_000;
-const refreshedMax = 12; // locks asked for their expiry at a time
+const waitersMax = 5_000; // shown
+const placesMax = 20_000; // looked at for them: many may only be kept
+const refreshedMax = 12; // paths asked for their locks' expiry at a time
 const freshFor = 10_000; // milliseconds
 
 /** Sorts behind every lock granted before this fence. */
@@ -167,7 +168,7 @@ export class Mirror {
     }
   }
 
-  /** Goes on with what failed for now after a second; what is refused for good ends all. */
+  /** Goes on with what failed for now after a second; what fails for good ends all. */
   #onListError(error, signal, again) {
     if (signal.aborted) return;
     const isRefused = error instanceof Refused;
@@ -175,8 +176,8 @@ export class Mirror {
       setTimeout(() => signal.aborted || again(), 1000);
       return;
     }
+    if (!isRefused) console.error(error);
     this.#halt();
-    if (!isRefused) throw error;
     this.#report.connection("refused", error);
   }
 
@@ -218,10 +219,12 @@ export class Mirror {
 
   async #fetchWaiters() {
     const waiters = [];
+    let places = 0;
     let at = Date.now();
     let after;
-    while (after !== null && waiters.length < waitersMax) {
+    while (after !== null && waiters.length < waitersMax && places < placesMax) {
       const page = await this.#ask({ state: "waiting", after }, this.#stop.signal);
+      places += page.body.locks.length;
       waiters.push(...page.body.locks.filter((waiter) => waiter.connected));
       ({ at } = page);
       after = page.body.next;
@@ -250,9 +253,20 @@ export class Mirror {
     const old = locks.filter((lock) => isOld(lock) && now - lock.at > 900);
     old.sort((a, b) => a.at - b.at);
     this.#isRefreshing = true;
-    const paths = new Set(old.slice(0, refreshedMax).map((lock) => lock.path));
+    const paths = [...new Set(old.map((lock) => lock.path))].slice(0, refreshedMax);
     for (const path of paths) await this.#quietly(() => this.look(path));
     this.#isRefreshing = false;
+  }
+
+  /** Of a path that more hold than its view names: a page of the list, from the one on that was not
+   * heard of for the longest time. */
+  async #lookAtOldest(path) {
+    const locks = [...(this.#model.tree.find(path)?.locks ?? [])];
+    if (locks.length === 0) return;
+    const oldest = locks.reduce((a, b) => (b.at < a.at || (b.at === a.at && b.fence < a.fence) ? b : a));
+    const prefix = path === "/" ? "" : path;
+    const page = await this.#ask({ prefix, after: justBefore(oldest.fence) }, this.#stop.signal);
+    this.#model.applyListed(page.body.locks, page.index, page.at);
   }
 
   /** The server's view of one path; its holders go into the model as well. */
@@ -261,8 +275,12 @@ export class Mirror {
     try {
       const looked = await this.#api.call(`v1/locks${path}`, { signal: this.#stop.signal });
       const { holders, holder_count: count } = looked.body;
-      if (count > holders.length) this.#model.applyListed(holders, looked.index, looked.at);
-      else this.#model.applyHolders(path, holders, looked.index, looked.at);
+      if (count === holders.length) {
+        this.#model.applyHolders(path, holders, looked.index, looked.at);
+      } else {
+        this.#model.applyListed(holders, looked.index, looked.at);
+        await this.#lookAtOldest(path);
+      }
       return looked;
     } finally {
       this.#model.endListing();

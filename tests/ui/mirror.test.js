@@ -20,7 +20,7 @@ class PretendedServer {
   index = 100;
   asked = [];
   refusal = null; // what is thrown at each call
-  state = null; // what is said of a path
+  stateOf = () => null; // what is said of a path
   #stream;
 
   async open(path, { signal }) {
@@ -32,12 +32,12 @@ class PretendedServer {
 
   async call(path, { parameters, signal }) {
     signal?.throwIfAborted();
-    if (!parameters) return { body: this.state, index: ++this.index, at: Date.now() };
+    if (!parameters) return { body: this.stateOf(path), index: ++this.index, at: Date.now() };
     this.asked.push(parameters);
     if (this.refusal) throw this.refusal;
     const all = parameters.state === "waiting" ? this.waiters : this.locks;
     const after = Number.parseFloat(parameters.after ?? "0");
-    const rest = all.filter(({ fence }) => fence > after);
+    const rest = all.filter(({ path: at, fence }) => fence > after && at.startsWith(parameters.prefix));
     const locks = rest.slice(0, parameters.limit);
     const next = rest.length > locks.length ? `${locks.at(-1).fence}.0` : null;
     return { body: { locks, next }, index: this.index, date: null, at: Date.now() };
@@ -124,12 +124,32 @@ test("a path that more share than an answer shows keeps them all", async (t) => 
   for (let i = 0; i < 130; ++i) server.take("/crowd", 1000 + i).mode = "shared";
   const { mirror, model, pass } = begin(t, server);
   await pass(250);
-  server.state = { holders: server.locks.slice(0, 100), holder_count: 130 };
+  server.stateOf = () => ({ holders: server.locks.slice(0, 100), holder_count: 130 });
   await mirror.look("/crowd");
   assert.equal(model.locks.size, 130);
-  server.state = { holders: server.locks.slice(0, 3), holder_count: 3 };
+  server.stateOf = () => ({ holders: server.locks.slice(0, 3), holder_count: 3 });
   await mirror.look("/crowd");
   assert.equal(model.locks.size, 3);
+  mirror.pause();
+});
+
+test("the expiries of a path that more share than an answer shows follow, and those beside it", async (t) => {
+  const server = new PretendedServer();
+  for (let i = 0; i < 130; ++i) server.take("/crowd", 1000 + i).mode = "shared";
+  server.take("/other", 2000);
+  for (const lock of server.locks) lock.ttl_ms = lock.expires_in_ms = 30_000; // renewed all the time
+  server.stateOf = (path) => {
+    const here = server.locks.filter((lock) => path === `v1/locks${lock.path}`);
+    return { holders: here.slice(0, 100), holder_count: here.length };
+  };
+  const { mirror, model, pass } = begin(t, server);
+  await pass(250);
+  for (let second = 0; second < 60; ++second) {
+    await pass(1000);
+    await mirror.refresh([...model.locks.values()]);
+  }
+  const ages = [...model.locks.values()].map((lock) => Date.now() - lock.at);
+  assert.ok(Math.max(...ages) <= 12_000, `one was not asked for in ${Math.max(...ages)} ms`);
   mirror.pause();
 });
 

@@ -115,6 +115,20 @@ class Asking(unittest.TestCase):
             world.drive(protocol.ask(world.settings, request))
         self.assertNotIn("carried out", str(caught.exception))
 
+    def test_a_force_that_the_server_stopped_on_its_way_is_not_sent_again(self):
+        stopped = (0, 503, {"error": "busy", "message": "Stopping."})
+        for fence, cooling, is_sent_again in ((None, False, False), (7, True, False),
+                                              (7, False, True)):
+            world = World(stopped, (0, 200, {"ended": 1}))
+            request = calls.force("/a", fence, None, cooling, False)
+            asked = protocol.ask(world.settings, request)
+            if is_sent_again:
+                self.assertEqual(world.drive(asked).status, 200)
+                continue
+            with self.assertRaises(LockerError) as caught:
+                world.drive(asked)
+            self.assertEqual((caught.exception.code, len(world.requests)), ("busy", 1))
+
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
         world = World(*cuts, (1, 200, {}))

@@ -129,7 +129,7 @@ class Block(HeldView):
     """What a lock and a lease have in common."""
 
     _holding: Holding | None = None
-    _is_block = False  # and so given back when nothing refers to it; else it is held until release()
+    _is_block = False  # and so given back when nothing refers to it; else held until release()
 
     def __del__(self) -> None:
         # What a signal handler raises can come before the end of a `with` block has begun.

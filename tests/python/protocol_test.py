@@ -179,6 +179,15 @@ class Acquiring(unittest.TestCase):
         self.assertEqual(world.calls()[-1], "DELETE /v1/leases")
         self.assertEqual(len(set(world.tokens())), 1)
 
+    def test_the_wait_does_not_end_later_for_it(self):
+        world = World(*[(0, 409, SUPERSEDED)] * 100)
+        with self.assertRaises(IndexError):  # the script is over
+            self.acquire(world, wait=5)
+        waits = world.waits()
+        last, after = (world.requests[waits.index(None) + more][0] for more in (0, 1))
+        self.assertAlmostEqual(last, 1005)
+        self.assertGreater(after, 1005.2)  # nor is a server that says so then hurried
+
     def test_a_lease_of_ones_own_takes_the_place_back_while_it_lives(self):
         world = World((0, 409, SUPERSEDED), (0, 200, RENEWED), (0, 201, GRANT))
         self.assertEqual(self.join(world).fence, 7)

@@ -73,7 +73,8 @@ class Acquisition:
                 continue
             if error.code == "superseded" and self._is_alone:
                 # By an earlier request of ours that came late: nobody waits for its answer.
-                yield Pause(next(pauses))
+                pause, left = next(pauses), until - now()
+                yield Pause(min(pause, left) if left > 0 else pause)
                 if self._joins:
                     yield from self._check_lease(self._settings)
                 continue

@@ -6,7 +6,7 @@ import unittest
 
 import server_case  # noqa: F401, where the package is
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
-                          protocol, renewing)
+                          giving_back, protocol, renewing)
 from lockerclient.acquisition import Acquisition
 from lockerclient.aio import http
 from lockerclient.deadline import Deadline
@@ -309,7 +309,22 @@ class Acquiring(unittest.TestCase):
             self.assertNotIn("wait", world.requests[0][1].request.body)
         for failing in ((0, REFUSED), (0, 423, LOCKED), (0, 200, "<html>")):
             world = World(failing, (0, REFUSED))
-            world.drive(Acquisition(world.settings, wanted(), None).give_up())
+            self.assertFalse(
+                world.drive(Acquisition(world.settings, wanted(), None).give_up()))
+
+    def test_what_a_proxy_says_while_the_server_is_away_gives_nothing_back(self):
+        for away in ((0, 502, "<html>"), (0, 503, {"error": "busy", "message": "x"})):
+            for joins, script in ((None, (away, LEFT)), (None, ((0, 200, GRANT), away)),
+                                  ("mine", (away,)), ("mine", ((0, 200, GRANT), away))):
+                world = World(*script)
+                acquisition = Acquisition(world.settings, wanted(), None, joins)
+                self.assertFalse(world.drive(acquisition.give_up()), script)
+                self.assertEqual(world.script, [])
+            self.assertFalse(World(away).drive(giving_back.abandon("t")))
+        self.assertTrue(World(LEFT).drive(giving_back.abandon("t")))
+        world = World((0, 502, "<html>"), (0, 502, "<html>"), (0, 423, LOCKED), LEFT)
+        world.drive(Acquisition(world.settings, wanted(None), None).go_on_giving_up())
+        self.assertEqual(world.script, [])
 
 
 class Keeping(unittest.TestCase):

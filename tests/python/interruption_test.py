@@ -100,6 +100,16 @@ class BeforeTheBlock(InterruptionCase):
     def test_nothing_is_left_by_a_signal_handler_that_asks_the_client(self):
         self.start_while_handling(raising(LockLost), LockLost)
 
+    def test_a_thread_that_does_not_get_it_leaves_that_of_another_one_alone(self):
+        lock = self.client.lock("/a", wait=0.5)
+        with self.client.lock("/a") as first:
+            waiting = self.in_background(lock.acquire)
+            self.wait_in_line("/a")
+            with mock.patch.object(lock, "_holding", first._holding):  # taken meanwhile
+                with self.assertRaises(NotAcquired):
+                    waiting.result()
+                self.assertTrue(lock.held)
+
     def test_what_cannot_be_given_back_at_once_is_at_the_end_of_the_process(self):
         for block in self.blocks():
             with self.sending(self.client, Interrupted(), Interrupted(), after=True):

@@ -47,13 +47,20 @@ class Lease(Block):
         self._is_block = is_block
         client = self._client
         token = protocol.fresh_token()
+        has_begun = False
         try:
             opened = client._run(
                 protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
+            holding = self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            has_begun = True
+            holding.start()
             return self
-        except BaseException as error:  # Ctrl-C, or no thread is to be had
-            if not self._end_quickly() and not isinstance(error, LockerError):
+        except LockerError:
+            if has_begun:  # it is of a signal handler
+                self._end_quickly()
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
                 client._say_farewell(token, lambda: giving_back.abandon(token))
             raise
 

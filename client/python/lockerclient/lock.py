@@ -34,18 +34,21 @@ class Lock(Block, GrantView):
         self._is_block = is_block
         client = self._client
         acquisition = Acquisition(client._settings, self._wanted, self._wait)
+        has_begun = False
         try:
             self._grant = grant = client._run(acquisition.steps())
             holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            has_begun = True
             holding.tenure.granted(Use(self._wanted), self._wanted, grant)
             holding.start()
             return self
-        except BaseException as error:
-            if self._end_quickly():
-                raise  # Ctrl-C, or no thread is to be had: nobody else would release it
-            if isinstance(error, LockerError):
-                client._give_up_later(acquisition, error)
-            else:
+        except LockerError as error:
+            if has_begun:  # it is of a signal handler
+                self._end_quickly()
+            client._give_up_later(acquisition, error)
+            raise
+        except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
+            if not self._end_quickly():
                 client._give_up(acquisition)
             raise
 

@@ -19,7 +19,7 @@ namespace {
 class NoDisk final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override { return {}; }
-  Room room_for(std::size_t, bool, std::size_t) const override { return Room::enough; }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
 };
 
 std::unique_ptr<core::Arbiter> arbiter_with(std::uint64_t held) {
@@ -58,7 +58,7 @@ void pairs(benchmark::State& state) {
     server::LockService& service = door->service;
     const core::PathView path{paths[n++ % paths_of_thread]};
     server::LockService::Blocker nobody;
-    const auto taken = service.acquire_for_seed(path, {}, "bench", nobody);
+    const auto taken = service.acquire_for_seed(path, {}, "bench", nobody).answer;
     const auto given = service.release_for_seed(path, taken.token);
     if (n % 64 == 0) door->commit.commit_until(given.index);
   }

@@ -28,9 +28,7 @@ class Silent final : public core::Arbiter::Host {
     if (acquired.outcome == core::Outcome::granted) last = acquired.token;
     ++decided;
   }
-  core::Arbiter::Room room_for(std::size_t, bool) const override {
-    return core::Arbiter::Room::enough;
-  }
+  core::Room room_for(std::size_t, bool) const override { return core::Room::enough; }
   core::Token last;
   std::size_t decided = 0;
 };

@@ -15,114 +15,18 @@
 #include <utility>
 #include <vector>
 
+#include "core/arbiter_answers.hpp"
+#include "core/arbiter_commands.hpp"
 #include "core/deadline_queue.hpp"
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
-#include "core/token_use.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
 
 namespace locker::core {
-
-/// The time of a command.
-struct Now {
-  Instant instant{};
-  Fence wall = 0;  ///< Microseconds since 1970; only fences are made of it.
-};
-
-enum class Outcome : std::uint8_t {
-  granted,
-  held_already,  ///< The same request was granted before: the same answer.
-  blocked,
-  queued,
-  deadlock,
-  token_in_use,
-  lease_ended,
-  too_many_locks,
-  too_many_leases,
-  too_many_waiters,
-  too_many_waiters_of_lease,
-  too_many_locks_of_lease,
-  too_much_memory,
-  busy,
-  disk_full,
-  superseded,  ///< The same client asked again; its later request has the place.
-};
-
-/// Somebody in the way, or something in a list; owns its text.
-struct LockInfo {
-  enum class State : std::uint8_t { held, cooling, waiting };
-  std::string packed_path;
-  Shape shape;
-  std::string owner;
-  State state = State::held;
-  Fence fence = 0;                   ///< Zero for a waiter.
-  Instant waiting_since{};           ///< Of a waiter.
-  bool is_kept = false;              ///< Of a waiter: nobody waits now, its place is kept.
-  Milliseconds ttl{};                ///< Zero: none.
-  std::optional<Instant> expires{};  ///< When the lease or the cooling ends.
-  std::string meta{};
-};
-
-struct CycleStep {
-  std::string owner;
-  std::string waits_for;   ///< A packed path.
-  std::string blocked_by;  ///< Where the next one is in its way: a packed path.
-  Fence fence = 0;         ///< Of what the next one holds there; zero: it waits for it itself.
-};
-
-/// What is asked of several paths, or of one.
-struct AcquireCommand {
-  std::vector<Waiter::Wanted> wanted;  ///< Not empty, no path twice.
-  std::size_t any = 0;                 ///< How many of them; zero: all.
-  std::optional<Token> token;          ///< The client's.
-  Token fresh_token;                   ///< For a lease if the client gave none.
-  std::optional<std::string> owner;
-  std::optional<Milliseconds> ttl;
-  Milliseconds default_ttl{};
-  Milliseconds lock_delay{};
-  std::string meta;
-  Instant wait{};                ///< Zero: answer at once.
-  bool client_has_left = false;  ///< Nobody waits for the answer: it takes no place from who does.
-};
-
-struct Acquired {
-  Outcome outcome = Outcome::granted;
-  Token token;
-  std::string owner;
-  Fence fence = 0;
-  Milliseconds ttl{};
-  std::vector<Waiter::Wanted> locks;  ///< What was granted.
-  std::vector<LockInfo> blocked_by;
-  std::vector<CycleStep> cycle;
-  std::optional<TokenUse> in_use;  ///< With token_in_use.
-  End reason = End::expired;       ///< Of an ended lease.
-  std::string detail;
-  WaiterId waiter = 0;  ///< When queued.
-  Instant waited{};
-  bool lease_is_fresh = false;
-};
-
-enum class EventKind : std::uint8_t {
-  granted,
-  released,
-  expired,
-  forced,
-  cooled,  ///< It blocks no more, by itself or because it was forced once more.
-  waiting,
-  left
-};
-struct Event {
-  EventKind kind = EventKind::granted;
-  PathView path;
-  Shape shape;
-  std::string_view owner;
-  Fence fence = 0;
-  Milliseconds cooling{};  ///< Of expired and forced: so long it goes on blocking, until `cooled`.
-};
 
 /// Who grants, refuses, queues, expires: every rule about time and order is here. A state machine:
 /// the same commands at the same times give the same records and answers. No clock, no I/O, no
@@ -146,7 +50,14 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  using Room = core::Room;
+  // Of arbiter_answers.hpp and arbiter_commands.hpp, where callers name them as an arbiter's.
+  using Released = core::Released;
+  using ReleaseOutcome = core::ReleaseOutcome;
+  using LeaseAnswer = core::LeaseAnswer;
+  using LeaseOutcome = core::LeaseOutcome;
+  using ForceFilter = core::ForceFilter;
+  using Forced = core::Forced;
+  using Forcing = core::Forcing;
 
   /// Where decisions go. Called from inside the commands; must not call back.
   class Host {
@@ -156,7 +67,8 @@ class Arbiter {
     virtual void on_event(const Event& event) = 0;
     /// A queued request is decided: granted, blocked (its wait is over), …
     virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
-    /// Whether so many bytes of records can be journaled; a reserve is kept for what ends locks.
+    /// Whether so many bytes of records can be journaled. A reserve is kept for what ends locks:
+    /// that is `reserved`.
     [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
   };
 
@@ -175,34 +87,11 @@ class Arbiter {
   /// Also renews the lease of its token, if that lives, whatever the answer is.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
-  struct SeedAcquired {
-    Outcome outcome = Outcome::granted;
-    std::string_view blocked_by;  ///< The owner; good until the next command.
-    /// The lock in the way; none when it is a waiter. Good until the next command.
-    std::optional<HeldLock> blocker;
-  };
   /// For a fresh lease with this one lock, by the rule of the seed's verbs; never waits.
   [[nodiscard]] SeedAcquired acquire_for_seed(PathView path, const Shape& shape,
                                               std::string_view owner, const Token& fresh_token,
                                               Milliseconds ttl, const Now& now);
 
-  enum class ReleaseOutcome : std::uint8_t {
-    released,
-    left,  ///< It held nothing of this, but waited for it; it does so no more.
-    released_before,
-    lease_ended,
-    wrong_token,
-    not_held,
-    busy,
-    disk_full
-  };
-  struct Released {
-    ReleaseOutcome outcome = ReleaseOutcome::released;
-    Fence fence = 0;
-    std::size_t count = 0;
-    End reason = End::expired;
-    std::string detail;
-  };
   /// What the token holds at this path; else ends its request that waits for it, or gives up the
   /// place that is kept for that.
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
@@ -213,72 +102,17 @@ class Arbiter {
   /// that has no lease: ends all its requests that wait, and gives up its places.
   [[nodiscard]] Released release_all(const Token& token, const Now& now);
 
-  enum class LeaseOutcome : std::uint8_t {
-    opened,
-    living,
-    ended,
-    unknown,
-    in_use,
-    too_many,
-    too_much_memory,
-    busy,
-    disk_full
-  };
-  struct LeaseAnswer {
-    LeaseOutcome outcome = LeaseOutcome::living;
-    Token token;
-    std::string owner;
-    Milliseconds ttl{};
-    std::size_t locks = 0;   ///< Of renew() only, like the next two.
-    Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
-    std::size_t waiters = 0;
-    End reason = End::expired;
-    std::string detail;
-    std::optional<TokenUse>
-        in_use;  ///< With in_use; no parameter of it: an acquire made the lease.
-  };
   [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
                                        const std::optional<std::string>& owner, Milliseconds ttl,
                                        const Now& now);
   [[nodiscard]] LeaseAnswer renew(const Token& token, std::optional<Milliseconds> ttl,
                                   const Now& now);
 
-  struct ForceFilter {
-    std::optional<std::string> packed_path;  ///< Exactly this one.
-    std::optional<std::string> packed_prefix;
-    std::optional<std::string> owner;
-    std::optional<Fence> fence;
-    bool ends_cooling = false;  ///< What cools, too: then a force sent twice undoes the delay.
-    bool ends_waiting = false;  ///< Also requests that wait, and kept places; they have no fence.
-    /// Everything of one owner, so also its leases that hold nothing.
-    [[nodiscard]] bool means_leases() const {
-      return owner && !fence && !packed_path && packed_prefix.value_or("").empty();
-    }
-  };
-  struct Forced {
-    Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
-    std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
-  };
   /// Ends what fits. O(locks at the path or under the prefix, waiters if they are meant, opened
   /// leases if they are).
   [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
 
-  /// A force that goes on in slices, so that others have their turn in between. What is granted
-  /// after begin_force() is left alone, so it does not hit the next holder; but if it ends waiting
-  /// requests, only what is granted after the last one of them.
-  struct Forcing {
-    ForceFilter filter;
-    std::string detail;
-    Forced forced{};
-    // How far it is. First the waiters: else they would be granted what ends.
-    enum class Stage : std::uint8_t { waiters, locks, leases, over };
-    Stage stage = Stage::waiters;
-    std::uint64_t number = 0;           // of all forces
-    Ticket next_ticket = 0;             // to look at
-    LockId last_lock{};                 // that was looked at
-    Fence newest = 0;                   // of the locks and leases that are meant
-    std::optional<Token> last_lease{};  // that was looked at
-  };
+  /// The same in slices.
   [[nodiscard]] Forcing begin_force(const ForceFilter& filter, const std::string& detail);
   /// A slice of it. What is looked at is one step, a lock that ends steps_of_an_end. True: it is
   /// over, or the journal has no room; if that is made, it can go on.
@@ -288,7 +122,7 @@ class Arbiter {
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
   /// place_kept. False when it was decided already.
   bool abandon(WaiterId waiter, const Now& now);
-  static constexpr Instant place_kept = std::chrono::seconds{15};
+  static constexpr Duration place_kept = std::chrono::seconds{15};
 
   /// Does up to `limit` things that are due or left over: expiries, ends of waits, grants behind a
   /// release. True: there is more to do right now.
@@ -310,13 +144,6 @@ class Arbiter {
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
   [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Waiter::Wanted& wanted);
-  /// Who is in the way of an exclusive request with both flags, waiters aside.
-  struct Covering {
-    std::vector<LockInfo> holders;    ///< Of exactly this path.
-    std::vector<LockInfo> elsewhere;  ///< Above and below it.
-    std::size_t holder_count = 0;
-    std::size_t elsewhere_count = 0;
-  };
   /// Up to `limit` of each kind; counted up to `counted_max`.
   [[nodiscard]] Covering covering(PathView path, std::size_t limit, std::size_t counted_max) const;
   /// The requests for exactly this path, in order, up to `limit`.
@@ -330,22 +157,33 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table with its cursors, for lists; all but this one.
-  static constexpr std::size_t cursor_of_force = 0;
+  /// The table, for lists that use its cursors: all slots but cursor_of_force are theirs.
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
+  static constexpr std::size_t cursor_of_force = 0;
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
   /// O(locks and waiters).
   void check_invariants() const;
 
  private:
   class DeadlockSearch;
-  static constexpr std::size_t end_bytes = 2 * record_head_bytes;  ///< Of what ends a lock.
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
+  struct ChosenLock {
+    LockId id;
+    std::uint32_t handle;
+  };
+  /// Of what ends a lock: its own end, and perhaps that of its lease.
+  static constexpr std::size_t end_bytes = 2 * record_head_bytes;
+  /// Of one lease, when it is asked who waits for them.
+  static constexpr std::size_t locks_looked_at_max = 1'000;
 
+  [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
+    return memory_bytes() + bytes <= limits_.memory_max;
+  }
+
+  // Who is in the way, grants, new waiters: arbiter_acquiring.cpp.
   [[nodiscard]] Fence take_fence();
-  // Who is in the way.
   [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
                                const MaybeLease& lease) const;
   [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
@@ -354,38 +192,27 @@ class Arbiter {
                                                           const Waiter::Wanted& wanted) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Waiter& request) const;
   [[nodiscard]] std::vector<LockInfo> list_blockers(const Waiter& request) const;
-  // Acquiring.
   [[nodiscard]] std::unique_ptr<Waiter> make_request(const AcquireCommand& command) const;
+  [[nodiscard]] bool has_place_for(std::size_t locks) const;
+  [[nodiscard]] bool has_memory_for(const Waiter& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
+  [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
+  [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
+  void change_lock(const LivingLease& lease, const HeldLock& held);
+  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Duration wait);
+  [[nodiscard]] Acquired resume(Waiter& waiter, Duration wait);
+
+  // A token that is known already: arbiter_known_token.cpp.
   [[nodiscard]] std::optional<Acquired> answer_known_token(const AcquireCommand& command,
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
   [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
                                      bool has_all) const;
-  [[nodiscard]] Acquired try_grant(const Waiter& request, const std::vector<std::size_t>& chosen);
-  [[nodiscard]] Acquired grant(const Waiter& request, const std::vector<std::size_t>& chosen);
-  void change_lock(const LivingLease& lease, const HeldLock& held);
-  [[nodiscard]] bool has_place_for(std::size_t locks) const;
-  [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
-    return memory_bytes() + bytes <= limits_.memory_max;
-  }
-  [[nodiscard]] bool has_memory_for(const Waiter& request) const;
-  [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Waiter& request) const;
-  [[nodiscard]] std::optional<Outcome> refusal_by_room(const Waiter& request) const;
-  [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Instant wait);
-  [[nodiscard]] Acquired resume(Waiter& waiter, Instant wait);
-  // The queue.
-  void examine(Waiter& waiter);
-  void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
-  [[nodiscard]] bool delay(Waiter& waiter);
-  void recheck_delayed();
-  void register_in(Waiter& waiter, Dependants& list);
-  [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
-  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
-  void unregister(Waiter& waiter);
-  void recheck_all(Dependants& list);
-  void recheck_later(std::unique_ptr<Dependants> list);
-  [[nodiscard]] Waiter* take_next_to_examine();
+  [[nodiscard]] bool answer_known_lease(LeaseAnswer& answer);
+
+  // The queue: arbiter_waiting.cpp.
   void activate(Waiter& waiter, Instant deadline);
   void deactivate(Waiter& waiter);
   void remove(Waiter& waiter);
@@ -393,44 +220,53 @@ class Arbiter {
   void decide(Waiter& waiter, Acquired&& acquired);
   void set_timer(Waiter& waiter, Instant deadline);
   void tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except = {});
+  void examine(Waiter& waiter);
+  void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
+  [[nodiscard]] bool delay(Waiter& waiter);
+  void recheck_delayed();
+  void register_in(Waiter& waiter, Dependants& list);
+  void unregister(Waiter& waiter);
+  [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
+  [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
+  void recheck_all(Dependants& list);
+  void recheck_later(std::unique_ptr<Dependants> list);
+  [[nodiscard]] Waiter* take_next_to_examine();
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
-  // Ending.
+  void on_due(const DeadlineQueue::Due& due);
+
+  // Ends: arbiter_ending.cpp.
+  void record(const Record& record);
+  [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
-  [[nodiscard]] MaybeLease find_living(const Token& token) const;
+  void on_path_lost(const Token& token, PathView path, const Shape& shape);
+  void pass_on_terms(const LivingLease& lease);
+  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
   [[nodiscard]] Room room_for_end_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void end_wait(Waiter& waiter, End reason, const std::string& detail);
+
+  // Force: arbiter_forcing.cpp.
   [[nodiscard]] bool has_room_to_force(Forcing& forcing) const;
   [[nodiscard]] bool force_waiters(Forcing& forcing, std::size_t& steps);
   [[nodiscard]] bool force_locks(Forcing& forcing, std::size_t& steps);
-  struct ChosenLock {
-    LockId id;
-    std::uint32_t handle;
-  };
-  [[nodiscard]] bool choose_at_path(Forcing& forcing, std::size_t& steps,
-                                    std::vector<ChosenLock>& chosen) const;
-  [[nodiscard]] bool choose_below(Forcing& forcing, std::size_t& steps,
+  [[nodiscard]] bool choose_locks(Forcing& forcing, std::size_t& steps,
                                   std::vector<ChosenLock>& chosen);
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
-  void pass_on_terms(const LivingLease& lease);
-  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
-  void on_path_lost(const Token& token, PathView path, const Shape& shape);
+
+  // Leases: arbiter_leases.cpp.
+  [[nodiscard]] MaybeLease find_living(const Token& token) const;
+  void start_timer(const LivingLease& lease, Instant deadline);
+  void stop_timer(const LivingLease& lease);
+  void restart_timer(const Token& token);
+  void change_ttl(const LivingLease& lease, Milliseconds ttl);
+  void note_renewal(const Token& token);
+  void name_waiters(const Token& token, std::string_view owner);
   [[nodiscard]] bool is_only_lock(const LivingLease& lease) const;
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
-  /// Of one lease, when it is asked who waits for them.
-  static constexpr std::size_t locks_looked_at_max = 1'000;
-  void start_timers();
-  void stop_timer(const LivingLease& lease);
-  void start_timer(const LivingLease& lease, Instant deadline);
-  void note_renewal(const Token& token);
-  void name_waiters(const Token& token, std::string_view owner);
-  void restart_timer(const Token& token);
-  void change_ttl(const LivingLease& lease, Milliseconds ttl);
-  void on_due(const DeadlineQueue::Due& due);
-  [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
-  void record(const Record& record);
+
+  void start_timers();  // arbiter_starting.cpp
 
   LockTable table_;
   WaitQueue queue_;
@@ -438,28 +274,36 @@ class Arbiter {
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
   const Limits limits_;
-  Now now_;
+  Now now_;  // of the command that is carried out
   Fence last_fence_ = 0;
-  std::uint64_t last_number_ = 0;  // of tickets and of waiters' ids
+  // Of tickets, waiters' ids and forces, in one sequence: a force ends who was there before it.
+  std::uint64_t last_number_ = 0;
+
+  // Who waits, or has a place that is kept.
   std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
-  std::size_t waiting_bytes_ = 0;
   std::map<Ticket, Waiter*> by_ticket_;
   std::map<Token, std::vector<Waiter*>> by_token_;
   // By token and path: no two requests of a lease want the same one.
   std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
-  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;  // by lock
-  std::map<LockId, std::uint32_t> cooling_timers_;
+  std::size_t waiting_bytes_ = 0;
+  // Who is looked at again when a lock goes; by lock, of those that are watched.
+  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
+
+  // Who is looked at next: see the invariant in arbiter_waiting.cpp.
   std::map<Ticket, Waiter*> recheck_;
   std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  SearchBudget search_budget_;
-  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
-  std::set<Token> expiring_;   // leases that have lost some of their locks by expiry
-  Instant stuck_until_{};      // the journal makes room; no queued request is granted before
+  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
   std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
   Instant delayed_until_{};            // when there is looked for it again
-  std::set<Token> opened_;             // leases that were opened by themselves
-  std::uint64_t force_at_cursor_ = 0;  // its number
+
+  SearchBudget search_budget_;
+  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
+
+  std::set<Token> opened_;    // leases that were opened by themselves
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
+  std::map<LockId, std::uint32_t> cooling_timers_;
+  std::uint64_t force_at_cursor_ = 0;  // its number
 };
 
 }  // namespace locker::core

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t blockers_listed_max = 16;
 
+/// Of records that its grant takes, at most.
 std::size_t bytes_for(const Waiter& request) {
   std::size_t bytes = 64;  // a changed TTL
   for (const Waiter::Wanted& wanted : request.wanted) {
@@ -46,102 +47,12 @@ std::size_t memory_for(PathView path, std::string_view owner, std::string_view m
   return each + each_segment * path.depth() + path.packed().size() + owner.size() + meta.size();
 }
 
-/// Whether nothing else is asked for than there is; what is left out stays as it is.
-bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds lock_delay) {
-  return (command.meta.empty() || command.meta == meta) &&
-         (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
-}
-
-/// Zero is no TTL: the longest.
-bool is_longer(Milliseconds a, Milliseconds b) {
-  return b.count() != 0 && (a.count() == 0 || a > b);
-}
-
 /// The last word counts. But a word that is carried out late, because its request had to wait, does
 /// not take back what renewals have promised meanwhile.
 Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter& request) {
   if (!lease) return request.ttl.value_or(request.default_ttl);
   const Milliseconds asked = request.ttl.value_or(lease->ttl);
-  return request.lease_was_renewed && is_longer(lease->ttl, asked) ? lease->ttl : asked;
-}
-
-bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
-  const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
-    return a.packed_path == b.packed_path && a.shape == b.shape;
-  };
-  return waiter.any == command.any && waiter.ttl == command.ttl &&
-         agrees(command, waiter.meta, waiter.lock_delay) &&
-         (!command.owner || waiter.owner == *command.owner) &&
-         std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
-                    command.wanted.end(), equal);
-}
-
-Acquired refused(Outcome outcome) {
-  Acquired acquired;
-  acquired.outcome = outcome;
-  return acquired;
-}
-
-Acquired refused(TokenUse&& use) {
-  Acquired acquired = refused(Outcome::token_in_use);
-  acquired.in_use = std::move(use);
-  return acquired;
-}
-
-/// How what is asked for differs from what is there; the mode last, because alone it may.
-TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted, const Shape& shape,
-                    std::string_view meta, Milliseconds lock_delay) {
-  using Parameter = TokenUse::Parameter;
-  TokenUse use;
-  use.packed_path = wanted.packed_path;
-  use.text = meta;
-  use.duration = lock_delay;
-  use.shape = shape;
-  if (wanted.shape.lock_parents != shape.lock_parents) {
-    use.differs = Parameter::lock_parents;
-  } else if (wanted.shape.lock_children != shape.lock_children) {
-    use.differs = Parameter::lock_children;
-  } else if (!agrees(command, meta, command.lock_delay)) {
-    use.differs = Parameter::meta;
-  } else if (!agrees(command, command.meta, lock_delay)) {
-    use.differs = Parameter::lock_delay;
-  } else if (wanted.shape.mode != shape.mode) {
-    use.differs = Parameter::mode;
-  }
-  return use;
-}
-
-/// REQUIRES: they want one path or more both, or have different owners.
-TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
-  TokenUse use;
-  if (command.owner && waiter.owner != *command.owner) {
-    use.differs = TokenUse::Parameter::owner;
-    use.text = waiter.owner;
-    return use;
-  }
-  const auto is_same_path = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
-    return a.packed_path == b.packed_path;
-  };
-  const auto shared = std::find_first_of(command.wanted.begin(), command.wanted.end(),
-                                         waiter.wanted.begin(), waiter.wanted.end(), is_same_path);
-  use.packed_path = shared->packed_path;
-  if (!std::equal(command.wanted.begin(), command.wanted.end(), waiter.wanted.begin(),
-                  waiter.wanted.end(), is_same_path)) {
-    return use;
-  }
-  for (std::size_t index = 0; index < command.wanted.size(); ++index) {
-    TokenUse its = difference(command, command.wanted[index], waiter.wanted[index].shape,
-                              waiter.meta, waiter.lock_delay);
-    if (its.differs != TokenUse::Parameter::none) return its;
-  }
-  if (waiter.any != command.any) {
-    use.differs = TokenUse::Parameter::any;
-    use.any = waiter.any;
-  } else {
-    use.differs = TokenUse::Parameter::ttl;
-    use.duration = waiter.ttl.value_or(Milliseconds{});
-  }
-  return use;
+  return request.lease_was_renewed && is_longer_ttl(lease->ttl, asked) ? lease->ttl : asked;
 }
 
 }  // namespace
@@ -262,125 +173,6 @@ Acquired Arbiter::acquire(const AcquireCommand& command, const Now& now) {
   return enqueue(std::move(request), command.wait);
 }
 
-/// What a token says that is known already: null when the request is a new one.
-std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
-                                                    Waiter& request) {
-  const Token& token = *command.token;
-  const MaybeLease lease = find_living(token);
-  if (!lease) {
-    const auto ended = ended_lease(token);
-    if (ended && ended->reason != End::released) {
-      Acquired acquired = refused(Outcome::lease_ended);
-      acquired.reason = ended->reason;
-      acquired.detail = ended->detail;
-      return acquired;
-    }
-  } else {
-    restart_timer(token);  // who has the token lives, whatever becomes of the request
-    if (command.owner && *command.owner != lease->owner) {
-      TokenUse use;
-      use.differs = TokenUse::Parameter::owner;
-      use.text = lease->owner;
-      return refused(std::move(use));
-    }
-    request.owner = lease->owner;
-    if (auto answer = answer_held(command, *lease, request)) return answer;
-  }
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return std::nullopt;
-  const auto who_wants = [&](const Waiter::Wanted& wanted) {
-    const auto at = wanted_.find({token, wanted.packed_path});
-    return at == wanted_.end() ? nullptr : at->second;
-  };
-  Waiter* const first = who_wants(command.wanted.front());
-  if (first != nullptr && is_same_request(*first, command)) {
-    // What its client gave up, and has asked for anew, can be read after that.
-    if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
-    return resume(*first, command.wait);
-  }
-  Dependants given_up;
-  for (const Waiter::Wanted& wanted : command.wanted) {
-    if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);
-  }
-  for (Waiter* const waiter : waiting->second) {
-    // The lease that they wait for will have one owner.
-    if (command.owner && !waiter->owner.empty() && *command.owner != waiter->owner) {
-      given_up.emplace(waiter->ticket, waiter);
-    } else if (request.owner.empty()) {
-      request.owner = waiter->owner;
-    }
-  }
-  for (const auto& [ticket, waiter] : given_up) {
-    if (!waiter->is_kept) return refused(use_by_waiting(command, *waiter));
-  }
-  // A place is kept for who comes back for it; this client wants something else now.
-  for (const auto& [ticket, waiter] : given_up) remove(*waiter);
-  return std::nullopt;
-}
-
-std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
-                                             const LivingLease& lease, Waiter& request) {
-  Acquired again;
-  bool same = true;
-  std::optional<HeldLock> changes;
-  for (const Waiter::Wanted& wanted : command.wanted) {
-    const auto held = table_.held_by(lease, wanted.path());
-    if (!held) continue;
-    again.locks.push_back(wanted);
-    same = same && held->shape == wanted.shape &&
-           (again.fence == 0 || again.fence == held->id.fence) &&
-           agrees(command, table_.meta_of(*held), table_.lock_delay_of(*held));
-    again.fence = held->id.fence;
-    changes = held;
-  }
-  if (again.locks.empty()) return std::nullopt;
-  const bool all = again.locks.size() == request.needed();
-  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
-  if (all && same && (!command.ttl || !is_longer(*command.ttl, lease.ttl))) {
-    again.outcome = Outcome::held_already;
-    again.token = lease.token;
-    again.owner = lease.owner;
-    again.ttl = lease.ttl;
-    return again;
-  }
-  const bool only_mode_differs =
-      command.wanted.size() == 1 && changes->shape.mode != command.wanted[0].shape.mode &&
-      changes->shape.lock_parents == command.wanted[0].shape.lock_parents &&
-      changes->shape.lock_children == command.wanted[0].shape.lock_children;
-  const std::string_view meta = table_.meta_of(*changes);
-  const Milliseconds lock_delay = table_.lock_delay_of(*changes);
-  if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
-    return refused(use_by_held(command, lease, all));
-  }
-  request.changes_mode = true;
-  request.meta = meta;
-  request.lock_delay = lock_delay;
-  return std::nullopt;
-}
-
-/// What is nearest at hand: of several the path that is held already; else what it is held with;
-/// else the TTL, when nothing but that differs.
-TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& lease,
-                              bool has_all) const {
-  TokenUse same;
-  Fence fence = 0;
-  for (const Waiter::Wanted& wanted : command.wanted) {
-    const auto held = table_.held_by(lease, wanted.path());
-    if (!held) continue;
-    TokenUse use = difference(command, wanted, held->shape, table_.meta_of(*held),
-                              table_.lock_delay_of(*held));
-    use.is_held = true;
-    if (!has_all) use.differs = TokenUse::Parameter::none;
-    const bool is_of_another_grant = fence != 0 && held->id.fence != fence;
-    if (!has_all || is_of_another_grant || use.differs != TokenUse::Parameter::none) return use;
-    same = std::move(use);
-    fence = held->id.fence;
-  }
-  same.differs = TokenUse::Parameter::ttl;
-  same.duration = lease.ttl;
-  return same;
-}
-
 bool Arbiter::has_place_for(std::size_t locks) const {
   return table_.lock_count() + locks <= limits_.locks_max && !table_.is_nearly_full();
 }
@@ -482,9 +274,8 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   if (watching) recheck_later(std::move(watching));
 }
 
-Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape,
-                                                std::string_view owner, const Token& fresh_token,
-                                                Milliseconds ttl, const Now& now) {
+SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::string_view owner,
+                                       const Token& fresh_token, Milliseconds ttl, const Now& now) {
   now_ = now;
   if (const auto held = table_.blocker({path, shape, ClashRule::holder_only, std::nullopt})) {
     return {Outcome::blocked, held->owner, held};
@@ -506,7 +297,7 @@ Arbiter::SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shap
   return {Outcome::granted, {}, {}};
 }
 
-Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
+Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   if (const auto outcome = refusal_by_limits(*request)) return refused(*outcome);
   request->bytes = waiting_bytes(*request);
   if (waiters_.size() >= limits_.waiters_max ||
@@ -542,7 +333,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Instant wait) {
 
 /// The client of this waiter asks again. The connection that waited before, if it still does, is
 /// told so.
-Acquired Arbiter::resume(Waiter& waiter, Instant wait) {
+Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   if (!waiter.is_kept) {
     host_->on_decided(waiter.id, refused(Outcome::superseded));
     deactivate(waiter);

@@ -20,6 +20,13 @@ EventKind event_of(End reason) {
   return EventKind::released;
 }
 
+/// Of a release of what the token does not hold.
+ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
+  if (!ended) return ReleaseOutcome::not_held;
+  return ended->reason == End::released ? ReleaseOutcome::released_before
+                                        : ReleaseOutcome::lease_ended;
+}
+
 }  // namespace
 
 void Arbiter::record(const Record& record) {
@@ -31,6 +38,7 @@ bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
   return host_->room_for(bytes, reserved) == Room::enough;
 }
 
+/// Or begins its cooling. The lease that held it may end with it.
 void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
@@ -97,7 +105,8 @@ void Arbiter::pass_on_terms(const LivingLease& lease) {
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
                             const std::string& detail) {
-  ended_.remember_lease(token, {reason, fence, detail}, now_.instant);
+  const EndedMemory::Ended ended{reason, fence, detail};
+  ended_.remember_lease(token, ended, now_.instant);
   if ((expiring_.contains(token) || opened_.contains(token)) && !table_.find_lease_of(token)) {
     expiring_.erase(token);
     opened_.erase(token);
@@ -107,16 +116,12 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   // hear what was lost.
   for (auto waiting = by_token_.find(token); waiting != by_token_.end();
        waiting = by_token_.find(token)) {
-    Acquired acquired;
-    acquired.outcome = Outcome::lease_ended;
-    acquired.reason = reason;
-    acquired.detail = detail;
-    decide(*waiting->second.front(), std::move(acquired));
+    decide(*waiting->second.front(), refused(ended));
   }
 }
 
 /// For one call of end_lease().
-Arbiter::Room Arbiter::room_for_end_of(const LivingLease& lease) const {
+Room Arbiter::room_for_end_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
                           [&](const HeldLock&) { return ++count <= limits_.ended_at_once_max; });
@@ -148,13 +153,10 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
 void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
   const Token token = waiter.token;
   const bool is_known = waiter.token_is_chosen;
-  Acquired acquired;
-  acquired.outcome = Outcome::lease_ended;
-  acquired.reason = reason;
-  acquired.detail = detail;
-  decide(waiter, std::move(acquired));
+  const EndedMemory::Ended ended{reason, 0, detail};
+  decide(waiter, refused(ended));
   if (is_known && !by_token_.contains(token) && !table_.find_lease_of(token)) {
-    ended_.remember_lease(token, {reason, 0, detail}, now_.instant);
+    ended_.remember_lease(token, ended, now_.instant);
   }
 }
 
@@ -174,11 +176,9 @@ Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now&
     return released;
   }
   if (ended) {
+    released.outcome = outcome_of(ended);
     released.fence = ended->fence;
-    released.reason = ended->reason;
-    released.detail = ended->detail;
-    released.outcome = ended->reason == End::released ? ReleaseOutcome::released_before
-                                                      : ReleaseOutcome::lease_ended;
+    released.ended = ended;
     return released;
   }
   table_.for_each_lock_at(path, [&](const HeldLock&) {
@@ -219,14 +219,8 @@ Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
     return released;
   }
   if (!lease) {
-    const auto ended = ended_lease(token);
-    released.outcome = !ended                           ? ReleaseOutcome::not_held
-                       : ended->reason == End::released ? ReleaseOutcome::released_before
-                                                        : ReleaseOutcome::lease_ended;
-    if (ended) {
-      released.reason = ended->reason;
-      released.detail = ended->detail;
-    }
+    released.ended = ended_lease(token);
+    released.outcome = outcome_of(released.ended);
     return released;
   }
   const std::size_t before = table_.lock_count();

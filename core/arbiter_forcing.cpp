@@ -105,8 +105,7 @@ bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
 
 bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   std::vector<ChosenLock> chosen;
-  const bool is_end = forcing.filter.packed_path ? choose_at_path(forcing, steps, chosen)
-                                                 : choose_below(forcing, steps, chosen);
+  const bool is_end = choose_locks(forcing, steps, chosen);
   for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
       forcing.last_lock = just_before(id);
@@ -120,34 +119,18 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   return is_end;
 }
 
-/// Those behind the last one that was looked at, in order: one that cools now is still there.
-bool Arbiter::choose_at_path(Forcing& forcing, std::size_t& steps,
-                             std::vector<ChosenLock>& chosen) const {
-  const PathView path{*forcing.filter.packed_path};
-  table_.for_each_lock_at(path, [&](const HeldLock& held) {
-    if (held.id > forcing.last_lock && is_meant(forcing, held)) {
-      chosen.push_back({held.id, held.handle});
-    }
-    return true;
-  });
-  std::sort(chosen.begin(), chosen.end(),
-            [](const auto& left, const auto& right) { return left.id < right.id; });
-  const std::size_t most = steps / steps_of_an_end + 1;
-  const bool is_end = chosen.size() <= most;
-  if (!is_end) chosen.resize(most);
-  if (!chosen.empty()) forcing.last_lock = chosen.back().id;
-  take_steps(chosen.size() * steps_of_an_end, steps);
-  return is_end;
-}
-
-/// Those at and below the prefix, from where it was the last time.
-bool Arbiter::choose_below(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
-  const std::string prefix = forcing.filter.packed_prefix.value_or("");
+/// Those that are meant, from where it was the last time.
+bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
+  const ForceFilter& filter = forcing.filter;
+  const PathView path{filter.packed_path     ? *filter.packed_path
+                      : filter.packed_prefix ? *filter.packed_prefix
+                                             : std::string_view{}};
   // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
   if (force_at_cursor_ == forcing.number) {
-    table_.resume_cursor(cursor_of_force, PathView{prefix});
+    table_.resume_cursor(cursor_of_force, path);
   } else {
-    table_.open_cursor(cursor_of_force, PathView{prefix});
+    using Reach = LockTable::Reach;
+    table_.open_cursor(cursor_of_force, path, filter.packed_path ? Reach::at : Reach::at_and_below);
     force_at_cursor_ = forcing.number;
   }
   bool is_end = false;

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <set>
 
 #include "core/arbiter.hpp"
@@ -47,6 +46,7 @@ void Arbiter::start_timer(const LivingLease& lease, Instant deadline) {
                    deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
 }
 
+/// Its timer is to be started anew.
 void Arbiter::change_ttl(const LivingLease& lease, Milliseconds ttl) {
   stop_timer(lease);
   record(TtlChanged{lease.token, ttl});
@@ -96,48 +96,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   answer.token = chosen.value_or(fresh);
   answer.owner = owner.value_or("");
   answer.ttl = ttl;
-  if (chosen) {
-    if (const MaybeLease lease = find_living(*chosen)) {
-      const bool is_same =
-          lease->ttl == ttl && lease->owner == answer.owner && lease->opened.fence != 0;
-      answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
-      if (is_same) {
-        restart_timer(*chosen);
-        return answer;
-      }
-      TokenUse& use = answer.in_use.emplace();
-      if (lease->owner != answer.owner) {
-        use.differs = TokenUse::Parameter::owner;
-        use.text = lease->owner;
-      } else if (lease->ttl != ttl) {
-        use.differs = TokenUse::Parameter::ttl;
-        use.duration = lease->ttl;
-      }
-      return answer;
-    }
-    const auto ended = ended_lease(*chosen);
-    if (ended && ended->reason != End::released) {
-      answer.outcome = LeaseOutcome::ended;
-      answer.reason = ended->reason;
-      answer.detail = ended->detail;
-      return answer;
-    }
-    const auto waiting = by_token_.find(*chosen);
-    const auto is_of_another = [&](const Waiter* waiter) {
-      return !waiter->owner.empty() && waiter->owner != answer.owner;
-    };
-    if (waiting != by_token_.end()) {
-      const auto& all = waiting->second;
-      const auto another = std::find_if(all.begin(), all.end(), is_of_another);
-      if (another != all.end()) {
-        answer.outcome = LeaseOutcome::in_use;
-        TokenUse& use = answer.in_use.emplace();
-        use.differs = TokenUse::Parameter::owner;
-        use.text = (*another)->owner;
-        return answer;
-      }
-    }
-  }
+  if (chosen && answer_known_lease(answer)) return answer;
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
     answer.outcome = LeaseOutcome::too_many;
     return answer;
@@ -165,12 +124,8 @@ Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Millisecon
   LeaseAnswer answer;
   const MaybeLease lease = find_living(token);
   if (!lease) {
-    const auto ended = ended_lease(token);
-    answer.outcome = ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
-    if (ended) {
-      answer.reason = ended->reason;
-      answer.detail = ended->detail;
-    }
+    answer.ended = ended_lease(token);
+    answer.outcome = answer.ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
     return answer;
   }
   if (ttl && *ttl != lease->ttl) {

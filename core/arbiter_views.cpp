@@ -61,8 +61,7 @@ LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {
   return info;
 }
 
-Arbiter::Covering Arbiter::covering(PathView path, std::size_t limit,
-                                    std::size_t counted_max) const {
+Covering Arbiter::covering(PathView path, std::size_t limit, std::size_t counted_max) const {
   Covering covering;
   const auto add = [&](const HeldLock& held, std::vector<LockInfo>& infos, std::size_t& count) {
     if (infos.size() < limit) infos.push_back(describe(held));

@@ -10,7 +10,7 @@ namespace {
 constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
-constexpr std::size_t steps_of_a_thing = 250;                 // of advance()
+constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
 
 }  // namespace
 
@@ -245,8 +245,7 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
   };
   for (Waiter* const waiter : youngest_first) {
     if (search(&DeadlockSearch::find, *waiter).empty()) break;  // nor any other of the lease
-    Acquired acquired;
-    acquired.outcome = Outcome::deadlock;
+    Acquired acquired = refused(Outcome::deadlock);
     acquired.cycle = search(&DeadlockSearch::find_by_itself, *waiter);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
     if (steps > SearchBudget::steps_of_one_max) break;
@@ -321,8 +320,7 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
       // Its turn can have come together with the end of its wait.
       const std::vector<std::size_t> free = free_ones(waiter);
       if (free.size() == waiter.needed()) return grant_queued(waiter, free);
-      Acquired acquired;
-      acquired.outcome = Outcome::blocked;
+      Acquired acquired = refused(Outcome::blocked);
       acquired.blocked_by = list_blockers(waiter);
       acquired.waited = now_.instant - waiter.since;
       host_->on_decided(waiter.id, std::move(acquired));

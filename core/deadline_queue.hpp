@@ -13,6 +13,8 @@ namespace locker::core {
 /// A point of the time that is handed in: since the server began to serve, and not while it stood
 /// still. Never goes back.
 using Instant = std::chrono::microseconds;
+/// A length of that time.
+using Duration = std::chrono::microseconds;
 
 /// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of seven levels of
 /// 64 slots, the finest of a millisecond: adding and removing cost O(1) however many there are.

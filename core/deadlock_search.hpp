@@ -44,11 +44,12 @@ class Arbiter::DeadlockSearch {
  private:
   static constexpr std::size_t steps_of_a_path = 2;  // all its prefixes are looked up
   using Place = std::tuple<std::string_view, Mode, bool, bool>;
-  /// Another lease is reached from the one whose request wants what that one has, or wants before.
+  /// How a lease was reached: `from`, a request of another one, waits for it at `wanted`. There it
+  /// holds something, or its own request stands before.
   struct Reached {
     const Waiter* from = nullptr;
     const Waiter::Wanted* wanted = nullptr;
-    const Waiter* before = nullptr;       // the other's request; null: it holds something
+    const Waiter* before = nullptr;       // null: it holds something
     std::optional<std::uint32_t> lock{};  // that is held, if it is known which
   };
   [[nodiscard]] bool goes_on() {
@@ -82,7 +83,7 @@ class Arbiter::DeadlockSearch {
   std::set<Place> looked_at_;   // whose holders are reached
   WaitQueue::Seen seen_;
   std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
-  Token passing_;                      // the lease whose answers these are:
+  Token passing_;                      // the lease that passes them, by is_passed_
   Passed is_passed_;
 };
 

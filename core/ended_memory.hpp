@@ -21,7 +21,7 @@ namespace locker::core {
 class EndedMemory {
  public:
   static constexpr std::size_t capacity = 262'144;
-  static constexpr Instant memory_span = std::chrono::minutes{10};
+  static constexpr Duration memory_span = std::chrono::minutes{10};
 
   struct Ended {
     End reason = End::released;

@@ -41,6 +41,14 @@ struct Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
+/// Whose flags are asked when a request meets a held lock.
+enum class ClashRule : std::uint8_t {
+  /// The seed's verbs: only the held lock's flags. What is granted depends on the order.
+  holder_only,
+  /// Either's: two locks clash in both orders or in none.
+  symmetric,
+};
+
 /// Names one lock for ever. Locks taken together share a fence and differ in their position.
 struct LockId {
   Fence fence = 0;
@@ -75,5 +83,10 @@ enum class End : std::uint8_t {
 
 /// How long a lease lives, how long a lock cools. Up to 49 days; zero: not at all.
 using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
+
+/// Of two TTLs. Zero is no TTL, which is longer than any.
+[[nodiscard]] constexpr bool is_longer_ttl(Milliseconds a, Milliseconds b) {
+  return b.count() != 0 && (a.count() == 0 || a > b);
+}
 
 }  // namespace locker::core

@@ -4,10 +4,8 @@
 #include <cstring>
 #include <iterator>
 #include <string>
-#include <utility>
 
 #include "core/assert.hpp"
-#include "core/clash.hpp"
 #include "core/lock_table_layout.hpp"
 #include "core/prefetch.hpp"
 
@@ -15,8 +13,6 @@ namespace locker::core {
 namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
-/// Nodes of one lease that are kept in mind: an ordinary one with as many locks as one may have.
-constexpr std::size_t noted_max = 200'000;
 
 /// Without a call for the common short ones.
 bool is_same(std::string_view a, std::string_view b) {
@@ -26,10 +22,6 @@ bool is_same(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
-const std::size_t LockTable::below_units = UnitArena::units_for(sizeof(Below));
-const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
 
 std::size_t LockTable::lock_units(std::size_t depth) {
   static_assert(UnitArena::units_for(sizeof(Lock) + (segments_max + 1) * sizeof(Link)) <=
@@ -46,10 +38,6 @@ LockTable::LockTable(std::uint64_t hash_seed, std::pmr::memory_resource* memory)
       root_(add_node(true)),
       found_lease_{{}, hash_token({}), null} {
   *arena_.at<Below>(nothing_below_) = {};
-}
-
-std::uint32_t LockTable::hash_token(const Token& token) const {
-  return hash_.then(token.view()).folded();
 }
 
 std::string_view LockTable::segment_of(const Node& of) const {
@@ -125,135 +113,6 @@ LockTable::Below& LockTable::separate_below_for(Node& of) {
   return *arena_.at<Below>(of.below);
 }
 
-LockTable::FoundLease& LockTable::find_token(const Token& token) const {
-  if (found_lease_.token != token) {
-    const std::uint32_t hash = hash_token(token);
-    const auto at = leases_.find(hash, [&](std::uint32_t of) { return lease(of).token == token; });
-    found_lease_ = {token, hash, at};
-  }
-  return found_lease_;
-}
-
-void LockTable::prefetch_lease(const Token& token) const {
-  if (found_lease_.token != token) leases_.prefetch(hash_token(token));
-}
-
-std::uint32_t LockTable::find_lease(const Token& token) const { return find_token(token).at; }
-
-std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
-  const std::uint32_t at = arena_.allocate(lease_units);
-  Lease& added = lease(at) = Lease{};
-  added.token = token;
-  FoundLease& found = find_token(token);
-  leases_.insert(found.hash, at);
-  found.at = at;
-  if (!owner.empty() || ttl.count() != 0) set_terms(details_for(added, owner), ttl, 0);
-  return at;
-}
-
-/// Null: it has none.
-LockTable::LeaseDetails* LockTable::details_of(const Lease& of) const {
-  return of.details == null ? nullptr : arena_.at<LeaseDetails>(of.details);
-}
-
-/// Those that it has; if it has none, new ones with this owner.
-LockTable::LeaseDetails& LockTable::details_for(Lease& of, std::string_view owner) {
-  if (of.details != null) return *details_of(of);
-  of.details = arena_.allocate(UnitArena::units_for(sizeof(LeaseDetails) + owner.size()));
-  LeaseDetails& details = *details_of(of);
-  details = {.owner_size = static_cast<std::uint8_t>(owner.size())};
-  owner.copy(reinterpret_cast<char*>(&details + 1), owner.size());
-  return details;
-}
-
-void LockTable::set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence) {
-  deadline_count_ -= details.has_deadline() ? 1U : 0U;
-  details.ttl = ttl.count();
-  details.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
-  deadline_count_ += details.has_deadline() ? 1U : 0U;
-}
-
-void LockTable::remove_lease(std::uint32_t at) {
-  const Lease& removed = lease(at);
-  FoundLease& found = find_token(removed.token);
-  leases_.erase(found.hash, at);
-  found.at = null;
-  if (LeaseDetails* const details = details_of(removed)) {
-    set_terms(*details, {}, 0);
-    arena_.free(removed.details, UnitArena::units_for(sizeof *details + details->owner_size));
-  }
-  arena_.free(at, lease_units);
-}
-
-void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
-  Lock& linked = lock(at);
-  Lease& of = lease(owning);
-  linked.lease = owning;
-  if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
-  std::uint32_t& last = lock(of.first_lock).lease_previous;
-  if (last != at) lock(last).lease_next = at;
-  linked.lease_previous = std::exchange(last, at);
-  if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
-}
-
-void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
-  Lock& unlinked = lock(at);
-  if (holdings_.lease == unlinked.lease) holdings_ = {};
-  Lease& of = lease(unlinked.lease);
-  // What comes behind the last one, in its place, is the first one.
-  const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
-  lock(behind).lease_previous = unlinked.lease_previous;
-  (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
-      unlinked.lease_next;
-  const LeaseDetails* const details = details_of(of);
-  const bool was_opened = details != nullptr && details->opened_fence != 0;
-  // After a change the next record gives the lease the lock that takes this one's place.
-  if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
-  unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
-}
-
-std::string_view LockTable::owner_of(const Lease& of) const {
-  const LeaseDetails* const details = details_of(of);
-  if (details == nullptr) return {};
-  return {reinterpret_cast<const char*>(details + 1), details->owner_size};
-}
-
-// From both ends: locks are mostly released in the order they were taken, or in the opposite one.
-std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
-  const std::uint32_t owning = find_lease(token);
-  if (owning == null) return null;
-  std::uint32_t older = lease(owning).first_lock;
-  std::uint32_t newer = older == null ? null : lock(older).lease_previous;
-  while (older != null) {
-    if (lock(older).id() == id) return older;
-    if (lock(newer).id() == id) return newer;
-    older = lock(older).lease_next;
-    newer = lock(newer).lease_previous;
-  }
-  return null;
-}
-
-// A lease can have many locks, and a path many (shared) ones: whichever list ends first.
-std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
-  const Found& found = find_nodes(path);
-  if (!found.is_whole()) return null;
-  const std::uint32_t at_node = found.nodes[found.level];
-  std::uint32_t of_lease = lease(owning).first_lock;
-  const List(&lists)[2] = node(at_node).here;
-  std::uint32_t here[2] = {lists[0].first, lists[1].first};
-  while (of_lease != null && (here[0] != null || here[1] != null)) {
-    if (lock(of_lease).node == at_node) return of_lease;
-    of_lease = lock(of_lease).lease_next;
-    for (std::size_t list = 0; list < 2; ++list) {
-      std::uint32_t& at = here[list];
-      if (at == null) continue;
-      if (lock(at).lease == owning) return at;
-      at = next_of(lists[list], at, found.level);
-    }
-  }
-  return null;
-}
-
 /// Good until the next call, or until a node goes.
 LockTable::Found& LockTable::find_nodes(PathView path) const {
   if (found_is_good_ && found_path_ == path.packed()) return found_;
@@ -311,249 +170,9 @@ void LockTable::hash_segments(PathView path, Found& found) const {
   }
 }
 
-std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, std::size_t level,
-                                          std::uint32_t own) const {
-  std::uint32_t oldest = null;
-  for (const List* list : lists) {
-    std::uint32_t at = list->first;
-    while (at != null && own != null && lock(at).lease == own) at = next_of(*list, at, level);
-    if (at != null && (oldest == null || lock(at).id() < lock(oldest).id())) oldest = at;
-  }
-  return oldest;
-}
-
-/// Calls `visit(lists, level)` for each group of lists that can hold a lock in the way, in the
-/// order in which a reason is named, until it returns true.
-template <typename Visit>
-void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
-                                       const Visit& visit) const {
-  const bool symmetric = request.rule == ClashRule::symmetric;
-  const auto at_node = [&](std::size_t level, bool also_not_locking_children) {
-    const Node& at = node(found.nodes[level]);
-    if (at.has_none_here()) return false;
-    const std::array<const List*, 2> lists{&at.here[1], &at.here[0]};
-    return visit(std::span{lists.data(), also_not_locking_children ? 2U : 1U}, level);
-  };
-  const std::size_t level = found.level;
-  if (found.is_whole() && at_node(level, true)) return;
-  for (std::size_t above = found.is_whole() ? level : level + 1; above-- > 0;) {
-    if (at_node(above, symmetric && request.shape.lock_parents)) return;
-  }
-  if (!found.is_whole()) return;
-  const Node& at = node(found.nodes[level]);
-  std::array<const List*, 4> lists{};
-  std::size_t count = 0;
-  for (const Mode mode : {Mode::exclusive, Mode::shared}) {
-    if (!clash(mode, request.shape.mode)) continue;
-    lists[count++] = &below(at).lists[below_index(mode, true)];
-    if (symmetric && request.shape.lock_children) {
-      lists[count++] = &below(at).lists[below_index(mode, false)];
-    }
-  }
-  visit(std::span{lists.data(), count}, level);
-}
-
-std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
-  // Fetched while the path is looked for; apply() asks for it again.
-  if (request.token) prefetch_lease(*request.token);
-  const Found& found = find_nodes(request.path);
-  const std::uint32_t own = request.token ? find_lease(*request.token) : null;
-  std::uint32_t blocking = null;
-  visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
-    // At one node there are locks of one mode only, but for those of one lease: whichever is the
-    // oldest of the others speaks for all.
-    const std::uint32_t oldest = oldest_of_others(lists, level, own);
-    if (oldest != null && clash(lock(oldest).shape().mode, request.shape.mode)) blocking = oldest;
-    return blocking != null;
-  });
-  return blocking;
-}
-
-void LockTable::for_each_blocker(const AcquireRequest& request,
-                                 const std::function<bool(const HeldLock&)>& visit,
-                                 bool also_at_path) const {
-  const std::uint32_t own = request.token ? find_lease(*request.token) : null;
-  const Found found = find_nodes(request.path);  // a copy: `visit` may look for others
-  const std::uint32_t left_out =
-      !also_at_path && found.is_whole() ? found.nodes[found.level] : null;
-  visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
-    for (const List* list : lists) {
-      const bool is_left_out =
-          left_out != null && list->first != null && lock(list->first).node == left_out;
-      if (is_left_out) continue;
-      for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
-        if (own != null && lock(at).lease == own) continue;
-        // As in find_blocker(): it speaks for the rest of the list.
-        if (!clash(lock(at).shape().mode, request.shape.mode)) break;
-        if (!visit(lock_at(at))) return true;
-      }
-    }
-    return false;
-  });
-}
-
-void LockTable::for_each_lock_at(PathView path,
-                                 const std::function<bool(const HeldLock&)>& visit) const {
-  const Found found = find_nodes(path);  // a copy: `visit` may look for others
-  if (!found.is_whole()) return;
-  const Node& at_path = node(found.nodes[found.level]);
-  for (const List* list : {&at_path.here[1], &at_path.here[0]}) {
-    for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, found.level)) {
-      if (!visit(lock_at(at))) return;
-    }
-  }
-}
-
-std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const {
-  return lock_unless_null(find_blocker(request));
-}
-
-std::optional<HeldLock> LockTable::blocker_for_seed(PathView path) const {
-  const AcquireRequest request{path, {}, ClashRule::holder_only, std::nullopt};
-  return lock_unless_null(find_blocker(request));
-}
-
-std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
-  return lock_unless_null(find_lock(token, id));
-}
-
-std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
-  const std::uint32_t owning = find_lease(token);
-  return owning == null ? std::nullopt : lock_unless_null(find_lock(owning, path));
-}
-
-std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path) const {
-  return lock_unless_null(find_lock(of.handle, path));
-}
-
-/// The next one of the lease's locks is looked at.
-void LockTable::note_holding(std::uint32_t at) const {
-  const Lock& held = lock(at);
-  const Shape shape = held.shape();
-  const auto note = [this](std::uint32_t of, unsigned bit) {
-    std::uint8_t& bits = holdings_.nodes[of];
-    const bool is_new = (bits & bit) == 0;
-    bits = static_cast<std::uint8_t>(bits | bit);
-    return is_new;
-  };
-  note(held.node, here_bit(shape.mode, shape.lock_children));
-  const unsigned bit = below_bit(shape.mode, shape.lock_parents);
-  // What is noted of a node is noted of those above it.
-  for (std::uint32_t above = held.node; above != root_;) {
-    above = node(above).parent;
-    if (!note(above, bit)) break;
-  }
-  holdings_.next = held.lease_next;
-}
-
-/// Whether one of the locks that were looked at clashes with one of this shape.
-bool LockTable::is_noted(const Found& found, const Shape& shape) const {
-  for (std::size_t level = 0; level <= found.level; ++level) {
-    const auto at = holdings_.nodes.find(found.nodes[level]);
-    if (at == holdings_.nodes.end()) return false;  // nor of those below it
-    const bool is_own = level == found.depth;
-    unsigned in_the_way = 0;
-    for (const Mode mode : {Mode::exclusive, Mode::shared}) {
-      if (!clash(mode, shape.mode)) continue;
-      in_the_way |= here_bit(mode, true);
-      if (is_own || shape.lock_parents) in_the_way |= here_bit(mode, false);
-      if (is_own) in_the_way |= below_bit(mode, true);
-      if (is_own && shape.lock_children) in_the_way |= below_bit(mode, false);
-    }
-    if ((at->second & in_the_way) != 0) return true;
-  }
-  return false;
-}
-
-bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& shape) const {
-  ++clash_steps_;
-  if (holdings_.lease != of.handle) {
-    holdings_ = {of.handle, lease(of.handle).first_lock, {}};
-  }
-  const Found& found = find_nodes(path);
-  if (is_noted(found, shape)) return true;
-  bool is_found = false;
-  std::uint32_t own = holdings_.next;
-  visit_lists_in_the_way({path, shape}, found, [&](auto lists, std::size_t level) {
-    for (const List* list : lists) {
-      for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
-        if (own == null) return true;
-        ++clash_steps_;
-        is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
-        if (is_found) return true;
-        const HeldLock held = lock_at(own);
-        if (own == holdings_.next && holdings_.nodes.size() < noted_max) note_holding(own);
-        own = lock(own).lease_next;
-        is_found = core::clash(path_of(held), held.shape, path, shape);
-        if (is_found) return true;
-      }
-    }
-    return false;
-  });
-  return is_found;
-}
-
-std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
-  const std::uint32_t at = find_lease(token);
-  if (at == null) return std::nullopt;
-  return lease_at(at);
-}
-
-LivingLease LockTable::lease_at(std::uint32_t handle) const {
-  const Lease& of = lease(handle);
-  LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
-  if (const LeaseDetails* const details = details_of(of)) {
-    living.ttl = Milliseconds{details->ttl};
-    living.opened = {details->opened_fence, 0};
-  }
-  return living;
-}
-
-std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
-  const std::uint32_t at = lock(held.handle).lease;
-  if (at == null) return std::nullopt;
-  return lease_at(at);
-}
-
-void LockTable::for_each_lock_of(const LivingLease& of,
-                                 const std::function<bool(const HeldLock&)>& visit) const {
-  for (std::uint32_t at = lease(of.handle).first_lock; at != null;) {
-    const std::uint32_t next = lock(at).lease_next;
-    if (!visit(lock_at(at))) return;
-    at = next;
-  }
-}
-
-void LockTable::for_each_newest_lock_of(const LivingLease& of,
-                                        const std::function<bool(const HeldLock&)>& visit) const {
-  const std::uint32_t first = lease(of.handle).first_lock;
-  if (first == null) return;
-  std::uint32_t at = first;
-  do {
-    at = lock(at).lease_previous;  // before the first one is the last one
-  } while (visit(lock_at(at)) && at != first);
-}
-
-std::uint32_t LockTable::timer_of(std::uint32_t at) const {
-  const LeaseDetails* const details = details_of(lease(at));
-  return details == nullptr ? 0 : details->timer;
-}
-
-void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
-  LeaseDetails* const details = details_of(lease(at));
-  LOCKER_ASSERT(details != nullptr);
-  details->timer = timer;
-}
-
 bool LockTable::is_watched(std::uint32_t at) const { return lock(at).is(Lock::bit_watched); }
 
 void LockTable::watch(std::uint32_t at) { lock(at).set(Lock::bit_watched); }
-
-std::uint32_t LockTable::next_of(const List& list, std::uint32_t at, std::size_t level) const {
-  if (at == list.last) return null;
-  if (list.is_pending && links(lock(list.last))[level].previous == at) return list.last;
-  return links(lock(at))[level].next;
-}
 
 void LockTable::link_pending(List& list, std::size_t level) {
   if (!list.is_pending) return;

@@ -15,6 +15,7 @@
 
 #include "core/extendible_table.hpp"
 #include "core/hash.hpp"
+#include "core/held_lock.hpp"
 #include "core/lock.hpp"
 #include "core/path.hpp"
 #include "core/record.hpp"
@@ -22,39 +23,13 @@
 
 namespace locker::core {
 
-/// Whose flags are asked when a request meets a held lock.
-enum class ClashRule : std::uint8_t {
-  /// The seed's verbs: only the held lock's flags. What is granted depends on the order.
-  holder_only,
-  /// Either's: two locks clash in both orders or in none.
-  symmetric,
-};
-
+/// What is asked of the table: whether a lock is in its way.
 struct AcquireRequest {
   PathView path;
   Shape shape;
   ClashRule rule = ClashRule::symmetric;
   /// Locks of the lease with this token never clash with the request. Null: a fresh lease.
   std::optional<Token> token = std::nullopt;
-};
-
-/// A held lock, seen from outside. Good until the table changes.
-struct HeldLock {
-  LockId id;
-  Shape shape;
-  std::string_view owner;    ///< Empty when unknown.
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lock is held.
-  bool is_cooling = false;   ///< No lease has it any more; it only blocks.
-};
-
-/// A lease, seen from outside. Good until the table changes.
-struct LivingLease {
-  Token token;
-  std::string_view owner;
-  Milliseconds ttl{};
-  LockId opened;  ///< The id under which it was opened; fence zero: by a grant.
-  bool has_locks = false;
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lease lives.
 };
 
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
@@ -142,16 +117,17 @@ class LockTable {
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
 
-  /// A place in the locks at and below a path, in order of grant, which stays right while locks
-  /// come and go if it is kept. At most cursors_max at a time.
+  /// A place in the locks at a path, or at and below it, in order of grant, which stays right while
+  /// locks come and go if it is kept. At most cursors_max at a time.
   static constexpr std::size_t cursors_max = 256;
-  /// Before the oldest lock under `prefix`. Goes out of use by the next call with the same slot.
-  void open_cursor(std::size_t slot, PathView prefix);
+  enum class Reach : std::uint8_t { at_and_below, at };
+  /// Before the oldest lock that it reaches. Goes out of use by the next call with the same slot.
+  void open_cursor(std::size_t slot, PathView path, Reach reach = Reach::at_and_below);
   /// Before the table changes, if the cursor is used again then.
   void keep_cursor(std::size_t slot);
-  /// After that, with the prefix that it was opened with. One that was not kept, or whose prefix
-  /// has had no lock meanwhile, is opened anew.
-  void resume_cursor(std::size_t slot, PathView prefix);
+  /// After that, with the path that it was opened with. One that was not kept, or that has had no
+  /// lock to reach meanwhile, is opened anew.
+  void resume_cursor(std::size_t slot, PathView path);
   /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
   [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
   /// The next lock, which the cursor then stands behind; null at the end, where others may come.
@@ -175,6 +151,7 @@ class LockTable {
   [[nodiscard]] Milliseconds lock_delay_of(const HeldLock& held) const;
   /// The highest id given out.
   [[nodiscard]] LockId last_id() const { return last_id_; }
+  /// The lock that was granted first; null: nothing is held.
   [[nodiscard]] std::optional<HeldLock> oldest() const;
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;
@@ -183,10 +160,12 @@ class LockTable {
 
  private:
   struct Cursor {
-    std::array<std::uint32_t, 6> behind{};  // by list of the prefix's node; null: before the first
+    std::array<std::uint32_t, 6> behind{};  // by list of the path's node; null: before the first
     std::uint32_t node = 0;
     std::size_t level = 0;
+    Reach reach = Reach::at_and_below;
     bool is_kept = false;  // otherwise what it stands behind may be gone
+    [[nodiscard]] std::size_t lists() const { return reach == Reach::at ? 2 : behind.size(); }
   };
   struct Node;
   struct Below;
@@ -221,17 +200,21 @@ class LockTable {
   static const std::size_t lease_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
+  // What lies where: lock_table_layout.hpp.
   [[nodiscard]] Node& node(std::uint32_t at) const;
   [[nodiscard]] const Below& below(const Node& of) const;
   [[nodiscard]] Below& below_for(Node& of);
-  [[nodiscard]] Below& separate_below_for(Node& of);
   [[nodiscard]] const List& list_of(const Node& of, std::size_t number) const;
   [[nodiscard]] bool is_empty(const Node& of) const;
   [[nodiscard]] Lock& lock(std::uint32_t at) const;
-  [[nodiscard]] Lease& lease(std::uint32_t at) const;
   [[nodiscard]] static Link* links(Lock& of);
+  [[nodiscard]] std::uint32_t next_of(const List& list, std::uint32_t lock,
+                                      std::size_t level) const;
+  [[nodiscard]] Lease& lease(std::uint32_t at) const;
+  [[nodiscard]] LeaseDetails* details_of(const Lease& lease) const;
+  [[nodiscard]] std::string_view owner_of(const Lease& lease) const;
 
-  [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
+  // Nodes.
   [[nodiscard]] std::string_view segment_of(const Node& node) const;
   [[nodiscard]] bool is_child(std::uint32_t at, std::uint32_t parent,
                               std::string_view segment) const;
@@ -240,50 +223,59 @@ class LockTable {
                           bool is_inner);
   void add_nodes(PathView path, Found& found);
   void remove_node(std::uint32_t at, std::uint32_t hash);
-  FoundLease& find_token(const Token& token) const;
-  void prefetch_lease(const Token& token) const;
-  [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
-  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
-  [[nodiscard]] LeaseDetails* details_of(const Lease& lease) const;
-  LeaseDetails& details_for(Lease& lease, std::string_view owner = {});
-  void set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence);
-  void remove_lease(std::uint32_t at);
-  void link_to_lease(std::uint32_t lock, std::uint32_t lease);
-  void unlink_from_lease(std::uint32_t lock, End reason);
-  [[nodiscard]] std::string_view owner_of(const Lease& lease) const;
-  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
-  [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
-  void note_holding(std::uint32_t lock) const;
-  [[nodiscard]] bool is_noted(const Found& found, const Shape& shape) const;
-  void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
-                   std::string_view owner);
-  void free_details(std::uint32_t lock);
-  [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
-  void move_cursors_before(std::uint32_t lock);
-
+  [[nodiscard]] Below& separate_below_for(Node& of);
   Found& find_nodes(PathView path) const;
   const Found& find_nodes_of(const Lock& lock);
   void hash_segments(PathView path, Found& found) const;
-  void prefetch_pending(const List& list, std::size_t level) const;
-  [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
-                                               std::size_t level, std::uint32_t own) const;
-  [[nodiscard]] std::uint32_t find_blocker(const AcquireRequest& request) const;
-  template <typename Visit>
-  void visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
-                              const Visit& visit) const;
-  [[nodiscard]] std::uint32_t next_of(const List& list, std::uint32_t lock,
-                                      std::size_t level) const;
+
+  // The lists of nodes.
   void link_pending(List& list, std::size_t level);
+  void prefetch_pending(const List& list, std::size_t level) const;
   void append(List& list, std::uint32_t lock, Link& link, std::size_t level);
   void remove(List& list, std::uint32_t lock, const Link& link, std::size_t level);
   void link_to_nodes(std::uint32_t lock, const Found& found);
   void unlink_from_nodes(std::uint32_t lock);
+
+  // Locks.
+  void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
+                   std::string_view owner);
+  void free_details(std::uint32_t lock);
+  [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
+
+  // Whether a record can be applied.
   [[nodiscard]] bool fits(const Granted& granted) const;
   [[nodiscard]] bool fits(const LeaseOpened& opened) const;
   [[nodiscard]] bool fits(const TtlChanged& changed) const;
   [[nodiscard]] bool fits(const Cooling& cooling) const;
   [[nodiscard]] bool fits(const Ended& ended) const;
-  [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
+
+  // Leases: lock_table_leases.cpp.
+  [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
+  FoundLease& find_token(const Token& token) const;
+  void prefetch_lease(const Token& token) const;
+  [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
+  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
+  LeaseDetails& details_for(Lease& lease, std::string_view owner = {});
+  void set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence);
+  void remove_lease(std::uint32_t at);
+  void link_to_lease(std::uint32_t lock, std::uint32_t lease);
+  void unlink_from_lease(std::uint32_t lock, End reason);
+  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
+  [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+
+  // Who is in the way: lock_table_blockers.cpp.
+  [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
+                                               std::size_t level, std::uint32_t own) const;
+  template <typename Visit>
+  void visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
+                              const Visit& visit) const;
+  [[nodiscard]] std::uint32_t find_blocker(const AcquireRequest& request) const;
+  void note_holding(std::uint32_t lock) const;
+  [[nodiscard]] bool is_noted(const Found& found, const Shape& shape) const;
+
+  // Cursors: lock_table_cursors.cpp.
+  [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
+  void move_cursors_before(std::uint32_t lock);
 
   Hash hash_;
   UnitArena arena_;

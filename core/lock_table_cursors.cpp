@@ -8,11 +8,12 @@ constexpr std::uint32_t null = UnitArena::null;
 
 }  // namespace
 
-void LockTable::open_cursor(std::size_t slot, PathView prefix) {
+void LockTable::open_cursor(std::size_t slot, PathView path, Reach reach) {
   LOCKER_ASSERT(slot < cursors_max);
   if (cursors_.size() <= slot) cursors_.resize(slot + 1);
   Cursor& cursor = cursors_[slot] = Cursor{};
-  const Found& found = find_nodes(prefix);
+  cursor.reach = reach;
+  const Found& found = find_nodes(path);
   if (!found.is_whole()) return;
   cursor.node = found.nodes[found.level];
   cursor.level = found.level;
@@ -20,12 +21,12 @@ void LockTable::open_cursor(std::size_t slot, PathView prefix) {
 
 // A node goes with the last of its locks. What the cursor stood behind is gone then, too, and all
 // that is there in a later node, be it in the same place, is new.
-void LockTable::resume_cursor(std::size_t slot, PathView prefix) {
+void LockTable::resume_cursor(std::size_t slot, PathView path) {
   LOCKER_ASSERT(slot < cursors_.size());
-  const Found& found = find_nodes(prefix);
+  const Found& found = find_nodes(path);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
   Cursor& cursor = cursors_[slot];
-  if (!cursor.is_kept || cursor.node != there) return open_cursor(slot, prefix);
+  if (!cursor.is_kept || cursor.node != there) return open_cursor(slot, path, cursor.reach);
   cursor.is_kept = false;
 }
 
@@ -49,7 +50,7 @@ std::optional<HeldLock> LockTable::advance_cursor(std::size_t slot) {
   if (cursor.node == null) return std::nullopt;
   std::uint32_t oldest = null;
   std::size_t its_list = 0;
-  for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
+  for (std::size_t list = 0; list < cursor.lists(); ++list) {
     const std::uint32_t next = next_of(cursor, list);
     if (next == null || (oldest != null && lock(oldest).id() < lock(next).id())) continue;
     oldest = next;
@@ -64,7 +65,7 @@ bool LockTable::skip_cursor(std::size_t slot, LockId behind, std::size_t limit) 
   LOCKER_ASSERT(slot < cursors_.size());
   Cursor& cursor = cursors_[slot];
   if (cursor.node == null) return true;
-  for (std::size_t list = 0; list < cursor.behind.size(); ++list) {
+  for (std::size_t list = 0; list < cursor.lists(); ++list) {
     const List& of = list_of(node(cursor.node), list);
     std::uint32_t last = cursor.behind[list];
     std::uint32_t next = next_of(cursor, list);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "core/lock_table.hpp"
 
@@ -115,6 +116,10 @@ struct LockTable::LeaseDetails {
   [[nodiscard]] bool has_deadline() const { return ttl != 0 || opened_fence != 0; }
 };
 
+inline const std::size_t LockTable::node_units = UnitArena::units_for(sizeof(Node));
+inline const std::size_t LockTable::below_units = UnitArena::units_for(sizeof(Below));
+inline const std::size_t LockTable::lease_units = UnitArena::units_for(sizeof(Lease));
+
 inline LockTable::Node& LockTable::node(std::uint32_t at) const { return *arena_.at<Node>(at); }
 inline const LockTable::Below& LockTable::below(const Node& of) const {
   return of.below == UnitArena::null ? *reinterpret_cast<const Below*>(&of + 1)
@@ -132,9 +137,24 @@ inline bool LockTable::is_empty(const Node& of) const {
   return of.has_none_here() && below(of).is_empty();
 }
 inline LockTable::Lock& LockTable::lock(std::uint32_t at) const { return *arena_.at<Lock>(at); }
-inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
-
 inline LockTable::Link* LockTable::links(Lock& of) { return reinterpret_cast<Link*>(&of + 1); }
+inline std::uint32_t LockTable::next_of(const List& list, std::uint32_t at,
+                                        std::size_t level) const {
+  if (at == list.last) return UnitArena::null;
+  if (list.is_pending && links(lock(list.last))[level].previous == at) return list.last;
+  return links(lock(at))[level].next;
+}
+
+inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
+/// Null: it has none.
+inline LockTable::LeaseDetails* LockTable::details_of(const Lease& of) const {
+  return of.details == UnitArena::null ? nullptr : arena_.at<LeaseDetails>(of.details);
+}
+inline std::string_view LockTable::owner_of(const Lease& of) const {
+  const LeaseDetails* const details = details_of(of);
+  if (details == nullptr) return {};
+  return {reinterpret_cast<const char*>(details + 1), details->owner_size};
+}
 
 [[nodiscard]] constexpr std::size_t below_index(Mode mode, bool lock_parents) {
   return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);

@@ -22,8 +22,8 @@ enum class Kind : std::uint8_t {
 constexpr std::uint8_t flag_shared = 1;
 constexpr std::uint8_t flag_lock_parents = 2;
 constexpr std::uint8_t flag_lock_children = 4;
-constexpr std::uint8_t flag_terms =
-    8;  // TTL, lock-delay and length of the meta follow the lengths, the meta the path
+// TTL, lock-delay and length of the meta follow the lengths, the meta the path.
+constexpr std::uint8_t flag_terms = 8;
 constexpr std::uint8_t flag_cooling = 16;
 constexpr std::uint8_t flags_known = 31;
 

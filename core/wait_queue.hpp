@@ -10,12 +10,13 @@
 #include <utility>
 
 #include "core/hash.hpp"
-#include "core/lock_table.hpp"
+#include "core/lock.hpp"
+#include "core/path.hpp"
 #include "core/waiter.hpp"
 
 namespace locker::core {
 
-/// Where in the tree is who waiting: finds the waiters that clash with a request. A pure index; who
+/// Who waits where in the tree: finds the waiters that clash with a request. A pure index; who
 /// may be granted is decided by Arbiter. Not thread-safe.
 ///
 /// Under each path prefix there is an ordered map of the waiters for exactly that path and below

@@ -24,7 +24,7 @@ struct Waiter;
 /// way, and not of all: as long as that one stands nothing can change for it.
 using Dependants = std::map<Ticket, Waiter*>;
 
-/// A queued request.
+/// A request: what is asked, and its place once it is queued.
 struct Waiter {
   struct Wanted {
     std::string packed_path;
@@ -40,22 +40,23 @@ struct Waiter {
   std::vector<Wanted> wanted;
   std::size_t any = 0;                ///< How many of them suffice; zero: all.
   std::optional<Milliseconds> ttl{};  ///< What the client said.
-  /// After this request arrived: then the grant must not shorten what the renewal promised.
+  /// Since this request arrived: then its grant must not shorten the TTL that a renewal promised.
   bool lease_was_renewed = false;
   Milliseconds default_ttl{};  ///< For a lease that the grant opens.
   Milliseconds lock_delay{};
   std::string meta;
-  Instant since{};
-  std::size_t bytes = 0;      ///< Of memory that it takes, about.
+  Instant since{};            ///< It waits.
+  std::size_t bytes = 0;      ///< Of memory that it takes while it waits, about.
   bool is_kept = false;       ///< Nobody waits at the moment: skipped, but its place is kept.
   bool changes_mode = false;  ///< Of a lock that the lease holds, and of nothing else.
-  std::uint32_t timer = 0;
+  std::uint32_t timer = 0;    ///< The end of its wait, or of its kept place; zero: none.
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
-  /// Requests that wait for this one. Not null once it was in the queue.
+  /// Requests that wait for this one. Not null while it is in the queue.
   std::unique_ptr<Dependants> dependants;
+  Dependants followers;  ///< Requests that want just the same, one behind the other.
+
   [[nodiscard]] std::size_t needed() const { return any == 0 ? wanted.size() : any; }
   [[nodiscard]] bool has_choice() const { return needed() < wanted.size(); }
-  Dependants followers;  ///< Requests that want just the same, one behind the other.
 };
 
 }  // namespace locker::core

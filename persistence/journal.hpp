@@ -58,20 +58,21 @@ class Journal {
   /// After an error what the disk holds is unknown: the caller must end the process.
   [[nodiscard]] virtual Result<void> append(std::string_view records, std::uint32_t count) = 0;
 
-  using Room = core::Room;
   /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
   /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still
   /// be released on a full disk: enough to end all that is `held`, locks and leases, one by one.
   /// Any thread; never blocks.
-  [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved, std::size_t held) const = 0;
+  [[nodiscard]] virtual core::Room room_for(std::size_t bytes, bool reserved,
+                                            std::size_t held) const = 0;
 
   /// The same where so many bytes of others, `pending`, are on their way here. Both are too much
   /// together, perhaps, and these are not for the segment behind those.
-  [[nodiscard]] Room room_beside(std::size_t pending, std::size_t bytes, bool reserved,
-                                 std::size_t held) const {
-    const Room room = room_for(pending + bytes, reserved, held);
-    const bool may_be_soon = room == Room::none && pending != 0;
-    return may_be_soon && room_for(bytes, reserved, held) != Room::none ? Room::soon : room;
+  [[nodiscard]] core::Room room_beside(std::size_t pending, std::size_t bytes, bool reserved,
+                                       std::size_t held) const {
+    const core::Room room = room_for(pending + bytes, reserved, held);
+    const bool may_be_soon = room == core::Room::none && pending != 0;
+    return may_be_soon && room_for(bytes, reserved, held) != core::Room::none ? core::Room::soon
+                                                                              : room;
   }
 };
 

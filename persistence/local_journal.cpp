@@ -101,7 +101,7 @@ LocalJournal::~LocalJournal() {
   if (auto checked = check_directory(); !checked) options_.on_failure(checked.error());
 }
 
-Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t held) const {
+core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t held) const {
   const std::uint64_t needed = bytes + 2 * frame_overhead_max;
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
@@ -118,10 +118,10 @@ Journal::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size
   const bool has_place =
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
   if (!reserved) held_.store(held, std::memory_order_relaxed);
-  if (has_place && needed + ends <= prepared + room + later) return Room::enough;
+  if (has_place && needed + ends <= prepared + room + later) return core::Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;
-  return is_full || is_too_much ? Room::none : Room::soon;
+  return is_full || is_too_much ? core::Room::none : core::Room::soon;
 }
 
 LocalJournal::Status LocalJournal::status() const {

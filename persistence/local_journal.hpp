@@ -73,7 +73,8 @@ class LocalJournal final : public Journal {
   /// Makes all that was appended durable whatever the durability. Blocks; otherwise as append, and
   /// not beside it.
   [[nodiscard]] Result<void> barrier();
-  [[nodiscard]] Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override;
+  [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved,
+                                    std::size_t held) const override;
 
   /// What the files take, and how snapshots went since the start.
   struct Status {

@@ -1,7 +1,6 @@
 #include "server/acquire_call.hpp"
 
 #include <memory>
-#include <mutex>
 #include <set>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
@@ -132,13 +132,11 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
     case Outcome::token_in_use:
       return answer_token_in_use(*acquired.in_use, response);
     case Outcome::lease_ended:
-      return answer_lease_ended(acquired.reason, acquired.detail, response);
+      return answer_lease_ended(*acquired.ended, response);
     case Outcome::too_many_locks:
-      return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case Outcome::too_many_leases:
-      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case Outcome::too_much_memory:
-      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
+      return answer_limit(acquired.outcome, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
                           "As many requests wait as this server lets wait (--waiters-max, or a "
@@ -197,7 +195,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
   ~Queued() override {
-    if (waiter_ != 0 && waker_ == nullptr) static_cast<void>(service_.abandon(waiter_));
+    if (waiter_ != 0 && !awaited_.is_started()) static_cast<void>(service_.abandon(waiter_));
   }
   Queued(const Queued&) = delete;
   Queued& operator=(const Queued&) = delete;
@@ -211,22 +209,14 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   }
   [[nodiscard]] const Call& call() const { return call_; }
 
-  void start(Waker& waker) override {
-    const std::lock_guard lock{mutex_};
-    waker_ = &waker;
-    if (decided_) waker_->wake();
-  }
+  void start(Waker& waker) override { awaited_.start(waker); }
   void on_decided(Acquired&& acquired, Index index) override {
-    const std::lock_guard lock{mutex_};
-    decided_ = std::move(acquired);
-    index_ = index;
-    if (waker_ != nullptr) waker_->wake();
+    awaited_.decide(std::move(acquired), index);
   }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
-    const core::Now now = service_.now();  // its mutex is never taken inside of this one
-    const std::lock_guard lock{mutex_};
-    server::finish(service_, call_, *decided_, index_, now, response);
+    auto [acquired, index] = awaited_.take();
+    server::finish(service_, call_, acquired, index, service_.now(), response);
   }
   bool abandon() override { return service_.abandon(waiter_); }
 
@@ -234,10 +224,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;
-  std::mutex mutex_;
-  std::optional<Acquired> decided_;
-  Index index_ = 0;
-  Waker* waker_ = nullptr;
+  AwaitedDecision<Acquired> awaited_;
 };
 
 void carry_out(LockService& service, Call call, Response& response) {
@@ -344,7 +331,7 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   }
   if (!fault) fault = read_shape(parameters, shape);
   if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (fault) return answer_fault(*fault, response);
   if (request.caller != nullptr) call.caller = *request.caller;
   call.command.wanted.push_back({std::string{path.view().packed()}, shape});
   carry_out(service, std::move(call), response);
@@ -365,7 +352,7 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   if (!fault) fault = parameters.take(body);
   if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
   if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (fault) return answer_fault(*fault, response);
   if (request.caller != nullptr) call.caller = *request.caller;
   carry_out(service, std::move(call), response);
 }

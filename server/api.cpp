@@ -87,7 +87,7 @@ bool Api::answer_operations(std::string_view path, std::string_view query, const
     Parameters parameters;
     auto fault = parameters.parse(query, request);
     if (!fault) fault = parameters.expect_only("");
-    fault ? answer_error(400, "bad_request", fault->message, response) : status(response);
+    fault ? answer_fault(*fault, response) : status(response);
   }
   return true;
 }

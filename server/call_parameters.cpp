@@ -28,13 +28,21 @@ std::string text_of(Microseconds duration) {
 
 }  // namespace
 
+std::optional<Fault> check_line(std::string_view what, std::string_view text,
+                                std::size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    return Fault{std::string{what} + " is longer than " + std::to_string(bytes_max) + " bytes."};
+  }
+  if (core::check_text(text) != core::TextFault::none) {
+    return Fault{std::string{what} + " must be valid UTF-8 without control characters."};
+  }
+  return std::nullopt;
+}
+
 std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std::string>& owner) {
   const std::string_view* const text = parameters.find("owner");
   if (text == nullptr) return std::nullopt;
-  if (text->size() > core::owner_bytes_max) return Fault{"The owner is longer than 255 bytes."};
-  if (core::check_text(*text) != core::TextFault::none) {
-    return Fault{"The owner must be valid UTF-8 without control characters."};
-  }
+  if (auto fault = check_line("The owner", *text, core::owner_bytes_max)) return fault;
   owner = *text;
   return std::nullopt;
 }
@@ -67,10 +75,7 @@ std::optional<Fault> read_number(const Parameters& parameters, std::string_view 
 std::optional<Fault> read_meta(const Parameters& parameters, std::string& meta) {
   const std::string_view* const text = parameters.find("meta");
   if (text == nullptr) return std::nullopt;
-  if (text->size() > core::meta_bytes_max) return Fault{"The meta is longer than 4,096 bytes."};
-  if (core::check_text(*text) != core::TextFault::none) {
-    return Fault{"The meta must be valid UTF-8 without control characters."};
-  }
+  if (auto fault = check_line("The meta", *text, core::meta_bytes_max)) return fault;
   meta = *text;
   return std::nullopt;
 }

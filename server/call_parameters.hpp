@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,11 @@ namespace locker::server {
 
 /// The longest TTL that can be asked for: 30 days.
 inline constexpr core::Milliseconds ttl_max{30U * 86'400'000U};
+
+/// Whether `text` has so many bytes at most, is valid UTF-8 and has no control characters; the
+/// fault begins with `what`, such as "The owner".
+[[nodiscard]] std::optional<core::Fault> check_line(std::string_view what, std::string_view text,
+                                                    std::size_t bytes_max);
 
 // Reads what several calls of /v1 take. A value stays as it is when its parameter is not given.
 

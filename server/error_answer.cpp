@@ -79,12 +79,34 @@ std::string sentence_of(const core::TokenUse& use, const std::string& value) {
   return sentence + "; send that, or choose another token.";
 }
 
+struct LimitText {
+  std::string_view code;
+  std::string_view sentence;
+};
+
+LimitText text_of(core::Outcome limit) {
+  switch (limit) {
+    case core::Outcome::too_many_locks:
+      return {"too_many_locks",
+              "As many locks are held as this server may hold (--locks-max); try again later."};
+    case core::Outcome::too_many_leases:
+      return {"too_many_leases",
+              "There are as many leases as this server may have (--leases-max); try again later."};
+    default:
+      return {"too_much_memory",
+              "What is held and waits takes as much memory as it may (--memory-max); try again "
+              "later."};
+  }
+}
+
+bool can_be_tried_again(unsigned status) { return status == 429 || status == 503 || status == 507; }
+
 }  // namespace
 
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response) {
   response.status = status;
-  response.retry_after = status == 429 || status == 503 || status == 507;
+  response.retry_after = can_be_tried_again(status);
   response.body = R"({"error": ")";
   response.body += code;
   response.body += R"(", "message": )";
@@ -97,24 +119,43 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
   response.body += '}';
 }
 
-void answer_lease_ended(core::End reason, std::string_view detail, Response& response) {
-  const bool is_forced = reason == core::End::forced;
+void answer_fault(const core::Fault& fault, Response& response) {
+  answer_error(400, "bad_request", fault.message, response);
+}
+
+void answer_seed_error(unsigned status, std::string_view sentence, Response& response) {
+  response.status = status;
+  response.retry_after = can_be_tried_again(status);
+  response.body = R"({"ok": false, "error": )";
+  append_json_string(sentence, response.body);
+  response.body += '}';
+}
+
+void answer_limit(core::Outcome limit, Response& response) {
+  const LimitText text = text_of(limit);
+  answer_error(503, text.code, text.sentence, response);
+}
+
+std::string_view sentence_of_limit(core::Outcome limit) { return text_of(limit).sentence; }
+
+void answer_lease_ended(const core::EndedMemory::Ended& ended, Response& response) {
+  const bool is_forced = ended.reason == core::End::forced;
   begin_error(
       410, "lease_ended",
       is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
                   "acquire anew with another token."
-      : reason == core::End::expired
+      : ended.reason == core::End::expired
           ? "The lease was not renewed in time and has expired; stop what it protected, and "
             "acquire anew with another token."
           : "The lease was released; acquire anew.",
       response);
   response.body += R"(, "reason": ")";
-  response.body += name_of(reason);
+  response.body += name_of(ended.reason);
   response.body += R"(", "detail": )";
-  if (detail.empty()) {
+  if (ended.detail.empty()) {
     response.body += "null";
   } else {
-    append_json_string(detail, response.body);
+    append_json_string(ended.detail, response.body);
   }
   response.body += '}';
 }

@@ -2,7 +2,9 @@
 
 #include <string_view>
 
-#include "core/lock.hpp"
+#include "core/arbiter_answers.hpp"
+#include "core/ended_memory.hpp"
+#include "core/error.hpp"
 #include "core/token_use.hpp"
 #include "server/request_handler.hpp"
 
@@ -16,20 +18,25 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response);
 
+/// 400 bad_request: what is wrong with a call's parameters.
+void answer_fault(const core::Fault& fault, Response& response);
+
+/// An error as the seed's verbs tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
+/// above.
+void answer_seed_error(unsigned status, std::string_view sentence, Response& response);
+
+/// 503: the server has as many locks or leases, or as much memory, as it may have. REQUIRES:
+/// `limit` is too_many_locks, too_many_leases or too_much_memory.
+void answer_limit(core::Outcome limit, Response& response);
+/// What that says, which names the option; for answer_seed_error().
+[[nodiscard]] std::string_view sentence_of_limit(core::Outcome limit);
+
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.
-void answer_lease_ended(core::End reason, std::string_view detail, Response& response);
+void answer_lease_ended(const core::EndedMemory::Ended& ended, Response& response);
 
 /// 409: the token has something else; with the parameter that differs, what it is now, and the
 /// path.
 void answer_token_in_use(const core::TokenUse& use, Response& response);
-
-// Why a server that has as many as it may have refuses; with the option that says how many.
-inline constexpr std::string_view too_many_locks_sentence =
-    "As many locks are held as this server may hold (--locks-max); try again later.";
-inline constexpr std::string_view too_many_leases_sentence =
-    "There are as many leases as this server may have (--leases-max); try again later.";
-inline constexpr std::string_view too_much_memory_sentence =
-    "What is held and waits takes as much memory as it may (--memory-max); try again later.";
 
 /// 507 when the disk is full, else 503: the journal makes room.
 void answer_no_room(bool is_full, Response& response);

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/arbiter.hpp"
+#include "core/arbiter_answers.hpp"
 #include "server/group_commit.hpp"
 #include "server/request_handler.hpp"
 

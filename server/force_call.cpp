@@ -1,15 +1,14 @@
 #include "server/force_call.hpp"
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/url_path.hpp"
-#include "core/utf8.hpp"
 #include "server/access/audited.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 
@@ -25,13 +24,6 @@ struct Call {
   bool is_audited = false;
   std::vector<AuditedLock> ended;
 };
-
-std::optional<Fault> check_reason(std::string_view reason) {
-  const bool fits =
-      reason.size() <= core::owner_bytes_max && core::check_text(reason) == core::TextFault::none;
-  if (fits) return std::nullopt;
-  return Fault{"The reason must be valid UTF-8 without control characters, at most 255 bytes."};
-}
 
 std::optional<Fault> read_call(std::string_view path_text, const Parameters& parameters,
                                Call& call) {
@@ -55,7 +47,7 @@ std::optional<Fault> read_call(std::string_view path_text, const Parameters& par
     fault = Fault{"Who waits has no fence; leave out waiting=true, or the fence."};
   }
   if (const std::string_view* const text = parameters.find("reason")) call.reason = *text;
-  if (!fault) fault = check_reason(call.reason);
+  if (!fault) fault = check_line("The reason", call.reason, core::owner_bytes_max);
   return fault;
 }
 
@@ -82,7 +74,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
   ~LongForce() override {
-    if (is_asked_ && waker_ == nullptr) service_.forget(*this);
+    if (is_asked_ && !awaited_.is_started()) service_.forget(*this);
   }
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
@@ -95,20 +87,13 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   }
   [[nodiscard]] Call& call() { return call_; }
 
-  void start(Waker& waker) override {
-    const std::lock_guard lock{mutex_};
-    waker_ = &waker;
-    if (forced_) waker_->wake();
-  }
+  void start(Waker& waker) override { awaited_.start(waker); }
   void on_forced(const Arbiter::Forced& forced, Index index) override {
-    const std::lock_guard lock{mutex_};
-    forced_ = forced;
-    index_ = index;
-    if (waker_ != nullptr) waker_->wake();
+    awaited_.decide(forced, index);
   }
   void finish(Response& response) override {
-    const std::lock_guard lock{mutex_};
-    answer(call_, *forced_, index_, response);
+    const auto [forced, index] = awaited_.take();
+    answer(call_, forced, index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
   bool abandon() override { return false; }
@@ -117,10 +102,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  std::mutex mutex_;
-  std::optional<Arbiter::Forced> forced_;
-  Index index_ = 0;
-  Waker* waker_ = nullptr;
+  AwaitedDecision<Arbiter::Forced> awaited_;
 };
 
 }  // namespace
@@ -129,7 +111,7 @@ void answer_force(LockService& service, std::string_view path_text, const Parame
                   const Request& request, Response& response) {
   Call call;
   if (const auto fault = read_call(path_text, parameters, call)) {
-    return answer_error(400, "bad_request", fault->message, response);
+    return answer_fault(*fault, response);
   }
   call.is_audited = is_audited(request);
   auto force = std::make_unique<LongForce>(service, std::move(call));

@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/arbiter.hpp"
+#include "core/arbiter_answers.hpp"
+#include "core/arbiter_commands.hpp"
 
 namespace locker::server {
 

@@ -1,7 +1,6 @@
 #include "server/lock_service.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -19,33 +18,6 @@ constexpr std::size_t done_at_once = 256;
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
 // The mutex is not fair: who waits for it would see it taken again when it wakes.
 constexpr std::chrono::microseconds between_forced{200};
-constexpr std::chrono::milliseconds look_every{100};
-constexpr std::size_t shown_max = 100;
-constexpr std::size_t looked_at_max = 10'000;
-constexpr std::size_t skipped_max = 100'000;
-constexpr std::size_t lease_page_max = 1'000;
-// To ask about all locks of a lease of 100,000, under the mutex and at each renewal, takes 9 ms.
-constexpr std::size_t asked_again_max = 100;
-constexpr std::size_t known_to_fit_max = 1'000;
-/// Of the texts of one page, and of what is written around them: who asks for much and does not
-/// read it must not cost much.
-constexpr std::size_t page_bytes_max = 512 * 1024;
-
-std::size_t bytes_of(const core::LockInfo& info) {
-  return 256 + info.packed_path.size() + info.owner.size() + info.meta.size();
-}
-
-std::string text_of(core::LockId id) {
-  return std::to_string(id.fence) + "." + std::to_string(id.position);
-}
-
-core::LockId read_id(const std::string& text) {
-  core::LockId id;
-  const char* const end = text.data() + text.size();
-  const auto fence = std::from_chars(text.data(), end, id.fence);
-  if (fence.ptr != end) std::from_chars(fence.ptr + 1, end, id.position);
-  return id;
-}
 
 }  // namespace
 
@@ -74,9 +46,9 @@ LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
       options_(options),
       arbiter_owner_(std::move(arbiter)),
       arbiter_(*arbiter_owner_),
+      pages_(arbiter_),
       events_(options.event_readers_max),
-      began_(std::chrono::steady_clock::now()),
-      last_read_(began_) {
+      clock_(std::chrono::steady_clock::now()) {
   arbiter_.start(*this, first_fence);
   {
     const std::lock_guard lock{commit_.mutex()};
@@ -93,20 +65,9 @@ LockService::~LockService() {
   commit_.set_on_durable({});
 }
 
-// While the timekeeper runs, the clock is read ten times a second at least. A longer gap is a
-// process that was stopped, or a machine that was: clients could not renew then, so that time is
-// left out. So is that in which the disk stood still: the renewals of clients whose thread waits
-// for it are unread in their sockets, and all others are not answered.
 core::Now LockService::read_now() {
   const auto read = std::chrono::steady_clock::now();
-  const auto disk_stood_still = commit_.stood_still(read) - disk_stood_still_;
-  disk_stood_still_ += disk_stood_still;
-  stood_still_ += disk_stood_still;
-  auto gap = read - last_read_ - disk_stood_still;
-  if (is_stopping_) stood_still_ += std::exchange(gap, {});
-  if (gap > GroupCommit::stand_still_min) stood_still_ += gap - look_every;
-  last_read_ = read;
-  return {std::chrono::duration_cast<core::Instant>(read - began_ - stood_still_),
+  return {clock_.read(read, commit_.stood_still(read)),
           wall_for_fences(std::chrono::system_clock::now())};
 }
 
@@ -145,10 +106,11 @@ void LockService::keep_time(const std::stop_token& stop) {
       lock.lock();
       continue;
     }
-    const core::Instant latest = now.instant + look_every;
+    const core::Instant latest = now.instant + ServiceClock::read_every;
     const auto due = arbiter_.next_due();
     wakes_at_ = std::min(due.value_or(latest), latest);
-    const core::Instant later = clock_stands ? look_every / 10 : std::chrono::microseconds{100};
+    const core::Instant later =
+        clock_stands ? ServiceClock::read_every / 10 : std::chrono::microseconds{100};
     due_.wait_for(lock, stop, wakes_at_ - now.instant + later, [this] {
       const auto next = arbiter_.next_due();
       return commit_wanted_ || (!forces_.empty() && !forces_wait_) || (next && *next < wakes_at_);
@@ -212,7 +174,7 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   listener.on_decided(std::move(acquired), commit_.last_index());
 }
 
-Arbiter::Room LockService::room_for(std::size_t bytes, bool reserved) const {
+core::Room LockService::room_for(std::size_t bytes, bool reserved) const {
   const std::size_t held = arbiter_.table().lock_count() + arbiter_.table().lease_count();
   return journal_.room_beside(commit_.pending_bytes(), bytes, reserved, held);
 }
@@ -234,22 +196,22 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};
 }
 
-LockService::SeedAcquired LockService::acquire_for_seed(core::PathView path,
-                                                        const core::Shape& shape,
-                                                        std::string_view owner, Blocker& blocker) {
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  const core::Token token = tokens_.next();
-  const auto acquired =
-      arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
-  blocker.owner = acquired.blocked_by;
-  if (blocker.wants_place && acquired.blocker) {
-    blocker.place = arbiter_.table().path_of(*acquired.blocker);
-  }
-  const core::Fence fence = acquired.outcome == core::Outcome::granted ? arbiter_.last_fence() : 0;
-  count(acquired.outcome);
-  after_command(now);
-  return {acquired.outcome, token, fence, commit_.last_index()};
+LockService::At<LockService::SeedAcquired> LockService::acquire_for_seed(core::PathView path,
+                                                                         const core::Shape& shape,
+                                                                         std::string_view owner,
+                                                                         Blocker& blocker) {
+  return carry_out([&](const core::Now& now) {
+    const core::Token token = tokens_.next();
+    const auto acquired =
+        arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
+    count(acquired.outcome);
+    blocker.owner = acquired.blocked_by;
+    if (blocker.wants_place && acquired.blocker) {
+      blocker.place = arbiter_.table().path_of(*acquired.blocker);
+    }
+    const bool is_granted = acquired.outcome == core::Outcome::granted;
+    return SeedAcquired{acquired.outcome, token, is_granted ? arbiter_.last_fence() : 0};
+  });
 }
 
 LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
@@ -269,24 +231,23 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
                                                      DecisionListener& listener) {
   command.default_ttl = fitting_ttl({});
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  command.fresh_token = tokens_.next();
-  core::Acquired acquired = arbiter_.acquire(command, now);
-  count(acquired.outcome);
-  if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
-  after_command(now);
-  return {std::move(acquired), commit_.last_index(), now};
+  return carry_out([&](const core::Now& now) {
+    command.fresh_token = tokens_.next();
+    core::Acquired acquired = arbiter_.acquire(command, now);
+    count(acquired.outcome);
+    if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
+    return acquired;
+  });
 }
 
 bool LockService::abandon(core::WaiterId waiter) {
-  const Decision decision{commit_.mutex()};
-  if (listeners_.erase(waiter) == 0) return false;
-  ++counts_.abandoned;
-  const core::Now now = read_now();
-  arbiter_.abandon(waiter, now);
-  after_command(now);
-  return true;
+  const auto abandoned = carry_out([&](const core::Now& now) {
+    if (listeners_.erase(waiter) == 0) return false;
+    ++counts_.abandoned;
+    arbiter_.abandon(waiter, now);
+    return true;
+  });
+  return abandoned.answer;
 }
 
 LockService::At<Arbiter::Released> LockService::release(core::PathView path,
@@ -339,29 +300,23 @@ LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& 
 std::optional<LockService::At<Arbiter::Forced>> LockService::force(
     const Arbiter::ForceFilter& filter, const std::string& reason, std::vector<AuditedLock>* ended,
     ForceListener& listener) {
-  const Decision decision{commit_.mutex()};
-  const core::Now now = read_now();
-  Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
-  bool is_over = false;
-  // Behind another one it does nothing yet: that one's place in the table would be lost.
-  if (forces_.empty()) {
-    ended_ = ended;
-    is_over = arbiter_.advance_force(forcing, forced_at_once, now);
-    ended_ = nullptr;
-  }
-  Arbiter::Forced forced = forcing.forced;
-  if (is_over && forced.outcome == core::Outcome::busy && forced.count > 0) is_over = false;
-  if (!is_over && is_stopping_) {
-    forced.outcome = core::Outcome::busy;
-    is_over = true;
-  }
-  if (!is_over) {
-    forces_.push_back({std::move(forcing), ended, &listener});
-    due_.notify_one();
-  }
-  after_command(now);
-  if (!is_over) return std::nullopt;
-  return At<Arbiter::Forced>{forced, commit_.last_index(), now};
+  const auto begun = carry_out(
+      [&](const core::Now& now) -> std::optional<Arbiter::Forced> {
+        Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
+        // Behind another one it does nothing yet: that one's place in the table would be lost.
+        const bool is_over =
+            forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
+        Arbiter::Forced& forced = forcing.forced;
+        const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
+        if (is_over && !is_half_done) return forced;
+        if (is_stopping_) return Arbiter::Forced{core::Outcome::busy, forced.count};
+        forces_.push_back({std::move(forcing), ended, &listener});
+        due_.notify_one();
+        return std::nullopt;
+      },
+      ended);
+  if (!begun.answer) return std::nullopt;
+  return At<Arbiter::Forced>{*begun.answer, begun.index, begun.now};
 }
 
 void LockService::forget(const ForceListener& listener) {
@@ -373,211 +328,10 @@ void LockService::forget(const ForceListener& listener) {
   }
 }
 
-LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
-  const std::lock_guard lock{commit_.mutex()};
-  PathState state;
-  auto covering = arbiter_.covering(path, shown_max, looked_at_max);
-  state.holders = std::move(covering.holders);
-  state.holder_count = covering.holder_count;
-  state.covered_by = std::move(covering.elsewhere);
-  state.covered_by_count = covering.elsewhere_count;
-  state.waiters = arbiter_.waiting_at(path, shown_max);
-  state.waiter_count = arbiter_.count_waiting_at(path);
-  state.awaited_by = arbiter_.awaited_by(path);
-  state.is_free = state.holders.empty() && state.covered_by.empty() && !state.awaited_by &&
-                  state.waiter_count == 0;
-  return {std::move(state), commit_.last_index(), read_now()};
-}
-
-LockService::At<LockService::LeaseContents> LockService::look_at(const core::Token& token,
-                                                                 const std::string& after) {
-  const std::lock_guard lock{commit_.mutex()};
-  LeaseContents contents;
-  if (const auto lease = arbiter_.table().find_lease_of(token)) {
-    contents.is_living = true;
-    contents.owner = lease->owner;
-    contents.ttl = lease->ttl;
-    contents.expires = arbiter_.expiry_of(*lease);
-    core::LockId last = read_id(after);
-    std::size_t bytes = 0;
-    arbiter_.table().for_each_lock_of(*lease, [&](const core::HeldLock& held) {
-      if (held.id <= last) return true;
-      if (contents.locks.size() == lease_page_max || bytes >= page_bytes_max) {
-        contents.next = text_of(last);
-        return false;
-      }
-      last = held.id;
-      contents.locks.push_back(arbiter_.describe(held));
-      bytes += bytes_of(contents.locks.back());
-      return true;
-    });
-  } else {
-    contents.ended = arbiter_.ended_lease(token);
-  }
-  return {std::move(contents), commit_.last_index(), read_now()};
-}
-
-LockService::At<bool> LockService::holds_only(const core::Token& token, const Asker& asker,
-                                              const std::function<bool(core::PathView)>& fits) {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::LockTable& table = arbiter_.table();
-  bool all_fit = true;
-  if (const auto lease = table.find_lease_of(token)) {
-    const auto known = known_to_fit_.find({token, asker});
-    const core::LockId newest_known = known == known_to_fit_.end() ? core::LockId{} : known->second;
-    std::size_t asked = 0;
-    table.for_each_newest_lock_of(*lease, [&](const core::HeldLock& held) {
-      if (held.id <= newest_known) return false;
-      ++asked;
-      all_fit = fits(table.path_of(held));
-      return all_fit;
-    });
-    if (all_fit && asked >= asked_again_max) {
-      if (known_to_fit_.size() == known_to_fit_max) known_to_fit_.clear();
-      known_to_fit_[{token, asker}] = table.last_id();
-    }
-  }
-  return {all_fit, commit_.last_index(), read_now()};
-}
-
-LockService::At<LockService::Page> LockService::list(const ListQuery& query) {
-  const std::lock_guard lock{commit_.mutex()};
-  Page page;
-  if (query.state == core::LockInfo::State::waiting) {
-    list_waiting(query, page);
-  } else {
-    list_held(query, page);
-  }
-  return {std::move(page), commit_.last_index(), read_now()};
-}
-
-/// A cursor of the table for this page: the one that the page before left there, or a new one at
-/// the beginning.
-std::size_t LockService::find_cursor(const std::string& prefix, const std::string& after) {
-  core::LockTable& table = arbiter_.table_for_lists();
-  const std::string key = prefix + "|" + after;
-  for (std::size_t slot = 0; slot < bookmarks_.size(); ++slot) {
-    if (after.empty() || bookmarks_[slot].key != key) continue;
-    table.resume_cursor(slot, core::PathView{prefix});
-    return slot;
-  }
-  const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
-                                      [](const auto& a, const auto& b) { return a.used < b.used; });
-  auto slot = static_cast<std::size_t>(least - bookmarks_.begin());
-  if (least->used != 0 && bookmarks_.size() < core::LockTable::cursors_max) {
-    slot = bookmarks_.size();
-    bookmarks_.emplace_back();
-  }
-  table.open_cursor(slot, core::PathView{prefix});
-  return slot;
-}
-
-void LockService::list_held(const ListQuery& query, Page& page) {
-  core::LockId last = read_id(query.after);
-  const std::size_t slot = find_cursor(query.packed_prefix, query.after);
-  core::LockTable& table = arbiter_.table_for_lists();
-  if (!table.skip_cursor(slot, last, skipped_max)) {
-    // The place is far away. The same page asked for again goes on from here: nobody else waits
-    // for as long as it takes to walk over millions of locks.
-    page.next = query.after;
-    return keep_bookmark(slot, query.packed_prefix, page.next);
-  }
-  std::size_t looked_at = 0;
-  std::size_t bytes = 0;
-  while (page.locks.size() < query.limit && looked_at < looked_at_max && bytes < page_bytes_max) {
-    const auto held = table.advance_cursor(slot);
-    if (!held) {
-      bookmarks_[slot] = {};
-      return;
-    }
-    ++looked_at;
-    last = held->id;
-    if (query.owner && held->owner != *query.owner) continue;
-    if (query.state && (*query.state == core::LockInfo::State::cooling) != held->is_cooling) {
-      continue;
-    }
-    page.locks.push_back(arbiter_.describe(*held));
-    bytes += bytes_of(page.locks.back());
-  }
-  page.next = text_of(last);
-  keep_bookmark(slot, query.packed_prefix, page.next);
-}
-
-void LockService::keep_bookmark(std::size_t slot, const std::string& prefix,
-                                const std::string& after) {
-  arbiter_.table_for_lists().keep_cursor(slot);
-  bookmarks_[slot] = {prefix + "|" + after, ++bookmarks_used_};
-}
-
-void LockService::list_waiting(const ListQuery& query, Page& page) const {
-  const core::PathView prefix{query.packed_prefix};
-  const core::LockId first = read_id(query.after);  // a ticket, and which of its paths
-  std::size_t looked_at = 0;
-  std::size_t bytes = 0;
-  arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
-    core::LockId at{waiter.ticket, 0};
-    if (looked_at >= looked_at_max) {
-      page.next = text_of(at);
-      return false;
-    }
-    looked_at += waiter.wanted.size();
-    if (query.owner && waiter.owner != *query.owner) return true;
-    for (const auto& wanted : waiter.wanted) {
-      const bool is_wanted =
-          at >= first && (wanted.path() == prefix || prefix.is_ancestor_of(wanted.path()));
-      if (is_wanted && (page.locks.size() >= query.limit || bytes >= page_bytes_max)) {
-        page.next = text_of(at);
-        return false;
-      }
-      if (is_wanted) {
-        page.locks.push_back(Arbiter::describe(waiter, wanted));
-        bytes += bytes_of(page.locks.back());
-      }
-      ++at.position;
-    }
-    return true;
-  });
-}
-
-LockService::Status LockService::status() {
-  const std::lock_guard lock{commit_.mutex()};
-  return look_at_status();
-}
-
-LockService::Measured LockService::measure() {
-  const std::lock_guard lock{commit_.mutex()};
-  const core::Now now = read_now();
-  Measured measured;
-  measured.status = look_at_status();
-  measured.counts = counts_;
-  measured.memory_bytes = arbiter_.memory_bytes();
-  measured.open_records = commit_.open_records();
-  measured.pending_bytes = commit_.pending_bytes();
-  arbiter_.for_each_waiter(0, [&](const core::Waiter& waiter) {
-    measured.oldest_waiter = now.instant - waiter.since;
-    return false;
-  });
-  if (const auto oldest = arbiter_.table().oldest()) {
-    const core::Fence age = now.wall - std::min(now.wall, oldest->id.fence);
-    measured.oldest_lock = core::Instant{static_cast<core::Instant::rep>(age)};
-  }
-  return measured;
-}
-
-// REQUIRES: the mutex is held.
-LockService::Status LockService::look_at_status() const {
-  return {arbiter_.table().lock_count(),
-          arbiter_.table().lease_count(),
-          arbiter_.opened_lease_count(),
-          arbiter_.waiter_count(),
-          commit_.last_index(),
-          arbiter_.last_fence(),
-          room_for(core::record_bytes_max, false) != Arbiter::Room::none};
-}
-
 void LockService::begin_stop() {
   const std::lock_guard lock{commit_.mutex()};
   static_cast<void>(read_now());
+  clock_.stop();
   is_stopping_ = true;
   for (Force& force : forces_) {
     force.forcing.forced.outcome = core::Outcome::busy;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +21,8 @@
 #include "server/access/audit_note.hpp"
 #include "server/event_log.hpp"
 #include "server/group_commit.hpp"
+#include "server/lock_pages.hpp"
+#include "server/service_clock.hpp"
 #include "server/token_source.hpp"
 
 namespace locker::server {
@@ -65,7 +66,6 @@ class LockService final : private core::Arbiter::Host {
     core::Outcome outcome = core::Outcome::granted;
     core::Token token;  ///< Of the fresh lease, when granted.
     core::Fence fence = 0;
-    Index index = 0;
   };
   /// Who is in the way of the seed's verbs. `wants_place` when the caller may not read everything:
   /// then the owner is told only where it may read.
@@ -75,8 +75,8 @@ class LockService final : private core::Arbiter::Host {
     std::optional<core::Path> place{};  ///< None of one that waits itself.
   };
   /// Fills in `blocker` when blocked.
-  [[nodiscard]] SeedAcquired acquire_for_seed(core::PathView path, const core::Shape& shape,
-                                              std::string_view owner, Blocker& blocker);
+  [[nodiscard]] At<SeedAcquired> acquire_for_seed(core::PathView path, const core::Shape& shape,
+                                                  std::string_view owner, Blocker& blocker);
   [[nodiscard]] At<core::Arbiter::Released> release_for_seed(core::PathView path,
                                                              const core::Token& token);
   struct Queried {
@@ -151,10 +151,10 @@ class LockService final : private core::Arbiter::Host {
     std::string owner;
     core::Milliseconds ttl{};
     std::optional<core::Instant> expires{};
-    std::vector<core::LockInfo> locks;  ///< A page of them, as in list().
-    std::string next;                   ///< Empty: this was the last one.
+    LockPages::Page page;
   };
-  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token, const std::string& after);
+  [[nodiscard]] At<LeaseContents> look_at(const core::Token& token,
+                                          std::optional<core::LockId> after);
   /// Names a question about paths, so that its answers can be remembered: equal ones must ask the
   /// same of each path.
   struct Asker {
@@ -167,18 +167,7 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] At<bool> holds_only(const core::Token& token, const Asker& asker,
                                     const std::function<bool(core::PathView)>& fits);
 
-  struct ListQuery {
-    std::string packed_prefix;
-    std::optional<std::string> owner;
-    std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
-    std::size_t limit = 100;                     ///< Fewer when their texts are long.
-    std::string after;                           ///< As `next` said; empty: from the beginning.
-  };
-  struct Page {
-    std::vector<core::LockInfo> locks;
-    std::string next;  ///< Empty: this was the last one.
-  };
-  [[nodiscard]] At<Page> list(const ListQuery& query);
+  [[nodiscard]] At<LockPages::Page> list(const LockPages::Query& query);
 
   struct Status {
     std::size_t locks = 0;
@@ -225,15 +214,11 @@ class LockService final : private core::Arbiter::Host {
 
  private:
   class Decision;
-  struct Bookmark {
-    std::string key;  // prefix and `after`
-    std::uint64_t used = 0;
-  };
 
   void on_record(const core::Record& record) override;
   void on_event(const core::Event& event) override;
   void on_decided(core::WaiterId waiter, core::Acquired&& acquired) override;
-  [[nodiscard]] core::Arbiter::Room room_for(std::size_t bytes, bool reserved) const override;
+  [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved) const override;
 
   [[nodiscard]] core::Now read_now();
   void count(core::Outcome outcome) { ++counts_.outcomes[static_cast<std::size_t>(outcome)]; }
@@ -255,33 +240,24 @@ class LockService final : private core::Arbiter::Host {
   };
   [[nodiscard]] bool try_to_take_back(const TakenBack& what, const core::Now& now);
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
-  void list_held(const ListQuery& query, Page& page);
-  void list_waiting(const ListQuery& query, Page& page) const;
-  [[nodiscard]] std::size_t find_cursor(const std::string& prefix, const std::string& after);
-  void keep_bookmark(std::size_t slot, const std::string& prefix, const std::string& after);
 
   GroupCommit& commit_;
   const persistence::Journal& journal_;
   const Options options_;
   const std::unique_ptr<core::Arbiter> arbiter_owner_;
   core::Arbiter& arbiter_;
+  LockPages pages_;
   EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
-  // By slot of the table's cursors. The first one is Arbiter's, and never free.
-  std::vector<Bookmark> bookmarks_{{"", std::numeric_limits<std::uint64_t>::max()}};
   // The newest lock that there was when all of the lease were known to fit. Those to come have
   // higher ids, also in another lease of this token.
   std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;
-  std::uint64_t bookmarks_used_ = 0;
 
-  std::chrono::steady_clock::time_point began_;
-  std::chrono::steady_clock::time_point last_read_;
+  ServiceClock clock_;
   bool is_stopping_ = false;
-  std::chrono::steady_clock::duration disk_stood_still_{0};  // when the clock was read last
-  std::chrono::steady_clock::duration stood_still_{0};
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last
   std::vector<TakenBack> to_take_back_;            // the journal had no room

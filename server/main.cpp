@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -19,6 +20,7 @@
 
 #include "server/access/line_budget.hpp"
 #include "server/access_setup.hpp"
+#include "server/connection_limits.hpp"
 #include "server/exit_code.hpp"
 #include "server/http_server.hpp"
 #include "server/locker.hpp"
@@ -32,13 +34,6 @@ namespace locker::server {
 namespace {
 
 constexpr std::chrono::seconds stop_grace{8};
-/// Descriptors that are no connections: of the store, which ends the process when it gets none,
-/// and the log; of each thread: epoll with its timer and its wake-up, a listening socket, a spare
-/// one, one that is just accepted.
-constexpr rlim_t descriptors_kept = 32;
-constexpr rlim_t descriptors_of_thread = 6;
-/// With fewer it is no server: an eighth of them is for those who neither wait nor follow events.
-constexpr rlim_t connections_min = 8;
 
 ExitCode exit_code(const persistence::OpenFault& fault) {
   using Kind = persistence::OpenFault::Kind;
@@ -57,32 +52,32 @@ ExitCode exit_code(const persistence::OpenFault& fault) {
   return ExitCode::disk;
 }
 
-/// As many connections as the system lets us have, of those that the options want. Returns an empty
-/// text, or what is wrong when these are too few to serve anybody.
-std::string allow_connections(HttpServer::Options& options) {
+/// How many descriptors the process may have then; as many as are wanted if nobody can say.
+std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return "";
-  rlim_t turned_away = options.limits.turned_away_max;
-  const rlim_t kept = descriptors_kept + descriptors_of_thread * options.threads;
-  const rlim_t wanted = std::min<rlim_t>(options.connections_max, RLIM_INFINITY / 2);
-  const rlim_t needed = wanted + turned_away * options.threads + kept;
-  if (limit.rlim_cur < needed) {
-    limit.rlim_cur = std::min<rlim_t>(needed, limit.rlim_max);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
     ::getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur >= needed) return "";
-  if (limit.rlim_cur < kept + connections_min) {
-    return "the limit of open files (ulimit -n) is " + std::to_string(limit.rlim_cur) + "; " +
-           std::to_string(options.threads) + " threads need " +
-           std::to_string(kept + connections_min) + ". Raise it, or take fewer with --threads.";
+  return limit.rlim_cur;
+}
+
+/// As many connections as the system lets us have, of those that the options want. Returns an empty
+/// text, or what is wrong when these are too few to serve anybody.
+std::string allow_connections(HttpServer::Options& options) {
+  const std::uint64_t wanted = descriptors_wanted(options);
+  const std::uint64_t allowed = raise_descriptor_limit(wanted);
+  if (allowed >= wanted) return "";
+  if (const std::uint64_t least = descriptors_min(options); allowed < least) {
+    return "the limit of open files (ulimit -n) is " + std::to_string(allowed) + "; " +
+           std::to_string(options.threads) + " threads need " + std::to_string(least) +
+           ". Raise it, or take fewer with --threads.";
   }
-  const rlim_t rest = limit.rlim_cur - kept;
-  turned_away = std::min(turned_away, rest / (8 * options.threads));
-  options.limits.turned_away_max = turned_away;
-  options.connections_max = std::min(wanted, rest - turned_away * options.threads);
+  limit_connections(allowed, options);
   spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}",
-               options.connections_max, limit.rlim_cur);
+               options.connections_max, allowed);
   return "";
 }
 
@@ -188,17 +183,6 @@ void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-/// Who waits and who follows events has a connection each. An eighth of them is left for those who
-/// renew, release, look and force, else nobody could do what is waited for; and no more than
-/// another eighth is for events.
-void share_connections(std::size_t connections, LockService::Options& options) {
-  const std::size_t eighth = std::max<std::size_t>(connections / 8, 1);
-  options.event_readers_max = std::min(options.event_readers_max, eighth);
-  const std::size_t others = eighth + options.event_readers_max;
-  options.limits.waiters_max =
-      std::min(options.limits.waiters_max, std::max(connections, others + 1) - others);
-}
-
 boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_locker(
     const Options& options, std::size_t connections) {
   Locker::Options locker_options = options.store;
@@ -234,43 +218,53 @@ void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
       access.has_keys() ? "keys from " + options.access.keys : "no keys");
 }
 
+/// On a terminal that is closed, a server that has nothing to read again ends.
+bool heeds_hangup(const Options& options) {
+  return !options.access.keys.empty() || !options.access.audit_log.empty() ||
+         !options.tls.certificate.empty() || ::isatty(STDIN_FILENO) == 0;
+}
+
+ExitCode give_up(ExitCode code, const std::string& sentence) {
+  spdlog::critical("{}", sentence);
+  return code;
+}
+
+ExitCode cannot_listen(const boost::system::error_code& error, const Options& options) {
+  if (is_shortage_of_descriptors(error)) {
+    return give_up(ExitCode::resources, "cannot listen: " + error.message() +
+                                            ". Raise the limit (ulimit -n), or take fewer threads "
+                                            "with --threads.");
+  }
+  return give_up(ExitCode::unavailable, "cannot listen on " + options.ip + " port " +
+                                            std::to_string(options.port) + ": " + error.message() +
+                                            ". Choose another with --ip and --port.");
+}
+
 ExitCode serve(const Options& options) {
   // Before anything is read: a signal that comes meanwhile is served as soon as the store is open.
   net::io_context io_context{1};
   net::signal_set signals{io_context};
   net::signal_set hangups{io_context};
-  // On a terminal that is closed, a server that has nothing to read again ends.
-  const bool reads_again = !options.access.keys.empty() || !options.access.audit_log.empty() ||
-                           !options.tls.certificate.empty();
-  if (reads_again || ::isatty(STDIN_FILENO) == 0) hangups.add(SIGHUP);
+  if (heeds_hangup(options)) hangups.add(SIGHUP);
   signals.add(SIGINT);
   signals.add(SIGTERM);
-  const auto access = AccessSetup::open(options.access);
-  if (!access) {
-    spdlog::critical("{}", access.error().message);
-    return ExitCode::misconfigured;
-  }
-  auto tls = TlsSetup::open(options.tls);
-  if (!tls) {
-    spdlog::critical("{}", tls.error().message);
-    return ExitCode::misconfigured;
-  }
 
+  const auto access = AccessSetup::open(options.access);
+  if (!access) return give_up(ExitCode::misconfigured, access.error().message);
+  auto tls = TlsSetup::open(options.tls);
+  if (!tls) return give_up(ExitCode::misconfigured, tls.error().message);
   HttpServer::Options http_options = server_options(options, *tls);
-  if (const std::string fault = allow_connections(http_options); !fault.empty()) {
-    spdlog::critical("{}", fault);
-    return ExitCode::resources;
-  }
+  const std::string fault = allow_connections(http_options);
+  if (!fault.empty()) return give_up(ExitCode::resources, fault);
   http_options.hooks.turned_away = warn_of_those_turned_away(http_options.connections_max);
+
   const auto began = std::chrono::steady_clock::now();
   auto opened = open_locker(options, http_options.connections_max);
-  if (!opened) {
-    spdlog::critical("{}", opened.error().message);
-    return exit_code(opened.error());
-  }
-  Locker& locker = **opened;
+  if (!opened) return give_up(exit_code(opened.error()), opened.error().message);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
+  Locker& locker = **opened;
+
   if ((*access)->is_wanted()) locker.metrics().show((*access)->metrics());
   const auto gate = (*access)->make_gate(locker.handler(), locker.service());
   RequestHandler& handler =
@@ -278,17 +272,7 @@ ExitCode serve(const Options& options) {
   http_options.metrics = &locker.http_metrics();
   HttpServer server{handler, locker.commit(), http_options};
   const tcp::endpoint endpoint{net::ip::make_address(options.ip), options.port};
-  if (const auto error = server.start(endpoint)) {
-    if (is_shortage_of_descriptors(error)) {
-      spdlog::critical(
-          "cannot listen: {}. Raise the limit (ulimit -n), or take fewer threads with --threads.",
-          error.message());
-      return ExitCode::resources;
-    }
-    spdlog::critical("cannot listen on {} port {}: {}. Choose another with --ip and --port.",
-                     options.ip, options.port, error.message());
-    return ExitCode::unavailable;
-  }
+  if (const auto error = server.start(endpoint)) return cannot_listen(error, options);
   say_what_listens(options, server.endpoint(), took, **access, locker);
   say_memory_max(options.store.service.limits.memory_max);
   warn_of_open_door(endpoint, options);

@@ -1,17 +1,11 @@
 #include "server/options.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
-#include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <sstream>
-#include <system_error>
 #include <thread>
 #include <tuple>
 
@@ -22,6 +16,7 @@
 #include "server/call_parameters.hpp"
 #include "server/exit_code.hpp"
 #include "server/memory_limit.hpp"
+#include "server/option_sources.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -141,143 +136,6 @@ Farewell usage(const std::string& sentence, bool log_json) {
   return {"lockerd: " + sentence + "\nTry lockerd --help.\n", code};
 }
 
-constexpr std::string_view variable_prefix = "LOCKER_";
-
-/// What `locker`, the Python client and the recipes read, which may run in the same environment.
-bool is_of_client(std::string_view name) {
-  static constexpr std::string_view names[] = {"CA_FILE",       "CLIENT_CERTIFICATE",
-                                               "CLIENT_CONFIG", "CLIENT_KEY",
-                                               "FENCE",         "KEY",
-                                               "KEY_FILE",      "PATH",
-                                               "TOKEN",         "TTL",
-                                               "URL",           "WAIT"};
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-/// Kubernetes tells each pod of the services that there are: of one named `locker`, or `locker-ui`,
-/// LOCKER_UI_SERVICE_HOST, LOCKER_UI_SERVICE_PORT_HTTP, LOCKER_UI_PORT=tcp://… and
-/// LOCKER_UI_PORT_80_TCP_ADDR.
-bool is_of_kubernetes(std::string_view name, std::string_view value) {
-  const std::string all = "_" + std::string{name};
-  if (all.find("_SERVICE_HOST") != std::string::npos) return true;
-  if (all.find("_SERVICE_PORT") != std::string::npos) return true;
-  constexpr std::string_view port = "_PORT_";
-  const std::size_t at = all.find(port);
-  if (at != std::string::npos) {
-    return all.find_first_of("0123456789", at) == at + port.size();
-  }
-  return all.ends_with("_PORT") && value.find("://") != std::string_view::npos;
-}
-
-/// LOCKER_SYNC_INTERVAL -> sync-interval; what is no option of ours is left alone, because other
-/// programs (locker itself) have variables with that prefix too.
-std::string option_of_variable(const po::options_description& all, const std::string& variable) {
-  if (!variable.starts_with(variable_prefix)) return "";
-  std::string name = variable.substr(variable_prefix.size());
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-    return c == '_' ? '-' : static_cast<char>(std::tolower(c));
-  });
-  const bool known = !name.empty() && all.find_nothrow(name, false) != nullptr && name != "help" &&
-                     name != "version";
-  return known ? name : "";
-}
-
-std::vector<std::string> find_unknown_variables(const po::options_description& all) {
-  std::vector<std::string> unknown;
-  for (char** each = ::environ; each != nullptr && *each != nullptr; ++each) {
-    const std::string_view variable{*each};
-    if (!variable.starts_with(variable_prefix)) continue;
-    const std::size_t equals = std::min(variable.find('='), variable.size());
-    const std::string_view whole = variable.substr(0, equals);
-    const std::string_view name = whole.substr(variable_prefix.size());
-    const std::string_view value = variable.substr(std::min(equals + 1, variable.size()));
-    const bool is_known = !option_of_variable(all, std::string{whole}).empty() ||
-                          is_of_client(name) || is_of_kubernetes(name, value);
-    if (!is_known) unknown.emplace_back(whole);
-  }
-  return unknown;
-}
-
-/// --data is --file, whoever gives it where: the first that has either wins.
-po::parsed_options with_one_name(po::parsed_options parsed) {
-  for (po::option& option : parsed.options) {
-    if (option.string_key == "data") option.string_key = "file";
-  }
-  return parsed;
-}
-
-/// The file's text, without the mark that some editors for Windows put before UTF-8. A device that
-/// never ends, named by mistake, must not fill the memory.
-std::string read_config_file(const std::string& path) {
-  constexpr std::size_t size_max = 1024 * 1024;
-  std::ifstream file{path, std::ios::binary};
-  std::error_code ignored;
-  if (!file || std::filesystem::is_directory(path, ignored)) {
-    throw po::error("the config file " + path + " cannot be read");
-  }
-  std::string text(size_max + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) throw po::error("the config file " + path + " cannot be read");
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > size_max) {
-    throw po::error("the config file " + path + " has more than 1 MiB; it cannot be one");
-  }
-  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-  if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
-  return text;
-}
-
-/// A server that prints its version and ends well is taken for one that did what it should, and
-/// another file is not read.
-void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
-  for (const po::option& option : parsed.options) {
-    const std::string& name = option.string_key;
-    if (name != "help" && name != "version" && name != "config") continue;
-    throw po::error("option '" + name + "' cannot stand in a file");
-  }
-}
-
-/// Whether mistakes are to be told as JSON, as far as that is known before all options are good.
-bool asks_for_json(int argc, const char* const* argv, const po::variables_map& values) {
-  constexpr std::string_view option = "--log-format";
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument{argv[i]};
-    if (argument == option && i + 1 < argc) return argv[i + 1] == std::string_view{"json"};
-    if (argument.starts_with("--log-format=")) return argument.ends_with("=json");
-  }
-  const char* const variable = std::getenv("LOCKER_LOG_FORMAT");  // NOLINT(concurrency-mt-unsafe)
-  if (variable != nullptr) return variable == std::string_view{"json"};
-  return values.count("log-format") != 0 && values["log-format"].as<std::string>() == "json";
-}
-
-void read_all(int argc, const char* const* argv, const po::options_description& all,
-              po::variables_map& values) {
-  po::store(with_one_name(po::command_line_parser(argc, argv)
-                              .options(all)
-                              .positional(po::positional_options_description{})
-                              .run()),
-            values);
-  try {
-    po::store(with_one_name(po::parse_environment(
-                  all, [&](const std::string& name) { return option_of_variable(all, name); })),
-              values);
-  } catch (const po::error& error) {
-    throw po::error(std::string{"in the environment (LOCKER_...): "} + error.what());
-  }
-  if (values.count("config") != 0) {
-    const std::string path = values["config"].as<std::string>();
-    std::istringstream file{read_config_file(path)};
-    try {
-      const auto parsed = po::parse_config_file(file, all);
-      refuse_what_is_of_no_file(parsed);
-      po::store(with_one_name(parsed), values);
-    } catch (const po::error& error) {
-      throw po::error("in the config file " + path + ": " + error.what());
-    }
-  }
-  po::notify(values);
-}
-
 /// A file that was asked for without its name, as by an empty variable: to go on without keys, or
 /// without TLS, is not what was wanted.
 std::string find_nameless_file(const po::variables_map& values) {
@@ -290,9 +148,97 @@ std::string find_nameless_file(const po::variables_map& values) {
   return "";
 }
 
-/// Empty, or what is wrong with it.
-std::string set_memory_max(const Texts& texts, const po::variables_map& values,
-                           core::Arbiter::Limits& limits) {
+// These take over values that are texts or unchecked numbers so far. Empty, or what is wrong.
+
+std::string take_address(const Texts& texts, Options& options) {
+  boost::system::error_code error;
+  boost::asio::ip::make_address(options.ip, error);
+  if (error) {
+    return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
+  }
+  if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
+  options.port = static_cast<std::uint16_t>(texts.port);
+  return "";
+}
+
+std::string take_durability(const Texts& texts, Locker::Options& store) {
+  if (texts.durability == "always") {
+    store.durability = persistence::Durability::always;
+  } else if (texts.durability == "interval") {
+    store.durability = persistence::Durability::interval;
+  } else if (texts.durability == "none") {
+    store.durability = persistence::Durability::none;
+  } else {
+    return "--durability must be always, interval or none, not '" + texts.durability + "'";
+  }
+  if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
+    return "--sync-interval must be from 1 to 60000 milliseconds";
+  }
+  store.sync_interval = std::chrono::milliseconds{texts.sync_interval};
+  return "";
+}
+
+std::string take_threads(const Texts& texts, Options& options) {
+  if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
+  options.threads = static_cast<unsigned>(texts.threads);
+  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
+  return "";
+}
+
+std::string check_counts(const Options& options) {
+  const LockService::Options& service = options.store.service;
+  // A negative number was read as one that is larger than any.
+  constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
+  for (const auto& [name, least, count] :
+       {std::tuple{"--connections-max", 1U, options.connections_max},
+        std::tuple{"--locks-max", 1U, service.limits.locks_max},
+        std::tuple{"--leases-max", 1U, service.limits.leases_max},
+        std::tuple{"--waiters-max", 0U, service.limits.waiters_max},
+        std::tuple{"--event-readers-max", 0U, service.event_readers_max}}) {
+    if (count < least || count > count_max) {
+      return std::string{name} + " must be at least " + std::to_string(least);
+    }
+  }
+  return "";
+}
+
+std::string take_ttls(const Texts& texts, LockService::Options& service) {
+  for (const auto& [name, text, ttl] :
+       {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
+        std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
+        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
+    const auto duration = core::parse_duration(*text);
+    if (!duration || *duration > ttl_max) {
+      return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
+    }
+    *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
+  }
+  if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
+    return "--default-ttl must not be longer than --max-ttl";
+  }
+  return "";
+}
+
+std::string check_tls(const TlsContext::Files& tls) {
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return "--tls-certificate and --tls-key go together; give both";
+  }
+  if (!tls.client_ca.empty() && tls.certificate.empty()) {
+    return "--tls-client-ca needs --tls-certificate and --tls-key";
+  }
+  return "";
+}
+
+std::string take_segment_size(const Texts& texts, Locker::Options& store) {
+  if (texts.segment_size < 1 || texts.segment_size > 1024) {
+    return "--segment-size must be from 1 to 1024 MiB";
+  }
+  store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
+  return "";
+}
+
+std::string take_memory_max(const Texts& texts, const po::variables_map& values,
+                            core::Arbiter::Limits& limits) {
   constexpr std::int64_t least = memory_max_least >> 20U;
   constexpr std::int64_t most = 1 << 24U;
   if (texts.memory_max != 0 && (texts.memory_max < least || texts.memory_max > most)) {
@@ -307,73 +253,7 @@ std::string set_memory_max(const Texts& texts, const po::variables_map& values,
   return "";
 }
 
-/// Empty, or what is wrong with the values.
-std::string check(Options& options, const Texts& texts, const po::variables_map& values) {
-  Locker::Options& store = options.store;
-  if (store.file.empty()) return "--file must name a directory";
-  if (auto fault = find_nameless_file(values); !fault.empty()) return fault;
-  boost::system::error_code error;
-  boost::asio::ip::make_address(options.ip, error);
-  if (error) {
-    return "--ip must be an IPv4 or IPv6 address such as 127.0.0.1 or ::, not '" + options.ip + "'";
-  }
-  if (texts.port < 0 || texts.port > 65'535) return "--port must be from 0 to 65535";
-  options.port = static_cast<std::uint16_t>(texts.port);
-  if (texts.durability == "always") {
-    store.durability = persistence::Durability::always;
-  } else if (texts.durability == "interval") {
-    store.durability = persistence::Durability::interval;
-  } else if (texts.durability == "none") {
-    store.durability = persistence::Durability::none;
-  } else {
-    return "--durability must be always, interval or none, not '" + texts.durability + "'";
-  }
-  if (texts.sync_interval < 1 || texts.sync_interval > 60'000) {
-    return "--sync-interval must be from 1 to 60000 milliseconds";
-  }
-  store.sync_interval = std::chrono::milliseconds{texts.sync_interval};
-  if (texts.threads < 0 || texts.threads > 1024) return "--threads must be from 0 to 1024";
-  options.threads = static_cast<unsigned>(texts.threads);
-  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
-  const core::Arbiter::Limits& limits = store.service.limits;
-  // A negative number was read as one that is larger than any.
-  constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
-  for (const auto& [name, least, count] :
-       {std::tuple{"--connections-max", 1U, options.connections_max},
-        std::tuple{"--locks-max", 1U, limits.locks_max},
-        std::tuple{"--leases-max", 1U, limits.leases_max},
-        std::tuple{"--waiters-max", 0U, limits.waiters_max},
-        std::tuple{"--event-readers-max", 0U, store.service.event_readers_max}}) {
-    if (count < least || count > count_max) {
-      return std::string{name} + " must be at least " + std::to_string(least);
-    }
-  }
-  LockService::Options& service = store.service;
-  for (const auto& [name, text, ttl] :
-       {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
-        std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
-        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
-    const auto duration = core::parse_duration(*text);
-    if (!duration || *duration > ttl_max) {
-      return std::string{name} + " must be a duration of at most 30 days, such as 30s or 1h";
-    }
-    *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
-  }
-  if (service.max_ttl.count() != 0 && service.default_ttl > service.max_ttl) {
-    return "--default-ttl must not be longer than --max-ttl";
-  }
-  if (options.tls.certificate.empty() != options.tls.key.empty()) {
-    return "--tls-certificate and --tls-key go together; give both";
-  }
-  if (!options.tls.client_ca.empty() && options.tls.certificate.empty()) {
-    return "--tls-client-ca needs --tls-certificate and --tls-key";
-  }
-  if (texts.segment_size < 1 || texts.segment_size > 1024) {
-    return "--segment-size must be from 1 to 1024 MiB";
-  }
-  store.segment_bytes = static_cast<std::uint64_t>(texts.segment_size) << 20U;
-  if (auto fault = set_memory_max(texts, values, store.service.limits); !fault.empty())
-    return fault;
+std::string take_logging(const Texts& texts, Options& options) {
   static constexpr std::string_view levels[] = {"trace",   "debug", "info",
                                                 "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), options.log_level) == std::end(levels)) {
@@ -386,6 +266,22 @@ std::string check(Options& options, const Texts& texts, const po::variables_map&
   return "";
 }
 
+std::string take_values(const Texts& texts, const po::variables_map& values, Options& options) {
+  Locker::Options& store = options.store;
+  if (store.file.empty()) return "--file must name a directory";
+  std::string fault = find_nameless_file(values);
+  if (fault.empty()) fault = take_address(texts, options);
+  if (fault.empty()) fault = take_durability(texts, store);
+  if (fault.empty()) fault = take_threads(texts, options);
+  if (fault.empty()) fault = check_counts(options);
+  if (fault.empty()) fault = take_ttls(texts, store.service);
+  if (fault.empty()) fault = check_tls(options.tls);
+  if (fault.empty()) fault = take_segment_size(texts, store);
+  if (fault.empty()) fault = take_memory_max(texts, values, store.service.limits);
+  if (fault.empty()) fault = take_logging(texts, options);
+  return fault;
+}
+
 }  // namespace
 
 std::variant<Options, Farewell> read_options(int argc, const char* const* argv) {
@@ -394,7 +290,7 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
   const po::options_description all = describe(options, texts);
   po::variables_map values;
   try {
-    read_all(argc, argv, all, values);
+    read_option_sources(argc, argv, all, values);
   } catch (const std::exception& error) {
     return usage(error.what(), asks_for_json(argc, argv, values));
   }
@@ -404,7 +300,7 @@ std::variant<Options, Farewell> read_options(int argc, const char* const* argv) 
     return Farewell{text.str(), 0};
   }
   if (values.count("version") != 0) return Farewell{"lockerd " + std::string{version} + "\n", 0};
-  if (const std::string fault = check(options, texts, values); !fault.empty()) {
+  if (const std::string fault = take_values(texts, values, options); !fault.empty()) {
     return usage(fault, asks_for_json(argc, argv, values));
   }
   options.unknown_variables = find_unknown_variables(all);

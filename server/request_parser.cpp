@@ -12,6 +12,7 @@
 
 #include "core/hex_digit.hpp"
 #include "core/utf8.hpp"
+#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -472,8 +473,7 @@ const Refusal* RequestParser::judge_body() {
   const bool takes_body =
       method != Method::get && method != Method::head && method != Method::delete_;
   if (length > 0 && !takes_body) return &unwanted_body;
-  const bool several =
-      method == Method::post && request_.target.substr(0, request_.target.find('?')) == "/v1/locks";
+  const bool several = method == Method::post && RequestTarget{request_.target}.path == "/v1/locks";
   body_max_ = !takes_body ? 0 : several ? limits_.several_body_max : limits_.body_max;
   if (length > body_max_) return &body_too_large;
   whole_size_ = header_size_ + chunks_size_ + static_cast<std::size_t>(length);

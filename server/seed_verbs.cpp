@@ -4,29 +4,21 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "core/utf8.hpp"
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/browser_request.hpp"
+#include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
-#include "server/json_text.hpp"
 #include "server/lock_json.hpp"
 #include "server/parameters.hpp"
 
 namespace locker::server {
 namespace {
 
-void refuse(unsigned status, std::string_view sentence, Response& response) {
-  response.status = status;
-  response.body = R"({"ok": false, "error": )";
-  append_json_string(sentence, response.body);
-  response.body += '}';
-}
-
 /// A lock must not be taken by a page that a browser visits or guesses it might visit.
 bool is_refused_browser_request(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  refuse(403, another_site_sentence, response);
+  answer_seed_error(403, another_site_sentence, response);
   return true;
 }
 
@@ -35,7 +27,7 @@ bool is_refused_method(const Request& request, bool changes, Response& response)
   if (request.method == Method::get || request.method == Method::post) return false;
   if (request.method == Method::head && !changes) return false;
   response.allow = changes ? "GET, POST" : "GET, HEAD, POST";
-  refuse(405, "Use GET or POST for this call.", response);
+  answer_seed_error(405, "Use GET or POST for this call.", response);
   return true;
 }
 
@@ -46,16 +38,8 @@ bool read_call(std::string_view path_text, std::string_view query, std::string_v
   auto fault = core::parse_url_path(path_text, path);
   if (!fault) fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only(known);
-  if (fault) refuse(400, fault->message, response);
+  if (fault) answer_seed_error(400, fault->message, response);
   return !fault;
-}
-
-std::optional<core::Fault> check_id(std::string_view id) {
-  if (id.size() > core::owner_bytes_max) return core::Fault{"The id is longer than 255 bytes."};
-  if (core::check_text(id) != core::TextFault::none) {
-    return core::Fault{"The id must be valid UTF-8 without control characters."};
-  }
-  return std::nullopt;
 }
 
 LockService::Blocker blocker_for(const Request& request) {
@@ -71,14 +55,13 @@ std::string_view owner_told(const LockService::Blocker& blocker, const Request& 
 }
 
 void refuse_busy(Response& response) {
-  response.retry_after = true;
-  refuse(503, "The journal is making room and takes nothing at this moment; try again now.",
-         response);
+  answer_seed_error(
+      503, "The journal is making room and takes nothing at this moment; try again now.", response);
 }
 
 void refuse_disk_full(Response& response) {
-  response.retry_after = true;
-  refuse(507, "The lock server's disk is full; free space there, or try again later.", response);
+  answer_seed_error(507, "The lock server's disk is full; free space there, or try again later.",
+                    response);
 }
 
 }  // namespace
@@ -95,15 +78,16 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   }
   const std::string_view* const id = parameters.find("id");
   core::Shape shape;
-  auto fault = id != nullptr ? check_id(*id) : std::nullopt;
+  auto fault = id != nullptr ? check_line("The id", *id, core::owner_bytes_max) : std::nullopt;
   if (!fault) fault = parameters.read_flag("lockParents", shape.lock_parents);
   if (!fault) fault = parameters.read_flag("lockChildren", shape.lock_children);
-  if (fault) return refuse(400, fault->message, response);
+  if (fault) return answer_seed_error(400, fault->message, response);
 
   LockService::Blocker blocker = blocker_for(request);
   const std::string_view owner = id != nullptr ? *id : std::string_view{};
-  const auto acquired = service_.acquire_for_seed(path, shape, owner, blocker);
-  response.index = acquired.index;
+  const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
+  const LockService::SeedAcquired& acquired = asked.answer;
+  response.index = asked.index;
   switch (acquired.outcome) {
     case core::Outcome::granted:
       response.body = R"({"ok": true, "token": ")";
@@ -116,14 +100,9 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
       response.body += '}';
       return;
     case core::Outcome::too_many_locks:
-      response.retry_after = true;
-      return refuse(503, too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
-      response.retry_after = true;
-      return refuse(503, too_many_leases_sentence, response);
     case core::Outcome::too_much_memory:
-      response.retry_after = true;
-      return refuse(503, too_much_memory_sentence, response);
+      return answer_seed_error(503, sentence_of_limit(acquired.outcome), response);
     case core::Outcome::disk_full:
       return refuse_disk_full(response);
     default:
@@ -140,8 +119,8 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   if (!read_call(path_text, query, "token", request, path, parameters, response)) return;
   const std::string_view* const text = parameters.find("token");
   if (text == nullptr) {
-    return refuse(400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.",
-                  response);
+    return answer_seed_error(
+        400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.", response);
   }
   bool released = false;
   if (const auto token = core::parse_token(*text)) {

@@ -84,7 +84,7 @@ void Session::turn_away() {
   if (error) return close();
   is_heard_ = worker_.begin_hearing();
   if (is_heard_) {
-    deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().over_limit;
+    expire_in(worker_.limits().over_limit);
     return read();
   }
   refuse_over_limit();
@@ -101,7 +101,7 @@ void Session::read() {
     return send();
   }
   if (end_ == capacity_ && !grow()) {
-    refuse(too_much_buffered, {.to_head = unread().starts_with("HEAD ")});
+    refuse_unread(too_much_buffered);
     return send();
   }
   // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
@@ -212,12 +212,15 @@ void Session::enter(Phase phase) {
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
   if (same_request) return;  // a byte now and then buys no time
   phase_ = phase;
+  expire_in(phase == Phase::fresh    ? limits.first_byte
+            : phase == Phase::header ? limits.header
+            : phase == Phase::body   ? limits.body
+                                     : limits.idle);
+}
+
+void Session::expire_in(SteadyClock::duration time) {
   // One tick more, because the worker's time may be that old.
-  deadline_ = worker_.now() + limits.tick +
-              (phase == Phase::fresh    ? limits.first_byte
-               : phase == Phase::header ? limits.header
-               : phase == Phase::body   ? limits.body
-                                        : limits.idle);
+  deadline_ = worker_.now() + worker_.limits().tick + time;
 }
 
 void Session::run_round() {
@@ -259,7 +262,7 @@ void Session::answer_requests() {
         begin_ += parser_.size();
         break;
       case RequestParser::Outcome::refused:
-        return refuse(parser_.refusal(), {.to_head = unread().starts_with("HEAD ")});
+        return refuse_unread(parser_.refusal());
       case RequestParser::Outcome::incomplete:
         if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
         return;
@@ -315,9 +318,13 @@ void Session::refuse(const Refusal& refusal, const Asked& asked) {
   append(response, asked, ConnectionField::close);
 }
 
+void Session::refuse_unread(const Refusal& refusal) {
+  refuse(refusal, {.to_head = unread().starts_with("HEAD ")});
+}
+
 void Session::refuse_over_limit() {
   worker_.count_turned_away();
-  refuse(too_many, {.to_head = unread().starts_with("HEAD ")});
+  refuse_unread(too_many);
 }
 
 void Session::end_hearing() {
@@ -338,8 +345,8 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   ++answered_[index_of(response.call)];
   const auto& access = worker_.hooks().access;
   if (!access) return;
-  access({asked.method, asked.target.substr(0, asked.target.find('?')), response.status,
-          output_.size() - before, peer_.address});
+  access({asked.method, RequestTarget{asked.target}.path, response.status, output_.size() - before,
+          peer_.address});
 }
 
 void Session::go_on() {
@@ -376,7 +383,7 @@ void Session::send() {
   if (error && error != net::error::would_block) return close();
   if (sent_ == output_.size()) return finish_round();
   if (!hold_output()) return cut_off();
-  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
+  expire_in(worker_.limits().write_progress);
   write();
 }
 
@@ -392,7 +399,7 @@ void Session::on_write(const ErrorCode& error, std::size_t size) {
   if (error) return close();
   sent_ += size;
   if (sent_ == output_.size()) return finish_round();
-  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().write_progress;
+  expire_in(worker_.limits().write_progress);
   write();
 }
 
@@ -413,7 +420,7 @@ void Session::finish_round() {
   owed_.clear();
   if (stream_ && !output_.empty()) {
     stream_begun_ = true;
-    deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().stream_silence;
+    expire_in(worker_.limits().stream_silence);
   }
   sent_ = 0;
   uncount(counted_output_);
@@ -463,7 +470,7 @@ void Session::linger() {
   transport_.shut_down_sending(error);
   if (error) return close();
   state_ = State::lingering;
-  deadline_ = worker_.now() + worker_.limits().tick + worker_.limits().linger;
+  expire_in(worker_.limits().linger);
   if (reads_) return;
   begin_ = end_ = 0;
   read();
@@ -487,7 +494,7 @@ void Session::tick(SteadyClock::time_point now) {
 void Session::time_out() {
   // The read that is under way stays so, and becomes the one that lingers.
   if (counted_) {
-    refuse(too_slow, {.to_head = unread().starts_with("HEAD ")});
+    refuse_unread(too_slow);
   } else {
     refuse_over_limit();
   }

@@ -142,6 +142,8 @@ class Session final : public DurabilityWaiter,
   void answer_fault(const Response& failed, const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);
+  /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
+  void refuse_unread(const Refusal& refusal);
   void refuse_over_limit();
   void append(Response& response, const Asked& asked, ConnectionField connection);
 
@@ -173,6 +175,7 @@ class Session final : public DurabilityWaiter,
   void cut_off();
   void hurry();
   void enter(Phase phase);
+  void expire_in(SteadyClock::duration time);
   void end_hearing();
 
   [[nodiscard]] std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }

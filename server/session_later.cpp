@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/request_target.hpp"
 #include "server/session.hpp"
 #include "server/worker.hpp"
 
@@ -24,7 +25,7 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
   later->asked.method = later->asked.target = {};  // they point into the buffer
   if (worker_.hooks().access) {
     later->method = asked.method;
-    later->path = asked.target.substr(0, asked.target.find('?'));
+    later->path = RequestTarget{asked.target}.path;
     later->asked.method = later->method;
     later->asked.target = later->path;
   }

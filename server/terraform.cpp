@@ -11,10 +11,10 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "core/utf8.hpp"
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/browser_request.hpp"
+#include "server/call_parameters.hpp"
 #include "server/error_answer.hpp"
 #include "server/json_body.hpp"
 
@@ -50,8 +50,7 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
   };
   id = text("ID");
   who = text("Who");
-  if (who.size() > core::owner_bytes_max || core::check_text(who) != core::TextFault::none)
-    who = "";
+  if (check_line("Who", who, core::owner_bytes_max)) who = "";
   if (id.empty()) return Fault{"The lock info has no ID."};
   return std::nullopt;
 }
@@ -135,13 +134,11 @@ void take(LockService& service, const core::Path& path, const std::string& id,
     case core::Outcome::token_in_use:
       return answer_held_now(service, path, response);
     case core::Outcome::lease_ended:
-      return answer_lease_ended(asked.answer.reason, asked.answer.detail, response);
+      return answer_lease_ended(*asked.answer.ended, response);
     case core::Outcome::too_many_locks:
-      return answer_error(503, "too_many_locks", too_many_locks_sentence, response);
     case core::Outcome::too_many_leases:
-      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
     case core::Outcome::too_much_memory:
-      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
+      return answer_limit(asked.answer.outcome, response);
     case core::Outcome::busy:
     case core::Outcome::disk_full:
       return answer_no_room(asked.answer.outcome == core::Outcome::disk_full, response);
@@ -168,7 +165,7 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
     case Outcome::wrong_token:
       return answer_held_now(service, path, response);
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::not_held:
       return answer_error(404, "not_held", "Nobody holds this path.", response);
     case Outcome::busy:
@@ -244,7 +241,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
   const bool is_forced = request.method == Method::unlock && request.body.empty();
   if (!fault && !is_forced) fault = read_info(request, id, who);
-  if (fault) return answer_error(400, "bad_request", fault->message, response);
+  if (fault) return answer_fault(*fault, response);
   if (is_forced) return force(service, path, request, response);
   if (request.method == Method::lock) return take(service, path, id, who, request, response);
   give_back(service, path, id, request, response);

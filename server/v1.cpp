@@ -25,14 +25,14 @@ namespace {
 using core::Arbiter;
 using core::Fault;
 
-void answer_fault(const Fault& fault, Response& response) {
-  answer_error(400, "bad_request", fault.message, response);
-}
-
 void refuse_method(std::string_view allowed, Response& response) {
   response.allow = allowed;
   answer_error(405, "method_not_allowed", "Use " + std::string{allowed} + " for this call.",
                response);
+}
+
+void answer_no_such_lease(Response& response) {
+  answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.", response);
 }
 
 bool refuse_another_site(const Request& request, Response& response) {
@@ -59,15 +59,20 @@ std::optional<Fault> need_token(const Parameters& parameters, const Request& req
   return std::nullopt;
 }
 
-std::optional<Fault> read_after(const Parameters& parameters, std::string& after) {
+/// The place of a page, as `next` tells it.
+std::string text_of(core::LockId place) {
+  return std::to_string(place.fence) + "." + std::to_string(place.position);
+}
+
+std::optional<Fault> read_after(const Parameters& parameters, std::optional<core::LockId>& after) {
   const std::string_view* const text = parameters.find("after");
   if (text == nullptr) return std::nullopt;
   // What is no place is not the first page: who asks for one page after the other would for ever.
-  core::LockId id;
+  core::LockId place;
   const char* const end = text->data() + text->size();
-  auto read = std::from_chars(text->data(), end, id.fence);
+  auto read = std::from_chars(text->data(), end, place.fence);
   if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
-    read = std::from_chars(read.ptr + 1, end, id.position);
+    read = std::from_chars(read.ptr + 1, end, place.position);
   }
   constexpr std::size_t size_max = 30;
   if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
@@ -75,19 +80,18 @@ std::optional<Fault> read_after(const Parameters& parameters, std::string& after
         "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
         "page."};
   }
-  after = *text;
+  after = place;
   return std::nullopt;
 }
 
-void append_next(const std::string& next, std::string& body) {
+void append_next(std::optional<core::LockId> next, std::string& body) {
   body += R"(, "next": )";
-  body += next.empty() ? "null}" : "\"" + next + "\"}";
+  body += next ? "\"" + text_of(*next) + "\"}" : "null}";
 }
 
-std::string text_page(const std::vector<core::LockInfo>& infos, const core::Now& now,
-                      const std::string& next) {
-  std::string text = text_table(infos, now);
-  if (!next.empty()) text += "… go on with after=" + next + "\n";
+std::string text_page(const LockPages::Page& page, const core::Now& now) {
+  std::string text = text_table(page.locks, now);
+  if (page.next) text += "… go on with after=" + text_of(*page.next) + "\n";
   return text;
 }
 
@@ -223,7 +227,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
       }
       return;
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::wrong_token:
       return answer_error(403, "wrong_token",
                           "Another lease holds this path; use the token that its acquire answered.",
@@ -288,7 +292,7 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
 }
 
 void V1::list(std::string_view query, const Request& request, Response& response) {
-  LockService::ListQuery wanted;
+  LockPages::Query wanted;
   Parameters parameters;
   auto fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("prefix owner state limit after");
@@ -312,10 +316,10 @@ void V1::list(std::string_view query, const Request& request, Response& response
   if (!fault) fault = read_after(parameters, wanted.after);
   if (fault) return answer_fault(*fault, response);
   const auto listed = service_.list(wanted);
-  const LockService::Page& page = listed.answer;
+  const LockPages::Page& page = listed.answer;
   response.index = listed.index;
   if (wants_text(request)) {
-    return answer_text(text_page(page.locks, listed.now, page.next), response);
+    return answer_text(text_page(page, listed.now), response);
   }
   response.body = R"({"locks": )";
   append_list(page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
@@ -364,13 +368,13 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
       response.body += '}';
       return;
     case Outcome::ended:
-      return answer_lease_ended(opened.answer.reason, opened.answer.detail, response);
+      return answer_lease_ended(*opened.answer.ended, response);
     case Outcome::in_use:
       return answer_token_in_use(*opened.answer.in_use, response);
     case Outcome::too_many:
-      return answer_error(503, "too_many_leases", too_many_leases_sentence, response);
+      return answer_limit(core::Outcome::too_many_leases, response);
     case Outcome::too_much_memory:
-      return answer_error(503, "too_much_memory", too_much_memory_sentence, response);
+      return answer_limit(core::Outcome::too_much_memory, response);
     case Outcome::unknown:
     case Outcome::busy:
     case Outcome::disk_full:
@@ -394,10 +398,9 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
   using Outcome = Arbiter::LeaseOutcome;
   switch (renewed.answer.outcome) {
     case Outcome::ended:
-      return answer_lease_ended(renewed.answer.reason, renewed.answer.detail, response);
+      return answer_lease_ended(*renewed.answer.ended, response);
     case Outcome::unknown:
-      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
-                          response);
+      return answer_no_such_lease(response);
     case Outcome::busy:
     case Outcome::disk_full:
       return answer_no_room(renewed.answer.outcome == Outcome::disk_full, response);
@@ -420,7 +423,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   core::Token token;
   auto fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("token after");
-  std::string after;
+  std::optional<core::LockId> after;
   if (!fault) fault = read_after(parameters, after);
   if (!fault) fault = need_token(parameters, request, token);
   if (fault) return answer_fault(*fault, response);
@@ -428,13 +431,13 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   const LockService::LeaseContents& contents = looked.answer;
   response.index = looked.index;
   if (contents.ended) {
-    return answer_lease_ended(contents.ended->reason, contents.ended->detail, response);
+    return answer_lease_ended(*contents.ended, response);
   }
   if (!contents.is_living) {
     return answer_error(404, "no_such_lease", "No lease has this token now.", response);
   }
   if (wants_text(request)) {
-    return answer_text(text_page(contents.locks, looked.now, contents.next), response);
+    return answer_text(text_page(contents.page, looked.now), response);
   }
   response.body = R"({"owner": )";
   append_owner(contents.owner, response.body);
@@ -445,10 +448,10 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});
   append_milliseconds(left, response.body);
   response.body += R"(, "locks": )";
-  append_list(contents.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
+  append_list(contents.page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {
     append_lock(info, looked.now, response.body);
   });
-  append_next(contents.next, response.body);
+  append_next(contents.page.next, response.body);
 }
 
 void V1::release_all(std::string_view query, const Request& request, Response& response) {
@@ -483,11 +486,10 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
       response.body = R"({"released": )" + std::to_string(done.answer.count) + "}";
       return;
     case Outcome::lease_ended:
-      return answer_lease_ended(done.answer.reason, done.answer.detail, response);
+      return answer_lease_ended(*done.answer.ended, response);
     case Outcome::wrong_token:
     case Outcome::not_held:
-      return answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.",
-                          response);
+      return answer_no_such_lease(response);
     case Outcome::busy:
     case Outcome::disk_full:
       return answer_no_room(done.answer.outcome == Outcome::disk_full, response);

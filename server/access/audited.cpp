@@ -6,7 +6,7 @@
 namespace locker::server {
 namespace {
 
-std::string_view outcome_of(const core::Arbiter::Forced& forced) {
+std::string_view outcome_of(const core::Forced& forced) {
   if (forced.outcome != core::Outcome::granted) return "refused_busy";
   return forced.count == 0 ? "not_held" : "forced";
 }
@@ -29,9 +29,8 @@ void note_release(const Request& request, core::Fence fence, Response& response)
   response.audit->fence = fence;
 }
 
-std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filter,
-                                         const core::Arbiter::Forced& forced,
-                                         std::vector<AuditedLock> ended,
+std::unique_ptr<AuditNote> note_of_force(const core::ForceFilter& filter,
+                                         const core::Forced& forced, std::vector<AuditedLock> ended,
                                          const std::string& reason) {
   auto note = std::make_unique<AuditNote>();
   note->outcome = outcome_of(forced);

@@ -5,7 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/arbiter.hpp"
+#include "core/arbiter_answers.hpp"
+#include "core/arbiter_commands.hpp"
 #include "server/access/access_key.hpp"
 #include "server/access/audit_note.hpp"
 #include "server/request_handler.hpp"
@@ -23,8 +24,8 @@ void note_grant(const Request& request, std::string_view owner, core::Fence fenc
 /// The same of one that was released.
 void note_release(const Request& request, core::Fence fence, Response& response);
 /// A forced end, also one that ended nothing. `ended`: what LockService::force() put there.
-[[nodiscard]] std::unique_ptr<AuditNote> note_of_force(const core::Arbiter::ForceFilter& filter,
-                                                       const core::Arbiter::Forced& forced,
+[[nodiscard]] std::unique_ptr<AuditNote> note_of_force(const core::ForceFilter& filter,
+                                                       const core::Forced& forced,
                                                        std::vector<AuditedLock> ended,
                                                        const std::string& reason);
 

@@ -11,7 +11,6 @@
 #include "server/access/audit_note.hpp"
 #include "server/access/credentials.hpp"
 #include "server/error_answer.hpp"
-#include "server/json_text.hpp"
 #include "server/request_target.hpp"
 
 namespace locker::server {
@@ -321,10 +320,7 @@ void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
   // The page at /ui has a dialog of its own.
   response.asks_for_password = visit.request.requested_with.empty();
   if (visit.required.is_seed_call) {
-    response.status = status;
-    response.body = R"({"ok": false, "error": )";
-    append_json_string(sentence, response.body);
-    response.body += '}';
+    answer_seed_error(status, sentence, response);
   } else {
     answer_error(status, code, sentence, response);
   }

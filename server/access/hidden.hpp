@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/arbiter.hpp"
+#include "core/arbiter_answers.hpp"
 #include "server/access/access_key.hpp"
 
 namespace locker::server {

@@ -54,7 +54,7 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
   void on_record(const Record&) override {}
   void on_event(const Event&) override {}
   void on_decided(WaiterId, Acquired&&) override {}
-  Arbiter::Room room_for(std::size_t, bool) const override { return Arbiter::Room::enough; }
+  Room room_for(std::size_t, bool) const override { return Room::enough; }
 };
 
 TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMemoryTogether) {

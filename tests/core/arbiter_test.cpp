@@ -30,9 +30,9 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
     decided_[waiter] = std::move(acquired);
   }
-  Arbiter::Room room_for(std::size_t bytes, bool reserved) const override {
-    if (is_full_ && !reserved) return Arbiter::Room::none;
-    return bytes <= room_ ? Arbiter::Room::enough : Arbiter::Room::soon;
+  Room room_for(std::size_t bytes, bool reserved) const override {
+    if (is_full_ && !reserved) return Room::none;
+    return bytes <= room_ ? Room::enough : Room::soon;
   }
 
   [[nodiscard]] Now now() const { return {now_, static_cast<Fence>(now_.count())}; }
@@ -101,7 +101,7 @@ TEST_F(ArbiterTest, AfterARestartALeaseWithoutLocksIsKnownToHaveExpired) {
   restart();
   const auto renewed = arbiter_->renew(lost, {}, now());
   EXPECT_EQ(renewed.outcome, Arbiter::LeaseOutcome::ended);
-  EXPECT_EQ(renewed.reason, End::expired);
+  EXPECT_EQ(renewed.ended.value().reason, End::expired);
   EXPECT_EQ(acquire(lost, path("a")).outcome, Outcome::lease_ended);
 }
 
@@ -113,7 +113,7 @@ TEST_F(ArbiterTest, AfterARestartAnOpenedLeaseIsKnownToHaveLostAllByForce) {
   filter.packed_path = path("a");
   ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);
   restart();
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::forced);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::forced);
   EXPECT_EQ(acquire(lost, path("a")).outcome, Outcome::lease_ended);
 }
 
@@ -362,7 +362,6 @@ TEST_F(ArbiterTest, WhatTheFirstInLineStandsBehindIsShown) {
 }
 
 TEST_F(ArbiterTest, WhoWaitsLeavesTheLineByGivingBackWhatItWaitsFor) {
-  using ReleaseOutcome = Arbiter::ReleaseOutcome;
   const PathView a{a_};
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   const Acquired first = acquire(token(2), a_, std::chrono::hours{1});
@@ -372,7 +371,7 @@ TEST_F(ArbiterTest, WhoWaitsLeavesTheLineByGivingBackWhatItWaitsFor) {
   EXPECT_EQ(left.fence, 0U);
   ASSERT_TRUE(decided_.contains(first.waiter));
   EXPECT_EQ(decided_[first.waiter].outcome, Outcome::lease_ended);
-  EXPECT_EQ(decided_[first.waiter].reason, End::released);
+  EXPECT_EQ(decided_[first.waiter].ended.value().reason, End::released);
   // Sent again; and others are still answered as before.
   EXPECT_EQ(arbiter_->release(token(2), a, now()).outcome, ReleaseOutcome::released_before);
   EXPECT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released_before);
@@ -427,9 +426,9 @@ TEST_F(ArbiterTest, ForceEndsWhoWaitsIfThatIsWanted) {
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
   ASSERT_TRUE(decided_.contains(greedy.waiter));
   EXPECT_EQ(decided_[greedy.waiter].outcome, Outcome::lease_ended);
-  EXPECT_EQ(decided_[greedy.waiter].reason, End::forced);
-  EXPECT_EQ(decided_[greedy.waiter].detail, "why");
-  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).detail, "why");
+  EXPECT_EQ(decided_[greedy.waiter].ended.value().reason, End::forced);
+  EXPECT_EQ(decided_[greedy.waiter].ended.value().detail, "why");
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).ended.value().detail, "why");
   EXPECT_EQ(arbiter_->acquire(everything, now()).outcome, Outcome::lease_ended);
   EXPECT_EQ(acquire(token(3), path("b")).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->table().lock_count(), 2U);
@@ -447,7 +446,7 @@ TEST_F(ArbiterTest, ForceEndsKeptPlacesToo) {
   EXPECT_EQ(arbiter_->waiter_count(), 0U);
   const Acquired back = acquire(token(2), a_, std::chrono::hours{1});
   EXPECT_EQ(back.outcome, Outcome::lease_ended);
-  EXPECT_EQ(back.detail, "why");
+  EXPECT_EQ(back.ended.value().detail, "why");
 }
 
 // The next of them would be granted what ends.
@@ -473,7 +472,7 @@ TEST_F(ArbiterTest, WhoHoldsAndWaitsLosesOnlyTheWaitByForce) {
   filter.packed_path = a_;
   filter.ends_waiting = true;
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);
-  EXPECT_EQ(decided_.at(queued.waiter).reason, End::forced);
+  EXPECT_EQ(decided_.at(queued.waiter).ended.value().reason, End::forced);
   EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
   EXPECT_EQ(acquire(token(2), a_).outcome, Outcome::granted);
 }
@@ -501,13 +500,13 @@ TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);  // a lock and a lease
   EXPECT_EQ(arbiter_->table().lease_count(), 1U);
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
-  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).reason, End::forced);
-  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).detail, "why");
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).ended.value().reason, End::forced);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).ended.value().detail, "why");
   EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
   arbiter_->check_invariants();
   restart();
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
-  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).reason, End::forced);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).ended.value().reason, End::forced);
   arbiter_->check_invariants();
 }
 
@@ -549,9 +548,10 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
     late.owner = "theirs";
     ASSERT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::granted);
   }
-  EXPECT_EQ(slices, 6);
+  EXPECT_GE(slices, holders / 2 / 3);
   EXPECT_EQ(forcing.forced.count, std::size_t{holders / 2});
-  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1 + 5});
+  const auto late_ones = static_cast<std::size_t>(slices - 1);
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1} + late_ones);
 }
 
 // What has cooled is recorded without a token, which is as good as one of zeros.
@@ -570,6 +570,26 @@ TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
   advance_to(now_ + milliseconds{30'100});
   EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+}
+
+TEST_F(ArbiterTest, AForceOfOnePathLooksAtNoMoreInASliceThanOthersCanWaitFor) {
+  constexpr int locks = 200;
+  for (std::uint8_t i = 0; i < locks; ++i) {
+    AcquireCommand command;
+    command.wanted.push_back({path("a"), {Mode::shared}});
+    command.token = token(i + 1U);
+    command.owner = i % 2 == 0 ? "theirs" : "mine";
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  Arbiter::ForceFilter filter;
+  filter.packed_path = path("a");
+  filter.owner = "theirs";
+  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  int slices = 1;
+  for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) arbiter_->check_invariants();
+  EXPECT_GE(slices, locks);  // each of those that are left alone is a step, too
+  EXPECT_EQ(forcing.forced.count, std::size_t{locks / 2});
+  EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{locks / 2});
 }
 
 TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
@@ -646,7 +666,7 @@ TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
     ASSERT_LE(journal_.size() - before, of_a_small_segment);
   }
   EXPECT_GT(turns, 1);
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
 }
 
 // Renewed meanwhile, or granted what it waits for, it would live on with some of its locks.
@@ -682,7 +702,7 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterAR
   EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
   advance_to(now_);
   EXPECT_EQ(arbiter_->table().lease_count(), 0U);
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
 }
 
 TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRestOfIt) {
@@ -709,7 +729,7 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     room_ = endless;
     now_ = Instant{0};
     restart();
-    EXPECT_EQ(arbiter_->renew(lost, {}, now()).reason, End::expired);
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
     EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
     advance_to(milliseconds{10});
     EXPECT_EQ(arbiter_->table().lock_count(), 0U);
@@ -1096,8 +1116,6 @@ TEST_F(ArbiterTest, WhatHasEndedIsRememberedFor10Minutes) {
   filter.packed_path = path("forced");
   ASSERT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
 
-  using LeaseOutcome = Arbiter::LeaseOutcome;
-  using ReleaseOutcome = Arbiter::ReleaseOutcome;
   const auto release = [&](const Token& its, std::string_view name) {
     return arbiter_->release(its, PathView{path(name)}, now()).outcome;
   };
@@ -1107,8 +1125,8 @@ TEST_F(ArbiterTest, WhatHasEndedIsRememberedFor10Minutes) {
   EXPECT_EQ(arbiter_->release_all(released, now()).outcome, ReleaseOutcome::released_before);
   EXPECT_EQ(release(expired, "expired"), ReleaseOutcome::lease_ended);
   EXPECT_EQ(release(forced, "forced"), ReleaseOutcome::lease_ended);
-  EXPECT_EQ(arbiter_->renew(expired, {}, now()).reason, End::expired);
-  EXPECT_EQ(arbiter_->renew(forced, {}, now()).detail, "why");
+  EXPECT_EQ(arbiter_->renew(expired, {}, now()).ended.value().reason, End::expired);
+  EXPECT_EQ(arbiter_->renew(forced, {}, now()).ended.value().detail, "why");
   EXPECT_EQ(acquire(expired, path("other")).outcome, Outcome::lease_ended);
   advance_to(ended + std::chrono::minutes{10} + milliseconds{10});
   EXPECT_EQ(release(released, "released"), ReleaseOutcome::not_held);

@@ -58,9 +58,9 @@ bool is_of_another(const OracleArbiter::Request& other, const OracleArbiter::Req
 }
 
 bool refuse_without_room(const OracleArbiter::Rooms& rooms, Arbiter::Released& released) {
-  if (rooms.ends == Arbiter::Room::enough) return false;
-  released.outcome = rooms.ends == Arbiter::Room::soon ? Arbiter::ReleaseOutcome::busy
-                                                       : Arbiter::ReleaseOutcome::disk_full;
+  if (rooms.ends == Room::enough) return false;
+  released.outcome =
+      rooms.ends == Room::soon ? Arbiter::ReleaseOutcome::busy : Arbiter::ReleaseOutcome::disk_full;
   return true;
 }
 
@@ -69,8 +69,7 @@ Arbiter::Released released_before(const OracleArbiter::Ended& ended) {
   Arbiter::Released released;
   released.outcome = ended.reason == End::released ? Arbiter::ReleaseOutcome::released_before
                                                    : Arbiter::ReleaseOutcome::lease_ended;
-  released.reason = ended.reason;
-  released.detail = ended.detail;
+  released.ended = EndedMemory::Ended{ended.reason, ended.fence, ended.detail};
   return released;
 }
 
@@ -506,15 +505,15 @@ std::optional<Outcome> OracleArbiter::refusal_by_limits(const Request& request) 
 
 std::optional<Outcome> OracleArbiter::refusal_of(const Request& request) const {
   if (const auto refusal = refusal_by_limits(request)) return refusal;
-  if (rooms_.grants == Arbiter::Room::soon) return Outcome::busy;
-  if (rooms_.grants == Arbiter::Room::none) return Outcome::disk_full;
+  if (rooms_.grants == Room::soon) return Outcome::busy;
+  if (rooms_.grants == Room::none) return Outcome::disk_full;
   if (bytes_for(request) > rooms_.bytes) return Outcome::busy;
   return std::nullopt;
 }
 
 /// Everybody waits for a journal without room; for who wants too much, nobody else does.
 void OracleArbiter::delay(Request& request, Instant now) {
-  if (rooms_.grants != Arbiter::Room::enough) {
+  if (rooms_.grants != Room::enough) {
     stuck_until_ = now + std::chrono::milliseconds{5};
     return;
   }
@@ -581,9 +580,9 @@ Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Mil
   if (!is_living(token)) {
     return ended_.contains(token) ? Arbiter::LeaseOutcome::ended : Arbiter::LeaseOutcome::unknown;
   }
-  if (ttl && *ttl != lease->second.ttl && rooms_.grants != Arbiter::Room::enough) {
-    return rooms_.grants == Arbiter::Room::soon ? Arbiter::LeaseOutcome::busy
-                                                : Arbiter::LeaseOutcome::disk_full;
+  if (ttl && *ttl != lease->second.ttl && rooms_.grants != Room::enough) {
+    return rooms_.grants == Room::soon ? Arbiter::LeaseOutcome::busy
+                                       : Arbiter::LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
   keep_alive(token, now);
@@ -609,8 +608,8 @@ Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::s
     if (other.token == token && has_another_owner) return Arbiter::LeaseOutcome::in_use;
   }
   if (leases_.size() >= limits_.leases_max) return Arbiter::LeaseOutcome::too_many;
-  if (rooms_.grants == Arbiter::Room::soon) return Arbiter::LeaseOutcome::busy;
-  if (rooms_.grants == Arbiter::Room::none) return Arbiter::LeaseOutcome::disk_full;
+  if (rooms_.grants == Room::soon) return Arbiter::LeaseOutcome::busy;
+  if (rooms_.grants == Room::none) return Arbiter::LeaseOutcome::disk_full;
   note_lease(token, std::nullopt);
   static_cast<void>(take_fence(now));
   leases_[token] = Lease{ttl, Instant::max(), owner, true};
@@ -839,7 +838,7 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const s
       continue;
     }
     if (!has_room_for_ends()) {
-      forced.outcome = rooms_.ends == Arbiter::Room::soon ? Outcome::busy : Outcome::disk_full;
+      forced.outcome = rooms_.ends == Room::soon ? Outcome::busy : Outcome::disk_full;
       return forced;
     }
     ++forced.count;
@@ -858,7 +857,7 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const s
   for (const auto& [token, lease] : leases) {
     if (lease.owner != *filter.owner || locks_of(token) != 0) continue;
     if (!has_room_for_ends()) {
-      forced.outcome = rooms_.ends == Arbiter::Room::soon ? Outcome::busy : Outcome::disk_full;
+      forced.outcome = rooms_.ends == Room::soon ? Outcome::busy : Outcome::disk_full;
       return forced;
     }
     ++forced.count;
@@ -958,7 +957,7 @@ void OracleArbiter::end_wait(std::size_t place, Instant now) {
     return stop_waiting(place, now);
   }
   const auto refusal = refusal_of(request);
-  if (refusal == Outcome::busy && rooms_.grants != Arbiter::Room::enough) {
+  if (refusal == Outcome::busy && rooms_.grants != Room::enough) {
     delay(requests_[place], now);
     requests_[place].deadline = stuck_until_;
     return;
@@ -984,9 +983,8 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
   if (has_delayed() && now >= stuck_until_ && now >= delayed_until_) {
     delayed_until_ = now + std::chrono::milliseconds{50};
     for (Request& request : requests_) {
-      const bool fits =
-          rooms_.grants == Arbiter::Room::none ||
-          (rooms_.grants == Arbiter::Room::enough && bytes_for(request) <= rooms_.bytes);
+      const bool fits = rooms_.grants == Room::none ||
+                        (rooms_.grants == Room::enough && bytes_for(request) <= rooms_.bytes);
       if (fits) request.is_delayed = false;
     }
   }

@@ -20,8 +20,8 @@ class OracleArbiter {
  public:
   /// What the journal has room for.
   struct Rooms {
-    Arbiter::Room grants = Arbiter::Room::enough;
-    Arbiter::Room ends = Arbiter::Room::enough;
+    Room grants = Room::enough;
+    Room ends = Room::enough;
     /// For grants, when there is enough.
     std::size_t bytes = std::size_t{1} << 40U;
   };
@@ -182,7 +182,7 @@ class OracleArbiter {
   [[nodiscard]] bool is_living(const Token& token) const {
     return has(token) && !expiring_.contains(token);
   }
-  [[nodiscard]] bool has_room_for_ends() const { return rooms_.ends == Arbiter::Room::enough; }
+  [[nodiscard]] bool has_room_for_ends() const { return rooms_.ends == Room::enough; }
   void end_lock(std::size_t place, End reason, const std::string& detail, Instant now);
   void end_lease(const Token& token, End reason, const std::string& detail, Instant now);
   void expire(const Token& token, Instant now);

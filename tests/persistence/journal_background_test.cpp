@@ -207,7 +207,7 @@ class JournalBackgroundTest : public JournalTest {
     const core::Path path = long_path();
     const auto until = std::chrono::steady_clock::now() + patience;
     for (std::size_t bytes = 0; bytes < segments * segment_bytes_min;) {
-      if (journal.room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
+      if (journal.room_for(core::record_bytes_max, false, 0) != core::Room::enough) {
         ASSERT_LT(std::chrono::steady_clock::now(), until) << "no room any more";
         std::this_thread::yield();
         continue;
@@ -284,9 +284,9 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
     }
     files_.limit_space(2 * segment_bytes_min + 10'000);
     const core::Path path = long_path();
-    for (auto room = Journal::Room::enough; room != Journal::Room::none;) {
+    for (auto room = core::Room::enough; room != core::Room::none;) {
       room = journal->room_for(core::record_bytes_max, false, 0);
-      if (room != Journal::Room::enough) continue;
+      if (room != core::Room::enough) continue;
       std::string record;
       core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", path}, record);
       EXPECT_TRUE(journal->append(record, 1));
@@ -296,7 +296,7 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
 
   static void wait_for_room(const LocalJournal& journal) {
     const auto until = std::chrono::steady_clock::now() + patience;
-    while (journal.room_for(core::record_bytes_max, false, 0) != Journal::Room::enough) {
+    while (journal.room_for(core::record_bytes_max, false, 0) != core::Room::enough) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
       std::this_thread::sleep_for(1ms);
     }

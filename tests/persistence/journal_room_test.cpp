@@ -8,7 +8,7 @@
 namespace locker::persistence {
 namespace {
 
-using Room = Journal::Room;
+using core::Room;
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 

@@ -7,7 +7,7 @@
 namespace locker::persistence {
 namespace {
 
-using Room = Journal::Room;
+using core::Room;
 
 class JournalSpaceTest : public JournalTest {
  protected:

@@ -96,7 +96,7 @@ class Attack : public ::testing::Test {
   std::vector<core::LockInfo> held(const std::string& prefix) {
     core::Path path;
     EXPECT_FALSE(core::parse_url_path(prefix, path));
-    LockService::ListQuery query;
+    LockPages::Query query;
     query.packed_prefix = path.view().packed();
     query.limit = 1000;
     return locker_->service().list(query).answer.locks;

@@ -63,7 +63,7 @@ class AllocationTest : public testing::Test {
     LockService& service = locker_->service();
     for (std::size_t i = 0; i <= core::EndedMemory::capacity; ++i) {
       LockService::Blocker nobody;
-      const auto acquired = service.acquire_for_seed(path, {}, "me", nobody);
+      const auto acquired = service.acquire_for_seed(path, {}, "me", nobody).answer;
       ASSERT_EQ(acquired.outcome, core::Outcome::granted);
       const auto released = service.release_for_seed(path, acquired.token);
       if (i % 1000 == 0) locker_->commit().commit_until(released.index);

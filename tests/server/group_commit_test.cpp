@@ -13,7 +13,7 @@ class ThrowingJournal final : public persistence::Journal {
   persistence::Result<void> append(std::string_view, std::uint32_t) override {
     throw std::bad_alloc{};
   }
-  Room room_for(std::size_t, bool, std::size_t) const override { return Room::enough; }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
 };
 
 void commit_one() {

@@ -116,38 +116,6 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
   EXPECT_FALSE(holds_only(asker));
 }
 
-TEST_F(LockServiceTest, APageOfThoseWhoWaitLooksAtALimitedNumberOfTheirPaths) {
-  NobodyListens nobody;
-  core::AcquireCommand command;
-  constexpr int paths = 256;
-  for (int i = 0; i < paths; ++i) {
-    core::Path path;
-    ASSERT_EQ(path.push_back("a"), core::Path::Push::ok);
-    ASSERT_EQ(path.push_back(std::to_string(i)), core::Path::Push::ok);
-    command.wanted.push_back({std::string{path.view().packed()}, {}});
-  }
-  static_cast<void>(service_.acquire(command, nobody));
-  command.wait = std::chrono::hours{1};
-  constexpr int waiters = 100;
-  for (int i = 0; i < waiters; ++i) static_cast<void>(service_.acquire(command, nobody));
-  ASSERT_EQ(service_.status().waiters, std::size_t{waiters});
-
-  LockService::ListQuery query;
-  query.state = core::LockInfo::State::waiting;
-  query.packed_prefix = command.wanted.back().packed_path;
-  std::size_t found = 0;
-  std::size_t pages = 0;
-  do {
-    const auto page = service_.list(query).answer;
-    EXPECT_LE(page.locks.size(), 40U);
-    found += page.locks.size();
-    query.after = page.next;
-    ++pages;
-  } while (!query.after.empty());
-  EXPECT_EQ(found, std::size_t{waiters});
-  EXPECT_EQ(pages, 3U);
-}
-
 /// Waits for the end of a force.
 class ForceWaiter final : public LockService::ForceListener {
  public:

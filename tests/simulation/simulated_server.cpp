@@ -28,7 +28,7 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
+  core::Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
     return journal_.room_for(bytes, reserved, held);
   }
 
@@ -86,7 +86,7 @@ void SimulatedServer::on_decided(core::WaiterId waiter, core::Acquired&& acquire
   answer({queued.request, commit_->last_index(), std::move(acquired)});
 }
 
-Arbiter::Room SimulatedServer::room_for(std::size_t bytes, bool reserved) const {
+core::Room SimulatedServer::room_for(std::size_t bytes, bool reserved) const {
   const std::size_t held = arbiter_->table().lock_count() + arbiter_->table().lease_count();
   return journal_->room_beside(commit_->pending_bytes(), bytes, reserved, held);
 }

@@ -88,7 +88,7 @@ class SimulatedServer final : private core::Arbiter::Host {
   void on_record(const core::Record& record) override;
   void on_event(const core::Event&) override {}
   void on_decided(core::WaiterId waiter, core::Acquired&& acquired) override;
-  [[nodiscard]] core::Arbiter::Room room_for(std::size_t bytes, bool reserved) const override;
+  [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved) const override;
 
   void acquire(const Request& request, const core::Now& now);
   [[nodiscard]] core::Ticket kept_ticket(const Request& request) const;

@@ -24,7 +24,7 @@ class GatedJournal final : public persistence::Journal {
     records_ += count;
     return {};
   }
-  Room room_for(std::size_t, bool, std::size_t) const override { return Room::enough; }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
 
   void close_gate() {
     const std::lock_guard lock{mutex_};

@@ -1,0 +1,251 @@
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "core/arbiter.hpp"
+
+namespace locker::core {
+namespace {
+
+/// Whether nothing else is asked for than there is; what is left out stays as it is.
+bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds lock_delay) {
+  return (command.meta.empty() || command.meta == meta) &&
+         (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
+}
+
+bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
+  const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+    return a.packed_path == b.packed_path && a.shape == b.shape;
+  };
+  return waiter.any == command.any && waiter.ttl == command.ttl &&
+         agrees(command, waiter.meta, waiter.lock_delay) &&
+         (!command.owner || waiter.owner == *command.owner) &&
+         std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
+                    command.wanted.end(), equal);
+}
+
+Acquired refused(TokenUse&& use) {
+  Acquired acquired = refused(Outcome::token_in_use);
+  acquired.in_use = std::move(use);
+  return acquired;
+}
+
+/// The lease has, or will have, another owner.
+TokenUse use_by_owner(std::string_view owner) {
+  TokenUse use;
+  use.differs = TokenUse::Parameter::owner;
+  use.text = owner;
+  return use;
+}
+
+/// How what is asked for differs from what is there; the mode last, because alone it may.
+TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted, const Shape& shape,
+                    std::string_view meta, Milliseconds lock_delay) {
+  using Parameter = TokenUse::Parameter;
+  TokenUse use;
+  use.packed_path = wanted.packed_path;
+  use.text = meta;
+  use.duration = lock_delay;
+  use.shape = shape;
+  if (wanted.shape.lock_parents != shape.lock_parents) {
+    use.differs = Parameter::lock_parents;
+  } else if (wanted.shape.lock_children != shape.lock_children) {
+    use.differs = Parameter::lock_children;
+  } else if (!agrees(command, meta, command.lock_delay)) {
+    use.differs = Parameter::meta;
+  } else if (!agrees(command, command.meta, lock_delay)) {
+    use.differs = Parameter::lock_delay;
+  } else if (wanted.shape.mode != shape.mode) {
+    use.differs = Parameter::mode;
+  }
+  return use;
+}
+
+/// REQUIRES: they want one path or more both, or have different owners.
+TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
+  if (command.owner && waiter.owner != *command.owner) return use_by_owner(waiter.owner);
+  const auto is_same_path = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+    return a.packed_path == b.packed_path;
+  };
+  const auto shared = std::find_first_of(command.wanted.begin(), command.wanted.end(),
+                                         waiter.wanted.begin(), waiter.wanted.end(), is_same_path);
+  TokenUse use;
+  use.packed_path = shared->packed_path;
+  if (!std::equal(command.wanted.begin(), command.wanted.end(), waiter.wanted.begin(),
+                  waiter.wanted.end(), is_same_path)) {
+    return use;
+  }
+  for (std::size_t index = 0; index < command.wanted.size(); ++index) {
+    TokenUse its = difference(command, command.wanted[index], waiter.wanted[index].shape,
+                              waiter.meta, waiter.lock_delay);
+    if (its.differs != TokenUse::Parameter::none) return its;
+  }
+  if (waiter.any != command.any) {
+    use.differs = TokenUse::Parameter::any;
+    use.any = waiter.any;
+  } else {
+    use.differs = TokenUse::Parameter::ttl;
+    use.duration = waiter.ttl.value_or(Milliseconds{});
+  }
+  return use;
+}
+
+/// Of the lease that somebody wants to open as another one.
+TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Milliseconds ttl) {
+  if (lease.owner != owner) return use_by_owner(lease.owner);
+  TokenUse use;
+  if (lease.ttl != ttl) {
+    use.differs = TokenUse::Parameter::ttl;
+    use.duration = lease.ttl;
+  }
+  return use;
+}
+
+}  // namespace
+
+/// What a token says that is known already: null when the request is a new one, which then has the
+/// owner of its lease.
+std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
+                                                    Waiter& request) {
+  const Token& token = *command.token;
+  const MaybeLease lease = find_living(token);
+  if (!lease) {
+    const auto ended = ended_lease(token);
+    if (ended && ended->reason != End::released) return refused(*ended);
+  } else {
+    restart_timer(token);  // who has the token lives, whatever becomes of the request
+    if (command.owner && *command.owner != lease->owner) {
+      return refused(use_by_owner(lease->owner));
+    }
+    request.owner = lease->owner;
+    if (auto answer = answer_held(command, *lease, request)) return answer;
+  }
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return std::nullopt;
+  const auto who_wants = [&](const Waiter::Wanted& wanted) {
+    const auto at = wanted_.find({token, wanted.packed_path});
+    return at == wanted_.end() ? nullptr : at->second;
+  };
+  Waiter* const first = who_wants(command.wanted.front());
+  if (first != nullptr && is_same_request(*first, command)) {
+    // What its client gave up, and has asked for anew, can be read after that.
+    if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
+    return resume(*first, command.wait);
+  }
+  Dependants given_up;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);
+  }
+  for (Waiter* const waiter : waiting->second) {
+    // The lease that they wait for will have one owner.
+    if (command.owner && !waiter->owner.empty() && *command.owner != waiter->owner) {
+      given_up.emplace(waiter->ticket, waiter);
+    } else if (request.owner.empty()) {
+      request.owner = waiter->owner;
+    }
+  }
+  for (const auto& [ticket, waiter] : given_up) {
+    if (!waiter->is_kept) return refused(use_by_waiting(command, *waiter));
+  }
+  // A place is kept for who comes back for it; this client wants something else now.
+  for (const auto& [ticket, waiter] : given_up) remove(*waiter);
+  return std::nullopt;
+}
+
+/// Null when the lease holds nothing of this, or when only the mode of its lock is to change: then
+/// the request says so.
+std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
+                                             const LivingLease& lease, Waiter& request) {
+  Acquired again;
+  bool same = true;
+  std::optional<HeldLock> changes;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    const auto held = table_.held_by(lease, wanted.path());
+    if (!held) continue;
+    again.locks.push_back(wanted);
+    same = same && held->shape == wanted.shape &&
+           (again.fence == 0 || again.fence == held->id.fence) &&
+           agrees(command, table_.meta_of(*held), table_.lock_delay_of(*held));
+    again.fence = held->id.fence;
+    changes = held;
+  }
+  if (again.locks.empty()) return std::nullopt;
+  const bool all = again.locks.size() == request.needed();
+  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
+  if (all && same && (!command.ttl || !is_longer_ttl(*command.ttl, lease.ttl))) {
+    again.outcome = Outcome::held_already;
+    again.token = lease.token;
+    again.owner = lease.owner;
+    again.ttl = lease.ttl;
+    return again;
+  }
+  const bool only_mode_differs =
+      command.wanted.size() == 1 && changes->shape.mode != command.wanted[0].shape.mode &&
+      changes->shape.lock_parents == command.wanted[0].shape.lock_parents &&
+      changes->shape.lock_children == command.wanted[0].shape.lock_children;
+  const std::string_view meta = table_.meta_of(*changes);
+  const Milliseconds lock_delay = table_.lock_delay_of(*changes);
+  if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
+    return refused(use_by_held(command, lease, all));
+  }
+  request.changes_mode = true;
+  request.meta = meta;
+  request.lock_delay = lock_delay;
+  return std::nullopt;
+}
+
+/// What is nearest at hand: of several the path that is held already; else what it is held with;
+/// else the TTL, when nothing but that differs.
+TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& lease,
+                              bool has_all) const {
+  TokenUse same;
+  Fence fence = 0;
+  for (const Waiter::Wanted& wanted : command.wanted) {
+    const auto held = table_.held_by(lease, wanted.path());
+    if (!held) continue;
+    TokenUse use = difference(command, wanted, held->shape, table_.meta_of(*held),
+                              table_.lock_delay_of(*held));
+    use.is_held = true;
+    if (!has_all) use.differs = TokenUse::Parameter::none;
+    const bool is_of_another_grant = fence != 0 && held->id.fence != fence;
+    if (!has_all || is_of_another_grant || use.differs != TokenUse::Parameter::none) return use;
+    same = std::move(use);
+    fence = held->id.fence;
+  }
+  same.differs = TokenUse::Parameter::ttl;
+  same.duration = lease.ttl;
+  return same;
+}
+
+/// The same for a lease that is to be opened, with what `answer` has. False: there is no such lease
+/// yet.
+bool Arbiter::answer_known_lease(LeaseAnswer& answer) {
+  if (const MaybeLease lease = find_living(answer.token)) {
+    const bool is_same =
+        lease->ttl == answer.ttl && lease->owner == answer.owner && lease->opened.fence != 0;
+    answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
+    if (is_same) {
+      restart_timer(answer.token);
+    } else {
+      answer.in_use = use_by_lease(*lease, answer.owner, answer.ttl);
+    }
+    return true;
+  }
+  const auto ended = ended_lease(answer.token);
+  if (ended && ended->reason != End::released) {
+    answer.outcome = LeaseOutcome::ended;
+    answer.ended = ended;
+    return true;
+  }
+  const auto waiting = by_token_.find(answer.token);
+  if (waiting == by_token_.end()) return false;
+  for (const Waiter* const waiter : waiting->second) {
+    if (waiter->owner.empty() || waiter->owner == answer.owner) continue;
+    answer.outcome = LeaseOutcome::in_use;
+    answer.in_use = use_by_owner(waiter->owner);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace locker::core

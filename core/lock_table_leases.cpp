@@ -1,0 +1,204 @@
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "core/assert.hpp"
+#include "core/lock_table.hpp"
+#include "core/lock_table_layout.hpp"
+
+namespace locker::core {
+namespace {
+
+constexpr std::uint32_t null = UnitArena::null;
+
+}  // namespace
+
+std::uint32_t LockTable::hash_token(const Token& token) const {
+  return hash_.then(token.view()).folded();
+}
+
+LockTable::FoundLease& LockTable::find_token(const Token& token) const {
+  if (found_lease_.token != token) {
+    const std::uint32_t hash = hash_token(token);
+    const auto at = leases_.find(hash, [&](std::uint32_t of) { return lease(of).token == token; });
+    found_lease_ = {token, hash, at};
+  }
+  return found_lease_;
+}
+
+void LockTable::prefetch_lease(const Token& token) const {
+  if (found_lease_.token != token) leases_.prefetch(hash_token(token));
+}
+
+std::uint32_t LockTable::find_lease(const Token& token) const { return find_token(token).at; }
+
+std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
+  const std::uint32_t at = arena_.allocate(lease_units);
+  Lease& added = lease(at) = Lease{};
+  added.token = token;
+  FoundLease& found = find_token(token);
+  leases_.insert(found.hash, at);
+  found.at = at;
+  if (!owner.empty() || ttl.count() != 0) set_terms(details_for(added, owner), ttl, 0);
+  return at;
+}
+
+/// Those that it has; if it has none, new ones with this owner.
+LockTable::LeaseDetails& LockTable::details_for(Lease& of, std::string_view owner) {
+  if (of.details != null) return *details_of(of);
+  of.details = arena_.allocate(UnitArena::units_for(sizeof(LeaseDetails) + owner.size()));
+  LeaseDetails& details = *details_of(of);
+  details = {.owner_size = static_cast<std::uint8_t>(owner.size())};
+  owner.copy(reinterpret_cast<char*>(&details + 1), owner.size());
+  return details;
+}
+
+void LockTable::set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence) {
+  deadline_count_ -= details.has_deadline() ? 1U : 0U;
+  details.ttl = ttl.count();
+  details.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
+  deadline_count_ += details.has_deadline() ? 1U : 0U;
+}
+
+void LockTable::remove_lease(std::uint32_t at) {
+  const Lease& removed = lease(at);
+  FoundLease& found = find_token(removed.token);
+  leases_.erase(found.hash, at);
+  found.at = null;
+  if (LeaseDetails* const details = details_of(removed)) {
+    set_terms(*details, {}, 0);
+    arena_.free(removed.details, UnitArena::units_for(sizeof *details + details->owner_size));
+  }
+  arena_.free(at, lease_units);
+}
+
+void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
+  Lock& linked = lock(at);
+  Lease& of = lease(owning);
+  linked.lease = owning;
+  // A ring backwards, so that the first one leads to the last; forwards it ends.
+  if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
+  std::uint32_t& last = lock(of.first_lock).lease_previous;
+  if (last != at) lock(last).lease_next = at;
+  linked.lease_previous = std::exchange(last, at);
+  if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
+}
+
+void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
+  Lock& unlinked = lock(at);
+  if (holdings_.lease == unlinked.lease) holdings_ = {};
+  Lease& of = lease(unlinked.lease);
+  // What comes behind the last one, in its place, is the first one.
+  const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
+  lock(behind).lease_previous = unlinked.lease_previous;
+  (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
+      unlinked.lease_next;
+  const LeaseDetails* const details = details_of(of);
+  const bool was_opened = details != nullptr && details->opened_fence != 0;
+  // After a change the next record gives the lease the lock that takes this one's place.
+  if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
+  unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
+}
+
+// From both ends: locks are mostly released in the order they were taken, or in the opposite one.
+std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
+  const std::uint32_t owning = find_lease(token);
+  if (owning == null) return null;
+  std::uint32_t older = lease(owning).first_lock;
+  std::uint32_t newer = older == null ? null : lock(older).lease_previous;
+  while (older != null) {
+    if (lock(older).id() == id) return older;
+    if (lock(newer).id() == id) return newer;
+    older = lock(older).lease_next;
+    newer = lock(newer).lease_previous;
+  }
+  return null;
+}
+
+// A lease can have many locks, and a path many (shared) ones: whichever list ends first.
+std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
+  const Found& found = find_nodes(path);
+  if (!found.is_whole()) return null;
+  const std::uint32_t at_node = found.nodes[found.level];
+  std::uint32_t of_lease = lease(owning).first_lock;
+  const List(&lists)[2] = node(at_node).here;
+  std::uint32_t here[2] = {lists[0].first, lists[1].first};
+  while (of_lease != null && (here[0] != null || here[1] != null)) {
+    if (lock(of_lease).node == at_node) return of_lease;
+    of_lease = lock(of_lease).lease_next;
+    for (std::size_t list = 0; list < 2; ++list) {
+      std::uint32_t& at = here[list];
+      if (at == null) continue;
+      if (lock(at).lease == owning) return at;
+      at = next_of(lists[list], at, found.level);
+    }
+  }
+  return null;
+}
+
+std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
+  return lock_unless_null(find_lock(token, id));
+}
+
+std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
+  const std::uint32_t owning = find_lease(token);
+  return owning == null ? std::nullopt : lock_unless_null(find_lock(owning, path));
+}
+
+std::optional<HeldLock> LockTable::held_by(const LivingLease& of, PathView path) const {
+  return lock_unless_null(find_lock(of.handle, path));
+}
+
+std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
+  const std::uint32_t at = find_lease(token);
+  if (at == null) return std::nullopt;
+  return lease_at(at);
+}
+
+LivingLease LockTable::lease_at(std::uint32_t handle) const {
+  const Lease& of = lease(handle);
+  LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
+  if (const LeaseDetails* const details = details_of(of)) {
+    living.ttl = Milliseconds{details->ttl};
+    living.opened = {details->opened_fence, 0};
+  }
+  return living;
+}
+
+std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
+  const std::uint32_t at = lock(held.handle).lease;
+  if (at == null) return std::nullopt;
+  return lease_at(at);
+}
+
+void LockTable::for_each_lock_of(const LivingLease& of,
+                                 const std::function<bool(const HeldLock&)>& visit) const {
+  for (std::uint32_t at = lease(of.handle).first_lock; at != null;) {
+    const std::uint32_t next = lock(at).lease_next;
+    if (!visit(lock_at(at))) return;
+    at = next;
+  }
+}
+
+void LockTable::for_each_newest_lock_of(const LivingLease& of,
+                                        const std::function<bool(const HeldLock&)>& visit) const {
+  const std::uint32_t first = lease(of.handle).first_lock;
+  if (first == null) return;
+  std::uint32_t at = first;
+  do {
+    at = lock(at).lease_previous;  // before the first one is the last one
+  } while (visit(lock_at(at)) && at != first);
+}
+
+std::uint32_t LockTable::timer_of(std::uint32_t at) const {
+  const LeaseDetails* const details = details_of(lease(at));
+  return details == nullptr ? 0 : details->timer;
+}
+
+void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
+  LeaseDetails* const details = details_of(lease(at));
+  LOCKER_ASSERT(details != nullptr);
+  details->timer = timer;
+}
+
+}  // namespace locker::core

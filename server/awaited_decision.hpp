@@ -1,0 +1,48 @@
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "persistence/journal.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// What any thread decides once and a connection waits for. Either can come first: a decision that
+/// is there before start() wakes inside of it, a later one wakes inside of decide(). Waker::wake()
+/// is called under the mutex, so that who is woken finds decide() over, and may destroy this then.
+template <typename Decision>
+class AwaitedDecision {
+ public:
+  struct Decided {
+    Decision decision;
+    persistence::Index index = 0;  ///< Has to be durable before anybody is told.
+  };
+
+  /// Called at most once, on the connection's thread, as all but decide().
+  void start(Waker& waker) {
+    const std::lock_guard lock{mutex_};
+    waker_ = &waker;
+    if (decided_) waker.wake();
+  }
+  [[nodiscard]] bool is_started() const { return waker_ != nullptr; }
+  /// Called at most once, on any thread.
+  void decide(Decision decision, persistence::Index index) {
+    const std::lock_guard lock{mutex_};
+    decided_.emplace(Decided{std::move(decision), index});
+    if (waker_ != nullptr) waker_->wake();
+  }
+  /// REQUIRES: wake() was called.
+  [[nodiscard]] Decided take() {
+    const std::lock_guard lock{mutex_};
+    return std::move(*decided_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<Decided> decided_;
+  Waker* waker_ = nullptr;
+};
+
+}  // namespace locker::server

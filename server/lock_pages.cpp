@@ -1,0 +1,139 @@
+#include "server/lock_pages.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace locker::server {
+namespace {
+
+using core::LockInfo;
+
+constexpr std::size_t looked_at_max = 10'000;
+constexpr std::size_t skipped_max = 100'000;
+constexpr std::size_t lease_page_max = 1'000;
+/// Of the texts of one page, and of what is written around them: who asks for much and does not
+/// read it must not cost much.
+constexpr std::size_t page_bytes_max = 512 * 1024;
+
+/// A page that is being filled.
+struct OpenPage {
+  std::size_t limit = 0;
+  LockPages::Page page = {};
+  std::size_t bytes = 0;
+
+  [[nodiscard]] bool is_full() const {
+    return page.locks.size() >= limit || bytes >= page_bytes_max;
+  }
+  void add(LockInfo info) {
+    bytes += 256 + info.packed_path.size() + info.owner.size() + info.meta.size();
+    page.locks.push_back(std::move(info));
+  }
+};
+
+}  // namespace
+
+LockPages::Page LockPages::list(const Query& query) {
+  return query.state == LockInfo::State::waiting ? list_waiting(query) : list_held(query);
+}
+
+LockPages::Page LockPages::list_held(const Query& query) {
+  OpenPage open{query.limit};
+  core::LockId last = query.after.value_or(core::LockId{});
+  const std::size_t slot = find_cursor(query);
+  core::LockTable& table = arbiter_.table_for_lists();
+  if (!table.skip_cursor(slot, last, skipped_max)) {
+    // The place is far away. The same page asked for again goes on from here: nobody else waits
+    // for as long as it takes to walk over millions of locks.
+    keep_bookmark(slot, query.packed_prefix, last);
+    return {{}, last};
+  }
+  for (std::size_t looked_at = 0; looked_at < looked_at_max && !open.is_full(); ++looked_at) {
+    const auto held = table.advance_cursor(slot);
+    if (!held) {
+      bookmarks_[slot] = {};
+      return std::move(open.page);
+    }
+    last = held->id;
+    if (query.owner && held->owner != *query.owner) continue;
+    if (query.state && (*query.state == LockInfo::State::cooling) != held->is_cooling) continue;
+    open.add(arbiter_.describe(*held));
+  }
+  open.page.next = last;
+  keep_bookmark(slot, query.packed_prefix, last);
+  return std::move(open.page);
+}
+
+/// A cursor of the table for this page: the one that the page before left there, or a new one at
+/// the beginning.
+std::size_t LockPages::find_cursor(const Query& query) {
+  core::LockTable& table = arbiter_.table_for_lists();
+  const core::PathView prefix{query.packed_prefix};
+  for (std::size_t slot = 0; query.after && slot < bookmarks_.size(); ++slot) {
+    const Bookmark& bookmark = bookmarks_[slot];
+    if (bookmark.after != query.after || bookmark.prefix != query.packed_prefix) continue;
+    table.resume_cursor(slot, prefix);
+    return slot;
+  }
+  const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
+                                      [](const auto& a, const auto& b) { return a.used < b.used; });
+  auto slot = static_cast<std::size_t>(least - bookmarks_.begin());
+  if (least->used != 0 && bookmarks_.size() < core::LockTable::cursors_max) {
+    slot = bookmarks_.size();
+    bookmarks_.emplace_back();
+  }
+  table.open_cursor(slot, prefix);
+  return slot;
+}
+
+void LockPages::keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after) {
+  arbiter_.table_for_lists().keep_cursor(slot);
+  bookmarks_[slot] = {prefix, after, ++bookmarks_used_};
+}
+
+LockPages::Page LockPages::list_waiting(const Query& query) const {
+  OpenPage open{query.limit};
+  const core::PathView prefix{query.packed_prefix};
+  // A ticket, and which of its paths.
+  const core::LockId first = query.after.value_or(core::LockId{});
+  std::size_t looked_at = 0;
+  arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
+    core::LockId at{waiter.ticket, 0};
+    if (looked_at >= looked_at_max) {
+      open.page.next = at;
+      return false;
+    }
+    looked_at += waiter.wanted.size();
+    if (query.owner && waiter.owner != *query.owner) return true;
+    for (const auto& wanted : waiter.wanted) {
+      const bool is_wanted =
+          at >= first && (wanted.path() == prefix || prefix.is_ancestor_of(wanted.path()));
+      if (is_wanted && open.is_full()) {
+        open.page.next = at;
+        return false;
+      }
+      if (is_wanted) open.add(core::Arbiter::describe(waiter, wanted));
+      ++at.position;
+    }
+    return true;
+  });
+  return std::move(open.page);
+}
+
+LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
+                                      std::optional<core::LockId> after) const {
+  OpenPage open{lease_page_max};
+  core::LockId last = after.value_or(core::LockId{});
+  arbiter_.table().for_each_lock_of(lease, [&](const core::HeldLock& held) {
+    if (held.id <= last) return true;
+    if (open.is_full()) {
+      open.page.next = last;
+      return false;
+    }
+    last = held.id;
+    open.add(arbiter_.describe(held));
+    return true;
+  });
+  return std::move(open.page);
+}
+
+}  // namespace locker::server

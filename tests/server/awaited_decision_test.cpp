@@ -1,0 +1,61 @@
+#include "server/awaited_decision.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace locker::server {
+namespace {
+
+class CountedWaker final : public Waker {
+ public:
+  void wake() override {
+    ++wakes;
+    wakes.notify_one();
+  }
+  std::atomic<int> wakes = 0;
+};
+
+TEST(AwaitedDecision, OneThatComesLaterWakes) {
+  AwaitedDecision<std::string> awaited;
+  CountedWaker waker;
+  EXPECT_FALSE(awaited.is_started());
+  awaited.start(waker);
+  EXPECT_TRUE(awaited.is_started());
+  EXPECT_EQ(waker.wakes, 0);
+  awaited.decide("granted", 7);
+  EXPECT_EQ(waker.wakes, 1);
+  const auto decided = awaited.take();
+  EXPECT_EQ(decided.decision, "granted");
+  EXPECT_EQ(decided.index, 7U);
+}
+
+TEST(AwaitedDecision, OneThatWasThereBeforeWakesAtOnce) {
+  AwaitedDecision<std::string> awaited;
+  CountedWaker waker;
+  awaited.decide("blocked", 8);
+  EXPECT_FALSE(awaited.is_started());
+  awaited.start(waker);
+  EXPECT_EQ(waker.wakes, 1);
+  EXPECT_EQ(awaited.take().index, 8U);
+}
+
+TEST(AwaitedDecision, WhicheverComesFirstItWakesOnceAndCanBeDestroyedThen) {
+  for (int i = 0; i < 2'000; ++i) {
+    auto awaited = std::make_unique<AwaitedDecision<int>>();
+    CountedWaker waker;
+    std::thread deciding{[&awaited = *awaited, i] { awaited.decide(i, 1); }};
+    awaited->start(waker);
+    waker.wakes.wait(0);
+    EXPECT_EQ(awaited->take().decision, i);
+    awaited.reset();
+    deciding.join();
+    EXPECT_EQ(waker.wakes, 1);
+  }
+}
+
+}  // namespace
+}  // namespace locker::server

@@ -1,6 +1,28 @@
 #include "client/command/job_signals.hpp"
 
+#include <csignal>
+
 namespace locker::client {
+namespace {
+
+volatile std::sig_atomic_t is_continued = 0;
+
+/// Whether the terminal's signal has stopped us, and somebody has continued us. The kernel does not
+/// stop a group that no shell could continue, wherever in it the one is whose shell is gone.
+bool stop_as_terminal_does(int number) {
+  struct sigaction ours {};
+  struct sigaction noting {};
+  noting.sa_handler = [](int) { is_continued = 1; };
+  is_continued = 0;
+  ::sigaction(SIGCONT, &noting, &ours);
+  ::kill(0, number);
+  ::sigaction(SIGCONT, &ours, nullptr);
+  if (is_continued == 0) return false;
+  ::raise(SIGCONT);  // for those who await it
+  return true;
+}
+
+}  // namespace
 
 sigset_t await_job_signals(boost::asio::signal_set& signals) {
   sigset_t ignored;
@@ -31,11 +53,8 @@ bool ends_job(int number) {
   return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
 }
 
-void stop_job(int number) {
-  if (number == SIGTTIN || number == SIGTTOU) {
-    ::kill(0, number);
-    return;
-  }
+bool stop_job(int number) {
+  if (number == SIGTTIN || number == SIGTTOU) return stop_as_terminal_does(number);
   struct sigaction ours {};
   struct sigaction ignoring {};
   ignoring.sa_handler = SIG_IGN;
@@ -43,6 +62,7 @@ void stop_job(int number) {
   ::kill(0, SIGTSTP);
   ::raise(SIGSTOP);
   ::sigaction(SIGTSTP, &ours, nullptr);
+  return true;
 }
 
 }  // namespace locker::client

@@ -17,7 +17,8 @@ namespace locker::client {
 [[nodiscard]] bool ends_job(int number);
 
 /// Stops our whole process group, by SIGTTIN or SIGTTOU as the terminal does, else as Ctrl-Z does:
-/// a shell looks at all of a job, be it a script or a pipeline. Returns when we are continued.
-void stop_job(int number);
+/// a shell looks at all of a job, be it a script or a pipeline. Returns when we are continued;
+/// false at once where the kernel does not stop us, as there is no shell that could continue us.
+[[nodiscard]] bool stop_job(int number);
 
 }  // namespace locker::client

@@ -244,15 +244,15 @@ class Run {
   void stop_too(int number) {
     const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
     if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
-    if (!child_->has_shell(wants_terminal)) {
-      return say("the command is stopped; the lock is kept for it");
-    }
+    if (!child_->has_shell(wants_terminal)) return say_it_is_kept();
     child_->take_terminal();
     if (const auto most = ttl()) {
       say("stopped; the lock is kept for at most " + short_duration(*most));
     }
-    stop_job(number);
+    if (!stop_job(number)) say_it_is_kept();
   }
+
+  void say_it_is_kept() const { say("the command is stopped; the lock is kept for it"); }
 
   void on_lost(const Failure& failure) {
     is_lost_ = true;

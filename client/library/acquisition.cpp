@@ -133,7 +133,9 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
     // By an earlier request of ours that came late: nobody waits for its answer. With a token that
     // we were given another client may, and has the place then.
     if (failure.code == "superseded" && !joins()) {
-      co_await async_pause(pause_before(superseded++));
+      const milliseconds pause = pause_before(superseded++);
+      const milliseconds left = has_end ? piece() : piece_max;
+      co_await async_pause(left.count() > 0 ? std::min(pause, left) : pause);
       continue;
     }
     if (!has_expired(failure)) co_return granted;

@@ -49,8 +49,9 @@ struct Reply {
 }
 
 /// One connection to the server, opened when it is needed and kept. On the thread that runs its
-/// executor; one call at a time. All calls of Locker can be sent twice (an acquire has a token of
-/// the client's choice), and one is when the server had closed the connection meanwhile.
+/// executor; one call at a time. A call is sent twice when the server had closed the connection
+/// meanwhile. All of Locker's can be (an acquire has a token of the client's choice) but a force
+/// without a fence: give that a connection of its own, as call() does.
 class HttpClient {
  public:
   HttpClient(net::io_context& io_context, ServerAddress address);

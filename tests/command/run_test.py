@@ -853,6 +853,12 @@ class TerminalTest(CommandCase):
             around=("sh", "-c", '"$@" &', "sh"))
         self.read_until(main, b"the command is stopped; the lock is kept for it")
 
+    def test_of_a_job_whose_shell_is_gone_it_keeps_the_lock_too(self):
+        main = self.run_shell_with_background_job(
+            "read line", "job.wait()", "time.sleep(1000)",
+            around=("sh", "-c", """sh -c '"$@"; true' sh "$@" </dev/tty &""", "sh"))
+        self.read_until(main, b"the command is stopped; the lock is kept for it")
+
     def test_begun_in_the_background_it_is_lent_the_terminal_of_a_foreground_that_came_later(self):
         main = self.run_shell_with_background_job(
             'while ! [ -e "$HOME/go-on" ]; do sleep 0.05; done; read line; echo "got $line"',

@@ -340,10 +340,38 @@ FAULTS = [
           "    if (failure.code == \"superseded\" && joins()) {\n",
           "command/run_test.py "
           "RunTest.test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back"),
+    Fault("force-again", "an interrupted force of the Python client ends the next holders, too",
+          "client/python/lockerclient/protocol.py",
+          "    is_final = in_doubt or (code == \"busy\" and not request.is_repeatable)\n",
+          "    is_final = in_doubt\n",
+          "python/protocol_test.py "
+          "Asking.test_a_force_that_the_server_stopped_on_its_way_is_not_sent_again"),
+    Fault("proxy-gives-back", "a proxy's 502 ends that the Python client gives a lock back",
+          "client/python/lockerclient/giving_back.py",
+          "    return not is_transient(answer)\n", "    return True\n",
+          "python/protocol_test.py Acquiring."
+          "test_what_a_proxy_says_while_the_server_is_away_gives_nothing_back"),
+    Fault("handled-is-raised", "a lock of the Python client stays held where no thread is to be had",
+          "client/python/lockerclient/keeper.py",
+          "error.__context__ is None or error.__context__ is handled:\n",
+          "error.__context__ is None:\n",
+          "python/interruption_test.py "
+          "BeforeTheBlock.test_what_is_raised_is_not_what_the_caller_handles"),
+    Fault("taken-is-forsaken", "a lock that no block has is given back when its object is forgotten",
+          "client/python/lockerclient/lock.py",
+          "        return self._acquire(is_block=False)\n",
+          "        return self._acquire(is_block=True)\n",
+          "python/interruption_test.py "
+          "WithoutAReference.test_what_was_taken_without_a_block_is_not"),
     Fault("guardian-sleeps", "a command outlives its lease when locker is stopped",
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",
           "command/run_test.py RunTest.test_locker_is_stopped_for_longer_than_the_ttl"),
+    Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
+          "client/command/job_signals.cpp",
+          "  if (is_continued == 0) return false;\n", "",
+          "command/run_test.py "
+          "TerminalTest.test_of_a_job_whose_shell_is_gone_it_keeps_the_lock_too"),
     Fault("tls-pending-forgotten", "what TLS has read ahead waits until more comes",
           "server/http/transport.hpp",
           "    if (!tls_->has_pending()) return read_when_ready(", "    if (true) return read_when_ready(",

@@ -15,7 +15,7 @@ class Authority:
         self.directory, self.name = directory, name
         self.file = self._path(name + ".pem")
         _openssl("req", "-x509", *self._new_key(name), "-days", "30", "-out", self.file,
-                 "-subj", "/CN=" + name)
+                 "-subj", "/CN=" + name, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def issue(self, name, *alternatives, days=30):
         """Signs a certificate for names such as DNS:localhost; (certificate, key)."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -378,7 +379,9 @@ class Waiting(AioCase):
                      key) as server, LossyProxy(server.port) as proxy:
             url = proxy.url.replace("http:", "https:")
             self.client = self.new_client(url=url, ca_file=authority.file)
-            async with AsyncClient(url, ca_file=authority.file) as through:
+            trusting = ssl.create_default_context(cafile=authority.file)
+            trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # as from Python 3.13 on
+            async with AsyncClient(url, ssl_context=trusting) as through:
                 await through.status()  # its connection is kept
                 await self.cancel_while_it_is_on_its_way(proxy, through)
 

@@ -1,6 +1,7 @@
 """Interruptions at the worst moments: between a grant and its block, and while it is given back."""
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -10,10 +11,11 @@ from unittest import mock
 
 from child import Child
 from server_case import LONG, PATIENCE, Interrupted, ServerCase, lockerclient, wait_until
-from lockerclient import Unreachable, farewell
+from lockerclient import LockerError, LockLost, NotAcquired, Unreachable, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import block as aio_block
 from lockerclient.block import Holding
+from lockerclient.exchange import NoAnswer
 from lockerclient.keeper import DeadlineWatch
 
 
@@ -21,6 +23,14 @@ def raising(kind=Interrupted):
     def fail(*_, **__):
         raise kind("x")
     return fail
+
+
+def tear(*_):
+    """What a signal handler raises amid what a Condition does leaves this."""
+    try:
+        raise Interrupted
+    finally:
+        raise RuntimeError("cannot release un-acquired lock")
 
 
 class InterruptionCase(ServerCase):
@@ -71,6 +81,34 @@ class BeforeTheBlock(InterruptionCase):
         with self.client.lock("/a", ttl=2) as lock:  # and the watch works
             self.assertTrue(self.client._watch._is_running)
             lock.check()
+
+    def start_while_handling(self, start, what):
+        """Blocks begin in the handler of another exception, and threads start like that."""
+        for block in self.blocks():
+            with mock.patch.object(threading.Thread, "start", start), self.assertRaises(what):
+                try:
+                    raise NotAcquired("another one")
+                except NotAcquired:
+                    block.__enter__()
+            self.assertEqual((self.held(), self.leases()), ([], 0))
+            self.assertFalse(block.held)
+
+    def test_what_is_raised_is_not_what_the_caller_handles(self):
+        self.start_while_handling(raising(RuntimeError), RuntimeError)
+        self.start_while_handling(tear, Interrupted)
+
+    def test_nothing_is_left_by_a_signal_handler_that_asks_the_client(self):
+        self.start_while_handling(raising(LockLost), LockLost)
+
+    def test_a_thread_that_does_not_get_it_leaves_that_of_another_one_alone(self):
+        lock = self.client.lock("/a", wait=0.5)
+        with self.client.lock("/a") as first:
+            waiting = self.in_background(lock.acquire)
+            self.wait_in_line("/a")
+            with mock.patch.object(lock, "_holding", first._holding):  # taken meanwhile
+                with self.assertRaises(NotAcquired):
+                    waiting.result()
+                self.assertTrue(lock.held)
 
     def test_what_cannot_be_given_back_at_once_is_at_the_end_of_the_process(self):
         for block in self.blocks():
@@ -172,6 +210,71 @@ class WhileItIsGivenBack(InterruptionCase):
                     self.assertEqual(self.held(), [])
         self.run_async(body)
         self.assertEqual(farewell._in_debt, set())
+
+
+class InTheBackground(InterruptionCase):
+    def test_a_thread_that_cannot_be_is_no_error(self):
+        with mock.patch.object(threading.Thread, "start", raising(RuntimeError)):
+            try:
+                raise Interrupted
+            except Interrupted:
+                self.assertFalse(self.client._in_background("x", lambda: None))
+
+    def test_an_interruption_of_its_start_is_not_lost(self):
+        client = self.new_client(patience=0)
+        with client.lease(ttl=LONG) as lease:
+            for start in (tear, raising()):
+                with mock.patch.object(client, "_send", side_effect=NoAnswer("x", True)):
+                    with mock.patch.object(threading.Thread, "start", start):
+                        with self.assertRaises(Interrupted):
+                            lease.acquire("/a")
+                lease.acquire("/a")  # nobody is before it
+
+
+class WithoutAReference(InterruptionCase):
+    """What nothing refers to any more."""
+
+    def forget(self, begin):
+        """Whether the blocks that `begin` has begun are given back when they are forgotten."""
+        are_given_back = []
+        blocks = list(self.blocks())
+        while blocks:
+            block = blocks.pop()
+            with mock.patch.object(Holding, "forsake") as forsake:
+                begin(block)
+                del block
+                gc.collect()
+            are_given_back.append(forsake.called)
+            farewell._say_all()
+        return are_given_back
+
+    @staticmethod
+    def take(block):
+        begin = block.open if isinstance(block, lockerclient.Lease) else block.acquire
+        begin()
+
+    def test_a_block_is_given_back(self):
+        self.assertEqual(self.forget(lambda block: block.__enter__()), [True, True])
+
+    def test_what_was_taken_without_a_block_is_not(self):
+        def after_a_block(block):
+            with block:
+                pass
+            self.take(block)
+
+        def after_one_that_failed(block):
+            with mock.patch.object(self.client, "_run", raising(LockLost)):
+                with self.assertRaises(LockLost):
+                    block.__enter__()
+            self.take(block)
+
+        def before_one_that_failed(block):
+            self.take(block)
+            with self.assertRaisesRegex(LockerError, "held already"):
+                block.__enter__()
+
+        for begin in (self.take, after_a_block, after_one_that_failed, before_one_that_failed):
+            self.assertEqual(self.forget(begin), [False, False], begin)
 
 
 class OnceMore(InterruptionCase):

@@ -6,7 +6,7 @@ import unittest
 
 import server_case  # noqa: F401, where the package is
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
-                          protocol, renewing)
+                          giving_back, protocol, renewing)
 from lockerclient.acquisition import Acquisition
 from lockerclient.aio import http
 from lockerclient.deadline import Deadline
@@ -115,6 +115,20 @@ class Asking(unittest.TestCase):
             world.drive(protocol.ask(world.settings, request))
         self.assertNotIn("carried out", str(caught.exception))
 
+    def test_a_force_that_the_server_stopped_on_its_way_is_not_sent_again(self):
+        stopped = (0, 503, {"error": "busy", "message": "Stopping."})
+        for fence, cooling, is_sent_again in ((None, False, False), (7, True, False),
+                                              (7, False, True)):
+            world = World(stopped, (0, 200, {"ended": 1}))
+            request = calls.force("/a", fence, None, cooling, False)
+            asked = protocol.ask(world.settings, request)
+            if is_sent_again:
+                self.assertEqual(world.drive(asked).status, 200)
+                continue
+            with self.assertRaises(LockerError) as caught:
+                world.drive(asked)
+            self.assertEqual((caught.exception.code, len(world.requests)), ("busy", 1))
+
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
         world = World(*cuts, (1, 200, {}))
@@ -164,6 +178,15 @@ class Acquiring(unittest.TestCase):
         self.assertEqual(world.waits()[-1], None)
         self.assertEqual(world.calls()[-1], "DELETE /v1/leases")
         self.assertEqual(len(set(world.tokens())), 1)
+
+    def test_the_wait_does_not_end_later_for_it(self):
+        world = World(*[(0, 409, SUPERSEDED)] * 100)
+        with self.assertRaises(IndexError):  # the script is over
+            self.acquire(world, wait=5)
+        waits = world.waits()
+        last, after = (world.requests[waits.index(None) + more][0] for more in (0, 1))
+        self.assertAlmostEqual(last, 1005)
+        self.assertGreater(after, 1005.2)  # nor is a server that says so then hurried
 
     def test_a_lease_of_ones_own_takes_the_place_back_while_it_lives(self):
         world = World((0, 409, SUPERSEDED), (0, 200, RENEWED), (0, 201, GRANT))
@@ -286,7 +309,22 @@ class Acquiring(unittest.TestCase):
             self.assertNotIn("wait", world.requests[0][1].request.body)
         for failing in ((0, REFUSED), (0, 423, LOCKED), (0, 200, "<html>")):
             world = World(failing, (0, REFUSED))
-            world.drive(Acquisition(world.settings, wanted(), None).give_up())
+            self.assertFalse(
+                world.drive(Acquisition(world.settings, wanted(), None).give_up()))
+
+    def test_what_a_proxy_says_while_the_server_is_away_gives_nothing_back(self):
+        for away in ((0, 502, "<html>"), (0, 503, {"error": "busy", "message": "x"})):
+            for joins, script in ((None, (away, LEFT)), (None, ((0, 200, GRANT), away)),
+                                  ("mine", (away,)), ("mine", ((0, 200, GRANT), away))):
+                world = World(*script)
+                acquisition = Acquisition(world.settings, wanted(), None, joins)
+                self.assertFalse(world.drive(acquisition.give_up()), script)
+                self.assertEqual(world.script, [])
+            self.assertFalse(World(away).drive(giving_back.abandon("t")))
+        self.assertTrue(World(LEFT).drive(giving_back.abandon("t")))
+        world = World((0, 502, "<html>"), (0, 502, "<html>"), (0, 423, LOCKED), LEFT)
+        world.drive(Acquisition(world.settings, wanted(None), None).go_on_giving_up())
+        self.assertEqual(world.script, [])
 
 
 class Keeping(unittest.TestCase):

@@ -73,7 +73,8 @@ class Acquisition:
                 continue
             if error.code == "superseded" and self._is_alone:
                 # By an earlier request of ours that came late: nobody waits for its answer.
-                yield Pause(next(pauses))
+                pause, left = next(pauses), until - now()
+                yield Pause(min(pause, left) if left > 0 else pause)
                 if self._joins:
                     yield from self._check_lease(self._settings)
                 continue
@@ -113,21 +114,22 @@ class Acquisition:
 
     def give_up(self) -> Steps[bool]:
         """After an interruption: leaves the line, and gives back what may have been granted.
-        False if there was no answer.
+        False if the server, or what is between, was away.
 
         Asking without waiting takes the request out of the line; releasing alone could come before
         a grant. Releasing also gives up the place, which would be kept for a while.
         """
         try:
-            grant = yield from self._withdrawn()
+            answers = [(yield self._withdrawal())]
             if not self._joins:
-                yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)
-            elif grant is not None:
+                answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
+            elif (grant := self._late(answers[0])) is not None:
                 for path in grant.paths:
-                    yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+                    answers.append((yield Send(calls.release_path(self._token, path),
+                                               FAREWELL_TIMEOUT)))
         except NoAnswer:
             return False  # it ends by its TTL
-        return True
+        return not any(map(is_transient, answers))
 
     def may_stay_held(self, error: LockerError) -> bool:
         """Whether it can have been granted without an answer, and does not end by itself."""
@@ -143,7 +145,7 @@ class Acquisition:
     def withdraw(self) -> Steps[Grant | None]:
         """The first half of that: what is to be given back."""
         try:
-            return (yield from self._withdrawn())
+            return self._late((yield self._withdrawal()))
         except NoAnswer:
             return None
 
@@ -155,15 +157,15 @@ class Acquisition:
             if tenure.is_over():
                 return None
             try:
-                answer = yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+                answer = yield self._withdrawal()
                 if not is_transient(answer):
                     return self._late(answer)
             except NoAnswer:
                 pass
         return None
 
-    def _withdrawn(self) -> Steps[Grant | None]:
-        return self._late((yield Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)))
+    def _withdrawal(self) -> Send:
+        return Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
 
     @staticmethod
     def _late(answer: Answer) -> Grant | None:

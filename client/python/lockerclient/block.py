@@ -129,11 +129,11 @@ class Block(HeldView):
     """What a lock and a lease have in common."""
 
     _holding: Holding | None = None
-    _is_entered = False
+    _is_block = False  # and so given back when nothing refers to it; else held until release()
 
     def __del__(self) -> None:
         # What a signal handler raises can come before the end of a `with` block has begun.
-        if self._is_entered and self._holding is not None:
+        if self._is_block and self._holding is not None:
             self._holding.forsake()
 
     def __init__(self, client: Client, on_lost: OnLost | None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 import time
 import weakref
 from types import TracebackType
@@ -20,7 +19,7 @@ from .errors import LockerError
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
-from .keeper import DeadlineWatch, drive
+from .keeper import DeadlineWatch, drive, start_thread
 from .lease import Lease
 from .lock import Lock
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -234,7 +233,7 @@ class Client:
     @staticmethod
     def _in_background(name: str, work: Callable[[], None]) -> bool:
         try:
-            threading.Thread(target=work, name="lockerclient-" + name, daemon=True).start()
+            start_thread("lockerclient-" + name, work)
         except RuntimeError:  # no thread is to be had, or the interpreter ends
             return False
         return True

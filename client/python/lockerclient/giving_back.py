@@ -8,7 +8,7 @@ from . import calls
 from .errors import LockerError, LockLost
 from .exchange import NoAnswer, Send, Steps
 from .inventory import Leaving
-from .protocol import Settings, ask, call
+from .protocol import Settings, ask, call, is_transient
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
 
@@ -78,12 +78,12 @@ def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
 
 def abandon(token: str) -> Steps[bool]:
     """Gives back what is lost or about to be, or was interrupted, if it is easy: others need not
-    wait for the TTL. False if there was no answer."""
+    wait for the TTL. False if the server, or what is between, was away."""
     try:
-        yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
+        answer = yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
     except NoAnswer:
         return False
-    return True
+    return not is_transient(answer)
 
 
 def why_gone(tenure: Tenure, paths: list[str], timeout: float,

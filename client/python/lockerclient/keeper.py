@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from typing import Callable, TypeVar, cast
 
@@ -45,10 +46,11 @@ def wait_for(woken: queue.SimpleQueue[None], seconds: float) -> None:
 
 def start_thread(name: str, work: Callable[[], None]) -> None:
     """Raises RuntimeError if no thread is to be had."""
+    handled = sys.exc_info()[1]  # by the caller: the context of whatever is raised here
     try:
         threading.Thread(target=work, name=name, daemon=True).start()
     except RuntimeError as error:
-        if error.__context__ is None:
+        if error.__context__ is None or error.__context__ is handled:
             raise
         raise error.__context__  # of a signal handler, by which the library's own locks were torn
 

@@ -40,15 +40,24 @@ class Lease(Block):
 
     def open(self) -> Lease:
         """What the beginning of a `with` block does; `release` ends it."""
+        return self._open(is_block=False)
+
+    def _open(self, is_block: bool) -> Lease:
         self._expect_free()
+        self._is_block = is_block
         client = self._client
         token = protocol.fresh_token()
+        has_begun = False
         try:
             opened = client._run(
                 protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent).start()
+            holding = self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            has_begun = True
+            holding.start()
             return self
         except LockerError:
+            if has_begun:  # it is of a signal handler
+                self._end_quickly()
             raise
         except BaseException:  # Ctrl-C, or no thread is to be had
             if not self._end_quickly():
@@ -56,8 +65,7 @@ class Lease(Block):
             raise
 
     def __enter__(self) -> Lease:
-        self._is_entered = True
-        return self.open()
+        return self._open(is_block=True)
 
     def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
                 mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
@@ -128,8 +136,12 @@ class Lease(Block):
             finally:
                 tenure.turns.leave(turn)
 
-        if not self._client._in_background("withdraw", run):
-            tenure.turns.leave(turn)
+        has_begun = False
+        try:
+            has_begun = self._client._in_background("withdraw", run)
+        finally:
+            if not has_begun:
+                tenure.turns.leave(turn)
 
     def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
         """Gives back what nobody else needs who shares this lease."""

@@ -27,16 +27,24 @@ class Lock(Block, GrantView):
 
     def acquire(self) -> Lock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        return self._acquire(is_block=False)
+
+    def _acquire(self, is_block: bool) -> Lock:
         self._expect_free()
+        self._is_block = is_block
         client = self._client
         acquisition = Acquisition(client._settings, self._wanted, self._wait)
+        has_begun = False
         try:
             self._grant = grant = client._run(acquisition.steps())
             holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            has_begun = True
             holding.tenure.granted(Use(self._wanted), self._wanted, grant)
             holding.start()
             return self
         except LockerError as error:
+            if has_begun:  # it is of a signal handler
+                self._end_quickly()
             client._give_up_later(acquisition, error)
             raise
         except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
@@ -45,8 +53,7 @@ class Lock(Block, GrantView):
             raise
 
     def __enter__(self) -> Lock:
-        self._is_entered = True
-        return self.acquire()
+        return self._acquire(is_block=True)
 
     def __repr__(self) -> str:
         return f"<Lock {self._wanted.paths}: {'held' if self.held else 'not held'}>"

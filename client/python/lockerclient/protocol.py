@@ -78,11 +78,14 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
                      was_cut=failure.was_cut, may_have_arrived=failure.was_sent, failure=failure)
     if not is_transient(answer):
         return answer
-    # By Locker itself: nothing was done. By a proxy: who knows.
-    refusal = answer if _is_refusal(answer) else None
-    in_doubt = refusal is None and not request.is_repeatable
-    return _Miss(f"HTTP status {answer.status}", in_doubt=in_doubt, is_final=in_doubt,
-                 was_cut=answer.status == 504, may_have_arrived=refusal is None, refusal=refusal)
+    # By Locker itself: nothing was done, but by a force that it stopped on its way. By a proxy: who
+    # knows.
+    code = _code_of_refusal(answer)
+    in_doubt = code is None and not request.is_repeatable
+    is_final = in_doubt or (code == "busy" and not request.is_repeatable)
+    return _Miss(f"HTTP status {answer.status}", in_doubt=in_doubt, is_final=is_final,
+                 was_cut=answer.status == 504, may_have_arrived=code is None,
+                 refusal=None if code is None else answer)
 
 
 def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
@@ -128,11 +131,11 @@ def is_silence(error: LockerError) -> bool:
     return isinstance(error, Unreachable) or error.status in (502, 503, 504)
 
 
-def _is_refusal(answer: Answer) -> bool:
+def _code_of_refusal(answer: Answer) -> object:
     try:
-        return "error" in answer.body
+        return answer.body.get("error")
     except LockerError:
-        return False
+        return None
 
 
 def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]) -> Steps[Result]:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -50,14 +51,6 @@ class Arbiter {
     /// Of those who waited for what has gone; if there are more, each has its turn in advance().
     std::size_t woken_at_once_max = 64;
   };
-  // Of arbiter_answers.hpp and arbiter_commands.hpp, where callers name them as an arbiter's.
-  using Released = core::Released;
-  using ReleaseOutcome = core::ReleaseOutcome;
-  using LeaseAnswer = core::LeaseAnswer;
-  using LeaseOutcome = core::LeaseOutcome;
-  using ForceFilter = core::ForceFilter;
-  using Forced = core::Forced;
-  using Forcing = core::Forcing;
 
   /// Where decisions go. Called from inside the commands; must not call back.
   class Host {
@@ -157,9 +150,9 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table, for lists that use its cursors: all slots but cursor_of_force are theirs.
+  /// The table, for lists that use its cursors: all slots but the first cursors_of_force are theirs.
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
-  static constexpr std::size_t cursor_of_force = 0;
+  static constexpr std::size_t cursors_of_force = 2;  ///< One in slices, and one that is not.
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
   /// O(locks and waiters).
   void check_invariants() const;
@@ -303,7 +296,7 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  std::uint64_t force_at_cursor_ = 0;  // its number
+  std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers
 };
 
 }  // namespace locker::core

@@ -63,6 +63,7 @@ struct Forcing {
   Stage stage = Stage::waiters;
   std::uint64_t number = 0;           // of all forces
   Ticket next_ticket = 0;             // to look at
+  std::size_t cursor = 0;             // of Arbiter::cursors_of_force
   LockId last_lock{};                 // that was looked at
   Fence newest = 0;                   // of the locks and leases that are meant
   std::optional<Token> last_lease{};  // that was looked at

@@ -160,7 +160,7 @@ void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
   }
 }
 
-Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now& now) {
+Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   Released released = release_for_seed(token, path, now);
   if (released.outcome != ReleaseOutcome::not_held) return released;
   const auto ended = ended_.find_lock(token, path, now_.instant);
@@ -188,7 +188,7 @@ Arbiter::Released Arbiter::release(const Token& token, PathView path, const Now&
   return released;
 }
 
-Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, const Now& now) {
+Released Arbiter::release_for_seed(const Token& token, PathView path, const Now& now) {
   now_ = now;
   Released released;
   const auto held = table_.held_by(token, path);
@@ -206,7 +206,7 @@ Arbiter::Released Arbiter::release_for_seed(const Token& token, PathView path, c
   return released;
 }
 
-Arbiter::Released Arbiter::release_all(const Token& token, const Now& now) {
+Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
   const MaybeLease lease = find_living(token);

@@ -16,7 +16,7 @@ LockId just_before(const LockId& id) {
 }
 
 /// A path that a request wants.
-bool fits(const Arbiter::ForceFilter& filter, PathView path) {
+bool fits(const ForceFilter& filter, PathView path) {
   if (filter.packed_path && path.packed() != *filter.packed_path) return false;
   if (!filter.packed_prefix) return true;
   const PathView prefix{*filter.packed_prefix};
@@ -24,14 +24,14 @@ bool fits(const Arbiter::ForceFilter& filter, PathView path) {
 }
 
 /// A lock at its path or under its prefix.
-bool is_meant(const Arbiter::Forcing& forcing, const HeldLock& held) {
-  const Arbiter::ForceFilter& filter = forcing.filter;
+bool is_meant(const Forcing& forcing, const HeldLock& held) {
+  const ForceFilter& filter = forcing.filter;
   return held.id.fence <= forcing.newest && (!held.is_cooling || filter.ends_cooling) &&
          (!filter.fence || held.id.fence == *filter.fence) &&
          (!filter.owner || held.owner == *filter.owner);
 }
 
-bool fits(const Arbiter::ForceFilter& filter, const Waiter& waiter) {
+bool fits(const ForceFilter& filter, const Waiter& waiter) {
   return (!filter.owner || waiter.owner == *filter.owner) &&
          std::any_of(waiter.wanted.begin(), waiter.wanted.end(),
                      [&](const auto& wanted) { return fits(filter, wanted.path()); });
@@ -39,15 +39,15 @@ bool fits(const Arbiter::ForceFilter& filter, const Waiter& waiter) {
 
 }  // namespace
 
-Arbiter::Forced Arbiter::force(const ForceFilter& filter, const std::string& detail,
-                               const Now& now) {
+Forced Arbiter::force(const ForceFilter& filter, const std::string& detail, const Now& now) {
   Forcing forcing = begin_force(filter, detail);
+  forcing.cursor = 1;  // one that goes on in slices keeps its place
   while (!advance_force(forcing, steps_of_an_end * limits_.ended_at_once_max, now)) {
   }
   return forcing.forced;
 }
 
-Arbiter::Forcing Arbiter::begin_force(const ForceFilter& filter, const std::string& detail) {
+Forcing Arbiter::begin_force(const ForceFilter& filter, const std::string& detail) {
   Forcing forcing{filter, detail};
   forcing.number = ++last_number_;
   forcing.newest = last_fence_;
@@ -109,7 +109,7 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
       forcing.last_lock = just_before(id);
-      force_at_cursor_ = 0;  // it stands behind what has not ended
+      force_at_cursor_[forcing.cursor] = 0;  // it stands behind what has not ended
       return false;
     }
     const HeldLock held = table_.lock_at(handle);
@@ -125,17 +125,17 @@ bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<Cho
   const PathView path{filter.packed_path     ? *filter.packed_path
                       : filter.packed_prefix ? *filter.packed_prefix
                                              : std::string_view{}};
-  // Another force can have had the cursor meanwhile: then all that was looked at is passed again.
-  if (force_at_cursor_ == forcing.number) {
-    table_.resume_cursor(cursor_of_force, path);
+  // Another one can have had the cursor meanwhile: then all that was looked at is passed again.
+  if (force_at_cursor_[forcing.cursor] == forcing.number) {
+    table_.resume_cursor(forcing.cursor, path);
   } else {
     using Reach = LockTable::Reach;
-    table_.open_cursor(cursor_of_force, path, filter.packed_path ? Reach::at : Reach::at_and_below);
-    force_at_cursor_ = forcing.number;
+    table_.open_cursor(forcing.cursor, path, filter.packed_path ? Reach::at : Reach::at_and_below);
+    force_at_cursor_[forcing.cursor] = forcing.number;
   }
   bool is_end = false;
   while (steps > 0 && !is_end) {
-    const auto held = table_.advance_cursor(cursor_of_force);
+    const auto held = table_.advance_cursor(forcing.cursor);
     is_end = !held || held->id.fence > forcing.newest;
     if (is_end) break;
     take_steps(1, steps);
@@ -145,7 +145,7 @@ bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<Cho
     chosen.push_back({held->id, held->handle});
     take_steps(steps_of_an_end, steps);
   }
-  table_.keep_cursor(cursor_of_force);
+  table_.keep_cursor(forcing.cursor);
   return is_end;
 }
 

@@ -88,9 +88,9 @@ std::optional<EndedMemory::Ended> Arbiter::ended_lease(const Token& token) const
   return ended_.find_lease(token, now_.instant);
 }
 
-Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, const Token& fresh,
-                                         const std::optional<std::string>& owner, Milliseconds ttl,
-                                         const Now& now) {
+LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, const Token& fresh,
+                                const std::optional<std::string>& owner, Milliseconds ttl,
+                                const Now& now) {
   now_ = now;
   LeaseAnswer answer;
   answer.token = chosen.value_or(fresh);
@@ -118,8 +118,7 @@ Arbiter::LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, con
   return answer;
 }
 
-Arbiter::LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
-                                    const Now& now) {
+LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl, const Now& now) {
   now_ = now;
   LeaseAnswer answer;
   const MaybeLease lease = find_living(token);

@@ -55,8 +55,9 @@ class LockPages {
   void keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after);
 
   core::Arbiter& arbiter_;
-  // By slot of the table's cursors. The first one is Arbiter's, and never free.
-  std::vector<Bookmark> bookmarks_{{"", {}, std::numeric_limits<std::uint64_t>::max()}};
+  // By slot of the table's cursors. The first ones are Arbiter's, and never free.
+  std::vector<Bookmark> bookmarks_ = std::vector<Bookmark>(
+      core::Arbiter::cursors_of_force, {"", {}, std::numeric_limits<std::uint64_t>::max()});
   std::uint64_t bookmarks_used_ = 0;
 };
 

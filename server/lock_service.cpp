@@ -214,8 +214,8 @@ LockService::At<LockService::SeedAcquired> LockService::acquire_for_seed(core::P
   });
 }
 
-LockService::At<Arbiter::Released> LockService::release_for_seed(core::PathView path,
-                                                                 const core::Token& token) {
+LockService::At<core::Released> LockService::release_for_seed(core::PathView path,
+                                                              const core::Token& token) {
   return carry_out(
       [&](const core::Now& now) { return arbiter_.release_for_seed(token, path, now); });
 }
@@ -242,6 +242,8 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 
 bool LockService::abandon(core::WaiterId waiter) {
   const auto abandoned = carry_out([&](const core::Now& now) {
+    commit_wanted_ = true;  // nobody waits for what this records, or what was due meanwhile
+    due_.notify_one();
     if (listeners_.erase(waiter) == 0) return false;
     ++counts_.abandoned;
     arbiter_.abandon(waiter, now);
@@ -250,13 +252,13 @@ bool LockService::abandon(core::WaiterId waiter) {
   return abandoned.answer;
 }
 
-LockService::At<Arbiter::Released> LockService::release(core::PathView path,
-                                                        const core::Token& token) {
+LockService::At<core::Released> LockService::release(core::PathView path,
+                                                     const core::Token& token) {
   return carry_out([&](const core::Now& now) { return arbiter_.release(token, path, now); });
 }
 
-LockService::At<Arbiter::Released> LockService::release_all(const core::Token& token,
-                                                            std::vector<AuditedLock>* ended) {
+LockService::At<core::Released> LockService::release_all(const core::Token& token,
+                                                         std::vector<AuditedLock>* ended) {
   return carry_out([&](const core::Now& now) { return arbiter_.release_all(token, now); }, ended);
 }
 
@@ -273,50 +275,49 @@ Index LockService::take_back(const core::Token& token, const std::optional<core:
 bool LockService::try_to_take_back(const TakenBack& what, const core::Now& now) {
   const auto released = what.path ? arbiter_.release(what.token, what.path->view(), now)
                                   : arbiter_.release_all(what.token, now);
-  return released.outcome != Arbiter::ReleaseOutcome::busy &&
-         released.outcome != Arbiter::ReleaseOutcome::disk_full;
+  return released.outcome != core::ReleaseOutcome::busy &&
+         released.outcome != core::ReleaseOutcome::disk_full;
 }
 
-LockService::At<Arbiter::LeaseAnswer> LockService::open_lease(
-    const std::optional<core::Token>& chosen, const std::optional<std::string>& owner,
-    std::optional<core::Milliseconds> ttl) {
+LockService::At<core::LeaseAnswer> LockService::open_lease(const std::optional<core::Token>& chosen,
+                                                           const std::optional<std::string>& owner,
+                                                           std::optional<core::Milliseconds> ttl) {
   return carry_out([&](const core::Now& now) {
     return arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
   });
 }
 
-LockService::At<Arbiter::LeaseAnswer> LockService::renew(const core::Token& token,
-                                                         std::optional<core::Milliseconds> ttl) {
+LockService::At<core::LeaseAnswer> LockService::renew(const core::Token& token,
+                                                      std::optional<core::Milliseconds> ttl) {
   return carry_out([&](const core::Now& now) { return arbiter_.renew(token, ttl, now); });
 }
 
-LockService::At<Arbiter::Forced> LockService::force(const Arbiter::ForceFilter& filter,
-                                                    const std::string& reason,
-                                                    std::vector<AuditedLock>* ended) {
+LockService::At<core::Forced> LockService::force(const core::ForceFilter& filter,
+                                                 const std::string& reason,
+                                                 std::vector<AuditedLock>* ended) {
   return carry_out([&](const core::Now& now) { return arbiter_.force(filter, reason, now); },
                    ended);
 }
 
-std::optional<LockService::At<Arbiter::Forced>> LockService::force(
-    const Arbiter::ForceFilter& filter, const std::string& reason, std::vector<AuditedLock>* ended,
-    ForceListener& listener) {
-  const auto begun = carry_out(
-      [&](const core::Now& now) -> std::optional<Arbiter::Forced> {
-        Arbiter::Forcing forcing = arbiter_.begin_force(filter, reason);
+LockService::At<std::optional<core::Forced>> LockService::force(const core::ForceFilter& filter,
+                                                                const std::string& reason,
+                                                                std::vector<AuditedLock>* ended,
+                                                                ForceListener& listener) {
+  return carry_out(
+      [&](const core::Now& now) -> std::optional<core::Forced> {
+        core::Forcing forcing = arbiter_.begin_force(filter, reason);
         // Behind another one it does nothing yet: that one's place in the table would be lost.
         const bool is_over =
             forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
-        Arbiter::Forced& forced = forcing.forced;
+        core::Forced& forced = forcing.forced;
         const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
         if (is_over && !is_half_done) return forced;
-        if (is_stopping_) return Arbiter::Forced{core::Outcome::busy, forced.count};
+        if (clock_.is_stopped()) return core::Forced{core::Outcome::busy, forced.count};
         forces_.push_back({std::move(forcing), ended, &listener});
         due_.notify_one();
         return std::nullopt;
       },
       ended);
-  if (!begun.answer) return std::nullopt;
-  return At<Arbiter::Forced>{*begun.answer, begun.index, begun.now};
 }
 
 void LockService::forget(const ForceListener& listener) {
@@ -332,7 +333,6 @@ void LockService::begin_stop() {
   const std::lock_guard lock{commit_.mutex()};
   static_cast<void>(read_now());
   clock_.stop();
-  is_stopping_ = true;
   for (Force& force : forces_) {
     force.forcing.forced.outcome = core::Outcome::busy;
     tell_end(force);

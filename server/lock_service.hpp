@@ -77,8 +77,7 @@ class LockService final : private core::Arbiter::Host {
   /// Fills in `blocker` when blocked.
   [[nodiscard]] At<SeedAcquired> acquire_for_seed(core::PathView path, const core::Shape& shape,
                                                   std::string_view owner, Blocker& blocker);
-  [[nodiscard]] At<core::Arbiter::Released> release_for_seed(core::PathView path,
-                                                             const core::Token& token);
+  [[nodiscard]] At<core::Released> release_for_seed(core::PathView path, const core::Token& token);
   struct Queried {
     bool blocked = false;
     Index index = 0;
@@ -99,27 +98,26 @@ class LockService final : private core::Arbiter::Host {
   /// False: the decision was told.
   [[nodiscard]] bool abandon(core::WaiterId waiter);
 
-  [[nodiscard]] At<core::Arbiter::Released> release(core::PathView path, const core::Token& token);
+  [[nodiscard]] At<core::Released> release(core::PathView path, const core::Token& token);
   /// `ended`, if not null, gets the locks that this ended, up to audited_locks_max.
-  [[nodiscard]] At<core::Arbiter::Released> release_all(const core::Token& token,
-                                                        std::vector<AuditedLock>* ended = nullptr);
+  [[nodiscard]] At<core::Released> release_all(const core::Token& token,
+                                               std::vector<AuditedLock>* ended = nullptr);
   /// Releases the lock, or all of the lease if there is no path, when nobody waits for an answer:
   /// sees to it that it gets to the disk, now or when the journal has room again. The index of what
   /// was released at once.
   Index take_back(const core::Token& token, const std::optional<core::Path>& path = {});
-  [[nodiscard]] At<core::Arbiter::LeaseAnswer> open_lease(const std::optional<core::Token>& chosen,
-                                                          const std::optional<std::string>& owner,
-                                                          std::optional<core::Milliseconds> ttl);
-  [[nodiscard]] At<core::Arbiter::LeaseAnswer> renew(const core::Token& token,
-                                                     std::optional<core::Milliseconds> ttl);
+  [[nodiscard]] At<core::LeaseAnswer> open_lease(const std::optional<core::Token>& chosen,
+                                                 const std::optional<std::string>& owner,
+                                                 std::optional<core::Milliseconds> ttl);
+  [[nodiscard]] At<core::LeaseAnswer> renew(const core::Token& token,
+                                            std::optional<core::Milliseconds> ttl);
   /// `ended` as in release_all(), and of who waits. In one step: for what ends few locks.
-  [[nodiscard]] At<core::Arbiter::Forced> force(const core::Arbiter::ForceFilter& filter,
-                                                const std::string& reason,
-                                                std::vector<AuditedLock>* ended = nullptr);
+  [[nodiscard]] At<core::Forced> force(const core::ForceFilter& filter, const std::string& reason,
+                                       std::vector<AuditedLock>* ended = nullptr);
   /// Who is told, under the mutex, that a force has done all that it does.
   class ForceListener {
    public:
-    virtual void on_forced(const core::Arbiter::Forced& forced, Index index) = 0;
+    virtual void on_forced(const core::Forced& forced, Index index) = 0;
 
    protected:
     ~ForceListener() = default;
@@ -127,9 +125,10 @@ class LockService final : private core::Arbiter::Host {
   /// The same, in slices between which others are answered; several go on one after the other.
   /// None: it goes on, and `listener` hears of its end once, perhaps before this returns, unless it
   /// is forgotten; until then `ended` must live.
-  [[nodiscard]] std::optional<At<core::Arbiter::Forced>> force(
-      const core::Arbiter::ForceFilter& filter, const std::string& reason,
-      std::vector<AuditedLock>* ended, ForceListener& listener);
+  [[nodiscard]] At<std::optional<core::Forced>> force(const core::ForceFilter& filter,
+                                                      const std::string& reason,
+                                                      std::vector<AuditedLock>* ended,
+                                                      ForceListener& listener);
   /// It is not told any more, if it was not yet. What it is about goes on.
   void forget(const ForceListener& listener);
 
@@ -229,7 +228,7 @@ class LockService final : private core::Arbiter::Host {
   void keep_time(const std::stop_token& stop);
   [[nodiscard]] bool advance_forces(const core::Now& now);
   struct Force {
-    core::Arbiter::Forcing forcing;
+    core::Forcing forcing;
     std::vector<AuditedLock>* ended;
     ForceListener* listener;
   };
@@ -257,7 +256,6 @@ class LockService final : private core::Arbiter::Host {
   std::map<std::pair<core::Token, Asker>, core::LockId> known_to_fit_;
 
   ServiceClock clock_;
-  bool is_stopping_ = false;
   std::condition_variable_any due_;
   bool commit_wanted_ = false;                     // nobody waits for what was recorded last
   std::vector<TakenBack> to_take_back_;            // the journal had no room

@@ -38,6 +38,7 @@ class ServiceClock {
   }
   /// Stands still from the last read on.
   void stop() { is_stopped_ = true; }
+  [[nodiscard]] bool is_stopped() const { return is_stopped_; }
 
  private:
   Steady::time_point began_;

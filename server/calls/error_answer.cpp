@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "core/assert.hpp"
 #include "core/url_path.hpp"
 #include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
@@ -93,6 +94,7 @@ LimitText text_of(core::Outcome limit) {
       return {"too_many_leases",
               "There are as many leases as this server may have (--leases-max); try again later."};
     default:
+      LOCKER_ASSERT(limit == core::Outcome::too_much_memory);
       return {"too_much_memory",
               "What is held and waits takes as much memory as it may (--memory-max); try again "
               "later."};

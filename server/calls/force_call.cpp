@@ -19,7 +19,7 @@ using core::Arbiter;
 using core::Fault;
 
 struct Call {
-  Arbiter::ForceFilter filter;
+  core::ForceFilter filter;
   std::string reason;
   bool is_audited = false;
   std::vector<AuditedLock> ended;
@@ -27,7 +27,7 @@ struct Call {
 
 std::optional<Fault> read_call(std::string_view path_text, const Parameters& parameters,
                                Call& call) {
-  Arbiter::ForceFilter& filter = call.filter;
+  core::ForceFilter& filter = call.filter;
   std::optional<Fault> fault;
   if (!path_text.empty()) {
     core::Path path;
@@ -51,7 +51,7 @@ std::optional<Fault> read_call(std::string_view path_text, const Parameters& par
   return fault;
 }
 
-void answer(Call& call, const Arbiter::Forced& forced, Index index, Response& response) {
+void answer(Call& call, const core::Forced& forced, Index index, Response& response) {
   response.index = index;
   if (call.is_audited) {
     response.audit = note_of_force(call.filter, forced, std::move(call.ended), call.reason);
@@ -79,8 +79,8 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
 
-  /// Null when it goes on, and this has to live; else what it did.
-  std::optional<LockService::At<Arbiter::Forced>> ask() {
+  /// What it did; none when it goes on, and this has to live.
+  LockService::At<std::optional<core::Forced>> ask() {
     is_asked_ = true;
     return service_.force(call_.filter, call_.reason, call_.is_audited ? &call_.ended : nullptr,
                           *this);
@@ -88,7 +88,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   [[nodiscard]] Call& call() { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_forced(const Arbiter::Forced& forced, Index index) override {
+  void on_forced(const core::Forced& forced, Index index) override {
     awaited_.decide(forced, index);
   }
   void finish(Response& response) override {
@@ -102,7 +102,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  AwaitedDecision<Arbiter::Forced> awaited_;
+  AwaitedDecision<core::Forced> awaited_;
 };
 
 }  // namespace
@@ -115,9 +115,8 @@ void answer_force(LockService& service, std::string_view path_text, const Parame
   }
   call.is_audited = is_audited(request);
   auto force = std::make_unique<LongForce>(service, std::move(call));
-  if (const auto asked = force->ask()) {
-    return answer(force->call(), asked->answer, asked->index, response);
-  }
+  const auto asked = force->ask();
+  if (asked.answer) return answer(force->call(), *asked.answer, asked.index, response);
   response.pending = std::move(force);
 }
 

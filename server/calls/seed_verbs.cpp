@@ -124,7 +124,7 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   }
   bool released = false;
   if (const auto token = core::parse_token(*text)) {
-    using Outcome = core::Arbiter::ReleaseOutcome;
+    using Outcome = core::ReleaseOutcome;
     const auto done = service_.release_for_seed(path, *token);
     response.index = done.index;
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);

@@ -40,7 +40,7 @@ core::Token token_of(const std::string& id) {
 
 std::optional<Fault> read_info(const Request& request, std::string& id, std::string& who) {
   if (request.body.size() > core::meta_bytes_max) {
-    return Fault{"The lock info is longer than 4,096 bytes."};
+    return Fault{"The lock info is longer than 4096 bytes."};
   }
   boost::json::object info;
   if (auto fault = read_json_object(request, info)) return fault;
@@ -150,7 +150,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
 
 void give_back(LockService& service, const core::Path& path, const std::string& id,
                const Request& request, Response& response) {
-  using Outcome = core::Arbiter::ReleaseOutcome;
+  using Outcome = core::ReleaseOutcome;
   const auto done = service.release(path, token_of(id));
   response.index = done.index;
   switch (done.answer.outcome) {
@@ -182,10 +182,10 @@ void force(LockService& service, const core::Path& path, const Request& request,
   response.index = looked.index;
   const auto& holders = looked.answer.holders;
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
-  core::Arbiter::ForceFilter filter;
+  core::ForceFilter filter;
   filter.packed_path = path.view().packed();
   filter.ends_cooling = true;  // else nothing could be done about what cools here
-  core::Arbiter::Forced forced;
+  core::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
     filter.owner = holders.front().owner;

@@ -212,7 +212,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
   if (fault) return answer_fault(*fault, response);
   const auto done = service_.release(path, token);
   response.index = done.index;
-  using Outcome = Arbiter::ReleaseOutcome;
+  using Outcome = core::ReleaseOutcome;
   switch (done.answer.outcome) {
     case Outcome::released:
     case Outcome::left:
@@ -353,7 +353,7 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
   if (fault) return answer_fault(*fault, response);
   const auto opened = service_.open_lease(token, owner, ttl);
   response.index = opened.index;
-  using Outcome = Arbiter::LeaseOutcome;
+  using Outcome = core::LeaseOutcome;
   switch (opened.answer.outcome) {
     case Outcome::opened:
     case Outcome::living:
@@ -395,7 +395,7 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
   if (fault) return answer_fault(*fault, response);
   const auto renewed = service_.renew(token, ttl);
   response.index = renewed.index;
-  using Outcome = Arbiter::LeaseOutcome;
+  using Outcome = core::LeaseOutcome;
   switch (renewed.answer.outcome) {
     case Outcome::ended:
       return answer_lease_ended(*renewed.answer.ended, response);
@@ -464,7 +464,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
   std::vector<AuditedLock> ended;
   const auto done = service_.release_all(token, is_audited(request) ? &ended : nullptr);
   response.index = done.index;
-  using Outcome = Arbiter::ReleaseOutcome;
+  using Outcome = core::ReleaseOutcome;
   // Where the journal has no room, a part of a large lease can have ended all the same.
   const bool stopped =
       done.answer.outcome == Outcome::busy || done.answer.outcome == Outcome::disk_full;

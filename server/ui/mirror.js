@@ -279,7 +279,7 @@ export class Mirror {
         this.#model.applyHolders(path, holders, looked.index, looked.at);
       } else {
         this.#model.applyListed(holders, looked.index, looked.at);
-        await this.#lookAtOldest(path);
+        await this.#quietly(() => this.#lookAtOldest(path));
       }
       return looked;
     } finally {

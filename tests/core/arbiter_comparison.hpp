@@ -650,7 +650,7 @@ class ArbiterComparison final : public Arbiter::Host {
     finish_work_or_some();
   }
 
-  static void compare(const Arbiter::Released& got, const Arbiter::Released& expected) {
+  static void compare(const Released& got, const Released& expected) {
     ASSERT_EQ(got.outcome, expected.outcome);
     ASSERT_EQ(got.fence, expected.fence);
     ASSERT_EQ(got.count, expected.count);
@@ -661,7 +661,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   /// What an answer tells of a lease that lives, or of one that has ended.
-  void check_lease(const Token& token, const Arbiter::LeaseAnswer& answer) const {
+  void check_lease(const Token& token, const LeaseAnswer& answer) const {
     if (answer.outcome == LeaseOutcome::living || answer.outcome == LeaseOutcome::opened) {
       const auto& lease = oracle_.leases().at(token);
       ASSERT_EQ(answer.token, token);
@@ -679,13 +679,13 @@ class ArbiterComparison final : public Arbiter::Host {
     std::erase_if(to_take_back_, [this](const Token& token) {
       const auto released = arbiter_->release_all(token, now());
       compare(released, oracle_.release_all(token, now_));
-      return released.outcome != Arbiter::ReleaseOutcome::busy &&
-             released.outcome != Arbiter::ReleaseOutcome::disk_full;
+      return released.outcome != ReleaseOutcome::busy &&
+             released.outcome != ReleaseOutcome::disk_full;
     });
   }
 
   void force() {
-    Arbiter::ForceFilter filter;
+    ForceFilter filter;
     filter.ends_cooling = random_() % 2 == 0;
     filter.ends_waiting = random_() % 4 == 0;
     const auto dice = random_() % 9;
@@ -739,7 +739,7 @@ class ArbiterComparison final : public Arbiter::Host {
     const auto renewed = arbiter_->renew(token_of(who), ttl, now());
     ASSERT_EQ(renewed.outcome, oracle_.renew(token_of(who), ttl, now_));
     check_lease(token_of(who), renewed);
-    if (renewed.outcome == Arbiter::LeaseOutcome::living) {
+    if (renewed.outcome == LeaseOutcome::living) {
       ASSERT_EQ(renewed.locks, oracle_.locks_of(token_of(who)));
       ASSERT_EQ(renewed.newest_fence, oracle_.newest_fence_of(token_of(who)));
       ASSERT_EQ(renewed.waiters, oracle_.waiters_behind(token_of(who)));
@@ -839,7 +839,7 @@ class ArbiterComparison final : public Arbiter::Host {
   /// Nothing is left of what has been: no place, no timer.
   void end_everything() {
     set_rooms({});
-    Arbiter::ForceFilter all;
+    ForceFilter all;
     all.packed_prefix = "";
     all.ends_cooling = true;
     const auto leases = oracle_.leases();

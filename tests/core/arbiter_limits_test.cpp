@@ -75,7 +75,7 @@ TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMe
   EXPECT_EQ(acquire(token_of(4), below(deep + "/y", 8), true).outcome, Outcome::too_many_waiters);
   EXPECT_EQ(acquire(token_of(3), below(deep + "/x", 8), true).outcome, Outcome::queued);
   ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   while (arbiter_->advance(now(), 1000)) {
   }
   EXPECT_EQ(arbiter_->waiter_count(), 0U);
@@ -93,7 +93,7 @@ TEST_F(ArbiterLimitsTest, WhoIsGrantedGivesBackItsOwnMemoryAndNotThatOfOthers) {
   ASSERT_EQ(acquire(token_of(3), below("/a" + deep, 8), true).outcome, Outcome::queued);
   ASSERT_EQ(acquire(token_of(4), below("/b" + deep, 10), true).outcome, Outcome::queued);
   ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/a")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   while (arbiter_->advance(now(), 1000)) {
   }
   ASSERT_EQ(arbiter_->waiter_count(), 1U);
@@ -136,13 +136,13 @@ TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRe
   const unsigned most = count;
   const Token fresh = token_of(most + 1);
   EXPECT_EQ(acquire(fresh, {path_of(0)}, true).outcome, Outcome::too_much_memory);
-  Arbiter::LeaseOutcome opened{};
+  LeaseOutcome opened{};
   unsigned leases = 0;  // less than a lock has room
   do {
     const Token token = token_of(most + 2 + leases++);
     opened = arbiter_->open_lease(token, token, {}, {}, now()).outcome;
-  } while (opened == Arbiter::LeaseOutcome::opened);
-  EXPECT_EQ(opened, Arbiter::LeaseOutcome::too_much_memory);
+  } while (opened == LeaseOutcome::opened);
+  EXPECT_EQ(opened, LeaseOutcome::too_much_memory);
   EXPECT_LT(leases, 50U);
   EXPECT_EQ(
       arbiter_->acquire_for_seed(PathView{packed("/new")}, {}, "o", fresh, Milliseconds{0}, now())
@@ -151,8 +151,8 @@ TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRe
 
   EXPECT_EQ(acquire(token_of(1), {path_of(1)}).outcome, Outcome::held_already);
   EXPECT_EQ(arbiter_->renew(token_of(1), Milliseconds{60'000}, now()).outcome,
-            Arbiter::LeaseOutcome::living);
-  Arbiter::ForceFilter filter;
+            LeaseOutcome::living);
+  ForceFilter filter;
   filter.packed_path = packed(path_of(2));
   EXPECT_EQ(arbiter_->force(filter, "in the way", now()).count, 1U);
   for (unsigned number = 0; number < most + 2 + leases; ++number) {
@@ -176,7 +176,7 @@ TEST_F(ArbiterLimitsTest, WhoWaitsIsGrantedWhateverMemoryThereIsBecauseItGivesSo
   while (acquire(token_of(count), {"/" + std::to_string(count)}).outcome == Outcome::granted) {
     ++count;
   }
-  ASSERT_EQ(arbiter_->release_all(token_of(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token_of(1), now()).outcome, ReleaseOutcome::released);
   while (arbiter_->advance(now(), 1000)) {
   }
   EXPECT_EQ(arbiter_->waiter_count(), 0U);
@@ -288,7 +288,7 @@ TEST_F(ArbiterLimitsTest, AForceOfEverythingMakesRoomWhateverItsReasonIs) {
     ++count;
   }
   EXPECT_GT(count, 50'000U);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_prefix = "";
   ASSERT_EQ(arbiter_->force(filter, std::string(255, 'w'), now()).count, count);
   EXPECT_EQ(acquire(token_of(count), {"/b"}).outcome, Outcome::granted);
@@ -300,8 +300,7 @@ TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
   constexpr unsigned leases = 10'000;
   for (unsigned number = 0; number < leases; ++number) {
     const Token token = token_of(number);
-    ASSERT_EQ(arbiter_->open_lease(token, token, {}, {}, now()).outcome,
-              Arbiter::LeaseOutcome::opened);
+    ASSERT_EQ(arbiter_->open_lease(token, token, {}, {}, now()).outcome, LeaseOutcome::opened);
   }
   // Of malloc's, 118 bytes each.
   EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
@@ -338,7 +337,7 @@ TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughF
   }
   EXPECT_EQ(acquire(token_of(1), below("/theirs", 250)).outcome, Outcome::blocked);
   ASSERT_EQ(arbiter_->release(token_of(2), PathView{packed("/theirs")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   EXPECT_EQ(acquire(token_of(1), below("/theirs", 250)).outcome, Outcome::blocked);
   EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
 }
@@ -359,7 +358,7 @@ TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
   }
   EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::too_many_locks_of_lease);
   ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/more/7")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   EXPECT_EQ(acquire(token_of(1), {"/most"}).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->release_all(token_of(1), now()).count, limits.locks_of_lease_max);
   EXPECT_EQ(acquire(token_of(1), {"/one"}).outcome, Outcome::granted);
@@ -447,7 +446,7 @@ TEST_F(ArbiterLimitsTest, AReaderWithManyLocksDoesNotLookThroughThemForEachWhoWa
   for (unsigned i = 0; i < 1'000; ++i) {
     ASSERT_EQ(read(1, "/popular"), Outcome::granted);
     ASSERT_EQ(arbiter_->release(token_of(1), PathView{packed("/popular")}, now()).outcome,
-              Arbiter::ReleaseOutcome::released);
+              ReleaseOutcome::released);
   }
 }
 

@@ -78,7 +78,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
   [[nodiscard]] Milliseconds ttl_of(const Token& token) const {
     return arbiter_->table().find_lease_of(token)->ttl;
   }
-  Arbiter::LeaseAnswer open(const Token& token, milliseconds ttl) {
+  LeaseAnswer open(const Token& token, milliseconds ttl) {
     return arbiter_->open_lease(token, {}, {},
                                 Milliseconds{static_cast<std::uint32_t>(ttl.count())}, now());
   }
@@ -95,21 +95,21 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
 
 TEST_F(ArbiterTest, AfterARestartALeaseWithoutLocksIsKnownToHaveExpired) {
   const Token lost = token(1);
-  ASSERT_EQ(open(lost, milliseconds{300}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open(lost, milliseconds{300}).outcome, LeaseOutcome::opened);
   advance_to(milliseconds{400});
-  ASSERT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  ASSERT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
   restart();
   const auto renewed = arbiter_->renew(lost, {}, now());
-  EXPECT_EQ(renewed.outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(renewed.outcome, LeaseOutcome::ended);
   EXPECT_EQ(renewed.ended.value().reason, End::expired);
   EXPECT_EQ(acquire(lost, path("a")).outcome, Outcome::lease_ended);
 }
 
 TEST_F(ArbiterTest, AfterARestartAnOpenedLeaseIsKnownToHaveLostAllByForce) {
   const Token lost = token(1);
-  ASSERT_EQ(open(lost, milliseconds{0}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open(lost, milliseconds{0}).outcome, LeaseOutcome::opened);
   ASSERT_EQ(acquire(lost, path("a")).outcome, Outcome::granted);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = path("a");
   ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);
   restart();
@@ -119,10 +119,10 @@ TEST_F(ArbiterTest, AfterARestartAnOpenedLeaseIsKnownToHaveLostAllByForce) {
 
 TEST_F(ArbiterTest, AfterARestartAReleasedLeaseCanBeReleasedAgain) {
   const Token gone = token(1);
-  ASSERT_EQ(open(gone, milliseconds{0}).outcome, Arbiter::LeaseOutcome::opened);
-  ASSERT_EQ(arbiter_->release_all(gone, now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(open(gone, milliseconds{0}).outcome, LeaseOutcome::opened);
+  ASSERT_EQ(arbiter_->release_all(gone, now()).outcome, ReleaseOutcome::released);
   restart();
-  EXPECT_EQ(arbiter_->release_all(gone, now()).outcome, Arbiter::ReleaseOutcome::released_before);
+  EXPECT_EQ(arbiter_->release_all(gone, now()).outcome, ReleaseOutcome::released_before);
 }
 
 // Lock coupling: the next lock is asked for, then the one before is given back.
@@ -138,10 +138,9 @@ TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
   ASSERT_EQ(arbiter_->acquire(first, now()).outcome, Outcome::granted);
   const Acquired next = acquire(token(2), path("b"), std::chrono::seconds{60});
   ASSERT_EQ(next.outcome, Outcome::queued);
-  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{30'000}, now()).outcome,
-            Arbiter::LeaseOutcome::living);
-  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{30'000}, now()).outcome, LeaseOutcome::living);
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   for (const Acquired& queued : {before, next}) {
     ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
@@ -157,7 +156,7 @@ TEST_F(ArbiterTest, AGrantToWhoWaitedDoesNotTakeBackWhatARenewalHasPromised) {
       acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
   ASSERT_EQ(queued.outcome, Outcome::queued);
   ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
@@ -183,11 +182,11 @@ TEST_F(ArbiterTest, AGrantToWhoWaitedOnlyLengthensTheTtlOfALeaseThatWasRenewedMe
       acquire_with_ttl(token(2), path("long"), milliseconds{9'000}, std::chrono::seconds{30});
   ASSERT_EQ(arbiter_->renew(token(2), {}, now()).ttl, Milliseconds{5'000});
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("short")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(shorter.waiter).ttl, Milliseconds{5'000});
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("long")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(longer.waiter).ttl, Milliseconds{9'000});
   EXPECT_EQ(ttl_of(token(2)), Milliseconds{9'000});
@@ -226,7 +225,7 @@ TEST_F(ArbiterTest, ARequestDoesNotShortenWhatALaterOneHasRenewed) {
   const Acquired queued =
       acquire_with_ttl(token(2), path("a"), milliseconds{2'000}, std::chrono::seconds{30});
   ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::blocked);
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
 }
@@ -240,7 +239,7 @@ TEST_F(ArbiterTest, AGrantDoesNotShortenWhatTheGrantBeforePromised) {
   ASSERT_EQ(below.push_back("x"), Path::Push::ok);
   const Acquired second = acquire_with_ttl(token(2), std::string{below.view().packed()},
                                            milliseconds{10'000}, std::chrono::seconds{60});
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(first.waiter).ttl, Milliseconds{30'000});
   EXPECT_EQ(decided_.at(second.waiter).ttl, Milliseconds{30'000});
@@ -253,7 +252,7 @@ TEST_F(ArbiterTest, TheTtlOfARequestCountsAsLongAsNothingWasPromisedAfterIt) {
   EXPECT_EQ(acquire_with_ttl(token(2), path("z"), milliseconds{50'000}).ttl, Milliseconds{50'000});
   const Acquired queued =
       acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
 }
@@ -265,8 +264,8 @@ TEST_F(ArbiterTest, TheTtlOfARequestCountsForALeaseThatItsGrantMakes) {
   const Acquired queued =
       acquire_with_ttl(token(2), path("x"), milliseconds{2'000}, std::chrono::seconds{30});
   ASSERT_EQ(arbiter_->renew(token(2), Milliseconds{60'000}, now()).ttl, Milliseconds{60'000});
-  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
 }
@@ -288,7 +287,7 @@ TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
   ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::held_already);
   EXPECT_EQ(arbiter_->covering(PathView{path("a")}, 1, 1).holders.front().meta, "why");
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = path("a");
   ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::blocked);  // it cools
@@ -316,11 +315,11 @@ TEST_F(ArbiterTest, WhoComesBackToAPlaceThatWouldBeADeadlockGoesToTheEnd) {
   ASSERT_EQ(second.outcome, Outcome::queued);
   const Acquired back = ask(token(3), path("a"), {});
   ASSERT_EQ(back.outcome, Outcome::queued);
-  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(second.waiter).outcome, Outcome::granted);
   EXPECT_FALSE(decided_.contains(back.waiter));
-  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(back.waiter).outcome, Outcome::granted);
 }
@@ -337,8 +336,7 @@ TEST_F(ArbiterTest, AllThatATokenWaitsForIsOfOneOwner) {
   command.wanted[0].packed_path = path("b");
   command.owner = "you";
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
-  EXPECT_EQ(arbiter_->open_lease(token(2), {}, "you", {}, now()).outcome,
-            Arbiter::LeaseOutcome::in_use);
+  EXPECT_EQ(arbiter_->open_lease(token(2), {}, "you", {}, now()).outcome, LeaseOutcome::in_use);
   command.owner.reset();
   EXPECT_EQ(arbiter_->acquire(command, now()).owner, "me");
 }
@@ -413,7 +411,7 @@ TEST_F(ArbiterTest, ForceEndsWhoWaitsIfThatIsWanted) {
   ASSERT_EQ(greedy.outcome, Outcome::queued);
   ASSERT_EQ(acquire(token(3), path("b")).outcome, Outcome::blocked);
 
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.owner = "greedy";
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 0U);
   filter.ends_waiting = true;
@@ -439,7 +437,7 @@ TEST_F(ArbiterTest, ForceEndsKeptPlacesToo) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   const Acquired queued = acquire(token(2), a_, std::chrono::hours{1});
   ASSERT_TRUE(arbiter_->abandon(queued.waiter, now()));
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_prefix = a_;
   filter.ends_waiting = true;
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);
@@ -454,10 +452,10 @@ TEST_F(ArbiterTest, ForceEndsThoseWhoWaitBeforeTheLock) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), a_, std::chrono::hours{1}).outcome, Outcome::queued);
   ASSERT_EQ(acquire(token(3), a_, std::chrono::hours{1}).outcome, Outcome::queued);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = a_;
   filter.ends_waiting = true;
-  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  Forcing forcing = arbiter_->begin_force(filter, "why");
   while (!arbiter_->advance_force(forcing, 1, now())) advance_to(now_);
   EXPECT_EQ(forcing.forced.count, 3U);
   advance_to(now_);
@@ -468,12 +466,12 @@ TEST_F(ArbiterTest, WhoHoldsAndWaitsLosesOnlyTheWaitByForce) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
   const Acquired queued = acquire(token(2), a_, std::chrono::hours{1});
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = a_;
   filter.ends_waiting = true;
   EXPECT_EQ(arbiter_->force(filter, "why", now()).count, 2U);
   EXPECT_EQ(decided_.at(queued.waiter).ended.value().reason, End::forced);
-  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, LeaseOutcome::living);
   EXPECT_EQ(acquire(token(2), a_).outcome, Outcome::granted);
 }
 
@@ -481,14 +479,14 @@ TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
   const auto open_as = [&](std::uint8_t number, const std::string& owner) {
     return arbiter_->open_lease(token(number), {}, owner, {}, now()).outcome;
   };
-  ASSERT_EQ(open_as(1, "ghost"), Arbiter::LeaseOutcome::opened);
-  ASSERT_EQ(open_as(2, "other"), Arbiter::LeaseOutcome::opened);
-  ASSERT_EQ(open_as(3, "ghost"), Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open_as(1, "ghost"), LeaseOutcome::opened);
+  ASSERT_EQ(open_as(2, "other"), LeaseOutcome::opened);
+  ASSERT_EQ(open_as(3, "ghost"), LeaseOutcome::opened);
   ASSERT_EQ(acquire(token(3), a_).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->opened_lease_count(), 3U);
   restart();
   EXPECT_EQ(arbiter_->opened_lease_count(), 3U);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.owner = "ghost";
   filter.packed_prefix = a_;
   filter.fence = 1;
@@ -502,7 +500,7 @@ TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
   EXPECT_EQ(arbiter_->renew(token(1), {}, now()).ended.value().reason, End::forced);
   EXPECT_EQ(arbiter_->renew(token(1), {}, now()).ended.value().detail, "why");
-  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(arbiter_->renew(token(2), {}, now()).outcome, LeaseOutcome::living);
   arbiter_->check_invariants();
   restart();
   EXPECT_EQ(arbiter_->opened_lease_count(), 1U);
@@ -513,11 +511,10 @@ TEST_F(ArbiterTest, ForceByOwnerEndsLeasesThatHoldNothing) {
 TEST_F(ArbiterTest, AForceThatStandsInLineLeavesAloneWhatIsGrantedUntilItsTurn) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_prefix = "";
-  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
-  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+  Forcing forcing = arbiter_->begin_force(filter, "why");
+  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome, ReleaseOutcome::released);
   ASSERT_EQ(acquire(token(3), a_).outcome, Outcome::granted);
   ASSERT_TRUE(arbiter_->advance_force(forcing, 1'000, now()));
   EXPECT_EQ(forcing.forced.count, 1U);
@@ -534,10 +531,10 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   }
   ASSERT_EQ(acquire(token(holders + 1), path("b")).outcome, Outcome::granted);
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = a_;
   filter.owner = "theirs";
-  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  Forcing forcing = arbiter_->begin_force(filter, "why");
   int slices = 1;
   const std::size_t each = 3 * Arbiter::steps_of_an_end;
   while (!arbiter_->advance_force(forcing, each, now())) {
@@ -556,7 +553,7 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
 
 // What has cooled is recorded without a token, which is as good as one of zeros.
 TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
-  ASSERT_EQ(open(Token{}, milliseconds{30'000}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open(Token{}, milliseconds{30'000}).outcome, LeaseOutcome::opened);
   AcquireCommand command;
   command.wanted.push_back({a_, {}});
   command.token = token(1);
@@ -581,15 +578,37 @@ TEST_F(ArbiterTest, AForceOfOnePathLooksAtNoMoreInASliceThanOthersCanWaitFor) {
     command.owner = i % 2 == 0 ? "theirs" : "mine";
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   }
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.packed_path = path("a");
   filter.owner = "theirs";
-  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  Forcing forcing = arbiter_->begin_force(filter, "why");
   int slices = 1;
   for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) arbiter_->check_invariants();
   EXPECT_GE(slices, locks);  // each of those that are left alone is a step, too
   EXPECT_EQ(forcing.forced.count, std::size_t{locks / 2});
   EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{locks / 2});
+}
+
+TEST_F(ArbiterTest, AForceInSlicesKeepsItsPlaceBesideOthersThatAreOverAtOnce) {
+  constexpr int locks = 200;
+  for (int i = 0; i < locks; ++i) {
+    AcquireCommand command;
+    command.wanted.push_back({path(std::to_string(i)), {}});
+    command.token = token(1);
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  ForceFilter filter;
+  filter.owner = "nobody";
+  Forcing forcing = arbiter_->begin_force(filter, "why");
+  ForceFilter other;
+  other.packed_path = path("0");
+  other.fence = 1;  // not its
+  int slices = 1;
+  for (; !arbiter_->advance_force(forcing, locks / 10, now()); ++slices) {
+    ASSERT_LT(slices, locks);
+    ASSERT_EQ(arbiter_->force(other, "", now()).count, 0U);
+  }
+  EXPECT_LE(slices, 11);
 }
 
 TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
@@ -603,9 +622,9 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
     command.owner = i % 2 == 0 ? "theirs" : "mine";
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   }
-  Arbiter::ForceFilter filter;
+  ForceFilter filter;
   filter.owner = "theirs";
-  Arbiter::Forcing forcing = arbiter_->begin_force(filter, "why");
+  Forcing forcing = arbiter_->begin_force(filter, "why");
   AcquireCommand next;
   next.owner = "theirs";
   int slices = 0;
@@ -616,7 +635,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
     next.token = token(3);
     ASSERT_NE(arbiter_->acquire(next, now()).outcome, Outcome::token_in_use);
     if (slices == 20) {
-      Arbiter::ForceFilter another;
+      ForceFilter another;
       another.packed_prefix = name(1);
       another.fence = 1;
       ASSERT_EQ(arbiter_->force(another, "", now()).count, 0U);
@@ -681,10 +700,10 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
   ASSERT_LT(arbiter_->table().lock_count(), locks);
   ASSERT_TRUE(decided_.contains(queued.waiter));
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::lease_ended);
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
   EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
-  EXPECT_EQ(open(lost, milliseconds{0}).outcome, Arbiter::LeaseOutcome::ended);
-  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  EXPECT_EQ(open(lost, milliseconds{0}).outcome, LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, ReleaseOutcome::lease_ended);
   room_ = endless;
   advance_to(milliseconds{1'200});
   EXPECT_EQ(arbiter_->table().lock_count(), 1U);
@@ -697,9 +716,9 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterAR
   ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
   room_ = endless;
   restart();
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
   EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
-  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, Arbiter::ReleaseOutcome::lease_ended);
+  EXPECT_EQ(arbiter_->release_all(lost, now()).outcome, ReleaseOutcome::lease_ended);
   advance_to(now_);
   EXPECT_EQ(arbiter_->table().lease_count(), 0U);
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
@@ -712,7 +731,7 @@ TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRest
   for (now_ = milliseconds{2'000}; now_ < std::chrono::minutes{11}; now_ += milliseconds{5'000}) {
     advance_to(now_);
   }
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
   EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
 }
 
@@ -722,7 +741,7 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     restart();
     now_ = milliseconds{1};
     if (is_opened) {
-      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, Arbiter::LeaseOutcome::opened);
+      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
     }
     Token lost;
     ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
@@ -735,7 +754,7 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     EXPECT_EQ(arbiter_->table().lock_count(), 0U);
     EXPECT_EQ(arbiter_->table().lease_count(), 0U);
     restart();
-    EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
     EXPECT_EQ(acquire(token(2), path("1")).outcome, Outcome::granted);
   }
 }
@@ -751,8 +770,7 @@ TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksIsReleasedAsTheJournalHasRoom) {
     ASSERT_LE(journal_.size() - before, of_a_small_segment);
     released += answer.count;
     const bool is_over = arbiter_->table().lock_count() == 0;
-    EXPECT_EQ(answer.outcome,
-              is_over ? Arbiter::ReleaseOutcome::released : Arbiter::ReleaseOutcome::busy);
+    EXPECT_EQ(answer.outcome, is_over ? ReleaseOutcome::released : ReleaseOutcome::busy);
   }
   EXPECT_EQ(released, locks);
 }
@@ -782,15 +800,14 @@ TEST_F(ArbiterRoomTest, OnAFullDiskARenewalThatChangesTheTtlIsRefusedAndOthersAr
   ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   is_full_ = true;
   advance_to(milliseconds{600});
-  EXPECT_EQ(arbiter_->renew(token(1), Milliseconds{9'000}, now()).outcome,
-            Arbiter::LeaseOutcome::disk_full);
+  EXPECT_EQ(arbiter_->renew(token(1), Milliseconds{9'000}, now()).outcome, LeaseOutcome::disk_full);
   const auto renewed = arbiter_->renew(token(1), Milliseconds{1'000}, now());
-  EXPECT_EQ(renewed.outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(renewed.outcome, LeaseOutcome::living);
   EXPECT_EQ(renewed.ttl, Milliseconds{1'000});
-  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).outcome, Arbiter::LeaseOutcome::living);
+  EXPECT_EQ(arbiter_->renew(token(1), {}, now()).outcome, LeaseOutcome::living);
   advance_to(milliseconds{1'400});
   EXPECT_EQ(arbiter_->release(token(1), PathView{path("a")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
 }
 
 // Somebody takes what it was to be granted, while the journal made room.
@@ -832,7 +849,7 @@ TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForHoldsUpNobodyElse
     ASSERT_EQ(
         arbiter_->release(token(static_cast<std::uint8_t>(number)), PathView{path(name)}, now())
             .outcome,
-        Arbiter::ReleaseOutcome::released);
+        ReleaseOutcome::released);
   }
   advance_to(milliseconds{10});
   ASSERT_TRUE(decided_.contains(small.waiter));
@@ -855,7 +872,7 @@ TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForIsGrantedWhenTher
   ASSERT_EQ(large.outcome, Outcome::queued);
   room_ = 20'000;
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("0")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(milliseconds{10});
   ASSERT_FALSE(decided_.contains(large.waiter));
   room_ = endless;
@@ -880,7 +897,7 @@ TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   const Acquired waiting = acquire(token(1), path("z"), std::chrono::hours{1});
   ASSERT_EQ(waiting.outcome, Outcome::queued);
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("p")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(now_);
   ASSERT_TRUE(decided_.contains(waiting.waiter));
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
@@ -949,22 +966,22 @@ TEST_F(ArbiterTest, WhoWaitedBeforeItsTokenHadALeaseHearsThatThisLeaseHasExpired
   ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   advance_to(milliseconds{1'100});
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("theirs")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(now_);
   ASSERT_TRUE(decided_.contains(queued.waiter));
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::lease_ended);
-  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, Arbiter::LeaseOutcome::ended);
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
 }
 
 // Else a lock that joined hides from who renews that another one was lost.
 TEST_F(ArbiterTest, ARenewalTellsOfALossAlsoWhenAsManyLocksAreThereAsBefore) {
   const auto force = [this](const std::string& at) {
-    Arbiter::ForceFilter filter;
+    ForceFilter filter;
     filter.packed_path = at;
     return arbiter_->force(filter, "", now()).count;
   };
   const Token mine = token(1);
-  ASSERT_EQ(open(mine, milliseconds{0}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open(mine, milliseconds{0}).outcome, LeaseOutcome::opened);
   EXPECT_EQ(arbiter_->renew(mine, {}, now()).newest_fence, 0U);
   ASSERT_EQ(acquire(mine, path("a")).outcome, Outcome::granted);
   const Acquired second = acquire(mine, path("b"));
@@ -1009,15 +1026,13 @@ TEST_F(ArbiterTest, WhoWaitsWithoutANameHasThatOfItsLeaseWhenThatIsKnown) {
   EXPECT_EQ(owner_at(a_), "");
   ASSERT_EQ(wait_for(2, path("b"), "ann"), Outcome::queued);
   EXPECT_EQ(owner_at(a_), "ann");
-  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+  ASSERT_EQ(arbiter_->release(token(1), PathView{a_}, now()).outcome, ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(arbiter_->table().find_lease_of(token(2))->owner, "ann");
 
   ASSERT_EQ(wait_for(3, path("b"), {}), Outcome::queued);
-  ASSERT_EQ(arbiter_->open_lease(token(3), {}, "bob", {}, now()).outcome,
-            Arbiter::LeaseOutcome::opened);
-  Arbiter::ForceFilter filter;
+  ASSERT_EQ(arbiter_->open_lease(token(3), {}, "bob", {}, now()).outcome, LeaseOutcome::opened);
+  ForceFilter filter;
   filter.owner = "bob";
   filter.packed_prefix = path("b");
   filter.ends_waiting = true;
@@ -1045,7 +1060,7 @@ TEST_F(ArbiterTest, WhoseWaitEndsWhenNothingIsInTheWayIsGranted) {
   ASSERT_EQ(behind.outcome, Outcome::queued);
   now_ = milliseconds{500};
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("a")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
+            ReleaseOutcome::released);
   advance_to(now_);
   EXPECT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
   EXPECT_EQ(decided_.at(behind.waiter).outcome, Outcome::blocked);
@@ -1091,7 +1106,7 @@ TEST_F(ArbiterTest, APlaceIsKeptFor15Seconds) {
       }
       advance_to(now_ + away);
       const WaiterId back = acquire(first, wanted, milliseconds{1'000}).waiter;
-      ASSERT_EQ(arbiter_->release_all(holder, now()).outcome, Arbiter::ReleaseOutcome::released);
+      ASSERT_EQ(arbiter_->release_all(holder, now()).outcome, ReleaseOutcome::released);
       advance_to(now_);
       const bool has_place = away < std::chrono::seconds{15};
       EXPECT_EQ(decided_.contains(back), has_place);
@@ -1107,12 +1122,12 @@ TEST_F(ArbiterTest, WhatHasEndedIsRememberedFor10Minutes) {
   const Token forced = token(3);
   ASSERT_EQ(acquire(released, path("released")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(forced, path("forced")).outcome, Outcome::granted);
-  ASSERT_EQ(open(expired, milliseconds{100}).outcome, Arbiter::LeaseOutcome::opened);
+  ASSERT_EQ(open(expired, milliseconds{100}).outcome, LeaseOutcome::opened);
   ASSERT_EQ(acquire(expired, path("expired")).outcome, Outcome::granted);
   advance_to(now_ + milliseconds{100});
   ASSERT_EQ(arbiter_->release(released, PathView{path("released")}, now()).outcome,
-            Arbiter::ReleaseOutcome::released);
-  Arbiter::ForceFilter filter;
+            ReleaseOutcome::released);
+  ForceFilter filter;
   filter.packed_path = path("forced");
   ASSERT_EQ(arbiter_->force(filter, "why", now()).count, 1U);
 

@@ -57,18 +57,17 @@ bool is_of_another(const OracleArbiter::Request& other, const OracleArbiter::Req
   return asked.asked_owner && !other.owner.empty() && other.owner != *asked.asked_owner;
 }
 
-bool refuse_without_room(const OracleArbiter::Rooms& rooms, Arbiter::Released& released) {
+bool refuse_without_room(const OracleArbiter::Rooms& rooms, Released& released) {
   if (rooms.ends == Room::enough) return false;
-  released.outcome =
-      rooms.ends == Room::soon ? Arbiter::ReleaseOutcome::busy : Arbiter::ReleaseOutcome::disk_full;
+  released.outcome = rooms.ends == Room::soon ? ReleaseOutcome::busy : ReleaseOutcome::disk_full;
   return true;
 }
 
 /// Or ended in another way.
-Arbiter::Released released_before(const OracleArbiter::Ended& ended) {
-  Arbiter::Released released;
-  released.outcome = ended.reason == End::released ? Arbiter::ReleaseOutcome::released_before
-                                                   : Arbiter::ReleaseOutcome::lease_ended;
+Released released_before(const OracleArbiter::Ended& ended) {
+  Released released;
+  released.outcome =
+      ended.reason == End::released ? ReleaseOutcome::released_before : ReleaseOutcome::lease_ended;
   released.ended = EndedMemory::Ended{ended.reason, ended.fence, ended.detail};
   return released;
 }
@@ -574,48 +573,47 @@ void OracleArbiter::restart_clock(Lease& lease, Instant now) const {
       lease.ttl.count() == 0 ? Instant::max() : now + std::chrono::milliseconds{lease.ttl.count()};
 }
 
-Arbiter::LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
-                                           Instant now) {
+LeaseOutcome OracleArbiter::renew(const Token& token, std::optional<Milliseconds> ttl,
+                                  Instant now) {
   const auto lease = leases_.find(token);
   if (!is_living(token)) {
-    return ended_.contains(token) ? Arbiter::LeaseOutcome::ended : Arbiter::LeaseOutcome::unknown;
+    return ended_.contains(token) ? LeaseOutcome::ended : LeaseOutcome::unknown;
   }
   if (ttl && *ttl != lease->second.ttl && rooms_.grants != Room::enough) {
-    return rooms_.grants == Room::soon ? Arbiter::LeaseOutcome::busy
-                                       : Arbiter::LeaseOutcome::disk_full;
+    return rooms_.grants == Room::soon ? LeaseOutcome::busy : LeaseOutcome::disk_full;
   }
   if (ttl) lease->second.ttl = *ttl;
   keep_alive(token, now);
-  return Arbiter::LeaseOutcome::living;
+  return LeaseOutcome::living;
 }
 
-Arbiter::LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& owner,
-                                                Milliseconds ttl, Instant now) {
+LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& owner,
+                                       Milliseconds ttl, Instant now) {
   const auto lease = leases_.find(token);
   if (is_living(token)) {
     const bool is_same =
         lease->second.is_opened && lease->second.owner == owner && lease->second.ttl == ttl;
-    if (!is_same) return Arbiter::LeaseOutcome::in_use;
+    if (!is_same) return LeaseOutcome::in_use;
     keep_alive(token, now);
-    return Arbiter::LeaseOutcome::living;
+    return LeaseOutcome::living;
   }
   const auto ended = ended_.find(token);
   if (ended != ended_.end() && ended->second.reason != End::released) {
-    return Arbiter::LeaseOutcome::ended;
+    return LeaseOutcome::ended;
   }
   for (const Request& other : requests_) {
     const bool has_another_owner = !other.owner.empty() && other.owner != owner;
-    if (other.token == token && has_another_owner) return Arbiter::LeaseOutcome::in_use;
+    if (other.token == token && has_another_owner) return LeaseOutcome::in_use;
   }
-  if (leases_.size() >= limits_.leases_max) return Arbiter::LeaseOutcome::too_many;
-  if (rooms_.grants == Room::soon) return Arbiter::LeaseOutcome::busy;
-  if (rooms_.grants == Room::none) return Arbiter::LeaseOutcome::disk_full;
+  if (leases_.size() >= limits_.leases_max) return LeaseOutcome::too_many;
+  if (rooms_.grants == Room::soon) return LeaseOutcome::busy;
+  if (rooms_.grants == Room::none) return LeaseOutcome::disk_full;
   note_lease(token, std::nullopt);
   static_cast<void>(take_fence(now));
   leases_[token] = Lease{ttl, Instant::max(), owner, true};
   name(token, owner);
   keep_alive(token, now);
-  return Arbiter::LeaseOutcome::opened;
+  return LeaseOutcome::opened;
 }
 
 Outcome OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
@@ -733,9 +731,8 @@ void OracleArbiter::end_waits(const std::function<bool(const Request&)>& fits, c
   }
 }
 
-Arbiter::Released OracleArbiter::release(const Token& token, const std::string& packed_path,
-                                         Instant now) {
-  Arbiter::Released released;
+Released OracleArbiter::release(const Token& token, const std::string& packed_path, Instant now) {
+  Released released;
   const auto lock = std::find_if(locks_.begin(), locks_.end(), [&](const Lock& its) {
     return !its.is_cooling && its.token == token && its.packed_path == packed_path;
   });
@@ -766,7 +763,7 @@ Arbiter::Released OracleArbiter::release(const Token& token, const std::string& 
                                               : std::optional<Ended>{before->second});
       ended_locks_[place] = {End::released, 0, ""};
     }
-    released.outcome = Arbiter::ReleaseOutcome::left;
+    released.outcome = ReleaseOutcome::left;
     return released;
   }
   if (const auto ended = ended_locks_.find({token, packed_path}); ended != ended_locks_.end()) {
@@ -777,13 +774,12 @@ Arbiter::Released OracleArbiter::release(const Token& token, const std::string& 
   const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& its) {
     return its.packed_path == packed_path;
   });
-  released.outcome =
-      others_hold ? Arbiter::ReleaseOutcome::wrong_token : Arbiter::ReleaseOutcome::not_held;
+  released.outcome = others_hold ? ReleaseOutcome::wrong_token : ReleaseOutcome::not_held;
   return released;
 }
 
-Arbiter::Released OracleArbiter::release_all(const Token& token, Instant now) {
-  Arbiter::Released released;
+Released OracleArbiter::release_all(const Token& token, Instant now) {
+  Released released;
   if (is_living(token)) {
     if (refuse_without_room(rooms_, released)) return released;
     released.count = locks_of(token);
@@ -800,17 +796,16 @@ Arbiter::Released OracleArbiter::release_all(const Token& token, Instant now) {
   const auto is_its = [&](const Request& request) { return request.token == token; };
   if (std::any_of(requests_.begin(), requests_.end(), is_its)) {
     end_waits(is_its, {End::released, 0, ""}, now);
-    released.outcome = Arbiter::ReleaseOutcome::left;
+    released.outcome = ReleaseOutcome::left;
     return released;
   }
   const auto ended = ended_.find(token);
   if (ended != ended_.end()) return released_before(ended->second);
-  released.outcome = Arbiter::ReleaseOutcome::not_held;
+  released.outcome = ReleaseOutcome::not_held;
   return released;
 }
 
-Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const std::string& detail,
-                                     Instant now) {
+Forced OracleArbiter::force(const ForceFilter& filter, const std::string& detail, Instant now) {
   const auto is_there = [&](const std::string& packed_path) {
     return (!filter.packed_path || packed_path == *filter.packed_path) &&
            (!filter.packed_prefix || packed_path == *filter.packed_prefix ||
@@ -827,7 +822,7 @@ Arbiter::Forced OracleArbiter::force(const Arbiter::ForceFilter& filter, const s
            std::any_of(request.wanted.begin(), request.wanted.end(),
                        [&](const auto& wanted) { return is_there(wanted.packed_path); });
   };
-  Arbiter::Forced forced;
+  Forced forced;
   forced.count =
       static_cast<std::size_t>(std::count_if(requests_.begin(), requests_.end(), fits_waiting));
   end_waits(fits_waiting, {End::forced, 0, detail}, now);

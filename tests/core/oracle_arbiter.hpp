@@ -75,15 +75,15 @@ class OracleArbiter {
   /// Returns the immediate answer; what it caused besides is in take_decisions(). Nobody who waits
   /// is granted by a command: see settle().
   Decision acquire(const Request& request, Instant wait, Instant now);
-  Arbiter::Released release(const Token& token, const std::string& packed_path, Instant now);
-  Arbiter::Released release_all(const Token& token, Instant now);
-  Arbiter::LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
-                                   Instant now);
-  Arbiter::LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
+  Released release(const Token& token, const std::string& packed_path, Instant now);
+  Released release_all(const Token& token, Instant now);
+  LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
+                          Instant now);
+  LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
   /// By the rule of the seed's verbs, for a fresh lease.
   Outcome acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
                            const std::string& owner, Milliseconds ttl, Instant now);
-  Arbiter::Forced force(const Arbiter::ForceFilter& filter, const std::string& detail, Instant now);
+  Forced force(const ForceFilter& filter, const std::string& detail, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 
   /// Somebody waits for more room than the journal has.

@@ -162,7 +162,7 @@ TEST_F(LockPagesTest, OwnerAndStateAreLookedFor) {
   query = {};
   query.state = core::LockInfo::State::cooling;
   EXPECT_EQ(list_all(query), Names{});
-  core::Arbiter::ForceFilter filter;
+  core::ForceFilter filter;
   filter.owner = "other";
   ASSERT_EQ(arbiter_.force(filter, "x", now_).count, 1U);
   EXPECT_EQ(list_all(query), Names{"cools"});

@@ -27,7 +27,7 @@ class LockServiceTest : public testing::Test {
     return service_.open_lease({}, {}, ttl).answer.token;
   }
   bool is_living(const core::Token& token) {
-    return service_.renew(token, {}).answer.outcome == core::Arbiter::LeaseOutcome::living;
+    return service_.renew(token, {}).answer.outcome == core::LeaseOutcome::living;
   }
 
   test::GatedJournal journal_;
@@ -58,7 +58,7 @@ TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
   service_.begin_stop();
   std::this_thread::sleep_for(milliseconds{600});
   EXPECT_TRUE(is_living(token));
-  EXPECT_EQ(service_.release_all(other).answer.outcome, core::Arbiter::ReleaseOutcome::released);
+  EXPECT_EQ(service_.release_all(other).answer.outcome, core::ReleaseOutcome::released);
 }
 
 class NobodyListens final : public LockService::DecisionListener {
@@ -119,7 +119,7 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
 /// Waits for the end of a force.
 class ForceWaiter final : public LockService::ForceListener {
  public:
-  void on_forced(const core::Arbiter::Forced& forced, Index) override {
+  void on_forced(const core::Forced& forced, Index) override {
     const std::lock_guard lock{mutex_};
     forced_ = forced;
     told_.notify_one();
@@ -128,7 +128,7 @@ class ForceWaiter final : public LockService::ForceListener {
     const std::lock_guard lock{mutex_};
     return forced_.has_value();
   }
-  core::Arbiter::Forced wait() {
+  core::Forced wait() {
     std::unique_lock lock{mutex_};
     told_.wait(lock, [this] { return forced_.has_value(); });
     return *forced_;
@@ -137,7 +137,7 @@ class ForceWaiter final : public LockService::ForceListener {
  private:
   std::mutex mutex_;
   std::condition_variable told_;
-  std::optional<core::Arbiter::Forced> forced_;
+  std::optional<core::Forced> forced_;
 };
 
 class LockServiceForceTest : public LockServiceTest {
@@ -164,8 +164,8 @@ class LockServiceForceTest : public LockServiceTest {
     command.wanted.push_back({path("another", 0), {}});
     return service_.acquire(command, nobody_).answer.outcome;
   }
-  static core::Arbiter::ForceFilter everything() {
-    core::Arbiter::ForceFilter filter;
+  static core::ForceFilter everything() {
+    core::ForceFilter filter;
     filter.packed_prefix = "";
     return filter;
   }
@@ -178,16 +178,16 @@ TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   journal_.close_gate();  // so after each slice but the first
   ForceWaiter waiter;
   std::vector<AuditedLock> ended;
-  ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter));
+  ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter).answer);
   const std::size_t left = service_.status().locks;
   EXPECT_GT(left, 0U);
   EXPECT_LT(left, locks);
   EXPECT_EQ(take_another(), core::Outcome::granted);
   EXPECT_FALSE(waiter.is_told());
   ForceWaiter behind;
-  core::Arbiter::ForceFilter filter;
+  core::ForceFilter filter;
   filter.packed_path = path("another", 0);
-  ASSERT_FALSE(service_.force(filter, "x", nullptr, behind));
+  ASSERT_FALSE(service_.force(filter, "x", nullptr, behind).answer);
   EXPECT_FALSE(behind.is_told());
   journal_.open_gate();
   const auto forced = waiter.wait();
@@ -203,12 +203,12 @@ TEST_F(LockServiceForceTest, AForceBehindAnotherOneLeavesAloneTheNextHolder) {
   ASSERT_EQ(take_another(), core::Outcome::granted);
   journal_.close_gate();
   ForceWaiter waiter;
-  core::Arbiter::ForceFilter many;
+  core::ForceFilter many;
   many.packed_prefix = "";
   many.owner = "";
-  ASSERT_FALSE(service_.force(many, "x", nullptr, waiter));
+  ASSERT_FALSE(service_.force(many, "x", nullptr, waiter).answer);
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
   core::AcquireCommand command;
   command.wanted.push_back({path("next", 0), {}});
   ASSERT_EQ(service_.acquire(command, nobody_).answer.outcome, core::Outcome::granted);
@@ -224,11 +224,11 @@ TEST_F(LockServiceForceTest, AForceThatNobodyHearsOfGoesOnAllTheSame) {
   {
     ForceWaiter gone;
     std::vector<AuditedLock> ended;
-    ASSERT_FALSE(service_.force(everything(), "x", &ended, gone));
+    ASSERT_FALSE(service_.force(everything(), "x", &ended, gone).answer);
     service_.forget(gone);
   }
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
   journal_.open_gate();
   EXPECT_EQ(behind.wait().count, 0U);
   EXPECT_EQ(service_.status().locks, 0U);
@@ -239,8 +239,8 @@ TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
   journal_.close_gate();
   ForceWaiter waiter;
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter));
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind));
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
   service_.begin_stop();
   const auto forced = waiter.wait();
   EXPECT_EQ(forced.outcome, core::Outcome::busy);
@@ -250,20 +250,20 @@ TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
 
   ForceWaiter late;
   const auto asked = service_.force(everything(), "x", nullptr, late);
-  ASSERT_TRUE(asked);
-  EXPECT_EQ(asked->answer.outcome, core::Outcome::busy);
+  ASSERT_TRUE(asked.answer);
+  EXPECT_EQ(asked.answer->outcome, core::Outcome::busy);
   EXPECT_GT(service_.status().locks, 0U);
   journal_.open_gate();
   std::this_thread::sleep_for(milliseconds{300});
-  EXPECT_EQ(service_.status().locks, left - asked->answer.count);
+  EXPECT_EQ(service_.status().locks, left - asked.answer->count);
 }
 
 TEST_F(LockServiceForceTest, AForceThatEndsLittleIsAnsweredAtOnce) {
   ASSERT_EQ(take_another(), core::Outcome::granted);
   ForceWaiter waiter;
   const auto forced = service_.force(everything(), "x", nullptr, waiter);
-  ASSERT_TRUE(forced);
-  EXPECT_EQ(forced->answer.count, 1U);
+  ASSERT_TRUE(forced.answer);
+  EXPECT_EQ(forced.answer->count, 1U);
   EXPECT_FALSE(waiter.is_told());
 }
 

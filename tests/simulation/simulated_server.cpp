@@ -156,7 +156,7 @@ void SimulatedServer::handle(const Request& request, const core::Now& now) {
       break;
     }
     case Request::Kind::force: {
-      Arbiter::ForceFilter filter;
+      core::ForceFilter filter;
       filter.packed_path = request.packed_path;
       reply(arbiter_->force(filter, "simulated", now));
       break;

@@ -32,8 +32,7 @@ struct Request {
 struct Reply {
   std::uint64_t request = 0;
   persistence::Index index = 0;
-  std::variant<std::monostate, core::Acquired, core::Arbiter::Released, core::Arbiter::LeaseAnswer,
-               core::Arbiter::Forced>
+  std::variant<std::monostate, core::Acquired, core::Released, core::LeaseAnswer, core::Forced>
       answer;
 };
 

@@ -575,8 +575,8 @@ void Simulation::read_reply(Client& client, const Pending& pending, const Reply&
     }
     return done();
   }
-  if (const auto* const released = std::get_if<core::Arbiter::Released>(&reply.answer)) {
-    using Outcome = core::Arbiter::ReleaseOutcome;
+  if (const auto* const released = std::get_if<core::Released>(&reply.answer)) {
+    using Outcome = core::ReleaseOutcome;
     if (released->outcome == Outcome::busy || released->outcome == Outcome::disk_full) return;
     const bool is_gone = released->outcome == Outcome::released ||
                          released->outcome == Outcome::released_before ||
@@ -593,8 +593,8 @@ void Simulation::read_reply(Client& client, const Pending& pending, const Reply&
     client.can_use_token_again = has_ended;
     return;
   }
-  if (const auto* const lease = std::get_if<core::Arbiter::LeaseAnswer>(&reply.answer)) {
-    using Outcome = core::Arbiter::LeaseOutcome;
+  if (const auto* const lease = std::get_if<core::LeaseAnswer>(&reply.answer)) {
+    using Outcome = core::LeaseOutcome;
     if (lease->outcome == Outcome::living || lease->outcome == Outcome::opened) {
       client.has_lease = true;
       client.has_opened |= pending.request.kind == Request::Kind::open_lease;

@@ -150,7 +150,8 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table, for lists that use its cursors: all slots but the first cursors_of_force are theirs.
+  /// The table, for lists that use its cursors: all slots but the first cursors_of_force are
+  /// theirs.
   [[nodiscard]] LockTable& table_for_lists() { return table_; }
   static constexpr std::size_t cursors_of_force = 2;  ///< One in slices, and one that is not.
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.

@@ -56,6 +56,8 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       sealed_(std::move(opened.recovered.sealed)),
       snapshots_(std::move(opened.recovered.snapshots)),
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
+  // Before the first grant: the preparing thread comes to it only when it has prepared a segment.
+  look_for_room();
   if (options_.background) start_threads();
 }
 

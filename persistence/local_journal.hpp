@@ -165,7 +165,7 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
-  std::atomic<std::uint64_t> later_room_{std::uint64_t{1} << 62U};
+  std::atomic<std::uint64_t> later_room_{0};
   /// Locks and leases that were held when a grant was asked for last. Written by room_for().
   mutable std::atomic<std::uint64_t> held_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};

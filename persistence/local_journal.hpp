@@ -62,7 +62,7 @@ class LocalJournal final : public Journal {
   /// not beside it.
   [[nodiscard]] Result<void> barrier();
   [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved,
-                                    std::size_t held) const override;
+                                    std::size_t ends) const override;
 
   /// What the files take, and how snapshots went since the start.
   struct Status {
@@ -166,8 +166,9 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
   std::atomic<std::uint64_t> later_room_{0};
-  /// Locks and leases that were held when a grant was asked for last. Written by room_for().
-  mutable std::atomic<std::uint64_t> held_{std::numeric_limits<std::uint32_t>::max()};
+  /// Records that end all that was held when somebody asked last whether a grant has room: more
+  /// than the locks and leases. Written by room_for().
+  mutable std::atomic<std::uint64_t> ends_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
 

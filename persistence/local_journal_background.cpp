@@ -175,7 +175,7 @@ IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wis
 /// released, the last one says nothing of the next: with what that takes at most beside this
 /// segment, one more leads to a snapshot that frees the rest.
 IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
-  const std::uint64_t next_snapshot = snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+  const std::uint64_t next_snapshot = snapshot_bytes_max(ends_.load(std::memory_order_relaxed));
   return prepare_segment(
       files_, options_.directory,
       {.bytes = segment_bytes_min, .spare_bytes = std::min(spare_bytes_min, next_snapshot)});

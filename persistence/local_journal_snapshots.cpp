@@ -39,7 +39,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   const SnapshotPolicy::Situation now{
       .last_index = input.segments.back().last_index,
       .sealed_bytes = bytes_of(input.segments),
-      .held = held_.load(std::memory_order_relaxed),
+      .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
       .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};

@@ -28,7 +28,7 @@ class SnapshotPolicy {
   struct Situation {
     Index last_index = 0;             ///< Of what is sealed.
     std::uint64_t sealed_bytes = 0;   ///< Of segments since the last snapshot.
-    std::uint64_t held = 0;           ///< Locks and leases.
+    std::uint64_t held = 0;           ///< Locks and leases, at most.
     std::uint64_t free_bytes = 0;     ///< Of the disk.
     bool segment_fits_again = false;  ///< The next one, for which there was no room.
   };

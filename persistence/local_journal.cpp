@@ -97,7 +97,7 @@ LocalJournal::Status LocalJournal::status() const {
   status.segment_bytes = capacity_.load(std::memory_order_relaxed) + bytes_of(sealed_);
   status.snapshots = snapshots_.size();
   status.snapshot_bytes = snapshot_bytes_;
-  status.makes_snapshots = !snapshot_policy_.is_off() && !snapshot_policy_.waits_for_room();
+  status.makes_snapshots = !snapshot_policy_.is_off() && !snapshot_policy_.is_put_off();
   lock.unlock();
   if (const auto free = files_.free_space(options_.directory)) status.free_bytes = *free;
   return status;

@@ -132,7 +132,7 @@ class LocalJournal final : public Journal {
                                            const std::stop_token& stop);
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
-  void note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why);
+  void note_no_snapshot(const SnapshotPolicy::Situation& then, const CompactionFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();

@@ -51,7 +51,7 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
     const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
-                                 snapshot_policy_.waits_for_room();
+                                 snapshot_policy_.is_put_off();
     wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
                    [this] { return has_work(); });
   }
@@ -101,7 +101,7 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 bool LocalJournal::has_work() const {
   if (is_compacting_) return space_ == Space::preparing;
   return space_ == Space::preparing || space_ == Space::waiting ||
-         (!snapshot_policy_.waits_for_room() && !segments_to_compact().empty());
+         (!snapshot_policy_.is_put_off() && !segments_to_compact().empty());
 }
 
 Result<void> LocalJournal::run_background() {

@@ -111,8 +111,6 @@ class LocalJournal final : public Journal {
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next(const std::stop_token& stop);
-  [[nodiscard]] IoResult<PreparedSegment> prepare_as_wished(const SegmentWish& wish,
-                                                            std::uint64_t before);
   [[nodiscard]] IoResult<PreparedSegment> prepare_for_ends();
   [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
   void warn_of_full_disk(const IoError& error);

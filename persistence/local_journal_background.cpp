@@ -135,9 +135,16 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 
-  const std::uint64_t before =
-      std::exchange(has_tried_, true) ? 0 : prepared_bytes(files_, options_.directory);
-  auto prepared = prepare_as_wished(wish, before);
+  // What was prepared before the start stays as large: locks are held that rely on it.
+  std::optional<PreparedSegment> kept;
+  if (!std::exchange(has_tried_, true)) {
+    auto again = prepare_again(files_, options_.directory);
+    if (!again) return fault(again.error());
+    kept = std::move(*again);
+  }
+  const std::uint64_t kept_bytes = kept ? kept->bytes : 0;
+  auto prepared = kept ? IoResult<PreparedSegment>{std::move(*kept)}
+                       : prepare_segment(files_, options_.directory, wish);
   const bool does_not_fit = !prepared && is_full_disk(prepared.error());
   // Not at the first try: before the second a snapshot may free the room for a larger one.
   const bool is_for_ends = does_not_fit && was_full && !was_compacting;
@@ -146,7 +153,7 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
 
   lock.lock();
   const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
-  is_tight_ = !prepared || is_for_ends || *free + before < wanted_free;
+  is_tight_ = !prepared || is_for_ends || *free + kept_bytes < wanted_free;
   if (prepared) {
     note_prepared(std::move(*prepared));
   } else {
@@ -158,17 +165,6 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   if (is_full) warn_of_full_disk(prepared.error());
   if (prepared && !is_for_ends) tell_of_space();
   return {};
-}
-
-/// What was prepared before the start is so large again, if it was: locks are held that rely on it.
-IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wish,
-                                                          std::uint64_t before) {
-  if (before != 0) {
-    auto prepared =
-        prepare_segment(files_, options_.directory, {.bytes = before, .least_bytes = before});
-    if (prepared || !is_full_disk(prepared.error())) return prepared;
-  }
-  return prepare_segment(files_, options_.directory, wish);
 }
 
 /// Where no snapshot like the last one fits beside it. Where locks filled the disk and were
@@ -207,7 +203,13 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   auto renamed = files_.rename(in_directory(options_.directory, larger_name), path);
   if (!renamed) return fault(renamed.error());
   is_tight_ = *free < wish.bytes + wish.spare_bytes;
-  note_prepared(std::move(*larger));
+  prepared_ = std::move(*larger);
+  lock.unlock();
+  // Before anything is promised that a power cut could take back.
+  auto synced = files_.sync_directory(options_.directory);
+  if (!synced) return fault(synced.error());
+  lock.lock();
+  if (space_ == Space::prepared) note_prepared(std::move(*prepared_));  // else it is taken already
   lock.unlock();
   wake_.notify_all();
   tell_of_space();

@@ -200,6 +200,43 @@ TEST_F(JournalRoomTest, WhatIsHeldCanBeReleasedAfterARestartToo) {
   }
 }
 
+// Others have what is free since, or a file system frees what was removed only later.
+TEST_F(JournalRoomTest, AStartNeverGivesAwayWhatWasPreparedBeforeIt) {
+  begin(4 * mebibyte, 30 * mebibyte);
+  ASSERT_TRUE(grant(60));
+  const std::string prepared = in_directory(directory, prepared_name);
+  ASSERT_TRUE(disk_.has(prepared));
+  const std::size_t before = disk_.bytes(prepared).size();
+  for (int look = 1; look <= 4; ++look) {
+    SCOPED_TRACE("nothing is free from look " + std::to_string(look) + " on");
+    let_others_leave();
+    disk_.limit_space_at_look(look, used() - before);
+    reopen();
+    ASSERT_TRUE(disk_.has(prepared));
+    EXPECT_EQ(disk_.bytes(prepared).size(), before);
+  }
+}
+
+// What was granted relies on it.
+TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerCut) {
+  begin(4 * mebibyte, 30 * mebibyte);
+  const std::string prepared = in_directory(directory, prepared_name);
+  let_others_fill_the_disk();
+  while (grant(core::meta_bytes_max)) ASSERT_TRUE(end(0));
+  disk_.limit_space(used() + 3 * mebibyte);
+  work(4);
+  ASSERT_TRUE(disk_.has(prepared));
+  const std::size_t before = disk_.bytes(prepared).size();
+  let_others_leave();
+  work(1);
+  const std::size_t after = disk_.bytes(prepared).size();
+  ASSERT_GT(after, before);
+  journal_.reset();
+  disk_.restart(test::SimulatedDisk::Survival::nothing, random_);
+  ASSERT_TRUE(disk_.has(prepared));
+  EXPECT_EQ(disk_.bytes(prepared).size(), after);
+}
+
 // However long the background's thread takes until it looks at the disk for the first time.
 TEST_F(JournalRoomTest, WhatIsGrantedRightAfterARestartCanBeReleased) {
   for (const std::uint64_t segment_bytes : {4 * mebibyte, 64 * mebibyte}) {

@@ -75,7 +75,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   // the other is never seen in neither.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
   const std::uint64_t room = room_.load(std::memory_order_acquire);
-  const std::uint64_t later = is_full ? 0 : later_room_.load(std::memory_order_acquire);
+  const std::uint64_t later = later_room_.load(std::memory_order_acquire);
   // What is granted now has its end too, which is the shorter one of the two.
   const std::uint64_t kept = reserved ? 0 : bytes + ends * end_bytes_max;
   const auto fits = [&](std::uint64_t segment_room, std::uint64_t segment_bytes) {

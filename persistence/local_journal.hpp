@@ -163,6 +163,7 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
+  /// Stays 0 from when it was full until the next one is prepared.
   std::atomic<std::uint64_t> later_room_{0};
   /// Records that end all that was held when somebody asked last whether a grant has room: more
   /// than the locks and leases. Written by room_for().

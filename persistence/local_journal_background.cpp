@@ -128,7 +128,9 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   SegmentWish wish{.bytes = next_segment_bytes_, .spare_bytes = spare_wanted()};
   const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
   const bool was_compacting = is_compacting_;
-  const bool was_full = space_ == Space::full;
+  // Else before the second try a snapshot may free the room for a larger one.
+  const bool is_all_tried = space_ == Space::full || snapshot_policy_.is_off() ||
+                            snapshot_policy_.is_put_off() || segments_since_snapshot().empty();
   // One that is under way has begun with this room, and may grow by all that it reads.
   if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
   lock.unlock();
@@ -146,17 +148,18 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   auto prepared = kept ? IoResult<PreparedSegment>{std::move(*kept)}
                        : prepare_segment(files_, options_.directory, wish);
   const bool does_not_fit = !prepared && is_full_disk(prepared.error());
-  // Not at the first try: before the second a snapshot may free the room for a larger one.
-  const bool is_for_ends = does_not_fit && was_full && !was_compacting;
+  const bool is_for_ends = does_not_fit && is_all_tried && !was_compacting;
+  if (is_for_ends) warn_of_full_disk(prepared.error());
   if (is_for_ends) prepared = prepare_for_ends();
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
 
   lock.lock();
-  const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
+  const bool is_full = !prepared && !(was_compacting || is_compacting_);
   is_tight_ = !prepared || is_for_ends || *free + kept_bytes < wanted_free;
   if (prepared) {
     note_prepared(std::move(*prepared));
   } else {
+    if (is_full) later_room_.store(0, std::memory_order_release);
     space_.store(is_full ? Space::full : Space::waiting, std::memory_order_release);
   }
   lock.unlock();
@@ -239,15 +242,19 @@ void LocalJournal::tell_of_space() {
 }
 
 /// Half of what is free: snapshots take their part. The next one may have all that has been written
-/// since the last. Not while one is made: it takes room for a while, and frees more.
+/// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
+/// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
+  const bool is_full = space_ == Space::full;
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
-  if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
+  if (!free) return;
+  const std::uint64_t half = (*free - std::min(*free, spare)) / 2;
+  later_room_.store(is_full ? 0 : half, std::memory_order_release);
 }
 
 }  // namespace locker::persistence

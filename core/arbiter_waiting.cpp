@@ -8,6 +8,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
+constexpr std::size_t retries_at_once_max = 2000;             // of what ends by its time
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
 constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
@@ -281,6 +282,20 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
   return next && *next <= now_.instant;
 }
 
+/// When what has no room for its end now has its turn again. Where very many wait for room they
+/// come one after the other: who tries in vain must not use up the time of all others.
+Instant Arbiter::next_retry() {
+  if (retry_at_ <= now_.instant) {
+    retry_at_ = now_.instant + retry_after;
+    retries_ = 0;
+  } else if (retries_ == retries_at_once_max) {
+    retry_at_ += retry_after;
+    retries_ = 0;
+  }
+  ++retries_;
+  return retry_at_;
+}
+
 std::optional<Instant> Arbiter::next_due() const {
   auto due = deadlines_.next();
   const auto add = [&due](Instant at) { due = std::min(due.value_or(at), at); };
@@ -300,14 +315,13 @@ void Arbiter::on_due(const DeadlineQueue::Due& due) {
         on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
       }
       // It lasts until the end of it can be recorded. With very many locks it takes several turns.
-      const Instant next = has_begun ? now_.instant : now_.instant + retry_after;
+      const Instant next = has_begun ? now_.instant : next_retry();
       return table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
     }
     case DeadlineQueue::Kind::cooling: {
       const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));
       if (!has_room(end_bytes, true)) {
-        cooling_timers_[held.id] =
-            deadlines_.add(now_.instant + retry_after, due.kind, due.subject);
+        cooling_timers_[held.id] = deadlines_.add(next_retry(), due.kind, due.subject);
         return;
       }
       cooling_timers_.erase(held.id);

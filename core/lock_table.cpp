@@ -258,6 +258,7 @@ void LockTable::apply(const Granted& granted) {
     const std::uint32_t owning = find_lease(granted.token);
     link_to_lease(at,
                   owning != null ? owning : add_lease(granted.token, granted.owner, granted.ttl));
+    delayed_count_ += granted.lock_delay.count() == 0 ? 0U : 1U;
   }
   set_details(at, granted.lock_delay, granted.meta,
               granted.is_cooling ? granted.owner : std::string_view{});
@@ -285,7 +286,9 @@ void LockTable::apply(const Cooling& cooling) {
   const HeldLock held = lock_at(at);
   const std::string owner{held.owner};
   const std::string meta{meta_of(held)};
-  set_details(at, lock_delay_of(held), meta, owner);
+  const Milliseconds lock_delay = lock_delay_of(held);
+  delayed_count_ -= lock_delay.count() == 0 ? 0U : 1U;
+  set_details(at, lock_delay, meta, owner);
   unlink_from_lease(at, cooling.reason);
   lock(at).set(Lock::bit_cooling);
   cooling_[cooling.id] = at;
@@ -294,6 +297,7 @@ void LockTable::apply(const Cooling& cooling) {
 void LockTable::apply(const Ended& ended) {
   std::uint32_t at = find_lock(ended.token, ended.id);
   if (at != null) {
+    delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
     unlink_from_lease(at, ended.reason);
   } else if (const auto cooling = cooling_.find(ended.id); cooling != cooling_.end()) {
     at = cooling->second;
@@ -341,7 +345,11 @@ std::string_view LockTable::meta_of(const HeldLock& held) const {
 }
 
 Milliseconds LockTable::lock_delay_of(const HeldLock& held) const {
-  const std::uint32_t block = lock(held.handle).details;
+  return lock_delay_of(held.handle);
+}
+
+Milliseconds LockTable::lock_delay_of(std::uint32_t at) const {
+  const std::uint32_t block = lock(at).details;
   return Milliseconds{block == null ? 0 : arena_.at<LockDetails>(block)->lock_delay};
 }
 

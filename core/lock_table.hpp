@@ -142,6 +142,11 @@ class LockTable {
            cooling_.size() * map_node_bytes;
   }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
+  /// By how many records all that is held ends, at most: one for each lock and each lease, and one
+  /// more for each lock that cools first. O(1).
+  [[nodiscard]] std::size_t ends_max() const {
+    return lock_count_ + delayed_count_ + leases_.size();
+  }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
 
   [[nodiscard]] Path path_of(const HeldLock& held) const;
@@ -240,6 +245,7 @@ class LockTable {
   void set_details(std::uint32_t lock, Milliseconds lock_delay, std::string_view meta,
                    std::string_view owner);
   void free_details(std::uint32_t lock);
+  [[nodiscard]] Milliseconds lock_delay_of(std::uint32_t lock) const;
   [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
 
   // Whether a record can be applied.
@@ -294,6 +300,7 @@ class LockTable {
   mutable std::uint64_t clash_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;
+  std::size_t delayed_count_ = 0;   // of locks with a lock-delay that do not cool yet
   std::size_t deadline_count_ = 0;  // of leases
   std::map<LockId, std::uint32_t> cooling_;
   std::vector<Cursor> cursors_;

@@ -15,9 +15,11 @@ void LockTable::check_invariants() const {
   std::map<std::uint32_t, std::size_t> levels{{root_, 0}};
   std::set<std::uint32_t> leases;
   std::size_t count = 0;
+  std::size_t delayed = 0;
   LockId last;
   for_each_lock([&](const HeldLock& held) {
     ++count;
+    if (!held.is_cooling && lock_delay_of(held).count() != 0) ++delayed;
     LOCKER_ASSERT(held.id > last);
     last = held.id;
     const Lock& at = lock(held.handle);
@@ -35,7 +37,7 @@ void LockTable::check_invariants() const {
     }
     LOCKER_ASSERT(current == root_);
   });
-  LOCKER_ASSERT(count == lock_count_);
+  LOCKER_ASSERT(count == lock_count_ && delayed == delayed_count_);
   std::size_t living = 0;
   std::size_t with_deadline = 0;
   leases_.for_each([&](std::uint32_t at) {

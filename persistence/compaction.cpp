@@ -13,20 +13,27 @@
 namespace locker::persistence {
 namespace {
 
-using Compacted = boost::system::result<std::uint64_t, CompactionFault>;
+template <typename T>
+using Compacted = boost::system::result<T, CompactionFault>;
 
-/// One that was read from or sealed by this very process, and cannot be opened any more, is as good
-/// as one that the disk does not give back: all that it said is in memory.
-OpenFault input_fault(OpenFault fault) {
-  if (fault.kind == OpenFault::Kind::io) fault.kind = OpenFault::Kind::unreadable;
-  return fault;
+/// One that was read from or sealed by this very process, and is gone, is as good as one that the
+/// disk does not give back: all that it said is in memory.
+CompactionFault input_fault(OpenFault fault) {
+  CompactionFault told{std::move(fault)};
+  if (told.kind != OpenFault::Kind::io) return told;
+  using boost::system::errc::errc_t;
+  const bool is_lost =
+      told.code == errc_t::no_such_file_or_directory || told.code == errc_t::io_error;
+  if (is_lost) told.kind = OpenFault::Kind::unreadable;
+  told.may_pass = !is_lost;
+  return told;
 }
 
 /// Calls `on_record` for each record of a sealed segment. `previous` is the checksum of the last
 /// frame in the segment before, if one was read, and then of the last one in this.
-OpenResult<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
-                              const SealedSegment& segment, std::optional<std::uint32_t>& previous,
-                              const std::function<void(const core::Record&)>& on_record) {
+Compacted<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
+                             const SealedSegment& segment, std::optional<std::uint32_t>& previous,
+                             const std::function<void(const core::Record&)>& on_record) {
   auto reader = SegmentReader::open(files, directory, segment.first_index, store);
   if (!reader) return input_fault(reader.error());
   const std::string path = in_directory(directory, segment_name(segment.first_index));
@@ -41,7 +48,7 @@ OpenResult<void> read_segment(FileSystem& files, const std::string& directory, c
     while (records.next(record)) on_record(record);
     if (records.fault() != nullptr) fault = records.fault();
   });
-  if (!end) return end.error();
+  if (!end) return CompactionFault{end.error()};
   if (fault != nullptr) {
     return OpenFault{OpenFault::Kind::damaged, path + ": " + fault + "."};
   }
@@ -99,12 +106,12 @@ struct Changes {
 /// What is not read to its end looks damaged.
 OpenFault stopped() { return {OpenFault::Kind::damaged, "It was stopped."}; }
 
-OpenResult<Changes> collect_changes(FileSystem& files, const std::string& directory,
-                                    const CompactionInput& input, const std::stop_token& stop) {
+Compacted<Changes> collect_changes(FileSystem& files, const std::string& directory,
+                                   const CompactionInput& input, const std::stop_token& stop) {
   Changes changes;
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
-    if (stop.stop_requested()) return stopped();
+    if (stop.stop_requested()) return CompactionFault{stopped()};
     auto read =
         read_segment(files, directory, input.store, segment, previous, [&](const auto& record) {
           changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
@@ -123,14 +130,14 @@ OpenResult<Changes> collect_changes(FileSystem& files, const std::string& direct
 }
 
 CompactionFault snapshot_fault(OpenFault fault) {
-  CompactionFault told{input_fault(std::move(fault))};
+  CompactionFault told = input_fault(std::move(fault));
   told.snapshot_is_bad =
       told.kind == OpenFault::Kind::damaged || told.kind == OpenFault::Kind::unreadable;
   return told;
 }
 
-Compacted merge(FileSystem& files, const std::string& directory, const CompactionInput& input,
-                const std::stop_token& stop) {
+Compacted<std::uint64_t> merge(FileSystem& files, const std::string& directory,
+                               const CompactionInput& input, const std::stop_token& stop) {
   auto changes = collect_changes(files, directory, input, stop);
   if (!changes) return changes.error();
   SnapshotHeader header{input.store, input.salt, input.segments.back().last_index,
@@ -160,25 +167,25 @@ Compacted merge(FileSystem& files, const std::string& directory, const Compactio
   }
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
-    if (stop.stop_requested()) return stopped();
+    if (stop.stop_requested()) return CompactionFault{stopped()};
     auto read = read_segment(files, directory, input.store, segment, previous, keep);
     if (!written) return open_fault(written.error());
     if (!read) return read.error();
   }
-  if (stop.stop_requested()) return stopped();
+  if (stop.stop_requested()) return CompactionFault{stopped()};
   if (auto published = writer->publish(stop); !published) return published.error();
   return writer->bytes();
 }
 
 }  // namespace
 
-Compacted compact(FileSystem& files, const std::string& directory, const CompactionInput& input,
-                  const std::stop_token& stop) {
+Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory,
+                                 const CompactionInput& input, const std::stop_token& stop) {
   LOCKER_ASSERT(!input.segments.empty());
   auto bytes = merge(files, directory, input, stop);
   const bool is_stopped =
       !bytes && bytes.error().kind == OpenFault::Kind::damaged && stop.stop_requested();
-  return is_stopped ? Compacted{0} : bytes;
+  return is_stopped ? Compacted<std::uint64_t>{0U} : bytes;
 }
 
 }  // namespace locker::persistence

@@ -60,18 +60,19 @@ class Journal {
 
   /// Whether `bytes` of records that are not in the journal yet can be appended, in one frame or
   /// two. For a grant (`reserved` false) the answer keeps a reserve free, so that locks can still
-  /// be released on a full disk: enough to end all that is `held`, locks and leases, one by one.
+  /// be released on a full disk: enough for the `ends` records, one by one, that end all that is
+  /// held: LockTable::ends_max().
   /// Any thread; never blocks.
   [[nodiscard]] virtual core::Room room_for(std::size_t bytes, bool reserved,
-                                            std::size_t held) const = 0;
+                                            std::size_t ends) const = 0;
 
   /// The same when `pending` bytes of others are on their way here, before these. Where only both
   /// together are too much, there is room soon: in the segment behind.
   [[nodiscard]] core::Room room_beside(std::size_t pending, std::size_t bytes, bool reserved,
-                                       std::size_t held) const {
-    const core::Room room = room_for(pending + bytes, reserved, held);
+                                       std::size_t ends) const {
+    const core::Room room = room_for(pending + bytes, reserved, ends);
     if (room != core::Room::none || pending == 0) return room;
-    const bool fits_alone = room_for(bytes, reserved, held) != core::Room::none;
+    const bool fits_alone = room_for(bytes, reserved, ends) != core::Room::none;
     return fits_alone ? core::Room::soon : core::Room::none;
   }
 };

@@ -7,7 +7,7 @@
 namespace locker::persistence {
 namespace {
 
-/// What ends a lock or a lease, in a frame of its own.
+/// What ends a lock or a lease, or begins to, in a frame of its own.
 constexpr std::uint64_t end_bytes_max = core::record_head_bytes + frame_overhead_max;
 
 /// Part of a segment that only ends of locks may use: an eighth while the next one is on its way,
@@ -56,6 +56,8 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       sealed_(std::move(opened.recovered.sealed)),
       snapshots_(std::move(opened.recovered.snapshots)),
       snapshot_bytes_(opened.recovered.snapshot_bytes) {
+  // Before the first grant: the preparing thread comes to it only when it has prepared a segment.
+  look_for_room();
   if (options_.background) start_threads();
 }
 
@@ -65,7 +67,7 @@ LocalJournal::~LocalJournal() {
   if (auto checked = check_directory(); !checked) options_.on_failure(checked.error());
 }
 
-core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t held) const {
+core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t ends) const {
   const std::uint64_t needed = bytes + 2 * frame_overhead_max;
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
@@ -73,16 +75,16 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   // the other is never seen in neither.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
   const std::uint64_t room = room_.load(std::memory_order_acquire);
-  const std::uint64_t later = is_full ? 0 : later_room_.load(std::memory_order_acquire);
+  const std::uint64_t later = later_room_.load(std::memory_order_acquire);
   // What is granted now has its end too, which is the shorter one of the two.
-  const std::uint64_t ends = reserved ? 0 : bytes + held * end_bytes_max;
+  const std::uint64_t kept = reserved ? 0 : bytes + ends * end_bytes_max;
   const auto fits = [&](std::uint64_t segment_room, std::uint64_t segment_bytes) {
     return needed + (reserved ? 0 : reserve_of(segment_bytes, is_full)) <= segment_room;
   };
   const bool has_place =
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
-  if (!reserved) held_.store(held, std::memory_order_relaxed);
-  if (has_place && needed + ends <= prepared + room + later) return core::Room::enough;
+  if (!reserved) ends_.store(ends, std::memory_order_relaxed);
+  if (has_place && needed + kept <= prepared + room + later) return core::Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;
   return is_full || is_too_much ? core::Room::none : core::Room::soon;
@@ -95,7 +97,7 @@ LocalJournal::Status LocalJournal::status() const {
   status.segment_bytes = capacity_.load(std::memory_order_relaxed) + bytes_of(sealed_);
   status.snapshots = snapshots_.size();
   status.snapshot_bytes = snapshot_bytes_;
-  status.makes_snapshots = !snapshot_policy_.is_off() && !snapshot_policy_.waits_for_room();
+  status.makes_snapshots = !snapshot_policy_.is_off() && !snapshot_policy_.is_put_off();
   lock.unlock();
   if (const auto free = files_.free_space(options_.directory)) status.free_bytes = *free;
   return status;

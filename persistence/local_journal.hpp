@@ -62,7 +62,7 @@ class LocalJournal final : public Journal {
   /// not beside it.
   [[nodiscard]] Result<void> barrier();
   [[nodiscard]] core::Room room_for(std::size_t bytes, bool reserved,
-                                    std::size_t held) const override;
+                                    std::size_t ends) const override;
 
   /// What the files take, and how snapshots went since the start.
   struct Status {
@@ -111,8 +111,6 @@ class LocalJournal final : public Journal {
   void end_if_failed(const Result<void>& done) const;
   [[nodiscard]] Result<void> check_directory() const;
   [[nodiscard]] Result<void> prepare_next(const std::stop_token& stop);
-  [[nodiscard]] IoResult<PreparedSegment> prepare_as_wished(const SegmentWish& wish,
-                                                            std::uint64_t before);
   [[nodiscard]] IoResult<PreparedSegment> prepare_for_ends();
   [[nodiscard]] Result<void> prepare_larger(const std::stop_token& stop);
   void warn_of_full_disk(const IoError& error);
@@ -132,7 +130,7 @@ class LocalJournal final : public Journal {
                                            const std::stop_token& stop);
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
-  void note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why);
+  void note_no_snapshot(const SnapshotPolicy::Situation& then, const CompactionFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
@@ -165,9 +163,11 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> capacity_{0};       ///< Length of the segment that is written.
   std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
-  std::atomic<std::uint64_t> later_room_{std::uint64_t{1} << 62U};
-  /// Locks and leases that were held when a grant was asked for last. Written by room_for().
-  mutable std::atomic<std::uint64_t> held_{std::numeric_limits<std::uint32_t>::max()};
+  /// Stays 0 from when it was full until the next one is prepared.
+  std::atomic<std::uint64_t> later_room_{0};
+  /// Records that end all that was held when somebody asked last whether a grant has room: more
+  /// than the locks and leases. Written by room_for().
+  mutable std::atomic<std::uint64_t> ends_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
 

@@ -51,7 +51,7 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
     const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
-                                 snapshot_policy_.waits_for_room();
+                                 snapshot_policy_.is_put_off();
     wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
                    [this] { return has_work(); });
   }
@@ -101,7 +101,7 @@ void LocalJournal::end_if_failed(const Result<void>& done) const {
 bool LocalJournal::has_work() const {
   if (is_compacting_) return space_ == Space::preparing;
   return space_ == Space::preparing || space_ == Space::waiting ||
-         (!snapshot_policy_.waits_for_room() && !segments_to_compact().empty());
+         (!snapshot_policy_.is_put_off() && !segments_to_compact().empty());
 }
 
 Result<void> LocalJournal::run_background() {
@@ -128,28 +128,38 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   SegmentWish wish{.bytes = next_segment_bytes_, .spare_bytes = spare_wanted()};
   const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
   const bool was_compacting = is_compacting_;
-  const bool was_full = space_ == Space::full;
+  // Else before the second try a snapshot may free the room for a larger one.
+  const bool is_all_tried = space_ == Space::full || snapshot_policy_.is_off() ||
+                            snapshot_policy_.is_put_off() || segments_since_snapshot().empty();
   // One that is under way has begun with this room, and may grow by all that it reads.
   if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 
-  const std::uint64_t before =
-      std::exchange(has_tried_, true) ? 0 : prepared_bytes(files_, options_.directory);
-  auto prepared = prepare_as_wished(wish, before);
+  // What was prepared before the start stays as large: locks are held that rely on it.
+  std::optional<PreparedSegment> kept;
+  if (!std::exchange(has_tried_, true)) {
+    auto again = prepare_again(files_, options_.directory);
+    if (!again) return fault(again.error());
+    kept = std::move(*again);
+  }
+  const std::uint64_t kept_bytes = kept ? kept->bytes : 0;
+  auto prepared = kept ? IoResult<PreparedSegment>{std::move(*kept)}
+                       : prepare_segment(files_, options_.directory, wish);
   const bool does_not_fit = !prepared && is_full_disk(prepared.error());
-  // Not at the first try: before the second a snapshot may free the room for a larger one.
-  const bool is_for_ends = does_not_fit && was_full && !was_compacting;
+  const bool is_for_ends = does_not_fit && is_all_tried && !was_compacting;
+  if (is_for_ends) warn_of_full_disk(prepared.error());
   if (is_for_ends) prepared = prepare_for_ends();
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
 
   lock.lock();
-  const bool is_full = !prepared && (was_full || !(was_compacting || is_compacting_));
-  is_tight_ = !prepared || is_for_ends || *free + before < wanted_free;
+  const bool is_full = !prepared && !(was_compacting || is_compacting_);
+  is_tight_ = !prepared || is_for_ends || *free + kept_bytes < wanted_free;
   if (prepared) {
     note_prepared(std::move(*prepared));
   } else {
+    if (is_full) later_room_.store(0, std::memory_order_release);
     space_.store(is_full ? Space::full : Space::waiting, std::memory_order_release);
   }
   lock.unlock();
@@ -160,22 +170,11 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   return {};
 }
 
-/// What was prepared before the start is so large again, if it was: locks are held that rely on it.
-IoResult<PreparedSegment> LocalJournal::prepare_as_wished(const SegmentWish& wish,
-                                                          std::uint64_t before) {
-  if (before != 0) {
-    auto prepared =
-        prepare_segment(files_, options_.directory, {.bytes = before, .least_bytes = before});
-    if (prepared || !is_full_disk(prepared.error())) return prepared;
-  }
-  return prepare_segment(files_, options_.directory, wish);
-}
-
 /// Where no snapshot like the last one fits beside it. Where locks filled the disk and were
 /// released, the last one says nothing of the next: with what that takes at most beside this
 /// segment, one more leads to a snapshot that frees the rest.
 IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
-  const std::uint64_t next_snapshot = snapshot_bytes_max(held_.load(std::memory_order_relaxed));
+  const std::uint64_t next_snapshot = snapshot_bytes_max(ends_.load(std::memory_order_relaxed));
   return prepare_segment(
       files_, options_.directory,
       {.bytes = segment_bytes_min, .spare_bytes = std::min(spare_bytes_min, next_snapshot)});
@@ -207,7 +206,13 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   auto renamed = files_.rename(in_directory(options_.directory, larger_name), path);
   if (!renamed) return fault(renamed.error());
   is_tight_ = *free < wish.bytes + wish.spare_bytes;
-  note_prepared(std::move(*larger));
+  prepared_ = std::move(*larger);
+  lock.unlock();
+  // Before anything is promised that a power cut could take back.
+  auto synced = files_.sync_directory(options_.directory);
+  if (!synced) return fault(synced.error());
+  lock.lock();
+  if (space_ == Space::prepared) note_prepared(std::move(*prepared_));  // else it is taken already
   lock.unlock();
   wake_.notify_all();
   tell_of_space();
@@ -237,15 +242,19 @@ void LocalJournal::tell_of_space() {
 }
 
 /// Half of what is free: snapshots take their part. The next one may have all that has been written
-/// since the last. Not while one is made: it takes room for a while, and frees more.
+/// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
+/// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
+  const bool is_full = space_ == Space::full;
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
-  if (free) later_room_.store((*free - std::min(*free, spare)) / 2, std::memory_order_release);
+  if (!free) return;
+  const std::uint64_t half = (*free - std::min(*free, spare)) / 2;
+  later_room_.store(is_full ? 0 : half, std::memory_order_release);
 }
 
 }  // namespace locker::persistence

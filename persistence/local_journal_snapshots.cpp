@@ -39,7 +39,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   const SnapshotPolicy::Situation now{
       .last_index = input.segments.back().last_index,
       .sealed_bytes = bytes_of(input.segments),
-      .held = held_.load(std::memory_order_relaxed),
+      .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
       .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};
@@ -82,7 +82,8 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
   }
   if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
   if (!bytes) {
-    if (bytes.error().kind == OpenFault::Kind::io) return core::Fault{bytes.error().message};
+    const bool is_io = bytes.error().kind == OpenFault::Kind::io;
+    if (is_io && !bytes.error().may_pass) return core::Fault{bytes.error().message};
     note_no_snapshot(now, bytes.error());
     options_.on_warning("No snapshot was made: " + bytes.error().message +
                         (bad_snapshot ? " Before: " + *bad_snapshot : ""));
@@ -117,13 +118,14 @@ std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionI
   return input;
 }
 
-void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then, const OpenFault& why) {
+void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then,
+                                    const CompactionFault& why) {
   const auto removed =
       files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
-  if (why.kind == OpenFault::Kind::disk_full) {
-    snapshot_policy_.note_full_disk(then);
+  if (why.kind == OpenFault::Kind::disk_full || why.may_pass) {
+    snapshot_policy_.note_put_off(then);
   } else {
     snapshot_policy_.note_unreadable_file();
   }

@@ -20,7 +20,8 @@ struct OpenFault {
     io,            ///< The system refused a call.
   };
   Kind kind = Kind::io;
-  std::string message;  ///< Sentences that name the file, and what to do.
+  std::string message;               ///< Sentences that name the file, and what to do.
+  boost::system::error_code code{};  ///< What the system said, if it was asked.
 };
 
 template <typename T>
@@ -31,7 +32,7 @@ using OpenResult = boost::system::result<T, OpenFault>;
   const Kind kind = is_full_disk(error) ? Kind::disk_full
                     : error.of_reading  ? Kind::unreadable
                                         : Kind::io;
-  return {kind, error.message + "."};
+  return {kind, error.message + ".", error.code};
 }
 
 }  // namespace locker::persistence

@@ -16,17 +16,21 @@ std::uint64_t largest_segment_bytes(std::uint64_t limit) {
 
 constexpr std::size_t zeros_at_a_time = std::size_t{1} << 20U;
 
-IoResult<std::unique_ptr<File>> write_zeros(FileSystem& files, const std::string& path,
-                                            std::uint64_t bytes) {
-  auto file = files.open(path, Access::create);
-  if (!file) return file.error();
+IoResult<void> write_zeros(File& file, std::uint64_t bytes) {
   // Told before the writing starts that there is no room, not in the middle of it.
-  if (auto allocated = (*file)->allocate(bytes); !allocated) return allocated.error();
+  if (auto allocated = file.allocate(bytes); !allocated) return allocated.error();
   const std::string zeros(std::min<std::uint64_t>(bytes, zeros_at_a_time), '\0');
   for (std::uint64_t offset = 0; offset < bytes; offset += zeros.size()) {
-    if (auto written = (*file)->write_at(offset, zeros); !written) return written.error();
+    if (auto written = file.write_at(offset, zeros); !written) return written.error();
   }
-  if (auto synced = (*file)->sync(); !synced) return synced.error();
+  return file.sync();
+}
+
+IoResult<std::unique_ptr<File>> create_of_zeros(FileSystem& files, const std::string& path,
+                                                std::uint64_t bytes) {
+  auto file = files.open(path, Access::create);
+  if (!file) return file.error();
+  if (auto written = write_zeros(**file, bytes); !written) return written.error();
   return std::move(*file);
 }
 
@@ -62,7 +66,7 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
     const auto free = files.free_space(directory);
     if (!free) return free.error();
     if (*free < bytes + wish.spare_bytes) continue;
-    auto file = write_zeros(files, path, bytes);
+    auto file = create_of_zeros(files, path, bytes);
     if (file) {
       if (auto synced = files.sync_directory(directory); !synced) return synced.error();
       return PreparedSegment{std::move(*file), bytes};
@@ -74,11 +78,18 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
   return fault;
 }
 
-std::uint64_t prepared_bytes(FileSystem& files, const std::string& directory) {
-  const auto file = files.open(in_directory(directory, prepared_name), Access::write);
-  if (!file) return 0;
+IoResult<std::optional<PreparedSegment>> prepare_again(FileSystem& files,
+                                                       const std::string& directory) {
+  auto file = files.open(in_directory(directory, prepared_name), Access::write);
+  if (!file) return std::nullopt;
   const auto bytes = (*file)->size();
-  return bytes && *bytes >= segment_bytes_min && std::has_single_bit(*bytes) ? *bytes : 0;
+  if (!bytes) return bytes.error();
+  if (*bytes < segment_bytes_min || !std::has_single_bit(*bytes)) return std::nullopt;
+  if (auto written = write_zeros(**file, *bytes); !written) {
+    if (is_full_disk(written.error())) return std::nullopt;
+    return written.error();
+  }
+  return PreparedSegment{std::move(*file), *bytes};
 }
 
 IoResult<void> publish_segment(FileSystem& files, const std::string& directory,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,9 +43,10 @@ struct SegmentWish {
                                                         const SegmentWish& wish,
                                                         std::string_view name = prepared_name);
 
-/// How large what a process before this one had prepared is; 0 when there is nothing, or half of
-/// it.
-[[nodiscard]] std::uint64_t prepared_bytes(FileSystem& files, const std::string& directory);
+/// What a process before this one had prepared, made of zeros again: in its place, so that nobody
+/// else gets its room meanwhile. Null when there is nothing, or half of it, or no room even so.
+[[nodiscard]] IoResult<std::optional<PreparedSegment>> prepare_again(FileSystem& files,
+                                                                     const std::string& directory);
 
 /// Writes the header, and gives the prepared file its name; durable on return. An error when a
 /// start would not find it: see FileSystem::check_held_directory().

@@ -22,10 +22,11 @@ bool SnapshotPolicy::may_try(const Situation& now) {
 }
 
 bool SnapshotPolicy::may_fit(const Situation& now) const {
-  if (!full_) return true;
-  if (now.free_bytes >= full_->free_bytes + spare_bytes_min) return true;
-  if (now.sealed_bytes >= 2 * full_->sealed_bytes) return true;
-  return now.last_index > full_->last_index && (now.held <= full_->held / 2 || is_sure_to_fit(now));
+  if (!put_off_) return true;
+  if (now.free_bytes >= put_off_->free_bytes + spare_bytes_min) return true;
+  if (now.sealed_bytes >= 2 * put_off_->sealed_bytes) return true;
+  return now.last_index > put_off_->last_index &&
+         (now.held <= put_off_->held / 2 || is_sure_to_fit(now));
 }
 
 std::uint64_t SnapshotPolicy::bytes_max(const Situation& now, std::uint64_t replaced_bytes) {

@@ -9,7 +9,8 @@ namespace locker::persistence {
 
 /// Whether a snapshot that is due is made now, and how large it may get. Decides by numbers alone.
 ///
-/// 1. It is made, unless the last one did not fit on the disk. Then it is tried again when
+/// 1. It is made, unless the last one was put off: it did not fit on the disk, or the system could
+///    not open a sealed file for the moment. Then it is tried again when
 ///    - spare_bytes_min more is free than there was; or
 ///    - twice as much is sealed: there may never be more room, where somebody else had it for a
 ///      moment, or where a quota is in the way; or
@@ -28,7 +29,7 @@ class SnapshotPolicy {
   struct Situation {
     Index last_index = 0;             ///< Of what is sealed.
     std::uint64_t sealed_bytes = 0;   ///< Of segments since the last snapshot.
-    std::uint64_t held = 0;           ///< Locks and leases.
+    std::uint64_t held = 0;           ///< Locks and leases, at most.
     std::uint64_t free_bytes = 0;     ///< Of the disk.
     bool segment_fits_again = false;  ///< The next one, for which there was no room.
   };
@@ -38,22 +39,20 @@ class SnapshotPolicy {
   /// By rule 3, when the files that go once it is made have `replaced_bytes`.
   [[nodiscard]] static std::uint64_t bytes_max(const Situation& now, std::uint64_t replaced_bytes);
 
-  void note_made() { full_.reset(); }
-  /// It did not fit.
-  void note_full_disk(const Situation& then) { full_ = then; }
+  void note_made() { put_off_.reset(); }
+  void note_put_off(const Situation& then) { put_off_ = then; }
   void note_unreadable_file() { is_off_ = true; }
   /// The next one is prepared: nothing has to give way to it.
   void note_segment() { gave_way_ = false; }
 
   /// By rule 4.
   [[nodiscard]] bool is_off() const { return is_off_; }
-  /// The last one did not fit.
-  [[nodiscard]] bool waits_for_room() const { return full_.has_value(); }
+  [[nodiscard]] bool is_put_off() const { return put_off_.has_value(); }
 
  private:
   [[nodiscard]] bool may_fit(const Situation& now) const;
 
-  std::optional<Situation> full_;  ///< When the last one did not fit; null: it did.
+  std::optional<Situation> put_off_;  ///< When the last one was; null: it was made.
   bool is_off_ = false;
   bool gave_way_ = false;  ///< The last time, to a segment that is not there yet.
 };

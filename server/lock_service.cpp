@@ -175,8 +175,8 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
 }
 
 core::Room LockService::room_for(std::size_t bytes, bool reserved) const {
-  const std::size_t held = arbiter_.table().lock_count() + arbiter_.table().lease_count();
-  return journal_.room_beside(commit_.pending_bytes(), bytes, reserved, held);
+  const std::size_t ends = arbiter_.table().ends_max();
+  return journal_.room_beside(commit_.pending_bytes(), bytes, reserved, ends);
 }
 
 core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> asked) const {

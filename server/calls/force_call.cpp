@@ -15,7 +15,6 @@
 namespace locker::server {
 namespace {
 
-using core::Arbiter;
 using core::Fault;
 
 struct Call {

@@ -22,7 +22,6 @@
 namespace locker::server {
 namespace {
 
-using core::Arbiter;
 using core::Fault;
 
 void refuse_method(std::string_view allowed, Response& response) {

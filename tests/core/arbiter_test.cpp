@@ -31,6 +31,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     decided_[waiter] = std::move(acquired);
   }
   Room room_for(std::size_t bytes, bool reserved) const override {
+    ++room_asked_;
     if (is_full_ && !reserved) return Room::none;
     return bytes <= room_ ? Room::enough : Room::soon;
   }
@@ -85,8 +86,9 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
 
   const std::string a_ = path("a");
   static constexpr std::size_t endless = std::size_t{1} << 40U;
-  std::size_t room_ = endless;  // of the journal, in bytes
-  bool is_full_ = false;        // and that room is the reserve for what ends locks
+  std::size_t room_ = endless;          // of the journal, in bytes
+  mutable std::size_t room_asked_ = 0;  // so often
+  bool is_full_ = false;                // and that room is the reserve for what ends locks
   std::string journal_;
   std::unique_ptr<Arbiter> arbiter_ = std::make_unique<Arbiter>(1, Arbiter::Limits{});
   std::map<WaiterId, Acquired> decided_;
@@ -653,8 +655,9 @@ class ArbiterRoomTest : public ArbiterTest {
   static constexpr std::size_t locks = 5'000;
   static constexpr std::size_t of_a_small_segment = 100'000;  // less than all ends take
 
-  Token acquire_many() {
+  Token acquire_many(Milliseconds lock_delay = {}) {
     AcquireCommand command;
+    command.lock_delay = lock_delay;
     for (std::size_t i = 0; i < locks; ++i) {
       command.wanted.push_back({path(std::to_string(i)), {}});
     }
@@ -789,6 +792,25 @@ TEST_F(ArbiterRoomTest, ACoolingLockEndsWhenTheJournalHasRoom) {
   room_ = endless;
   advance_to(milliseconds{3'100});
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::granted);
+}
+
+// Else very many would use up the time of all others, and the journal's room with it.
+TEST_F(ArbiterRoomTest, HoweverManyCannotEndForWantOfRoomFewAreTriedAtOnce) {
+  acquire_many(Milliseconds{1'000});
+  advance_to(milliseconds{1'500});
+  ASSERT_EQ(arbiter_->table().lock_count(), locks);  // they cool
+  room_ = 0;
+  advance_to(milliseconds{2'600});
+  for (int turn = 1; turn <= 10; ++turn) {
+    room_asked_ = 0;
+    advance_to(milliseconds{2'600} + turn * milliseconds{20});
+    EXPECT_GT(room_asked_, 0U);
+    EXPECT_LT(room_asked_, locks);
+  }
+  ASSERT_EQ(arbiter_->table().lock_count(), locks);
+  room_ = endless;
+  advance_to(milliseconds{2'900});
+  EXPECT_EQ(arbiter_->table().lock_count(), 0U);
 }
 
 // One client that changes it again and again would use up what everybody releases with.

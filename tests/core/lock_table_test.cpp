@@ -54,6 +54,35 @@ class LockTableTest : public testing::Test {
   Fence fence_ = 0;
 };
 
+TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
+  const auto grant = [this](int lease, std::string_view text, Milliseconds lock_delay) {
+    const LockId id{++fence_, 0};
+    table_.apply(Granted{token(lease), id, {}, "me", path(text), {}, lock_delay, "meta"});
+    table_.check_invariants();
+    return id;
+  };
+  const LockId a = grant(1, "/a", {});
+  EXPECT_EQ(table_.ends_max(), 2U);  // the lock and its lease
+  const LockId b = grant(1, "/b", Milliseconds{5});
+  const LockId c = grant(1, "/c", Milliseconds{5});
+  EXPECT_EQ(table_.ends_max(), 6U);
+  table_.apply(Cooling{token(1), b, End::forced});
+  table_.check_invariants();
+  EXPECT_EQ(table_.ends_max(), 5U);
+  table_.apply(Ended{token(1), c, End::released});
+  table_.apply(Ended{token(1), a, End::released});
+  table_.check_invariants();
+  EXPECT_EQ(table_.ends_max(), 1U);
+  table_.apply(Ended{{}, b, End::cooled});
+  table_.check_invariants();
+  EXPECT_EQ(table_.ends_max(), 0U);
+  Granted cooling{{}, {++fence_, 0}, {}, "me", path("/a"), {}, Milliseconds{5}, {}};
+  cooling.is_cooling = true;  // as from a snapshot
+  table_.apply(cooling);
+  table_.check_invariants();
+  EXPECT_EQ(table_.ends_max(), 1U);
+}
+
 constexpr Shape not_parents{Mode::exclusive, false, true};
 constexpr Shape not_children{Mode::exclusive, true, false};
 constexpr Shape neither{Mode::exclusive, false, false};

@@ -88,6 +88,10 @@ class SharedDisk final : public FileSystem {
     snapshots_take_long_ = do_so;
     changed_.notify_all();
   }
+  [[nodiscard]] bool is_at_snapshot() {
+    const std::lock_guard lock{mutex_};
+    return is_at_snapshot_;
+  }
   void wait_for_snapshot() {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return is_at_snapshot_; });
@@ -269,8 +273,8 @@ TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
 /// On a disk with room for two segments and little more.
 class FullDiskInBackgroundTest : public JournalBackgroundTest {
  protected:
-  /// Until nothing is accepted any more. Null after a failure.
-  std::unique_ptr<LocalJournal> fill_disk() {
+  /// Where two segments are made, and a third one does not fit. Null after a failure.
+  std::unique_ptr<LocalJournal> start_on_small_disk() {
     disk_ = test::SimulatedDisk{};
     disk_.limit_space(2 * segment_bytes_min + spare_bytes_min + 10'000);
     auto journal = start(Durability::always);
@@ -279,6 +283,12 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
       std::this_thread::sleep_for(1ms);
     }
     files_.limit_space(2 * segment_bytes_min + 10'000);
+    return journal;
+  }
+  /// Until nothing is accepted any more. Null after a failure.
+  std::unique_ptr<LocalJournal> fill_disk() {
+    auto journal = start_on_small_disk();
+    if (!journal) return nullptr;
     const core::Path path = long_path();
     for (auto room = core::Room::enough; room != core::Room::none;) {
       room = journal->room_for(core::record_bytes_max, false, 0);
@@ -319,6 +329,27 @@ TEST_F(FullDiskInBackgroundTest, TheSegmentComesFirstAlsoWhereTheRoomIsThereAfte
   ASSERT_TRUE(journal);
   files_.limit_space_after_next_look(room_for_one_more);
   wait_for_room(*journal);
+}
+
+// It frees room when it is made, and that can take long.
+TEST_F(FullDiskInBackgroundTest, WhileASnapshotIsMadeReleasesAreToldToWait) {
+  files_.let_snapshots_take_long(true);
+  const auto journal = start_on_small_disk();
+  ASSERT_TRUE(journal);
+  const core::Path path = long_path();
+  while (!files_.is_at_snapshot()) {
+    if (journal->room_for(core::record_bytes_max, true, 0) != core::Room::enough) continue;
+    std::string record;
+    core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", path}, record);
+    ASSERT_TRUE(journal->append(record, 1));
+  }
+  const auto until = std::chrono::steady_clock::now() + 5s;
+  while (journal->room_for(segment_bytes_min, true, 0) != core::Room::soon &&
+         std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), core::Room::soon);
+  files_.let_snapshots_take_long(false);
 }
 
 TEST_F(JournalBackgroundTest, AStopDoesNotWaitForASnapshot) {

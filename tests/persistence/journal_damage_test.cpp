@@ -488,6 +488,27 @@ TEST_F(JournalDamageTest, ASealedSegmentThatIsBadOrGoneEndsSnapshotsAndNothingEl
   }
 }
 
+// For want of a descriptor: nothing is wrong with the file.
+TEST_F(JournalDamageTest, ASealedFileThatCannotBeOpenedForTheMomentPutsASnapshotOff) {
+  for (const bool is_segment : {true, false}) {
+    disk_ = SimulatedDisk{};
+    Held expected;
+    const auto journal = open();
+    ASSERT_TRUE(journal) << fault_.message;
+    append_until(*journal, expected, [&] { return files().snapshots.size() == 2; });
+    const std::uint64_t made = journal->status().snapshots_made;
+    const Index newest = files().snapshots.back();
+    disk_.fail_next("open " + (is_segment ? path("journal") : path(snapshot_name(newest))), EMFILE);
+    append_until(*journal, expected, [&] { return journal->status().snapshots_failed == 1; });
+    EXPECT_FALSE(journal->status().makes_snapshots);
+    EXPECT_EQ(files().snapshots.back(), newest) << "it was thrown away";
+    append_until(*journal, expected, [&] { return journal->status().snapshots_made > made; });
+    EXPECT_TRUE(journal->status().makes_snapshots);
+    EXPECT_EQ(files().snapshots.front(), newest);
+    EXPECT_EQ(journal->status().snapshots_failed, 1U);
+  }
+}
+
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeIt) {
   for (const std::size_t snapshots : {1U, 2U}) {
     for (const bool reads : {false, true}) {

@@ -14,6 +14,9 @@ bool replay(const core::Record& record, JournalTest::Held& held) {
                  std::string(granted->owner) + "|" + std::string(granted->path.packed()))
         .second;
   }
+  if (const auto* const cooling = std::get_if<core::Cooling>(&record)) {
+    return held.contains(cooling->id);
+  }
   return held.erase(std::get<core::Ended>(record).id) == 1;
 }
 

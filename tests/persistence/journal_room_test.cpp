@@ -13,7 +13,7 @@ using core::Room;
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 
-/// Locks that are taken and given back, each in a lease of its own, on a disk that others use too.
+/// Locks that are taken and given back on a disk that others use too.
 class JournalRoomTest : public JournalTest {
  protected:
   void begin(std::uint64_t segment_bytes, std::uint64_t disk_bytes) {
@@ -23,22 +23,29 @@ class JournalRoomTest : public JournalTest {
     disk_bytes_ = disk_bytes;
     disk_.limit_space(disk_bytes);
     held_.clear();
+    delayed_ = 0;
+    cooling_.clear();
+    is_one_lease_ = false;
     fence_ = 0;
     warnings_.clear();
     reopen();
   }
-  /// As after a kill. What is held is what was acknowledged.
-  void reopen() {
+  /// As after a kill. What is held is what was acknowledged. The background's thread is not at work
+  /// before so many records, or before somebody waits for it.
+  void reopen(std::uint64_t idle_records = 0) {
     journal_.reset();
     disk_.restart_process();
     Held found;
     journal_ = open(found);
     ASSERT_TRUE(journal_) << fault_.message;
-    ASSERT_EQ(found.size(), held_.size());
-    for (const core::Fence fence : held_) ASSERT_TRUE(found.contains({fence, 0})) << fence;
-    work(2);
+    ASSERT_EQ(found.size(), held_.size() + cooling_.size());
+    for (const Lock& lock : held_) ASSERT_TRUE(found.contains({lock.fence, 0})) << lock.fence;
+    for (const core::Fence fence : cooling_) ASSERT_TRUE(found.contains({fence, 0})) << fence;
+    idle_records_ = idle_records;
+    if (idle_records == 0) work(2);
   }
   void work(int rounds) {
+    idle_records_ = 0;
     for (int round = 0; round < rounds; ++round) {
       const auto done = journal_->run_background();
       ASSERT_TRUE(done) << done.error().message;
@@ -48,30 +55,61 @@ class JournalRoomTest : public JournalTest {
   void let_others_fill_the_disk() { disk_.limit_space(used()); }
   void let_others_leave() { disk_.limit_space(disk_bytes_); }
 
+  struct Lock {
+    core::Fence fence = 0;
+    bool has_delay = false;  // so that it can end by two records
+  };
+  /// As LockTable::ends_max().
+  [[nodiscard]] std::size_t ends_max() const {
+    return held_.size() + cooling_.size() + delayed_ + (is_one_lease_ ? 1 : held_.size());
+  }
   Room room_for(std::size_t bytes, bool reserved) {
-    Room room = journal_->room_for(bytes, reserved, 2 * held_.size());
+    const std::size_t ends = reserved ? 0 : ends_max();
+    Room room = journal_->room_for(bytes, reserved, ends);
     for (int round = 0; room != Room::enough && round < 6; ++round) {
       work(1);
-      room = journal_->room_for(bytes, reserved, 2 * held_.size());
+      room = journal_->room_for(bytes, reserved, ends);
     }
     return room;
   }
-  [[nodiscard]] bool grant(std::size_t meta_bytes) {
+  [[nodiscard]] bool grant(std::size_t meta_bytes, bool has_delay = false) {
     if (room_for(core::record_bytes_max, false) != Room::enough) return false;
     core::Path path;
     static_cast<void>(path.push_back("lock"));
     const std::string meta(meta_bytes, 'm');
-    append(core::Granted{{}, {++fence_, 0}, {}, {}, path, {}, {}, meta});
-    held_.push_back(fence_);
+    const core::Milliseconds delay{has_delay ? 1 : 0};
+    append(core::Granted{{}, {++fence_, 0}, {}, {}, path, {}, delay, meta});
+    held_.push_back({fence_, has_delay});
+    delayed_ += has_delay ? 1 : 0;
     return true;
   }
   /// One of those that are held; `choice` says which.
   [[nodiscard]] bool end(std::uint64_t choice) {
     if (room_for(2 * core::record_head_bytes, true) != Room::enough) return false;
     std::swap(held_[choice % held_.size()], held_.back());
-    append(core::Ended{{}, {held_.back(), 0}, core::End::released});
-    held_.pop_back();
+    append(core::Ended{{}, {held_.back().fence, 0}, core::End::released});
+    drop_last();
     return true;
+  }
+  /// As end(), but it goes on blocking; `cool` ends one that does.
+  [[nodiscard]] bool force(std::uint64_t choice) {
+    if (room_for(2 * core::record_head_bytes, true) != Room::enough) return false;
+    std::swap(held_[choice % held_.size()], held_.back());
+    append(core::Cooling{{}, {held_.back().fence, 0}, core::End::forced});
+    cooling_.push_back(held_.back().fence);
+    drop_last();
+    return true;
+  }
+  [[nodiscard]] bool cool(std::uint64_t choice) {
+    if (room_for(2 * core::record_head_bytes, true) != Room::enough) return false;
+    std::swap(cooling_[choice % cooling_.size()], cooling_.back());
+    append(core::Ended{{}, {cooling_.back(), 0}, core::End::cooled});
+    cooling_.pop_back();
+    return true;
+  }
+  void drop_last() {
+    delayed_ -= held_.back().has_delay ? 1 : 0;
+    held_.pop_back();
   }
   template <typename Kind>
   void append(const Kind& kind) {
@@ -79,7 +117,11 @@ class JournalRoomTest : public JournalTest {
     core::append_record(kind, record);
     const auto appended = journal_->append(record, 1);
     ASSERT_TRUE(appended) << appended.error().message;
-    if (++appends_ % 32 == 0) work(1);
+    if (idle_records_ != 0) {
+      --idle_records_;
+    } else if (++appends_ % 32 == 0) {
+      work(1);
+    }
   }
   void end_all() {
     const std::size_t all = held_.size();
@@ -97,8 +139,12 @@ class JournalRoomTest : public JournalTest {
 
   std::uint64_t disk_bytes_ = 0;
   std::unique_ptr<LocalJournal> journal_;
-  std::vector<core::Fence> held_;
+  std::vector<Lock> held_;
+  std::size_t delayed_ = 0;  ///< Of these.
+  std::vector<core::Fence> cooling_;
+  bool is_one_lease_ = false;  ///< That holds all; else each lock has one of its own.
   core::Fence fence_ = 0;
+  std::uint64_t idle_records_ = 0;
   std::uint64_t appends_ = 0;
 };
 
@@ -150,6 +196,76 @@ TEST_F(JournalRoomTest, WhatIsHeldCanBeReleasedAfterARestartToo) {
       EXPECT_GT(ended, 10'000U);
       let_others_leave();
       end_all();
+    }
+  }
+}
+
+// Others have what is free since, or a file system frees what was removed only later.
+TEST_F(JournalRoomTest, AStartNeverGivesAwayWhatWasPreparedBeforeIt) {
+  begin(4 * mebibyte, 30 * mebibyte);
+  ASSERT_TRUE(grant(60));
+  const std::string prepared = in_directory(directory, prepared_name);
+  ASSERT_TRUE(disk_.has(prepared));
+  const std::size_t before = disk_.bytes(prepared).size();
+  for (int look = 1; look <= 4; ++look) {
+    SCOPED_TRACE("nothing is free from look " + std::to_string(look) + " on");
+    let_others_leave();
+    disk_.limit_space_at_look(look, used() - before);
+    reopen();
+    ASSERT_TRUE(disk_.has(prepared));
+    EXPECT_EQ(disk_.bytes(prepared).size(), before);
+  }
+}
+
+// What was granted relies on it.
+TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerCut) {
+  begin(4 * mebibyte, 30 * mebibyte);
+  const std::string prepared = in_directory(directory, prepared_name);
+  let_others_fill_the_disk();
+  while (grant(core::meta_bytes_max)) ASSERT_TRUE(end(0));
+  disk_.limit_space(used() + 3 * mebibyte);
+  work(4);
+  ASSERT_TRUE(disk_.has(prepared));
+  const std::size_t before = disk_.bytes(prepared).size();
+  let_others_leave();
+  work(1);
+  const std::size_t after = disk_.bytes(prepared).size();
+  ASSERT_GT(after, before);
+  journal_.reset();
+  disk_.restart(test::SimulatedDisk::Survival::nothing, random_);
+  ASSERT_TRUE(disk_.has(prepared));
+  EXPECT_EQ(disk_.bytes(prepared).size(), after);
+}
+
+// However long the background's thread takes until it looks at the disk for the first time.
+TEST_F(JournalRoomTest, WhatIsGrantedRightAfterARestartCanBeReleased) {
+  for (const std::uint64_t segment_bytes : {4 * mebibyte, 64 * mebibyte}) {
+    SCOPED_TRACE("segments of " + std::to_string(segment_bytes));
+    begin(segment_bytes, 16 * mebibyte);
+    while (grant(60)) {
+    }
+    ASSERT_GT(held_.size(), 10'000U);
+    reopen(1'000'000);
+    while (journal_->room_for(core::record_bytes_max, false, ends_max()) == Room::enough) {
+      ASSERT_TRUE(grant(60));
+    }
+    end_all();
+  }
+}
+
+// Each by itself, and what cools by itself again: two records for each lock.
+TEST_F(JournalRoomTest, WhatCoolsFirstCanEndToo) {
+  for (const std::uint64_t kibibytes : {7'000, 9'000, 24'000}) {
+    SCOPED_TRACE("a disk of " + std::to_string(kibibytes) + " KiB");
+    begin(4 * mebibyte, kibibytes << 10U);
+    is_one_lease_ = true;
+    while (grant(1, true)) {
+    }
+    ASSERT_GT(held_.size(), 5'000U);
+    while (!held_.empty()) ASSERT_TRUE(force(0)) << held_.size() << " locks cannot be forced";
+    const std::size_t all = cooling_.size();
+    while (!cooling_.empty()) {
+      ASSERT_TRUE(cool(0)) << cooling_.size() << " of " << all << " cannot end";
     }
   }
 }
@@ -206,8 +322,8 @@ TEST_F(JournalRoomTest, WhatASnapshotThatDidNotFitForLongTakesIsNoRoomForEnds) {
   }
 }
 
-// Where grants and releases come in any order, others take the disk and leave it, and lockerd is
-// started again: whatever is held can be released, unless others have what was free since; when
+// Where grants and releases come in any order, locks cool, others take the disk and leave it, and
+// lockerd is started again: whatever is held can end, unless others have what was free since; when
 // they have left, too; and where little is held, locks are granted.
 TEST_F(JournalRoomTest, WhateverComesNobodyIsStuck) {
   const char* const given = std::getenv("LOCKER_SEED");
@@ -225,43 +341,59 @@ TEST_F(JournalRoomTest, WhateverComesNobodyIsStuck) {
     SCOPED_TRACE("replay with LOCKER_SEED=" + std::to_string(seed) + ": segments of " +
                  std::to_string(largest >> 10U) + " KiB, a disk of " + std::to_string(kibibytes));
     begin(largest, kibibytes << 10U);
+    is_one_lease_ = random() % 2 == 0;
+    const std::uint64_t delays = std::uint64_t{50} * (random() % 3);  // of a hundred
+    const std::uint64_t coolings = 40 * (random() % 2);  // of a hundred ends, while others are held
     bool others_are_there = false;
+    const auto try_end = [&] {
+      const std::uint64_t choice = random();
+      const bool cools_one = !cooling_.empty() && random() % 100 < coolings;
+      if (held_.empty() || cools_one) return cool(choice);
+      const bool cools = held_[choice % held_.size()].has_delay && random() % 100 < 90;
+      return cools ? force(choice) : end(choice);
+    };
     const auto end_one = [&] {
-      if (end(random())) return;
-      ASSERT_TRUE(others_are_there) << held_.size() << " locks cannot be released, with "
-                                    << journal_->status().free_bytes << " bytes free";
+      if (try_end()) return;
+      ASSERT_TRUE(others_are_there)
+          << held_.size() << " locks, and " << cooling_.size() << " that cool, cannot end, with "
+          << journal_->status().free_bytes << " bytes free";
       others_are_there = false;
       let_others_leave();
-      ASSERT_TRUE(end(random())) << held_.size() << " locks cannot be released after others left "
-                                 << journal_->status().free_bytes << " bytes free";
+      ASSERT_TRUE(try_end()) << held_.size() << " locks, and " << cooling_.size()
+                             << " that cool, cannot end after others left "
+                             << journal_->status().free_bytes << " bytes free";
     };
     for (int phase = 0; phase < 6 && !HasFatalFailure(); ++phase) {
-      const std::uint64_t grants = random() % 100;  // of a hundred
+      const bool fills = phase == 5 && random() % 2 == 0;
+      const std::uint64_t grants = fills ? 100 : random() % 100;  // of a hundred
       const std::uint64_t end_of_phase =
           fence_ + 1 + random() % (kibibytes * 1024 / (meta_bytes + 100));
-      for (int refused = 0; fence_ < end_of_phase && refused < 1'000 && !HasFatalFailure();) {
-        if (random() % 20'000 == 0) reopen();
+      for (int refused = 0;
+           (fills || fence_ < end_of_phase) && refused < 1'000 && !HasFatalFailure();) {
+        if (random() % (fills && refused != 0 ? 500 : 20'000) == 0)
+          reopen(random() % 2 == 0 ? 0 : random() % 20'000);
         if (random() % 20'000 == 0) {
           others_are_there = !others_are_there;
           others_are_there ? let_others_fill_the_disk() : let_others_leave();
         }
-        if (!held_.empty() && random() % 100 >= grants) {
+        const std::size_t all = held_.size() + cooling_.size();
+        if (all != 0 && random() % 100 >= grants) {
           end_one();
-        } else if (!grant(random() % meta_bytes)) {
+        } else if (!grant(random() % meta_bytes, random() % 100 < delays)) {
           ++refused;
-          if (held_.size() > 20) {
+          if (all > 20) {
             end_one();
           } else if (others_are_there) {
             others_are_there = false;
             let_others_leave();
           } else {
-            FAIL() << "nothing is granted, though " << held_.size() << " are held and "
+            FAIL() << "nothing is granted, though " << all << " are held and "
                    << journal_->status().free_bytes << " bytes free";
           }
         }
       }
     }
-    while (!held_.empty() && !HasFatalFailure()) end_one();
+    while (held_.size() + cooling_.size() != 0 && !HasFatalFailure()) end_one();
     let_others_leave();
     if (HasFatalFailure()) return;
     ASSERT_TRUE(grant(core::meta_bytes_max));

@@ -38,16 +38,16 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
   for (const auto& each : cases) {
     SnapshotPolicy policy;
     EXPECT_TRUE(policy.may_try(full)) << each.what;
-    policy.note_full_disk(full);
-    EXPECT_TRUE(policy.waits_for_room());
+    policy.note_put_off(full);
+    EXPECT_TRUE(policy.is_put_off());
     EXPECT_EQ(policy.may_try(each.now), each.may_try) << each.what;
     policy.note_made();
-    EXPECT_FALSE(policy.waits_for_room());
+    EXPECT_FALSE(policy.is_put_off());
     EXPECT_TRUE(policy.may_try(each.now)) << each.what;
   }
   // With few held, also where they were no more then.
   SnapshotPolicy policy;
-  policy.note_full_disk({1'000, full.sealed_bytes, few, enough, false});
+  policy.note_put_off({1'000, full.sealed_bytes, few, enough, false});
   EXPECT_FALSE(policy.may_try({1'001, full.sealed_bytes, few, enough - 1, false}));
   EXPECT_TRUE(policy.may_try({1'001, full.sealed_bytes, few, enough, false}));
 }
@@ -66,7 +66,7 @@ TEST(SnapshotPolicy, ItGivesWayToASegmentOnce) {
 
 TEST(SnapshotPolicy, OneThatIsNotTriedDoesNotGiveWay) {
   SnapshotPolicy policy;
-  policy.note_full_disk(full);
+  policy.note_put_off(full);
   Situation now = full;
   now.segment_fits_again = true;
   EXPECT_FALSE(policy.may_try(now));

@@ -28,8 +28,8 @@ class SimulatedServer::WatchedJournal final : public persistence::Journal {
     server_.send_ready();
     return journal_.append(records, count);
   }
-  core::Room room_for(std::size_t bytes, bool reserved, std::size_t held) const override {
-    return journal_.room_for(bytes, reserved, held);
+  core::Room room_for(std::size_t bytes, bool reserved, std::size_t ends) const override {
+    return journal_.room_for(bytes, reserved, ends);
   }
 
  private:
@@ -87,8 +87,8 @@ void SimulatedServer::on_decided(core::WaiterId waiter, core::Acquired&& acquire
 }
 
 core::Room SimulatedServer::room_for(std::size_t bytes, bool reserved) const {
-  const std::size_t held = arbiter_->table().lock_count() + arbiter_->table().lease_count();
-  return journal_->room_beside(commit_->pending_bytes(), bytes, reserved, held);
+  const std::size_t ends = arbiter_->table().ends_max();
+  return journal_->room_beside(commit_->pending_bytes(), bytes, reserved, ends);
 }
 
 bool SimulatedServer::has_locks(const core::Token& token) const {

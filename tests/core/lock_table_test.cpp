@@ -57,7 +57,8 @@ class LockTableTest : public testing::Test {
 TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
   const auto grant = [this](int lease, std::string_view text, Milliseconds lock_delay) {
     const LockId id{++fence_, 0};
-    table_.apply(Granted{token(lease), id, {}, "me", path(text), {}, lock_delay, "meta"});
+    const Path at = path(text);
+    table_.apply(Granted{token(lease), id, {}, "me", at, {}, lock_delay, "meta"});
     table_.check_invariants();
     return id;
   };
@@ -76,7 +77,8 @@ TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
   table_.apply(Ended{{}, b, End::cooled});
   table_.check_invariants();
   EXPECT_EQ(table_.ends_max(), 0U);
-  Granted cooling{{}, {++fence_, 0}, {}, "me", path("/a"), {}, Milliseconds{5}, {}};
+  const Path at = path("/a");
+  Granted cooling{{}, {++fence_, 0}, {}, "me", at, {}, Milliseconds{5}, {}};
   cooling.is_cooling = true;  // as from a snapshot
   table_.apply(cooling);
   table_.check_invariants();

@@ -52,6 +52,15 @@ std::string short_text(core::Instant duration) {
   return text;
 }
 
+void append_meta(std::string_view meta, std::string& out) {
+  out += R"(, "meta": )";
+  if (meta.empty()) {
+    out += "null";
+  } else {
+    append_json_string(meta, out);
+  }
+}
+
 }  // namespace
 
 void append_path(std::string_view packed, std::string& out) {
@@ -133,12 +142,7 @@ void append_lock(const LockInfo& info, const core::Now& now, std::string& out) {
   append_number_or_null(info.ttl.count(), out);
   out += R"(, "expires_in_ms": )";
   append_milliseconds(remaining(info, now), out);
-  out += R"(, "meta": )";
-  if (info.meta.empty()) {
-    out += "null";
-  } else {
-    append_json_string(info.meta, out);
-  }
+  append_meta(info.meta, out);
   out += '}';
 }
 
@@ -158,12 +162,7 @@ void append_waiter(const LockInfo& info, const core::Now& now, std::size_t place
     out += R"(, "place": )";
     append_number(place, out);
   }
-  out += R"(, "meta": )";
-  if (info.meta.empty()) {
-    out += "null";
-  } else {
-    append_json_string(info.meta, out);
-  }
+  append_meta(info.meta, out);
   out += '}';
 }
 

@@ -8,25 +8,30 @@
 namespace locker::core {
 
 ExtendibleTable::ExtendibleTable(std::pmr::memory_resource* memory)
-    : chunks_(memory), buckets_{{new_slots()}}, directory_{0} {}
+    : chunks_(memory), buckets_{{new_lines()}}, directory_{0} {}
 
-ExtendibleTable::Slots* ExtendibleTable::new_slots() {
-  static_assert(MemoryChunks::chunk_bytes % sizeof(Slots) == 0);
-  constexpr std::size_t slots_in_chunk = MemoryChunks::chunk_bytes / sizeof(Slots);
-  if (slots_left_ == 0) {
+ExtendibleTable::Lines* ExtendibleTable::new_lines() {
+  static_assert(MemoryChunks::chunk_bytes % sizeof(Lines) == 0);
+  static_assert(MemoryChunks::chunk_alignment % alignof(Lines) == 0);
+  constexpr std::size_t places_in_chunk = MemoryChunks::chunk_bytes / sizeof(Lines);
+  if (places_left_ == 0) {
     chunks_.add();
-    slots_left_ = slots_in_chunk;
+    places_left_ = places_in_chunk;
   }
   std::byte* const place =
-      chunks_[chunks_.size() - 1] + (slots_in_chunk - slots_left_--) * sizeof(Slots);
-  return new (place) Slots{};
+      chunks_[chunks_.size() - 1] + (places_in_chunk - places_left_--) * sizeof(Lines);
+  return new (place) Lines{};
 }
 
 void ExtendibleTable::insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value) {
-  std::size_t i = hash & slot_mask;
-  Slots& slots = *bucket.slots;
-  while (slots[i].value != none) i = (i + 1) & slot_mask;
-  slots[i] = {hash, value};
+  Lines& lines = *bucket.lines;
+  std::size_t at = hash & line_mask;
+  for (; lines[at].used == Line::all; at = (at + 1) & line_mask) ++lines[at].passed;
+  Line& line = lines[at];
+  const std::size_t entry = first_of(~line.used);
+  line.used |= 1U << entry;
+  line.hashes[entry] = hash;
+  line.values[entry] = value;
   ++bucket.count;
 }
 
@@ -51,36 +56,34 @@ void ExtendibleTable::split(std::uint32_t hash) {
   const std::size_t span = std::size_t{1} << (depth_ - depth);
   const std::size_t first = directory_index(hash) & ~(span - 1);
   const auto upper = static_cast<std::uint32_t>(buckets_.size());
-  buckets_.push_back({new_slots()});
+  buckets_.push_back({new_lines()});
   for (std::size_t i = first + span / 2; i < first + span; ++i) directory_[i] = upper;
 
-  const Slots full = std::exchange(*buckets_[lower].slots, Slots{});
+  const Lines full = std::exchange(*buckets_[lower].lines, Lines{});
   buckets_[lower].count = 0;
   buckets_[lower].depth = buckets_[upper].depth = depth + 1;
-  for (const Slot& slot : full) {
-    if (slot.value != none) insert_into(bucket_of(slot.hash), slot.hash, slot.value);
+  for (const Line& line : full) {
+    for (Entries used = line.used; used != 0; used &= used - 1) {
+      const std::size_t entry = first_of(used);
+      insert_into(bucket_of(line.hashes[entry]), line.hashes[entry], line.values[entry]);
+    }
   }
 }
 
 void ExtendibleTable::erase(std::uint32_t hash, std::uint32_t value) {
   Bucket& bucket = bucket_of(hash);
-  Slots& slots = *bucket.slots;
-  std::size_t hole = hash & slot_mask;
-  while (slots[hole].value != value) {
-    LOCKER_ASSERT(slots[hole].value != none);
-    hole = (hole + 1) & slot_mask;
-  }
-  // Moves later entries of the run back, so that no tombstones pile up (Knuth, 6.4 algorithm R).
-  for (std::size_t i = (hole + 1) & slot_mask; slots[i].value != none; i = (i + 1) & slot_mask) {
-    const std::size_t home = slots[i].hash & slot_mask;
-    if (((i - home) & slot_mask) >= ((i - hole) & slot_mask)) {
-      slots[hole] = slots[i];
-      hole = i;
+  for (std::size_t at = hash & line_mask;; at = (at + 1) & line_mask) {
+    Line& line = (*bucket.lines)[at];
+    for (Entries found = line.with(hash); found != 0; found &= found - 1) {
+      if (line.values[first_of(found)] != value) continue;
+      line.used &= ~(found & -found);
+      --bucket.count;
+      --size_;
+      return;
     }
+    LOCKER_ASSERT(line.passed != 0);
+    --line.passed;
   }
-  slots[hole] = {};
-  --bucket.count;
-  --size_;
 }
 
 }  // namespace locker::core

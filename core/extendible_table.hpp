@@ -1,10 +1,15 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
 #include <vector>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/memory_chunks.hpp"
 #include "core/prefetch.hpp"
@@ -16,36 +21,42 @@ namespace locker::core {
 ///
 /// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables,
 /// of which one is split in two when it fills up. So growing never stops the world: the longest
-/// pause is the split of one bucket (1,024 slots, a few microseconds) or the doubling of the
-/// directory (some twenty bytes for each 600 or so entries), not a rehash of everything. 14 bytes
+/// pause is the split of one bucket (900 slots, a few microseconds) or the doubling of the
+/// directory (some twenty bytes for each 600 or so entries), not a rehash of everything. 15 bytes
 /// an entry on the average. Does not shrink.
+///
+/// A bucket is an array of cache lines of seven entries, which are compared all at once; what finds
+/// its line full goes to the next one, and each line counts those that passed it, so a search knows
+/// where to stop and nothing is moved when something goes (as in F14, by Bronson and Shi 2019).
+/// Linear probing, whose loops end after another number of steps each time, has the processor guess
+/// wrong at each end: a pair of acquire and release took 1.4 times as long, and 1.5 times with few
+/// locks held.
 class ExtendibleTable {
  public:
   static constexpr std::uint32_t none = 0;
 
-  /// Slots lie in memory of `memory`, which must outlive this.
+  /// Buckets lie in memory of `memory`, which must outlive this.
   explicit ExtendibleTable(std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
   /// The value under this hash for which `same(value)` holds, or `none`.
   template <typename Same>
   [[nodiscard]] std::uint32_t find(std::uint32_t hash, Same&& same) const {
-    const Slots& slots = slots_of(hash);
-    for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
-      const Slot& slot = slots[i];
-      if (slot.value == none) return none;
-      if (slot.hash == hash && same(slot.value)) return slot.value;
+    const Lines& lines = lines_of(hash);
+    for (std::size_t at = hash & line_mask;; at = (at + 1) & line_mask) {
+      const Line& line = lines[at];
+      for (Entries found = line.with(hash); found != 0; found &= found - 1) {
+        const std::uint32_t value = line.values[first_of(found)];
+        if (same(value)) return value;
+      }
+      if (line.passed == 0) return none;
     }
   }
   /// Fetches what find() will look at: several lookups then wait for memory once.
-  void prefetch(std::uint32_t hash) const { core::prefetch(&slots_of(hash)[hash & slot_mask]); }
-  /// The first value under this hash, whatever its key; or `none`. For prefetching what find() will
+  void prefetch(std::uint32_t hash) const { core::prefetch(&lines_of(hash)[hash & line_mask]); }
+  /// A value under this hash, whatever its key; or `none`. For prefetching what find() will
   /// compare.
   [[nodiscard]] std::uint32_t peek(std::uint32_t hash) const {
-    const Slots& slots = slots_of(hash);
-    for (std::size_t i = hash & slot_mask;; i = (i + 1) & slot_mask) {
-      const Slot& slot = slots[i];
-      if (slot.value == none || slot.hash == hash) return slot.value;
-    }
+    return find(hash, [](std::uint32_t) { return true; });
   }
   /// REQUIRES: value != none, and no equal key is in the table.
   void insert(std::uint32_t hash, std::uint32_t value);
@@ -54,37 +65,65 @@ class ExtendibleTable {
   [[nodiscard]] std::size_t size() const { return size_; }
   /// Of memory that it has taken.
   [[nodiscard]] std::size_t bytes() const {
-    return buckets_.size() * sizeof(Slots) + buckets_.capacity() * sizeof(Bucket) +
+    return buckets_.size() * sizeof(Lines) + buckets_.capacity() * sizeof(Bucket) +
            directory_.capacity() * sizeof(std::uint32_t);
   }
   /// Calls `visit` for each value, in no order that means anything. O(slots).
   template <typename Visit>
   void for_each(const Visit& visit) const {
     for (const Bucket& bucket : buckets_) {
-      for (const Slot& slot : *bucket.slots) {
-        if (slot.value != none) visit(slot.value);
+      for (const Line& line : *bucket.lines) {
+        for (Entries used = line.used; used != 0; used &= used - 1) {
+          visit(line.values[first_of(used)]);
+        }
       }
     }
   }
 
  private:
-  struct Slot {
-    std::uint32_t hash = 0;
-    std::uint32_t value = none;
+  using Entries = std::uint32_t;  // of a line, a bit for each
+  [[nodiscard]] static std::size_t first_of(Entries entries) {
+    return static_cast<std::size_t>(std::countr_zero(entries));
+  }
+
+  struct alignas(64) Line {
+    static constexpr std::size_t size = 7;
+    static constexpr Entries all = (1U << size) - 1;
+
+    std::uint32_t hashes[size] = {};
+    Entries used = 0;
+    std::uint32_t values[size] = {};
+    std::uint32_t passed = 0;  ///< How many went to a later line because this one was full.
+
+    [[nodiscard]] Entries with(std::uint32_t hash) const {
+#ifdef __SSE2__
+      // Four at a time, 1.15 times as many pairs a second. The eighth is `used`, whose bit is never
+      // set in itself.
+      const __m128i wanted = _mm_set1_epi32(static_cast<int>(hash));
+      const auto equal = [&](const std::uint32_t* four) {
+        const __m128i there = _mm_load_si128(reinterpret_cast<const __m128i*>(four));
+        return static_cast<Entries>(
+            _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(wanted, there))));
+      };
+      return (equal(hashes) | equal(hashes + 4) << 4U) & used;
+#else
+      Entries found = 0;
+      for (std::size_t i = 0; i < size; ++i) found |= static_cast<Entries>(hashes[i] == hash) << i;
+      return found & used;
+#endif
+    }
   };
-  static constexpr std::size_t slot_count = 1024;
-  static constexpr std::size_t slot_mask = slot_count - 1;
-  // At 7/8, a search for what is not there looks at thirty slots instead of eight when all buckets
-  // are about to split: with 200,000 locks, pairs of acquire and release take a third more time.
-  static constexpr std::size_t entries_max = slot_count * 3 / 4;
-  // The upper bits choose the bucket, the lower ten the slot; more bits there are not.
-  static constexpr unsigned depth_max = 22;
+  static constexpr std::size_t line_count = 128;
+  static constexpr std::size_t line_mask = line_count - 1;
+  static constexpr std::size_t entries_max = line_count * Line::size * 6 / 7;
+  // The upper bits choose the bucket, the lower seven the line; more bits there are not.
+  static constexpr unsigned depth_max = 25;
 
-  using Slots = std::array<Slot, slot_count>;
+  using Lines = std::array<Line, line_count>;
 
-  // Apart from its slots: the counts of all buckets are then close together and stay in the cache.
+  // Apart from its lines: the counts of all buckets are then close together and stay in the cache.
   struct Bucket {
-    Slots* slots = nullptr;
+    Lines* lines = nullptr;
     std::uint32_t count = 0;
     unsigned depth = 0;  // how many bits of the directory this bucket answers to
   };
@@ -92,19 +131,19 @@ class ExtendibleTable {
   [[nodiscard]] Bucket& bucket_of(std::uint32_t hash) {
     return buckets_[directory_[directory_index(hash)]];
   }
-  [[nodiscard]] const Slots& slots_of(std::uint32_t hash) const {
-    return *buckets_[directory_[directory_index(hash)]].slots;
+  [[nodiscard]] const Lines& lines_of(std::uint32_t hash) const {
+    return *buckets_[directory_[directory_index(hash)]].lines;
   }
   [[nodiscard]] std::size_t directory_index(std::uint32_t hash) const {
     return static_cast<std::size_t>(std::uint64_t{hash} >> (32 - depth_));
   }
   /// Empty.
-  [[nodiscard]] Slots* new_slots();
+  [[nodiscard]] Lines* new_lines();
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   void split(std::uint32_t hash);
 
   MemoryChunks chunks_;
-  std::size_t slots_left_ = 0;  // in the last chunk
+  std::size_t places_left_ = 0;  // for Lines, in the last chunk
   std::vector<Bucket> buckets_;
   std::vector<std::uint32_t> directory_;  // numbers of buckets
   unsigned depth_ = 0;

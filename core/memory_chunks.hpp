@@ -14,6 +14,7 @@ inline constexpr std::size_t map_node_bytes = 96;
 class MemoryChunks {
  public:
   static constexpr std::size_t chunk_bytes = std::size_t{2} << 20U;
+  static constexpr std::size_t chunk_alignment = 64;
 
   /// `memory` must outlive this.
   explicit MemoryChunks(std::pmr::memory_resource* memory) : memory_(memory) {}
@@ -25,12 +26,14 @@ class MemoryChunks {
     return *this;
   }
   ~MemoryChunks() {
-    for (std::byte* const chunk : chunks_) memory_->deallocate(chunk, chunk_bytes);
+    for (std::byte* const chunk : chunks_) {
+      memory_->deallocate(chunk, chunk_bytes, chunk_alignment);
+    }
   }
 
   /// The new chunk's bytes are not initialised.
   std::byte* add() {
-    auto* const chunk = static_cast<std::byte*>(memory_->allocate(chunk_bytes));
+    auto* const chunk = static_cast<std::byte*>(memory_->allocate(chunk_bytes, chunk_alignment));
     return chunks_.emplace_back(chunk);
   }
   [[nodiscard]] std::byte* operator[](std::size_t number) const { return chunks_[number]; }

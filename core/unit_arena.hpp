@@ -1,10 +1,12 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
 
+#include "core/assert.hpp"
 #include "core/memory_chunks.hpp"
 
 namespace locker::core {
@@ -31,9 +33,25 @@ class UnitArena {
       : chunks_(memory) {}
 
   /// REQUIRES: 1 <= units <= units_max. The block's bytes are not initialised.
-  [[nodiscard]] std::uint32_t allocate(std::size_t units);
+  [[nodiscard]] std::uint32_t allocate(std::size_t units) {
+    LOCKER_ASSERT(units >= 1 && units <= units_max);
+    const std::size_t size = size_for(units);
+    std::uint32_t block = free_[size];
+    if (block == null) {
+      block = allocate_new(size);
+    } else {
+      free_[size] = *at<std::uint32_t>(block);
+    }
+    units_in_use_ += size;
+    return block;
+  }
   /// REQUIRES: `block` came from allocate(units) and was not freed since.
-  void free(std::uint32_t block, std::size_t units);
+  void free(std::uint32_t block, std::size_t units) {
+    LOCKER_ASSERT(block != null && units >= 1 && units <= units_max);
+    const std::size_t size = size_for(units);
+    units_in_use_ -= size;
+    keep_free(block, size);
+  }
 
   template <typename T>
   [[nodiscard]] T* at(std::uint32_t block) const {
@@ -51,7 +69,18 @@ class UnitArena {
   }
 
  private:
-  void keep_free(std::uint32_t block, std::size_t size);
+  static constexpr std::size_t exact_max = 32;
+  /// Of the block that holds so many units.
+  static constexpr std::size_t size_for(std::size_t units) {
+    if (units <= exact_max) return units;
+    const std::size_t step = std::bit_floor(units) / 8;
+    return (units + step - 1) / step * step;
+  }
+  [[nodiscard]] std::uint32_t allocate_new(std::size_t size);
+  void keep_free(std::uint32_t block, std::size_t size) {
+    *at<std::uint32_t>(block) = free_[size];
+    free_[size] = block;
+  }
 
   static constexpr unsigned chunk_shift = 18;
   static constexpr std::uint32_t chunk_mask = (1U << chunk_shift) - 1;

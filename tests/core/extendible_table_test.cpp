@@ -4,6 +4,7 @@
 
 #include <random>
 #include <unordered_map>
+#include <vector>
 
 namespace locker::core {
 namespace {
@@ -32,6 +33,58 @@ TEST(ExtendibleTable, AgreesWithAMapThroughSplitsAndErasures) {
     EXPECT_EQ(table.find(hash, [v = value](std::uint32_t found) { return found == v; }), value);
   }
   EXPECT_EQ(table.find(12345, [](std::uint32_t) { return false; }), ExtendibleTable::none);
+}
+
+/// What came when its line was full is found also when others of that line are gone, and the last
+/// lines lead to the first ones.
+TEST(ExtendibleTable, FindsWhatPassedFullLines) {
+  constexpr std::uint32_t last_line = 127;
+  constexpr std::uint32_t count = 40;  // six lines of seven
+  ExtendibleTable table;
+  const auto find = [&](std::uint32_t wanted) {
+    return table.find(last_line, [=](std::uint32_t value) { return value == wanted; });
+  };
+  for (std::uint32_t value = 1; value <= count; ++value) table.insert(last_line, value);
+  for (std::uint32_t value = 1; value <= count; ++value) EXPECT_EQ(find(value), value);
+  for (std::uint32_t gone = 1; gone <= count; ++gone) {
+    table.erase(last_line, gone);
+    EXPECT_EQ(find(gone), ExtendibleTable::none);
+    for (std::uint32_t value = gone + 1; value <= count; ++value) ASSERT_EQ(find(value), value);
+  }
+  EXPECT_EQ(table.size(), 0U);
+}
+
+/// An empty table has nothing under hash zero, which is what unused entries have.
+TEST(ExtendibleTable, UnusedEntriesAreNotFound) {
+  ExtendibleTable table;
+  EXPECT_EQ(table.peek(0), ExtendibleTable::none);
+  table.insert(0, 7);
+  EXPECT_EQ(table.peek(0), 7U);
+  table.erase(0, 7);
+  EXPECT_EQ(table.peek(0), ExtendibleTable::none);
+}
+
+/// Whoever goes takes back that it passed a line: else, after many, no line would end a search.
+TEST(ExtendibleTable, ASearchEndsWhenManyCameAndWent) {
+  std::mt19937 random{43};
+  ExtendibleTable table;
+  std::vector<std::uint32_t> hashes(400);  // half a bucket
+  for (std::uint32_t step = 0; step < 100'000; ++step) {
+    const std::uint32_t value = 1 + step % static_cast<std::uint32_t>(hashes.size());
+    std::uint32_t& hash = hashes[value - 1];
+    if (step >= hashes.size()) table.erase(hash, value);
+    hash = static_cast<std::uint32_t>(random());
+    table.insert(hash, value);
+  }
+  for (std::uint32_t line = 0; line < 128; ++line) {
+    EXPECT_EQ(table.find(line, [](std::uint32_t) { return false; }), ExtendibleTable::none);
+  }
+  EXPECT_LT(table.bytes(), 32U << 10U) << "one bucket was enough";
+  for (std::uint32_t value = 1; value <= hashes.size(); ++value) {
+    table.erase(hashes[value - 1], value);
+  }
+  EXPECT_EQ(table.size(), 0U);
+  table.for_each([](std::uint32_t value) { ADD_FAILURE() << value << " is left"; });
 }
 
 }  // namespace

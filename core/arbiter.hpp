@@ -136,7 +136,7 @@ class Arbiter {
   [[nodiscard]] Fence last_fence() const { return last_fence_; }
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
-  [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Waiter::Wanted& wanted);
+  [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Wanted& wanted);
   /// Up to `limit` of each kind; counted up to `counted_max`.
   [[nodiscard]] Covering covering(PathView path, std::size_t limit, std::size_t counted_max) const;
   /// The requests for exactly this path, in order, up to `limit`.
@@ -180,10 +180,10 @@ class Arbiter {
   [[nodiscard]] Fence take_fence();
   [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
                                const MaybeLease& lease) const;
-  [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
+  [[nodiscard]] Waiter* waiter_in_the_way(const Waiter& request, const Wanted& wanted,
                                           const MaybeLease& lease, Passed& passed) const;
   [[nodiscard]] std::optional<HeldLock> holder_in_the_way(const Waiter& request,
-                                                          const Waiter::Wanted& wanted) const;
+                                                          const Wanted& wanted) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Waiter& request) const;
   [[nodiscard]] std::vector<LockInfo> list_blockers(const Waiter& request) const;
   [[nodiscard]] std::unique_ptr<Waiter> make_request(const AcquireCommand& command) const;
@@ -204,7 +204,9 @@ class Arbiter {
                                                     const LivingLease& lease, Waiter& request);
   [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
                                      bool has_all) const;
-  [[nodiscard]] bool answer_known_lease(LeaseAnswer& answer);
+  [[nodiscard]] std::optional<LeaseAnswer> answer_known_lease(const Token& token,
+                                                              std::string_view owner,
+                                                              Milliseconds ttl);
 
   // The queue: arbiter_waiting.cpp.
   void activate(Waiter& waiter, Instant deadline);

@@ -14,7 +14,7 @@ constexpr std::size_t blockers_listed_max = 16;
 /// Of records that its grant takes, at most.
 std::size_t bytes_for(const Waiter& request) {
   std::size_t bytes = 64;  // a changed TTL
-  for (const Waiter::Wanted& wanted : request.wanted) {
+  for (const Wanted& wanted : request.wanted) {
     // An upgrade also ends the lock that was held.
     bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
              wanted.packed_path.size() + request.meta.size();
@@ -29,7 +29,7 @@ std::size_t waiting_bytes(const Waiter& request) {
   constexpr std::size_t each_wanted = 288;
   constexpr std::size_t each_prefix = 192;
   std::size_t bytes = each + 2 * request.meta.size();
-  for (const Waiter::Wanted& wanted : request.wanted) {
+  for (const Wanted& wanted : request.wanted) {
     bytes += each_wanted + 3 * wanted.packed_path.size();
     std::size_t prefix = 0;
     for (const std::string_view segment : wanted.path()) {
@@ -72,7 +72,7 @@ bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLeas
   if (!lease || !lease->has_locks) return false;
   std::size_t open = other.wanted.size();  // of what it wants, what the lease may not hold from it
   std::size_t not_held = 0;
-  for (const Waiter::Wanted& wanted : other.wanted) {
+  for (const Wanted& wanted : other.wanted) {
     if (table_.holds_clash(*lease, wanted.path(), wanted.shape)) {
       if (--open < other.needed()) return true;
     } else if (++not_held == other.needed()) {
@@ -82,7 +82,7 @@ bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLeas
   return open < other.needed();
 }
 
-Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& wanted,
+Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Wanted& wanted,
                                    const MaybeLease& lease, Passed& passed) const {
   if (queue_.is_empty() || request.changes_mode) return nullptr;
   return queue_.latest_clash({wanted.path(), wanted.shape, ClashRule::symmetric, request.ticket},
@@ -96,7 +96,7 @@ Waiter* Arbiter::waiter_in_the_way(const Waiter& request, const Waiter::Wanted& 
 }
 
 std::optional<HeldLock> Arbiter::holder_in_the_way(const Waiter& request,
-                                                   const Waiter::Wanted& wanted) const {
+                                                   const Wanted& wanted) const {
   return table_.blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token});
 }
 
@@ -106,7 +106,7 @@ std::vector<std::size_t> Arbiter::free_ones(const Waiter& request) const {
   const MaybeLease lease = queue_.is_empty() ? std::nullopt : table_.find_lease_of(request.token);
   Passed passed;
   for (std::size_t index = 0; index < request.wanted.size(); ++index) {
-    const Waiter::Wanted& wanted = request.wanted[index];
+    const Wanted& wanted = request.wanted[index];
     const bool is_free = !holder_in_the_way(request, wanted) &&
                          waiter_in_the_way(request, wanted, lease, passed) == nullptr;
     if (is_free) free.push_back(index);
@@ -120,7 +120,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
   std::vector<LockInfo> blockers;
   const MaybeLease lease = table_.find_lease_of(request.token);
   Passed passed;
-  for (const Waiter::Wanted& wanted : request.wanted) {
+  for (const Wanted& wanted : request.wanted) {
     if (blockers.size() == blockers_listed_max) break;
     table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
                             [&](const HeldLock& held) {
@@ -132,7 +132,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
     if (blockers.size() == blockers_listed_max) break;
     const Waiter* const other = waiter_in_the_way(request, wanted, lease, passed);
     if (other == nullptr) continue;
-    for (const Waiter::Wanted& others : other->wanted) {
+    for (const Wanted& others : other->wanted) {
       if (!clash(others.path(), others.shape, wanted.path(), wanted.shape)) continue;
       blockers.push_back(describe(*other, others));
       if (blockers.size() > 1) blockers.back().meta = {};
@@ -180,7 +180,7 @@ bool Arbiter::has_place_for(std::size_t locks) const {
 /// What the request takes as a waiter it gives back when it is granted.
 bool Arbiter::has_memory_for(const Waiter& request) const {
   std::size_t bytes = 0;
-  for (const Waiter::Wanted& wanted : request.wanted) {
+  for (const Wanted& wanted : request.wanted) {
     bytes += memory_for(wanted.path(), request.owner, request.meta);
   }
   bytes = bytes / request.wanted.size() * request.needed();
@@ -225,7 +225,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   if (!lease && request.token_is_chosen) ended_.forget_lease(request.token);
   acquired.fence = take_fence();
   for (std::size_t position = 0; position < chosen.size(); ++position) {
-    const Waiter::Wanted& wanted = request.wanted[chosen[position]];
+    const Wanted& wanted = request.wanted[chosen[position]];
     const auto held = lease ? table_.held_by(*lease, wanted.path()) : std::nullopt;
     if (held) change_lock(*lease, *held);
     count_lock(request.token, true);
@@ -258,7 +258,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
       delayed_.erase(waiter->ticket);
       recheck_.emplace(waiter->ticket, waiter);
     }
-    for (const Waiter::Wanted& got : acquired.locks) {
+    for (const Wanted& got : acquired.locks) {
       if (others_wait) note_change(request.token, got.path(), got.shape);
     }
   }
@@ -324,7 +324,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   by_ticket_.emplace(waiter.ticket, &waiter);
   by_token_[waiter.token].push_back(&waiter);
   name_waiters(waiter.token, waiter.owner);
-  for (const Waiter::Wanted& wanted : waiter.wanted) {
+  for (const Wanted& wanted : waiter.wanted) {
     wanted_.emplace(std::pair{waiter.token, std::string_view{wanted.packed_path}}, &waiter);
   }
   activate(waiter, now_.instant + wait);

@@ -12,8 +12,8 @@
 #include "core/held_lock.hpp"
 #include "core/lock.hpp"
 #include "core/path.hpp"
+#include "core/request.hpp"
 #include "core/token_use.hpp"
-#include "core/waiter.hpp"
 
 namespace locker::core {
 
@@ -67,7 +67,7 @@ struct Acquired {
   std::string owner;
   Fence fence = 0;
   Milliseconds ttl{};
-  std::vector<Waiter::Wanted> locks;        ///< What was granted.
+  std::vector<Wanted> locks;                ///< What was granted.
   bool lease_is_fresh = false;              ///< The grant has opened it.
   Duration waited{};                        ///< Of a request that was queued.
   std::vector<LockInfo> blocked_by;         ///< With blocked.

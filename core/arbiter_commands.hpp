@@ -9,7 +9,7 @@
 #include "core/arbiter_answers.hpp"
 #include "core/deadline_queue.hpp"
 #include "core/lock.hpp"
-#include "core/waiter.hpp"
+#include "core/request.hpp"
 
 namespace locker::core {
 
@@ -23,10 +23,10 @@ struct Now {
 
 /// A request for one path or several.
 struct AcquireCommand {
-  std::vector<Waiter::Wanted> wanted;  ///< Not empty, no path twice.
-  std::size_t any = 0;                 ///< How many of them; zero: all.
-  std::optional<Token> token;          ///< The client's.
-  Token fresh_token;                   ///< For a lease if the client gave none.
+  std::vector<Wanted> wanted;  ///< Not empty, no path twice.
+  std::size_t any = 0;         ///< How many of them; zero: all.
+  std::optional<Token> token;  ///< The client's.
+  Token fresh_token;           ///< For a lease if the client gave none.
   std::optional<std::string> owner;
   std::optional<Milliseconds> ttl;
   Milliseconds default_ttl{};

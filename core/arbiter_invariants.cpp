@@ -17,7 +17,7 @@ void Arbiter::check_invariants() const {
     LOCKER_ASSERT(std::count(same.begin(), same.end(), waiter.get()) == 1);
     bytes += waiter->bytes;
     paths += waiter->wanted.size();
-    for (const Waiter::Wanted& wanted : waiter->wanted) {
+    for (const Wanted& wanted : waiter->wanted) {
       LOCKER_ASSERT(wanted_.at({waiter->token, wanted.packed_path}) == waiter.get());
     }
     const bool is_looked_after = !waiter->registrations.empty() ||

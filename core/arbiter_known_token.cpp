@@ -14,7 +14,7 @@ bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds l
 }
 
 bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
-  const auto equal = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+  const auto equal = [](const Wanted& a, const Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
   };
   return waiter.any == command.any && waiter.ttl == command.ttl &&
@@ -39,7 +39,7 @@ TokenUse use_by_owner(std::string_view owner) {
 }
 
 /// How what is asked for differs from what is there; the mode last, because alone it may.
-TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted, const Shape& shape,
+TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const Shape& shape,
                     std::string_view meta, Milliseconds lock_delay) {
   using Parameter = TokenUse::Parameter;
   TokenUse use;
@@ -64,7 +64,7 @@ TokenUse difference(const AcquireCommand& command, const Waiter::Wanted& wanted,
 /// REQUIRES: they want one path or more both, or have different owners.
 TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
   if (command.owner && waiter.owner != *command.owner) return use_by_owner(waiter.owner);
-  const auto is_same_path = [](const Waiter::Wanted& a, const Waiter::Wanted& b) {
+  const auto is_same_path = [](const Wanted& a, const Wanted& b) {
     return a.packed_path == b.packed_path;
   };
   const auto shared = std::find_first_of(command.wanted.begin(), command.wanted.end(),
@@ -122,7 +122,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
-  const auto who_wants = [&](const Waiter::Wanted& wanted) {
+  const auto who_wants = [&](const Wanted& wanted) {
     const auto at = wanted_.find({token, wanted.packed_path});
     return at == wanted_.end() ? nullptr : at->second;
   };
@@ -133,7 +133,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     return resume(*first, command.wait);
   }
   Dependants given_up;
-  for (const Waiter::Wanted& wanted : command.wanted) {
+  for (const Wanted& wanted : command.wanted) {
     if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);
   }
   for (Waiter* const waiter : waiting->second) {
@@ -159,7 +159,7 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   Acquired again;
   bool same = true;
   std::optional<HeldLock> changes;
-  for (const Waiter::Wanted& wanted : command.wanted) {
+  for (const Wanted& wanted : command.wanted) {
     const auto held = table_.held_by(lease, wanted.path());
     if (!held) continue;
     again.locks.push_back(wanted);
@@ -200,7 +200,7 @@ TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& 
                               bool has_all) const {
   TokenUse same;
   Fence fence = 0;
-  for (const Waiter::Wanted& wanted : command.wanted) {
+  for (const Wanted& wanted : command.wanted) {
     const auto held = table_.held_by(lease, wanted.path());
     if (!held) continue;
     TokenUse use = difference(command, wanted, held->shape, table_.meta_of(*held),
@@ -217,35 +217,38 @@ TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& 
   return same;
 }
 
-/// The same for a lease that is to be opened, with what `answer` has. False: there is no such lease
-/// yet.
-bool Arbiter::answer_known_lease(LeaseAnswer& answer) {
-  if (const MaybeLease lease = find_living(answer.token)) {
-    const bool is_same =
-        lease->ttl == answer.ttl && lease->owner == answer.owner && lease->opened.fence != 0;
-    answer.outcome = is_same ? LeaseOutcome::living : LeaseOutcome::in_use;
-    if (is_same) {
-      restart_timer(answer.token);
+/// The same for a lease that is to be opened.
+std::optional<LeaseAnswer> Arbiter::answer_known_lease(const Token& token, std::string_view owner,
+                                                       Milliseconds ttl) {
+  LeaseAnswer answer;
+  answer.token = token;
+  answer.owner = owner;
+  answer.ttl = ttl;
+  if (const MaybeLease lease = find_living(token)) {
+    if (lease->ttl == ttl && lease->owner == owner && lease->opened.fence != 0) {
+      restart_timer(token);
+      answer.outcome = LeaseOutcome::living;
     } else {
-      answer.in_use = use_by_lease(*lease, answer.owner, answer.ttl);
+      answer.outcome = LeaseOutcome::in_use;
+      answer.in_use = use_by_lease(*lease, owner, ttl);
     }
-    return true;
+    return answer;
   }
-  const auto ended = ended_lease(answer.token);
+  const auto ended = ended_lease(token);
   if (ended && ended->reason != End::released) {
     answer.outcome = LeaseOutcome::ended;
     answer.ended = ended;
-    return true;
+    return answer;
   }
-  const auto waiting = by_token_.find(answer.token);
-  if (waiting == by_token_.end()) return false;
+  const auto waiting = by_token_.find(token);
+  if (waiting == by_token_.end()) return std::nullopt;
   for (const Waiter* const waiter : waiting->second) {
-    if (waiter->owner.empty() || waiter->owner == answer.owner) continue;
+    if (waiter->owner.empty() || waiter->owner == owner) continue;
     answer.outcome = LeaseOutcome::in_use;
     answer.in_use = use_by_owner(waiter->owner);
-    return true;
+    return answer;
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace locker::core

@@ -1,4 +1,5 @@
 #include <set>
+#include <utility>
 
 #include "core/arbiter.hpp"
 
@@ -96,7 +97,9 @@ LeaseAnswer Arbiter::open_lease(const std::optional<Token>& chosen, const Token&
   answer.token = chosen.value_or(fresh);
   answer.owner = owner.value_or("");
   answer.ttl = ttl;
-  if (chosen && answer_known_lease(answer)) return answer;
+  if (chosen) {
+    if (auto known = answer_known_lease(*chosen, answer.owner, ttl)) return std::move(*known);
+  }
   if (table_.lease_count() >= limits_.leases_max || table_.is_nearly_full()) {
     answer.outcome = LeaseOutcome::too_many;
     return answer;

@@ -49,7 +49,7 @@ std::optional<LockInfo> Arbiter::awaited_by(PathView path) const {
   }));
 }
 
-LockInfo Arbiter::describe(const Waiter& waiter, const Waiter::Wanted& wanted) {
+LockInfo Arbiter::describe(const Waiter& waiter, const Wanted& wanted) {
   LockInfo info;
   info.packed_path = wanted.packed_path;
   info.shape = wanted.shape;
@@ -80,7 +80,7 @@ Covering Arbiter::covering(PathView path, std::size_t limit, std::size_t counted
 std::vector<LockInfo> Arbiter::waiting_at(PathView path, std::size_t limit) const {
   std::vector<LockInfo> infos;
   queue_.visit_at(path, [&](const Waiter& waiter) {
-    for (const Waiter::Wanted& wanted : waiter.wanted) {
+    for (const Wanted& wanted : waiter.wanted) {
       if (wanted.path() == path) infos.push_back(describe(waiter, wanted));
     }
     return infos.size() < limit;

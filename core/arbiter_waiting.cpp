@@ -48,7 +48,7 @@ void Arbiter::set_timer(Waiter& waiter, Instant deadline) {
 void Arbiter::tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except) {
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
     if (std::binary_search(except.begin(), except.end(), index)) continue;
-    const Waiter::Wanted& wanted = waiter.wanted[index];
+    const Wanted& wanted = waiter.wanted[index];
     host_->on_event({kind, wanted.path(), wanted.shape, waiter.owner, 0});
   }
 }
@@ -58,7 +58,7 @@ void Arbiter::remove(Waiter& waiter) {
   if (waiter.timer != 0) deadlines_.remove(waiter.timer);
   const auto same = by_token_.find(waiter.token);
   std::erase(same->second, &waiter);
-  for (const Waiter::Wanted& wanted : waiter.wanted) {
+  for (const Wanted& wanted : waiter.wanted) {
     wanted_.erase({waiter.token, wanted.packed_path});
   }
   if (same->second.empty()) by_token_.erase(same);
@@ -74,14 +74,14 @@ void Arbiter::examine(Waiter& waiter) {
   if (waiter.wanted.size() == 1 && is_alone) {
     // Whatever is in the way of an equal request before it is in its way too: nothing of its own
     // lease can be.
-    const Waiter::Wanted& wanted = waiter.wanted.front();
+    const Wanted& wanted = waiter.wanted.front();
     Waiter* const equal = queue_.latest_equal(wanted.path(), wanted.shape, waiter.ticket);
     if (equal != nullptr) return register_in(waiter, equal->followers);
   }
   std::vector<std::size_t> free;
   Passed passed;
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    const Waiter::Wanted& wanted = waiter.wanted[index];
+    const Wanted& wanted = waiter.wanted[index];
     if (Waiter* const before = waiter_in_the_way(waiter, wanted, lease, passed)) {
       register_in(waiter, *before->dependants);
     } else if (const auto held = holder_in_the_way(waiter, wanted)) {

@@ -62,14 +62,14 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::follow(const Waiter& request) {
 
 void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
   if (waiter.has_choice()) return;
-  for (const Waiter::Wanted& wanted : waiter.wanted) {
+  for (const Wanted& wanted : waiter.wanted) {
     if (goes_on()) expand_wanted(waiter, wanted);
   }
 }
 
 /// Those who hold something in the way: what is held there is looked at, or, when that is more,
 /// what each of the leases holds that can lead further.
-void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted) {
+void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Wanted& wanted) {
   // Whoever is in the way of an equal request is reached already, and so is its lease; but what the
   // lease that it begins with holds is in the way of the others only.
   const Shape& shape = wanted.shape;
@@ -117,7 +117,7 @@ bool Arbiter::DeadlockSearch::is_passed(const Waiter& other, const Waiter& by) {
 }
 
 bool Arbiter::DeadlockSearch::is_in_the_way(const Waiter& other, const Waiter& waiter,
-                                            const Waiter::Wanted& wanted) {
+                                            const Wanted& wanted) {
   if (other.ticket >= waiter.ticket) return false;
   steps_ += other.wanted.size();
   return std::any_of(other.wanted.begin(), other.wanted.end(), [&](const auto& its) {
@@ -125,7 +125,7 @@ bool Arbiter::DeadlockSearch::is_in_the_way(const Waiter& other, const Waiter& w
   });
 }
 
-void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted) {
+void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Wanted& wanted) {
   steps_ += steps_of_a_path;
   expand_holders(waiter, wanted);
   if (waiter.changes_mode) return;
@@ -146,8 +146,7 @@ void Arbiter::DeadlockSearch::expand_wanted(const Waiter& waiter, const Waiter::
   }
 }
 
-bool Arbiter::DeadlockSearch::holds_in_the_way(const Token& token,
-                                               const Waiter::Wanted& wanted) const {
+bool Arbiter::DeadlockSearch::holds_in_the_way(const Token& token, const Wanted& wanted) const {
   const auto lease = arbiter_.table_.find_lease_of(token);
   return lease && arbiter_.table_.holds_clash(*lease, wanted.path(), wanted.shape);
 }
@@ -163,7 +162,7 @@ void Arbiter::DeadlockSearch::reach(const Token& to, const Reached& reached) {
 
 CycleStep Arbiter::DeadlockSearch::step_to(const Token& to, const Reached& reached) const {
   const LockTable& table = arbiter_.table_;
-  const Waiter::Wanted& wanted = *reached.wanted;
+  const Wanted& wanted = *reached.wanted;
   const auto lease = table.find_lease_of(reached.from->token);
   CycleStep step;
   step.owner = lease ? lease->owner : std::string_view{reached.from->owner};
@@ -173,7 +172,7 @@ CycleStep Arbiter::DeadlockSearch::step_to(const Token& to, const Reached& reach
   };
   if (reached.before != nullptr) {
     const auto& its = reached.before->wanted;
-    const auto at = std::find_if(its.begin(), its.end(), [&](const Waiter::Wanted& each) {
+    const auto at = std::find_if(its.begin(), its.end(), [&](const Wanted& each) {
       return is_in_the_way(each.path(), each.shape);
     });
     if (at != its.end()) step.blocked_by = at->packed_path;

@@ -48,7 +48,7 @@ class Arbiter::DeadlockSearch {
   /// holds something, or its own request stands before.
   struct Reached {
     const Waiter* from = nullptr;
-    const Waiter::Wanted* wanted = nullptr;
+    const Wanted* wanted = nullptr;
     const Waiter* before = nullptr;       // null: it holds something
     std::optional<std::uint32_t> lock{};  // that is held, if it is known which
   };
@@ -60,13 +60,12 @@ class Arbiter::DeadlockSearch {
   [[nodiscard]] bool can_wait_for_itself(const Waiter& request);
   [[nodiscard]] std::vector<CycleStep> follow(const Waiter& request);
   void expand(const Waiter& waiter);
-  void expand_holders(const Waiter& waiter, const Waiter::Wanted& wanted);
-  void expand_wanted(const Waiter& waiter, const Waiter::Wanted& wanted);
+  void expand_holders(const Waiter& waiter, const Wanted& wanted);
+  void expand_wanted(const Waiter& waiter, const Wanted& wanted);
   [[nodiscard]] bool is_passed(const Waiter& other, const Waiter& by);
-  [[nodiscard]] bool is_in_the_way(const Waiter& other, const Waiter& waiter,
-                                   const Waiter::Wanted& wanted);
+  [[nodiscard]] bool is_in_the_way(const Waiter& other, const Waiter& waiter, const Wanted& wanted);
   [[nodiscard]] const std::vector<Token>& leases_that_wait_and_hold();
-  [[nodiscard]] bool holds_in_the_way(const Token& token, const Waiter::Wanted& wanted) const;
+  [[nodiscard]] bool holds_in_the_way(const Token& token, const Wanted& wanted) const;
   void reach(const Token& to, const Reached& reached);
   [[nodiscard]] CycleStep step_to(const Token& to, const Reached& reached) const;
   [[nodiscard]] std::vector<CycleStep> trace() const;

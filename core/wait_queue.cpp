@@ -33,7 +33,7 @@ void WaitQueue::for_each_prefix(PathView path, const Visit& visit) {
 
 void WaitQueue::insert(Waiter& waiter) {
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    const Waiter::Wanted& wanted = waiter.wanted[index];
+    const Wanted& wanted = waiter.wanted[index];
     const unsigned shape = index_of(wanted.shape);
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       auto at = prefixes_.find(prefix);
@@ -47,7 +47,7 @@ void WaitQueue::insert(Waiter& waiter) {
 
 void WaitQueue::erase(Waiter& waiter) {
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    const Waiter::Wanted& wanted = waiter.wanted[index];
+    const Wanted& wanted = waiter.wanted[index];
     const unsigned shape = index_of(wanted.shape);
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       const auto at = prefixes_.find(prefix);

@@ -10,13 +10,9 @@
 
 #include "core/deadline_queue.hpp"
 #include "core/lock.hpp"
-#include "core/path.hpp"
+#include "core/request.hpp"
 
 namespace locker::core {
-
-using WaiterId = std::uint64_t;
-/// The place in the queue: who has the lower one came first.
-using Ticket = std::uint64_t;
 
 struct Waiter;
 
@@ -26,12 +22,6 @@ using Dependants = std::map<Ticket, Waiter*>;
 
 /// A request: what is asked, and its place once it is queued.
 struct Waiter {
-  struct Wanted {
-    std::string packed_path;
-    Shape shape;
-    [[nodiscard]] PathView path() const { return PathView{packed_path}; }
-  };
-
   WaiterId id = 0;
   Ticket ticket = 0;
   Token token;

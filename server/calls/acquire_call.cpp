@@ -271,7 +271,7 @@ std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape
 }
 
 std::optional<Fault> read_one_of_several(const boost::json::value& value,
-                                         std::vector<core::Waiter::Wanted>& wanted) {
+                                         std::vector<core::Wanted>& wanted) {
   if (!value.is_object()) return Fault{"Each of `locks` must be an object with a path."};
   Parameters parameters;
   if (auto fault = parameters.take(value.get_object())) return fault;

@@ -612,7 +612,7 @@ class ArbiterComparison final : public Arbiter::Host {
 
   void acquire_for_seed() {
     const Token token = token_of(1'000 + ++number_);
-    const Waiter::Wanted wanted{random_path(), random_shape()};
+    const Wanted wanted{random_path(), random_shape()};
     const std::string owner = owner_of(number_);
     const Milliseconds ttl = ttl_of(number_);
     const auto acquired =
@@ -881,7 +881,7 @@ class ArbiterComparison final : public Arbiter::Host {
   static std::string name_of(std::optional<Instant> instant) {
     return instant ? " until " + std::to_string(instant->count() / 1'000) : "";
   }
-  static std::string name_of(const Waiter::Wanted& wanted) {
+  static std::string name_of(const Wanted& wanted) {
     return name_of(wanted.path()) + name_of(wanted.shape);
   }
   static std::string name_of(const OracleArbiter::Request& request,

@@ -14,15 +14,15 @@ namespace {
 constexpr Instant place_kept = std::chrono::seconds{15};
 constexpr std::size_t blockers_named_max = 16;
 
-bool clash(const Waiter::Wanted& a, const Waiter::Wanted& b) {
+bool clash(const Wanted& a, const Wanted& b) {
   return oracle::clash(a.path(), a.shape, b.path(), b.shape);
 }
 
-bool clash(const OracleArbiter::Lock& lock, const Waiter::Wanted& wanted) {
+bool clash(const OracleArbiter::Lock& lock, const Wanted& wanted) {
   return oracle::clash(PathView{lock.packed_path}, lock.shape, wanted.path(), wanted.shape);
 }
 
-bool clash(const OracleArbiter::Request& request, const Waiter::Wanted& wanted) {
+bool clash(const OracleArbiter::Request& request, const Wanted& wanted) {
   return std::any_of(request.wanted.begin(), request.wanted.end(),
                      [&](const auto& its) { return clash(its, wanted); });
 }
@@ -87,7 +87,7 @@ bool is_same_request(const OracleArbiter::Request& other, const OracleArbiter::R
 
 bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
   if (other.token == token || other.is_kept) return true;
-  const auto is_open = [&](const Waiter::Wanted& wanted) {
+  const auto is_open = [&](const Wanted& wanted) {
     return std::none_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
       return lock.token == token && !lock.is_cooling && clash(lock, wanted);
     });
@@ -96,7 +96,7 @@ bool OracleArbiter::is_passed(const Request& other, const Token& token) const {
   return static_cast<std::size_t>(open) < needed(other);
 }
 
-bool OracleArbiter::is_free(const Request& request, const Waiter::Wanted& wanted,
+bool OracleArbiter::is_free(const Request& request, const Wanted& wanted,
                             std::size_t before) const {
   for (const Lock& lock : locks_) {
     if ((lock.is_cooling || lock.token != request.token) && clash(lock, wanted)) return false;
@@ -174,7 +174,7 @@ bool OracleArbiter::is_deadlock(const Request& request, std::size_t place) const
   return waits_for_itself(places, requests);
 }
 
-void OracleArbiter::note_change(const Token& token, const Waiter::Wanted& changed) {
+void OracleArbiter::note_change(const Token& token, const Wanted& changed) {
   const bool is_wanted = std::any_of(requests_.begin(), requests_.end(), [&](const Request& other) {
     return !other.is_kept && other.token != token && clash(other, changed);
   });
@@ -199,7 +199,7 @@ bool OracleArbiter::has_deadlock() const {
 /// Whether the other lease holds there, with this fence, or wants there before it, what keeps the
 /// request at this place from what it wants.
 bool OracleArbiter::is_blocked_as_told(const CycleStep& step, std::size_t place,
-                                       const Waiter::Wanted& wanted, const Token& by,
+                                       const Wanted& wanted, const Token& by,
                                        const std::vector<Request>& requests) const {
   if (step.fence != 0) {
     return std::any_of(locks_.begin(), locks_.end(), [&](const Lock& lock) {
@@ -529,7 +529,7 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   }
   const Fence fence = take_fence(now);
   for (const std::size_t index : chosen) {
-    const Waiter::Wanted& wanted = request.wanted[index];
+    const Wanted& wanted = request.wanted[index];
     std::erase_if(locks_, [&](const Lock& lock) {
       const bool changes =
           !lock.is_cooling && lock.token == request.token && lock.packed_path == wanted.packed_path;
@@ -616,7 +616,7 @@ LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& ow
   return LeaseOutcome::opened;
 }
 
-Outcome OracleArbiter::acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
+Outcome OracleArbiter::acquire_for_seed(const Token& token, const Wanted& wanted,
                                         const std::string& owner, Milliseconds ttl, Instant now) {
   const auto is_in_the_way = [&](const std::string& packed_path, const Shape& shape) {
     return !oracle::are_both_shared(shape, wanted.shape) &&

@@ -40,7 +40,7 @@ class OracleArbiter {
     std::uint64_t number = 0;  // of the command, to name it by
     Token token;
     bool is_chosen = false;
-    std::vector<Waiter::Wanted> wanted;
+    std::vector<Wanted> wanted;
     std::size_t any = 0;
     std::optional<std::string> asked_owner;
     std::string owner;  ///< Of its lease, or of the one that a grant opens.
@@ -81,8 +81,8 @@ class OracleArbiter {
                           Instant now);
   LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
   /// By the rule of the seed's verbs, for a fresh lease.
-  Outcome acquire_for_seed(const Token& token, const Waiter::Wanted& wanted,
-                           const std::string& owner, Milliseconds ttl, Instant now);
+  Outcome acquire_for_seed(const Token& token, const Wanted& wanted, const std::string& owner,
+                           Milliseconds ttl, Instant now);
   Forced force(const ForceFilter& filter, const std::string& detail, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 
@@ -149,19 +149,19 @@ class OracleArbiter {
 
  private:
   [[nodiscard]] bool is_passed(const Request& other, const Token& token) const;
-  [[nodiscard]] bool is_free(const Request& request, const Waiter::Wanted& wanted,
+  [[nodiscard]] bool is_free(const Request& request, const Wanted& wanted,
                              std::size_t before) const;
   [[nodiscard]] std::vector<std::size_t> free_ones(const Request& request,
                                                    std::size_t before) const;
   [[nodiscard]] bool waits_for(std::size_t place, const Token& to,
                                const std::vector<Request>& requests) const;
   [[nodiscard]] bool is_blocked_as_told(const CycleStep& step, std::size_t place,
-                                        const Waiter::Wanted& wanted, const Token& by,
+                                        const Wanted& wanted, const Token& by,
                                         const std::vector<Request>& requests) const;
   [[nodiscard]] bool waits_for_itself(std::vector<std::size_t> places,
                                       const std::vector<Request>& requests) const;
   [[nodiscard]] bool is_deadlock(const Request& request, std::size_t place) const;
-  void note_change(const Token& token, const Waiter::Wanted& changed);
+  void note_change(const Token& token, const Wanted& changed);
   void refuse_deadlocks_of(const Token& token, Instant now);
   [[nodiscard]] std::optional<Outcome> refusal_by_limits(const Request& request) const;
   [[nodiscard]] std::optional<Outcome> refusal_of(const Request& request) const;

@@ -6,9 +6,9 @@
 
 namespace locker::simulation {
 
-void ClientPromises::on_granted(const core::Token& token,
-                                const std::vector<core::Waiter::Wanted>& locks, core::Fence fence,
-                                core::Fence floor, core::Instant until, core::Instant now) {
+void ClientPromises::on_granted(const core::Token& token, const std::vector<core::Wanted>& locks,
+                                core::Fence fence, core::Fence floor, core::Instant until,
+                                core::Instant now) {
   if (fence <= floor) {
     fail("fence " + std::to_string(fence) + " is not above " + std::to_string(floor) +
          ", which was seen before the request");

@@ -16,7 +16,7 @@ class ClientPromises {
  public:
   struct Hold {
     core::Token token;
-    core::Waiter::Wanted lock;
+    core::Wanted lock;
     core::Fence fence = 0;
     core::Instant until{};  ///< By the client's own clock.
   };
@@ -25,7 +25,7 @@ class ClientPromises {
   [[nodiscard]] core::Fence highest_fence() const { return highest_fence_; }
 
   /// A grant was read. `floor`: highest_fence() when the request was sent; zero for a repeated one.
-  void on_granted(const core::Token& token, const std::vector<core::Waiter::Wanted>& locks,
+  void on_granted(const core::Token& token, const std::vector<core::Wanted>& locks,
                   core::Fence fence, core::Fence floor, core::Instant until, core::Instant now);
   void on_renewed(const core::Token& token, core::Instant until);
   /// The client asks for another TTL: with a shorter one its lease may end earlier from now on.

@@ -7,7 +7,7 @@ namespace locker::simulation {
 
 using core::Arbiter;
 
-bool clash(const core::Waiter::Wanted& a, const core::Waiter::Wanted& b) {
+bool clash(const core::Wanted& a, const core::Wanted& b) {
   if (a.shape.mode == core::Mode::shared && b.shape.mode == core::Mode::shared) return false;
   if (a.packed_path == b.packed_path) return true;
   // The packed form begins each segment with its length: a prefix is an ancestor.
@@ -99,7 +99,7 @@ bool SimulatedServer::has_locks(const core::Token& token) const {
 /// The place of a client that comes back for it; behind all for others.
 core::Ticket SimulatedServer::kept_ticket(const Request& request) const {
   core::Ticket ticket = ~core::Ticket{0};
-  const auto is_same = [](const core::Waiter::Wanted& a, const core::Waiter::Wanted& b) {
+  const auto is_same = [](const core::Wanted& a, const core::Wanted& b) {
     return a.packed_path == b.packed_path && a.shape == b.shape;
   };
   arbiter_->for_each_waiter(0, [&](const core::Waiter& waiter) {

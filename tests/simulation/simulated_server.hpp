@@ -81,7 +81,7 @@ class SimulatedServer final : private core::Arbiter::Host {
   };
   struct GrantedLater {
     Queued queued;
-    std::vector<core::Waiter::Wanted> locks;
+    std::vector<core::Wanted> locks;
   };
 
   void on_record(const core::Record& record) override;
@@ -113,6 +113,6 @@ class SimulatedServer final : private core::Arbiter::Host {
 };
 
 /// Whether two locks of different leases cannot be held at once: the rule in the simplest words.
-[[nodiscard]] bool clash(const core::Waiter::Wanted& a, const core::Waiter::Wanted& b);
+[[nodiscard]] bool clash(const core::Wanted& a, const core::Wanted& b);
 
 }  // namespace locker::simulation

@@ -402,7 +402,7 @@ core::AcquireCommand Simulation::random_acquire(const Client& client) {
   core::AcquireCommand command;
   const std::size_t count = chance(several_) ? 2 + random_() % 2 : 1;
   while (command.wanted.size() < count && random_() % 8 != 0) {
-    core::Waiter::Wanted wanted{
+    core::Wanted wanted{
         random_path(),
         {chance(70) ? core::Mode::exclusive : core::Mode::shared, chance(80), chance(80)}};
     const auto is_same = [&](const auto& other) { return other.packed_path == wanted.packed_path; };

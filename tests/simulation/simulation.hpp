@@ -56,7 +56,7 @@ class Simulation {
     std::size_t number = 0;
     core::Token token;
     core::Milliseconds ttl{};
-    std::vector<core::Waiter::Wanted> held;
+    std::vector<core::Wanted> held;
     std::optional<Pending> pending;
     std::uint64_t generation = 0;  // of its timer
     bool has_lease = false;

@@ -84,7 +84,7 @@ struct Queue {
   double slowest_release = 0;
   Silent host;
   core::Arbiter arbiter{1, {}};
-  core::Now now{core::Instant{1'000'000}, 1};
+  core::Now now{core::Instant{std::chrono::seconds{1}}, 1};
   core::Token holder;
   std::vector<core::WaiterId> waiters;
 };

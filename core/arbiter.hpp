@@ -300,7 +300,7 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  Instant retry_at_{0};      // of what found no room for its end last
+  Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
   std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers
 };

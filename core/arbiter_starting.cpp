@@ -54,7 +54,7 @@ void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {
       const Milliseconds delay = table_.lock_delay_of(held);
-      cooling_timers_[held.id] = deadlines_.add(std::chrono::milliseconds{delay.count()},
+      cooling_timers_[held.id] = deadlines_.add(Instant{std::chrono::milliseconds{delay.count()}},
                                                 DeadlineQueue::Kind::cooling, held.handle);
       return;
     }

@@ -9,6 +9,14 @@ namespace {
 constexpr std::uint32_t null = UnitArena::null;
 constexpr std::int64_t tick = 1000;  // microseconds
 
+std::uint64_t microseconds_before(Instant instant) {
+  return static_cast<std::uint64_t>(std::max(Duration{0}, instant.time_since_epoch()).count());
+}
+
+Instant instant_of(std::uint64_t ticks) {
+  return Instant{Duration{static_cast<std::int64_t>(ticks) * tick}};
+}
+
 }  // namespace
 
 struct DeadlineQueue::Entry {
@@ -30,8 +38,7 @@ std::uint32_t& DeadlineQueue::list_of(const Entry& of) {
 std::uint32_t DeadlineQueue::add(Instant deadline, Kind kind, std::uint64_t subject) {
   const std::uint32_t at = arena_.allocate(UnitArena::units_for(sizeof(Entry)));
   Entry& added = entry(at) = Entry{};
-  const auto microseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline.count()));
-  added.deadline = std::min((microseconds + tick - 1) / tick, ticks_max);
+  added.deadline = std::min((microseconds_before(deadline) + tick - 1) / tick, ticks_max);
   added.kind = kind;
   added.subject = subject;
   link(at);
@@ -46,7 +53,7 @@ void DeadlineQueue::remove(std::uint32_t at) {
 }
 
 Instant DeadlineQueue::deadline_of(std::uint32_t at) const {
-  return Instant{static_cast<std::int64_t>(entry(at).deadline) * tick};
+  return instant_of(entry(at).deadline);
 }
 
 // The level is where the deadline differs from now: what is in a slot is of the same coarse time.
@@ -82,14 +89,14 @@ void DeadlineQueue::unlink(std::uint32_t at) {
 }
 
 std::optional<Instant> DeadlineQueue::next() const {
-  if (due_ != null) return Instant{static_cast<std::int64_t>(now_) * tick};
+  if (due_ != null) return instant_of(now_);
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;
     // All of a level stand behind now in the same turn of the wheel above it.
     const auto slot = static_cast<std::uint64_t>(std::countr_zero(occupied_[level]));
     const std::uint64_t turn = now_ >> (slot_bits * (level + 1)) << (slot_bits * (level + 1));
     const std::uint64_t start = turn | slot << (slot_bits * level);
-    return Instant{static_cast<std::int64_t>(start) * tick};
+    return instant_of(start);
   }
   return std::nullopt;
 }
@@ -97,7 +104,7 @@ std::optional<Instant> DeadlineQueue::next() const {
 void DeadlineQueue::turn_to(std::uint64_t to) {
   while (due_ == null) {
     const auto start = next();
-    const auto start_tick = start ? static_cast<std::uint64_t>(start->count() / tick) : to + 1;
+    const auto start_tick = start ? microseconds_before(*start) / tick : to + 1;
     if (start_tick > to) break;
     now_ = start_tick;
     for (std::size_t level = 0; level < levels; ++level) {
@@ -118,7 +125,7 @@ void DeadlineQueue::turn_to(std::uint64_t to) {
 }
 
 std::optional<DeadlineQueue::Due> DeadlineQueue::take_due(Instant now) {
-  turn_to(static_cast<std::uint64_t>(std::max<std::int64_t>(0, now.count())) / tick);
+  turn_to(microseconds_before(now) / tick);
   if (due_ == null) return std::nullopt;
   const Due due{entry(due_).kind, entry(due_).subject};
   remove(due_);

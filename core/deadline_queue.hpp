@@ -10,11 +10,17 @@
 
 namespace locker::core {
 
-/// A point of the time that is handed in: since the server began to serve, and not while it stood
-/// still. Never goes back.
-using Instant = std::chrono::microseconds;
-/// A length of that time.
-using Duration = std::chrono::microseconds;
+/// The clock of the times that are handed in: since the server began to serve, and not while it
+/// stood still. Never goes back. Nothing here can ask it.
+struct ServedTime {
+  using duration = std::chrono::microseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<ServedTime>;
+  static constexpr bool is_steady = true;
+};
+using Instant = ServedTime::time_point;
+using Duration = ServedTime::duration;
 
 /// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of seven levels of
 /// 64 slots, the finest of a millisecond: adding and removing cost O(1) however many there are.

@@ -82,7 +82,7 @@ void LockService::after_command(const core::Now& now) {
 
 void LockService::keep_time(const std::stop_token& stop) {
   std::unique_lock lock{commit_.mutex()};
-  core::Instant last{-1};
+  std::optional<core::Instant> last;
   while (!stop.stop_requested()) {
     const core::Now now = read_now();
     const bool clock_stands = std::exchange(last, now.instant) == now.instant;
@@ -109,7 +109,7 @@ void LockService::keep_time(const std::stop_token& stop) {
     const core::Instant latest = now.instant + ServiceClock::read_every;
     const auto due = arbiter_.next_due();
     wakes_at_ = std::min(due.value_or(latest), latest);
-    const core::Instant later =
+    const core::Duration later =
         clock_stands ? ServiceClock::read_every / 10 : std::chrono::microseconds{100};
     due_.wait_for(lock, stop, wakes_at_ - now.instant + later, [this] {
       const auto next = arbiter_.next_due();

@@ -194,11 +194,11 @@ class LockService final : private core::Arbiter::Host {
   struct Measured {
     Status status;
     Counts counts;
-    core::Instant oldest_waiter{};  ///< For how long; zero: there is none.
-    core::Instant oldest_lock{};    ///< The same; by the wall clock.
-    std::size_t memory_bytes = 0;   ///< As Limits::memory_max counts it.
-    std::size_t open_records = 0;   ///< Of the batch that collects now.
-    std::size_t pending_bytes = 0;  ///< Of records that are not in the journal yet.
+    core::Duration oldest_waiter{};  ///< For how long; zero: there is none.
+    core::Duration oldest_lock{};    ///< The same; by the wall clock.
+    std::size_t memory_bytes = 0;    ///< As Limits::memory_max counts it.
+    std::size_t open_records = 0;    ///< Of the batch that collects now.
+    std::size_t pending_bytes = 0;   ///< Of records that are not in the journal yet.
   };
   /// What metrics show; nothing of it has to be durable.
   [[nodiscard]] Measured measure();

@@ -96,7 +96,7 @@ LockService::Measured LockService::measure() {
   });
   if (const auto oldest = arbiter_.table().oldest()) {
     const core::Fence age = now.wall - std::min(now.wall, oldest->id.fence);
-    measured.oldest_lock = core::Instant{static_cast<core::Instant::rep>(age)};
+    measured.oldest_lock = core::Duration{age};
   }
   return measured;
 }

@@ -34,7 +34,7 @@ class ServiceClock {
     } else if (gap > GroupCommit::stand_still_min) {
       left_out_ += gap - read_every;
     }
-    return std::chrono::duration_cast<core::Instant>(now - began_ - left_out_);
+    return core::Instant{std::chrono::duration_cast<core::Duration>(now - began_ - left_out_)};
   }
   /// Stands still from the last read on.
   void stop() { is_stopped_ = true; }

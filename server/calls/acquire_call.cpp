@@ -82,7 +82,7 @@ void answer_blocked(const Acquired& acquired, const core::Now& now, Response& re
                            : " is held by ");
     sentence += first.owner.empty() ? "an unknown owner" : first.owner;
   }
-  sentence += acquired.waited > core::Instant{}
+  sentence += acquired.waited > core::Duration{}
                   ? "; try again later, or wait longer."
                   : "; try again later, or add wait=30s to stand in line.";
   begin_error(423, "locked", sentence, response);
@@ -238,7 +238,7 @@ void carry_out(LockService& service, Call call, Response& response) {
 
 /// Only of who may wait in another's place it is asked: that is a system call.
 bool client_has_left(const Request& request, const core::AcquireCommand& command) {
-  return command.token && command.wait > core::Instant{} && request.connection != nullptr &&
+  return command.token && command.wait > core::Duration{} && request.connection != nullptr &&
          request.connection->has_left();
 }
 
@@ -249,7 +249,7 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
   if (!fault) fault = read_meta(parameters, command.meta);
   if (!fault) fault = read_ttl(parameters, service.options().max_ttl, command.ttl);
   if (!fault) fault = read_token(parameters, request, command.token);
-  std::optional<core::Instant> duration;
+  std::optional<core::Duration> duration;
   if (!fault) fault = read_duration(parameters, "wait", {}, wait_max, duration);
   if (duration) command.wait = *duration;
   duration.reset();

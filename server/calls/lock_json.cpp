@@ -12,9 +12,9 @@ namespace {
 
 using core::LockInfo;
 
-std::optional<core::Instant> remaining(const LockInfo& info, const core::Now& now) {
+std::optional<core::Duration> remaining(const LockInfo& info, const core::Now& now) {
   if (!info.expires) return std::nullopt;
-  return std::max(*info.expires - now.instant, core::Instant{0});
+  return std::max(*info.expires - now.instant, core::Duration{0});
 }
 
 /// What a terminal could take for a command is blanks: C0, DEL, and C1, which has two bytes.
@@ -37,7 +37,7 @@ std::size_t width_of(std::string_view text) {
   }));
 }
 
-std::string short_text(core::Instant duration) {
+std::string short_text(core::Duration duration) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
   char text[32];
   if (seconds < 60) {
@@ -73,7 +73,7 @@ void append_owner(std::string_view owner, std::string& out) {
   append_json_string(owner.empty() ? "?" : owner, out);
 }
 
-void append_milliseconds(std::optional<core::Instant> duration, std::string& out) {
+void append_milliseconds(std::optional<core::Duration> duration, std::string& out) {
   if (!duration) {
     out += "null";
     return;
@@ -105,12 +105,12 @@ void append_shape(const core::Shape& shape, std::string& out) {
   out += shape.lock_children ? "true" : "false";
 }
 
-core::Instant age_of(const LockInfo& info, const core::Now& now) {
+core::Duration age_of(const LockInfo& info, const core::Now& now) {
   if (info.state == LockInfo::State::waiting) {
-    return std::max(now.instant - info.waiting_since, core::Instant{0});
+    return std::max(now.instant - info.waiting_since, core::Duration{0});
   }
-  return core::Instant{now.wall > info.fence ? static_cast<std::int64_t>(now.wall - info.fence)
-                                             : 0};
+  return core::Duration{now.wall > info.fence ? static_cast<std::int64_t>(now.wall - info.fence)
+                                              : 0};
 }
 
 std::string_view name_of(LockInfo::State state) {

@@ -16,7 +16,7 @@ namespace locker::server {
 void append_path(std::string_view packed, std::string& out);
 void append_owner(std::string_view owner, std::string& out);
 /// A number of milliseconds, or null when there is none.
-void append_milliseconds(std::optional<core::Instant> duration, std::string& out);
+void append_milliseconds(std::optional<core::Duration> duration, std::string& out);
 /// Null for zero: no TTL, no fence.
 void append_number_or_null(std::uint64_t number, std::string& out);
 /// `"ttl_ms": …, "expires_in_ms": …` of a lease that was renewed just now.
@@ -33,7 +33,7 @@ void append_blockers(const std::vector<core::LockInfo>& blockers, const core::No
                      std::string& out);
 
 /// For how long it is held or waits.
-[[nodiscard]] core::Instant age_of(const core::LockInfo& info, const core::Now& now);
+[[nodiscard]] core::Duration age_of(const core::LockInfo& info, const core::Now& now);
 [[nodiscard]] std::string_view name_of(core::LockInfo::State state);
 
 /// The same as a table for people, columns aligned.

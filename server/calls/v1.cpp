@@ -443,8 +443,8 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
   response.body += R"(, "ttl_ms": )";
   append_number_or_null(contents.ttl.count(), response.body);
   response.body += R"(, "expires_in_ms": )";
-  std::optional<core::Instant> left;
-  if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Instant{0});
+  std::optional<core::Duration> left;
+  if (contents.expires) left = std::max(*contents.expires - looked.now.instant, core::Duration{0});
   append_milliseconds(left, response.body);
   response.body += R"(, "locks": )";
   append_list(contents.page.locks, response.body, [&](const core::LockInfo& info, std::size_t) {

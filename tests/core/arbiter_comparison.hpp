@@ -218,7 +218,9 @@ class ArbiterComparison final : public Arbiter::Host {
     OracleArbiter::set_blockers(acquired.blocked_by, decision);
     return decision;
   }
-  [[nodiscard]] Now now() const { return {now_, static_cast<Fence>(now_.count())}; }
+  [[nodiscard]] Now now() const {
+    return {now_, static_cast<Fence>(now_.time_since_epoch().count())};
+  }
 
   /// All that can come of what is due, by the order of what is due at the same time.
   void finish(OracleArbiter oracle, std::vector<OracleArbiter>& outcomes) const {
@@ -319,7 +321,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   /// Each thing in its time, or as if nobody had looked at the clock meanwhile.
-  void pass_time(Instant by) {
+  void pass_time(Duration by) {
     const Instant until = now_ + by;
     // While room is made, something is due every few milliseconds.
     const bool is_late = random_() % 8 == 0 || (is_scarce_ && by > std::chrono::milliseconds{100});
@@ -392,9 +394,9 @@ class ArbiterComparison final : public Arbiter::Host {
     return Milliseconds{static_cast<std::uint32_t>(shortest + 100 * (who % 100))};
   }
   /// Often so long that it ends together with something else.
-  Instant random_wait() {
+  Duration random_wait() {
     const auto dice = random_() % 6;
-    if (dice < 2) return Instant{0};
+    if (dice < 2) return Duration{0};
     const auto due = oracle_.next_due();
     if (dice == 2 && !due.empty() && due.front().when > now_) return due.front().when - now_;
     return std::chrono::milliseconds{1 + random_() % 9'000};
@@ -457,7 +459,7 @@ class ArbiterComparison final : public Arbiter::Host {
       if (asked_.size() == 8) asked_.erase(asked_.begin());
       asked_.push_back(request);
     }
-    const Instant wait = random_wait();
+    const Duration wait = random_wait();
 
     AcquireCommand command;
     command.wanted = request.wanted;
@@ -783,7 +785,7 @@ class ArbiterComparison final : public Arbiter::Host {
     Record record;
     while (reader.next(record)) ASSERT_TRUE(arbiter_->replay(record));
     ASSERT_EQ(reader.fault(), nullptr);
-    now_ = Instant{0};
+    now_ = Instant{};
     arbiter_->start(*this, first_fence);
     oracle_.restart(from_snapshot);
     static_cast<void>(oracle_.take_decisions());
@@ -879,7 +881,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return name;
   }
   static std::string name_of(std::optional<Instant> instant) {
-    return instant ? " until " + std::to_string(instant->count() / 1'000) : "";
+    return instant ? " until " + std::to_string(instant->time_since_epoch().count() / 1'000) : "";
   }
   static std::string name_of(const Wanted& wanted) {
     return name_of(wanted.path()) + name_of(wanted.shape);

@@ -47,7 +47,7 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
   }
   [[nodiscard]] Now now() const { return {instant_, 1}; }
 
-  Instant instant_{1};
+  Instant instant_{Duration{1}};
   std::unique_ptr<Arbiter> arbiter_;
 
  private:
@@ -237,7 +237,7 @@ TEST(EndedMemory, ItsMemoryGrowsWithTheWordsAndNoFurtherThanItsCapacity) {
   const auto end = [&](std::uint32_t number, const std::string& why) {
     Token token;
     std::memcpy(token.bytes.data(), &number, sizeof number);
-    memory.remember_lease(token, {End::forced, number + 1, why}, Instant{1});
+    memory.remember_lease(token, {End::forced, number + 1, why}, Instant{Duration{1}});
   };
   for (std::uint32_t i = 0; i < EndedMemory::capacity; ++i) end(i, "");
   const std::size_t without_words = memory.memory_bytes();
@@ -257,10 +257,10 @@ TEST(EndedMemory, TheWordsOfAForceAreKeptOnceAndAsLongAsOneOfItsLocksIs) {
     return token;
   };
   const auto end = [&](std::uint32_t number, const std::string& why) {
-    memory.remember_lease(token_of(number), {End::forced, number + 1, why}, Instant{1});
+    memory.remember_lease(token_of(number), {End::forced, number + 1, why}, Instant{Duration{1}});
   };
   const auto detail_of = [&](std::uint32_t number) {
-    const auto ended = memory.find_lease(token_of(number), Instant{2});
+    const auto ended = memory.find_lease(token_of(number), Instant{Duration{2}});
     return ended ? ended->detail : "unknown";
   };
   const std::string why(255, 'w');
@@ -313,14 +313,14 @@ TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {
   const auto end = [&](std::uint32_t number) {
     Token token;
     std::memcpy(token.bytes.data(), &number, sizeof number);
-    memory.remember_lock(token, path, {End::released, number + 1, ""}, Instant{1});
+    memory.remember_lock(token, path, {End::released, number + 1, ""}, Instant{Duration{1}});
     return token;
   };
   const Token again = end(0);
   for (std::uint32_t i = 1; i < EndedMemory::capacity; ++i) end(i);
   end(0);
   end(EndedMemory::capacity);
-  EXPECT_TRUE(memory.find_lock(again, path, Instant{2}));
+  EXPECT_TRUE(memory.find_lock(again, path, Instant{Duration{2}}));
 }
 
 // Stepping over every lock of the lease, for every path of every waiter, would take an hour here;
@@ -421,7 +421,7 @@ TEST_F(ArbiterLimitsTest, ManyWhoWaitForManyPathsEachAreNotAskedAtEachOfThem) {
     AcquireCommand command;
     command.wanted.push_back({packed("/w"), {}});
     command.token = token_of(1);
-    command.wait = Instant{1 + i};
+    command.wait = Duration{1 + i};
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::queued);
   }
 }

@@ -36,12 +36,15 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     return bytes <= room_ ? Room::enough : Room::soon;
   }
 
-  [[nodiscard]] Now now() const { return {now_, static_cast<Fence>(now_.count())}; }
+  [[nodiscard]] Now now() const {
+    return {now_, static_cast<Fence>(now_.time_since_epoch().count())};
+  }
   void advance_to(Instant instant) {
     now_ = instant;
     while (arbiter_->advance(now(), 100)) {
     }
   }
+  void advance_to(Duration served) { advance_to(Instant{served}); }
   void restart() {
     arbiter_ = std::make_unique<Arbiter>(2, Arbiter::Limits{});
     RecordReader reader{journal_};
@@ -60,7 +63,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     EXPECT_EQ(path.push_back(segment), Path::Push::ok);
     return std::string{path.view().packed()};
   }
-  Acquired acquire(const Token& token, const std::string& path, Instant wait = Instant{0}) {
+  Acquired acquire(const Token& token, const std::string& path, Duration wait = {}) {
     AcquireCommand command;
     command.wanted.push_back({path, {}});
     command.token = token;
@@ -68,7 +71,7 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
     return arbiter_->acquire(command, now());
   }
   Acquired acquire_with_ttl(const Token& token, const std::string& path, milliseconds ttl,
-                            Instant wait = Instant{0}) {
+                            Duration wait = {}) {
     AcquireCommand command;
     command.wanted.push_back({path, {}});
     command.token = token;
@@ -731,7 +734,8 @@ TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRest
   Token lost;
   ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
   room_ = 10'000;  // for a grant, but not for the end of very many locks
-  for (now_ = milliseconds{2'000}; now_ < std::chrono::minutes{11}; now_ += milliseconds{5'000}) {
+  for (now_ = Instant{milliseconds{2'000}}; now_ < Instant{std::chrono::minutes{11}};
+       now_ += milliseconds{5'000}) {
     advance_to(now_);
   }
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
@@ -742,14 +746,14 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
   for (const bool is_opened : {false, true}) {
     journal_.clear();
     restart();
-    now_ = milliseconds{1};
+    now_ = Instant{milliseconds{1}};
     if (is_opened) {
       ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
     }
     Token lost;
     ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
     room_ = endless;
-    now_ = Instant{0};
+    now_ = Instant{};
     restart();
     EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
     EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
@@ -901,7 +905,7 @@ TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForIsGrantedWhenTher
   advance_to(*arbiter_->next_due());
   ASSERT_TRUE(decided_.contains(large.waiter));
   EXPECT_EQ(decided_[large.waiter].outcome, Outcome::granted);
-  EXPECT_LT(now_, milliseconds{100});
+  EXPECT_LT(now_, Instant{milliseconds{100}});
 }
 
 // While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
@@ -1080,7 +1084,7 @@ TEST_F(ArbiterTest, WhoseWaitEndsWhenNothingIsInTheWayIsGranted) {
   ASSERT_EQ(queued.outcome, Outcome::queued);
   const Acquired behind = acquire(token(3), path("a"), milliseconds{100});
   ASSERT_EQ(behind.outcome, Outcome::queued);
-  now_ = milliseconds{500};
+  now_ = Instant{milliseconds{500}};
   ASSERT_EQ(arbiter_->release(token(1), PathView{path("a")}, now()).outcome,
             ReleaseOutcome::released);
   advance_to(now_);

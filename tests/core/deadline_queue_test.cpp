@@ -15,12 +15,12 @@ TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
   DeadlineQueue queue;
   std::map<std::uint32_t, std::pair<Instant, std::uint64_t>> entries;
   std::map<std::uint64_t, Instant> deadlines;
-  Instant now{0};
+  Instant now;
   std::uint64_t subject = 0;
   for (int step = 0; step < 20'000; ++step) {
     if (random() % 3 != 0) {
       const Instant deadline =
-          now + Instant{static_cast<std::int64_t>(random() % (1ULL << (random() % 40)))};
+          now + Duration{static_cast<std::int64_t>(random() % (1ULL << (random() % 40)))};
       const auto entry = queue.add(deadline, DeadlineQueue::Kind::waiter, ++subject);
       entries[entry] = {deadline, subject};
       deadlines[subject] = deadline;
@@ -30,7 +30,7 @@ TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
       deadlines.erase(removed->second.second);
       entries.erase(removed);
     }
-    now += Instant{static_cast<std::int64_t>(random() % (1ULL << (random() % 34)))};
+    now += Duration{static_cast<std::int64_t>(random() % (1ULL << (random() % 34)))};
     const auto next = queue.next();
     while (const auto due = queue.take_due(now)) {
       ASSERT_TRUE(next && *next <= now);
@@ -53,8 +53,8 @@ TEST(DeadlineQueue, TakesEachWhenItIsDueAndNotBefore) {
 
 TEST(DeadlineQueue, AfterYearsNothingIsDueTooEarly) {
   DeadlineQueue queue;
-  Instant now = std::chrono::hours{24 * 790};
-  while (now < std::chrono::hours{24 * 800}) {
+  Instant now{std::chrono::hours{24 * 790}};
+  while (now < Instant{std::chrono::hours{24 * 800}}) {
     ASSERT_FALSE(queue.take_due(now));
     const auto month = queue.add(now + std::chrono::hours{24 * 30}, DeadlineQueue::Kind::lease, 1);
     const Instant soon = now + milliseconds{500};

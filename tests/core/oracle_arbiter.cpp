@@ -11,7 +11,7 @@ namespace locker::core {
 namespace {
 
 // Numbers of the documents stand here once more, so that another one in the code is seen.
-constexpr Instant place_kept = std::chrono::seconds{15};
+constexpr Duration place_kept = std::chrono::seconds{15};
 constexpr std::size_t blockers_named_max = 16;
 
 bool clash(const Wanted& a, const Wanted& b) {
@@ -313,12 +313,13 @@ std::vector<LockInfo> OracleArbiter::list_blockers(const Request& request,
 void OracleArbiter::set_blockers(const std::vector<LockInfo>& blockers, Decision& decision) {
   if (blockers.size() >= blockers_named_max) return;
   for (const LockInfo& info : blockers) {
-    decision.blockers.push_back(
-        std::to_string(static_cast<int>(info.state)) + " '" + info.packed_path + "' '" +
-        info.owner + "' " + std::to_string(static_cast<int>(info.shape.mode)) +
-        std::to_string(static_cast<int>(info.shape.lock_parents)) +
-        std::to_string(static_cast<int>(info.shape.lock_children)) + " fence " +
-        std::to_string(info.fence) + " since " + std::to_string(info.waiting_since.count()));
+    decision.blockers.push_back(std::to_string(static_cast<int>(info.state)) + " '" +
+                                info.packed_path + "' '" + info.owner + "' " +
+                                std::to_string(static_cast<int>(info.shape.mode)) +
+                                std::to_string(static_cast<int>(info.shape.lock_parents)) +
+                                std::to_string(static_cast<int>(info.shape.lock_children)) +
+                                " fence " + std::to_string(info.fence) + " since " +
+                                std::to_string(info.waiting_since.time_since_epoch().count()));
   }
   std::sort(decision.blockers.begin(), decision.blockers.end());
 }
@@ -342,7 +343,7 @@ bool OracleArbiter::can_grant() const {
   return false;
 }
 
-OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Instant wait, Instant now) {
+OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Duration wait, Instant now) {
   Request request = asked;
   Decision decision{request.number, Outcome::granted, {}};
   const auto refused = [&](Outcome outcome) {
@@ -1012,7 +1013,7 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
 void OracleArbiter::restart(bool from_snapshot) {
   requests_.clear();
   changed_.clear();
-  stuck_until_ = delayed_until_ = Instant{0};
+  stuck_until_ = delayed_until_ = Instant{};
   const auto bring_back = [](auto& journaled, auto& ended) {
     for (const auto& [of, before] : std::exchange(journaled, {})) {
       if (before) {
@@ -1033,11 +1034,13 @@ void OracleArbiter::restart(bool from_snapshot) {
   for (auto& [token, ended] : ended_) ended.detail.clear();
   for (auto& [lock, ended] : ended_locks_) ended.detail.clear();
   for (auto& [token, lease] : leases_) {
-    restart_clock(lease, Instant{0});
-    if (expiring_.contains(token)) lease.expires = Instant{0};
+    restart_clock(lease, Instant{});
+    if (expiring_.contains(token)) lease.expires = Instant{};
   }
   for (Lock& lock : locks_) {
-    if (lock.is_cooling) lock.cools_until = std::chrono::milliseconds{lock.lock_delay.count()};
+    if (lock.is_cooling) {
+      lock.cools_until = Instant{std::chrono::milliseconds{lock.lock_delay.count()}};
+    }
   }
 }
 

@@ -60,7 +60,7 @@ class OracleArbiter {
     std::uint64_t number = 0;
     Outcome outcome = Outcome::granted;
     std::vector<std::string> paths;
-    Instant waited{};
+    Duration waited{};
     End reason = End::expired;            ///< Of a lease that has ended.
     std::string detail{};                 ///< The same.
     std::vector<std::string> blockers{};  ///< See set_blockers(). In any order.
@@ -74,7 +74,7 @@ class OracleArbiter {
 
   /// Returns the immediate answer; what it caused besides is in take_decisions(). Nobody who waits
   /// is granted by a command: see settle().
-  Decision acquire(const Request& request, Instant wait, Instant now);
+  Decision acquire(const Request& request, Duration wait, Instant now);
   Released release(const Token& token, const std::string& packed_path, Instant now);
   Released release_all(const Token& token, Instant now);
   LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
@@ -176,7 +176,8 @@ class OracleArbiter {
   void decide(const Request& request, const std::vector<std::size_t>& free,
               std::optional<Outcome> refusal, Instant now);
   [[nodiscard]] Fence take_fence(Instant now) {
-    return last_fence_ = std::max(last_fence_ + 1, static_cast<Fence>(now.count()));
+    return last_fence_ =
+               std::max(last_fence_ + 1, static_cast<Fence>(now.time_since_epoch().count()));
   }
   [[nodiscard]] bool has(const Token& token) const { return leases_.contains(token); }
   [[nodiscard]] bool is_living(const Token& token) const {

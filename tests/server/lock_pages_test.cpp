@@ -81,7 +81,7 @@ class LockPagesTest : public testing::Test, private core::Arbiter::Host {
     return all;
   }
 
-  core::Now now_{std::chrono::seconds{1}, 1'000'000};
+  core::Now now_{core::Instant{std::chrono::seconds{1}}, 1'000'000};
   core::Arbiter arbiter_{1, core::Arbiter::Limits{}};
   LockPages pages_{arbiter_};
 

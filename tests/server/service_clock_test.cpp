@@ -7,11 +7,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Reads the clock at times since its start.
+/// Reads the clock at times since its start: how long it has served by then.
 class ServiceClockTest : public testing::Test {
  protected:
-  core::Instant read_at(milliseconds time, milliseconds disk_stood_still = milliseconds{0}) {
-    return clock_.read(began_ + time, disk_stood_still);
+  core::Duration read_at(milliseconds time, milliseconds disk_stood_still = milliseconds{0}) {
+    return clock_.read(began_ + time, disk_stood_still).time_since_epoch();
   }
 
   const ServiceClock::Steady::time_point began_{std::chrono::hours{1}};

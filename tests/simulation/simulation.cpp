@@ -17,9 +17,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr core::Fence wall_at_start = 1'700'000'000'000'000;
-constexpr Instant faults_until = seconds{4};
-constexpr Instant clients_until = seconds{5};
-constexpr Instant ends_at = seconds{60};
+constexpr Instant faults_until{seconds{4}};
+constexpr Instant clients_until{seconds{5}};
+constexpr Instant ends_at{seconds{60}};
 
 using Locks = std::vector<std::tuple<core::LockId, core::Token, std::string, int, bool, std::string,
                                      unsigned, unsigned, std::string>>;
@@ -100,19 +100,18 @@ Simulation::Simulation(std::uint64_t seed) : random_(seed) {
   for (unsigned i = 0; i < faults; ++i) {
     schedule(std::chrono::milliseconds{random_() % 4'000}, {.kind = Event::Kind::fault});
   }
-  schedule(Instant{}, {.kind = Event::Kind::tick});
+  schedule({}, {.kind = Event::Kind::tick});
 }
 
 void Simulation::fail(std::string what) {
   if (!failure_.empty()) return;
-  failure_ = "at " +
-             std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now_).count()) +
+  failure_ = "at " + std::to_string(now_.time_since_epoch() / std::chrono::milliseconds{1}) +
              " ms: " + std::move(what);
 }
 
 void Simulation::note(std::uint64_t value) { trace_ = (trace_ ^ value) * 1099511628211U; }
 
-void Simulation::schedule(Instant delay, Event event) {
+void Simulation::schedule(core::Duration delay, Event event) {
   event.at = now_ + delay;
   event.order = ++last_number_;
   event.life = life_;
@@ -120,8 +119,8 @@ void Simulation::schedule(Instant delay, Event event) {
 }
 
 core::Now Simulation::server_now() const {
-  const auto wall = std::chrono::duration_cast<std::chrono::microseconds>(now_).count();
-  return {now_ - server_started_,
+  const auto wall = now_.time_since_epoch().count();
+  return {Instant{now_ - server_started_},
           static_cast<core::Fence>(static_cast<std::int64_t>(wall_at_start) + wall + clock_error_)};
 }
 
@@ -132,7 +131,7 @@ std::string Simulation::run() {
     events_.pop();
     now_ = event.at;
     winds_down_ = now_ > clients_until;
-    note(static_cast<std::uint64_t>(now_.count()) ^ event.number ^
+    note(static_cast<std::uint64_t>(now_.time_since_epoch().count()) ^ event.number ^
          static_cast<std::uint64_t>(event.kind) << 50U);
     step(event);
     check();
@@ -369,7 +368,7 @@ void Simulation::check() {
   if (!promises_.broken().empty()) fail(promises_.broken());
 }
 
-void Simulation::sleep(Client& client, Instant delay) {
+void Simulation::sleep(Client& client, core::Duration delay) {
   schedule(delay,
            {.kind = Event::Kind::client, .client = client.number, .number = ++client.generation});
 }

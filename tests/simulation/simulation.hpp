@@ -77,9 +77,9 @@ class Simulation {
     }
   };
 
-  void schedule(core::Instant delay, Event event);
+  void schedule(core::Duration delay, Event event);
   [[nodiscard]] bool chance(unsigned percent) { return random_() % 100 < percent; }
-  [[nodiscard]] core::Instant milliseconds(std::uint64_t most) {
+  [[nodiscard]] core::Duration milliseconds(std::uint64_t most) {
     return std::chrono::milliseconds{random_() % (most + 1)};
   }
   [[nodiscard]] core::Now server_now() const;
@@ -97,7 +97,7 @@ class Simulation {
   void set_full_disk(bool is_full);
 
   void wake(Client& client);
-  void sleep(Client& client, core::Instant delay);
+  void sleep(Client& client, core::Duration delay);
   void begin_acquire(Client& client);
   void choose_token(Client& client);
   [[nodiscard]] core::Milliseconds random_ttl() {

@@ -217,6 +217,54 @@ TEST_F(LockTest, WhoWaitsForLongerThanAClockCanSayWaits) {
   EXPECT_TRUE(second.get());
 }
 
+TEST_F(LockTest, AWaitThatIsCutAgainAndAgainEnds) {
+  const auto first = take({}, "1m");
+  test::DeafProxy proxy{http_->endpoint().port()};
+  proxy.wait_for_answers(1200ms);
+  address_.port = std::to_string(proxy.port());
+  // With a lease to join, it is asked over a connection that is there already.
+  const auto another = lock(address_, {.paths = {"/b"}, .ttl = "1m"});
+  ASSERT_TRUE(another);
+  for (const std::string& token : {std::string{}, (*another)->grant().token}) {
+    auto second = std::async(std::launch::async, [&] {
+      return lock(address_, {.paths = {"/a"}}, {.wait = 2s, .token = token});
+    });
+    if (second.wait_for(10s) != std::future_status::ready) {
+      ADD_FAILURE() << "it does not end";
+      EXPECT_TRUE(first->release());
+    }
+    const auto locked = second.get();
+    ASSERT_FALSE(locked);
+    EXPECT_EQ(locked.error().kind, Failure::Kind::not_acquired);
+  }
+}
+
+TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
+  const Acquisition::Options how{
+      .wait = 3s, .timeout = 1s, .patience = 2s, .first_patience = 500ms};
+  for (const bool takes_connections : {true, false}) {
+    net::io_context io_context{1};
+    const server::tcp::endpoint endpoint{net::ip::address_v4::loopback(), 0};
+    server::tcp::acceptor silent{io_context, endpoint};
+    silent.listen(takes_connections ? 10 : 0);
+    server::tcp::socket first{io_context};
+    first.connect(silent.local_endpoint());
+    address_.port = std::to_string(silent.local_endpoint().port());
+    const auto begun = SteadyClock::now();
+    auto waiting =
+        std::async(std::launch::async, [&] { return lock(address_, {.paths = {"/a"}}, how); });
+    const bool has_ended = waiting.wait_for(15s) == std::future_status::ready;
+    EXPECT_TRUE(has_ended);
+    silent.close();
+    const auto locked = waiting.get();
+    ASSERT_FALSE(locked);
+    EXPECT_EQ(locked.error().kind, Failure::Kind::unreachable);
+    if (!takes_connections) {
+      EXPECT_LT(SteadyClock::now() - begun, 2s) << "nobody was reached";
+    }
+  }
+}
+
 TEST_F(LockTest, AfterTimeInWhichTheMachineWasSuspendedItIsRenewedIfItLives) {
   std::promise<void> told;
   const auto lock = take([&](const Failure&) { told.set_value(); }, "1h");

@@ -360,6 +360,10 @@ FAULTS = [
           "    if (failure.code == \"superseded\" && joins()) {\n",
           "command/run_test.py "
           "RunTest.test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back"),
+    Fault("wait-begins-anew", "a wait that something on the way cuts never ends",
+          "client/library/acquisition.cpp",
+          "    if (call.wait.count() > 0) call = next_call();\n", "",
+          "client_test LockTest.AWaitThatIsCutAgainAndAgainEnds"),
     Fault("force-again", "an interrupted force of the Python client ends the next holders, too",
           "client/python/lockerclient/protocol.py",
           "    is_final = in_doubt or (code == \"busy\" and not request.is_repeatable)\n",

@@ -1,6 +1,7 @@
 #include "client/library/lock.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,6 +169,27 @@ TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyIt) {
   }));
   force();
   EXPECT_EQ(destroyed.get_future().wait_for(patience), std::future_status::ready);
+}
+
+TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyItWithoutADescriptorLeft) {
+  std::promise<std::unique_ptr<Lock>> taken;
+  std::promise<Result<void>> released;
+  auto is_taken = taken.get_future();
+  taken.set_value(take([&](const Failure&) {
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    std::unique_ptr<Lock> lock = is_taken.get();
+    Result<void> result = lock->release();
+    lock.reset();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    released.set_value(result);
+  }));
+  force();
+  auto is_released = released.get_future();
+  ASSERT_EQ(is_released.wait_for(patience), std::future_status::ready);
+  EXPECT_FALSE(is_released.get()) << "nobody was told";
 }
 
 TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {

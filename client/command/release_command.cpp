@@ -30,12 +30,15 @@ int run_release_command(const Arguments& arguments) {
   if (!server) return complain(server.error());
   Arguments paths{""};
   if (values.count("path") != 0) paths = values["path"].as<Arguments>();
+  int code = number(ExitCode::ok);
   for (const std::string& path : paths) {
     const auto answered = call_patiently(*server, release_call(token, path), release_patience);
-    if (!answered) return complain(answered.error());
-    if (answered->status != 200) return complain(answered->failure());
+    if (answered && answered->status == 200) continue;
+    const int failed = complain(answered ? answered->failure() : answered.error());
+    if (code == number(ExitCode::ok)) code = failed;
+    if (is_away(answered)) break;
   }
-  return number(ExitCode::ok);
+  return code;
 }
 
 }  // namespace locker::client

@@ -14,6 +14,9 @@ namespace {
 // pieces of a wait.
 constexpr milliseconds piece_max{20'000};
 
+/// What has held a request for so long may have cut it for its length.
+constexpr milliseconds cut_min{1'000};
+
 /// A server that is silent for so long has put the request into the line.
 constexpr milliseconds silent_min{250};
 
@@ -50,6 +53,13 @@ milliseconds Acquisition::piece() const {
   return std::clamp(left, milliseconds{0}, piece_max);
 }
 
+/// Of the wait what is left.
+Call Acquisition::next_call() {
+  const milliseconds wait = piece();
+  has_waited_ = has_waited_ || wait.count() > 0;
+  return acquire_call(wanted_, token_, wait);
+}
+
 /// It was granted, but we could not be told before it ended: ask anew.
 bool Acquisition::has_expired(const Failure& failure) const {
   const auto* const reason = failure.answer.if_contains("reason");
@@ -57,8 +67,7 @@ bool Acquisition::has_expired(const Failure& failure) const {
   return failure.kind == Failure::Kind::lost && !is_forced && !joins();
 }
 
-net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseconds wait,
-                                                     bool needs_lease) {
+net::awaitable<Result<Reply>> Acquisition::async_ask(Call call, bool needs_lease) {
   auto silent_since = SteadyClock::now();
   for (unsigned attempt = 0;; ++attempt) {
     if (is_given_up_) {
@@ -66,15 +75,15 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
     }
     const auto asked = SteadyClock::now();
     is_asking_ = true;
-    Result<Reply> answered = co_await client_.async_call(call, options_.timeout + wait);
+    Result<Reply> answered = co_await client_.async_call(call, options_.timeout);
     is_asking_ = false;
     if (answered && !answered->is_transient()) {
       has_answered_ = true;
       co_return answered;
     }
     const auto now = SteadyClock::now();
-    // It waited for a while, and something between found that too long.
-    if (now - asked >= std::chrono::seconds{1} && wait.count() > 0) {
+    const bool was_cut = answered ? answered->status == 504 : client_.was_cut();
+    if (was_cut && now - asked >= cut_min && call.wait.count() > 0) {
       silent_since = now;
       attempt = 0;
     }
@@ -89,9 +98,11 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(const Call& call, milliseco
     if (now - silent_since + pause > patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
-    if (!needs_lease) continue;
     // It can have ended meanwhile, and a server that was restarted does not know who waited.
-    if (const auto ended = co_await async_renew_lease()) co_return *ended;
+    if (needs_lease) {
+      if (const auto ended = co_await async_renew_lease()) co_return *ended;
+    }
+    if (call.wait.count() > 0) call = next_call();
   }
 }
 
@@ -117,10 +128,7 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   until_ = has_end ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
   unsigned superseded = 0;
   for (;;) {
-    const milliseconds wait = has_end ? piece() : piece_max;
-    has_waited_ = has_waited_ || wait.count() > 0;
-    const Call call = acquire_call(wanted_, token_, wait);
-    Result<Reply> answered = co_await async_ask(call, wait, joins());
+    Result<Reply> answered = co_await async_ask(next_call(), joins());
     if (!answered) co_return answered.error();
     Result<Grant> granted = parse_grant(*answered);
     if (granted) granted = co_await async_confirm(std::move(*granted));
@@ -134,7 +142,7 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
     // we were given another client may, and has the place then.
     if (failure.code == "superseded" && !joins()) {
       const milliseconds pause = pause_before(superseded++);
-      const milliseconds left = has_end ? piece() : piece_max;
+      const milliseconds left = piece();
       co_await async_pause(left.count() > 0 ? std::min(pause, left) : pause);
       continue;
     }
@@ -156,8 +164,7 @@ net::awaitable<void> Acquisition::async_leave_line(const Failure& failure) {
 /// When the answer took long, nobody here knows since when the TTL counts: a renewal makes it sure.
 net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   if (!grant.ttl || BootClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
-  const Call call = renew_call(grant.token);
-  Result<Reply> answered = co_await async_ask(call, milliseconds{0});
+  Result<Reply> answered = co_await async_ask(renew_call(grant.token));
   if (!answered) co_return answered.error();
   const Result<Renewal> renewed = parse_renewal(*answered);
   if (!renewed) co_return renewed.error();
@@ -167,8 +174,7 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
 
 /// If it had ended the server would open one that has neither owner nor TTL.
 net::awaitable<std::optional<Failure>> Acquisition::async_renew_lease() {
-  const Call renewal = renew_call(token_);
-  const Result<Reply> answered = co_await async_ask(renewal, milliseconds{0});
+  const Result<Reply> answered = co_await async_ask(renew_call(token_));
   const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
   if (!renewed) co_return renewed.error();
   co_return std::nullopt;
@@ -176,8 +182,7 @@ net::awaitable<std::optional<Failure>> Acquisition::async_renew_lease() {
 
 net::awaitable<std::optional<Failure>> Acquisition::async_look_at_lease() {
   if (const auto ended = co_await async_renew_lease()) co_return *ended;
-  const Call look = lease_call(token_);
-  const Result<Reply> answered = co_await async_ask(look, milliseconds{0});
+  const Result<Reply> answered = co_await async_ask(lease_call(token_));
   const Result<LeasePage> page = answered ? parse_lease(*answered) : answered.error();
   if (!page) co_return page.error();
   lease_ = *page;

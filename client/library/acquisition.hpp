@@ -20,8 +20,9 @@ class Acquisition {
     /// Of a living lease to join; empty: of a fresh one. Another client that asks for the same
     /// later, with the same token, takes our place in the line.
     std::string token = {};
-    milliseconds timeout{10'000};  ///< For an answer, its wait aside.
-    /// How long the server may be away once it has answered, or has let us wait.
+    milliseconds timeout{10'000};  ///< To connect, and for an answer, its wait aside.
+    /// How long the server may be away once it has answered, or has let us wait. A try that is
+    /// under way goes on.
     milliseconds patience{60'000};
     milliseconds first_patience{5'000};  ///< The same before it ever has.
     /// Told of each failure after which it is asked again.
@@ -43,10 +44,10 @@ class Acquisition {
 
  private:
   [[nodiscard]] milliseconds piece() const;
+  [[nodiscard]] Call next_call();
   [[nodiscard]] bool joins() const { return !options_.token.empty(); }
   [[nodiscard]] bool has_expired(const Failure& failure) const;
-  [[nodiscard]] net::awaitable<Result<Reply>> async_ask(const Call& call, milliseconds wait,
-                                                        bool needs_lease = false);
+  [[nodiscard]] net::awaitable<Result<Reply>> async_ask(Call call, bool needs_lease = false);
   [[nodiscard]] net::awaitable<Result<Grant>> async_acquire();
   [[nodiscard]] net::awaitable<Result<Grant>> async_confirm(Grant grant);
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_renew_lease();

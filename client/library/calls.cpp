@@ -99,6 +99,7 @@ Call acquire_call(const Wanted& wanted, const std::string& token, milliseconds w
   Call call;
   call.method = verb::post;
   call.token = token;
+  call.wait = wait;
   boost::json::object body;
   if (wanted.paths.size() == 1 && wanted.any == 0) {
     call.target = "/v1/locks" + url_path(wanted.paths.front());

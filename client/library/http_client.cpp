@@ -18,6 +18,9 @@ using ErrorCode = boost::system::error_code;
 
 constexpr std::size_t body_max = 16U << 20U;
 
+/// An idle connection that the server has closed breaks before that.
+constexpr std::chrono::seconds break_time_max{1};
+
 std::string text_of(const boost::json::object& object, std::string_view name) {
   const boost::json::value* const value = object.if_contains(name);
   return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
@@ -35,6 +38,11 @@ Failure::Kind kind_of(unsigned status, std::string_view code) {
 bool is_plain_answer(const ErrorCode& error) {
   return error.category() == net::error::get_ssl_category() &&
          ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_WRONG_VERSION_NUMBER;
+}
+
+/// Whether the other side has ended it, and not we.
+bool is_cut(const ErrorCode& error) {
+  return error != beast::error::timeout && error != net::error::operation_aborted;
 }
 
 }  // namespace
@@ -143,14 +151,15 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
   Reply reply;
   const unsigned closings = closings_;
   const ErrorCode aborted = net::error::operation_aborted;
+  const milliseconds answer_time = timeout + call.wait;
+  was_cut_ = false;
   if (connection_.is_open()) {
-    const ErrorCode error = co_await async_exchange(request, reply, timeout);
+    const ErrorCode error = co_await async_exchange(request, reply, answer_time);
     if (!error) co_return reply;
     connection_.close();
+    was_cut_ = is_cut(error);
     // The server closes idle connections: what came then was not answered, and is sent again.
-    const bool is_given_up =
-        error == beast::error::timeout || error == net::error::operation_aborted;
-    if (is_given_up) co_return unreachable(error);
+    if (!was_cut_ || BootClock::now() - reply.sent >= break_time_max) co_return unreachable(error);
   }
   if (closings != closings_) co_return unreachable(aborted);
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
@@ -160,9 +169,10 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
   }
   if (refused) co_return unreachable(refused);
   has_connected_ = true;
-  const ErrorCode error = co_await async_exchange(request, reply, timeout);
+  const ErrorCode error = co_await async_exchange(request, reply, answer_time);
   if (!error) co_return reply;
   connection_.close();
+  was_cut_ = is_cut(error);
   co_return unreachable(error);
 }
 

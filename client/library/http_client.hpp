@@ -25,6 +25,7 @@ struct Call {
   std::string target = {};
   std::string body = {};   ///< JSON, when not empty.
   std::string token = {};  ///< Header Lock-Token, when not empty.
+  milliseconds wait{0};    ///< So long the server may leave it unanswered.
 };
 
 /// An answer of any status.
@@ -57,8 +58,10 @@ class HttpClient {
   HttpClient(net::io_context& io_context, ServerAddress address);
 
   /// `call` must live until it is done. The time counts for each of name resolution, connecting and
-  /// answering.
+  /// answering, the call's wait aside.
   [[nodiscard]] net::awaitable<Result<Reply>> async_call(const Call& call, milliseconds timeout);
+  /// Whether the last call was sent, and the other side closed the connection without an answer.
+  [[nodiscard]] bool was_cut() const { return was_cut_; }
   /// Whether a connection was ever made.
   [[nodiscard]] bool has_connected() const { return has_connected_; }
 
@@ -96,6 +99,7 @@ class HttpClient {
   Connection connection_;
   std::optional<Connection::Parser> stream_;  // of events
   bool has_connected_ = false;
+  bool was_cut_ = false;
   unsigned closings_ = 0;  // by who wants no answer any more
 };
 

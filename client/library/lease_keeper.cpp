@@ -65,7 +65,7 @@ BootClock::duration LeaseKeeper::spare() const {
 }
 
 /// The timeouts of a call stand still while the machine is suspended; the deadline does not.
-net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
+net::awaitable<Result<Renewal>> LeaseKeeper::async_renew() {
   // A connection that is kept can be dead, and nobody says so: there must be time for another one.
   milliseconds timeout = client_.is_open() ? interval() / 2 : interval();
   if (ttl_) {
@@ -77,9 +77,15 @@ net::awaitable<Result<Reply>> LeaseKeeper::async_renew(const Call& call) {
       if (!cancelled) client_.close();
     });
   }
-  Result<Reply> answered = co_await client_.async_call(call, timeout);
+  const Call call = renew_call(token_);
+  const Result<Reply> answered = co_await client_.async_call(call, timeout);
   deadline_.cancel();
-  co_return answered;
+  Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
+  if (!renewed || is_stopped_) co_return renewed;
+  sent_ = answered->sent;
+  if (renewed->ttl) ttl_ = renewed->ttl;
+  if (on_renewed_) on_renewed_();
+  co_return renewed;
 }
 
 /// What the lease holds, or none when it does not say all of it.
@@ -87,6 +93,8 @@ net::awaitable<std::optional<LeaseKeeper::Locks>> LeaseKeeper::async_look() {
   Locks held;
   std::string after;
   do {
+    // There can be a hundred pages. What ends the lease meanwhile is told by the next renewal.
+    if (BootClock::now() >= sent_ + interval() && !co_await async_renew()) co_return std::nullopt;
     const Call call = lease_call(token_, after);
     const Result<Reply> looked = co_await client_.async_call(call, interval() / 2);
     Result<LeasePage> page = looked ? parse_lease(*looked) : looked.error();
@@ -143,7 +151,6 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Re
 }
 
 net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
-  const Call call = renew_call(token_);
   Failure trouble;
   auto next = sent_ + interval();
   while (!is_stopped_) {
@@ -156,17 +163,13 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
       if (!has_tried) trouble.message = "It was not renewed in time.";
       co_return trouble;
     }
-    Result<Reply> answered = co_await async_renew(call);
+    const Result<Renewal> renewed = co_await async_renew();
     if (is_stopped_) break;
-    const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
     if (renewed) {
-      sent_ = answered->sent;
-      if (renewed->ttl) ttl_ = renewed->ttl;
       trouble = {};
-      next = sent_ + interval();
-      if (on_renewed_) on_renewed_();
       auto loss = co_await async_look_for_loss(*renewed);
       if (loss) co_return loss;
+      next = sent_ + interval();
       continue;
     }
     trouble = renewed.error();

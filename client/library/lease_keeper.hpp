@@ -38,7 +38,7 @@ class LeaseKeeper {
   [[nodiscard]] milliseconds pause() const;
   [[nodiscard]] net::awaitable<void> async_sleep_until(BootClock::time_point when);
   [[nodiscard]] BootClock::duration spare() const;
-  [[nodiscard]] net::awaitable<Result<Reply>> async_renew(const Call& call);
+  [[nodiscard]] net::awaitable<Result<Renewal>> async_renew();
   [[nodiscard]] bool is_as_seen(const Renewal& renewed) const;
   [[nodiscard]] bool is_another(const LeasePage::Held& held) const;
   [[nodiscard]] net::awaitable<std::optional<Locks>> async_look();

@@ -11,6 +11,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "client/library/background_returns.hpp"
 #include "client/library/lease_keeper.hpp"
@@ -109,9 +110,9 @@ Lock::~Lock() {
     return;
   }
   try {
+    if (keeping_->is_own_thread()) keeping_->thread.detach();
     const Result<void> released = release();
     static_cast<void>(released);  // who wants to know calls it
-    if (keeping_->is_own_thread()) keeping_->thread.detach();
   } catch (const std::exception&) {
     // No memory to ask with: it ends by its TTL.
   }
@@ -128,7 +129,8 @@ bool Lock::is_lost() const {
 Result<Reply> Lock::ask(const Call& request) const {
   const auto until = SteadyClock::now() + release_time_max;
   for (;;) {
-    Result<Reply> answered = call(address_, request, release_time_max);
+    const auto left = std::chrono::ceil<milliseconds>(until - SteadyClock::now());
+    Result<Reply> answered = call(address_, request, left);
     const bool is_over = SteadyClock::now() + pause_between_tries >= until ||
                          BootClock::now() >= keeping_->ends_at.load();
     if (!is_away(answered) || is_over) return answered;
@@ -203,9 +205,13 @@ std::optional<Failure> find_loss(const ServerAddress& address, const Grant& gran
 }
 
 Result<Reply> call(const ServerAddress& address, const Call& request, milliseconds timeout) {
-  net::io_context io_context{1};
-  HttpClient client{io_context, address};
-  return run_to_end(io_context, client.async_call(request, timeout));
+  try {
+    net::io_context io_context{1};
+    HttpClient client{io_context, address};
+    return run_to_end(io_context, client.async_call(request, timeout));
+  } catch (const boost::system::system_error& error) {  // no descriptor is left, or no thread
+    return Failure{Failure::Kind::unreachable, 0, "unreachable", error.what()};
+  }
 }
 
 }  // namespace locker::client

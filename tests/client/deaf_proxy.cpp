@@ -1,5 +1,6 @@
 #include "tests/client/deaf_proxy.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -17,6 +18,11 @@ std::string read_piece(net::ip::tcp::socket& from) {
   boost::system::error_code error;
   const std::size_t size = from.read_some(net::buffer(piece), error);
   return {piece.data(), size};
+}
+
+bool comes_within(std::chrono::milliseconds time, net::ip::tcp::socket& from) {
+  pollfd watched{from.native_handle(), POLLIN, 0};
+  return ::poll(&watched, 1, static_cast<int>(time.count())) > 0;
 }
 
 }  // namespace
@@ -61,6 +67,7 @@ void DeafProxy::forward(tcp::socket& client) {
     const std::string request = read_piece(client);
     if (request.empty()) break;
     net::write(server, net::buffer(request), failed);
+    if (!comes_within(answer_time_max_, server)) break;
     const std::string answer = read_piece(server);
     if (answer.empty() || is_lost(request)) break;
     net::write(client, net::buffer(answer), failed);

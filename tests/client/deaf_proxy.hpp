@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <list>
 #include <mutex>
 #include <string>
@@ -24,6 +25,8 @@ class DeafProxy {
   [[nodiscard]] unsigned short port() const { return acceptor_.local_endpoint().port(); }
   /// To requests that begin so.
   void lose_answers_to(const std::string& begin);
+  /// Of requests without an answer after so long the connection is closed.
+  void wait_for_answers(std::chrono::milliseconds at_most) { answer_time_max_ = at_most; }
 
  private:
   using tcp = boost::asio::ip::tcp;
@@ -37,6 +40,7 @@ class DeafProxy {
   const unsigned short server_port_;
   std::mutex mutex_;
   std::string lost_ = "nothing";
+  std::atomic<std::chrono::milliseconds> answer_time_max_{std::chrono::minutes{1}};
   std::list<tcp::socket> clients_;
   std::vector<std::thread> threads_;
   std::thread accepting_;

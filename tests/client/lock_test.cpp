@@ -1,6 +1,7 @@
 #include "client/library/lock.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,6 +171,27 @@ TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyIt) {
   EXPECT_EQ(destroyed.get_future().wait_for(patience), std::future_status::ready);
 }
 
+TEST_F(LockTest, WhoIsToldThatItIsLostMayDestroyItWithoutADescriptorLeft) {
+  std::promise<std::unique_ptr<Lock>> taken;
+  std::promise<Result<void>> released;
+  auto is_taken = taken.get_future();
+  taken.set_value(take([&](const Failure&) {
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    std::unique_ptr<Lock> lock = is_taken.get();
+    Result<void> result = lock->release();
+    lock.reset();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    released.set_value(result);
+  }));
+  force();
+  auto is_released = released.get_future();
+  ASSERT_EQ(is_released.wait_for(patience), std::future_status::ready);
+  EXPECT_FALSE(is_released.get()) << "nobody was told";
+}
+
 TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {
   std::promise<Lock*> taken;
   std::promise<void> told;
@@ -215,6 +237,54 @@ TEST_F(LockTest, WhoWaitsForLongerThanAClockCanSayWaits) {
   EXPECT_EQ(second.wait_for(500ms), std::future_status::timeout);
   EXPECT_TRUE(first->release());
   EXPECT_TRUE(second.get());
+}
+
+TEST_F(LockTest, AWaitThatIsCutAgainAndAgainEnds) {
+  const auto first = take({}, "1m");
+  test::DeafProxy proxy{http_->endpoint().port()};
+  proxy.wait_for_answers(1200ms);
+  address_.port = std::to_string(proxy.port());
+  // With a lease to join, it is asked over a connection that is there already.
+  const auto another = lock(address_, {.paths = {"/b"}, .ttl = "1m"});
+  ASSERT_TRUE(another);
+  for (const std::string& token : {std::string{}, (*another)->grant().token}) {
+    auto second = std::async(std::launch::async, [&] {
+      return lock(address_, {.paths = {"/a"}}, {.wait = 2s, .token = token});
+    });
+    if (second.wait_for(10s) != std::future_status::ready) {
+      ADD_FAILURE() << "it does not end";
+      EXPECT_TRUE(first->release());
+    }
+    const auto locked = second.get();
+    ASSERT_FALSE(locked);
+    EXPECT_EQ(locked.error().kind, Failure::Kind::not_acquired);
+  }
+}
+
+TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
+  const Acquisition::Options how{
+      .wait = 3s, .timeout = 1s, .patience = 2s, .first_patience = 500ms};
+  for (const bool takes_connections : {true, false}) {
+    net::io_context io_context{1};
+    const server::tcp::endpoint endpoint{net::ip::address_v4::loopback(), 0};
+    server::tcp::acceptor silent{io_context, endpoint};
+    silent.listen(takes_connections ? 10 : 0);
+    server::tcp::socket first{io_context};
+    first.connect(silent.local_endpoint());
+    address_.port = std::to_string(silent.local_endpoint().port());
+    const auto begun = SteadyClock::now();
+    auto waiting =
+        std::async(std::launch::async, [&] { return lock(address_, {.paths = {"/a"}}, how); });
+    const bool has_ended = waiting.wait_for(15s) == std::future_status::ready;
+    EXPECT_TRUE(has_ended);
+    silent.close();
+    const auto locked = waiting.get();
+    ASSERT_FALSE(locked);
+    EXPECT_EQ(locked.error().kind, Failure::Kind::unreachable);
+    if (!takes_connections) {
+      EXPECT_LT(SteadyClock::now() - begun, 2s) << "nobody was reached";
+    }
+  }
 }
 
 TEST_F(LockTest, AfterTimeInWhichTheMachineWasSuspendedItIsRenewedIfItLives) {

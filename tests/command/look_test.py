@@ -35,6 +35,13 @@ class ScriptTest(CommandCase):
         self.assertTrue(self.is_free("/b"))
         self.locker("renew", code=70)
 
+    def test_what_was_lost_does_not_keep_the_other_paths_from_being_released(self):
+        token = self.locker("acquire", "/a", "/b").strip()
+        self.force("/a", "maintenance now")
+        self.locker("release", "--token", token, "/a", "/b", code=70)
+        self.assertIn("maintenance now", self.said)
+        self.assertTrue(self.is_free("/b"))
+
     def test_export_is_for_a_shell(self):
         exports = self.locker("acquire", "--export", "/it's here", "/b")
         out = subprocess.run(["sh", "-c", f"{exports}\necho $LOCKER_PATH"], text=True, check=True,

@@ -22,6 +22,10 @@ class WithLock(RecipeCase):
             self.skipTest(f"{self.shell[0]} is not installed")
         super().setUp()
         self.script = self.write("with-lock", recipe("with-lock"))
+        bin_directory = os.path.join(self.directory, "sh-bin")
+        os.mkdir(bin_directory)
+        os.symlink(shutil.which(self.shell[0]), os.path.join(bin_directory, "sh"))
+        self.environment["PATH"] = f"{bin_directory}:{os.environ['PATH']}"
 
     def with_lock(self, path, *command, **environment):
         return self.start(*self.shell, self.script, path, *command, **environment)
@@ -149,13 +153,32 @@ class WithLock(RecipeCase):
 
     def test_lost_by_force_ends_all_that_was_started(self):
         run = self.with_lock("/f", "sh", "-c", "trap '' TERM; sleep 1000 & echo $! >child; "
-                             "echo $$ >command; while :; do sleep 1; done")
+                             "trap 'touch asked' TERM; echo $$ >command; "
+                             "while :; do sleep 1; done", LOCKER_TTL="60")
         pids = [self.pid_in("child"), self.pid_in("command")]
         self.client.force("/f", reason="maintenance")
         self.assertEqual(run.wait(), 70)
+        asked = os.stat(os.path.join(self.directory, "asked")).st_mtime
+        self.assertLess(time.time() - asked, 12, "others have the lock")
         self.assertRegex(run.said(), "with-lock /f: lost, and the command was ended. An admin")
         for pid in pids:
             wait_until(lambda: not self.is_alive(pid), "something of it lives on")
+
+    def test_what_has_no_lease_and_is_no_lock_server_ends_nothing(self):
+        page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 21\r\n\r\ndefault backend - 404"
+        renewal = b"POST /v1/leases/renew"
+        with LossyProxy(self.server.port) as proxy:
+            run = self.with_lock("/a", "sh", "-c", "echo $$ >command; "
+                                 "until [ -e enough ]; do sleep 0.1; done; exit 7",
+                                 LOCKER_TTL="15", LOCKER_URL=proxy.url)
+            self.pid_in("command")
+            proxy.answers = {renewal: page}
+            count = proxy.seen.count(renewal)
+            wait_until(lambda: proxy.seen.count(renewal) > count, "it is not renewed")
+            proxy.answers = {}
+            wait_until(lambda: proxy.seen.count(renewal) > count + 1, "it is not renewed again")
+            self.write("enough", "", executable=False)
+            self.assertEqual(run.wait(), 7, run.said())
 
     def test_a_signal_ends_the_command_and_gives_the_lock_back(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -600,3 +600,15 @@ class Calls(AioCase):
 
 if __name__ == "__main__":
     unittest.main()
+    @in_loop
+    async def test_events_are_waited_for_for_a_while_again_and_again(self, client):
+        async with client.events("/n") as events:
+            tries = 0
+            while tries < 3 or events.last_event_id is None:  # which the server says at once
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(events.__anext__(), 0.3)
+                tries += 1
+            await client.acquire("/n", ttl=LONG)
+            self.assertEqual((await events.__anext__()).path, "/n")
+        self.assertEqual([event async for event in events], [])
+

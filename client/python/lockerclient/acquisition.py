@@ -97,7 +97,9 @@ class Acquisition:
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""
-        return isinstance(error, LockLost) and error.reason == "expired" and not self._joins
+        is_over = error.code == "no_such_lease" or (isinstance(error, LockLost) and
+                                                    error.reason == "expired")
+        return is_over and not self._joins
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
         """When it took long, nobody here knows when it was granted: a renewal makes that sure."""

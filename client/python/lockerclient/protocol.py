@@ -10,7 +10,7 @@ from typing import Callable, Iterator, TypeVar
 from . import calls, deadline
 from .errors import LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .records import LockInfo, OpenedLease, error_of
+from .records import LeaseState, LockInfo, OpenedLease, error_of
 
 Result = TypeVar("Result")
 
@@ -156,3 +156,15 @@ def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, sta
     return call(settings, calls.list_locks(prefix, owner, state, size, after),
                 lambda answer: ([LockInfo.parse(lock) for lock in answer.body["locks"]],
                                 answer.body["next"]))
+def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
+    locks: list[LockInfo] = []
+    after: str | None = None
+    while True:
+        state, after = yield from call(
+            settings, calls.look_at_lease(token, after),
+            lambda answer: (LeaseState.parse(answer), answer.body.get("next")))
+        locks += state.locks
+        if after is None:
+            return replace(state, locks=tuple(locks))
+
+

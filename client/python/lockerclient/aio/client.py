@@ -12,6 +12,7 @@ from ..acquisition import Acquisition
 from ..address import Address, default_owner, tls_for
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
+from ..deadline import Deadline
 from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
@@ -127,19 +128,21 @@ class AsyncClient:
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
-        return await self._call(calls.renew(token, ttl), Renewal.parse)
+        renewal = await self._call(calls.renew(token, ttl), Renewal.parse)
+        for tenure in self._farewells.tenures(token):
+            tenure.renewed(Deadline(renewal.ttl, renewal.sent))
+        return renewal
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        if path is not None:
-            for tenure in self._farewells.tenures(token):
-                tenure.inventory.drop(path)
+        for tenure in self._farewells.tenures(token):
+            tenure.give_back(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         await self._call(request, lambda answer: None)
 
     async def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""
-        return await self._call(calls.look_at_lease(token), LeaseState.parse)
+        return await self._run(protocol.lease_state(self._settings, token))
 
     async def state(self, path: str) -> PathState:
         """Who holds a path, what else is in the way, who waits at which place."""

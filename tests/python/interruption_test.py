@@ -10,13 +10,16 @@ import warnings
 from unittest import mock
 
 from child import Child
-from server_case import LONG, PATIENCE, Interrupted, ServerCase, lockerclient, wait_until
-from lockerclient import LockerError, LockLost, NotAcquired, Unreachable, farewell
+from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, lockerclient,
+                         wait_until)
+from lockerclient import LockerError, LockLost, NotAcquired, Unreachable, deadline, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import block as aio_block
 from lockerclient.block import Holding
+from lockerclient.deadline import Deadline
 from lockerclient.exchange import NoAnswer
 from lockerclient.keeper import DeadlineWatch
+from lockerclient.tenure import Tenure
 
 
 def raising(kind=Interrupted):
@@ -99,16 +102,6 @@ class BeforeTheBlock(InterruptionCase):
 
     def test_nothing_is_left_by_a_signal_handler_that_asks_the_client(self):
         self.start_while_handling(raising(LockLost), LockLost)
-
-    def test_a_thread_that_does_not_get_it_leaves_that_of_another_one_alone(self):
-        lock = self.client.lock("/a", wait=0.5)
-        with self.client.lock("/a") as first:
-            waiting = self.in_background(lock.acquire)
-            self.wait_in_line("/a")
-            with mock.patch.object(lock, "_holding", first._holding):  # taken meanwhile
-                with self.assertRaises(NotAcquired):
-                    waiting.result()
-                self.assertTrue(lock.held)
 
     def test_what_cannot_be_given_back_at_once_is_at_the_end_of_the_process(self):
         for block in self.blocks():
@@ -210,6 +203,37 @@ class WhileItIsGivenBack(InterruptionCase):
                     self.assertEqual(self.held(), [])
         self.run_async(body)
         self.assertEqual(farewell._in_debt, set())
+
+
+class OfALease(InterruptionCase):
+    """What a lease was asked for does not stay in it for nobody."""
+
+    def test_what_a_lease_had_it_keeps(self):
+        for mode in ("shared", "exclusive"):
+            token = self.client.acquire("/a", mode="shared", ttl=LONG).token
+            with interrupted_waits(self.client), self.assertRaises(Interrupted):
+                self.client.acquire("/a", mode=mode, token=token)
+            with interrupted_waits(self.client), self.assertRaises(Interrupted):
+                self.client.acquire("/b", mode=mode, token=token)
+            self.assertEqual(self.held(), ["/a"])
+            self.client.release(token)
+
+    def test_and_with_asyncio(self):
+        async def body(client):
+            token = (await client.acquire("/a", mode="shared", ttl=LONG)).token
+            send = client._connections.send
+
+            async def cancel(request, timeout):
+                answer = await send(request, timeout)
+                if "wait" in (request.body or {}):
+                    raise asyncio.CancelledError
+                return answer
+
+            with mock.patch.object(client._connections, "send", cancel):
+                with self.assertRaises(asyncio.CancelledError):
+                    await client.acquire("/a", mode="shared", token=token)
+            self.assertEqual(self.held(), ["/a"])
+        self.run_async(body)
 
 
 class InTheBackground(InterruptionCase):
@@ -383,6 +407,17 @@ class AtAnyMoment(InterruptionCase):
 
 
 class BySignalHandlers(InterruptionCase):
+    def test_events_go_on_after_them(self):
+        with self.client.events("/a") as events:
+            token = self.client.acquire("/a").token
+            self.assertEqual(next(events).kind, "granted")
+            self.client.release(token)
+            with mock.patch.object(events._stream, "feed", raising()):
+                with self.assertRaises(Interrupted):
+                    next(events)
+            self.assertEqual(next(events).kind, "released")
+        self.assertEqual(list(events), [])  # it is closed
+
     def test_they_may_ask_whatever_their_thread_is_at(self):
         """As if one came behind each line in which a mutex is held."""
         asked = []

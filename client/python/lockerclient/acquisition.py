@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import calls
+from .address import PathKey, path_key
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
-from .protocol import (Settings, ask, ask_waiting, backoff, fresh_token, is_silence,
-                       is_transient)
-from .records import Grant, error_of, forgotten
+from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_silence,
+                       is_transient, lease_state)
+from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
 # Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
@@ -20,22 +21,35 @@ WAIT_PIECE = 20.0
 FIRST_PATIENCE = 5.0
 
 
+def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey]]:
+    """To be done before a lease is joined: if there were none, the server would open one that never
+    expires. Returns what it has."""
+    renewal = yield from call(settings, calls.renew(token), Renewal.parse)
+    if renewal.locks == 0:
+        return frozenset()
+    state = yield from lease_state(settings, token)
+    return frozenset(path_key(lock.path) for lock in state.locks if lock.state == "held")
+
+
 class Acquisition:
     """An acquire with a token of the client's choice: sent again until it is answered, it gets the
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
     `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
-    the same, and has the place then.
+    the same, and has the place then. `kept` is what the lease has already, and keeps if this is
+    given up.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
-                 token: str | None = None, is_alone: bool = True):
+                 token: str | None = None, is_alone: bool = True,
+                 kept: frozenset[PathKey] = frozenset()):
         calls.check_wait(wait)
         self._settings = settings
         self._wanted = wanted
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
+        self._kept = kept
         self._has_waited = False
         self._token = token or fresh_token()
 
@@ -127,8 +141,9 @@ class Acquisition:
                 answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
             elif (grant := self._late(answers[0])) is not None:
                 for path in grant.paths:
-                    answers.append((yield Send(calls.release_path(self._token, path),
-                                               FAREWELL_TIMEOUT)))
+                    if path_key(path) not in self._kept:
+                        answers.append((yield Send(calls.release_path(self._token, path),
+                                                   FAREWELL_TIMEOUT)))
         except NoAnswer:
             return False  # it ends by its TTL
         return not any(map(is_transient, answers))

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .acquisition import Acquisition
+from .acquisition import Acquisition, joining
 from .address import Address, default_owner, tls_for
 from .block import OnLost
 from .configuration import default_key
@@ -116,9 +116,9 @@ class Client:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
-        if token is not None:  # without a lease the server would open one that never expires
-            self.renew(token)
-        return self._acquire(Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+        kept = frozenset() if token is None else self._run(joining(self._settings, token))
+        return self._acquire(
+            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
-from ..acquisition import Acquisition
+from ..acquisition import Acquisition, joining
 from ..address import Address, default_owner, tls_for
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
@@ -121,10 +121,9 @@ class AsyncClient:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
-        if token is not None:  # without a lease the server would open one that never expires
-            await self.renew(token)
+        kept = frozenset() if token is None else await self._run(joining(self._settings, token))
         return await self._acquire(
-            Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""

@@ -73,6 +73,20 @@ class Blocks(AioCase):
         self.assertTrue((await client.state("/a/b")).free)
 
     @in_loop
+    async def test_one_object_for_one_task_at_a_time(self, client):
+        async with client.lease(ttl=LONG) as lease:
+            for block in (client.lock("/a", mode="shared", ttl=LONG), client.lease(ttl=LONG),
+                          lease.lock("/a", mode="shared")):
+                first, second = await asyncio.gather(block.__aenter__(), block.__aenter__(),
+                                                     return_exceptions=True)
+                self.assertIs(first, block)
+                self.assertEqual(second.code, "held_already")
+                await block.__aexit__(None, None, None)
+                self.assertEqual((await client.status())["leases"], 1)
+                async with block:
+                    pass
+
+    @in_loop
     async def test_what_the_program_tells_the_server_by_a_call_is_known(self, client):
         with self.assertRaises(LockLost) as caught:
             async with client.lock("/a", ttl=LONG) as lock:

@@ -160,6 +160,20 @@ class WhileItIsGivenBack(InterruptionCase):
         self.check_no_threads()
         self.assertEqual(farewell._in_debt, set())
 
+    def test_not_by_a_child_of_the_process(self):
+        with self.client.lock("/a", ttl=LONG) as lock:
+            with mock.patch.object(lock._held(), "process", 1):
+                lock._holding.end_quickly()
+            self.assertEqual(self.held(), ["/a"])
+
+    def test_the_watch_of_the_deadlines_ends(self):
+        over = Deadline(1, deadline.now() - 0.8)
+        tenure = Tenure("t", "/a", over, deadline.now, raising())
+        tenure.finish()  # and nobody takes it out
+        watch = DeadlineWatch()
+        watch.add(tenure)
+        wait_until(lambda: not watch._is_running)
+
     def test_and_at_the_end_of_the_process(self):
         lock = self.client.lock("/a", ttl=None).acquire()
         with self.sending(self.client, Interrupted(), Interrupted()):
@@ -207,6 +221,37 @@ class WhileItIsGivenBack(InterruptionCase):
 
 class OfALease(InterruptionCase):
     """What a lease was asked for does not stay in it for nobody."""
+
+    def check(self, lease):
+        with lease.lock("/a"):
+            pass
+        self.assertEqual(self.held(), [])
+
+    def test_interrupted_once_more_while_it_is_withdrawn(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with self.sending(self.client, Interrupted(), Interrupted(), after=True):
+                with self.assertRaises(Interrupted):
+                    lease.acquire("/a")
+            self.check(lease)
+
+    def test_interrupted_before_it_was_asked_for(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with mock.patch("lockerclient.lease.Acquisition", raising()):
+                with self.assertRaises(Interrupted):
+                    lease.acquire("/a")
+            self.check(lease)
+
+    def test_by_a_signal_handler_with_an_error_of_the_client(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with self.sending(self.client, LockLost("x"), after=True):
+                with self.assertRaises(LockLost):
+                    lease.acquire("/a")
+            self.assertEqual(self.held(), [])
+            block = lease.lock("/a")
+            block.__enter__()
+            with self.sending(self.client, LockLost("x")), self.assertRaises(LockLost):
+                block.__exit__(None, None, None)
+            self.check(lease)
 
     def test_what_a_lease_had_it_keeps(self):
         for mode in ("shared", "exclusive"):
@@ -407,6 +452,24 @@ class AtAnyMoment(InterruptionCase):
 
 
 class BySignalHandlers(InterruptionCase):
+    def test_an_error_of_the_client_is_an_interruption_too(self):
+        """Such as the loss of another lock, which a handler checks."""
+        for error in (LockLost("x"), NotAcquired("x"), Unreachable("x")):
+            with self.sending(self.client, error, after=True), self.assertRaises(type(error)):
+                self.client.acquire("/a", ttl=None)
+            self.assertEqual(self.held(), [])
+            for block in self.blocks():
+                with self.sending(self.client, error, after=True), self.assertRaises(type(error)):
+                    block.__enter__()
+                self.assertEqual((self.held(), self.client.status()["leases"]), ([], 0))
+            for block in self.blocks():
+                with self.assertRaises(type(error)), block:
+                    sending = self.sending(self.client, error)
+                    sending.start()
+                sending.stop()
+                self.assertEqual((self.held(), self.client.status()["leases"]), ([], 0))
+        self.check_no_threads()
+
     def test_events_go_on_after_them(self):
         with self.client.events("/a") as events:
             token = self.client.acquire("/a").token

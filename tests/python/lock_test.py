@@ -53,6 +53,33 @@ class Blocks(ServerCase):
         lock.release()
         self.assertTrue(self.is_free("/a"))
 
+    def test_one_object_for_one_thread_at_a_time(self):
+        with self.client.lease(ttl=LONG) as lease:
+            for block in (self.client.lock("/a", mode="shared", ttl=LONG),
+                          self.client.lease(ttl=LONG), lease.lock("/a", mode="shared")):
+                asked, goes_on = threading.Event(), threading.Event()
+                send = self.client._send
+
+                def hesitate(step):
+                    if not asked.is_set():
+                        asked.set()
+                        goes_on.wait(PATIENCE)
+                    return send(step)
+
+                with mock.patch.object(self.client, "_send", hesitate):
+                    first = self.in_background(block.__enter__)
+                    self.assertTrue(asked.wait(PATIENCE))
+                    with self.assertRaises(LockerError) as caught:
+                        block.__enter__()
+                    goes_on.set()
+                    first.result()
+                self.assertEqual(caught.exception.code, "held_already")
+                block.__exit__(None, None, None)
+                self.assertEqual(self.client.status()["leases"], 1)
+                with block:
+                    pass
+        self.assertEqual(list(self.client.locks()), [])
+
     def test_what_the_program_tells_the_server_by_a_call_is_known(self):
         with self.assertRaises(LockLost) as caught:
             with self.client.lock("/a", ttl=LONG) as lock:

@@ -44,13 +44,14 @@ class Acquisition:
                  token: str | None = None, is_alone: bool = True,
                  kept: frozenset[PathKey] = frozenset()):
         calls.check_wait(wait)
+        self.wanted = wanted
         self._settings = settings
-        self._wanted = wanted
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
         self._kept = kept
         self._has_waited = False
+        self.has_failed = False  # by an answer, or for want of one; not by an interruption
         self._token = token or fresh_token()
 
     def steps(self) -> Steps[Grant]:
@@ -59,6 +60,7 @@ class Acquisition:
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
                 yield from self._leave_line()
+            self.has_failed = True
             raise
 
     def _granted(self) -> Steps[Grant]:
@@ -70,7 +72,7 @@ class Acquisition:
         def make() -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE))
             self._has_waited |= piece > 0
-            return self._wanted.request(self._token, piece), piece
+            return self.wanted.request(self._token, piece), piece
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
@@ -148,9 +150,9 @@ class Acquisition:
             return False  # it ends by its TTL
         return not any(map(is_transient, answers))
 
-    def may_stay_held(self, error: LockerError) -> bool:
+    def may_stay_held(self, error: BaseException) -> bool:
         """Whether it can have been granted without an answer, and does not end by itself."""
-        return is_silence(error) and not self._joins and self._wanted.ttl is None
+        return is_silence(error) and not self._joins and self.wanted.ttl is None
 
     def go_on_giving_up(self) -> Steps[None]:
         """In the background, then."""
@@ -182,7 +184,7 @@ class Acquisition:
         return None
 
     def _withdrawal(self) -> Send:
-        return Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        return Send(self.wanted.request(self._token, 0), FAREWELL_TIMEOUT)
 
     @staticmethod
     def _late(answer: Answer) -> Grant | None:

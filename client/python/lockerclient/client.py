@@ -16,7 +16,6 @@ from .block import OnLost
 from .configuration import default_key
 from .connections import Connections
 from .deadline import Deadline
-from .errors import LockerError
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
@@ -211,18 +210,16 @@ class Client:
     def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
-        except LockerError as error:
-            self._give_up_later(acquisition, error)
-            raise
-        except BaseException:  # Ctrl-C, for example
-            self._give_up(acquisition)
+        except BaseException as error:
+            self._give_up(acquisition, error)
             raise
 
-    def _give_up(self, acquisition: Acquisition) -> None:
-        self._say_farewell(acquisition, acquisition.give_up)
-
-    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
-        """In a thread, if nobody else would end what was granted without an answer."""
+    def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+        """At once after an interruption; else in a thread, if nobody else would end what was
+        granted without an answer."""
+        if not acquisition.has_failed:
+            self._say_farewell(acquisition, acquisition.give_up)
+            return
         if not acquisition.may_stay_held(error):
             return
         self._farewells.add(acquisition, acquisition.give_up)

@@ -126,9 +126,19 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
             yield from before_another(replace(settings, patience=left))
 
 
-def is_silence(error: LockerError) -> bool:
+def is_silence(error: BaseException) -> bool:
     """Whether the request could succeed when it is sent again later."""
-    return isinstance(error, Unreachable) or error.status in (502, 503, 504)
+    return isinstance(error, Unreachable) or (isinstance(error, LockerError) and
+                                              error.status in (502, 503, 504))
+
+
+def outcome(steps: Steps[Result]) -> Steps[Result | LockerError]:
+    """An error as a value: what is raised then is an interruption, also if a signal handler raises
+    a LockerError."""
+    try:
+        return (yield from steps)
+    except LockerError as error:
+        return error
 
 
 def _code_of_refusal(answer: Answer) -> object:
@@ -150,12 +160,6 @@ def opened_lease(settings: Settings, token: str, owner: str | None,
     return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
 
 
-def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,
-                  size: int, after: str | None) -> Steps[tuple[list[LockInfo], str | None]]:
-    """One page, and where the next one begins."""
-    return call(settings, calls.list_locks(prefix, owner, state, size, after),
-                lambda answer: ([LockInfo.parse(lock) for lock in answer.body["locks"]],
-                                answer.body["next"]))
 def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
     locks: list[LockInfo] = []
     after: str | None = None
@@ -168,3 +172,9 @@ def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
             return replace(state, locks=tuple(locks))
 
 
+def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,
+                  size: int, after: str | None) -> Steps[tuple[list[LockInfo], str | None]]:
+    """One page, and where the next one begins."""
+    return call(settings, calls.list_locks(prefix, owner, state, size, after),
+                lambda answer: ([LockInfo.parse(lock) for lock in answer.body["locks"]],
+                                answer.body["next"]))

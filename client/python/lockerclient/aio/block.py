@@ -70,6 +70,7 @@ class Block(HeldView):
         self._cancellation: _Cancellation | None = None
         self._tenure: Tenure | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.lost: asyncio.Event  #: Set when the lease has ended, or can have.
 
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._loop = asyncio.get_running_loop()
@@ -117,11 +118,8 @@ class Block(HeldView):
             raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
         return self._tenure
 
-    def _expect_free(self) -> None:
-        if self._tenure is not None:
-            raise LockerError("This is held already; take another one for a second block.",
-                              "held_already")
-        self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
+    def _is_taken(self) -> bool:
+        return self._tenure is not None
 
     def _stop(self, tenure: Tenure) -> LockLost | None:
         loss = tenure.finish()

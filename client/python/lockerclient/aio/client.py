@@ -13,7 +13,6 @@ from ..address import Address, default_owner, tls_for
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
 from ..deadline import Deadline
-from ..errors import LockerError
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
@@ -236,16 +235,16 @@ class AsyncClient:
             return await self._run(acquisition.steps())
         except GeneratorExit:
             raise
-        except LockerError as error:
-            self._give_up_later(acquisition, error)
-            raise
-        except BaseException:
-            await self._say_farewell(acquisition, acquisition.give_up)
+        except BaseException as error:
+            await self._give_up(acquisition, error)
             raise
 
-    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
-        """In a task, if nobody else would end what was granted without an answer."""
-        if acquisition.may_stay_held(error):
+    async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+        """At once after an interruption; else in a task, if nobody else would end what was granted
+        without an answer."""
+        if not acquisition.has_failed:
+            await self._say_farewell(acquisition, acquisition.give_up)
+        elif acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
             self._in_background(self._go_on_giving_up(acquisition))
 

@@ -199,6 +199,15 @@ class Losing(AioCase):
                 self.assertEqual(asyncio.current_task().cancelling(), 0)
 
     @in_loop
+    async def test_it_is_the_loss_too_when_the_block_releases_it(self, client):
+        with self.assertRaises(LockLost) as caught:
+            async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                lock._held().lose(LockLost("x", "forced"))
+                await lock.release()  # cancelled
+        self.assertEqual(caught.exception.reason, "forced")
+        self.assertTrue(self.is_free("/f"))
+
+    @in_loop
     async def test_a_block_that_ends_by_itself_when_it_is_cancelled(self, client):
         with self.assertRaises(LockLost):
             async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:

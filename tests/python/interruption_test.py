@@ -227,12 +227,33 @@ class OfALease(InterruptionCase):
             pass
         self.assertEqual(self.held(), [])
 
-    def test_interrupted_once_more_while_it_is_withdrawn(self):
-        with self.client.lease(ttl=LONG) as lease:
-            with self.sending(self.client, Interrupted(), Interrupted(), after=True):
-                with self.assertRaises(Interrupted):
-                    lease.acquire("/a")
-            self.check(lease)
+    def test_what_cannot_be_withdrawn_at_once_is_later(self):
+        for failure in (Interrupted(), NoAnswer("x", True)):
+            with self.client.lease(ttl=LONG) as lease:
+                with self.sending(self.client, Interrupted(), failure, after=True):
+                    with self.assertRaises(Interrupted):
+                        lease.acquire("/a")
+                wait_until(lambda: self.held() == [])
+                self.check(lease)
+
+    def test_so_it_is_with_asyncio(self):
+        async def body(client):
+            send = client._connections.send
+            failures = [asyncio.CancelledError(), NoAnswer("x", True)]
+
+            async def fail(request, timeout):
+                answer = await send(request, timeout)
+                if failures:
+                    raise failures.pop(0)
+                return answer
+
+            async with client.lease(ttl=LONG) as lease:
+                with mock.patch.object(client._connections, "send", fail):
+                    with self.assertRaises(asyncio.CancelledError):
+                        await lease.acquire("/a")
+                while self.held():
+                    await asyncio.sleep(0.01)
+        self.run_async(body)
 
     def test_interrupted_before_it_was_asked_for(self):
         with self.client.lease(ttl=LONG) as lease:

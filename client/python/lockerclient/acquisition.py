@@ -162,25 +162,22 @@ class Acquisition:
                 return
 
     def withdraw(self) -> Steps[Grant | None]:
-        """The first half of that: what is to be given back."""
-        try:
-            return self._late((yield self._withdrawal()))
-        except NoAnswer:
-            return None
+        """The first half of that: returns what is to be given back. Raises NoAnswer."""
+        answer: Answer = yield self._withdrawal()
+        if is_transient(answer):
+            raise NoAnswer(f"HTTP status {answer.status}", was_sent=True)
+        return self._late(answer)
 
     def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
         """In the background, when there was no answer: a lease that goes on would keep for ever
         what was granted all the same."""
         for pause in backoff():
-            yield Pause(pause)
             if tenure.is_over():
                 return None
             try:
-                answer = yield self._withdrawal()
-                if not is_transient(answer):
-                    return self._late(answer)
+                return (yield from self.withdraw())
             except NoAnswer:
-                pass
+                yield Pause(pause)
         return None
 
     def _withdrawal(self) -> Send:

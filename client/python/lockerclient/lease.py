@@ -13,7 +13,7 @@ from . import calls, deadline, giving_back, protocol
 from .acquisition import Acquisition
 from .block import Block, OnLost, tell
 from .errors import LockerError
-from .exchange import Steps
+from .exchange import NoAnswer, Steps
 from .inventory import Use
 from .keeper import LONGEST_SLEEP, wait_for
 from .records import Grant
@@ -110,15 +110,20 @@ class Lease(Block):
             return grant
         except BaseException as error:
             turn.withdraw(deadline.now())
-            if acquisition is not None and protocol.is_silence(error):
-                self._withdraw_later(tenure, use, acquisition, turn)
-                raise
+            asking = acquisition  # what may be granted still
             try:
-                is_granted = tenure.inventory.fence_of(use) is not None
-                if acquisition is not None and not acquisition.has_failed and not is_granted:
-                    self._granted_late(tenure, use, acquisition, acquisition.withdraw())
+                if acquisition is not None and not protocol.is_silence(error):
+                    is_granted = tenure.inventory.fence_of(use) is not None
+                    if not acquisition.has_failed and not is_granted:
+                        self._granted_late(tenure, use, acquisition, acquisition.withdraw())
+                    asking = None
+            except NoAnswer:
+                pass
             finally:  # also if Ctrl-C comes once more
-                self._leave_quickly(tenure, use)
+                if asking is None:
+                    self._leave_quickly(tenure, use)
+                else:
+                    self._withdraw_later(tenure, use, asking, turn)
             raise
 
     def _granted_late(self, tenure: Tenure, use: Use, acquisition: Acquisition,

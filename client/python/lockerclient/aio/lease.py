@@ -112,14 +112,13 @@ class AsyncLease(Block):
         except BaseException as error:
             turn.withdraw(deadline.now())
             turn.hand_over()
-            if isinstance(error, LockerError) and protocol.is_silence(error):
-                client._in_background(self._undo(tenure, use, asked, turn,
-                                                 acquisition.go_on_withdrawing(tenure)))
-                raise
-            # In the background, if who waits for it is cancelled once more.
-            was_cancelled = not isinstance(error, LockerError)
-            await asyncio.shield(client._in_background(self._undo(
-                tenure, use, asked, turn, acquisition.withdraw() if was_cancelled else None)))
+            is_silence = protocol.is_silence(error)
+            is_open = is_silence or not isinstance(error, LockerError)
+            undoing = client._in_background(self._undo(
+                tenure, use, asked, turn,
+                acquisition.go_on_withdrawing(tenure) if is_open else None))
+            if not is_silence:  # it goes on if that takes long, or who waits is cancelled once more
+                await asyncio.wait({undoing}, timeout=giving_back.FAREWELL_TIMEOUT)
             raise
 
     async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted, turn: Turn,

@@ -391,6 +391,22 @@ FAULTS = [
           "        return self._acquire(is_block=True)\n",
           "python/interruption_test.py "
           "WithoutAReference.test_what_was_taken_without_a_block_is_not"),
+    Fault("one-object-two-blocks", "two threads with one lock of the Python client leave it held",
+          "client/python/lockerclient/views.py",
+          "if begins.setdefault(\"_begins\", this) is not this or self._is_taken():\n",
+          "if self._is_taken():\n",
+          "python/lock_test.py Blocks.test_one_object_for_one_thread_at_a_time"),
+    Fault("handler-is-an-answer", "a lock stays held when a signal handler raises an error of the "
+          "Python client while it is asked for",
+          "client/python/lockerclient/acquisition.py",
+          "        self.has_failed = False", "        self.has_failed = True",
+          "python/interruption_test.py "
+          "BySignalHandlers.test_an_error_of_the_client_is_an_interruption_too"),
+    Fault("kept-is-given-back", "an interrupted acquire takes from a lease what it had",
+          "client/python/lockerclient/acquisition.py",
+          "                    if path_key(path) not in self._kept:\n",
+          "                    if path:\n",
+          "python/interruption_test.py OfALease.test_what_a_lease_had_it_keeps"),
     Fault("guardian-sleeps", "a command outlives its lease when locker is stopped",
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",

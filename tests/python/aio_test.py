@@ -1,8 +1,10 @@
 """The asyncio client, against the real server."""
 
 import asyncio
+import dataclasses
 import gc
 import os
+import re
 import shutil
 import signal
 import socket
@@ -69,6 +71,30 @@ class Blocks(AioCase):
             self.assertEqual(caught.exception.blocked_by[0].fence, lock.fence)
         self.assertFalse(lock.held)
         self.assertTrue((await client.state("/a/b")).free)
+
+    @in_loop
+    async def test_one_object_for_one_task_at_a_time(self, client):
+        async with client.lease(ttl=LONG) as lease:
+            for block in (client.lock("/a", mode="shared", ttl=LONG), client.lease(ttl=LONG),
+                          lease.lock("/a", mode="shared")):
+                first, second = await asyncio.gather(block.__aenter__(), block.__aenter__(),
+                                                     return_exceptions=True)
+                self.assertIs(first, block)
+                self.assertEqual(second.code, "held_already")
+                await block.__aexit__(None, None, None)
+                self.assertEqual((await client.status())["leases"], 1)
+                async with block:
+                    pass
+
+    @in_loop
+    async def test_what_the_program_tells_the_server_by_a_call_is_known(self, client):
+        with self.assertRaises(LockLost) as caught:
+            async with client.lock("/a", ttl=LONG) as lock:
+                await client.renew(lock.token, ttl=2 * LONG)
+                self.assertGreater(lock.sure_for, LONG)
+                await client.release(lock.token)
+                self.assertFalse(lock.held)
+        self.assertEqual(caught.exception.reason, "released")
 
     @in_loop
     async def test_without_threads(self, client):
@@ -173,6 +199,15 @@ class Losing(AioCase):
                 self.assertEqual(asyncio.current_task().cancelling(), 0)
 
     @in_loop
+    async def test_it_is_the_loss_too_when_the_block_releases_it(self, client):
+        with self.assertRaises(LockLost) as caught:
+            async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                lock._held().lose(LockLost("x", "forced"))
+                await lock.release()  # cancelled
+        self.assertEqual(caught.exception.reason, "forced")
+        self.assertTrue(self.is_free("/f"))
+
+    @in_loop
     async def test_a_block_that_ends_by_itself_when_it_is_cancelled(self, client):
         with self.assertRaises(LockLost):
             async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
@@ -199,7 +234,13 @@ class Losing(AioCase):
     async def test_after_a_suspend_it_is_renewed_if_it_lives(self, client):
         suspended = 0
         now = deadline.now
-        with mock.patch.object(deadline, "now", lambda: now() + suspended):
+
+        def clock():
+            return now() + suspended
+
+        settings = dataclasses.replace(client._settings, now=clock)
+        with mock.patch.object(deadline, "now", clock), \
+                mock.patch.object(client, "_settings", settings):
             async with client.lock("/a", ttl=3600) as lock:
                 await asyncio.sleep(0.1)  # its task waits by then
                 suspended = 3000
@@ -443,6 +484,21 @@ class Waiting(AioCase):
                 self.assertTrue(self.is_free("/w"))
 
     @in_loop
+    async def test_a_wait_that_is_cut_is_not_begun_anew(self, client):
+        with LossyProxy(self.server.port) as proxy:
+            async with AsyncClient(proxy.url) as through, client.lock("/w", ttl=LONG):
+                await through.status()  # its connection is kept
+                waiting = asyncio.ensure_future(through.acquire("/w", wait=15))
+                await until(self.waiting("/w"))
+                await asyncio.sleep(1.1)
+                proxy.cut()
+                waits = re.compile(rb'"wait": "(\d+)ms"')
+                await until(lambda: len(waits.findall(proxy.seen)) == 2)
+                first, second = map(int, waits.findall(proxy.seen))
+                self.assertLess(second, first - 1000)
+                waiting.cancel()
+
+    @in_loop
     async def test_pieces(self, client):
         with mock.patch.object(acquisition, "WAIT_PIECE", 0.1):
             async with client.lock("/w", ttl=LONG):
@@ -555,6 +611,18 @@ class Calls(AioCase):
         events = client.events("/n", last)
         self.assertEqual((await events.__anext__()).path, "/n/later")
         await events.aclose()
+
+    @in_loop
+    async def test_events_are_waited_for_for_a_while_again_and_again(self, client):
+        async with client.events("/n") as events:
+            tries = 0
+            while tries < 3 or events.last_event_id is None:  # which the server says at once
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(events.__anext__(), 0.3)
+                tries += 1
+            await client.acquire("/n", ttl=LONG)
+            self.assertEqual((await events.__anext__()).path, "/n")
+        self.assertEqual([event async for event in events], [])
 
     def test_a_client_serves_several_event_loops(self):
         client = AsyncClient(self.server.url, patience=PATIENCE)

@@ -10,13 +10,16 @@ import warnings
 from unittest import mock
 
 from child import Child
-from server_case import LONG, PATIENCE, Interrupted, ServerCase, lockerclient, wait_until
-from lockerclient import LockerError, LockLost, NotAcquired, Unreachable, farewell
+from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, lockerclient,
+                         wait_until)
+from lockerclient import LockerError, LockLost, NotAcquired, Unreachable, deadline, farewell
 from lockerclient.aio import AsyncClient
 from lockerclient.aio import block as aio_block
 from lockerclient.block import Holding
+from lockerclient.deadline import Deadline
 from lockerclient.exchange import NoAnswer
 from lockerclient.keeper import DeadlineWatch
+from lockerclient.tenure import Tenure
 
 
 def raising(kind=Interrupted):
@@ -100,16 +103,6 @@ class BeforeTheBlock(InterruptionCase):
     def test_nothing_is_left_by_a_signal_handler_that_asks_the_client(self):
         self.start_while_handling(raising(LockLost), LockLost)
 
-    def test_a_thread_that_does_not_get_it_leaves_that_of_another_one_alone(self):
-        lock = self.client.lock("/a", wait=0.5)
-        with self.client.lock("/a") as first:
-            waiting = self.in_background(lock.acquire)
-            self.wait_in_line("/a")
-            with mock.patch.object(lock, "_holding", first._holding):  # taken meanwhile
-                with self.assertRaises(NotAcquired):
-                    waiting.result()
-                self.assertTrue(lock.held)
-
     def test_what_cannot_be_given_back_at_once_is_at_the_end_of_the_process(self):
         for block in self.blocks():
             with self.sending(self.client, Interrupted(), Interrupted(), after=True):
@@ -167,6 +160,20 @@ class WhileItIsGivenBack(InterruptionCase):
         self.check_no_threads()
         self.assertEqual(farewell._in_debt, set())
 
+    def test_not_by_a_child_of_the_process(self):
+        with self.client.lock("/a", ttl=LONG) as lock:
+            with mock.patch.object(lock._held(), "process", 1):
+                lock._holding.end_quickly()
+            self.assertEqual(self.held(), ["/a"])
+
+    def test_the_watch_of_the_deadlines_ends(self):
+        over = Deadline(1, deadline.now() - 0.8)
+        tenure = Tenure("t", "/a", over, deadline.now, raising())
+        tenure.finish()  # and nobody takes it out
+        watch = DeadlineWatch()
+        watch.add(tenure)
+        wait_until(lambda: not watch._is_running)
+
     def test_and_at_the_end_of_the_process(self):
         lock = self.client.lock("/a", ttl=None).acquire()
         with self.sending(self.client, Interrupted(), Interrupted()):
@@ -210,6 +217,89 @@ class WhileItIsGivenBack(InterruptionCase):
                     self.assertEqual(self.held(), [])
         self.run_async(body)
         self.assertEqual(farewell._in_debt, set())
+
+
+class OfALease(InterruptionCase):
+    """What a lease was asked for does not stay in it for nobody."""
+
+    def check(self, lease):
+        with lease.lock("/a"):
+            pass
+        self.assertEqual(self.held(), [])
+
+    def test_what_cannot_be_withdrawn_at_once_is_later(self):
+        for failure in (Interrupted(), NoAnswer("x", True)):
+            with self.client.lease(ttl=LONG) as lease:
+                with self.sending(self.client, Interrupted(), failure, after=True):
+                    with self.assertRaises(Interrupted):
+                        lease.acquire("/a")
+                wait_until(lambda: self.held() == [])
+                self.check(lease)
+
+    def test_so_it_is_with_asyncio(self):
+        async def body(client):
+            send = client._connections.send
+            failures = [asyncio.CancelledError(), NoAnswer("x", True)]
+
+            async def fail(request, timeout):
+                answer = await send(request, timeout)
+                if failures:
+                    raise failures.pop(0)
+                return answer
+
+            async with client.lease(ttl=LONG) as lease:
+                with mock.patch.object(client._connections, "send", fail):
+                    with self.assertRaises(asyncio.CancelledError):
+                        await lease.acquire("/a")
+                while self.held():
+                    await asyncio.sleep(0.01)
+        self.run_async(body)
+
+    def test_interrupted_before_it_was_asked_for(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with mock.patch("lockerclient.lease.Acquisition", raising()):
+                with self.assertRaises(Interrupted):
+                    lease.acquire("/a")
+            self.check(lease)
+
+    def test_by_a_signal_handler_with_an_error_of_the_client(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with self.sending(self.client, LockLost("x"), after=True):
+                with self.assertRaises(LockLost):
+                    lease.acquire("/a")
+            self.assertEqual(self.held(), [])
+            block = lease.lock("/a")
+            block.__enter__()
+            with self.sending(self.client, LockLost("x")), self.assertRaises(LockLost):
+                block.__exit__(None, None, None)
+            self.check(lease)
+
+    def test_what_a_lease_had_it_keeps(self):
+        for mode in ("shared", "exclusive"):
+            token = self.client.acquire("/a", mode="shared", ttl=LONG).token
+            with interrupted_waits(self.client), self.assertRaises(Interrupted):
+                self.client.acquire("/a", mode=mode, token=token)
+            with interrupted_waits(self.client), self.assertRaises(Interrupted):
+                self.client.acquire("/b", mode=mode, token=token)
+            self.assertEqual(self.held(), ["/a"])
+            self.client.release(token)
+
+    def test_and_with_asyncio(self):
+        async def body(client):
+            token = (await client.acquire("/a", mode="shared", ttl=LONG)).token
+            send = client._connections.send
+
+            async def cancel(request, timeout):
+                answer = await send(request, timeout)
+                if "wait" in (request.body or {}):
+                    raise asyncio.CancelledError
+                return answer
+
+            with mock.patch.object(client._connections, "send", cancel):
+                with self.assertRaises(asyncio.CancelledError):
+                    await client.acquire("/a", mode="shared", token=token)
+            self.assertEqual(self.held(), ["/a"])
+        self.run_async(body)
 
 
 class InTheBackground(InterruptionCase):
@@ -383,6 +473,35 @@ class AtAnyMoment(InterruptionCase):
 
 
 class BySignalHandlers(InterruptionCase):
+    def test_an_error_of_the_client_is_an_interruption_too(self):
+        """Such as the loss of another lock, which a handler checks."""
+        for error in (LockLost("x"), NotAcquired("x"), Unreachable("x")):
+            with self.sending(self.client, error, after=True), self.assertRaises(type(error)):
+                self.client.acquire("/a", ttl=None)
+            self.assertEqual(self.held(), [])
+            for block in self.blocks():
+                with self.sending(self.client, error, after=True), self.assertRaises(type(error)):
+                    block.__enter__()
+                self.assertEqual((self.held(), self.client.status()["leases"]), ([], 0))
+            for block in self.blocks():
+                with self.assertRaises(type(error)), block:
+                    sending = self.sending(self.client, error)
+                    sending.start()
+                sending.stop()
+                self.assertEqual((self.held(), self.client.status()["leases"]), ([], 0))
+        self.check_no_threads()
+
+    def test_events_go_on_after_them(self):
+        with self.client.events("/a") as events:
+            token = self.client.acquire("/a").token
+            self.assertEqual(next(events).kind, "granted")
+            self.client.release(token)
+            with mock.patch.object(events._stream, "feed", raising()):
+                with self.assertRaises(Interrupted):
+                    next(events)
+            self.assertEqual(next(events).kind, "released")
+        self.assertEqual(list(events), [])  # it is closed
+
     def test_they_may_ask_whatever_their_thread_is_at(self):
         """As if one came behind each line in which a mutex is held."""
         asked = []

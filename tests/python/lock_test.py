@@ -1,6 +1,7 @@
 """Locks as blocks, against the real server: kept, lost, waited for, through its crashes."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -51,6 +52,52 @@ class Blocks(ServerCase):
         self.assertFalse(self.is_free("/a"))
         lock.release()
         self.assertTrue(self.is_free("/a"))
+
+    def test_one_object_for_one_thread_at_a_time(self):
+        with self.client.lease(ttl=LONG) as lease:
+            for block in (self.client.lock("/a", mode="shared", ttl=LONG),
+                          self.client.lease(ttl=LONG), lease.lock("/a", mode="shared")):
+                asked, goes_on = threading.Event(), threading.Event()
+                send = self.client._send
+
+                def hesitate(step):
+                    if not asked.is_set():
+                        asked.set()
+                        goes_on.wait(PATIENCE)
+                    return send(step)
+
+                with mock.patch.object(self.client, "_send", hesitate):
+                    first = self.in_background(block.__enter__)
+                    self.assertTrue(asked.wait(PATIENCE))
+                    with self.assertRaises(LockerError) as caught:
+                        block.__enter__()
+                    goes_on.set()
+                    first.result()
+                self.assertEqual(caught.exception.code, "held_already")
+                block.__exit__(None, None, None)
+                self.assertEqual(self.client.status()["leases"], 1)
+                with block:
+                    pass
+        self.assertEqual(list(self.client.locks()), [])
+
+    def test_what_the_program_tells_the_server_by_a_call_is_known(self):
+        with self.assertRaises(LockLost) as caught:
+            with self.client.lock("/a", ttl=LONG) as lock:
+                self.client.renew(lock.token, ttl=1)
+                self.assertEqual(lock.ttl, 1)
+                self.client.renew(lock.token, ttl=2 * LONG)
+                self.assertGreater(lock.sure_for, LONG)
+                self.client.release(lock.token)
+                self.assertFalse(lock.held)
+        self.assertEqual(caught.exception.reason, "released")
+
+    def test_a_ttl_that_the_program_changes_is_kept(self):
+        with self.client.lock("/a", ttl=10 * LONG) as lock:
+            self.client.renew(lock.token, ttl=LONG)
+            with renewing_often():
+                self.client.renew(lock.token)  # it is due soon
+            first = lock._held().deadline.ends
+            wait_until(lambda: lock._held().deadline.ends > first)
 
     def test_an_error_in_the_block_gives_the_lock_back_and_is_told(self):
         with self.assertRaises(ZeroDivisionError) as caught:
@@ -274,6 +321,19 @@ class Waiting(ServerCase):
                     wait_until(lambda: proxy.seen.count(b"POST /v1/locks/w") > seen)
             self.assertEqual(waiting.result().path, "/w")
             self.assertEqual(len(set(tokens_in(proxy.seen))), 1)
+
+    def test_a_wait_that_is_cut_is_not_begun_anew(self):
+        with LossyProxy(self.server.port) as proxy, self.client.lock("/w", ttl=LONG):
+            through = self.new_client(url=proxy.url)
+            through.status()  # its connection is kept
+            self.in_background(lambda: through.acquire("/w", wait=15))
+            self.wait_in_line("/w")
+            time.sleep(1.1)
+            proxy.cut()
+            waits = re.compile(rb'"wait": "(\d+)ms"')
+            wait_until(lambda: len(waits.findall(proxy.seen)) == 2)
+            first, second = map(int, waits.findall(proxy.seen))
+            self.assertLess(second, first - 1000)
 
     def test_an_interruption_leaves_the_line_and_takes_nothing(self):
         entered = threading.Event()

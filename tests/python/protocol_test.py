@@ -266,6 +266,12 @@ class Acquiring(unittest.TestCase):
         first, _, second, third = world.tokens()
         self.assertEqual(len({first, second, third}), 3)
 
+    def test_nor_when_nobody_knows_it_any_more(self):
+        forgotten = {"error": "no_such_lease", "message": "x"}
+        world = World((19, 201, GRANT), (0, 404, forgotten), (0, 201, GRANT))
+        self.acquire(world)
+        self.assertNotEqual(*world.tokens()[1:])
+
     def test_a_lease_that_it_should_join_is_not_made_anew(self):
         world = World((0, 410, EXPIRED))
         with self.assertRaises(LockLost):
@@ -325,6 +331,31 @@ class Acquiring(unittest.TestCase):
         world = World((0, 502, "<html>"), (0, 502, "<html>"), (0, 423, LOCKED), LEFT)
         world.drive(Acquisition(world.settings, wanted(None), None).go_on_giving_up())
         self.assertEqual(world.script, [])
+
+
+class GivingBack(unittest.TestCase):
+    def test_of_a_lease_that_is_over_once_only(self):
+        """The last try can have lasted longer than the lease."""
+        for steps in (giving_back.release, giving_back.go_on_releasing):
+            world = World((10, NoAnswer("timeout", True)))
+            tenure = Tenure("t", "/a", Deadline(6.0, world.now - 9), lambda: world.now, print)
+            try:
+                world.drive(steps(world.settings, tenure))
+            except Unreachable:
+                self.assertIs(steps, giving_back.release)
+            self.assertEqual(world.script, [])
+
+
+class Looking(unittest.TestCase):
+    def test_at_a_lease_of_several_pages(self):
+        def page(path, after):
+            lock = {"path": path, "owner": "o", "state": "held", "mode": "shared"}
+            return {"owner": "o", "ttl_ms": 30000, "locks": [lock], "next": after}
+
+        world = World((0, 200, page("/a", "x")), (0, 200, page("/b", None)))
+        state = world.drive(protocol.lease_state(world.settings, "t"))
+        self.assertEqual([lock.path for lock in state.locks], ["/a", "/b"])
+        self.assertEqual(world.calls(), ["GET /v1/leases", "GET /v1/leases?after=x"])
 
 
 class Keeping(unittest.TestCase):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import calls
+from .address import PathKey, path_key
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
-from .protocol import (Settings, ask, ask_waiting, backoff, fresh_token, is_silence,
-                       is_transient)
-from .records import Grant, error_of, forgotten
+from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_silence,
+                       is_transient, lease_state)
+from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
 # Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
@@ -20,23 +21,37 @@ WAIT_PIECE = 20.0
 FIRST_PATIENCE = 5.0
 
 
+def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey]]:
+    """To be done before a lease is joined: if there were none, the server would open one that never
+    expires. Returns what it has."""
+    renewal = yield from call(settings, calls.renew(token), Renewal.parse)
+    if renewal.locks == 0:
+        return frozenset()
+    state = yield from lease_state(settings, token)
+    return frozenset(path_key(lock.path) for lock in state.locks if lock.state == "held")
+
+
 class Acquisition:
     """An acquire with a token of the client's choice: sent again until it is answered, it gets the
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
     `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
-    the same, and has the place then.
+    the same, and has the place then. `kept` is what the lease has already, and keeps if this is
+    given up.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
-                 token: str | None = None, is_alone: bool = True):
+                 token: str | None = None, is_alone: bool = True,
+                 kept: frozenset[PathKey] = frozenset()):
         calls.check_wait(wait)
+        self.wanted = wanted
         self._settings = settings
-        self._wanted = wanted
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
+        self._kept = kept
         self._has_waited = False
+        self.has_failed = False  # by an answer, or for want of one; not by an interruption
         self._token = token or fresh_token()
 
     def steps(self) -> Steps[Grant]:
@@ -45,6 +60,7 @@ class Acquisition:
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
                 yield from self._leave_line()
+            self.has_failed = True
             raise
 
     def _granted(self) -> Steps[Grant]:
@@ -56,7 +72,7 @@ class Acquisition:
         def make() -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE))
             self._has_waited |= piece > 0
-            return self._wanted.request(self._token, piece), piece
+            return self.wanted.request(self._token, piece), piece
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
@@ -97,7 +113,9 @@ class Acquisition:
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""
-        return isinstance(error, LockLost) and error.reason == "expired" and not self._joins
+        is_over = error.code == "no_such_lease" or (isinstance(error, LockLost) and
+                                                    error.reason == "expired")
+        return is_over and not self._joins
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
         """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
@@ -125,15 +143,16 @@ class Acquisition:
                 answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
             elif (grant := self._late(answers[0])) is not None:
                 for path in grant.paths:
-                    answers.append((yield Send(calls.release_path(self._token, path),
-                                               FAREWELL_TIMEOUT)))
+                    if path_key(path) not in self._kept:
+                        answers.append((yield Send(calls.release_path(self._token, path),
+                                                   FAREWELL_TIMEOUT)))
         except NoAnswer:
             return False  # it ends by its TTL
         return not any(map(is_transient, answers))
 
-    def may_stay_held(self, error: LockerError) -> bool:
+    def may_stay_held(self, error: BaseException) -> bool:
         """Whether it can have been granted without an answer, and does not end by itself."""
-        return is_silence(error) and not self._joins and self._wanted.ttl is None
+        return is_silence(error) and not self._joins and self.wanted.ttl is None
 
     def go_on_giving_up(self) -> Steps[None]:
         """In the background, then."""
@@ -143,29 +162,26 @@ class Acquisition:
                 return
 
     def withdraw(self) -> Steps[Grant | None]:
-        """The first half of that: what is to be given back."""
-        try:
-            return self._late((yield self._withdrawal()))
-        except NoAnswer:
-            return None
+        """The first half of that: returns what is to be given back. Raises NoAnswer."""
+        answer: Answer = yield self._withdrawal()
+        if is_transient(answer):
+            raise NoAnswer(f"HTTP status {answer.status}", was_sent=True)
+        return self._late(answer)
 
     def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
         """In the background, when there was no answer: a lease that goes on would keep for ever
         what was granted all the same."""
         for pause in backoff():
-            yield Pause(pause)
             if tenure.is_over():
                 return None
             try:
-                answer = yield self._withdrawal()
-                if not is_transient(answer):
-                    return self._late(answer)
+                return (yield from self.withdraw())
             except NoAnswer:
-                pass
+                yield Pause(pause)
         return None
 
     def _withdrawal(self) -> Send:
-        return Send(self._wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        return Send(self.wanted.request(self._token, 0), FAREWELL_TIMEOUT)
 
     @staticmethod
     def _late(answer: Answer) -> Grant | None:

@@ -35,7 +35,6 @@ class Holding:
         self._on_lost = on_lost
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
         self._keeper = Keeper(client._settings, self.tenure, client._send, self._finish_forsaken)
-        self.is_ending = False
 
     def start(self) -> None:
         self._client._farewells.add(self.tenure, self._at_exit)
@@ -66,41 +65,30 @@ class Holding:
         client._run(giving_back.go_on_releasing(client._settings, tenure))
         client._farewells.done(tenure)
 
-    def end(self) -> LockLost | None:
-        """Releases; returns the loss if it was lost before."""
-        try:
-            self.is_ending = True
-            if self.tenure.is_of_another_process():
-                return None
-            loss = self._give_back(self._stop())
-        except LockerError:
-            raise
-        except BaseException:  # Ctrl-C, for example
-            self.end_quickly()
-            raise
-        return copy.copy(loss)
+    def end(self) -> LockerError | None:
+        """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
+        is an interruption."""
+        if self.tenure.is_of_another_process():
+            return None
+        return self._give_back(copy.copy(self._stop()))
 
-    def _give_back(self, loss: LockLost | None) -> LockLost | None:
+    def _give_back(self, loss: LockLost | None) -> LockerError | None:
         client, tenure = self._client, self.tenure
         if loss is not None and tenure.has_ended():
             if loss.status is None:  # the server may have it still
                 client._run(giving_back.abandon(tenure.token))
             client._farewells.done(tenure)
             return loss
-        try:
-            client._run(giving_back.release(client._settings, tenure))
-        except LockLost as found:
-            loss = loss or found
-        except LockerError as error:
-            if protocol.is_silence(error):
-                self._go_on()
-            else:
-                client._farewells.done(tenure)
-            if tenure.ttl is None:
-                raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and may end by its TTL only: %s", error)
-            return loss
-        client._farewells.done(tenure)
+        problem = client._run(protocol.outcome(giving_back.release(client._settings, tenure)))
+        if problem is not None and protocol.is_silence(problem):
+            self._go_on()
+        else:
+            client._farewells.done(tenure)
+        if problem is None or isinstance(problem, LockLost):
+            return loss or problem
+        if tenure.ttl is None:
+            return problem  # held for ever, if nobody is told
+        log.warning("A lock could not be released and may end by its TTL only: %s", problem)
         return loss
 
     def _go_on(self) -> None:
@@ -115,6 +103,8 @@ class Holding:
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, another at exit."""
+        if self.tenure.is_of_another_process():
+            return
         self._stop()
         if self._client._run(giving_back.abandon(self.tenure.token)):
             self._client._farewells.done(self.tenure)
@@ -155,19 +145,17 @@ class Block(HeldView):
             raise LockerError("This is not held: use it in a `with` block.", "not_held")
         return self._holding
 
-    def _expect_free(self) -> None:
-        if self._holding is not None:
-            raise LockerError("This is held already; take another one for a second block.",
-                              "held_already")
-        self.lost = threading.Event()
+    def _is_taken(self) -> bool:
+        return self._holding is not None
 
-    def _end(self) -> LockLost | None:
+    def _end(self) -> LockerError | None:
         holding = self._expect_held()
         try:
+            self._holding = None
             return holding.end()
-        finally:
-            if holding.is_ending:  # else it was interrupted before it began
-                self._holding = None
+        except BaseException:  # Ctrl-C, or what else a signal handler raises
+            holding.end_quickly()
+            raise
 
     def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""
@@ -179,26 +167,23 @@ class Block(HeldView):
 
     def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
-        loss = self._end()
-        if loss is not None:
-            raise loss
+        problem = self._end()
+        if problem is not None:
+            raise problem
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        try:
-            if self._holding is None:
-                return  # released in the block
-            if error is None:
-                return self.release()
-            try:
-                loss = self._end()
-            except LockerError as problem:
-                log.warning("A lock could not be released: %s", problem)
-                return
-            if loss is not None:
-                chain(error, loss)
-        except LockerError:
-            raise
-        except BaseException:  # Ctrl-C, before the release had begun
-            self._end_quickly()
-            raise
+        if self._holding is not None:  # else it was released in the block
+            tell(self._end(), error)
+
+
+def tell(problem: LockerError | None, error: BaseException | None) -> None:
+    """What went wrong at the end of a block, unless an error leaves it anyway."""
+    if problem is None:
+        return
+    if error is None:
+        raise problem
+    if isinstance(problem, LockLost):
+        chain(error, problem)
+    else:
+        log.warning("A lock could not be released: %s", problem)

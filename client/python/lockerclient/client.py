@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .acquisition import Acquisition
+from .acquisition import Acquisition, joining
 from .address import Address, default_owner, tls_for
 from .block import OnLost
 from .configuration import default_key
 from .connections import Connections
-from .errors import LockerError
+from .deadline import Deadline
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
@@ -115,25 +115,27 @@ class Client:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
-        if token is not None:  # without a lease the server would open one that never expires
-            self.renew(token)
-        return self._acquire(Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+        kept = frozenset() if token is None else self._run(joining(self._settings, token))
+        return self._acquire(
+            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
-        return self._call(calls.renew(token, ttl), Renewal.parse)
+        renewal = self._call(calls.renew(token, ttl), Renewal.parse)
+        for tenure in self._farewells.tenures(token):
+            tenure.renewed(Deadline(renewal.ttl, renewal.sent))
+        return renewal
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        if path is not None:
-            for tenure in self._farewells.tenures(token):
-                tenure.inventory.drop(path)
+        for tenure in self._farewells.tenures(token):
+            tenure.give_back(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         self._call(request, lambda answer: None)
 
     def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""
-        return self._call(calls.look_at_lease(token), LeaseState.parse)
+        return self._run(protocol.lease_state(self._settings, token))
 
     def state(self, path: str) -> PathState:
         """Who holds a path, what else is in the way, who waits at which place."""
@@ -208,18 +210,16 @@ class Client:
     def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
-        except LockerError as error:
-            self._give_up_later(acquisition, error)
-            raise
-        except BaseException:  # Ctrl-C, for example
-            self._give_up(acquisition)
+        except BaseException as error:
+            self._give_up(acquisition, error)
             raise
 
-    def _give_up(self, acquisition: Acquisition) -> None:
-        self._say_farewell(acquisition, acquisition.give_up)
-
-    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
-        """In a thread, if nobody else would end what was granted without an answer."""
+    def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+        """At once after an interruption; else in a thread, if nobody else would end what was
+        granted without an answer."""
+        if not acquisition.has_failed:
+            self._say_farewell(acquisition, acquisition.give_up)
+            return
         if not acquisition.may_stay_held(error):
             return
         self._farewells.add(acquisition, acquisition.give_up)

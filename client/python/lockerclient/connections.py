@@ -18,6 +18,7 @@ CONNECT_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 2.0
 IDLE_KEPT = 16
 IDLE_FOR = 50.0  # the server closes what is idle for 75 s
+CLOSED_BEFORE = 1.0  # what is cut later was open when the request was sent
 # What versions of OpenSSL say when the answer to a handshake is no TLS.
 NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 CLOCK_GRAIN = 0.05  # some clocks go by steps
@@ -108,11 +109,14 @@ class Connections:
     def send(self, request: Request, timeout: float) -> Answer:
         connection = self._take_idle() if request.is_repeatable else None
         if connection is not None:
+            began = time.monotonic()
             try:
                 return self._exchange(connection, request, timeout)
             except NoAnswer as failure:
                 if not failure.was_cut:
                     self.close()  # they may all be dead, and to find that out takes long for each
+                    raise
+                if time.monotonic() - began >= CLOSED_BEFORE:
                     raise
                 # It was closed while it was idle, perhaps: that says nothing about the server.
         return self._exchange(self._open(timeout), request, timeout)

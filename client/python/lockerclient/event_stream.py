@@ -49,6 +49,7 @@ class EventStream:
             self._failing_since = now
         pause = min(self._retry_after, RETRY_MAX)
         if now + pause > self._failing_since + self._settings.patience:
+            self._failing_since = None  # who goes on all the same has patience again
             raise Unreachable(f"The lock server's events are not to be had: {problem}.")
         return pause
 

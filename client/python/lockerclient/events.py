@@ -48,7 +48,13 @@ class Events:
     def __next__(self) -> Event:
         event = None
         while event is None:
-            event = next(self._events)
+            try:
+                event = next(self._events)
+            except StopIteration:  # it is closed
+                raise
+            except BaseException:  # that has ended what it came through
+                self._events = self._follow()
+                raise
         return event
 
     def _follow(self) -> Generator[Event | None, None, None]:

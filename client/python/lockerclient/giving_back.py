@@ -16,8 +16,8 @@ FAREWELL_TIMEOUT = 2.0
 
 
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Raises LockLost when it was lost. REQUIRES: the tenure is finished and knows of no loss."""
-    left = tenure.deadline.ends - settings.now()  # then it ends by itself
+    """Raises LockLost when it was lost. REQUIRES: the tenure is finished."""
+    left = max(0.0, tenure.deadline.ends - settings.now())  # then it ends by itself
     hurried = replace(settings, patience=min(settings.patience, left))
     answer = yield from ask(hurried, calls.release_lease(tenure.token))
     if answer.status == 200:

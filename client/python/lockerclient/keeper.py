@@ -156,5 +156,5 @@ class DeadlineWatch:
                 wait_for(self._woken, min(left, LONGEST_SLEEP))
                 continue
             for tenure in watched:
-                if tenure.has_ended():
+                if tenure.is_over():
                     self.remove(tenure)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Iterable
 
 from . import calls, deadline, giving_back, protocol
 from .acquisition import Acquisition
-from .block import Block, OnLost, log
-from .errors import LockerError, LockLost, chain
+from .block import Block, OnLost, tell
+from .errors import LockerError
+from .exchange import NoAnswer, Steps
 from .inventory import Use
 from .keeper import LONGEST_SLEEP, wait_for
 from .records import Grant
@@ -43,26 +44,22 @@ class Lease(Block):
         return self._open(is_block=False)
 
     def _open(self, is_block: bool) -> Lease:
-        self._expect_free()
-        self._is_block = is_block
-        client = self._client
-        token = protocol.fresh_token()
-        has_begun = False
-        try:
-            opened = client._run(
-                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            holding = self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
-            has_begun = True
-            holding.start()
-            return self
-        except LockerError:
-            if has_begun:  # it is of a signal handler
-                self._end_quickly()
-            raise
-        except BaseException:  # Ctrl-C, or no thread is to be had
-            if not self._end_quickly():
-                client._say_farewell(token, lambda: giving_back.abandon(token))
-            raise
+        with self._beginning():
+            self.lost, self._is_block = threading.Event(), is_block
+            client = self._client
+            token = protocol.fresh_token()
+            opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
+            try:
+                opened = client._run(protocol.outcome(opening))
+                if not isinstance(opened, LockerError):
+                    what = "a lease of " + self._owner
+                    self._begin(token, what, opened.ttl, opened.sent).start()
+                    return self
+            except BaseException:  # Ctrl-C, or no thread is to be had
+                if not self._end_quickly():
+                    client._say_farewell(token, lambda: giving_back.abandon(token))
+                raise
+            raise opened
 
     def __enter__(self) -> Lease:
         return self._open(is_block=True)
@@ -96,11 +93,12 @@ class Lease(Block):
     def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
         tenure.check()
         client = self._client
-        with self._giving_back:
-            asked = tenure.inventory.expect(use)
-        acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
-                                  tenure.token)
+        acquisition: Acquisition | None = None
         try:
+            with self._giving_back:
+                asked = tenure.inventory.expect(use)
+            acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
+                                      tenure.token)
             grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
@@ -112,27 +110,37 @@ class Lease(Block):
             return grant
         except BaseException as error:
             turn.withdraw(deadline.now())
-            if isinstance(error, LockerError) and protocol.is_silence(error):
-                self._withdraw_later(tenure, use, asked, acquisition, turn)
-                raise
-            if not isinstance(error, LockerError):  # Ctrl-C, for example
-                late = client._run(acquisition.withdraw())
-                if late is not None:
-                    tenure.granted(use, asked, late)
-            self._leave(tenure, use, True)
+            asking = acquisition  # what may be granted still
+            try:
+                if acquisition is not None and not protocol.is_silence(error):
+                    is_granted = tenure.inventory.fence_of(use) is not None
+                    if not acquisition.has_failed and not is_granted:
+                        self._granted_late(tenure, use, acquisition, acquisition.withdraw())
+                    asking = None
+            except NoAnswer:
+                pass
+            finally:  # also if Ctrl-C comes once more
+                if asking is None:
+                    self._leave_quickly(tenure, use)
+                else:
+                    self._withdraw_later(tenure, use, asking, turn)
             raise
 
-    def _withdraw_later(self, tenure: Tenure, use: Use, asked: calls.Wanted,
-                        acquisition: Acquisition, turn: Turn) -> None:
+    def _granted_late(self, tenure: Tenure, use: Use, acquisition: Acquisition,
+                      withdrawing: Steps[Grant | None]) -> None:
+        late = self._client._run(withdrawing)
+        if late is not None:
+            tenure.granted(use, acquisition.wanted, late)
+
+    def _withdraw_later(self, tenure: Tenure, use: Use, acquisition: Acquisition,
+                        turn: Turn) -> None:
         """It may have been granted: a thread gives it back when the server can be asked again."""
         turn.hand_over()
 
         def run() -> None:
             try:
-                late = self._client._run(acquisition.go_on_withdrawing(tenure))
-                if late is not None:
-                    tenure.granted(use, asked, late)
-                self._leave(tenure, use, True)
+                self._granted_late(tenure, use, acquisition, acquisition.go_on_withdrawing(tenure))
+                self._leave_quickly(tenure, use)
             finally:
                 tenure.turns.leave(turn)
 
@@ -143,23 +151,26 @@ class Lease(Block):
             if not has_begun:
                 tenure.turns.leave(turn)
 
-    def _leave(self, tenure: Tenure, use: Use, is_hurried: bool = False) -> None:
-        """Gives back what nobody else needs who shares this lease."""
+    def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
+        """Gives back what nobody else needs who shares this lease. Returns why that failed, or was
+        too late; what it raises is an interruption."""
         if tenure.is_of_another_process():
-            return
+            return None
         client = self._client
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
             try:
-                if not is_hurried:
-                    client._run(giving_back.leave(client._settings, tenure, leaving))
-                    return
-            except LockerError:
-                raise
-            except BaseException:  # Ctrl-C, for example
+                return client._run(protocol.outcome(
+                    giving_back.leave(client._settings, tenure, leaving)))
+            except BaseException:  # Ctrl-C, or what else a signal handler raises
                 client._run(giving_back.leave_quickly(tenure, leaving))
                 raise
-            client._run(giving_back.leave_quickly(tenure, leaving))
+
+    def _leave_quickly(self, tenure: Tenure, use: Use) -> None:
+        if not tenure.is_of_another_process():
+            with self._giving_back:
+                leaving = tenure.inventory.leave(use)
+                self._client._run(giving_back.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""
@@ -199,14 +210,12 @@ class LockOfLease(UseView):
         self._wait = wait
 
     def __enter__(self) -> LockOfLease:
-        if self._use is not None:
-            raise LockerError("This is held already; take another one for a second block.",
-                              "held_already")
-        use = Use(self._wanted)
-        self._tenure = self.lease._held()
-        self._grant = self.lease._take(use, self._wait)
-        self._use = use
-        return self
+        with self._beginning():
+            use = Use(self._wanted)
+            self._tenure = self.lease._held()
+            self._grant = self.lease._take(use, self._wait)
+            self._use = use
+            return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
@@ -215,16 +224,5 @@ class LockOfLease(UseView):
             return
         self._use = None
         released = tenure.release_as_loss()
-        try:
-            self.lease._leave(tenure, use)
-            if loss := use.loss or released:
-                raise copy.copy(loss)
-        except LockLost as loss:
-            if error is None:
-                raise
-            chain(error, loss)
-        except LockerError as problem:
-            # The lease goes on and would keep it; unless the block ends in an error anyway.
-            if error is None:
-                raise
-            log.warning("A lock could not be released: %s", problem)
+        # Else the lease goes on and would keep it.
+        tell(self.lease._leave(tenure, use) or copy.copy(use.loss) or released, error)

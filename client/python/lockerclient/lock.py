@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from . import calls
 from .acquisition import Acquisition
 from .block import Block, OnLost
-from .errors import LockerError
 from .inventory import Use
 from .views import GrantView
 
@@ -30,27 +30,20 @@ class Lock(Block, GrantView):
         return self._acquire(is_block=False)
 
     def _acquire(self, is_block: bool) -> Lock:
-        self._expect_free()
-        self._is_block = is_block
-        client = self._client
-        acquisition = Acquisition(client._settings, self._wanted, self._wait)
-        has_begun = False
-        try:
-            self._grant = grant = client._run(acquisition.steps())
-            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-            has_begun = True
-            holding.tenure.granted(Use(self._wanted), self._wanted, grant)
-            holding.start()
-            return self
-        except LockerError as error:
-            if has_begun:  # it is of a signal handler
-                self._end_quickly()
-            client._give_up_later(acquisition, error)
-            raise
-        except BaseException:  # Ctrl-C, or no thread is to be had: nobody else would release it
-            if not self._end_quickly():
-                client._give_up(acquisition)
-            raise
+        with self._beginning():
+            self.lost, self._is_block = threading.Event(), is_block
+            client = self._client
+            acquisition = Acquisition(client._settings, self._wanted, self._wait)
+            try:
+                self._grant = grant = client._run(acquisition.steps())
+                holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+                holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+                holding.start()
+                return self
+            except BaseException as error:  # also Ctrl-C, or no thread is to be had
+                if not self._end_quickly():
+                    client._give_up(acquisition, error)
+                raise
 
     def __enter__(self) -> Lock:
         return self._acquire(is_block=True)

@@ -10,7 +10,7 @@ from typing import Callable, Iterator, TypeVar
 from . import calls, deadline
 from .errors import LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .records import LockInfo, OpenedLease, error_of
+from .records import LeaseState, LockInfo, OpenedLease, error_of
 
 Result = TypeVar("Result")
 
@@ -126,9 +126,19 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
             yield from before_another(replace(settings, patience=left))
 
 
-def is_silence(error: LockerError) -> bool:
+def is_silence(error: BaseException) -> bool:
     """Whether the request could succeed when it is sent again later."""
-    return isinstance(error, Unreachable) or error.status in (502, 503, 504)
+    return isinstance(error, Unreachable) or (isinstance(error, LockerError) and
+                                              error.status in (502, 503, 504))
+
+
+def outcome(steps: Steps[Result]) -> Steps[Result | LockerError]:
+    """An error as a value: what is raised then is an interruption, also if a signal handler raises
+    a LockerError."""
+    try:
+        return (yield from steps)
+    except LockerError as error:
+        return error
 
 
 def _code_of_refusal(answer: Answer) -> object:
@@ -148,6 +158,18 @@ def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]
 def opened_lease(settings: Settings, token: str, owner: str | None,
                  ttl: float | None) -> Steps[OpenedLease]:
     return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
+
+
+def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
+    locks: list[LockInfo] = []
+    after: str | None = None
+    while True:
+        state, after = yield from call(
+            settings, calls.look_at_lease(token, after),
+            lambda answer: (LeaseState.parse(answer), answer.body.get("next")))
+        locks += state.locks
+        if after is None:
+            return replace(state, locks=tuple(locks))
 
 
 def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,

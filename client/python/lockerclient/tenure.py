@@ -130,10 +130,18 @@ class Tenure:
         if loss is not None:
             raise copy.copy(loss)
 
+    def give_back(self, path: str | None) -> None:
+        """Its program releases a path by a call, or all (None), whoever uses it."""
+        if path is not None:
+            self.inventory.drop(path)
+        else:
+            self.lose(self._released())
+
     def release_as_loss(self) -> LockLost | None:
         """For those who use the lease still when another thread or task has released it."""
-        if not self._is_finished:
-            return None
+        return self._released() if self._is_finished else None
+
+    def _released(self) -> LockLost:
         return LockLost(f"The lease of {self._what} was released; stop what it protected.",
                         "released")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Iterator
+
 from . import deadline
 from .errors import LockerError
 from .inventory import Use
@@ -9,7 +12,29 @@ from .records import Grant
 from .tenure import Tenure
 
 
-class HeldView:
+class ForOneBlock:
+    """An object with which one block at a time can be."""
+
+    def _is_taken(self) -> bool:
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """Around the begin of a block. Raises LockerError if another one has begun, or is about to,
+        in another thread or task."""
+        this = object()
+        begins: dict[str, object] = vars(self)  # no mutex: a signal handler may ask amid this
+        try:
+            if begins.setdefault("_begins", this) is not this or self._is_taken():
+                raise LockerError("This is held already, or asked for; take another one for a "
+                                  "second block.", "held_already")
+            yield
+        finally:
+            if begins.get("_begins") is this:
+                del begins["_begins"]
+
+
+class HeldView(ForOneBlock):
     """Of a lock, or a lease."""
 
     def _held(self) -> Tenure:
@@ -71,12 +96,15 @@ class GrantView:
         return self.grant.paths
 
 
-class UseView(GrantView):
+class UseView(ForOneBlock, GrantView):
     """Of a block in which a lease has one more lock."""
 
     lease: HeldView
     _tenure: Tenure | None = None
     _use: Use | None = None  # None outside of the block
+
+    def _is_taken(self) -> bool:
+        return self._use is not None
 
     @property
     def fence(self) -> int:

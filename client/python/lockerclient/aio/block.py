@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
 from .. import calls, deadline, giving_back, protocol, renewing
+from ..block import tell
 from ..deadline import Deadline
-from ..errors import LockerError, LockLost, chain
+from ..errors import LockerError, LockLost
 from ..keeper import LONGEST_SLEEP
 from ..tenure import Tenure
 from ..views import HeldView
@@ -29,9 +30,9 @@ class _Cancellation:
     """Cancels the task of a block when its lease is lost, and tells that from other reasons."""
 
     def __init__(self) -> None:
+        self._loss: LockLost | None = None
         self._task = asyncio.current_task()
         self._before = self._count()
-        self._is_done = False
         self._is_left = False
 
     def _count(self) -> int:
@@ -39,24 +40,25 @@ class _Cancellation:
             return self._task.cancelling()
         return 0  # before, nobody counted cancellations
 
-    def cancel(self) -> None:
-        if not self._is_done and not self._is_left and self._task is not None:
-            self._is_done = True
+    def cancel(self, loss: LockLost) -> None:
+        if self._loss is None and not self._is_left and self._task is not None:
+            self._loss = loss
             self._task.cancel()
 
-    async def leave(self, error: BaseException | None) -> bool:
-        """At the end of the block. Whether the cancellation that ended it, if one did, is ours."""
+    async def leave(self, error: BaseException | None) -> LockLost | None:
+        """At the end of the block. The loss, if `error` is our cancellation."""
         self._is_left = True
-        if not self._is_done:
-            return False
-        if not isinstance(error, asyncio.CancelledError):
+        if self._loss is None:
+            return None
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        if not is_cancelled:
             try:
                 await asyncio.sleep(0)  # ours has not arrived: here it does
             except asyncio.CancelledError:
                 pass
         if sys.version_info >= (3, 11) and self._task is not None:
-            return self._task.uncancel() <= self._before
-        return True
+            is_cancelled &= self._task.uncancel() <= self._before
+        return copy.copy(self._loss) if is_cancelled else None
 
 
 class Block(HeldView):
@@ -70,6 +72,7 @@ class Block(HeldView):
         self._cancellation: _Cancellation | None = None
         self._tenure: Tenure | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.lost: asyncio.Event  #: Set when the lease has ended, or can have.
 
     def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
         self._loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ class Block(HeldView):
     def _tell_in_loop(self, loss: LockLost) -> None:
         self.lost.set()
         if self._cancellation is not None:
-            self._cancellation.cancel()
+            self._cancellation.cancel(loss)
         if self._on_lost is not None:
             self._loop.call_soon(self._on_lost, copy.copy(loss))
 
@@ -117,11 +120,8 @@ class Block(HeldView):
             raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
         return self._tenure
 
-    def _expect_free(self) -> None:
-        if self._tenure is not None:
-            raise LockerError("This is held already; take another one for a second block.",
-                              "held_already")
-        self.lost = asyncio.Event()  #: Set when the lease has ended, or can have.
+    def _is_taken(self) -> bool:
+        return self._tenure is not None
 
     def _stop(self, tenure: Tenure) -> LockLost | None:
         loss = tenure.finish()
@@ -190,18 +190,11 @@ class Block(HeldView):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
         cancellation, self._cancellation = self._cancellation, None
-        is_ours = cancellation is not None and await cancellation.leave(error)
-        if self._tenure is None:
-            return  # released in the block
-        try:
-            loss = await self._end()
-        except LockerError as problem:
-            if error is None:
-                raise
-            log.warning("A lock could not be released: %s", problem)
-            return
-        if loss is None:
-            return
-        if error is None or (is_ours and isinstance(error, asyncio.CancelledError)):
-            raise loss
-        chain(error, loss)
+        loss = None if cancellation is None else await cancellation.leave(error)
+        problem: LockerError | None = loss
+        if self._tenure is not None:  # else it was released in the block
+            try:
+                problem = await self._end() or loss
+            except LockerError as caught:
+                problem = loss or caught
+        tell(problem, None if loss is not None else error)

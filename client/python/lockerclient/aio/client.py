@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
-from ..acquisition import Acquisition
+from ..acquisition import Acquisition, joining
 from ..address import Address, default_owner, tls_for
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
-from ..errors import LockerError
+from ..deadline import Deadline
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
@@ -120,26 +120,27 @@ class AsyncClient:
                                  lock_children=lock_children, any=any, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, meta=meta,
                                  lock_delay=lock_delay)
-        if token is not None:  # without a lease the server would open one that never expires
-            await self.renew(token)
+        kept = frozenset() if token is None else await self._run(joining(self._settings, token))
         return await self._acquire(
-            Acquisition(self._settings, wanted, wait, token, is_alone=not joins))
+            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
-        return await self._call(calls.renew(token, ttl), Renewal.parse)
+        renewal = await self._call(calls.renew(token, ttl), Renewal.parse)
+        for tenure in self._farewells.tenures(token):
+            tenure.renewed(Deadline(renewal.ttl, renewal.sent))
+        return renewal
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        if path is not None:
-            for tenure in self._farewells.tenures(token):
-                tenure.inventory.drop(path)
+        for tenure in self._farewells.tenures(token):
+            tenure.give_back(path)
         request = calls.release_lease(token) if path is None else calls.release_path(token, path)
         await self._call(request, lambda answer: None)
 
     async def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""
-        return await self._call(calls.look_at_lease(token), LeaseState.parse)
+        return await self._run(protocol.lease_state(self._settings, token))
 
     async def state(self, path: str) -> PathState:
         """Who holds a path, what else is in the way, who waits at which place."""
@@ -234,16 +235,16 @@ class AsyncClient:
             return await self._run(acquisition.steps())
         except GeneratorExit:
             raise
-        except LockerError as error:
-            self._give_up_later(acquisition, error)
-            raise
-        except BaseException:
-            await self._say_farewell(acquisition, acquisition.give_up)
+        except BaseException as error:
+            await self._give_up(acquisition, error)
             raise
 
-    def _give_up_later(self, acquisition: Acquisition, error: LockerError) -> None:
-        """In a task, if nobody else would end what was granted without an answer."""
-        if acquisition.may_stay_held(error):
+    async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+        """At once after an interruption; else in a task, if nobody else would end what was granted
+        without an answer."""
+        if not acquisition.has_failed:
+            await self._say_farewell(acquisition, acquisition.give_up)
+        elif acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
             self._in_background(self._go_on_giving_up(acquisition))
 

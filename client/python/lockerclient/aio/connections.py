@@ -7,13 +7,12 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import threading
 import time
 from typing import AsyncGenerator, AsyncIterator, Awaitable, Callable, TypeVar
 
 from .. import deadline
 from ..address import Address
-from ..connections import (CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT,
+from ..connections import (CLOSED_BEFORE, CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT,
                            failure_of)
 from ..exchange import Answer, NoAnswer, Request
 from . import http
@@ -96,22 +95,20 @@ class Connections:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
         self._has_answered = False
-        self._mutex = threading.Lock()
+        # No mutex: in the child of a fork another thread may have it for ever.
         self._idle_of: dict[asyncio.AbstractEventLoop, _Idle] = {}
 
     def _idle(self) -> _Idle:
         """Those of the running loop."""
         loop = asyncio.get_running_loop()
-        with self._mutex:
-            for ended in [each for each in self._idle_of if each.is_closed()]:
-                del self._idle_of[ended]  # and with it its sockets; nobody can close them better
-            return self._idle_of.setdefault(loop, [])
+        for each in list(self._idle_of):
+            if each.is_closed():
+                self._idle_of.pop(each, None)  # with its sockets; nobody can close them better
+        return self._idle_of.setdefault(loop, [])
 
     async def close(self) -> None:
         """Those of the running loop."""
-        self._idle()
-        with self._mutex:
-            idle = self._idle_of.pop(asyncio.get_running_loop())
+        idle = self._idle_of.pop(asyncio.get_running_loop(), [])
         for _, (_, writer) in idle:
             writer.close()
         for _, (_, writer) in idle:
@@ -121,6 +118,7 @@ class Connections:
     async def send(self, request: Request, timeout: float) -> Answer:
         connection = self._take_idle() if request.is_repeatable else None
         if connection is not None:
+            began = time.monotonic()
             try:
                 return await self._exchange(connection, request, timeout)
             except NoAnswer as failure:
@@ -128,6 +126,8 @@ class Connections:
                     idle = self._idle()  # they may all be dead, and to find that out takes long
                     while idle:
                         abort(idle.pop()[1][1])
+                    raise
+                if time.monotonic() - began >= CLOSED_BEFORE:
                     raise
                 # It was closed while it was idle, perhaps: that says nothing about the server.
         return await self._exchange(await self._open(timeout), request, timeout)

@@ -48,7 +48,13 @@ class AsyncEvents:
     async def __anext__(self) -> Event:
         event = None
         while event is None:
-            event = await self._events.__anext__()
+            try:
+                event = await self._events.__anext__()
+            except StopAsyncIteration:  # it is closed
+                raise
+            except BaseException:  # that has ended what it came through
+                self._events = self._follow()
+                raise
         return event
 
     async def _follow(self) -> AsyncGenerator[Event | None, None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Iterable
 
 from .. import calls, deadline, giving_back, protocol
 from ..acquisition import Acquisition
-from ..errors import LockerError, LockLost, chain
+from ..block import tell
+from ..errors import LockerError
 from ..exchange import Steps
 from ..inventory import Use
 from ..keeper import LONGEST_SLEEP
@@ -18,7 +19,7 @@ from ..records import Grant
 from ..tenure import Tenure
 from ..turns import Turn
 from ..views import UseView
-from .block import BLOCK, Block, OnLost, log
+from .block import BLOCK, Block, OnLost
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -36,21 +37,22 @@ class AsyncLease(Block):
 
     async def open(self) -> AsyncLease:
         """What the beginning of an `async with` block does; `release` ends it."""
-        self._expect_free()
-        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
-        client = self._client
-        token = protocol.fresh_token()
-        try:
-            opened = await client._run(
-                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
-            return self
-        except (LockerError, GeneratorExit):
-            raise
-        except BaseException:  # a cancellation, or Ctrl-C
-            if not await self._end_quickly():
-                await client._say_farewell(token, lambda: giving_back.abandon(token))
-            raise
+        with self._beginning():
+            self.lost = asyncio.Event()
+            self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
+            client = self._client
+            token = protocol.fresh_token()
+            try:
+                opened = await client._run(
+                    protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+                self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+                return self
+            except (LockerError, GeneratorExit):
+                raise
+            except BaseException:  # a cancellation, or Ctrl-C
+                if not await self._end_quickly():
+                    await client._say_farewell(token, lambda: giving_back.abandon(token))
+                raise
 
     async def __aenter__(self) -> AsyncLease:
         return await self.open()
@@ -110,14 +112,13 @@ class AsyncLease(Block):
         except BaseException as error:
             turn.withdraw(deadline.now())
             turn.hand_over()
-            if isinstance(error, LockerError) and protocol.is_silence(error):
-                client._in_background(self._undo(tenure, use, asked, turn,
-                                                 acquisition.go_on_withdrawing(tenure)))
-                raise
-            # In the background, if who waits for it is cancelled once more.
-            was_cancelled = not isinstance(error, LockerError)
-            await asyncio.shield(client._in_background(self._undo(
-                tenure, use, asked, turn, acquisition.withdraw() if was_cancelled else None)))
+            is_silence = protocol.is_silence(error)
+            is_open = is_silence or not isinstance(error, LockerError)
+            undoing = client._in_background(self._undo(
+                tenure, use, asked, turn,
+                acquisition.go_on_withdrawing(tenure) if is_open else None))
+            if not is_silence:  # it goes on if that takes long, or who waits is cancelled once more
+                await asyncio.wait({undoing}, timeout=giving_back.FAREWELL_TIMEOUT)
             raise
 
     async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted, turn: Turn,
@@ -193,14 +194,12 @@ class AsyncLockOfLease(UseView):
         self._wait = wait
 
     async def __aenter__(self) -> AsyncLockOfLease:
-        if self._use is not None:
-            raise LockerError("This is held already; take another one for a second block.",
-                              "held_already")
-        use = Use(self._wanted)
-        self._tenure = self.lease._held()
-        self._grant = await self.lease._take(use, self._wait)
-        self._use = use
-        return self
+        with self._beginning():
+            use = Use(self._wanted)
+            self._tenure = self.lease._held()
+            self._grant = await self.lease._take(use, self._wait)
+            self._use = use
+            return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
@@ -208,16 +207,10 @@ class AsyncLockOfLease(UseView):
         if tenure is None or use is None:
             return
         self._use = None
-        released = tenure.release_as_loss()
+        problem: LockerError | None = tenure.release_as_loss()
         try:
             await self.lease._leave(tenure, use)
-            if loss := use.loss or released:
-                raise copy.copy(loss)
-        except LockLost as loss:
-            if error is None:
-                raise
-            chain(error, loss)
-        except LockerError as problem:
-            if error is None:
-                raise
-            log.warning("A lock could not be released: %s", problem)
+            problem = copy.copy(use.loss) or problem
+        except LockerError as caught:
+            problem = caught
+        tell(problem, error)

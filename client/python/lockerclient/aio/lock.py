@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .. import calls
 from ..acquisition import Acquisition
-from ..errors import LockerError
 from ..inventory import Use
 from ..views import GrantView
 from .block import BLOCK, Block, OnLost
@@ -29,23 +29,21 @@ class AsyncLock(Block, GrantView):
 
     async def acquire(self) -> AsyncLock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
-        self._expect_free()
-        client = self._client
-        acquisition = Acquisition(client._settings, self._wanted, self._wait)
-        try:
-            self._grant = grant = await client._run(acquisition.steps())
-            tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-            tenure.granted(Use(self._wanted), self._wanted, grant)
-            return self
-        except GeneratorExit:
-            raise
-        except LockerError as error:
-            client._give_up_later(acquisition, error)
-            raise
-        except BaseException:  # a cancellation, or Ctrl-C: nobody else would release it
-            if not await self._end_quickly():
-                await client._say_farewell(acquisition, acquisition.give_up)
-            raise
+        with self._beginning():
+            self.lost = asyncio.Event()
+            client = self._client
+            acquisition = Acquisition(client._settings, self._wanted, self._wait)
+            try:
+                self._grant = grant = await client._run(acquisition.steps())
+                tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+                tenure.granted(Use(self._wanted), self._wanted, grant)
+                return self
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # also a cancellation: nobody else would release it
+                if not await self._end_quickly():
+                    await client._give_up(acquisition, error)
+                raise
 
     async def __aenter__(self) -> AsyncLock:
         return await self.acquire()

@@ -15,8 +15,7 @@ namespace locker::core {
 /// The link to the last one is written when another comes behind it: until then the last is
 /// pending, and the one before it has no good `next`. So a lock that comes and goes while others
 /// stay touches none of them, at none of its levels: with a million locks those are the accesses
-/// that miss all caches (together with what ExtendibleTable does, 1.8 times as many pairs a
-/// second).
+/// that miss all caches.
 struct LockTable::List {
   std::uint32_t first = UnitArena::null;
   std::uint32_t last : UnitArena::number_bits = UnitArena::null;

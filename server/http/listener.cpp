@@ -30,16 +30,20 @@ constexpr int accepts_max = 64;  // of one wake-up, so that connections get thei
 
 int open_spare_descriptor() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
-/// Throws boost::system::system_error.
-void open(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
+/// Throws boost::system::system_error, like the next one.
+void bind_to(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
   acceptor.open(endpoint.protocol());
   acceptor.set_option(net::socket_base::reuse_address(true));
   if (endpoint.address().is_v6()) acceptor.set_option(net::ip::v6_only(false));
   if (shared) acceptor.set_option(ReusePort(true));
+  acceptor.bind(endpoint);
+}
+
+void open(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
+  bind_to(acceptor, endpoint, shared);
   // Before listen(): the receive buffer's size is part of what connections agree on. They inherit.
   acceptor.set_option(net::socket_base::send_buffer_size(send_buffer_bytes));
   acceptor.set_option(net::socket_base::receive_buffer_size(receive_buffer_bytes));
-  acceptor.bind(endpoint);
   acceptor.listen(backlog);
   acceptor.non_blocking(true);
 }
@@ -57,9 +61,10 @@ boost::system::result<std::vector<Acceptor>> open_acceptors(
   tcp::endpoint chosen = endpoint;
   const bool shared = executors.size() > 1;
   if (shared && chosen.port() != 0) {
-    // SO_REUSEPORT would let us in beside another server of the same user.
+    // SO_REUSEPORT would let us in beside another server of the same user. This one does not
+    // listen: whoever connected to it would be cut off.
     Acceptor probe{executors.front()};
-    open(probe, chosen, false);
+    bind_to(probe, chosen, false);
   }
   std::vector<Acceptor> acceptors;
   for (const Executor& executor : executors) {

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -491,6 +492,20 @@ class Program(unittest.TestCase):
                              "--segment-size", "1")
             self.assertEqual(code, 69, text)
             self.assertIn(str(server.port), text)
+
+    @unittest.skipIf(shutil.which("strace") is None, "needs strace")
+    def test_only_what_serves_listens(self):
+        """A socket that listens and is closed again cuts off who has connected to it."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        calls = self.directory.name + "/calls"
+        trace = ["strace", "-f", "--seccomp-bpf", "-o", calls, "-e", "trace=listen"]
+        with Lockerd(self.store, "--threads", "2", port=port, wrapper=trace) as server:
+            with open(calls, encoding="utf-8") as file:
+                listened = re.findall(r"listen\(\d+, \d+\) += 0", file.read())
+            self.assertEqual(len(listened), 2)
+            os.kill(server.child(), signal.SIGTERM)
+            self.assertEqual(server.process.wait(timeout=15), 0)
 
     def test_a_damaged_store_is_named_and_never_taken_for_an_empty_one(self):
         with Lockerd(self.store) as server:

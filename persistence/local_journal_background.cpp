@@ -212,7 +212,7 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   auto synced = files_.sync_directory(options_.directory);
   if (!synced) return fault(synced.error());
   lock.lock();
-  if (space_ == Space::prepared) note_prepared(std::move(*prepared_));  // else it is taken already
+  if (prepared_) note_prepared(std::move(*prepared_));  // else append() has taken it
   lock.unlock();
   wake_.notify_all();
   tell_of_space();

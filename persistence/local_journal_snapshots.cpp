@@ -147,6 +147,7 @@ void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::
 
 Result<void> LocalJournal::remove_covered() {
   std::unique_lock lock{mutex_};
+  if (snapshots_.empty()) return {};
   if (snapshots_.size() > 2) snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
   const std::vector<Index> kept = snapshots_;
   // The first one needs every segment beside it: nothing else is there when it is damaged.

@@ -48,7 +48,7 @@ class JournalRoomTest : public JournalTest {
     idle_records_ = 0;
     for (int round = 0; round < rounds; ++round) {
       const auto done = journal_->run_background();
-      ASSERT_TRUE(done) << done.error().message;
+      ASSERT_TRUE(done || disk_.has_failed()) << done.error().message;
     }
   }
   /// Somebody else's files take all that is free, or nothing.
@@ -235,6 +235,18 @@ TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerC
   disk_.restart(test::SimulatedDisk::Survival::nothing, random_);
   ASSERT_TRUE(disk_.has(prepared));
   EXPECT_EQ(disk_.bytes(prepared).size(), after);
+}
+
+// Between its name and the removal of what it replaces: there is no room for another one.
+TEST_F(JournalRoomTest, AfterAKillBehindASnapshotWhatIsHeldCanBeReleased) {
+  begin(segment_bytes_min, 64 * mebibyte);
+  while (journal_->status().snapshots_made < 3) ASSERT_TRUE(grant(200));
+  disk_.fail_next("remove store/journal", EIO);
+  while (!disk_.has_failed()) ASSERT_TRUE(grant(200));
+  ASSERT_GT(held_.size(), 10'000U);
+  disk_.limit_space(used() + spare_bytes_min);
+  reopen();
+  end_all();
 }
 
 // However long the background's thread takes until it looks at the disk for the first time.

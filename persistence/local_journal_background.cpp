@@ -154,7 +154,7 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
 
   lock.lock();
-  const bool is_full = !prepared && !(was_compacting || is_compacting_);
+  const bool is_full = !prepared && is_for_ends;
   is_tight_ = !prepared || is_for_ends || *free + kept_bytes < wanted_free;
   if (prepared) {
     note_prepared(std::move(*prepared));
@@ -165,7 +165,6 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   lock.unlock();
   wake_.notify_all();
   larger_needs_free_ = 0;
-  if (is_full) warn_of_full_disk(prepared.error());
   if (prepared && !is_for_ends) tell_of_space();
   return {};
 }
@@ -249,7 +248,7 @@ void LocalJournal::look_for_room() {
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
-  const bool is_full = space_ == Space::full;
+  const bool is_full = space_ == Space::full || space_ == Space::waiting;
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;

@@ -36,12 +36,13 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!free) return fault(free.error());
 
   lock.lock();
+  const bool is_without_segment = space_ == Space::full || space_ == Space::waiting;
   const SnapshotPolicy::Situation now{
       .last_index = input.segments.back().last_index,
       .sealed_bytes = bytes_of(input.segments),
       .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
-      .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
+      .segment_fits_again = is_without_segment && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());

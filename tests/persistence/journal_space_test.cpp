@@ -92,6 +92,20 @@ TEST_F(JournalSpaceTest, WhereSegmentsCanBeMadeMoreCanBeHeldThanOneHasRoomToEnd)
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
 }
 
+// It may be a quota. Though a snapshot is tried first, which may make room.
+TEST_F(JournalSpaceTest, WhereTheNextSegmentDidNotFitWhatIsFreeIsNoRoomForEnds) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  while (journal->status().segments == 1) ASSERT_TRUE(append(*journal, history_));
+  disk_.fail_next("allocate store/prepared", ENOSPC);
+  ASSERT_TRUE(journal->run_background());
+  ASSERT_EQ(journal->room_for(core::record_bytes_max, false, 0), Room::enough);
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::soon);
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
+}
+
 // Nothing is on that disk but what the journal put there: nobody could make room for it.
 TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased) {
   core::Path path;

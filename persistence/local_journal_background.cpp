@@ -21,6 +21,11 @@ constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
 /// How often it is looked whether the directory still has its name.
 constexpr std::chrono::milliseconds directory_interval{1000};
 
+/// What is not made for this is tried again now and then.
+bool may_pass(const IoError& error) {
+  return is_full_disk(error) || is_short_of_descriptors(error.code);
+}
+
 }  // namespace
 
 void LocalJournal::start_threads() {
@@ -147,11 +152,11 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   const std::uint64_t kept_bytes = kept ? kept->bytes : 0;
   auto prepared = kept ? IoResult<PreparedSegment>{std::move(*kept)}
                        : prepare_segment(files_, options_.directory, wish);
-  const bool does_not_fit = !prepared && is_full_disk(prepared.error());
+  const bool does_not_fit = !prepared && may_pass(prepared.error());
   const bool is_for_ends = does_not_fit && is_all_tried && !was_compacting;
   if (is_for_ends) warn_of_full_disk(prepared.error());
   if (is_for_ends) prepared = prepare_for_ends();
-  if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
+  if (!prepared && !may_pass(prepared.error())) return fault(prepared.error());
 
   lock.lock();
   const bool is_full = !prepared && is_for_ends;
@@ -193,7 +198,7 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   if (*free < std::max(wish.least_bytes + wish.spare_bytes, larger_needs_free_)) return {};
   auto larger = prepare_segment(files_, options_.directory, wish, larger_name);
   if (!larger) {
-    if (!is_full_disk(larger.error())) return fault(larger.error());
+    if (!may_pass(larger.error())) return fault(larger.error());
     larger_needs_free_ = *free + spare_bytes_min;
     return {};
   }
@@ -232,7 +237,8 @@ void LocalJournal::warn_of_full_disk(const IoError& error) {
   if (std::exchange(has_warned_, true)) return;
   options_.on_warning(error.message +
                       ". New locks are refused when the rest of the journal is needed to release "
-                      "those that are held; free space on that disk.");
+                      "those that are held" +
+                      (is_full_disk(error) ? "; free space on that disk." : "."));
 }
 
 void LocalJournal::tell_of_space() {

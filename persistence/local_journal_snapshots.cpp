@@ -161,8 +161,10 @@ Result<void> LocalJournal::remove_covered() {
   });
   lock.unlock();
   const auto listed = files_.list(options_.directory);
-  if (!listed) return fault(listed.error());
-  for (const Index index : sort_files(*listed).snapshots) {
+  if (!listed && !is_short_of_descriptors(listed.error().code)) return fault(listed.error());
+  StoreFiles found;  // else it is looked behind the next snapshot
+  if (listed) found = sort_files(*listed);
+  for (const Index index : found.snapshots) {
     if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));
   }
   for (const std::string& name : names) {

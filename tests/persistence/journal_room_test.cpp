@@ -64,7 +64,7 @@ class JournalRoomTest : public JournalTest {
     return held_.size() + cooling_.size() + delayed_ + (is_one_lease_ ? 1 : held_.size());
   }
   Room room_for(std::size_t bytes, bool reserved) {
-    const std::size_t ends = reserved ? 0 : ends_max();
+    const std::size_t ends = ends_max();
     Room room = journal_->room_for(bytes, reserved, ends);
     for (int round = 0; room != Room::enough && round < 6; ++round) {
       work(1);
@@ -215,6 +215,18 @@ TEST_F(JournalRoomTest, AStartNeverGivesAwayWhatWasPreparedBeforeIt) {
     ASSERT_TRUE(disk_.has(prepared));
     EXPECT_EQ(disk_.bytes(prepared).size(), before);
   }
+}
+
+TEST_F(JournalRoomTest, AStartThatCannotOpenWhatWasPreparedLeavesItAlone) {
+  begin(segment_bytes_min, 30 * mebibyte);
+  const std::string prepared = in_directory(directory, prepared_name);
+  ASSERT_TRUE(disk_.has(prepared));
+  disk_.put(prepared, std::string(segment_bytes_min, 'x'));  // so that it is told from another
+  reopen(1);
+  disk_.fail_next("open " + prepared, EIO);
+  EXPECT_FALSE(journal_->run_background());
+  ASSERT_TRUE(disk_.has(prepared));
+  EXPECT_EQ(disk_.bytes(prepared).front(), 'x');
 }
 
 // What was granted relies on it.

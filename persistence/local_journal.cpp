@@ -76,7 +76,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
   // The prepared one first: append() publishes in the other order, so that what moves from one to
-  // the other is never seen in neither.
+  // the other is never seen in neither, and for an instant in both.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
   const std::uint64_t room = room_.load(std::memory_order_acquire);
   const std::uint64_t later = later_room_.load(std::memory_order_acquire);
@@ -87,7 +87,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   };
   const bool has_place =
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
-  if (!reserved) ends_.store(ends, std::memory_order_relaxed);
+  ends_.store(ends, std::memory_order_relaxed);
   if (has_place && needed + kept <= prepared + room + later) return core::Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;

@@ -165,8 +165,8 @@ class LocalJournal final : public Journal {
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
   /// Stays 0 from when it was full until the next one is prepared.
   std::atomic<std::uint64_t> later_room_{0};
-  /// Records that end all that was held when somebody asked last whether a grant has room: more
-  /// than the locks and leases. Written by room_for().
+  /// Records that end all that was held when somebody asked last for room: more than the locks and
+  /// leases. Written by room_for().
   mutable std::atomic<std::uint64_t> ends_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;

@@ -55,8 +55,7 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
       wake_.notify_all();
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
-    const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
-                                 snapshot_policy_.is_put_off();
+    const bool may_change_soon = is_scarce || has_no_segment() || snapshot_policy_.is_put_off();
     wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
                    [this] { return has_work(); });
   }
@@ -254,7 +253,7 @@ void LocalJournal::look_for_room() {
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
-  const bool is_full = space_ == Space::full || space_ == Space::waiting;
+  const bool is_full = has_no_segment();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;

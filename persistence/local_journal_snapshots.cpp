@@ -8,7 +8,7 @@
 
 namespace locker::persistence {
 
-std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
+std::span<const SealedSegment> LocalJournal::segments_since_snapshot() const {
   const Index snapshot = snapshots_.empty() ? 0 : snapshots_.back();
   const auto is_since = [&](const SealedSegment& segment) {
     return segment.first_index > snapshot;
@@ -16,33 +16,32 @@ std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
   return {std::find_if(sealed_.begin(), sealed_.end(), is_since), sealed_.end()};
 }
 
-std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
+std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
   if (snapshot_policy_.is_off()) return {};
-  std::vector<SealedSegment> segments = segments_since_snapshot();
+  const auto segments = segments_since_snapshot();
   // As much new as there is old: what is written twice stays within what is written once.
   const bool is_due =
       bytes_of(segments) >= std::max(snapshot_bytes_, first_segment_bytes(options_.segment_bytes));
-  if (!is_due && !is_tight_) segments.clear();
-  return segments;
+  return is_due || is_tight_ ? segments : std::span<const SealedSegment>{};
 }
 
 Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
-  if (input.segments.empty()) return {};
+  const auto segments = segments_to_compact();
+  if (segments.empty()) return {};
+  CompactionInput input{store_id_, std::nullopt, {segments.begin(), segments.end()}, 0};
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 
   lock.lock();
-  const bool is_without_segment = space_ == Space::full || space_ == Space::waiting;
   const SnapshotPolicy::Situation now{
       .last_index = input.segments.back().last_index,
       .sealed_bytes = bytes_of(input.segments),
       .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
-      .segment_fits_again = is_without_segment && *free >= segment_bytes_min + spare_wanted()};
+      .segment_fits_again = has_no_segment() && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
@@ -60,8 +59,9 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
   }
   lock.unlock();
   if (snapshots.size() < 2) return bytes;
-  const auto file =
-      files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())), Access::read);
+  // Not for reading, which would sync it and drop its cache.
+  const auto file = files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())),
+                                Access::write);
   const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
   return bytes + (size ? *size : 0);
 }

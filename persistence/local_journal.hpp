@@ -120,7 +120,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> sync_if_due();
   // REQUIRES: the mutex is held.
   [[nodiscard]] bool has_work() const;
-  [[nodiscard]] bool has_no_segment() const {
+  [[nodiscard]] bool has_no_next_segment() const {
     return space_ == Space::full || space_ == Space::waiting;
   }
   void note_prepared(PreparedSegment prepared);

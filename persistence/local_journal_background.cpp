@@ -55,7 +55,8 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
       wake_.notify_all();
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
-    const bool may_change_soon = is_scarce || has_no_segment() || snapshot_policy_.is_put_off();
+    const bool may_change_soon =
+        is_scarce || has_no_next_segment() || snapshot_policy_.is_put_off();
     wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
                    [this] { return has_work(); });
   }
@@ -198,7 +199,7 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   auto larger = prepare_segment(files_, options_.directory, wish, larger_name);
   if (!larger) {
     if (!may_pass(larger.error())) return fault(larger.error());
-    larger_needs_free_ = *free + spare_bytes_min;
+    if (is_full_disk(larger.error())) larger_needs_free_ = *free + spare_bytes_min;
     return {};
   }
   lock.lock();
@@ -253,7 +254,7 @@ void LocalJournal::look_for_room() {
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
-  const bool is_full = has_no_segment();
+  const bool is_full = has_no_next_segment();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;

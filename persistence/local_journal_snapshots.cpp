@@ -41,7 +41,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
       .sealed_bytes = bytes_of(input.segments),
       .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
-      .segment_fits_again = has_no_segment() && *free >= segment_bytes_min + spare_wanted()};
+      .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
@@ -162,7 +162,7 @@ Result<void> LocalJournal::remove_covered() {
   lock.unlock();
   const auto listed = files_.list(options_.directory);
   if (!listed && !is_short_of_descriptors(listed.error().code)) return fault(listed.error());
-  StoreFiles found;  // else it is looked behind the next snapshot
+  StoreFiles found;  // else they are looked for behind the next snapshot
   if (listed) found = sort_files(*listed);
   for (const Index index : found.snapshots) {
     if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));

@@ -505,7 +505,7 @@ FAULTS = [
           "persistence_test JournalSpaceTest.WhereLocks*"),
     Fault("quota-unseen", "beside a quota more is granted than can be released",
           "persistence/local_journal_background.cpp",
-          "is_full = has_no_segment();", "is_full = space_ == Space::full;",
+          "is_full = has_no_next_segment();", "is_full = space_ == Space::full;",
           "persistence_test JournalSpaceTest.Where*"),
     Fault("start-gives-room-away", "after a start on a full disk what is held cannot be released",
           "persistence/store_opening.cpp",

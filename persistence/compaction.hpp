@@ -23,10 +23,11 @@ struct CompactionInput {
 
 /// Why no snapshot was made.
 struct CompactionFault : OpenFault {
-  CompactionFault(OpenFault fault = {}) : OpenFault(std::move(fault)) {}
-  /// Of Kind::io: a file to be read could not be opened, for want of a descriptor, say. Nothing is
-  /// wrong with it.
-  bool may_pass = false;
+  CompactionFault(OpenFault fault = {})
+      : OpenFault(std::move(fault)), may_pass(is_short_of_descriptors(code)) {}
+  /// Of Kind::io: a file could not be opened, for want of a descriptor, say. Nothing is wrong with
+  /// it.
+  bool may_pass;
   /// Because the one to be read is damaged, or the disk does not give it back. No segment is.
   bool snapshot_is_bad = false;
 };

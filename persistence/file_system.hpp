@@ -29,6 +29,11 @@ using IoResult = boost::system::result<T, IoError>;
   return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
+/// No file can be opened for the moment. Nothing is wrong with the disk, and nothing was done.
+[[nodiscard]] inline bool is_short_of_descriptors(const boost::system::error_code& code) {
+  return code.value() == EMFILE || code.value() == ENFILE;
+}
+
 /// Offset, length and address of every read are multiples of this: what O_DIRECT asks for.
 inline constexpr std::size_t read_alignment = 4096;
 

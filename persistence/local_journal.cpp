@@ -31,8 +31,16 @@ OpenResult<std::unique_ptr<LocalJournal>> LocalJournal::open(FileSystem& files,
       in_directory(options.directory, segment_name(opened->recovered.last_header.first_index)),
       Access::write);
   if (!file) return open_fault(file.error());
-  return std::unique_ptr<LocalJournal>(
+  std::unique_ptr<LocalJournal> journal(
       new LocalJournal(files, options, std::move(*opened), std::move(*file)));
+  // A crash may have come between a snapshot's name and this, and there may be no room for another.
+  if (auto removed = journal->remove_covered(); !removed) {
+    return OpenFault{OpenFault::Kind::io, removed.error().message};
+  }
+  // Before the first grant: the preparing thread comes to it only when it has prepared a segment.
+  journal->look_for_room();
+  if (options.background) journal->start_threads();
+  return journal;
 }
 
 LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStore opened,
@@ -55,11 +63,7 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       next_segment_bytes_(next_segment_bytes(segment_bytes_, options_.segment_bytes)),
       sealed_(std::move(opened.recovered.sealed)),
       snapshots_(std::move(opened.recovered.snapshots)),
-      snapshot_bytes_(opened.recovered.snapshot_bytes) {
-  // Before the first grant: the preparing thread comes to it only when it has prepared a segment.
-  look_for_room();
-  if (options_.background) start_threads();
-}
+      snapshot_bytes_(opened.recovered.snapshot_bytes) {}
 
 LocalJournal::~LocalJournal() {
   end_threads();
@@ -72,7 +76,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
   // The prepared one first: append() publishes in the other order, so that what moves from one to
-  // the other is never seen in neither.
+  // the other is never seen in neither, and for an instant in both.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
   const std::uint64_t room = room_.load(std::memory_order_acquire);
   const std::uint64_t later = later_room_.load(std::memory_order_acquire);
@@ -83,7 +87,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   };
   const bool has_place =
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
-  if (!reserved) ends_.store(ends, std::memory_order_relaxed);
+  ends_.store(ends, std::memory_order_relaxed);
   if (has_place && needed + kept <= prepared + room + later) return core::Room::enough;
   // No use to wait where the next one is there, and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -119,6 +120,9 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> sync_if_due();
   // REQUIRES: the mutex is held.
   [[nodiscard]] bool has_work() const;
+  [[nodiscard]] bool has_no_next_segment() const {
+    return space_ == Space::full || space_ == Space::waiting;
+  }
   void note_prepared(PreparedSegment prepared);
   /// Beside a segment: a snapshot like the last one frees the rest.
   [[nodiscard]] std::uint64_t spare_wanted() const { return snapshot_bytes_ + spare_bytes_min; }
@@ -135,8 +139,8 @@ class LocalJournal final : public Journal {
                      bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
   // REQUIRES: the mutex is held.
-  [[nodiscard]] std::vector<SealedSegment> segments_since_snapshot() const;
-  [[nodiscard]] std::vector<SealedSegment> segments_to_compact() const;
+  [[nodiscard]] std::span<const SealedSegment> segments_since_snapshot() const;
+  [[nodiscard]] std::span<const SealedSegment> segments_to_compact() const;
 
   FileSystem& files_;
   const Options options_;
@@ -165,8 +169,8 @@ class LocalJournal final : public Journal {
   /// Bytes that the segments after those two can be made of, when the disk was looked at last.
   /// Stays 0 from when it was full until the next one is prepared.
   std::atomic<std::uint64_t> later_room_{0};
-  /// Records that end all that was held when somebody asked last whether a grant has room: more
-  /// than the locks and leases. Written by room_for().
+  /// Records that end all that was held when somebody asked last for room: more than the locks and
+  /// leases. Written by room_for().
   mutable std::atomic<std::uint64_t> ends_{std::numeric_limits<std::uint32_t>::max()};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;

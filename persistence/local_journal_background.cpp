@@ -21,6 +21,11 @@ constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
 /// How often it is looked whether the directory still has its name.
 constexpr std::chrono::milliseconds directory_interval{1000};
 
+/// What is not made for this is tried again now and then.
+bool may_pass(const IoError& error) {
+  return is_full_disk(error) || is_short_of_descriptors(error.code);
+}
+
 }  // namespace
 
 void LocalJournal::start_threads() {
@@ -50,8 +55,8 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
       wake_.notify_all();
     }
     const bool is_scarce = later_room_.load(std::memory_order_relaxed) < scarce_bytes;
-    const bool may_change_soon = is_scarce || space_ == Space::full || space_ == Space::waiting ||
-                                 snapshot_policy_.is_put_off();
+    const bool may_change_soon =
+        is_scarce || has_no_next_segment() || snapshot_policy_.is_put_off();
     wake_.wait_for(lock, stop, may_change_soon ? full_disk_interval : directory_interval,
                    [this] { return has_work(); });
   }
@@ -147,14 +152,14 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   const std::uint64_t kept_bytes = kept ? kept->bytes : 0;
   auto prepared = kept ? IoResult<PreparedSegment>{std::move(*kept)}
                        : prepare_segment(files_, options_.directory, wish);
-  const bool does_not_fit = !prepared && is_full_disk(prepared.error());
+  const bool does_not_fit = !prepared && may_pass(prepared.error());
   const bool is_for_ends = does_not_fit && is_all_tried && !was_compacting;
   if (is_for_ends) warn_of_full_disk(prepared.error());
   if (is_for_ends) prepared = prepare_for_ends();
-  if (!prepared && !is_full_disk(prepared.error())) return fault(prepared.error());
+  if (!prepared && !may_pass(prepared.error())) return fault(prepared.error());
 
   lock.lock();
-  const bool is_full = !prepared && !(was_compacting || is_compacting_);
+  const bool is_full = !prepared && is_for_ends;
   is_tight_ = !prepared || is_for_ends || *free + kept_bytes < wanted_free;
   if (prepared) {
     note_prepared(std::move(*prepared));
@@ -165,7 +170,6 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   lock.unlock();
   wake_.notify_all();
   larger_needs_free_ = 0;
-  if (is_full) warn_of_full_disk(prepared.error());
   if (prepared && !is_for_ends) tell_of_space();
   return {};
 }
@@ -194,8 +198,8 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   if (*free < std::max(wish.least_bytes + wish.spare_bytes, larger_needs_free_)) return {};
   auto larger = prepare_segment(files_, options_.directory, wish, larger_name);
   if (!larger) {
-    if (!is_full_disk(larger.error())) return fault(larger.error());
-    larger_needs_free_ = *free + spare_bytes_min;
+    if (!may_pass(larger.error())) return fault(larger.error());
+    if (is_full_disk(larger.error())) larger_needs_free_ = *free + spare_bytes_min;
     return {};
   }
   lock.lock();
@@ -212,7 +216,7 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   auto synced = files_.sync_directory(options_.directory);
   if (!synced) return fault(synced.error());
   lock.lock();
-  if (space_ == Space::prepared) note_prepared(std::move(*prepared_));  // else it is taken already
+  if (prepared_) note_prepared(std::move(*prepared_));  // else append() has taken it
   lock.unlock();
   wake_.notify_all();
   tell_of_space();
@@ -233,7 +237,8 @@ void LocalJournal::warn_of_full_disk(const IoError& error) {
   if (std::exchange(has_warned_, true)) return;
   options_.on_warning(error.message +
                       ". New locks are refused when the rest of the journal is needed to release "
-                      "those that are held; free space on that disk.");
+                      "those that are held" +
+                      (is_full_disk(error) ? "; free space on that disk." : "."));
 }
 
 void LocalJournal::tell_of_space() {
@@ -249,7 +254,7 @@ void LocalJournal::look_for_room() {
   if (is_compacting_) return;
   const std::uint64_t spare =
       spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
-  const bool is_full = space_ == Space::full;
+  const bool is_full = has_no_next_segment();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;

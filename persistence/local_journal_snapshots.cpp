@@ -8,7 +8,7 @@
 
 namespace locker::persistence {
 
-std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
+std::span<const SealedSegment> LocalJournal::segments_since_snapshot() const {
   const Index snapshot = snapshots_.empty() ? 0 : snapshots_.back();
   const auto is_since = [&](const SealedSegment& segment) {
     return segment.first_index > snapshot;
@@ -16,20 +16,20 @@ std::vector<SealedSegment> LocalJournal::segments_since_snapshot() const {
   return {std::find_if(sealed_.begin(), sealed_.end(), is_since), sealed_.end()};
 }
 
-std::vector<SealedSegment> LocalJournal::segments_to_compact() const {
+std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
   if (snapshot_policy_.is_off()) return {};
-  std::vector<SealedSegment> segments = segments_since_snapshot();
+  const auto segments = segments_since_snapshot();
   // As much new as there is old: what is written twice stays within what is written once.
   const bool is_due =
       bytes_of(segments) >= std::max(snapshot_bytes_, first_segment_bytes(options_.segment_bytes));
-  if (!is_due && !is_tight_) segments.clear();
-  return segments;
+  return is_due || is_tight_ ? segments : std::span<const SealedSegment>{};
 }
 
 Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  CompactionInput input{store_id_, std::nullopt, segments_to_compact(), 0};
-  if (input.segments.empty()) return {};
+  const auto segments = segments_to_compact();
+  if (segments.empty()) return {};
+  CompactionInput input{store_id_, std::nullopt, {segments.begin(), segments.end()}, 0};
   if (!snapshots_.empty()) input.snapshot = snapshots_.back();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
@@ -41,7 +41,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
       .sealed_bytes = bytes_of(input.segments),
       .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
-      .segment_fits_again = space_ == Space::full && *free >= segment_bytes_min + spare_wanted()};
+      .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted()};
   if (!snapshot_policy_.may_try(now)) return {};
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
@@ -59,8 +59,9 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
   }
   lock.unlock();
   if (snapshots.size() < 2) return bytes;
-  const auto file =
-      files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())), Access::read);
+  // Not for reading, which would sync it and drop its cache.
+  const auto file = files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())),
+                                Access::write);
   const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
   return bytes + (size ? *size : 0);
 }
@@ -147,6 +148,7 @@ void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::
 
 Result<void> LocalJournal::remove_covered() {
   std::unique_lock lock{mutex_};
+  if (snapshots_.empty()) return {};
   if (snapshots_.size() > 2) snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
   const std::vector<Index> kept = snapshots_;
   // The first one needs every segment beside it: nothing else is there when it is damaged.
@@ -159,8 +161,10 @@ Result<void> LocalJournal::remove_covered() {
   });
   lock.unlock();
   const auto listed = files_.list(options_.directory);
-  if (!listed) return fault(listed.error());
-  for (const Index index : sort_files(*listed).snapshots) {
+  if (!listed && !is_short_of_descriptors(listed.error().code)) return fault(listed.error());
+  StoreFiles found;  // else they are looked for behind the next snapshot
+  if (listed) found = sort_files(*listed);
+  for (const Index index : found.snapshots) {
     if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));
   }
   for (const std::string& name : names) {

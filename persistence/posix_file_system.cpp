@@ -296,13 +296,18 @@ IoResult<void> PosixFileSystem::make_directory(const std::string& path) {
 
 IoResult<void> PosixFileSystem::sync_directory(const std::string& path) {
   const Place place = place_of(path);
+  const auto sync = [&](int descriptor) -> IoResult<void> {
+    if (without_interruption([&] { return ::fsync(descriptor); }) == 0) return {};
+    return last_error("sync the directory", path);
+  };
+  // What was written there has to get its name also when no descriptor is left.
+  if (place.directory != AT_FDCWD && place.path == std::string_view(".")) {
+    return sync(place.directory);
+  }
   const Descriptor descriptor(
       ::openat(place.directory, place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.number() < 0) return last_error("open the directory", path);
-  if (without_interruption([&] { return ::fsync(descriptor.number()); }) != 0) {
-    return last_error("sync the directory", path);
-  }
-  return {};
+  return sync(descriptor.number());
 }
 
 IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path,

@@ -207,7 +207,7 @@ class Recovery {
 
 }  // namespace
 
-std::uint64_t bytes_of(const std::vector<SealedSegment>& segments) {
+std::uint64_t bytes_of(std::span<const SealedSegment> segments) {
   std::uint64_t bytes = 0;
   for (const SealedSegment& segment : segments) bytes += segment.bytes;
   return bytes;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct SealedSegment {
   std::uint64_t bytes = 0;  ///< Of its file.
 };
 /// Of all their files.
-[[nodiscard]] std::uint64_t bytes_of(const std::vector<SealedSegment>& segments);
+[[nodiscard]] std::uint64_t bytes_of(std::span<const SealedSegment> segments);
 
 /// What the directory holds, and where the journal goes on.
 struct RecoveredStore {

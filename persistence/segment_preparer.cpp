@@ -26,11 +26,12 @@ IoResult<void> write_zeros(File& file, std::uint64_t bytes) {
   return file.sync();
 }
 
-IoResult<std::unique_ptr<File>> create_of_zeros(FileSystem& files, const std::string& path,
-                                                std::uint64_t bytes) {
+IoResult<std::unique_ptr<File>> create_of_zeros(FileSystem& files, const std::string& directory,
+                                                const std::string& path, std::uint64_t bytes) {
   auto file = files.open(path, Access::create);
   if (!file) return file.error();
   if (auto written = write_zeros(**file, bytes); !written) return written.error();
+  if (auto synced = files.sync_directory(directory); !synced) return synced.error();
   return std::move(*file);
 }
 
@@ -66,11 +67,8 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
     const auto free = files.free_space(directory);
     if (!free) return free.error();
     if (*free < bytes + wish.spare_bytes) continue;
-    auto file = create_of_zeros(files, path, bytes);
-    if (file) {
-      if (auto synced = files.sync_directory(directory); !synced) return synced.error();
-      return PreparedSegment{std::move(*file), bytes};
-    }
+    auto file = create_of_zeros(files, directory, path, bytes);
+    if (file) return PreparedSegment{std::move(*file), bytes};
     if (!is_full_disk(file.error())) return file.error();
     fault = file.error();  // which says whether it is the disk, or a limit
     if (auto removed = remove_if_there(files, path); !removed) return removed.error();
@@ -81,7 +79,10 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
 IoResult<std::optional<PreparedSegment>> prepare_again(FileSystem& files,
                                                        const std::string& directory) {
   auto file = files.open(in_directory(directory, prepared_name), Access::write);
-  if (!file) return std::nullopt;
+  if (!file && file.error().code == boost::system::errc::no_such_file_or_directory) {
+    return std::nullopt;
+  }
+  if (!file) return file.error();
   const auto bytes = (*file)->size();
   if (!bytes) return bytes.error();
   if (*bytes < segment_bytes_min || !std::has_single_bit(*bytes)) return std::nullopt;

@@ -10,7 +10,7 @@ namespace locker::persistence {
 /// Whether a snapshot that is due is made now, and how large it may get. Decides by numbers alone.
 ///
 /// 1. It is made, unless the last one was put off: it did not fit on the disk, or the system could
-///    not open a sealed file for the moment. Then it is tried again when
+///    not open a file for the moment. Then it is tried again when
 ///    - spare_bytes_min more is free than there was; or
 ///    - twice as much is sealed: there may never be more room, where somebody else had it for a
 ///      moment, or where a quota is in the way; or

@@ -128,7 +128,7 @@ class JournalBesideTest : public JournalTest {
     LocalJournal::Options options;
     options.directory = in;
     options.durability = durability;
-    options.segment_bytes = segment_bytes_min;
+    options.segment_bytes = segment_bytes_;
     options.random_number = [this] { return random_(); };
     options.on_warning = [](std::string_view) {};
     options.on_failure = [](const core::Fault&) {};  // of the destructor, when the disk is off
@@ -280,6 +280,30 @@ TEST_F(JournalBesideTest, TheBackgroundLeavesASegmentAloneThatIsBegun) {
   }
   ASSERT_TRUE(open_in(disk_, directory, Durability::always, found)) << fault_.message;
   expect_whole(found, acknowledged_, "begun beside the background");
+}
+
+// Where the small one that was there before it is taken meanwhile.
+TEST_F(JournalBesideTest, ALargerSegmentIsThereWheneverItWasMade) {
+  segment_bytes_ = 4 * segment_bytes_min;
+  disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);
+  WatchedDisk files{disk_};
+  std::set<core::Fence> found;
+  const auto journal = open_in(files, directory, Durability::always, found);
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  while (journal->room_for(segment_bytes_min, true, 0) == core::Room::enough) {
+    ASSERT_TRUE(append_one(*journal));
+  }
+  disk_.limit_space(64 * segment_bytes_min);
+  bool was_taken = false;
+  files.set_before_call([&] {
+    if (!disk_.has(in_directory(directory, larger_name))) return;
+    while (!was_taken && append_one(*journal)) was_taken = journal->status().segments == 2;
+  });
+  ASSERT_TRUE(journal->run_background());
+  files.set_before_call({});
+  ASSERT_TRUE(was_taken);
+  EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), core::Room::enough);
 }
 
 TEST_F(JournalBesideTest, ABackupHasWhatWasAcknowledgedBeforeItAndABeginningOfTheRest) {

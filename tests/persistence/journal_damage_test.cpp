@@ -509,6 +509,27 @@ TEST_F(JournalDamageTest, ASealedFileThatCannotBeOpenedForTheMomentPutsASnapshot
   }
 }
 
+TEST_F(JournalDamageTest, ForWantOfADescriptorTheJournalDoesNotEnd) {
+  for (const std::string call : {"open store/snapshot", "open store/prepared", "list store"}) {
+    for (const int error : {EMFILE, ENFILE}) {
+      SCOPED_TRACE(call);
+      disk_ = SimulatedDisk{};
+      Held expected;
+      auto journal = open();
+      ASSERT_TRUE(journal) << fault_.message;
+      ASSERT_TRUE(journal->run_background());
+      disk_.fail_next(call, error);
+      append_until(*journal, expected, [&] { return disk_.has_failed(); });
+      append_until(*journal, expected, [&] { return journal->status().snapshots_made == 3; });
+      EXPECT_EQ(journal->status().snapshots_failed, call == "open store/snapshot" ? 1U : 0U);
+      EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 0), core::Room::enough);
+      journal.reset();
+      EXPECT_EQ(files().snapshots.size(), 2U);
+      expect_held_after_a_start(expected);
+    }
+  }
+}
+
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeIt) {
   for (const std::size_t snapshots : {1U, 2U}) {
     for (const bool reads : {false, true}) {

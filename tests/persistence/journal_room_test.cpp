@@ -48,7 +48,7 @@ class JournalRoomTest : public JournalTest {
     idle_records_ = 0;
     for (int round = 0; round < rounds; ++round) {
       const auto done = journal_->run_background();
-      ASSERT_TRUE(done) << done.error().message;
+      ASSERT_TRUE(done || disk_.has_failed()) << done.error().message;
     }
   }
   /// Somebody else's files take all that is free, or nothing.
@@ -64,7 +64,7 @@ class JournalRoomTest : public JournalTest {
     return held_.size() + cooling_.size() + delayed_ + (is_one_lease_ ? 1 : held_.size());
   }
   Room room_for(std::size_t bytes, bool reserved) {
-    const std::size_t ends = reserved ? 0 : ends_max();
+    const std::size_t ends = ends_max();
     Room room = journal_->room_for(bytes, reserved, ends);
     for (int round = 0; room != Room::enough && round < 6; ++round) {
       work(1);
@@ -217,6 +217,18 @@ TEST_F(JournalRoomTest, AStartNeverGivesAwayWhatWasPreparedBeforeIt) {
   }
 }
 
+TEST_F(JournalRoomTest, AStartThatCannotOpenWhatWasPreparedLeavesItAlone) {
+  begin(segment_bytes_min, 30 * mebibyte);
+  const std::string prepared = in_directory(directory, prepared_name);
+  ASSERT_TRUE(disk_.has(prepared));
+  disk_.put(prepared, std::string(segment_bytes_min, 'x'));  // so that it is told from another
+  reopen(1);
+  disk_.fail_next("open " + prepared, EIO);
+  EXPECT_FALSE(journal_->run_background());
+  ASSERT_TRUE(disk_.has(prepared));
+  EXPECT_EQ(disk_.bytes(prepared).front(), 'x');
+}
+
 // What was granted relies on it.
 TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerCut) {
   begin(4 * mebibyte, 30 * mebibyte);
@@ -235,6 +247,18 @@ TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerC
   disk_.restart(test::SimulatedDisk::Survival::nothing, random_);
   ASSERT_TRUE(disk_.has(prepared));
   EXPECT_EQ(disk_.bytes(prepared).size(), after);
+}
+
+// Between its name and the removal of what it replaces: there is no room for another one.
+TEST_F(JournalRoomTest, AfterAKillBehindASnapshotWhatIsHeldCanBeReleased) {
+  begin(segment_bytes_min, 64 * mebibyte);
+  while (journal_->status().snapshots_made < 3) ASSERT_TRUE(grant(200));
+  disk_.fail_next("remove store/journal", EIO);
+  while (!disk_.has_failed()) ASSERT_TRUE(grant(200));
+  ASSERT_GT(held_.size(), 10'000U);
+  disk_.limit_space(used() + spare_bytes_min);
+  reopen();
+  end_all();
 }
 
 // However long the background's thread takes until it looks at the disk for the first time.

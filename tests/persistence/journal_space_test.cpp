@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "persistence/snapshot_format.hpp"
 #include "tests/persistence/journal_fixture.hpp"
 
 namespace locker::persistence {
@@ -77,7 +78,7 @@ TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
     // More than a quarter of the segment takes, each lock in a lease of its own.
     ASSERT_GT(locks * (core::record_head_bytes + frame_overhead_max), segment_bytes_min / 4);
     for (core::Fence fence = 1; fence <= locks; ++fence) {
-      ASSERT_EQ(room_for(2 * core::record_head_bytes, true, 0), Room::enough)
+      ASSERT_EQ(room_for(2 * core::record_head_bytes, true, 2 * (locks + 1 - fence)), Room::enough)
           << fence << " of " << locks << ", " << segments << " segments";
       ASSERT_TRUE(journal->append(record_of(fence, true), 1));
     }
@@ -90,6 +91,30 @@ TEST_F(JournalSpaceTest, WhereSegmentsCanBeMadeMoreCanBeHeldThanOneHasRoomToEnd)
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
   ASSERT_TRUE(journal->run_background());
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
+}
+
+// It may be a quota. Though a snapshot is tried first, which may make room.
+TEST_F(JournalSpaceTest, WhereTheNextSegmentDidNotFitWhatIsFreeIsNoRoomForEnds) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  while (journal->status().segments == 1) ASSERT_TRUE(append(*journal, history_));
+  disk_.fail_next("allocate store/prepared", ENOSPC);
+  ASSERT_TRUE(journal->run_background());
+  ASSERT_EQ(journal->room_for(core::record_bytes_max, false, 0), Room::enough);
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::soon);
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
+}
+
+// Since the start, say: what is held is known, and that a snapshot of it takes little.
+TEST_F(JournalSpaceTest, WhereLocksAreReleasedOnlyTheNextSegmentIsMadeOfWhatNoSnapshotTakes) {
+  const auto journal = open();
+  ASSERT_TRUE(journal) << fault_.message;
+  disk_.limit_space(2 * segment_bytes_min + snapshot_bytes_max(2) + 10'000);
+  EXPECT_EQ(journal->room_for(segment_bytes_min, true, 2), Room::soon);
+  ASSERT_TRUE(journal->run_background());
+  EXPECT_TRUE(disk_.has(in_directory(directory, prepared_name)));
 }
 
 // Nothing is on that disk but what the journal put there: nobody could make room for it.
@@ -128,7 +153,7 @@ TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased)
     const core::Fence locks = fence;
     ASSERT_GT(locks, 10U);
     for (core::Fence each = 1; each <= locks; ++each) {
-      ASSERT_EQ(room_for(core::record_head_bytes, true, 0), Room::enough)
+      ASSERT_EQ(room_for(core::record_head_bytes, true, 2 * (locks + 1 - each)), Room::enough)
           << each << " of " << locks << " cannot be released";
       end(each);
     }
@@ -136,7 +161,7 @@ TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased)
       ASSERT_EQ(room_for(core::record_bytes_max, false, 0), Room::enough)
           << "refused after " << bytes << " bytes, with nothing held";
       grant();
-      ASSERT_EQ(room_for(core::record_head_bytes, true, 1), Room::enough);
+      ASSERT_EQ(room_for(core::record_head_bytes, true, 2), Room::enough);
       end(fence);
       if (bytes % segment_bytes_min < meta.size()) {  // a restart finds its way too
         journal.reset();

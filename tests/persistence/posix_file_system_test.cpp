@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -146,6 +147,22 @@ TEST_F(HeldDirectoryTest, ByALinkIsMissedWhenTheLinkNamesAnother) {
   EXPECT_NE(complaint().find(store_), std::string::npos) << complaint();
   EXPECT_TRUE(files_.open(link + "/new", Access::create));
   EXPECT_EQ(names_in(store_), std::set<std::string>{"new"});
+}
+
+// Else acknowledged locks would end with the process, for want of a descriptor.
+TEST_F(HeldDirectoryTest, IsSyncedWithoutAnotherDescriptor) {
+  ASSERT_TRUE(files_.hold_directory(store_));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto opened = files_.open(store_ + "/new", Access::create);
+  const auto synced = files_.sync_directory(store_);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(opened);
+  EXPECT_TRUE(is_short_of_descriptors(opened.error().code)) << opened.error().message;
+  EXPECT_TRUE(synced) << synced.error().message;
 }
 
 TEST_F(HeldDirectoryTest, AnotherOneTakesItsPlace) {

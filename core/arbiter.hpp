@@ -230,7 +230,8 @@ class Arbiter {
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
   [[nodiscard]] Instant next_retry();
-  void on_due(const DeadlineQueue::Due& due);
+  std::size_t on_due(const DeadlineQueue::Due& due);
+  void on_end_of_wait(Waiter& waiter);
 
   // Ends: arbiter_ending.cpp.
   void record(const Record& record);
@@ -300,6 +301,7 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
+  Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
   std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers

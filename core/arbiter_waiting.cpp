@@ -11,7 +11,13 @@ constexpr std::chrono::milliseconds retry_after{10};          // when the journa
 constexpr std::size_t retries_at_once_max = 2000;             // of what ends by its time
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
+constexpr std::size_t paths_of_a_thing = 8;                   // some microseconds
+// The time that a path takes for whose client has left: at most twice as much as it needs.
+constexpr std::chrono::microseconds to_leave_a_path{4};
 constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
+
+/// Of advance(): one for hundreds of paths is as much as many small ones.
+std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / paths_of_a_thing; }
 
 }  // namespace
 
@@ -96,6 +102,7 @@ void Arbiter::examine(Waiter& waiter) {
 }
 
 void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen) {
+  if (waiter.is_leaving) return stop_waiting(waiter);
   unregister(waiter);
   Acquired acquired = try_grant(waiter, chosen);
   acquired.waited = now_.instant - waiter.since;
@@ -205,6 +212,7 @@ Waiter* Arbiter::take_next_to_examine() {
 /// It leaves the queue; its place is kept when its client can come back for it.
 void Arbiter::stop_waiting(Waiter& waiter) {
   deactivate(waiter);
+  waiter.is_leaving = false;
   if (!waiter.token_is_chosen) return remove(waiter);
   waiter.is_kept = true;
   set_timer(waiter, now_.instant + place_kept);
@@ -257,26 +265,38 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
 bool Arbiter::abandon(WaiterId id, const Now& now) {
   now_ = now;
   const auto at = waiters_.find(id);
-  if (at == waiters_.end() || at->second->is_kept) return false;
-  stop_waiting(*at->second);
+  if (at == waiters_.end()) return false;
+  Waiter& waiter = *at->second;
+  if (waiter.is_kept || waiter.is_leaving) return false;
+  if (waiter.wanted.size() <= paths_of_a_thing) {
+    stop_waiting(waiter);
+    return true;
+  }
+  // To leave 256 lines takes half a millisecond. When the machine of thousands of clients dies that
+  // is not done at once, else everybody else would wait for it.
+  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter.wanted.size() * to_leave_a_path;
+  waiter.is_leaving = true;
+  set_timer(waiter, leaves_at_);
   return true;
 }
 
 bool Arbiter::advance(const Now& now, std::size_t limit) {
   now_ = now;
-  for (; limit > 0; --limit) {
+  while (limit > 0) {
+    std::size_t things = 1;
     if (const auto due = deadlines_.take_due(now_.instant)) {
-      on_due(*due);
+      things = on_due(*due);
     } else if (Waiter* const next = take_next_to_examine()) {
+      things = things_of(*next);
       examine(*next);
     } else if (!to_search_.empty() && recheck_.empty() && recheck_lists_.empty() &&
                now_.instant >= stuck_until_) {
       const Token token = to_search_.extract(to_search_.begin()).value();
-      // One that is far to seek is as much as many small things.
-      limit -= std::min(limit - 1, refuse_deadlocks_of(token) / steps_of_a_thing);
+      things += refuse_deadlocks_of(token) / steps_of_a_thing;
     } else {
       return false;
     }
+    limit -= std::min(limit, things);
   }
   const auto next = next_due();
   return next && *next <= now_.instant;
@@ -304,43 +324,55 @@ std::optional<Instant> Arbiter::next_due() const {
   return due;
 }
 
-void Arbiter::on_due(const DeadlineQueue::Due& due) {
+/// Returns how many things of advance() it was as much as.
+std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
   switch (due.kind) {
     case DeadlineQueue::Kind::lease: {
       const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
       table_.set_timer(lease.handle, 0);
       const bool has_begun = room_for_end_of(lease) == Room::enough;
-      if (has_begun && end_lease(lease, End::expired, "")) return;
+      if (has_begun && end_lease(lease, End::expired, "")) return 1;
       if (has_begun && expiring_.insert(lease.token).second) {
         on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
       }
       // It lasts until the end of it can be recorded. With very many locks it takes several turns.
       const Instant next = has_begun ? now_.instant : next_retry();
-      return table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
+      table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
+      return 1;
     }
     case DeadlineQueue::Kind::cooling: {
       const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));
       if (!has_room(end_bytes, true)) {
         cooling_timers_[held.id] = deadlines_.add(next_retry(), due.kind, due.subject);
-        return;
+        return 1;
       }
       cooling_timers_.erase(held.id);
-      return end_lock(held, table_.path_of(held), End::cooled, "");
+      end_lock(held, table_.path_of(held), End::cooled, "");
+      return 1;
     }
     case DeadlineQueue::Kind::waiter: {
       Waiter& waiter = *by_ticket_.at(due.subject);
+      const std::size_t things = things_of(waiter);
       waiter.timer = 0;
-      if (waiter.is_kept) return remove(waiter);
-      // Its turn can have come together with the end of its wait.
-      const std::vector<std::size_t> free = free_ones(waiter);
-      if (free.size() == waiter.needed()) return grant_queued(waiter, free);
-      Acquired acquired = refused(Outcome::blocked);
-      acquired.blocked_by = list_blockers(waiter);
-      acquired.waited = now_.instant - waiter.since;
-      host_->on_decided(waiter.id, std::move(acquired));
-      return stop_waiting(waiter);
+      on_end_of_wait(waiter);
+      return things;
     }
   }
+  return 1;
+}
+
+/// Or of its kept place.
+void Arbiter::on_end_of_wait(Waiter& waiter) {
+  if (waiter.is_kept) return remove(waiter);
+  if (waiter.is_leaving) return stop_waiting(waiter);
+  // Its turn can have come together with the end of its wait.
+  const std::vector<std::size_t> free = free_ones(waiter);
+  if (free.size() == waiter.needed()) return grant_queued(waiter, free);
+  Acquired acquired = refused(Outcome::blocked);
+  acquired.blocked_by = list_blockers(waiter);
+  acquired.waited = now_.instant - waiter.since;
+  host_->on_decided(waiter.id, std::move(acquired));
+  stop_waiting(waiter);
 }
 
 void Arbiter::for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const {

@@ -298,6 +298,99 @@ TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::blocked);  // it cools
 }
 
+/// Requests for any of many paths, whose clients leave all at once.
+class ArbiterLeavingTest : public ArbiterTest {
+ protected:
+  AcquireCommand any_of_many(const Token& of) const {
+    AcquireCommand command;
+    for (int number = 0; number < 64; ++number) {
+      command.wanted.push_back({path("m" + std::to_string(number)), {}});
+    }
+    command.any = 1;
+    command.token = of;
+    command.wait = std::chrono::hours{1};
+    return command;
+  }
+  void take_all() {
+    AcquireCommand all = any_of_many(token(1));
+    all.any = 0;
+    ASSERT_EQ(arbiter_->acquire(all, now()).outcome, Outcome::granted);
+  }
+  Acquired wait_for_any(const Token& of) { return arbiter_->acquire(any_of_many(of), now()); }
+  std::size_t count_waiting() const {
+    std::size_t count = 0;
+    arbiter_->for_each_waiter(0, [&](const Waiter& waiter) {
+      count += waiter.is_kept ? 0U : 1U;
+      return true;
+    });
+    return count;
+  }
+};
+
+TEST_F(ArbiterLeavingTest, OneLeavesAfterTheOtherAndOthersHaveTheirTurnBetween) {
+  take_all();
+  std::vector<WaiterId> waiters;
+  for (std::uint8_t number = 2; number < 102; ++number)
+    waiters.push_back(wait_for_any(token(number)).waiter);
+  for (const WaiterId waiter : waiters) {
+    EXPECT_TRUE(arbiter_->abandon(waiter, now()));
+    EXPECT_FALSE(arbiter_->abandon(waiter, now()));
+  }
+  EXPECT_EQ(count_waiting(), 100U);
+  advance_to(now_ + milliseconds{13});
+  EXPECT_GT(count_waiting(), 40U);
+  EXPECT_LT(count_waiting(), 60U);
+  advance_to(now_ + milliseconds{14});
+  EXPECT_EQ(count_waiting(), 0U);
+  arbiter_->check_invariants();
+}
+
+TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
+  take_all();
+  for (std::uint8_t number = 2; number < 102; ++number) {
+    ASSERT_EQ(wait_for_any(token(number)).outcome, Outcome::queued);
+  }
+  now_ += std::chrono::hours{1};
+  EXPECT_TRUE(arbiter_->advance(now(), 256));
+  EXPECT_EQ(decided_.size(), 29U);  // of nine things each
+  advance_to(now_);
+  EXPECT_EQ(decided_.size(), 100U);
+}
+
+TEST_F(ArbiterLeavingTest, WhoseClientHasLeftIsNotGranted) {
+  take_all();
+  const Acquired left = wait_for_any(token(2));
+  const Acquired next = wait_for_any(token(3));
+  ASSERT_TRUE(arbiter_->abandon(left.waiter, now()));
+  ASSERT_EQ(arbiter_->release(token(1), PathView{path("m7")}, now()).outcome,
+            ReleaseOutcome::released);
+  while (arbiter_->advance(now(), 1)) {
+  }
+  EXPECT_FALSE(decided_.contains(left.waiter));
+  ASSERT_EQ(decided_.at(next.waiter).outcome, Outcome::granted);
+  EXPECT_EQ(decided_.at(next.waiter).locks.front().packed_path, path("m7"));
+}
+
+TEST_F(ArbiterLeavingTest, WhoComesBackMeanwhileHasItsPlaceAndWhoWantsSomethingElseGetsIt) {
+  take_all();
+  const Acquired first = wait_for_any(token(2));
+  const Acquired second = wait_for_any(token(3));
+  ASSERT_TRUE(arbiter_->abandon(first.waiter, now()));
+  ASSERT_TRUE(arbiter_->abandon(second.waiter, now()));
+  const Acquired back = wait_for_any(token(2));
+  ASSERT_EQ(back.outcome, Outcome::queued);
+  AcquireCommand other = any_of_many(token(3));
+  other.wanted.resize(32);
+  const Acquired instead = arbiter_->acquire(other, now());
+  ASSERT_EQ(instead.outcome, Outcome::queued);
+  advance_to(now_ + milliseconds{100});
+  EXPECT_EQ(count_waiting(), 2U);
+  ASSERT_EQ(arbiter_->release_all(token(1), now()).outcome, ReleaseOutcome::released);
+  advance_to(now_);
+  EXPECT_EQ(decided_.at(back.waiter).outcome, Outcome::granted);
+  EXPECT_EQ(decided_.at(instead.waiter).outcome, Outcome::granted);
+}
+
 // At its place of before it would stand before who holds what it wants.
 TEST_F(ArbiterTest, WhoComesBackToAPlaceThatWouldBeADeadlockGoesToTheEnd) {
   const Shape neither{Mode::exclusive, false, false};

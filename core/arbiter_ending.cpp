@@ -181,9 +181,9 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     released.ended = ended;
     return released;
   }
-  table_.for_each_lock_at(path, [&](const HeldLock&) {
-    released.outcome = ReleaseOutcome::wrong_token;
-    return false;
+  table_.for_each_lock_at(path, [&](const HeldLock& held) {
+    if (!held.is_cooling) released.outcome = ReleaseOutcome::wrong_token;
+    return held.is_cooling;  // that nobody holds
   });
   return released;
 }

@@ -133,9 +133,10 @@ class LockService final : private core::Arbiter::Host {
   void forget(const ForceListener& listener);
 
   struct PathState {
+    static constexpr std::size_t counted_max = 10'000;
     bool is_free = false;
     std::vector<core::LockInfo> holders;  ///< The first of each list, with how many there are.
-    std::size_t holder_count = 0;         ///< Counted up to 10,000, as the next one.
+    std::size_t holder_count = 0;         ///< Counted up to counted_max, as the next one.
     std::vector<core::LockInfo> covered_by;
     std::size_t covered_by_count = 0;
     std::optional<core::LockInfo> awaited_by;  ///< Elsewhere in the tree; see Arbiter.

@@ -9,7 +9,6 @@ namespace locker::server {
 namespace {
 
 constexpr std::size_t shown_max = 100;
-constexpr std::size_t looked_at_max = 10'000;
 // To ask about all locks of a lease of 100,000, under the mutex and at each renewal, takes 9 ms.
 constexpr std::size_t asked_again_max = 100;
 constexpr std::size_t known_to_fit_max = 1'000;
@@ -19,7 +18,7 @@ constexpr std::size_t known_to_fit_max = 1'000;
 LockService::At<LockService::PathState> LockService::look_at(core::PathView path) {
   const std::lock_guard lock{commit_.mutex()};
   PathState state;
-  auto covering = arbiter_.covering(path, shown_max, looked_at_max);
+  auto covering = arbiter_.covering(path, shown_max, PathState::counted_max);
   state.holders = std::move(covering.holders);
   state.holder_count = covering.holder_count;
   state.covered_by = std::move(covering.elsewhere);

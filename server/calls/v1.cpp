@@ -97,7 +97,8 @@ std::string text_page(const LockPages::Page& page, const core::Now& now) {
 /// Of a list that does not show all there are.
 void append_rest(std::size_t count, std::size_t shown, std::string_view what, std::string& text) {
   if (count <= shown) return;
-  text += "… and " + std::to_string(count - shown) + " more ";
+  text += "… and " + std::to_string(count - shown);
+  text += count == LockService::PathState::counted_max ? " or more " : " more ";
   text += what;
   text += '\n';
 }

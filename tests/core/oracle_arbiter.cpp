@@ -773,7 +773,7 @@ Released OracleArbiter::release(const Token& token, const std::string& packed_pa
     return released;
   }
   const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& its) {
-    return its.packed_path == packed_path;
+    return its.packed_path == packed_path && !its.is_cooling;
   });
   released.outcome = others_hold ? ReleaseOutcome::wrong_token : ReleaseOutcome::not_held;
   return released;

@@ -905,6 +905,11 @@ class Looking(V1Test):
             "\n… and 20 more that hold it\n"))
         self.assertTrue(self.client.ask("GET", "/v1/locks/sh/c", headers=text).text.endswith(
             "\n… and 20 more in its way\n"))
+        for first in range(0, 10_240, 256):
+            self.expect(201, self.client.ask("POST", "/v1/locks", {
+                "locks": [{"path": f"/many/m{first + number}"} for number in range(256)]}))
+        self.assertTrue(self.client.ask("GET", "/v1/locks/many", headers=text).text.endswith(
+            "\n… and 9900 or more in its way\n"))
         free = self.client.ask("GET", "/v1/locks/elsewhere")
         self.assertEqual((free["free"], free["holder_count"], free["covered_by_count"]), (True, 0, 0))
 

@@ -23,6 +23,7 @@ from server_case import LONG, PACKAGE, PATIENCE, ServerCase, renewing_often
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
                           deadline)
 from lockerclient.aio import AsyncClient
+from lockerclient.exchange import NoAnswer
 from certificates import Authority
 from lockerd import Lockerd
 
@@ -95,6 +96,38 @@ class Blocks(AioCase):
                 await client.release(lock.token)
                 self.assertFalse(lock.held)
         self.assertEqual(caught.exception.reason, "released")
+
+    @in_loop
+    async def test_a_release_by_a_call_that_failed_has_released_nothing(self, client):
+        impatient = AsyncClient(self.server.url, patience=0)
+        async with impatient.lock("/a", ttl=None) as lock:
+            with mock.patch.object(impatient._connections, "send", side_effect=NoAnswer("x", False)):
+                with self.assertRaises(Unreachable):
+                    await impatient.release(lock.token)
+            self.assertTrue(lock.held)
+        self.assertTrue((await client.state("/a")).free)
+        await impatient.close()
+
+    @in_loop
+    async def test_who_releases_by_a_call_is_not_cancelled_for_that(self, client):
+        lock = await client.lock("/a", ttl=LONG, cancel_on_loss=True).acquire()
+        await client.release(lock.token)
+        await asyncio.sleep(0)
+        self.assertTrue(lock.lost.is_set())
+
+    @in_loop
+    async def test_another_task_that_releases_by_a_call_cancels_the_block(self, client):
+        begun = asyncio.get_running_loop().create_future()
+
+        async def work():
+            async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
+                begun.set_result(lock.token)
+                await asyncio.sleep(PATIENCE)
+
+        task = asyncio.ensure_future(work())
+        await client.release(await begun)
+        with self.assertRaises(LockLost):
+            await task
 
     @in_loop
     async def test_without_threads(self, client):

@@ -41,6 +41,8 @@ class _Cancellation:
         return 0  # before, nobody counted cancellations
 
     def cancel(self, loss: LockLost) -> None:
+        if loss.reason == "released" and asyncio.current_task() is self._task:
+            return  # by itself: it need not be stopped
         if self._loss is None and not self._is_left and self._task is not None:
             self._loss = loss
             self._task.cancel()

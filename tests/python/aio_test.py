@@ -1,6 +1,7 @@
 """The asyncio client, against the real server."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import os
@@ -313,6 +314,21 @@ class Losing(AioCase):
         task.cancel()
         with self.assertRaises(asyncio.CancelledError):
             await task
+
+    @in_loop
+    async def test_so_it_is_where_the_block_ends_by_itself(self, client):
+        if sys.version_info < (3, 11):
+            self.skipTest("nobody counts cancellations there")
+
+        async def work():
+            with contextlib.suppress(LockLost):
+                async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                    lock._held().lose(LockLost("x", "forced"))
+                    asyncio.current_task().cancel()
+
+        with self.assertRaises(asyncio.CancelledError):
+            await asyncio.ensure_future(work())
+        await until(lambda: self.is_free("/f"))
 
     @in_loop
     async def test_the_clock_is_watched_while_the_server_is_silent(self, client):
@@ -656,6 +672,16 @@ class Calls(AioCase):
             await client.acquire("/n", ttl=LONG)
             self.assertEqual((await events.__anext__()).path, "/n")
         self.assertEqual([event async for event in events], [])
+
+    @in_loop
+    async def test_events_may_begin_again(self, client):
+        events = client.events("/n")
+        with mock.patch.object(client._connections, "stream", side_effect=asyncio.CancelledError):
+            with self.assertRaises(asyncio.CancelledError):
+                await events.__aenter__()
+        async with events:
+            await client.acquire("/n")
+            self.assertEqual((await events.__anext__()).path, "/n")
 
     def test_a_client_serves_several_event_loops(self):
         client = AsyncClient(self.server.url, patience=PATIENCE)

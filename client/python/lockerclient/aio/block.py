@@ -59,7 +59,11 @@ class _Cancellation:
             except asyncio.CancelledError:
                 pass
         if sys.version_info >= (3, 11) and self._task is not None:
-            is_cancelled &= self._task.uncancel() <= self._before
+            is_ours_alone = self._task.uncancel() <= self._before
+            if not is_cancelled and not is_ours_alone:  # another's came with it, and was lost
+                self._task.cancel()  # where it waits next
+                self._task.uncancel()
+            is_cancelled &= is_ours_alone
         return copy.copy(self._loss) if is_cancelled else None
 
 

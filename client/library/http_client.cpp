@@ -162,6 +162,7 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
     if (!was_cut_ || BootClock::now() - reply.sent >= break_time_max) co_return unreachable(error);
   }
   if (closings != closings_) co_return unreachable(aborted);
+  was_cut_ = false;  // from here on it is sent anew, or not at all
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
   if (closings != closings_) {  // while the name was looked up, for example
     connection_.close();

@@ -95,13 +95,14 @@ net::awaitable<std::optional<LeaseKeeper::Locks>> LeaseKeeper::async_look() {
   do {
     // There can be a hundred pages. What ends the lease meanwhile is told by the next renewal.
     if (BootClock::now() >= sent_ + interval() && !co_await async_renew()) co_return std::nullopt;
+    if (is_stopped_) co_return std::nullopt;
     const Call call = lease_call(token_, after);
     const Result<Reply> looked = co_await client_.async_call(call, interval() / 2);
     Result<LeasePage> page = looked ? parse_lease(*looked) : looked.error();
-    if (!page) co_return std::nullopt;
+    if (!page || is_stopped_) co_return std::nullopt;
     held.merge(page->locks);
     after = page->next;
-  } while (!after.empty() && !is_stopped_);
+  } while (!after.empty());
   co_return held;
 }
 

@@ -416,9 +416,34 @@ FAULTS = [
           "WithoutAReference.test_what_was_taken_without_a_block_is_not"),
     Fault("one-object-two-blocks", "two threads with one lock of the Python client leave it held",
           "client/python/lockerclient/views.py",
-          "if begins.setdefault(\"_begins\", this) is not this or self._is_taken():\n",
+          "if first() is not mine or self._is_taken():\n",
           "if self._is_taken():\n",
           "python/lock_test.py Blocks.test_one_object_for_one_thread_at_a_time"),
+    Fault("ends-once", "a lock stays held when the end of its block in Python is interrupted",
+          "client/python/lockerclient/block.py",
+          "            if holding is not None:\n                holding.end_quickly()\n", "",
+          "python/interruption_test.py AtAnyMoment.test_a_lock_begins_again"),
+    Fault("stays-in-its-lease", "a lease keeps a lock when a Python program is interrupted while it "
+          "waits to give it back",
+          "client/python/lockerclient/lease.py",
+          "            self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it\n",
+          "",
+          "python/interruption_test.py "
+          "WhileItIsGivenBack.test_while_another_lock_of_the_lease_is_given_back"),
+    Fault("told-before-it-is-done", "a Python block gives up a lock that the server could not release",
+          "client/python/lockerclient/client.py",
+          "        self._call(calls.release_lease(token), lambda answer: None)\n"
+          "        for tenure in tenures:  # not before: else nobody would have it if that fails\n"
+          "            tenure.lose_by_release()\n",
+          "        for tenure in tenures:\n"
+          "            tenure.lose_by_release()\n"
+          "        self._call(calls.release_lease(token), lambda answer: None)\n",
+          "python/lock_test.py "
+          "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
+    Fault("first-page-is-all", "an interrupted acquire takes from a large lease what it had",
+          "client/python/lockerclient/acquisition.py",
+          "    if after is not None:\n        return None\n", "",
+          "python/protocol_test.py Looking.test_at_one_page_only_of_a_lease_that_is_joined"),
     Fault("handler-is-an-answer", "a lock stays held when a signal handler raises an error of the "
           "Python client while it is asked for",
           "client/python/lockerclient/acquisition.py",

@@ -1,6 +1,7 @@
 """The asyncio client, against the real server."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import os
@@ -23,6 +24,7 @@ from server_case import LONG, PACKAGE, PATIENCE, ServerCase, renewing_often
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
                           deadline)
 from lockerclient.aio import AsyncClient
+from lockerclient.exchange import NoAnswer
 from certificates import Authority
 from lockerd import Lockerd
 
@@ -95,6 +97,38 @@ class Blocks(AioCase):
                 await client.release(lock.token)
                 self.assertFalse(lock.held)
         self.assertEqual(caught.exception.reason, "released")
+
+    @in_loop
+    async def test_a_release_by_a_call_that_failed_has_released_nothing(self, client):
+        impatient = AsyncClient(self.server.url, patience=0)
+        async with impatient.lock("/a", ttl=None) as lock:
+            with mock.patch.object(impatient._connections, "send", side_effect=NoAnswer("x", False)):
+                with self.assertRaises(Unreachable):
+                    await impatient.release(lock.token)
+            self.assertTrue(lock.held)
+        self.assertTrue((await client.state("/a")).free)
+        await impatient.close()
+
+    @in_loop
+    async def test_who_releases_by_a_call_is_not_cancelled_for_that(self, client):
+        lock = await client.lock("/a", ttl=LONG, cancel_on_loss=True).acquire()
+        await client.release(lock.token)
+        await asyncio.sleep(0)
+        self.assertTrue(lock.lost.is_set())
+
+    @in_loop
+    async def test_another_task_that_releases_by_a_call_cancels_the_block(self, client):
+        begun = asyncio.get_running_loop().create_future()
+
+        async def work():
+            async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
+                begun.set_result(lock.token)
+                await asyncio.sleep(PATIENCE)
+
+        task = asyncio.ensure_future(work())
+        await client.release(await begun)
+        with self.assertRaises(LockLost):
+            await task
 
     @in_loop
     async def test_without_threads(self, client):
@@ -280,6 +314,21 @@ class Losing(AioCase):
         task.cancel()
         with self.assertRaises(asyncio.CancelledError):
             await task
+
+    @in_loop
+    async def test_so_it_is_where_the_block_ends_by_itself(self, client):
+        if sys.version_info < (3, 11):
+            self.skipTest("nobody counts cancellations there")
+
+        async def work():
+            with contextlib.suppress(LockLost):
+                async with client.lock("/f", ttl=LONG, cancel_on_loss=True) as lock:
+                    lock._held().lose(LockLost("x", "forced"))
+                    asyncio.current_task().cancel()
+
+        with self.assertRaises(asyncio.CancelledError):
+            await asyncio.ensure_future(work())
+        await until(lambda: self.is_free("/f"))
 
     @in_loop
     async def test_the_clock_is_watched_while_the_server_is_silent(self, client):
@@ -623,6 +672,16 @@ class Calls(AioCase):
             await client.acquire("/n", ttl=LONG)
             self.assertEqual((await events.__anext__()).path, "/n")
         self.assertEqual([event async for event in events], [])
+
+    @in_loop
+    async def test_events_may_begin_again(self, client):
+        events = client.events("/n")
+        with mock.patch.object(client._connections, "stream", side_effect=asyncio.CancelledError):
+            with self.assertRaises(asyncio.CancelledError):
+                await events.__aenter__()
+        async with events:
+            await client.acquire("/n")
+            self.assertEqual((await events.__anext__()).path, "/n")
 
     def test_a_client_serves_several_event_loops(self):
         client = AsyncClient(self.server.url, patience=PATIENCE)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import sys
 import threading
 import unittest
@@ -189,6 +190,31 @@ class WhileItIsGivenBack(InterruptionCase):
             block.__enter__()
             with self.sending(self.client, Interrupted()), self.assertRaises(Interrupted):
                 block.__exit__(None, None, None)
+            self.assertEqual(self.held(), [])
+
+    def test_while_another_lock_of_the_lease_is_given_back(self):
+        begun, may_end = threading.Event(), threading.Event()
+
+        def give_another_back():
+            with lease._giving_back:
+                begun.set()
+                may_end.wait(PATIENCE)
+
+        def interrupt(*_):
+            may_end.set()
+            raise Interrupted
+
+        with self.client.lease(ttl=LONG) as lease:
+            block = lease.lock("/a")
+            block.__enter__()
+            thread = self.in_background(give_another_back)
+            begun.wait()
+            before = signal.signal(signal.SIGALRM, interrupt)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with self.assertRaises(Interrupted):
+                block.__exit__(None, None, None)
+            signal.signal(signal.SIGALRM, before)
+            thread.result()
             self.assertEqual(self.held(), [])
 
     def test_with_asyncio(self):
@@ -435,17 +461,18 @@ class OnceMore(InterruptionCase):
 
 
 class AtAnyMoment(InterruptionCase):
-    def interrupt(self, number, client):
-        """At the beginning or end with this number of a function of ours, or of threading. False:
-        there is none. (In between Python itself handles no signal where a mutex is left.)"""
-        files = (os.path.dirname(lockerclient.__file__), threading.__file__)
+    def interrupt(self, number, block, events, files):
+        """At the event with this number in these files. The name of the function in which it came.
+        None: there are not so many events."""
+        where = None
 
         def count(frame, event, _):
-            nonlocal number
+            nonlocal number, where
             if not frame.f_code.co_filename.startswith(files):
                 return None
-            number -= event in ("call", "return")
-            if number == 0 and event in ("call", "return"):
+            number -= event in events
+            if number == 0 and where is None:
+                where = frame.f_code.co_name
                 sys.settrace(None)
                 raise Interrupted
             return count
@@ -453,23 +480,66 @@ class AtAnyMoment(InterruptionCase):
         before = sys.gettrace()
         try:
             sys.settrace(count)
-            with client.lock("/a", ttl=LONG):
+            with block:
                 pass
         except Interrupted:
             pass
         finally:
             sys.settrace(before)
-        return number <= 0
+        return where
+
+    def setUp(self):
+        super().setUp()
+        warnings.simplefilter("ignore", ResourceWarning)  # sockets close when they are forgotten
+        hook = mock.patch.object(sys, "unraisablehook", lambda _: None)  # of a destructor
+        hook.start()
+        self.addCleanup(hook.stop)
+        self.ours = os.path.dirname(lockerclient.__file__)
 
     def test_nothing_stays_held(self):
-        warnings.simplefilter("ignore", ResourceWarning)  # some sockets close when they are forgotten
+        """Between the lines of `threading` Python itself handles no signal where a mutex is left."""
         client = self.new_client()
         number = 1
-        with mock.patch.object(sys, "unraisablehook", lambda _: None):  # it can come in a destructor
-            while self.interrupt(number, client):
-                wait_until(lambda: self.held() == [], f"it stays held after event {number}")
-                number += 1
+        while self.interrupt(number, client.lock("/a", ttl=LONG), ("call", "return"),
+                             (self.ours, threading.__file__)):
+            wait_until(lambda: self.held() == [], f"it stays held after event {number}")
+            number += 1
         self.assertGreater(number, 100)
+
+    def check_that_it_begins_again(self, block, give_back, leases=0):
+        """What is interrupted at any line of ours leaves nothing held while its object lives, but
+        where that comes before its end has begun."""
+        def is_given_back():
+            return self.held() == [] and self.client.status()["leases"] == leases
+
+        number = 1
+        ends_not_begun = 0
+        while where := self.interrupt(number, block, ("line",), self.ours):
+            if block._is_taken():
+                self.assertEqual(where, "__exit__", f"it is held after line {number}")
+                ends_not_begun += 1
+                give_back()
+            wait_until(is_given_back, f"it stays held after line {number}")
+            gc.collect(1)  # before Python 3.11 some frames refer to themselves
+            with block:
+                pass
+            wait_until(is_given_back)
+            number += 1
+        self.assertGreater(number, 100)
+        self.assertLess(ends_not_begun, 4)
+
+    def test_a_lock_begins_again(self):
+        lock = self.new_client().lock("/a", ttl=LONG)
+        self.check_that_it_begins_again(lock, lock.release)
+
+    def test_a_lease_begins_again(self):
+        lease = self.new_client().lease(ttl=LONG)
+        self.check_that_it_begins_again(lease, lease.release)
+
+    def test_a_lock_of_a_lease_begins_again(self):
+        with self.new_client().lease(ttl=LONG) as lease:
+            block = lease.lock("/a")
+            self.check_that_it_begins_again(block, lambda: block.__exit__(None, None, None), 1)
 
 
 class BySignalHandlers(InterruptionCase):

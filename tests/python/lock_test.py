@@ -14,6 +14,7 @@ from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_wa
                          wait_until)
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
                           deadline)
+from lockerclient.exchange import NoAnswer
 
 
 # Lost by the clock; or the machine was so slow that the server said so first.
@@ -90,6 +91,15 @@ class Blocks(ServerCase):
                 self.client.release(lock.token)
                 self.assertFalse(lock.held)
         self.assertEqual(caught.exception.reason, "released")
+
+    def test_a_release_by_a_call_that_failed_has_released_nothing(self):
+        client = self.new_client(patience=0)
+        with client.lock("/a", ttl=None) as lock:
+            with mock.patch.object(client, "_send", side_effect=NoAnswer("x", False)):
+                with self.assertRaises(Unreachable):
+                    client.release(lock.token)
+            self.assertTrue(lock.held)
+        self.assertTrue(self.is_free("/a"))
 
     def test_a_ttl_that_the_program_changes_is_kept(self):
         with self.client.lock("/a", ttl=10 * LONG) as lock:

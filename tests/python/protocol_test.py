@@ -7,7 +7,7 @@ import unittest
 import server_case  # noqa: F401, where the package is
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
                           giving_back, protocol, renewing)
-from lockerclient.acquisition import Acquisition
+from lockerclient.acquisition import Acquisition, joining
 from lockerclient.aio import http
 from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
@@ -347,12 +347,24 @@ class GivingBack(unittest.TestCase):
 
 
 class Looking(unittest.TestCase):
-    def test_at_a_lease_of_several_pages(self):
-        def page(path, after):
-            lock = {"path": path, "owner": "o", "state": "held", "mode": "shared"}
-            return {"owner": "o", "ttl_ms": 30000, "locks": [lock], "next": after}
+    @staticmethod
+    def page(path, after):
+        lock = {"path": path, "owner": "o", "state": "held", "mode": "shared"}
+        return {"owner": "o", "ttl_ms": 30000, "locks": [lock], "next": after}
 
-        world = World((0, 200, page("/a", "x")), (0, 200, page("/b", None)))
+    def test_at_one_page_only_of_a_lease_that_is_joined(self):
+        """Of what nobody has looked at nothing is given back."""
+        world = World((0, 200, RENEWED), (0, 200, self.page("/b", "x")), (0, 200, GRANT))
+        kept = world.drive(joining(world.settings, "t"))
+        world.drive(Acquisition(world.settings, wanted(), None, "t", kept=kept).give_up())
+        self.assertEqual(world.script, [])
+        world = World((0, 200, RENEWED), (0, 200, self.page("/b", None)), (0, 200, GRANT), LEFT)
+        kept = world.drive(joining(world.settings, "t"))
+        world.drive(Acquisition(world.settings, wanted(), None, "t", kept=kept).give_up())
+        self.assertEqual(world.script, [])
+
+    def test_at_a_lease_of_several_pages(self):
+        world = World((0, 200, self.page("/a", "x")), (0, 200, self.page("/b", None)))
         state = world.drive(protocol.lease_state(world.settings, "t"))
         self.assertEqual([lock.path for lock in state.locks], ["/a", "/b"])
         self.assertEqual(world.calls(), ["GET /v1/leases", "GET /v1/leases?after=x"])

@@ -10,7 +10,7 @@ from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
 from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_silence,
-                       is_transient, lease_state)
+                       is_transient, page_of_lease)
 from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
@@ -21,13 +21,15 @@ WAIT_PIECE = 20.0
 FIRST_PATIENCE = 5.0
 
 
-def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey]]:
+def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
     """To be done before a lease is joined: if there were none, the server would open one that never
-    expires. Returns what it has."""
+    expires. Returns what it has; None: too much to look at all of it each time."""
     renewal = yield from call(settings, calls.renew(token), Renewal.parse)
     if renewal.locks == 0:
         return frozenset()
-    state = yield from lease_state(settings, token)
+    state, after = yield from page_of_lease(settings, token, None)
+    if after is not None:
+        return None
     return frozenset(path_key(lock.path) for lock in state.locks if lock.state == "held")
 
 
@@ -37,12 +39,12 @@ class Acquisition:
 
     `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
     the same, and has the place then. `kept` is what the lease has already, and keeps if this is
-    given up.
+    given up; None: nobody knows, so it keeps all.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None, is_alone: bool = True,
-                 kept: frozenset[PathKey] = frozenset()):
+                 kept: frozenset[PathKey] | None = frozenset()):
         calls.check_wait(wait)
         self.wanted = wanted
         self._settings = settings
@@ -141,7 +143,7 @@ class Acquisition:
             answers = [(yield self._withdrawal())]
             if not self._joins:
                 answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
-            elif (grant := self._late(answers[0])) is not None:
+            elif self._kept is not None and (grant := self._late(answers[0])) is not None:
                 for path in grant.paths:
                     if path_key(path) not in self._kept:
                         answers.append((yield Send(calls.release_path(self._token, path),

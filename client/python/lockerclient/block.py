@@ -138,24 +138,13 @@ class Block(HeldView):
         return self._holding
 
     def _held(self) -> Tenure:
-        return self._expect_held().tenure
-
-    def _expect_held(self) -> Holding:
-        if self._holding is None:
+        holding = self._holding
+        if holding is None:
             raise LockerError("This is not held: use it in a `with` block.", "not_held")
-        return self._holding
+        return holding.tenure
 
     def _is_taken(self) -> bool:
         return self._holding is not None
-
-    def _end(self) -> LockerError | None:
-        holding = self._expect_held()
-        try:
-            self._holding = None
-            return holding.end()
-        except BaseException:  # Ctrl-C, or what else a signal handler raises
-            holding.end_quickly()
-            raise
 
     def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""
@@ -167,14 +156,21 @@ class Block(HeldView):
 
     def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
-        problem = self._end()
-        if problem is not None:
-            raise problem
+        self._held()
+        self.__exit__(None, None, None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        if self._holding is not None:  # else it was released in the block
-            tell(self._end(), error)
+        holding = self._holding  # None: it was released in the block
+        try:
+            self._holding = None
+            problem = None if holding is None else holding.end()
+        except BaseException:  # Ctrl-C, or what else a signal handler raises
+            self._holding = None
+            if holding is not None:
+                holding.end_quickly()
+            raise
+        tell(problem, error)
 
 
 def tell(problem: LockerError | None, error: BaseException | None) -> None:

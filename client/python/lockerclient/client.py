@@ -128,10 +128,15 @@ class Client:
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        for tenure in self._farewells.tenures(token):
-            tenure.give_back(path)
-        request = calls.release_lease(token) if path is None else calls.release_path(token, path)
-        self._call(request, lambda answer: None)
+        tenures = self._farewells.tenures(token)
+        if path is not None:
+            for tenure in tenures:
+                tenure.inventory.drop(path)  # before a keeper could take it for lost
+            self._call(calls.release_path(token, path), lambda answer: None)
+            return
+        self._call(calls.release_lease(token), lambda answer: None)
+        for tenure in tenures:  # not before: else nobody would have it if that fails
+            tenure.lose_by_release()
 
     def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""

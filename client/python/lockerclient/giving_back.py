@@ -66,10 +66,13 @@ def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
         yield from abandon(tenure.token)
         return
     try:
-        for path in leaving.releases:
-            yield Send(calls.release_path(tenure.token, path), FAREWELL_TIMEOUT)
-        for wanted in leaving.weakenings:
+        while leaving.releases:
+            yield Send(calls.release_path(tenure.token, leaving.releases[0]), FAREWELL_TIMEOUT)
+            leaving.releases.pop(0)
+        while leaving.weakenings:
+            wanted = leaving.weakenings[0]
             answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
+            leaving.weakenings.pop(0)
             if answer.status in (200, 201):  # else the next exclusive one would look like a loss
                 tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
     except (NoAnswer, LockerError):

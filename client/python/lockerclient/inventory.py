@@ -13,6 +13,14 @@ from .errors import LockLost
 from .records import Grant
 
 
+@dataclass
+class Leaving:
+    """What is to be done when a use ends. What is done is taken out."""
+
+    releases: list[str] = field(default_factory=list)
+    weakenings: list[Wanted] = field(default_factory=list)  # back to the mode of those that stay
+
+
 class Use:
     """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`)."""
 
@@ -21,6 +29,7 @@ class Use:
         self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
         self.is_block = is_block
         self.loss: LockLost | None = None  # of one of its paths
+        self.leaving = Leaving()
 
 
 class _Entry:
@@ -33,8 +42,8 @@ class _Entry:
         self.granted_to: set[Use] = set()
         self.asked_by: set[Use] = set()
 
-    def is_used(self) -> bool:
-        return bool(self.granted_to or self.asked_by)
+    def users(self) -> set[Use]:
+        return self.granted_to | self.asked_by
 
     def is_replaced_by(self, fence: int, mode: str) -> bool:
         """It was lost, and the lease has got it anew, or has it of before, from a backup. Who has
@@ -42,14 +51,6 @@ class _Entry:
         if self.fence is None or fence == self.fence:
             return False
         return fence < self.fence or self.mode == mode == "exclusive"
-
-
-@dataclass
-class Leaving:
-    """What is to be done when a use ends. What is done is taken out."""
-
-    releases: list[str] = field(default_factory=list)
-    weakenings: list[Wanted] = field(default_factory=list)  # back to the mode of those that stay
 
 
 class Inventory:
@@ -107,16 +108,16 @@ class Inventory:
                                         if each.is_block or each is use}
 
     def leave(self, use: Use) -> Leaving:
-        leaving = Leaving()
+        """Where this is interrupted, it is done by calling it once more."""
+        leaving = use.leaving
         with self._mutex:
             for key in use.locks:
-                entry = self._forget(key, use)
-                if entry is None or entry.fence is None:
-                    continue
-                if not entry.is_used():
+                entry = self._entries.get(key)
+                if entry is not None and entry.fence is not None and entry.users() == {use}:
                     leaving.releases.append(entry.path)
-                    continue
-                self._weaken(key, entry, entry.granted_to, leaving)
+                entry = self._forget(key, use)
+                if entry is not None and entry.fence is not None and entry.users():
+                    self._weaken(key, entry, entry.granted_to, leaving)
         return leaving
 
     def stay(self, use: Use) -> Leaving:
@@ -145,12 +146,12 @@ class Inventory:
     def _forget(self, key: PathKey, use: Use) -> _Entry | None:
         """The entry, if it was one of this use's."""
         entry = self._entries.get(key)
-        if entry is None or use not in entry.granted_to | entry.asked_by:
+        if entry is None or use not in entry.users():
             return None
+        if entry.users() == {use}:
+            del self._entries[key]
         entry.granted_to.discard(use)
         entry.asked_by.discard(use)
-        if not entry.is_used():
-            del self._entries[key]
         return entry
 
     def weakened(self, wanted: Wanted, grant: Grant) -> None:

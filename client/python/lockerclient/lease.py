@@ -44,22 +44,24 @@ class Lease(Block):
         return self._open(is_block=False)
 
     def _open(self, is_block: bool) -> Lease:
-        with self._beginning():
+        reservation = self._reserve()
+        client = self._client
+        token = protocol.fresh_token()
+        opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
+        try:
             self.lost, self._is_block = threading.Event(), is_block
-            client = self._client
-            token = protocol.fresh_token()
-            opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
-            try:
-                opened = client._run(protocol.outcome(opening))
-                if not isinstance(opened, LockerError):
-                    what = "a lease of " + self._owner
-                    self._begin(token, what, opened.ttl, opened.sent).start()
-                    return self
-            except BaseException:  # Ctrl-C, or no thread is to be had
-                if not self._end_quickly():
-                    client._say_farewell(token, lambda: giving_back.abandon(token))
-                raise
-            raise opened
+            opened = client._run(protocol.outcome(opening))
+            if not isinstance(opened, LockerError):
+                what = "a lease of " + self._owner
+                self._begin(token, what, opened.ttl, opened.sent).start()
+                return self
+        except BaseException:  # Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
+                client._say_farewell(token, lambda: giving_back.abandon(token))
+            del reservation
+            raise
+        del reservation
+        raise opened
 
     def __enter__(self) -> Lease:
         return self._open(is_block=True)
@@ -86,9 +88,10 @@ class Lease(Block):
                                         self._client._settings.patience)) is not None:
                 wait_for(woken, min(pause, LONGEST_SLEEP))
             return self._take_in_turn(tenure, use, turn)
-        finally:
+        except BaseException:
             if not turn.is_handed_over:
                 turns.leave(turn)
+            raise
 
     def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
         tenure.check()
@@ -107,11 +110,12 @@ class Lease(Block):
                     staying = tenure.inventory.stay(use)
                     client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
+            tenure.turns.leave(turn)
             return grant
         except BaseException as error:
-            turn.withdraw(deadline.now())
             asking = acquisition  # what may be granted still
             try:
+                turn.withdraw(deadline.now())
                 if acquisition is not None and not protocol.is_silence(error):
                     is_granted = tenure.inventory.fence_of(use) is not None
                     if not acquisition.has_failed and not is_granted:
@@ -135,8 +139,6 @@ class Lease(Block):
     def _withdraw_later(self, tenure: Tenure, use: Use, acquisition: Acquisition,
                         turn: Turn) -> None:
         """It may have been granted: a thread gives it back when the server can be asked again."""
-        turn.hand_over()
-
         def run() -> None:
             try:
                 self._granted_late(tenure, use, acquisition, acquisition.go_on_withdrawing(tenure))
@@ -146,25 +148,23 @@ class Lease(Block):
 
         has_begun = False
         try:
+            turn.hand_over()
             has_begun = self._client._in_background("withdraw", run)
         finally:
             if not has_begun:
+                self._leave_quickly(tenure, use)
                 tenure.turns.leave(turn)
 
     def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
         """Gives back what nobody else needs who shares this lease. Returns why that failed, or was
-        too late; what it raises is an interruption."""
+        too late. What it raises is an interruption, after which `_leave_quickly` does the rest."""
         if tenure.is_of_another_process():
             return None
         client = self._client
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
-            try:
-                return client._run(protocol.outcome(
-                    giving_back.leave(client._settings, tenure, leaving)))
-            except BaseException:  # Ctrl-C, or what else a signal handler raises
-                client._run(giving_back.leave_quickly(tenure, leaving))
-                raise
+            return client._run(protocol.outcome(
+                giving_back.leave(client._settings, tenure, leaving)))
 
     def _leave_quickly(self, tenure: Tenure, use: Use) -> None:
         if not tenure.is_of_another_process():
@@ -210,19 +210,31 @@ class LockOfLease(UseView):
         self._wait = wait
 
     def __enter__(self) -> LockOfLease:
-        with self._beginning():
-            use = Use(self._wanted)
-            self._tenure = self.lease._held()
-            self._grant = self.lease._take(use, self._wait)
+        reservation = self._reserve()
+        use, grant = Use(self._wanted), None
+        try:
+            self._tenure = tenure = self.lease._held()
+            self._grant = grant = self.lease._take(use, self._wait)
             self._use = use
             return self
+        except BaseException:
+            self._use = None
+            if grant is not None:
+                self.lease._leave_quickly(tenure, use)
+            del reservation
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         tenure, use = self._tenure, self._use
         if tenure is None or use is None:
             return
-        self._use = None
-        released = tenure.release_as_loss()
-        # Else the lease goes on and would keep it.
-        tell(self.lease._leave(tenure, use) or copy.copy(use.loss) or released, error)
+        try:
+            self._use = None
+            released = tenure.release_as_loss()
+            problem = self.lease._leave(tenure, use) or copy.copy(use.loss) or released
+        except BaseException:  # Ctrl-C, or what else a signal handler raises
+            self._use = None
+            self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it
+            raise
+        tell(problem, error)

@@ -30,20 +30,21 @@ class Lock(Block, GrantView):
         return self._acquire(is_block=False)
 
     def _acquire(self, is_block: bool) -> Lock:
-        with self._beginning():
+        reservation = self._reserve()
+        client = self._client
+        acquisition = Acquisition(client._settings, self._wanted, self._wait)
+        try:
             self.lost, self._is_block = threading.Event(), is_block
-            client = self._client
-            acquisition = Acquisition(client._settings, self._wanted, self._wait)
-            try:
-                self._grant = grant = client._run(acquisition.steps())
-                holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-                holding.tenure.granted(Use(self._wanted), self._wanted, grant)
-                holding.start()
-                return self
-            except BaseException as error:  # also Ctrl-C, or no thread is to be had
-                if not self._end_quickly():
-                    client._give_up(acquisition, error)
-                raise
+            self._grant = grant = client._run(acquisition.steps())
+            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+            holding.start()
+            return self
+        except BaseException as error:  # also Ctrl-C, or no thread is to be had
+            if not self._end_quickly():
+                client._give_up(acquisition, error)
+            del reservation
+            raise
 
     def __enter__(self) -> Lock:
         return self._acquire(is_block=True)

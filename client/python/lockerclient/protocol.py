@@ -164,12 +164,17 @@ def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
     locks: list[LockInfo] = []
     after: str | None = None
     while True:
-        state, after = yield from call(
-            settings, calls.look_at_lease(token, after),
-            lambda answer: (LeaseState.parse(answer), answer.body.get("next")))
+        state, after = yield from page_of_lease(settings, token, after)
         locks += state.locks
         if after is None:
             return replace(state, locks=tuple(locks))
+
+
+def page_of_lease(settings: Settings, token: str,
+                  after: str | None) -> Steps[tuple[LeaseState, str | None]]:
+    """One page, and where the next one begins."""
+    return call(settings, calls.look_at_lease(token, after),
+                lambda answer: (LeaseState.parse(answer), answer.body.get("next")))
 
 
 def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,

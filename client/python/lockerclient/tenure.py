@@ -130,12 +130,9 @@ class Tenure:
         if loss is not None:
             raise copy.copy(loss)
 
-    def give_back(self, path: str | None) -> None:
-        """Its program releases a path by a call, or all (None), whoever uses it."""
-        if path is not None:
-            self.inventory.drop(path)
-        else:
-            self.lose(self._released())
+    def lose_by_release(self) -> None:
+        """Its program has released it by a call, whoever uses it."""
+        self.lose(self._released())
 
     def release_as_loss(self) -> LockLost | None:
         """For those who use the lease still when another thread or task has released it."""

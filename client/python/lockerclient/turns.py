@@ -4,6 +4,8 @@ granted."""
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from typing import Callable, Hashable, Iterable
 
 from .errors import LockerError, NotAcquired, Unreachable
@@ -43,20 +45,25 @@ class Turns:
     """A line, in which each waits for those before it that have a path in common with it.
 
     Thread-safe, and without a mutex, in the midst of which a signal handler could come and wait
-    for a thread that waits for the mutex.
+    for a thread that waits for the mutex. A turn that nothing refers to any more has left: an
+    interruption can prevent `leave`.
     """
 
     def __init__(self) -> None:
-        self._line: dict[Turn, None] = {}
+        self._line: list[weakref.ref[Turn]] = []
 
     def join(self, turn: Turn) -> None:
-        self._line[turn] = None
+        self._line.append(weakref.ref(turn, self._line.remove))
 
     def leave(self, turn: Turn) -> None:
-        self._line.pop(turn, None)
-        for other in list(self._line):
+        with contextlib.suppress(ValueError):  # it has left
+            self._line.remove(weakref.ref(turn))
+        for other in self._in_line():
             if not other.keys.isdisjoint(turn.keys):
                 other.wake()
+
+    def _in_line(self) -> list[Turn]:
+        return [turn for each in list(self._line) if (turn := each()) is not None]
 
     def pause(self, turn: Turn, now: float, patience: float) -> float | None:
         """None: it is its turn. Else for how many seconds it can wait to be woken. Raises
@@ -82,7 +89,7 @@ class Turns:
         return min(silent, refused) - now
 
     def _ahead(self, turn: Turn) -> Turn | None:
-        for other in list(self._line):
+        for other in self._in_line():
             if other is turn:
                 return None
             if not other.keys.isdisjoint(turn.keys):

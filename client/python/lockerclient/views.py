@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Iterator
+import functools
+import weakref
 
 from . import deadline
 from .errors import LockerError
@@ -12,26 +12,30 @@ from .records import Grant
 from .tenure import Tenure
 
 
+class Reservation:
+    """Of an object for a block that begins, as long as anything refers to this."""
+
+
 class ForOneBlock:
     """An object with which one block at a time can be."""
 
     def _is_taken(self) -> bool:
         raise NotImplementedError
 
-    @contextlib.contextmanager
-    def _beginning(self) -> Iterator[None]:
-        """Around the begin of a block. Raises LockerError if another one has begun, or is about to,
-        in another thread or task."""
-        this = object()
-        begins: dict[str, object] = vars(self)  # no mutex: a signal handler may ask amid this
-        try:
-            if begins.setdefault("_begins", this) is not this or self._is_taken():
-                raise LockerError("This is held already, or asked for; take another one for a "
-                                  "second block.", "held_already")
-            yield
-        finally:
-            if begins.get("_begins") is this:
-                del begins["_begins"]
+    def _reserve(self) -> Reservation:
+        """To be kept in a variable while a block begins, and deleted there when that fails: a
+        traceback would keep it. It ends by itself, so that no interruption can prevent that. Raises
+        LockerError if another block has begun, or is about to, in another thread or task."""
+        mine = Reservation()
+        own = vars(self)
+        # Without a mutex, and each step at once: a signal handler may ask amid this.
+        first = own.setdefault("_reserved", weakref.ref(
+            mine, functools.partial(own.pop, "_reserved")))
+        if first() is not mine or self._is_taken():
+            del mine
+            raise LockerError("This is held already, or asked for; take another one for a "
+                              "second block.", "held_already")
+        return mine
 
 
 class HeldView(ForOneBlock):

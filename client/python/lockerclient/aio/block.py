@@ -41,6 +41,8 @@ class _Cancellation:
         return 0  # before, nobody counted cancellations
 
     def cancel(self, loss: LockLost) -> None:
+        if loss.reason == "released" and asyncio.current_task() is self._task:
+            return  # by itself: it need not be stopped
         if self._loss is None and not self._is_left and self._task is not None:
             self._loss = loss
             self._task.cancel()
@@ -57,7 +59,11 @@ class _Cancellation:
             except asyncio.CancelledError:
                 pass
         if sys.version_info >= (3, 11) and self._task is not None:
-            is_cancelled &= self._task.uncancel() <= self._before
+            is_ours_alone = self._task.uncancel() <= self._before
+            if not is_cancelled and not is_ours_alone:  # another's came with it, and was lost
+                self._task.cancel()  # where it waits next
+                self._task.uncancel()
+            is_cancelled &= is_ours_alone
         return copy.copy(self._loss) if is_cancelled else None
 
 

@@ -35,7 +35,7 @@ class AsyncEvents:
         await self._events.aclose()
 
     async def __aenter__(self) -> AsyncEvents:
-        await self._events.__anext__()  # connects
+        await self._next()  # connects
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -48,14 +48,17 @@ class AsyncEvents:
     async def __anext__(self) -> Event:
         event = None
         while event is None:
-            try:
-                event = await self._events.__anext__()
-            except StopAsyncIteration:  # it is closed
-                raise
-            except BaseException:  # that has ended what it came through
-                self._events = self._follow()
-                raise
+            event = await self._next()
         return event
+
+    async def _next(self) -> Event | None:
+        try:
+            return await self._events.__anext__()
+        except StopAsyncIteration:  # it is closed
+            raise
+        except BaseException:  # that has ended what it came through
+            self._events = self._follow()
+            raise
 
     async def _follow(self) -> AsyncGenerator[Event | None, None]:
         """None, or a reset, at every new connection."""

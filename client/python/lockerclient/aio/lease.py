@@ -37,22 +37,24 @@ class AsyncLease(Block):
 
     async def open(self) -> AsyncLease:
         """What the beginning of an `async with` block does; `release` ends it."""
-        with self._beginning():
-            self.lost = asyncio.Event()
-            self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
-            client = self._client
-            token = protocol.fresh_token()
-            try:
-                opened = await client._run(
-                    protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-                self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
-                return self
-            except (LockerError, GeneratorExit):
-                raise
-            except BaseException:  # a cancellation, or Ctrl-C
-                if not await self._end_quickly():
-                    await client._say_farewell(token, lambda: giving_back.abandon(token))
-                raise
+        reservation = self._reserve()
+        self.lost = asyncio.Event()
+        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
+        client = self._client
+        token = protocol.fresh_token()
+        try:
+            opened = await client._run(
+                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
+            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            return self
+        except (LockerError, GeneratorExit):
+            raise
+        except BaseException:  # a cancellation, or Ctrl-C
+            if not await self._end_quickly():
+                await client._say_farewell(token, lambda: giving_back.abandon(token))
+            raise
+        finally:
+            del reservation
 
     async def __aenter__(self) -> AsyncLease:
         return await self.open()
@@ -194,12 +196,15 @@ class AsyncLockOfLease(UseView):
         self._wait = wait
 
     async def __aenter__(self) -> AsyncLockOfLease:
-        with self._beginning():
+        reservation = self._reserve()
+        try:
             use = Use(self._wanted)
             self._tenure = self.lease._held()
             self._grant = await self.lease._take(use, self._wait)
             self._use = use
             return self
+        finally:
+            del reservation
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:

@@ -29,21 +29,23 @@ class AsyncLock(Block, GrantView):
 
     async def acquire(self) -> AsyncLock:
         """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
-        with self._beginning():
-            self.lost = asyncio.Event()
-            client = self._client
-            acquisition = Acquisition(client._settings, self._wanted, self._wait)
-            try:
-                self._grant = grant = await client._run(acquisition.steps())
-                tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-                tenure.granted(Use(self._wanted), self._wanted, grant)
-                return self
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # also a cancellation: nobody else would release it
-                if not await self._end_quickly():
-                    await client._give_up(acquisition, error)
-                raise
+        reservation = self._reserve()
+        self.lost = asyncio.Event()
+        client = self._client
+        acquisition = Acquisition(client._settings, self._wanted, self._wait)
+        try:
+            self._grant = grant = await client._run(acquisition.steps())
+            tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            tenure.granted(Use(self._wanted), self._wanted, grant)
+            return self
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # also a cancellation: nobody else would release it
+            if not await self._end_quickly():
+                await client._give_up(acquisition, error)
+            raise
+        finally:
+            del reservation
 
     async def __aenter__(self) -> AsyncLock:
         return await self.acquire()

@@ -911,15 +911,21 @@ void OracleArbiter::end(const Due& due, Instant now) {
   if (has_room_for_ends()) {
     locks_.erase(cooled);
   } else {
-    cooled->cools_until = now + std::chrono::milliseconds{10};
+    cooled->cools_until = retry_at(now);
   }
+}
+
+/// All that found no room are tried again together, 10 ms after the first of them.
+Instant OracleArbiter::retry_at(Instant now) {
+  if (retry_at_ <= now) retry_at_ = now + std::chrono::milliseconds{10};
+  return retry_at_;
 }
 
 /// A few of its locks, and with the last of them the lease.
 void OracleArbiter::expire(const Token& token, Instant now) {
   Lease& lease = leases_.at(token);
   if (!has_room_for_ends()) {
-    lease.expires = now + std::chrono::milliseconds{10};
+    lease.expires = retry_at(now);
     return;
   }
   std::size_t left = limits_.ended_at_once_max;
@@ -1013,7 +1019,7 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
 void OracleArbiter::restart(bool from_snapshot) {
   requests_.clear();
   changed_.clear();
-  stuck_until_ = delayed_until_ = Instant{};
+  stuck_until_ = delayed_until_ = retry_at_ = Instant{};
   const auto bring_back = [](auto& journaled, auto& ended) {
     for (const auto& [of, before] : std::exchange(journaled, {})) {
       if (before) {

@@ -186,6 +186,7 @@ class OracleArbiter {
   [[nodiscard]] bool has_room_for_ends() const { return rooms_.ends == Room::enough; }
   void end_lock(std::size_t place, End reason, const std::string& detail, Instant now);
   void end_lease(const Token& token, End reason, const std::string& detail, Instant now);
+  Instant retry_at(Instant now);
   void expire(const Token& token, Instant now);
   void end_wait(std::size_t place, Instant now);
   void refuse_waiters_of(const Token& token, Instant now);
@@ -213,6 +214,7 @@ class OracleArbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};
   Instant delayed_until_{};
+  Instant retry_at_{};  // what found no room for its end
   Fence last_fence_ = 0;
 };
 

@@ -76,8 +76,11 @@ TEST(ExtendibleTable, ASearchEndsWhenManyCameAndWent) {
     hash = static_cast<std::uint32_t>(random());
     table.insert(hash, value);
   }
-  for (std::uint32_t line = 0; line < 128; ++line) {
-    EXPECT_EQ(table.find(line, [](std::uint32_t) { return false; }), ExtendibleTable::none);
+  for (const std::uint32_t hash : hashes) {
+    std::size_t compared = 0;  // else an endless loop would do nothing, and could be left out
+    const auto is_none = [&](std::uint32_t) { return ++compared > hashes.size(); };
+    EXPECT_EQ(table.find(hash, is_none), ExtendibleTable::none);
+    EXPECT_EQ(compared, 1U);
   }
   EXPECT_LT(table.bytes(), 32U << 10U) << "one bucket was enough";
   for (std::uint32_t value = 1; value <= hashes.size(); ++value) {

@@ -336,9 +336,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
 Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   if (!waiter.is_kept) {
     host_->on_decided(waiter.id, refused(Outcome::superseded));
-    deactivate(waiter);
-    waiter.is_kept = true;
-    set_timer(waiter, now_.instant + place_kept);
+    stop_waiting(waiter);
   }
   const std::vector<std::size_t> free = free_ones(waiter);
   if (free.size() == waiter.needed()) {

@@ -14,12 +14,8 @@ namespace locker::core {
 /// stood still. Never goes back. Nothing here can ask it.
 struct ServedTime {
   using duration = std::chrono::microseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<ServedTime>;
-  static constexpr bool is_steady = true;
 };
-using Instant = ServedTime::time_point;
+using Instant = std::chrono::time_point<ServedTime>;
 using Duration = ServedTime::duration;
 
 /// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of seven levels of

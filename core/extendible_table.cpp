@@ -1,5 +1,6 @@
 #include "core/extendible_table.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -26,7 +27,7 @@ ExtendibleTable::Lines* ExtendibleTable::new_lines() {
 void ExtendibleTable::insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value) {
   Lines& lines = *bucket.lines;
   std::size_t at = hash & line_mask;
-  for (; lines[at].used == Line::all; at = (at + 1) & line_mask) ++lines[at].passed;
+  for (; lines[at].used == Line::all; at = after(at)) ++lines[at].passed;
   Line& line = lines[at];
   const std::size_t entry = first_of(~line.used);
   line.used |= 1U << entry;
@@ -72,18 +73,61 @@ void ExtendibleTable::split(std::uint32_t hash) {
 
 void ExtendibleTable::erase(std::uint32_t hash, std::uint32_t value) {
   Bucket& bucket = bucket_of(hash);
-  for (std::size_t at = hash & line_mask;; at = (at + 1) & line_mask) {
+  for (std::size_t at = hash & line_mask;; at = after(at)) {
     Line& line = (*bucket.lines)[at];
     for (Entries found = line.with(hash); found != 0; found &= found - 1) {
       if (line.values[first_of(found)] != value) continue;
       line.used &= ~(found & -found);
       --bucket.count;
       --size_;
-      return;
+      return fill_from_later(*bucket.lines, at);
     }
     LOCKER_ASSERT(line.passed != 0);
     --line.passed;
   }
+}
+
+/// Moves one back that passed the line which has a hole now; then the line that it left has one.
+void ExtendibleTable::fill_from_later(Lines& lines, std::size_t hole) {
+  while (lines[hole].passed != 0) {
+    --lines[hole].passed;
+    std::size_t at = after(hole);
+    while (passing(lines, hole, at) == 0) {
+      --lines[at].passed;
+      at = after(at);
+    }
+    const std::size_t from = first_of(passing(lines, hole, at));
+    const std::size_t to = first_of(~lines[hole].used);
+    lines[hole].hashes[to] = lines[at].hashes[from];
+    lines[hole].values[to] = lines[at].values[from];
+    lines[hole].used |= 1U << to;
+    lines[at].used &= ~(1U << from);
+    hole = at;
+  }
+}
+
+/// The entries of one line that passed an earlier one.
+ExtendibleTable::Entries ExtendibleTable::passing(const Lines& lines, std::size_t passed,
+                                                  std::size_t at) {
+  Entries found = 0;
+  for (Entries used = lines[at].used; used != 0; used &= used - 1) {
+    const std::size_t first_line = lines[at].hashes[first_of(used)] & line_mask;
+    if (distance(first_line, at) >= distance(passed, at)) found |= used & -used;
+  }
+  return found;
+}
+
+std::size_t ExtendibleTable::longest_search() const {
+  std::size_t longest = 0;
+  for (const Bucket& bucket : buckets_) {
+    for (std::size_t first = 0; first < line_count; ++first) {
+      std::size_t walked = 1;
+      std::size_t at = first;
+      for (; (*bucket.lines)[at].passed != 0 && walked <= line_count; at = after(at)) ++walked;
+      longest = std::max(longest, walked);
+    }
+  }
+  return longest;
 }
 
 }  // namespace locker::core

@@ -32,26 +32,25 @@ void WaitQueue::for_each_prefix(PathView path, const Visit& visit) {
 }
 
 void WaitQueue::insert(Waiter& waiter) {
-  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    const Wanted& wanted = waiter.wanted[index];
+  for (const Wanted& wanted : waiter.wanted) {
     const unsigned shape = index_of(wanted.shape);
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       auto at = prefixes_.find(prefix);
       if (at == prefixes_.end()) at = prefixes_.emplace(std::string{prefix}, Entries{}).first;
       // Most come last: the end of their group is where they go.
-      at->second.emplace(Key{is_own ? shape : shapes + shape, waiter.ticket, index}, &waiter);
+      at->second.emplace(Key{is_own ? shape : shapes + shape, waiter.ticket}, &waiter);
     });
   }
   ++count_;
 }
 
 void WaitQueue::erase(Waiter& waiter) {
-  for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
-    const Wanted& wanted = waiter.wanted[index];
+  for (const Wanted& wanted : waiter.wanted) {
     const unsigned shape = index_of(wanted.shape);
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       const auto at = prefixes_.find(prefix);
-      at->second.erase(Key{is_own ? shape : shapes + shape, waiter.ticket, index});
+      if (at == prefixes_.end()) return;  // with another of its locks
+      at->second.erase(Key{is_own ? shape : shapes + shape, waiter.ticket});
       if (at->second.empty()) prefixes_.erase(at);
     });
   }
@@ -94,7 +93,7 @@ Waiter* WaitQueue::latest_clash(const Request& request,
                                 const std::function<bool(const Waiter&)>& passes) const {
   Waiter* latest = nullptr;
   visit_groups(request, [&](const Entries& entries, unsigned group) {
-    auto at = entries.lower_bound(Key{group, request.before, 0});
+    auto at = entries.lower_bound(Key{group, request.before});
     while (at != entries.begin() && (--at)->first.group == group) {
       if (latest != nullptr && at->first.ticket <= latest->ticket) return;
       if (passes(*at->second)) continue;
@@ -109,7 +108,7 @@ Waiter* WaitQueue::latest_equal(PathView path, const Shape& shape, Ticket before
   const Entries* const entries = find(path.packed());
   if (entries == nullptr) return nullptr;
   const unsigned group = index_of(shape);
-  auto at = entries->lower_bound(Key{group, before, 0});
+  auto at = entries->lower_bound(Key{group, before});
   while (at != entries->begin() && (--at)->first.group == group) {
     if (at->second->wanted.size() == 1) return at->second;
   }
@@ -121,7 +120,7 @@ void WaitQueue::visit_clashes(const Request& request, Seen& seen,
   bool goes_on = true;
   visit_groups(request, [&](const Entries& entries, unsigned group) {
     Ticket& up_to = seen[{&entries, group}];
-    for (auto at = entries.lower_bound(Key{group, up_to, 0});
+    for (auto at = entries.lower_bound(Key{group, up_to});
          goes_on && at != entries.end() && at->first.group == group &&
          at->first.ticket < request.before;
          ++at) {
@@ -135,8 +134,7 @@ void WaitQueue::visit_at(PathView path, const std::function<bool(const Waiter&)>
   const Entries* const entries = find(path.packed());
   if (entries == nullptr) return;
   std::array<Entries::const_iterator, shapes> next;
-  for (unsigned group = 0; group < shapes; ++group)
-    next[group] = entries->lower_bound({group, 0, 0});
+  for (unsigned group = 0; group < shapes; ++group) next[group] = entries->lower_bound({group, 0});
   while (true) {
     std::optional<unsigned> first;
     for (unsigned group = 0; group < shapes; ++group) {
@@ -152,7 +150,7 @@ std::size_t WaitQueue::count_at(PathView path) const {
   const Entries* const entries = find(path.packed());
   if (entries == nullptr) return 0;
   return static_cast<std::size_t>(
-      std::distance(entries->begin(), entries->lower_bound({shapes, 0, 0})));
+      std::distance(entries->begin(), entries->lower_bound({shapes, 0})));
 }
 
 }  // namespace locker::core

@@ -56,12 +56,11 @@ class WaitQueue {
 
  private:
   static constexpr unsigned shapes = 8;
-  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it; index: of the lock in the
-  /// waiter.
+  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it. Who wants several locks of one
+  /// shape below a prefix is there once.
   struct Key {
     unsigned group = 0;
     Ticket ticket = 0;
-    std::size_t index = 0;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   using Entries = std::map<Key, Waiter*>;

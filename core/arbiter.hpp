@@ -301,7 +301,6 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
   std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers

@@ -327,6 +327,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   for (const Wanted& wanted : waiter.wanted) {
     wanted_.emplace(std::pair{waiter.token, std::string_view{wanted.packed_path}}, &waiter);
   }
+  queue_.insert(waiter);
   activate(waiter, now_.instant + wait);
   return acquired;
 }
@@ -354,18 +355,19 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   // Others can be behind it again, at its old place: they count in the search.
   queue_.insert(waiter);
   acquired.cycle = DeadlockSearch{*this}.find(waiter);
-  queue_.erase(waiter);
   if (!acquired.cycle.empty()) {
     // Others, who came meanwhile, hold what it wants and would stand behind it: so it does.
+    queue_.erase(waiter);
     by_ticket_.erase(waiter.ticket);
     waiter.ticket = ++last_number_;
     by_ticket_.emplace(waiter.ticket, &waiter);
     acquired.cycle = DeadlockSearch{*this}.find_of_newest(waiter);
-  }
-  if (!acquired.cycle.empty()) {
-    acquired.outcome = Outcome::deadlock;
-    remove(waiter);
-    return acquired;
+    if (!acquired.cycle.empty()) {
+      acquired.outcome = Outcome::deadlock;
+      remove(waiter);
+      return acquired;
+    }
+    queue_.insert(waiter);
   }
   auto node = waiters_.extract(waiter.id);
   acquired.waiter = node.key() = waiter.id = ++last_number_;

@@ -12,8 +12,6 @@ constexpr std::size_t retries_at_once_max = 2000;             // of what ends by
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
 constexpr std::size_t paths_of_a_thing = 8;                   // some microseconds
-// The time that a path takes for whose client has left: at most twice as much as it needs.
-constexpr std::chrono::microseconds to_leave_a_path{4};
 constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
 
 /// Of advance(): one for hundreds of paths is as much as many small ones.
@@ -26,10 +24,10 @@ std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / 
 // thing in the way of each that is not free). So no wake-up is lost, and what goes wakes only those
 // who counted on it. check_invariants() asserts it as far as it can without looking at the locks.
 
+/// REQUIRES: it is in queue_.
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
   waiter.is_kept = false;
   waiter.dependants = std::make_unique<Dependants>();
-  queue_.insert(waiter);
   set_timer(waiter, deadline);
   tell(EventKind::waiting, waiter);
   examine(waiter);
@@ -102,7 +100,6 @@ void Arbiter::examine(Waiter& waiter) {
 }
 
 void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen) {
-  if (waiter.is_leaving) return stop_waiting(waiter);
   unregister(waiter);
   Acquired acquired = try_grant(waiter, chosen);
   acquired.waited = now_.instant - waiter.since;
@@ -212,7 +209,6 @@ Waiter* Arbiter::take_next_to_examine() {
 /// It leaves the queue; its place is kept when its client can come back for it.
 void Arbiter::stop_waiting(Waiter& waiter) {
   deactivate(waiter);
-  waiter.is_leaving = false;
   if (!waiter.token_is_chosen) return remove(waiter);
   waiter.is_kept = true;
   set_timer(waiter, now_.instant + place_kept);
@@ -265,18 +261,8 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
 bool Arbiter::abandon(WaiterId id, const Now& now) {
   now_ = now;
   const auto at = waiters_.find(id);
-  if (at == waiters_.end()) return false;
-  Waiter& waiter = *at->second;
-  if (waiter.is_kept || waiter.is_leaving) return false;
-  if (waiter.wanted.size() <= paths_of_a_thing) {
-    stop_waiting(waiter);
-    return true;
-  }
-  // To leave 256 lines takes half a millisecond. When the machine of thousands of clients dies that
-  // is not done at once, else everybody else would wait for it.
-  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter.wanted.size() * to_leave_a_path;
-  waiter.is_leaving = true;
-  set_timer(waiter, leaves_at_);
+  if (at == waiters_.end() || at->second->is_kept) return false;
+  stop_waiting(*at->second);
   return true;
 }
 
@@ -364,7 +350,6 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
 /// Or of its kept place.
 void Arbiter::on_end_of_wait(Waiter& waiter) {
   if (waiter.is_kept) return remove(waiter);
-  if (waiter.is_leaving) return stop_waiting(waiter);
   // Its turn can have come together with the end of its wait.
   const std::vector<std::size_t> free = free_ones(waiter);
   if (free.size() == waiter.needed()) return grant_queued(waiter, free);

@@ -38,7 +38,6 @@ struct Waiter {
   Instant since{};            ///< It waits.
   std::size_t bytes = 0;      ///< Of memory that it takes while it waits, about.
   bool is_kept = false;       ///< Nobody waits at the moment: skipped, but its place is kept.
-  bool is_leaving = false;    ///< The same soon: it is in the queue still, but not granted.
   bool changes_mode = false;  ///< Of a lock that the lease holds, and of nothing else.
   std::uint32_t timer = 0;    ///< The end of its wait, or of its kept place; zero: none.
   std::vector<Dependants*> registrations;  ///< The lists that it is in.

@@ -13,13 +13,17 @@ constexpr std::size_t blockers_listed_max = 16;
 
 /// Of records that its grant takes, at most.
 std::size_t bytes_for(const Waiter& request) {
-  std::size_t bytes = 64;  // a changed TTL
+  constexpr std::size_t changed_ttl = 64;
+  // An upgrade also ends the lock that was held.
+  const std::size_t each =
+      2 * record_head_bytes + grant_fields_bytes + owner_bytes_max + request.meta.size();
+  std::size_t paths = 0;
+  std::size_t longest = 0;
   for (const Wanted& wanted : request.wanted) {
-    // An upgrade also ends the lock that was held.
-    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
-             wanted.packed_path.size() + request.meta.size();
+    paths += wanted.packed_path.size();
+    longest = std::max(longest, wanted.packed_path.size());
   }
-  return bytes;
+  return changed_ttl + request.needed() * each + std::min(paths, request.needed() * longest);
 }
 
 /// About what it costs to wait: the queue keeps each prefix of each path, so long and deep paths

@@ -793,6 +793,21 @@ class ArbiterRoomTest : public ArbiterTest {
   }
 };
 
+TEST_F(ArbiterRoomTest, WhoWantsAnyOfManyNeedsRoomForWhatItGets) {
+  AcquireCommand any;
+  for (int i = 0; i < 256; ++i) any.wanted.push_back({path(std::to_string(i)), {}});
+  any.any = 2;
+  any.meta = std::string(4'096, 'm');
+  any.token = token(1);
+  room_ = 10'000;
+  ASSERT_EQ(arbiter_->acquire(any, now()).outcome, Outcome::granted);
+  room_ = 10'000;
+  any.token = token(2);
+  any.any = 0;
+  any.wanted.erase(any.wanted.begin(), any.wanted.begin() + 2);
+  EXPECT_EQ(arbiter_->acquire(any, now()).outcome, Outcome::busy);
+}
+
 TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
   const Token lost = acquire_many();
   int turns = 0;

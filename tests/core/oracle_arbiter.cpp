@@ -33,10 +33,15 @@ std::size_t needed(const OracleArbiter::Request& request) {
 
 /// Of the journal, at most.
 std::size_t bytes_for(const OracleArbiter::Request& request) {
-  std::size_t bytes = 64;
+  std::size_t all = 0;
+  std::size_t longest = 0;
   for (const auto& wanted : request.wanted) {
-    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max +
-             wanted.packed_path.size() + request.meta.size();
+    all += wanted.packed_path.size();
+    longest = std::max(longest, wanted.packed_path.size());
+  }
+  std::size_t bytes = 64 + std::min(all, needed(request) * longest);
+  for (std::size_t i = 0; i < needed(request); ++i) {
+    bytes += 2 * record_head_bytes + grant_fields_bytes + owner_bytes_max + request.meta.size();
   }
   return bytes;
 }

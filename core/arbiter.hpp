@@ -202,8 +202,8 @@ class Arbiter {
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
-  [[nodiscard]] TokenUse use_by_held(const AcquireCommand& command, const LivingLease& lease,
-                                     bool has_all) const;
+  [[nodiscard]] std::optional<TokenUse> use_by_held(const AcquireCommand& command,
+                                                    const LivingLease& lease, bool has_all) const;
   [[nodiscard]] std::optional<LeaseAnswer> answer_known_lease(const Token& token,
                                                               std::string_view owner,
                                                               Milliseconds ttl);

@@ -7,23 +7,6 @@
 namespace locker::core {
 namespace {
 
-/// Whether nothing else is asked for than there is; what is left out stays as it is.
-bool agrees(const AcquireCommand& command, std::string_view meta, Milliseconds lock_delay) {
-  return (command.meta.empty() || command.meta == meta) &&
-         (command.lock_delay.count() == 0 || command.lock_delay == lock_delay);
-}
-
-bool is_same_request(const Waiter& waiter, const AcquireCommand& command) {
-  const auto equal = [](const Wanted& a, const Wanted& b) {
-    return a.packed_path == b.packed_path && a.shape == b.shape;
-  };
-  return waiter.any == command.any && waiter.ttl == command.ttl &&
-         agrees(command, waiter.meta, waiter.lock_delay) &&
-         (!command.owner || waiter.owner == *command.owner) &&
-         std::equal(waiter.wanted.begin(), waiter.wanted.end(), command.wanted.begin(),
-                    command.wanted.end(), equal);
-}
-
 Acquired refused(TokenUse&& use) {
   Acquired acquired = refused(Outcome::token_in_use);
   acquired.in_use = std::move(use);
@@ -38,7 +21,8 @@ TokenUse use_by_owner(std::string_view owner) {
   return use;
 }
 
-/// How what is asked for differs from what is there; the mode last, because alone it may.
+/// How what is asked for differs from what is there, where what is left out stays as it is; the
+/// mode last, because alone it may.
 TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const Shape& shape,
                     std::string_view meta, Milliseconds lock_delay) {
   using Parameter = TokenUse::Parameter;
@@ -51,9 +35,9 @@ TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const S
     use.differs = Parameter::lock_parents;
   } else if (wanted.shape.lock_children != shape.lock_children) {
     use.differs = Parameter::lock_children;
-  } else if (!agrees(command, meta, command.lock_delay)) {
+  } else if (!command.meta.empty() && command.meta != meta) {
     use.differs = Parameter::meta;
-  } else if (!agrees(command, command.meta, lock_delay)) {
+  } else if (command.lock_delay.count() != 0 && command.lock_delay != lock_delay) {
     use.differs = Parameter::lock_delay;
   } else if (wanted.shape.mode != shape.mode) {
     use.differs = Parameter::mode;
@@ -61,8 +45,9 @@ TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const S
   return use;
 }
 
-/// REQUIRES: they want one path or more both, or have different owners.
-TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
+/// Null when it is the same request. REQUIRES: they want one path or more both, or have different
+/// owners.
+std::optional<TokenUse> use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
   if (command.owner && waiter.owner != *command.owner) return use_by_owner(waiter.owner);
   const auto is_same_path = [](const Wanted& a, const Wanted& b) {
     return a.packed_path == b.packed_path;
@@ -83,10 +68,11 @@ TokenUse use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
   if (waiter.any != command.any) {
     use.differs = TokenUse::Parameter::any;
     use.any = waiter.any;
-  } else {
-    use.differs = TokenUse::Parameter::ttl;
-    use.duration = waiter.ttl.value_or(Milliseconds{});
+    return use;
   }
+  if (waiter.ttl == command.ttl) return std::nullopt;
+  use.differs = TokenUse::Parameter::ttl;
+  use.duration = waiter.ttl.value_or(Milliseconds{});
   return use;
 }
 
@@ -127,7 +113,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     return at == wanted_.end() ? nullptr : at->second;
   };
   Waiter* const first = who_wants(command.wanted.front());
-  if (first != nullptr && is_same_request(*first, command)) {
+  if (first != nullptr && !use_by_waiting(command, *first)) {
     // What its client gave up, and has asked for anew, can be read after that.
     if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
     return resume(*first, command.wait);
@@ -145,7 +131,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     }
   }
   for (const auto& [ticket, waiter] : given_up) {
-    if (!waiter->is_kept) return refused(use_by_waiting(command, *waiter));
+    if (!waiter->is_kept) return refused(*use_by_waiting(command, *waiter));
   }
   // A place is kept for who comes back for it; this client wants something else now.
   for (const auto& [ticket, waiter] : given_up) remove(*waiter);
@@ -157,47 +143,36 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
 std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
                                              const LivingLease& lease, Waiter& request) {
   Acquired again;
-  bool same = true;
-  std::optional<HeldLock> changes;
+  std::optional<HeldLock> last;
   for (const Wanted& wanted : command.wanted) {
     const auto held = table_.held_by(lease, wanted.path());
     if (!held) continue;
     again.locks.push_back(wanted);
-    same = same && held->shape == wanted.shape &&
-           (again.fence == 0 || again.fence == held->id.fence) &&
-           agrees(command, table_.meta_of(*held), table_.lock_delay_of(*held));
-    again.fence = held->id.fence;
-    changes = held;
+    last = held;
   }
-  if (again.locks.empty()) return std::nullopt;
-  const bool all = again.locks.size() == request.needed();
-  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
-  if (all && same && (!command.ttl || !is_longer_ttl(*command.ttl, lease.ttl))) {
+  if (!last) return std::nullopt;
+  auto use = use_by_held(command, lease, again.locks.size() == request.needed());
+  if (!use) {
     again.outcome = Outcome::held_already;
     again.token = lease.token;
     again.owner = lease.owner;
+    again.fence = last->id.fence;
     again.ttl = lease.ttl;
     return again;
   }
-  const bool only_mode_differs =
-      command.wanted.size() == 1 && changes->shape.mode != command.wanted[0].shape.mode &&
-      changes->shape.lock_parents == command.wanted[0].shape.lock_parents &&
-      changes->shape.lock_children == command.wanted[0].shape.lock_children;
-  const std::string_view meta = table_.meta_of(*changes);
-  const Milliseconds lock_delay = table_.lock_delay_of(*changes);
-  if (!only_mode_differs || !agrees(command, meta, lock_delay)) {
-    return refused(use_by_held(command, lease, all));
+  if (command.wanted.size() > 1 || use->differs != TokenUse::Parameter::mode) {
+    return refused(std::move(*use));
   }
   request.changes_mode = true;
-  request.meta = meta;
-  request.lock_delay = lock_delay;
+  request.meta = table_.meta_of(*last);
+  request.lock_delay = table_.lock_delay_of(*last);
   return std::nullopt;
 }
 
 /// What is nearest at hand: of several the path that is held already; else what it is held with;
-/// else the TTL, when nothing but that differs.
-TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& lease,
-                              bool has_all) const {
+/// else the TTL, when nothing but that differs. Null when it is the same request.
+std::optional<TokenUse> Arbiter::use_by_held(const AcquireCommand& command,
+                                             const LivingLease& lease, bool has_all) const {
   TokenUse same;
   Fence fence = 0;
   for (const Wanted& wanted : command.wanted) {
@@ -212,6 +187,8 @@ TokenUse Arbiter::use_by_held(const AcquireCommand& command, const LivingLease& 
     same = std::move(use);
     fence = held->id.fence;
   }
+  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
+  if (!command.ttl || !is_longer_ttl(*command.ttl, lease.ttl)) return std::nullopt;
   same.differs = TokenUse::Parameter::ttl;
   same.duration = lease.ttl;
   return same;

@@ -316,7 +316,7 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   request->ticket = ++last_number_;
   request->since = now_.instant;
   Acquired acquired = refused(Outcome::queued);
-  acquired.cycle = DeadlockSearch{*this}.find_of_newest(*request);
+  acquired.cycle = DeadlockSearch{*this}.find_by_itself(*request);
   if (!acquired.cycle.empty()) {
     acquired.outcome = Outcome::deadlock;
     return acquired;
@@ -365,7 +365,7 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
     by_ticket_.erase(waiter.ticket);
     waiter.ticket = ++last_number_;
     by_ticket_.emplace(waiter.ticket, &waiter);
-    acquired.cycle = DeadlockSearch{*this}.find_of_newest(waiter);
+    acquired.cycle = DeadlockSearch{*this}.find_by_itself(waiter);
     if (!acquired.cycle.empty()) {
       acquired.outcome = Outcome::deadlock;
       remove(waiter);

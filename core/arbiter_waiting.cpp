@@ -242,16 +242,16 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
   std::sort(youngest_first.begin(), youngest_first.end(),
             [](const Waiter* a, const Waiter* b) { return a->ticket > b->ticket; });
   std::size_t steps = 0;
-  const auto search = [&](auto find, const Waiter& waiter) {
+  const auto search = [&](const Waiter& waiter, bool by_itself) {
     DeadlockSearch one{*this};
-    std::vector<CycleStep> cycle = (one.*find)(waiter);
+    std::vector<CycleStep> cycle = by_itself ? one.find_by_itself(waiter) : one.find(waiter);
     steps += one.steps();
     return cycle;
   };
   for (Waiter* const waiter : youngest_first) {
-    if (search(&DeadlockSearch::find, *waiter).empty()) break;  // nor any other of the lease
+    if (search(*waiter, false).empty()) break;  // nor any other of the lease
     Acquired acquired = refused(Outcome::deadlock);
-    acquired.cycle = search(&DeadlockSearch::find_by_itself, *waiter);
+    acquired.cycle = search(*waiter, true);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
     if (steps > SearchBudget::steps_of_one_max) break;
   }

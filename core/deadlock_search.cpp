@@ -37,12 +37,8 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::find(const Waiter& request) {
   return follow(request);
 }
 
-std::vector<CycleStep> Arbiter::DeadlockSearch::find_of_newest(const Waiter& request) {
-  return can_wait_for_itself(request) ? find_by_itself(request) : std::vector<CycleStep>{};
-}
-
 std::vector<CycleStep> Arbiter::DeadlockSearch::find_by_itself(const Waiter& request) {
-  own_ = request.token;
+  if (!can_wait_for_itself(request)) return {};
   expand(request);
   return follow(request);
 }

@@ -30,11 +30,10 @@ class Arbiter::DeadlockSearch {
 
   /// The cycle, beginning with the request itself; empty when there is none.
   [[nodiscard]] std::vector<CycleStep> find(const Waiter& request);
-  /// The same, but without the other requests of its lease as a beginning.
+  /// The same, but without the other requests of its lease as a beginning. Enough for one that
+  /// nobody stands behind: cycles through the others were looked for when those came. With hundreds
+  /// of them, they are nearly all there is to look at.
   [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
-  /// The same, for one that nobody stands behind: cycles through the lease's other requests were
-  /// looked for when those came. With hundreds of them, that is nearly all there is to look at.
-  [[nodiscard]] std::vector<CycleStep> find_of_newest(const Waiter& request);
 
   /// What was met, and what was asked to know whether it is in the way.
   [[nodiscard]] std::size_t steps() const {

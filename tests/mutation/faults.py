@@ -211,7 +211,7 @@ FAULTS = [
           "core_test ArbiterLimitsTest.WhatWouldTake*"),
     Fault("deadlock-unseen", "two wait for each other until their time is over",
           "core/arbiter_acquiring.cpp",
-          "  acquired.cycle = DeadlockSearch{*this}.find_of_newest(*request);\n", "",
+          "  acquired.cycle = DeadlockSearch{*this}.find_by_itself(*request);\n", "",
           ORACLE),
     Fault("wrong-cause-of-a-deadlock", "a deadlock names what its waiter wants elsewhere",
           "core/deadlock_search.cpp",

@@ -317,14 +317,19 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
       table_.set_timer(lease.handle, 0);
       const bool has_begun = room_for_end_of(lease) == Room::enough;
-      if (has_begun && end_lease(lease, End::expired, "")) return 1;
+      std::size_t things = 1;
+      const auto waiting = by_token_.find(lease.token);
+      if (has_begun && waiting != by_token_.end()) {
+        for (const Waiter* const waiter : waiting->second) things += things_of(*waiter);
+      }
+      if (has_begun && end_lease(lease, End::expired, "")) return things;
       if (has_begun && expiring_.insert(lease.token).second) {
         on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
       }
       // It lasts until the end of it can be recorded. With very many locks it takes several turns.
       const Instant next = has_begun ? now_.instant : next_retry();
       table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
-      return 1;
+      return things;
     }
     case DeadlineQueue::Kind::cooling: {
       const HeldLock held = table_.lock_at(static_cast<std::uint32_t>(due.subject));

@@ -377,6 +377,22 @@ TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
   EXPECT_EQ(decided_.size(), 100U);
 }
 
+TEST_F(ArbiterLeavingTest, AllThatALeaseWaitsForWhenItExpiresAreManyThings) {
+  take_all();
+  for (const std::uint8_t number : {2, 3}) {
+    ASSERT_EQ(open(token(number), milliseconds{1'000}).outcome, LeaseOutcome::opened);
+    for (int i = 0; i < 60; ++i) {
+      const std::string wanted = path("m" + std::to_string(i));
+      ASSERT_EQ(acquire(token(number), wanted, std::chrono::hours{1}).outcome, Outcome::queued);
+    }
+  }
+  now_ += milliseconds{1'000};
+  EXPECT_TRUE(arbiter_->advance(now(), 50));
+  EXPECT_EQ(decided_.size(), 60U);
+  advance_to(now_);
+  EXPECT_EQ(decided_.size(), 120U);
+}
+
 TEST_F(ArbiterLeavingTest, WhoseClientHasLeftIsNotGranted) {
   take_all();
   const Acquired left = wait_for_any(token(2));

@@ -48,7 +48,8 @@ class Arbiter {
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
     std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
-    /// Of those who waited for what has gone; if there are more, each has its turn in advance().
+    /// Who waited for what has gone is looked at again in advance(). If they are no more than this
+    /// they are put in line for that at once; else each is taken from their list in its turn.
     std::size_t woken_at_once_max = 64;
   };
 
@@ -57,6 +58,8 @@ class Arbiter {
    public:
     virtual ~Host() = default;
     virtual void on_record(const Record& record) = 0;
+    /// Right before the record of an end, and right behind that of a grant; `waiting` and `left`
+    /// have none.
     virtual void on_event(const Event& event) = 0;
     /// A queued request is decided: granted, blocked (its wait is over), …
     virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
@@ -112,8 +115,8 @@ class Arbiter {
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 
-  /// Nobody waits for this any more. With a token that the client chose the place is kept for
-  /// place_kept. False when it was decided already.
+  /// Nobody waits for this any more, and on_decided() does not come for it. With a token that the
+  /// client chose the place is kept for place_kept. False when it was decided or abandoned already.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
 

@@ -138,7 +138,7 @@ struct LeaseAnswer {
 };
 
 struct Forced {
-  Outcome outcome = Outcome::granted;  ///< Or busy, disk_full.
+  Outcome outcome = Outcome::granted;  ///< It is done; or busy, disk_full.
   std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
 };
 

@@ -51,9 +51,9 @@ class LockTable {
   explicit LockTable(std::uint64_t hash_seed = 0,
                      std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
-  /// Decides. Null: nothing is in the way, and granted() may be applied at once. Otherwise the
-  /// lock that is named as the reason: the nearest at or above the path (the path itself first),
-  /// else the oldest below it.
+  /// Null: nothing is in the way, and its Granted may be applied at once. Otherwise the lock that
+  /// is named as the reason: the nearest at or above the path (the path itself first), else the
+  /// oldest below it.
   [[nodiscard]] std::optional<HeldLock> blocker(const AcquireRequest& request) const;
 
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
@@ -97,7 +97,8 @@ class LockTable {
   [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
   /// How often holds_clash() was called or looked at a lock: who asks often keeps count by it.
   [[nodiscard]] std::uint64_t clash_steps() const { return clash_steps_; }
-  /// Oldest first, until `visit` returns false.
+  /// Oldest first, until `visit` returns false. It may end the lock that it is shown; while any
+  /// other for_each goes on the table must not change.
   void for_each_lock_of(const LivingLease& lease,
                         const std::function<bool(const HeldLock&)>& visit) const;
   /// The same, newest first.
@@ -134,7 +135,8 @@ class LockTable {
   [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
 
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
-  /// Whether its memory, 16 GiB, is nearly used up, so that no lock should be granted.
+  /// Whether its memory, 16 GiB, has nearly been given out, so that no lock should be granted.
+  /// However much is freed then, it stays so until the next start.
   [[nodiscard]] bool is_nearly_full() const { return arena_.is_nearly_full(); }
   /// Of memory for what is held, about. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {

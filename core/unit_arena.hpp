@@ -59,7 +59,8 @@ class UnitArena {
     return reinterpret_cast<T*>(chunks_[block >> chunk_shift] +
                                 std::size_t{block & chunk_mask} * unit_bytes);
   }
-  /// Whether nearly all of the 16 GiB are in use, so that nothing new should be begun.
+  /// Whether nearly all of the 16 GiB have been given out, so that nothing new should be begun:
+  /// what was freed meanwhile may be of other sizes. It stays so.
   [[nodiscard]] bool is_nearly_full() const { return chunks_.size() + chunks_spare > chunks_max; }
   /// Of the blocks that are given out. What was freed is not counted: it is given out again.
   [[nodiscard]] std::size_t bytes_in_use() const { return units_in_use_ * unit_bytes; }

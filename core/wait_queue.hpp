@@ -40,14 +40,14 @@ class WaitQueue {
   /// does not hold for; null when there is none.
   [[nodiscard]] Waiter* latest_clash(const Request& request,
                                      const std::function<bool(const Waiter&)>& passes) const;
-  /// The latest waiter before the ticket that wants exactly the same one lock, and all that it
-  /// wants.
+  /// The latest waiter before the ticket that wants exactly the same lock, and no other. Steps over
+  /// those that also want others.
   [[nodiscard]] Waiter* latest_equal(PathView path, const Shape& shape, Ticket before) const;
 
   /// What visit_clashes() has shown already, so that a search looks at each waiter once.
   using Seen = std::map<std::pair<const void*, unsigned>, Ticket>;
   /// Calls `visit` for every waiter that clashes with the request and was not seen, until it
-  /// returns false.
+  /// returns false. Then what it was not shown counts as seen, too.
   void visit_clashes(const Request& request, Seen& seen,
                      const std::function<bool(const Waiter&)>& visit) const;
   /// The waiters for exactly this path, in order of ticket, until `visit` returns false.

@@ -180,11 +180,12 @@ std::string EventLog::place_name(Place place) const {
 
 std::unique_ptr<Stream> EventLog::follow(std::string packed_prefix,
                                          std::string_view last_event_id) {
+  std::unique_ptr<Reader> reader;  // before the lock, which its destructor takes, too
   const std::lock_guard lock{mutex_};
   if (readers_.size() >= readers_max_) return nullptr;
   Place place = shown_;
   const bool is_reset = !last_event_id.empty() && !find_place(last_event_id, place);
-  auto reader = std::make_unique<Reader>(*this, std::move(packed_prefix), place, is_reset);
+  reader = std::make_unique<Reader>(*this, std::move(packed_prefix), place, is_reset);
   readers_.insert(reader.get());
   return reader;
 }

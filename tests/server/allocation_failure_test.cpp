@@ -1,0 +1,102 @@
+// One allocation fails, and the server goes on. In a program of its own, as allocation_test.cpp is.
+#include <unistd.h>
+
+#include "server/event_log.hpp"
+#include "tests/server/later_fixture.hpp"
+#include "tests/support/counted_allocation.hpp"
+
+namespace locker::server {
+namespace {
+
+/// Ends a program that stands still, which a server can only be seen to do.
+class Deadline {
+ public:
+  Deadline() { ::alarm(60); }
+  ~Deadline() { ::alarm(0); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+};
+
+class AllocationFailureTest : public LaterTest {
+ protected:
+  AllocationFailureTest() { test::ignore_this_thread(); }
+  ~AllocationFailureTest() override { test::fail_allocations_of(0); }
+
+  /// Fails the server's next one of so many bytes.
+  void fail_one_of(std::size_t bytes, const std::function<void()>& action) {
+    const std::uint64_t before = test::failed_allocations();
+    test::fail_allocations_of(bytes);
+    action();
+    EXPECT_TRUE(eventually([&] { return test::failed_allocations() != before; }));
+    test::fail_allocations_of(0);
+  }
+
+ private:
+  const Deadline deadline_;
+};
+
+TEST(EventLogFailure, WhoCannotBeAddedHoldsUpNobody) {
+  const Deadline deadline;
+  EventLog log{1};
+  log.start(0, 1);
+  const auto follow_with_little_memory = [&] {
+    constexpr std::size_t node_of_a_set = 40;
+    test::fail_allocations_of(node_of_a_set);
+    EXPECT_THROW(static_cast<void>(log.follow("", "")), std::bad_alloc);
+    test::fail_allocations_of(0);
+  };
+  std::thread{follow_with_little_memory}.join();
+  EXPECT_EQ(log.readers(), 0U);
+  EXPECT_TRUE(log.follow("", ""));
+}
+
+TEST_F(AllocationFailureTest, WhoHasNoBufferForItsNextRequestDoesNotKeepTheServerFromStopping) {
+  options_.limits.read_buffer = 5003;
+  start();
+  RawClient one = client();
+  EXPECT_TRUE(one.ask(get("/x")));  // it is accepted, and has its first buffer
+  const std::string body(20'000, 'x');
+  fail_one_of(options_.limits.read_buffer, [&] {
+    ASSERT_TRUE(
+        one.send("POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + body));
+    EXPECT_TRUE(one.read_answer());
+    EXPECT_TRUE(one.is_at_end());
+  });
+  EXPECT_EQ(errors(), std::vector<std::string>{"std::bad_alloc"});
+  EXPECT_EQ(client().ask(get("/write"))->body, "2");
+  server_->stop();
+}
+
+/// Whose commits are slow, and leave the thread that committed without memory for once.
+class ForgetfulJournal final : public persistence::Journal {
+ public:
+  persistence::Result<void> append(std::string_view, std::uint32_t) override {
+    std::this_thread::sleep_for(10 * GroupCommit::slow_sync);
+    if (++appends_ == 2) test::fail_next_allocation();
+    return {};
+  }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
+
+ private:
+  int appends_ = 0;
+};
+
+TEST(WorkerFailure, WhatCannotBePostedIsDoneAtTheNextTick) {
+  const Deadline deadline;
+  ForgetfulJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  EchoHandler handler{commit};
+  HttpServer server{handler, commit, {.threads = 1}};
+  ASSERT_FALSE(server.start({net::ip::address_v4::loopback(), 0}));
+  RawClient one{server.endpoint().port()};
+  EXPECT_EQ(one.ask(get("/write"))->body, "1");
+  const std::uint64_t before = test::failed_allocations();
+  EXPECT_EQ(one.ask(get("/write"))->body, "2");  // is committed on a thread of its own
+  EXPECT_EQ(test::failed_allocations(), before + 1);
+  EXPECT_EQ(one.ask(get("/write"))->body, "3");
+  server.stop();
+  commit.end_thread();
+}
+
+}  // namespace
+}  // namespace locker::server

@@ -354,9 +354,7 @@ void Session::go_on() {
   if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
     if (!hold_output()) return close();
     state_ = State::waiting;
-    intrusive_ptr_add_ref(this);
-    if (worker_.await_durable(*this, awaited_)) return;
-    intrusive_ptr_release(this);  // not the last one: the caller holds another
+    if (worker_.await_durable(*this, awaited_)) return intrusive_ptr_add_ref(this);
   }
   send();
 }

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <exception>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -68,10 +69,14 @@ void Worker::await_durability() {
 }
 
 template <void (Worker::*member)()>
-void Worker::post_later() {
-  net::post(io_context_, [alive = alive_] {
-    if (Worker* const worker = *alive) (worker->*member)();
-  });
+void Worker::post_later() noexcept {
+  try {
+    net::post(io_context_, [alive = alive_] {
+      if (Worker* const worker = *alive) (worker->*member)();
+    });
+  } catch (const std::bad_alloc&) {
+    // The next tick does what is not posted.
+  }
 }
 
 ErrorCode Worker::listen(const tcp::endpoint& endpoint) {
@@ -276,12 +281,16 @@ bool Worker::deliver_wakes(std::size_t limit) {
   return !mailbox_.woken.empty();
 }
 
-std::size_t Worker::resume(ReadyList& list, std::size_t limit) {
+std::size_t Worker::resume(ReadyList& list, std::size_t limit) const {
   std::size_t count = 0;
   for (; count < limit; ++count) {
     Session* const session = list.take_first();
     if (session == nullptr) break;
-    session->resume();  // it may end, or wait again
+    try {
+      session->resume();  // it may end, or wait again
+    } catch (...) {       // no memory for its next request; the others go on
+      report_exception();
+    }
   }
   return count;
 }
@@ -320,8 +329,11 @@ void Worker::tick() {
     }
   }
   if (now_ >= drained_by_) stop();
+  // Where there was no memory to post it.
+  if (commit_posted_ || waiting_ != 0) commit_batch();
+  take_mail();
   // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
-  ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0;
+  ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0 || commit_posted_;
   if (!ticking_) timer_.cancel();
 }
 

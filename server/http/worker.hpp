@@ -159,14 +159,15 @@ class Worker {
   /// are granted) the other connections get theirs in between.
   static constexpr std::size_t resumed_in_turn = 128;
 
-  /// Calls a member later, unless the worker is gone by then.
+  /// Calls commit_batch(), take_mail() or resume_ready() later, unless the worker is gone by then;
+  /// where there is no memory for that, at the next tick.
   template <void (Worker::*member)()>
-  void post_later();
+  void post_later() noexcept;
   void commit_batch();
   void post_mail();
   void take_mail();
   void resume_ready();
-  static std::size_t resume(ReadyList& list, std::size_t limit);
+  [[nodiscard]] std::size_t resume(ReadyList& list, std::size_t limit) const;
   [[nodiscard]] bool deliver_wakes(std::size_t limit);
   void await_wakes();
   void await_durability();

@@ -289,17 +289,14 @@ void Session::answer_request() {
     worker_.handler().answer(request, response);
   } catch (...) {
     worker_.report_exception();
-    return answer_fault(response, asked);
+    return answer_fault(asked);
   }
   if (response.pending) return begin_pending(std::move(response.pending), asked);
   if (response.stream) return begin_stream(response, asked);
   append_answer(response, asked, begin_ + parser_.size() == end_);
 }
 
-void Session::answer_fault(const Response& failed, const Asked& asked) {
-  if (failed.delivery) failed.delivery->lost();
-  refuse(internal, asked);
-}
+void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }
 
 void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
   // A server that stops still answers what it has read: the last of these answers says so.
@@ -333,9 +330,9 @@ void Session::end_hearing() {
 
 void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
   end_hearing();
-  // First, so that it is lost when memory runs out for the rest.
+  // First, so that it is undone when memory runs out for this or for the rest.
   const bool is_owed = response.delivery != nullptr;
-  if (is_owed) owed_.emplace_back().delivery = std::move(response.delivery);
+  if (is_owed) owed_.push_back({.delivery = std::move(response.delivery)});
   awaited_ = std::max(awaited_, response.index);
   const std::size_t before = output_.size();
   append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
@@ -415,7 +412,7 @@ void Session::count_round() {
 
 void Session::finish_round() {
   if (!output_.empty()) count_round();
-  owed_.clear();
+  end_deliveries();
   if (stream_ && !output_.empty()) {
     stream_begun_ = true;
     expire_in(worker_.limits().stream_silence);
@@ -535,14 +532,14 @@ void Session::close() {
   worker_.on_closed(counted_);
   uncount(counted_input_);
   uncount(counted_output_);
-  lose_unsent();
+  end_deliveries();
   if (later_) return give_up_pending();
   if (stream_) end_stream();
 }
 
-void Session::lose_unsent() {
+void Session::end_deliveries() {
   for (const Owed& each : owed_) {
-    if (each.end > sent_) each.delivery->lost();
+    if (each.end <= sent_) each.delivery->delivered();
   }
   owed_.clear();
 }

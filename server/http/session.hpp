@@ -139,7 +139,7 @@ class Session final : public DurabilityWaiter,
   void answer_requests();
   void answer_probe();
   void answer_request();
-  void answer_fault(const Response& failed, const Asked& asked);
+  void answer_fault(const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);
   /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
@@ -169,7 +169,7 @@ class Session final : public DurabilityWaiter,
   void yield();
   void hold();
   [[nodiscard]] bool waited_in_vain();
-  void lose_unsent();
+  void end_deliveries();
   void linger();
   void time_out();
   void cut_off();

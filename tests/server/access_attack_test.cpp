@@ -342,7 +342,7 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   EXPECT_EQ(response.status, 201U);
   EXPECT_EQ(locker_->service().status().leases, before + 1);
   ASSERT_TRUE(response.delivery);
-  response.delivery->lost();
+  response.delivery.reset();
   EXPECT_EQ(locker_->service().status().leases, before);
 
   request.target = "/v1/leases?token=33333333-3333-4333-8333-333333333333";
@@ -350,6 +350,28 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   locker_->handler().answer(request, response);
   EXPECT_EQ(response.status, 201U);
   EXPECT_FALSE(response.delivery);  // whoever chose its token can ask again
+}
+
+TEST_F(Attack, AGrantThatNobodyBeganToWaitForIsTakenBack) {
+  const std::string path = "/v1/locks/ci/waited-for";
+  const std::string token = "?token=33333333-3333-4333-8333-333333333333";
+  const auto ask = [&](Method method, const std::string& target, Response& response) {
+    Request request;
+    request.method = method;
+    request.target = target;
+    locker_->handler().answer(request, response);
+  };
+  Response taken;
+  ask(Method::post, path + token, taken);
+  EXPECT_EQ(taken.status, 201U);
+  Response waiting;
+  ask(Method::post, path + "?wait=30s", waiting);
+  ASSERT_TRUE(waiting.pending);
+  Response released;
+  ask(Method::delete_, path + token, released);
+  ASSERT_EQ(held("/ci/waited-for").size(), 1U);
+  waiting.pending.reset();
+  EXPECT_EQ(held("/ci/waited-for").size(), 0U);
 }
 
 TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {

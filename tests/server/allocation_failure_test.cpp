@@ -1,7 +1,12 @@
 // One allocation fails, and the server goes on. In a program of its own, as allocation_test.cpp is.
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
+
+#include "server/calls/take_back.hpp"
 #include "server/event_log.hpp"
+#include "server/locker.hpp"
 #include "tests/server/later_fixture.hpp"
 #include "tests/support/counted_allocation.hpp"
 
@@ -65,6 +70,47 @@ TEST_F(AllocationFailureTest, WhoHasNoBufferForItsNextRequestDoesNotKeepTheServe
   EXPECT_EQ(errors(), std::vector<std::string>{"std::bad_alloc"});
   EXPECT_EQ(client().ask(get("/write"))->body, "2");
   server_->stop();
+}
+
+/// Nothing is left for what its answer still needs.
+class LastAllocationHandler final : public RequestHandler {
+ public:
+  void answer(const Request&, Response& response) override {
+    response.delivery = std::make_unique<CountedDelivery>(deliveries);
+    test::fail_next_allocation();
+  }
+  DeliveryCount deliveries;
+};
+
+TEST(DeliveryFailure, WhatHasNoMemoryToBeToldIsUndoneAtOnce) {
+  const Deadline deadline;
+  test::GatedJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  LastAllocationHandler handler;
+  HttpServer server{handler, commit, {.threads = 1}};
+  ASSERT_FALSE(server.start({net::ip::address_v4::loopback(), 0}));
+  RawClient one{server.endpoint().port()};
+  ASSERT_TRUE(one.send(get("/")));
+  EXPECT_TRUE(one.is_at_end());
+  EXPECT_EQ(handler.deliveries.made, 1);
+  EXPECT_EQ(handler.deliveries.lost, 1);
+}
+
+TEST(DeliveryFailure, WhatHasNoMemoryToBeTakenBackLaterIsTakenBackAtOnce) {
+  std::string directory = testing::TempDir() + "take-back.XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  {
+    auto locker = Locker::open({.file = directory + "/store"});
+    ASSERT_TRUE(locker) << locker.error().message;
+    LockService& service = (*locker)->service();
+    const auto opened = service.open_lease({}, {}, {});
+    EXPECT_EQ(service.status().leases, 1U);
+    test::fail_next_allocation();
+    EXPECT_THROW(static_cast<void>(take_back_unless_delivered(service, opened.answer.token)),
+                 std::bad_alloc);
+    EXPECT_EQ(service.status().leases, 0U);
+  }
+  std::filesystem::remove_all(directory);
 }
 
 /// Whose commits are slow, and leave the thread that committed without memory for once.

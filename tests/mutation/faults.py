@@ -37,9 +37,9 @@ FAULTS = [
           SIMULATION),
     Fault("reply-before-sync", "answers while the disk is still at work",
           "server/group_commit.cpp",
-          "  append_under_way(count);\n  lock.lock();",
+          "  const Clock::time_point ended = append_under_way(count);\n  lock.lock();",
           "  durable_index_.store(reached, std::memory_order_release);\n"
-          "  append_under_way(count);\n  lock.lock();",
+          "  const Clock::time_point ended = append_under_way(count);\n  lock.lock();",
           SIMULATION),
     Fault("no-directory-sync", "a power cut loses the name of a segment",
           "persistence/segment_preparer.cpp",

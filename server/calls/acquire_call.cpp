@@ -200,7 +200,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later, nor
   /// hold what it was granted meanwhile.
   ~Queued() override {
-    if (waiter_ == 0 || awaited_.is_started() || service_.abandon(waiter_)) return;
+    if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
     const Acquired acquired = awaited_.take().decision;
     if (has_to_be_told(call_, acquired)) service_.take_back(acquired.token);
   }
@@ -225,9 +225,16 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
     auto [acquired, index] = awaited_.take();
     server::finish(service_, call_, acquired, index, service_.now(), response);
   }
-  bool abandon() override { return service_.abandon(waiter_); }
+  bool abandon() override { return leave_queue(); }
 
  private:
+  /// False: it is decided on already.
+  bool leave_queue() {
+    if (!service_.abandon(waiter_)) return false;
+    waiter_ = 0;
+    return true;
+  }
+
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;

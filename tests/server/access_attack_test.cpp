@@ -353,25 +353,21 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
 }
 
 TEST_F(Attack, AGrantThatNobodyBeganToWaitForIsTakenBack) {
-  const std::string path = "/v1/locks/ci/waited-for";
-  const std::string token = "?token=33333333-3333-4333-8333-333333333333";
-  const auto ask = [&](Method method, const std::string& target, Response& response) {
-    Request request;
-    request.method = method;
-    request.target = target;
-    locker_->handler().answer(request, response);
-  };
-  Response taken;
-  ask(Method::post, path + token, taken);
-  EXPECT_EQ(taken.status, 201U);
+  const std::string token = "33333333-3333-4333-8333-333333333333";
+  take("/ci/waited-for", token, "exclusive");
+  Request request;
+  request.method = Method::post;
+  request.target = "/v1/locks/ci/waited-for?lock_parents=false&wait=30s";
   Response waiting;
-  ask(Method::post, path + "?wait=30s", waiting);
+  locker_->handler().answer(request, waiting);
   ASSERT_TRUE(waiting.pending);
-  Response released;
-  ask(Method::delete_, path + token, released);
+  const std::string release = "/v1/locks/ci/waited-for?token=" + token;
+  request.method = Method::delete_;
+  request.target = release;
+  ASSERT_EQ(locker_->call(request).status, 200U);
   ASSERT_EQ(held("/ci/waited-for").size(), 1U);
   waiting.pending.reset();
-  EXPECT_EQ(held("/ci/waited-for").size(), 0U);
+  EXPECT_TRUE(held("/ci/waited-for").empty());
 }
 
 TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {

@@ -183,7 +183,7 @@ TEST(EventLog, OfLongTextsFewerAreKept) {
   const auto name = [](Index number) {
     return std::to_string(number) + "." + std::to_string(number);
   };
-  EXPECT_NE(read_behind(log, name(index - kept_max)).find(reset), std::string::npos);
+  EXPECT_NE(read_behind(log, name(index - 2 * kept_max)).find(reset), std::string::npos);
   EXPECT_EQ(ids_in(read_behind(log, name(index - kept_max / 2))).size(), kept_max / 2);
   // The room is that of short ones again once they are what comes.
   for (std::size_t i = 0; i < EventLog::capacity; ++i) grant(log, "/short", ++index);

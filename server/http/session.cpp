@@ -335,8 +335,9 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   if (is_owed) owed_.push_back({.delivery = std::move(response.delivery)});
   awaited_ = std::max(awaited_, response.index);
   const std::size_t before = output_.size();
-  append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
-                  asked.to_head, output_);
+  // Not read in vain: a thread that commits writes to where it is.
+  const Index index = response.index != 0 ? response.index : worker_.commit().durable_index();
+  append_response(response, worker_.date(), index, connection, asked.to_head, output_);
   if (is_owed) owed_.back().end = output_.size();
   worker_.metrics().count_answer(response.call, response.status);
   ++answered_[index_of(response.call)];

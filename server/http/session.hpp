@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/slist_hook.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "server/group_commit.hpp"
@@ -80,9 +81,8 @@ class Session final : public DurabilityWaiter,
   [[nodiscard]] bool has_left() override;
 
   // For the worker's lists of those that can go on.
-  Session* next_ready = nullptr;
-  Session* next_woken = nullptr;
-  bool is_in_mail = false;  ///< Woken, and on_wake() is not called yet. Under the mailbox's mutex.
+  boost::intrusive::slist_member_hook<> ready_hook;
+  boost::intrusive::slist_member_hook<> woken_hook;
 
  private:
   enum class State : std::uint8_t {

@@ -432,8 +432,6 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
 
 bool RequestParser::parse_header(std::string_view header) {
   request_ = {};
-  request_.peer = peer_;
-  request_.connection = connection_;
   content_length_ = {};
   is_chunked_ = wants_continue_ = false;
   HeaderParser parser{*this};

@@ -60,7 +60,7 @@ Session::Session(Worker& worker, Transport transport, std::string peer, bool cou
     : worker_(worker),
       transport_(std::move(transport)),
       peer_{std::move(peer), {}},
-      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr, this),
+      parser_(worker.limits()),
       counted_(counted) {}
 
 void Session::start() {
@@ -281,7 +281,9 @@ void Session::answer_probe() {
 }
 
 void Session::answer_request() {
-  const Request& request = parser_.request();
+  Request& request = parser_.request();
+  if (worker_.hooks().tell_peer) request.peer = &peer_;
+  request.connection = this;
   const Asked asked{request.method_name, request.target, request.method == Method::head,
                     counted_ && parser_.keep_alive(), parser_.is_http_1_0()};
   Response& response = worker_.fresh_response();

@@ -18,7 +18,9 @@ thread_local bool is_ignored = false;
 thread_local bool fails_next = false;
 
 bool has_to_fail(std::size_t bytes) {
-  const bool is_of_size = !is_ignored && bytes != 0 && bytes == failing_bytes.load();
+  std::size_t failing = bytes;
+  const bool is_of_size =
+      !is_ignored && bytes != 0 && failing_bytes.compare_exchange_strong(failing, 0);
   if (!std::exchange(fails_next, false) && !is_of_size) return false;
   ++failed;
   return true;
@@ -65,7 +67,7 @@ std::uint64_t allocations() { return counted.load(); }
 
 std::uint64_t allocated_bytes() { return bytes_held.load(); }
 
-void fail_allocations_of(std::size_t bytes) { failing_bytes = bytes; }
+void fail_next_allocation_of(std::size_t bytes) { failing_bytes = bytes; }
 
 void fail_next_allocation() { fails_next = true; }
 

@@ -11,8 +11,8 @@ namespace locker::test {
 [[nodiscard]] std::uint64_t allocations();
 /// Bytes that all threads have at the moment.
 [[nodiscard]] std::uint64_t allocated_bytes();
-/// From now on each of so many bytes fails, but those of the threads below; 0: none does.
-void fail_allocations_of(std::size_t bytes);
+/// The next one of so many bytes fails, of all threads but those below; 0: none does.
+void fail_next_allocation_of(std::size_t bytes);
 /// The next one of this thread fails, also of aligned_alloc(), by which Asio takes its memory.
 void fail_next_allocation();
 /// Allocations that failed so far.

@@ -57,7 +57,7 @@ class EventLog::Reader final : public Stream {
   Outcome read(std::string& out, std::size_t limit) override {
     const std::lock_guard lock{log_.mutex_};
     out += std::exchange(opening_, {});
-    if (next_ < log_.oldest()) return Outcome::over;  // too slow: it would miss some
+    if (next_ < log_.oldest_) return Outcome::over;  // too slow: it would miss some
     const core::PathView prefix{packed_prefix_};
     const std::size_t before = out.size();
     for (std::size_t looked_at = 0; next_ < log_.shown_; ++next_, ++looked_at) {
@@ -108,7 +108,9 @@ void EventLog::start(Index index, std::uint64_t first_number) {
 void EventLog::add(const core::Event& event, Index index) {
   const std::lock_guard lock{mutex_};
   if (ring_.size() < capacity) ring_.emplace_back();
+  if (end_ - oldest_ == capacity) ++oldest_;
   Entry& entry = ring_[end_ % capacity];  // its strings keep their memory
+  text_bytes_ -= entry.text_bytes();
   entry.id = {index, first_number_ + end_};
   entry.kind = event.kind;
   entry.shape = event.shape;
@@ -116,8 +118,18 @@ void EventLog::add(const core::Event& event, Index index) {
   entry.fence = event.fence;
   entry.packed_path = event.path.packed();
   entry.owner = event.owner;
+  text_bytes_ += entry.text_bytes();
   ++end_;
+  while (text_bytes_ > text_bytes_max) forget_oldest();
   show_until_durable();
+}
+
+void EventLog::forget_oldest() {
+  Entry& entry = ring_[oldest_++ % capacity];
+  text_bytes_ -= entry.text_bytes();
+  std::string{}.swap(entry.packed_path);
+  std::string{}.swap(entry.owner);
+  text_bytes_ += entry.text_bytes();  // what a string has in itself
 }
 
 void EventLog::publish(Index durable) {
@@ -128,7 +140,7 @@ void EventLog::publish(Index durable) {
 
 void EventLog::show_until_durable() {
   const Place before = shown_;
-  shown_ = std::max(shown_, oldest());
+  shown_ = std::max(shown_, oldest_);
   while (shown_ < end_ && at(shown_).id.index <= durable_) ++shown_;
   if (shown_ == before) return;
   for (Reader* const reader : readers_) reader->wake();
@@ -144,13 +156,13 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   const auto number = std::from_chars(index.ptr + 1, end, id.number);
   if (number.ec != std::errc{} || number.ptr != end) return false;
   if (id == Id{start_index_, first_number_ - 1}) {
-    if (oldest() != 0) return false;
+    if (oldest_ != 0) return false;
     place = 0;
     return true;
   }
   if (id.number < first_number_ || id.number - first_number_ >= end_) return false;
   const Place named = id.number - first_number_;
-  if (named < oldest() || at(named).id != id) return false;
+  if (named < oldest_ || at(named).id != id) return false;
   place = named + 1;
   return true;
 }
@@ -160,7 +172,7 @@ std::string EventLog::place_name(Place place) const {
   std::string line;
   if (place == 0) {
     append(Id{start_index_, first_number_ - 1}, line);
-  } else if (place > oldest()) {
+  } else if (place > oldest_) {
     append(at(place - 1).id, line);
   }
   return line;
@@ -168,11 +180,12 @@ std::string EventLog::place_name(Place place) const {
 
 std::unique_ptr<Stream> EventLog::follow(std::string packed_prefix,
                                          std::string_view last_event_id) {
+  std::unique_ptr<Reader> reader;  // before the lock, which its destructor takes, too
   const std::lock_guard lock{mutex_};
   if (readers_.size() >= readers_max_) return nullptr;
   Place place = shown_;
   const bool is_reset = !last_event_id.empty() && !find_place(last_event_id, place);
-  auto reader = std::make_unique<Reader>(*this, std::move(packed_prefix), place, is_reset);
+  reader = std::make_unique<Reader>(*this, std::move(packed_prefix), place, is_reset);
   readers_.insert(reader.get());
   return reader;
 }

@@ -20,6 +20,8 @@ namespace locker::server {
 class EventLog {
  public:
   static constexpr std::size_t capacity = 65'536;
+  /// What the texts of all of them may take. Fewer are kept where they are long.
+  static constexpr std::size_t text_bytes_max = std::size_t{16} << 20U;
 
   explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
   /// `index`: of the last record there is. What happened up to then is not known here.
@@ -57,11 +59,15 @@ class EventLog {
     core::Fence fence = 0;
     std::string packed_path;
     std::string owner;
+
+    [[nodiscard]] std::size_t text_bytes() const {
+      return packed_path.capacity() + owner.capacity();
+    }
   };
   using Place = std::uint64_t;  // counts all events since the start
 
   [[nodiscard]] const Entry& at(Place place) const { return ring_[place % capacity]; }
-  [[nodiscard]] Place oldest() const { return end_ > capacity ? end_ - capacity : 0; }
+  void forget_oldest();
   void show_until_durable();
   [[nodiscard]] bool find_place(std::string_view last_event_id, Place& place) const;
   [[nodiscard]] std::string place_name(Place place) const;
@@ -70,9 +76,11 @@ class EventLog {
 
   const std::size_t readers_max_;
   mutable std::mutex mutex_;
-  std::deque<Entry> ring_;  // grows up to its capacity, and copies nothing when it does
-  Place end_ = 0;           // behind the newest event
-  Place shown_ = 0;         // behind the newest that may be shown
+  std::deque<Entry> ring_;      // grows up to its capacity, and copies nothing when it does
+  Place oldest_ = 0;            // that is kept
+  Place end_ = 0;               // behind the newest event
+  Place shown_ = 0;             // behind the newest that may be shown
+  std::size_t text_bytes_ = 0;  // of the ring, beyond what its entries have in themselves
   Index durable_ = 0;
   Index start_index_ = 0;
   std::uint64_t first_number_ = 0;  // of the first event since the start

@@ -1,6 +1,5 @@
 #include "server/group_commit.hpp"
 
-#include <system_error>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -12,7 +11,8 @@ GroupCommit::GroupCommit(persistence::Journal& journal, Index last_index,
     : journal_(journal),
       on_failure_(std::move(on_failure)),
       last_index_(last_index),
-      durable_index_(last_index) {}
+      durable_index_(last_index),
+      thread_([this](const std::stop_token& stop) { work(stop); }) {}
 
 Index GroupCommit::add(const core::Record& record) {
   core::append_record(record, open_);
@@ -59,10 +59,10 @@ bool GroupCommit::commit() {
   const Index reached = last_index_;
   lock.unlock();
 
-  append_under_way(count);
+  const Clock::time_point ended = append_under_way(count);
   lock.lock();
   under_way_.clear();
-  stood_still_ = stood_still(Clock::now());
+  stood_still_ = stood_still(ended);
   committing_ = false;
   durable_index_.store(reached, std::memory_order_release);
   DurabilityWaiter* const ripe = take_ripe_waiters(reached);
@@ -78,8 +78,8 @@ bool GroupCommit::commit() {
   return more;
 }
 
-void GroupCommit::append_under_way(std::uint32_t count) {
-  const auto began = std::chrono::steady_clock::now();
+/// Returns when it was done.
+GroupCommit::Clock::time_point GroupCommit::append_under_way(std::uint32_t count) {
   // What it throws, for want of memory, is like an error: what the disk holds is unknown. A caller
   // that caught it would have everybody wait for this commit for ever.
   const auto appended = [&]() noexcept { return journal_.append(under_way_, count); }();
@@ -87,15 +87,17 @@ void GroupCommit::append_under_way(std::uint32_t count) {
     on_failure_(appended.error());
     std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
   }
-  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+  const Clock::time_point ended = Clock::now();
+  const std::chrono::nanoseconds took = ended - commit_began_;
   measured_.durations.add(static_cast<std::uint64_t>(took.count()));
   measured_.records.add(count);
   measured_.bytes.add(under_way_.size());
   average_ = (7 * average_.load(std::memory_order_relaxed) + took) / 8;
+  return ended;
 }
 
 bool GroupCommit::commit_or_hand_over() {
-  if (average_.load(std::memory_order_relaxed) < slow_sync || !try_start_thread()) return commit();
+  if (average_.load(std::memory_order_relaxed) < slow_sync) return commit();
   {
     const std::lock_guard lock{mutex_};
     is_handed_over_ = true;
@@ -104,19 +106,7 @@ bool GroupCommit::commit_or_hand_over() {
   return false;
 }
 
-/// Starts it when there is none. False: the system gives none at the moment.
-bool GroupCommit::try_start_thread() try {
-  const std::lock_guard lock{mutex_};
-  if (!thread_.joinable()) {
-    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-  }
-  return true;
-} catch (const std::system_error&) {
-  return false;
-}
-
 void GroupCommit::end_thread() {
-  if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
 }

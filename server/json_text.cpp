@@ -8,18 +8,22 @@ namespace locker::server {
 
 void append_json_string(std::string_view text, std::string& out) {
   out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+  std::size_t begin = 0;  // of what is not appended yet
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out += text.substr(begin, at - begin);
+    begin = at + 1;
+    if (c < 0x20) {
       char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", unsigned{c});
       out += escaped;
     } else {
-      out += c;
+      out += '\\';
+      out += text[at];
     }
   }
+  out += text.substr(begin);
   out += '"';
 }
 

@@ -165,6 +165,7 @@ Response Locker::call(const Request& request) {
     pending->finish(response);
   }
   commit_.commit_until(response.index);
+  if (response.delivery) response.delivery->delivered();
   return response;
 }
 

@@ -112,21 +112,21 @@ class PendingAnswer {
   /// The request's caller may do something else by now. Before finish().
   virtual void set_caller(const Caller& /*caller*/) {}
   /// After wake(): fills in the response (a fresh one), as RequestHandler::answer does; never sets
-  /// `pending` or `stream`. Called also when the client has gone meanwhile: then the response's
-  /// `delivery` is lost.
+  /// `pending` or `stream`. Called also when the client has gone meanwhile: then the response is
+  /// not delivered.
   virtual void finish(Response& response) = 0;
   /// The client has gone, or the server stops. True: wake() was not called and never will be, and
   /// finish() will not be either. False: wake() was called or is just being called; it arrives.
   [[nodiscard]] virtual bool abandon() = 0;
 };
 
-/// What is to be undone when an answer cannot be written to its connection. Destroyed without
-/// lost() once the kernel has taken the answer's last byte. On the connection's thread.
+/// What is to be undone when an answer cannot be written to its connection: the destructor undoes
+/// it, unless the answer was delivered. On the connection's thread.
 class Delivery {
  public:
   virtual ~Delivery() = default;
-  /// Must not throw.
-  virtual void lost() = 0;
+  /// The kernel has taken the answer's last byte. Must not throw.
+  virtual void delivered() = 0;
 };
 
 /// An answer without end, in pieces: server-sent events. On the connection's thread but for
@@ -166,7 +166,7 @@ struct Response {
   std::uint64_t index = 0;
   /// The answer comes later: the rest of this one is ignored.
   std::unique_ptr<PendingAnswer> pending;
-  /// Told when this answer cannot be written.
+  /// Told when this answer is written, and destroyed in any case.
   std::unique_ptr<Delivery> delivery;
   /// Comes instead of the body; the connection is closed after it. A HEAD gets only the header.
   std::unique_ptr<Stream> stream;

@@ -77,6 +77,11 @@ void AuditLog::add(std::string_view members) {
   arrived_.notify_one();
 }
 
+void AuditLog::lose_line() {
+  const std::lock_guard lock{mutex_};
+  ++lost_;
+}
+
 void AuditLog::reopen() {
   const std::lock_guard lock{mutex_};
   wants_reopen_ = true;

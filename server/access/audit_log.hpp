@@ -36,6 +36,8 @@ class AuditLog {
 
   /// `members`: those of a JSON object behind its time, such as `"action": "reload"`.
   void add(std::string_view members);
+  /// There was no memory to make it.
+  void lose_line();
   /// Closes the file and opens what is there by its name now: after a rename by logrotate.
   void reopen();
   /// Lines that never got to the file.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <utility>
@@ -92,17 +93,29 @@ class Gate::AuditedDelivery final : public Delivery {
         request_(std::move(request)),
         note_(std::move(note)),
         inner_(std::move(inner)) {}
-  void lost() override {
-    inner_->lost();
+  ~AuditedDelivery() override {
+    if (is_delivered_) return;
+    inner_.reset();
     note_.outcome = "taken_back";
-    audit_.add(audit_line(request_, note_));
+    try {
+      audit_.add(audit_line(request_, note_));
+    } catch (const std::bad_alloc&) {
+      audit_.lose_line();
+    }
+  }
+  AuditedDelivery(const AuditedDelivery&) = delete;
+  AuditedDelivery& operator=(const AuditedDelivery&) = delete;
+  void delivered() override {
+    is_delivered_ = true;
+    inner_->delivered();
   }
 
  private:
   AuditLog& audit_;
   const AuditedRequest request_;
   AuditNote note_;
-  const std::unique_ptr<Delivery> inner_;
+  std::unique_ptr<Delivery> inner_;
+  bool is_delivered_ = false;
 };
 
 /// Gets what it waited for only if its key may still have it then.
@@ -147,7 +160,7 @@ class Gate::KeyedPending final : public PendingAnswer {
   /// The answer tells that it is done, so it waits for that as well.
   void take_back(Response& response) const {
     if (response.delivery) {
-      response.delivery->lost();
+      response.delivery.reset();
       response.index = gate_.service_.status().index;
     }
     if (!required_.lease || !response.audit || response.audit->outcome != "granted") return;

@@ -172,16 +172,20 @@ std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
   return note;
 }
 
+/// Nobody else knows the token of what was granted.
+bool has_to_be_told(const Call& call, const Acquired& acquired) {
+  return acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token;
+}
+
 void finish(LockService& service, const Call& call, Acquired& acquired, Index index,
             const core::Now& now, Response& response) {
+  // First: where there is no memory for the rest, the grant is taken back, too.
+  if (has_to_be_told(call, acquired)) {
+    response.delivery = take_back_unless_delivered(service, acquired.token);
+  }
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
   // What in_use tells is of a path that the caller asked to lock, and may read.
-
-  // Before the answer is written: where there is no memory for that, the grant is taken back, too.
-  if (acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token) {
-    response.delivery = std::make_unique<TakeBack>(service, acquired.token);
-  }
   answer(call, acquired, now, response);
   if (call.caller.is_audited && acquired.outcome == Outcome::granted) {
     response.audit = note_of(acquired);
@@ -193,9 +197,12 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 class Queued final : public PendingAnswer, public LockService::DecisionListener {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
-  /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
+  /// Who was not begun to wait for, as when there is no memory for it, must not be told later, nor
+  /// hold what it was granted meanwhile.
   ~Queued() override {
-    if (waiter_ != 0 && !awaited_.is_started()) static_cast<void>(service_.abandon(waiter_));
+    if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
+    const Acquired acquired = awaited_.take().decision;
+    if (has_to_be_told(call_, acquired)) service_.take_back(acquired.token);
   }
   Queued(const Queued&) = delete;
   Queued& operator=(const Queued&) = delete;
@@ -218,9 +225,16 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
     auto [acquired, index] = awaited_.take();
     server::finish(service_, call_, acquired, index, service_.now(), response);
   }
-  bool abandon() override { return service_.abandon(waiter_); }
+  bool abandon() override { return leave_queue(); }
 
  private:
+  /// False: it is decided on already.
+  bool leave_queue() {
+    if (!service_.abandon(waiter_)) return false;
+    waiter_ = 0;
+    return true;
+  }
+
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;

@@ -358,7 +358,7 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
     case Outcome::opened:
     case Outcome::living:
       response.status = opened.answer.outcome == Outcome::opened ? 201 : 200;
-      if (!token) response.delivery = std::make_unique<TakeBack>(service_, opened.answer.token);
+      if (!token) response.delivery = take_back_unless_delivered(service_, opened.answer.token);
       response.body = R"({"token": ")";
       core::append_token(opened.answer.token, response.body);
       response.body += R"(", "owner": )";

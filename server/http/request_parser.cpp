@@ -92,7 +92,7 @@ std::size_t scheme_size(std::string_view target) {
 
 bool is_fit_target(std::string_view target) {
   return target.starts_with('/') && core::is_printable_ascii(target) &&
-         target.find(' ') == std::string_view::npos && target.find('#') == std::string_view::npos;
+         target.find('#') == std::string_view::npos;
 }
 
 /// What a name of RFC 3986 is made of, but for what is percent-encoded.
@@ -155,7 +155,9 @@ bool can_begin_a_request(std::string_view line) {
 }
 
 bool can_be_a_request_line(std::string_view line) {
-  return can_begin_a_request(line) && line.rfind(" HTTP/") != std::string_view::npos;
+  constexpr std::string_view version = " HTTP/1.1";
+  return can_begin_a_request(line) && line.size() > version.size() &&
+         line.substr(line.size() - version.size()).starts_with(" HTTP/");
 }
 
 struct Chunk {
@@ -430,8 +432,6 @@ RequestParser::Outcome RequestParser::find_header_end(std::string_view bytes) {
 
 bool RequestParser::parse_header(std::string_view header) {
   request_ = {};
-  request_.peer = peer_;
-  request_.connection = connection_;
   content_length_ = {};
   is_chunked_ = wants_continue_ = false;
   HeaderParser parser{*this};

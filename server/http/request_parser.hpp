@@ -24,10 +24,7 @@ struct Refusal {
 class RequestParser {
  public:
   /// `limits` must outlive the parser.
-  /// So must `peer` and `connection`, which are told to the handler.
-  explicit RequestParser(const HttpLimits& limits, const Peer* peer = nullptr,
-                         Connection* connection = nullptr)
-      : limits_(limits), peer_(peer), connection_(connection) {}
+  explicit RequestParser(const HttpLimits& limits) : limits_(limits) {}
 
   enum class Outcome {
     incomplete,  ///< Ask again with more bytes.
@@ -37,11 +34,12 @@ class RequestParser {
   };
   /// Looks at the unread bytes. They begin where the last request ended, and stay the same but for
   /// what is added at their end until the outcome is another than incomplete; their address may
-  /// change. Reads each byte of a header twice in all, however small the pieces that come.
+  /// change. Reads each byte of a header twice in all, however small the pieces that come, and once
+  /// more where the body comes later.
   [[nodiscard]] Outcome parse(std::string_view bytes);
 
   /// Good as long as the bytes are, and until next(). REQUIRES: complete.
-  [[nodiscard]] const Request& request() const { return request_; }
+  [[nodiscard]] Request& request() { return request_; }
   [[nodiscard]] std::size_t size() const { return whole_size_; }
   /// Whether the client wants the connection to go on, by the rules of its version of HTTP.
   [[nodiscard]] bool keep_alive() const { return keep_alive_; }
@@ -70,8 +68,6 @@ class RequestParser {
   void join_chunks(std::string_view chunks);
 
   const HttpLimits& limits_;
-  const Peer* const peer_;
-  Connection* const connection_;
   Request request_;
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;

@@ -108,7 +108,7 @@ void DateText::set(std::time_t seconds) {
   put(24, utc.tm_sec);
 }
 
-void append_response(const Response& response, std::string_view date, std::uint64_t durable_index,
+void append_response(const Response& response, std::string_view date, std::uint64_t index,
                      ConnectionField connection, bool to_head, std::string& out) {
   const bool has_body = response.status != 204 && response.status != 304;
   const bool has_length = has_body && !response.stream;
@@ -130,7 +130,7 @@ void append_response(const Response& response, std::string_view date, std::uint6
   }
   out += date;
   out += "\r\nLocker-Index: ";
-  append_number(response.index != 0 ? response.index : durable_index, out);
+  append_number(index, out);
   if (!response.allow.empty()) {
     out += "\r\nAllow: ";
     out += response.allow;

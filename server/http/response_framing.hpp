@@ -30,8 +30,8 @@ enum class ConnectionField {
 };
 
 /// Appends the whole answer; without its body, but with its length, when it answers a HEAD. Of a
-/// stream only the header. `durable_index` is the Locker-Index of an answer that has none itself.
-void append_response(const Response& response, std::string_view date, std::uint64_t durable_index,
+/// stream only the header. `index` is the Locker-Index.
+void append_response(const Response& response, std::string_view date, std::uint64_t index,
                      ConnectionField connection, bool to_head, std::string& out);
 
 /// Makes the answer to a request that the handler does not get to see.

@@ -60,7 +60,7 @@ Session::Session(Worker& worker, Transport transport, std::string peer, bool cou
     : worker_(worker),
       transport_(std::move(transport)),
       peer_{std::move(peer), {}},
-      parser_(worker.limits(), worker.hooks().tell_peer ? &peer_ : nullptr, this),
+      parser_(worker.limits()),
       counted_(counted) {}
 
 void Session::start() {
@@ -281,7 +281,9 @@ void Session::answer_probe() {
 }
 
 void Session::answer_request() {
-  const Request& request = parser_.request();
+  Request& request = parser_.request();
+  if (worker_.hooks().tell_peer) request.peer = &peer_;
+  request.connection = this;
   const Asked asked{request.method_name, request.target, request.method == Method::head,
                     counted_ && parser_.keep_alive(), parser_.is_http_1_0()};
   Response& response = worker_.fresh_response();
@@ -289,17 +291,14 @@ void Session::answer_request() {
     worker_.handler().answer(request, response);
   } catch (...) {
     worker_.report_exception();
-    return answer_fault(response, asked);
+    return answer_fault(asked);
   }
   if (response.pending) return begin_pending(std::move(response.pending), asked);
   if (response.stream) return begin_stream(response, asked);
   append_answer(response, asked, begin_ + parser_.size() == end_);
 }
 
-void Session::answer_fault(const Response& failed, const Asked& asked) {
-  if (failed.delivery) failed.delivery->lost();
-  refuse(internal, asked);
-}
+void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }
 
 void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
   // A server that stops still answers what it has read: the last of these answers says so.
@@ -333,13 +332,14 @@ void Session::end_hearing() {
 
 void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
   end_hearing();
-  // First, so that it is lost when memory runs out for the rest.
+  // First, so that it is undone when memory runs out for this or for the rest.
   const bool is_owed = response.delivery != nullptr;
-  if (is_owed) owed_.emplace_back().delivery = std::move(response.delivery);
+  if (is_owed) owed_.push_back({.delivery = std::move(response.delivery)});
   awaited_ = std::max(awaited_, response.index);
   const std::size_t before = output_.size();
-  append_response(response, worker_.date(), worker_.commit().durable_index(), connection,
-                  asked.to_head, output_);
+  // Not read in vain: a thread that commits writes to where it is.
+  const Index index = response.index != 0 ? response.index : worker_.commit().durable_index();
+  append_response(response, worker_.date(), index, connection, asked.to_head, output_);
   if (is_owed) owed_.back().end = output_.size();
   worker_.metrics().count_answer(response.call, response.status);
   ++answered_[index_of(response.call)];
@@ -354,9 +354,7 @@ void Session::go_on() {
   if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
     if (!hold_output()) return close();
     state_ = State::waiting;
-    intrusive_ptr_add_ref(this);
-    if (worker_.await_durable(*this, awaited_)) return;
-    intrusive_ptr_release(this);  // not the last one: the caller holds another
+    if (worker_.await_durable(*this, awaited_)) return intrusive_ptr_add_ref(this);
   }
   send();
 }
@@ -417,7 +415,7 @@ void Session::count_round() {
 
 void Session::finish_round() {
   if (!output_.empty()) count_round();
-  owed_.clear();
+  end_deliveries();
   if (stream_ && !output_.empty()) {
     stream_begun_ = true;
     expire_in(worker_.limits().stream_silence);
@@ -537,14 +535,14 @@ void Session::close() {
   worker_.on_closed(counted_);
   uncount(counted_input_);
   uncount(counted_output_);
-  lose_unsent();
+  end_deliveries();
   if (later_) return give_up_pending();
   if (stream_) end_stream();
 }
 
-void Session::lose_unsent() {
+void Session::end_deliveries() {
   for (const Owed& each : owed_) {
-    if (each.end > sent_) each.delivery->lost();
+    if (each.end <= sent_) each.delivery->delivered();
   }
   owed_.clear();
 }

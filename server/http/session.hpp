@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/slist_hook.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "server/group_commit.hpp"
@@ -80,9 +81,8 @@ class Session final : public DurabilityWaiter,
   [[nodiscard]] bool has_left() override;
 
   // For the worker's lists of those that can go on.
-  Session* next_ready = nullptr;
-  Session* next_woken = nullptr;
-  bool is_in_mail = false;  ///< Woken, and on_wake() is not called yet. Under the mailbox's mutex.
+  boost::intrusive::slist_member_hook<> ready_hook;
+  boost::intrusive::slist_member_hook<> woken_hook;
 
  private:
   enum class State : std::uint8_t {
@@ -139,7 +139,7 @@ class Session final : public DurabilityWaiter,
   void answer_requests();
   void answer_probe();
   void answer_request();
-  void answer_fault(const Response& failed, const Asked& asked);
+  void answer_fault(const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);
   /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
@@ -169,7 +169,7 @@ class Session final : public DurabilityWaiter,
   void yield();
   void hold();
   [[nodiscard]] bool waited_in_vain();
-  void lose_unsent();
+  void end_deliveries();
   void linger();
   void time_out();
   void cut_off();

@@ -67,7 +67,7 @@ void Session::finish_pending() {
     later->answer->finish(response);
   } catch (...) {
     worker_.report_exception();
-    return answer_fault(response, later->asked);
+    return answer_fault(later->asked);
   }
   const bool is_owed = response.delivery != nullptr;
   append_answer(response, later->asked, begin_ == end_);
@@ -127,7 +127,6 @@ void Session::finish_unseen() {
   } catch (...) {
     worker_.report_exception();
   }
-  if (response.delivery) response.delivery->lost();
 }
 
 void Session::begin_stream(Response& response, const Asked& asked) {

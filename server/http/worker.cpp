@@ -4,6 +4,7 @@
 #include <ctime>
 #include <exception>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -57,21 +58,26 @@ void Worker::await_wakes() {
 
 void Worker::await_durability() {
   constexpr auto all = std::numeric_limits<std::size_t>::max();
-  waiting_ -= resume(ready_, all);
+  resume(all);
   if (waiting_ == 0) return;
   commit_.commit_until(awaited_max_);
-  std::unique_lock lock{mailbox_.mutex};
-  mailbox_.arrived.wait(lock, [this] { return mailbox_.ready_count == waiting_; });
-  ReadyList ready = std::exchange(mailbox_.ready, {});
-  lock.unlock();
-  waiting_ -= resume(ready, all);
+  {
+    std::unique_lock lock{mailbox_.mutex};
+    mailbox_.arrived.wait(lock, [this] { return mailbox_.ready.size() == waiting_; });
+    ready_.swap(mailbox_.ready);
+  }
+  resume(all);
 }
 
 template <void (Worker::*member)()>
-void Worker::post_later() {
-  net::post(io_context_, [alive = alive_] {
-    if (Worker* const worker = *alive) (worker->*member)();
-  });
+void Worker::post_later() noexcept {
+  try {
+    net::post(io_context_, [alive = alive_] {
+      if (Worker* const worker = *alive) (worker->*member)();
+    });
+  } catch (const std::bad_alloc&) {
+    // The next tick does what is not posted.
+  }
 }
 
 ErrorCode Worker::listen(const tcp::endpoint& endpoint) {
@@ -204,16 +210,15 @@ void Worker::commit_batch() {
 }
 
 void Worker::resume_ready() {
-  waiting_ -= resume(ready_, resumed_in_turn);
+  resume(resumed_in_turn);
   if (!ready_.empty()) post_later<&Worker::resume_ready>();
 }
 
 void Worker::on_durable(Session& session) {
-  if (committing_here == this) return ready_.push(session);
+  if (committing_here == this) return ready_.push_back(session);
   // Under the mutex to the end: ~Worker waits for the count, and then nothing of it may be used.
   const std::lock_guard lock{mailbox_.mutex};
-  mailbox_.ready.push(session);
-  ++mailbox_.ready_count;
+  mailbox_.ready.push_back(session);
   post_mail();
 }
 
@@ -221,8 +226,8 @@ void Worker::on_woken(Session& session) {
   // Also on this worker's own thread, where a post() is cheap: the session's turn comes later, not
   // inside of whatever wakes it.
   const std::lock_guard lock{mailbox_.mutex};
-  if (std::exchange(session.is_in_mail, true)) return;
-  mailbox_.woken.push(session);
+  if (session.woken_hook.is_linked()) return;
+  mailbox_.woken.push_back(session);
   post_mail();
 }
 
@@ -235,28 +240,19 @@ void Worker::post_mail() {
 
 bool Worker::has_mail(const Session& session) {
   const std::lock_guard lock{mailbox_.mutex};
-  return session.is_in_mail;
+  return session.woken_hook.is_linked();
 }
 
 void Worker::on_commit_needed() { post_later<&Worker::commit_batch>(); }
 
 void Worker::take_mail() {
-  ReadyList ready;
-  bool is_left = false;
   {
     const std::lock_guard lock{mailbox_.mutex};
-    for (std::size_t count = 0; count < resumed_in_turn; ++count) {
-      Session* const session = mailbox_.ready.take_first();
-      if (session == nullptr) break;
-      ready.push(*session);
-      --mailbox_.ready_count;
-    }
-    is_left = !mailbox_.ready.empty();
+    ready_.splice(ready_.end(), mailbox_.ready);
     mailbox_.posted = false;
   }
-  waiting_ -= resume(ready, resumed_in_turn);
-  is_left = deliver_wakes(resumed_in_turn) || is_left;
-  if (!is_left) return;
+  resume_ready();
+  if (!deliver_wakes(resumed_in_turn)) return;
   const std::lock_guard lock{mailbox_.mutex};
   post_mail();
 }
@@ -265,25 +261,27 @@ void Worker::take_mail() {
 /// Returns whether some are left.
 bool Worker::deliver_wakes(std::size_t limit) {
   std::unique_lock lock{mailbox_.mutex};
-  for (; limit > 0; --limit) {
-    Session* const session = mailbox_.woken.take_first();
-    if (session == nullptr) return false;
-    session->is_in_mail = false;
+  for (; limit > 0 && !mailbox_.woken.empty(); --limit) {
+    Session& session = mailbox_.woken.front();
+    mailbox_.woken.pop_front();
     lock.unlock();
-    session->on_wake();
+    session.on_wake();
     lock.lock();
   }
   return !mailbox_.woken.empty();
 }
 
-std::size_t Worker::resume(ReadyList& list, std::size_t limit) {
-  std::size_t count = 0;
-  for (; count < limit; ++count) {
-    Session* const session = list.take_first();
-    if (session == nullptr) break;
-    session->resume();  // it may end, or wait again
+void Worker::resume(std::size_t limit) {
+  for (; limit > 0 && !ready_.empty(); --limit) {
+    Session& session = ready_.front();
+    ready_.pop_front();
+    --waiting_;
+    try {
+      session.resume();  // it may end, or wait again
+    } catch (...) {      // no memory for its next request; the others go on
+      report_exception();
+    }
   }
-  return count;
 }
 
 void Worker::start_ticking() {
@@ -320,8 +318,11 @@ void Worker::tick() {
     }
   }
   if (now_ >= drained_by_) stop();
+  // Where there was no memory to post it.
+  if (commit_posted_ || waiting_ != 0) commit_batch();
+  take_mail();
   // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
-  ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0;
+  ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0 || commit_posted_;
   if (!ticking_) timer_.cancel();
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/slist.hpp>
 
 #include "server/group_commit.hpp"
 #include "server/http/http_limits.hpp"
@@ -121,36 +122,18 @@ class Worker {
   void count_turned_away();
 
   /// First in, first out.
-  template <Session* Session::*next>
-  class SessionList {
-   public:
-    void push(Session& session) {
-      session.*next = nullptr;
-      (last_ == nullptr ? first_ : last_->*next) = &session;
-      last_ = &session;
-    }
-    [[nodiscard]] bool empty() const { return first_ == nullptr; }
-    /// Null when there is none.
-    [[nodiscard]] Session* take_first() {
-      Session* const first = first_;
-      if (first != nullptr) first_ = first->*next;
-      if (first_ == nullptr) last_ = nullptr;
-      return first;
-    }
-
-   private:
-    Session* first_ = nullptr;
-    Session* last_ = nullptr;
-  };
-  using ReadyList = SessionList<&Session::next_ready>;
-  using WokenList = SessionList<&Session::next_woken>;
+  template <auto hook>
+  using SessionList = boost::intrusive::slist<
+      Session, boost::intrusive::member_hook<Session, boost::intrusive::slist_member_hook<>, hook>,
+      boost::intrusive::cache_last<true>>;
+  using ReadyList = SessionList<&Session::ready_hook>;
+  using WokenList = SessionList<&Session::woken_hook>;
   /// Where other threads put sessions whose index is durable, and any thread those that it wakes;
   /// one post() carries all of them.
   struct Mailbox {
     std::mutex mutex;
     std::condition_variable arrived;
     ReadyList ready;
-    std::size_t ready_count = 0;
     WokenList woken;
     bool posted = false;
   };
@@ -159,14 +142,15 @@ class Worker {
   /// are granted) the other connections get theirs in between.
   static constexpr std::size_t resumed_in_turn = 128;
 
-  /// Calls a member later, unless the worker is gone by then.
+  /// Calls commit_batch(), take_mail() or resume_ready() later, unless the worker is gone by then;
+  /// where there is no memory for that, at the next tick.
   template <void (Worker::*member)()>
-  void post_later();
+  void post_later() noexcept;
   void commit_batch();
   void post_mail();
   void take_mail();
   void resume_ready();
-  static std::size_t resume(ReadyList& list, std::size_t limit);
+  void resume(std::size_t limit);
   [[nodiscard]] bool deliver_wakes(std::size_t limit);
   void await_wakes();
   void await_durability();
@@ -197,7 +181,7 @@ class Worker {
   std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox's ready or ready_
   std::size_t awaited_wakes_ = 0;
   Index awaited_max_ = 0;
-  ReadyList ready_;  // whose index this very thread made durable
+  ReadyList ready_;  // whose index this very thread made durable, or that came by mail
   Mailbox mailbox_;
 };
 

@@ -342,7 +342,7 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   EXPECT_EQ(response.status, 201U);
   EXPECT_EQ(locker_->service().status().leases, before + 1);
   ASSERT_TRUE(response.delivery);
-  response.delivery->lost();
+  response.delivery.reset();
   EXPECT_EQ(locker_->service().status().leases, before);
 
   request.target = "/v1/leases?token=33333333-3333-4333-8333-333333333333";
@@ -350,6 +350,24 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   locker_->handler().answer(request, response);
   EXPECT_EQ(response.status, 201U);
   EXPECT_FALSE(response.delivery);  // whoever chose its token can ask again
+}
+
+TEST_F(Attack, AGrantThatNobodyBeganToWaitForIsTakenBack) {
+  const std::string token = "33333333-3333-4333-8333-333333333333";
+  take("/ci/waited-for", token, "exclusive");
+  Request request;
+  request.method = Method::post;
+  request.target = "/v1/locks/ci/waited-for?lock_parents=false&wait=30s";
+  Response waiting;
+  locker_->handler().answer(request, waiting);
+  ASSERT_TRUE(waiting.pending);
+  const std::string release = "/v1/locks/ci/waited-for?token=" + token;
+  request.method = Method::delete_;
+  request.target = release;
+  ASSERT_EQ(locker_->call(request).status, 200U);
+  ASSERT_EQ(held("/ci/waited-for").size(), 1U);
+  waiting.pending.reset();
+  EXPECT_TRUE(held("/ci/waited-for").empty());
 }
 
 TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/event_log.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "tests/support/counted_allocation.hpp"
@@ -115,6 +116,23 @@ TEST_F(AllocationTest, APairOfV1TakesFew) {
               ask(remove("/v1/locks/some/path?token=" + token));
             }),
             7U * rounds);
+}
+
+TEST(EventLogMemory, HasABoundAlsoWhereAllPathsAreLong) {
+  core::Path path;
+  for (int segment = 0; segment < 8; ++segment) {
+    ASSERT_EQ(path.push_back(std::string(250, 'l')), core::Path::Push::ok);
+  }
+  const std::string owner(255, 'o');
+  const std::uint64_t before = test::allocated_bytes();
+  EventLog log{1};
+  log.start(0, 1);
+  for (Index index = 1; index <= EventLog::capacity; ++index) {
+    log.add({core::EventKind::granted, path, {}, owner, index}, index);
+    log.publish(index);
+  }
+  const std::uint64_t entries = EventLog::capacity * std::uint64_t{160};
+  EXPECT_LT(test::allocated_bytes() - before, EventLog::text_bytes_max + entries);
 }
 
 }  // namespace

@@ -168,6 +168,29 @@ TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
   EXPECT_EQ(ids_in(read_all(*reader)), std::vector<std::string>{id});
 }
 
+TEST(EventLog, OfLongTextsFewerAreKept) {
+  EventLog log{1};
+  log.start(0, 1);
+  const std::string long_path = [] {
+    std::string path;
+    for (int segment = 0; segment < 8; ++segment) path += "/" + std::string(250, 'l');
+    return path;
+  }();
+  Index index = 0;
+  for (std::size_t i = 0; i < EventLog::capacity; ++i) grant(log, long_path, ++index);
+  EXPECT_NE(read_behind(log, "1.1").find(reset), std::string::npos);
+  const std::size_t kept_max = EventLog::text_bytes_max / long_path.size();
+  const auto name = [](Index number) {
+    return std::to_string(number) + "." + std::to_string(number);
+  };
+  EXPECT_NE(read_behind(log, name(index - 2 * kept_max)).find(reset), std::string::npos);
+  EXPECT_EQ(ids_in(read_behind(log, name(index - kept_max / 2))).size(), kept_max / 2);
+  // The room is that of short ones again once they are what comes.
+  for (std::size_t i = 0; i < EventLog::capacity; ++i) grant(log, "/short", ++index);
+  EXPECT_EQ(ids_in(read_behind(log, name(index - EventLog::capacity + 1))).size(),
+            EventLog::capacity - 1);
+}
+
 TEST(EventLog, ACommentNamesThePlace) {
   EventLog log{1};
   log.start(0, 1);

@@ -20,18 +20,24 @@ namespace locker::server {
 /// What became of the deliveries.
 struct DeliveryCount {
   std::atomic<int> made = 0;
-  std::atomic<int> lost = 0;
+  std::atomic<int> lost = 0;   ///< Not delivered.
   std::atomic<int> ended = 0;  ///< Destroyed, lost or not.
 };
 
 class CountedDelivery final : public Delivery {
  public:
   explicit CountedDelivery(DeliveryCount& count) : count_(count) { ++count_.made; }
-  ~CountedDelivery() override { ++count_.ended; }
-  void lost() override { ++count_.lost; }
+  ~CountedDelivery() override {
+    if (!is_delivered_) ++count_.lost;
+    ++count_.ended;
+  }
+  CountedDelivery(const CountedDelivery&) = delete;
+  CountedDelivery& operator=(const CountedDelivery&) = delete;
+  void delivered() override { is_delivered_ = true; }
 
  private:
   DeliveryCount& count_;
+  bool is_delivered_ = false;
 };
 
 /// A request that waits for something, as the test sees it: it lets it go on. Any thread.

@@ -1,0 +1,144 @@
+// One allocation fails, and the server goes on. In a program of its own, as allocation_test.cpp is.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "server/calls/take_back.hpp"
+#include "server/event_log.hpp"
+#include "server/locker.hpp"
+#include "tests/server/later_fixture.hpp"
+#include "tests/support/counted_allocation.hpp"
+
+namespace locker::server {
+namespace {
+
+/// Ends a program that stands still, which a server can only be seen to do.
+class Deadline {
+ public:
+  Deadline() { ::alarm(60); }
+  ~Deadline() { ::alarm(0); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+};
+
+class AllocationFailureTest : public LaterTest {
+ protected:
+  AllocationFailureTest() { test::ignore_this_thread(); }
+  ~AllocationFailureTest() override { test::fail_next_allocation_of(0); }
+
+ private:
+  const Deadline deadline_;
+};
+
+TEST(EventLogFailure, WhoCannotBeAddedHoldsUpNobody) {
+  const Deadline deadline;
+  EventLog log{1};
+  log.start(0, 1);
+  const auto follow_with_little_memory = [&] {
+    constexpr std::size_t node_of_a_set = 40;
+    test::fail_next_allocation_of(node_of_a_set);
+    EXPECT_THROW(static_cast<void>(log.follow("", "")), std::bad_alloc);
+  };
+  std::thread{follow_with_little_memory}.join();
+  EXPECT_EQ(log.readers(), 0U);
+  EXPECT_TRUE(log.follow("", ""));
+}
+
+TEST_F(AllocationFailureTest, WhoHasNoBufferForItsNextRequestIsClosedAlone) {
+  options_.limits.read_buffer = 5003;
+  start();
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(clients.emplace_back(client()).ask(get("/x")));  // it has its first buffer
+  }
+  journal_.close_gate();
+  ASSERT_TRUE(clients[2].send(get("/write")));
+  journal_.wait_for_appends(1);  // meanwhile the two others come, and wait for one commit
+  const std::string large =
+      "POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n" + std::string(6000, 'x');
+  ASSERT_TRUE(clients[0].send(large));
+  ASSERT_TRUE(clients[1].send(large));
+  test::fail_next_allocation_of(options_.limits.read_buffer);
+  journal_.open_gate();
+  EXPECT_TRUE(clients[0].read_answer());
+  EXPECT_TRUE(clients[1].read_answer());
+  EXPECT_TRUE(eventually([&] { return server_->connections() == 2; }));
+  EXPECT_TRUE(eventually([&] { return errors() == std::vector<std::string>{"std::bad_alloc"}; }));
+  server_->stop();
+}
+
+/// Nothing is left for what its answer still needs.
+class LastAllocationHandler final : public RequestHandler {
+ public:
+  void answer(const Request&, Response& response) override {
+    response.delivery = std::make_unique<CountedDelivery>(deliveries);
+    test::fail_next_allocation();
+  }
+  DeliveryCount deliveries;
+};
+
+TEST(DeliveryFailure, WhatHasNoMemoryToBeToldIsUndoneAtOnce) {
+  const Deadline deadline;
+  test::GatedJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  LastAllocationHandler handler;
+  HttpServer server{handler, commit, {.threads = 1}};
+  ASSERT_FALSE(server.start({net::ip::address_v4::loopback(), 0}));
+  RawClient one{server.endpoint().port()};
+  ASSERT_TRUE(one.send(get("/")));
+  EXPECT_TRUE(one.is_at_end());
+  EXPECT_EQ(handler.deliveries.made, 1);
+  EXPECT_EQ(handler.deliveries.lost, 1);
+}
+
+TEST(DeliveryFailure, WhatHasNoMemoryToBeTakenBackLaterIsTakenBackAtOnce) {
+  std::string directory = testing::TempDir() + "take-back.XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  {
+    auto locker = Locker::open({.file = directory + "/store"});
+    ASSERT_TRUE(locker) << locker.error().message;
+    LockService& service = (*locker)->service();
+    const auto opened = service.open_lease({}, {}, {});
+    EXPECT_EQ(service.status().leases, 1U);
+    test::fail_next_allocation();
+    EXPECT_THROW(static_cast<void>(take_back_unless_delivered(service, opened.answer.token)),
+                 std::bad_alloc);
+    EXPECT_EQ(service.status().leases, 0U);
+  }
+  std::filesystem::remove_all(directory);
+}
+
+/// Whose commits are slow, and leave the thread that committed without memory for once.
+class ForgetfulJournal final : public persistence::Journal {
+ public:
+  persistence::Result<void> append(std::string_view, std::uint32_t) override {
+    std::this_thread::sleep_for(10 * GroupCommit::slow_sync);
+    if (++appends_ == 2) test::fail_next_allocation();
+    return {};
+  }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
+
+ private:
+  int appends_ = 0;
+};
+
+TEST(WorkerFailure, WhatCannotBePostedIsDoneAtTheNextTick) {
+  const Deadline deadline;
+  ForgetfulJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  EchoHandler handler{commit};
+  HttpServer server{handler, commit, {.threads = 1}};
+  ASSERT_FALSE(server.start({net::ip::address_v4::loopback(), 0}));
+  RawClient one{server.endpoint().port()};
+  EXPECT_EQ(one.ask(get("/write"))->body, "1");
+  const std::uint64_t before = test::failed_allocations();
+  EXPECT_EQ(one.ask(get("/write"))->body, "2");  // is committed on a thread of its own
+  EXPECT_EQ(test::failed_allocations(), before + 1);
+  EXPECT_EQ(one.ask(get("/write"))->body, "3");
+  server.stop();
+  commit.end_thread();
+}
+
+}  // namespace
+}  // namespace locker::server

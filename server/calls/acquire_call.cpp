@@ -10,6 +10,7 @@
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/awaited_decision.hpp"
+#include "server/calls/browser_request.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/json_body.hpp"
@@ -319,6 +320,7 @@ std::optional<Fault> read_several(boost::json::object& body, Call& call) {
 
 void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
                     const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
   Call call;
   core::Path path;
   Parameters parameters;
@@ -339,6 +341,7 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
 
 void answer_acquire_several(LockService& service, std::string_view query, const Request& request,
                             Response& response) {
+  if (refuse_another_site(request, response)) return;
   Call call;
   call.is_several = true;
   Parameters parameters;

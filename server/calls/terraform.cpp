@@ -227,9 +227,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
                         "unlock_address.",
                         response);
   }
-  if (is_sent_for_another_site(request)) {
-    return answer_error(403, "cross_site", another_site_sentence, response);
-  }
+  if (refuse_another_site(request, response)) return;
   core::Path path;
   std::string id;
   std::string who;

@@ -63,26 +63,6 @@ struct Gate::Visit {
   }
 };
 
-/// Says what became of a request that waited.
-class Gate::AuditedPending final : public PendingAnswer {
- public:
-  AuditedPending(AuditLog& audit, AuditedRequest request, std::unique_ptr<PendingAnswer> inner)
-      : audit_(audit), request_(std::move(request)), inner_(std::move(inner)) {}
-  void start(Waker& waker) override { inner_->start(waker); }
-  void finish(Response& response) override {
-    inner_->finish(response);
-    conclude(audit_, request_, response);
-  }
-  bool abandon() override { return inner_->abandon(); }
-
-  static void conclude(AuditLog& audit, const AuditedRequest& request, Response& response);
-
- private:
-  AuditLog& audit_;
-  const AuditedRequest request_;
-  const std::unique_ptr<PendingAnswer> inner_;
-};
-
 /// Says that a grant was taken back, because nobody was there to be told of it.
 class Gate::AuditedDelivery final : public Delivery {
  public:
@@ -105,10 +85,11 @@ class Gate::AuditedDelivery final : public Delivery {
   const std::unique_ptr<Delivery> inner_;
 };
 
-/// Gets what it waited for only if its key may still have it then.
-class Gate::KeyedPending final : public PendingAnswer {
+/// Gets what it waited for only if its key may still have it then; the audit log says what became
+/// of it.
+class Gate::GatedPending final : public PendingAnswer {
  public:
-  KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
+  GatedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
         audited_(gate.audit_ == nullptr ? AuditedRequest{} : visit.audited()),
         caller_(std::move(visit.caller)),
@@ -117,6 +98,16 @@ class Gate::KeyedPending final : public PendingAnswer {
   void start(Waker& waker) override { inner_->start(waker); }
   bool abandon() override { return inner_->abandon(); }
   void finish(Response& response) override {
+    if (caller_.key) {
+      finish_with_key(response);
+    } else {
+      inner_->finish(response);
+    }
+    gate_.report(audited_, response);
+  }
+
+ private:
+  void finish_with_key(Response& response) {
     const auto now = gate_.keys_->find_again(*caller_.key);
     // What it may read by now, it is told.
     if (now) inner_->set_caller({now, caller_.is_audited});
@@ -143,7 +134,6 @@ class Gate::KeyedPending final : public PendingAnswer {
     response.audit->outcome = "refused_401";
   }
 
- private:
   /// The answer tells that it is done, so it waits for that as well.
   void take_back(Response& response) const {
     if (response.delivery) {
@@ -197,16 +187,6 @@ class Gate::KeyedStream final : public Stream {
   const std::unique_ptr<Stream> inner_;
 };
 
-void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& request,
-                                    Response& response) {
-  if (!response.audit) return;
-  audit.add(audit_line(request, *response.audit));
-  if (response.delivery) {
-    response.delivery = std::make_unique<AuditedDelivery>(
-        audit, request, std::move(*response.audit), std::move(response.delivery));
-  }
-}
-
 void Gate::answer(const Request& request, Response& response) {
   // Of those who wait, what they were granted has to be known, in case that their key goes.
   Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
@@ -223,21 +203,26 @@ void Gate::answer(const Request& request, Response& response) {
 }
 
 void Gate::conclude(const Visit& visit, Response& response) {
+  if (response.pending) {
+    response.pending = std::make_unique<GatedPending>(*this, visit, std::move(response.pending));
+    return;
+  }
   if (response.stream && visit.caller.key && !visit.required.at.empty()) {
     response.stream = std::make_unique<KeyedStream>(*keys_, visit.caller.key,
                                                     visit.required.at.front().packed_path,
                                                     std::move(response.stream));
   }
-  if (response.pending && visit.caller.key) {
-    response.pending = std::make_unique<KeyedPending>(*this, visit, std::move(response.pending));
-  }
-  if (response.status == 403 && !response.pending) note_refusal(visit, response.status);
-  if (audit_ == nullptr) return;
-  if (response.pending) {
-    response.pending =
-        std::make_unique<AuditedPending>(*audit_, visit.audited(), std::move(response.pending));
-  } else if (response.audit) {
-    AuditedPending::conclude(*audit_, visit.audited(), response);
+  if (response.status == 403) note_refusal(visit, response.status);
+  if (audit_ != nullptr && response.audit) report(visit.audited(), response);
+}
+
+/// Into the audit log, if there is one and something was done.
+void Gate::report(const AuditedRequest& request, Response& response) const {
+  if (audit_ == nullptr || !response.audit) return;
+  audit_->add(audit_line(request, *response.audit));
+  if (response.delivery) {
+    response.delivery = std::make_unique<AuditedDelivery>(
+        *audit_, request, std::move(*response.audit), std::move(response.delivery));
   }
 }
 

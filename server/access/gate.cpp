@@ -25,9 +25,11 @@ std::string url_path(std::string_view packed) {
   return text;
 }
 
+std::string named(const AccessKey& key) { return "The key '" + key.name + "' "; }
+
 bool may_somewhere(const AccessKey& key, Right right) {
   return std::any_of(key.rules.begin(), key.rules.end(), [&](const core::AccessRule& rule) {
-    return core::is_allowed({rule}, right, core::PathView{rule.packed_path});
+    return key.may(right, core::PathView{rule.packed_path});
   });
 }
 
@@ -249,7 +251,6 @@ void Gate::refuse_stranger(const Visit& visit, Response& response) const {
 bool Gate::is_permitted(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
-  const std::string whose = "The key '" + key.name + "' ";
   if (required.who == Who::admin_only) {
     if (key.may(Right::admin, {})) return true;
     answer_error(404, "not_found", "There is nothing here; see all calls in /v1/openapi.json.",
@@ -262,7 +263,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   }
   for (const RequiredAccess::At& at : required.at) {
     if (key.may(at.right, core::PathView{at.packed_path})) continue;
-    std::string sentence = whose + "lacks the rule: ";
+    std::string sentence = named(key) + "lacks the rule: ";
     sentence += core::name_of(at.right);
     sentence += ' ';
     sentence += url_path(at.packed_path);
@@ -273,7 +274,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   }
   if (required.somewhere && !may_somewhere(key, *required.somewhere)) {
     refuse(visit, 403, "not_permitted",
-           whose + "has no rule with " + std::string{core::name_of(*required.somewhere)} + ".",
+           named(key) + "has no rule with " + std::string{core::name_of(*required.somewhere)} + ".",
            response);
     return false;
   }
@@ -293,8 +294,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   if (fits.answer) return true;
   response.index = fits.index;  // the refusal tells what the lease holds
   refuse(visit, 403, "not_permitted",
-         "The key '" + key.name + "' lacks a rule with " +
-             std::string{core::name_of(required.lease_right)} +
+         named(key) + "lacks a rule with " + std::string{core::name_of(required.lease_right)} +
              " for something else that this lease holds.",
          response);
   return false;

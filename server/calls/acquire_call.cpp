@@ -211,13 +211,13 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   [[nodiscard]] const Call& call() const { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_decided(Acquired&& acquired, Index index) override {
-    awaited_.decide(std::move(acquired), index);
+  void on_decided(LockService::At<Acquired>&& decided) override {
+    awaited_.decide(std::move(decided));
   }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
-    auto [acquired, index] = awaited_.take();
-    server::finish(service_, call_, acquired, index, service_.now(), response);
+    auto [acquired, index, now] = awaited_.take();
+    server::finish(service_, call_, acquired, index, now, response);
   }
   bool abandon() override { return service_.abandon(waiter_); }
 
@@ -225,7 +225,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;
-  AwaitedDecision<Acquired> awaited_;
+  AwaitedDecision<LockService::At<Acquired>> awaited_;
 };
 
 void carry_out(LockService& service, Call call, Response& response) {

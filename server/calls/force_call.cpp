@@ -87,12 +87,10 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   [[nodiscard]] Call& call() { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_forced(const core::Forced& forced, Index index) override {
-    awaited_.decide(forced, index);
-  }
+  void on_forced(const LockService::At<core::Forced>& forced) override { awaited_.decide(forced); }
   void finish(Response& response) override {
-    const auto [forced, index] = awaited_.take();
-    answer(call_, forced, index, response);
+    const auto forced = awaited_.take();
+    answer(call_, forced.answer, forced.index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
   bool abandon() override { return false; }
@@ -101,7 +99,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  AwaitedDecision<core::Forced> awaited_;
+  AwaitedDecision<LockService::At<core::Forced>> awaited_;
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ using core::Fault;
 
 /// Never called: these requests do not wait.
 class NobodyWaits final : public LockService::DecisionListener {
-  void on_decided(core::Acquired&&, Index) override {}
+  void on_decided(LockService::At<core::Acquired>&&) override {}
 };
 
 /// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).

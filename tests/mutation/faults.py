@@ -273,7 +273,7 @@ FAULTS = [
           ARBITER),
     Fault("endless-stop", "a server that stops waits for a force of millions",
           "server/lock_service.cpp",
-          "    tell_end(force);\n  }\n  forces_.clear();", "  }",
+          "    tell_end(force, now);\n  }\n  forces_.clear();", "  }",
           "http_test LockServiceForceTest.*"),
     Fault("idle-leases-uncounted", "leases that hold nothing take more than --memory-max",
           "core/arbiter.hpp",

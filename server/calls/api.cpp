@@ -129,7 +129,7 @@ void Api::status(Response& response) {
   body = R"({"version": ")";
   body += version;
   body += R"(", "durability": ")" + durability_name_ + R"(", "store": )";
-  append_json_string(store_, body);
+  append_json_text(store_, body);
   body += R"(, "locks": )" + std::to_string(status.locks);
   body += R"(, "leases": )" + std::to_string(status.leases);
   body += R"(, "opened_leases": )" + std::to_string(status.opened_leases);

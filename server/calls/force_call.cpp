@@ -35,7 +35,6 @@ std::optional<Fault> read_call(std::string_view path_text, const Parameters& par
   }
   if (!fault) fault = read_prefix(parameters, filter.packed_prefix);
   if (!fault) fault = read_owner(parameters, filter.owner);
-  if (filter.owner == "?") filter.owner = "";
   std::optional<std::uint64_t> fence;
   constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
   if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);

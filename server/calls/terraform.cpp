@@ -50,7 +50,7 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
   };
   id = text("ID");
   who = text("Who");
-  if (check_line("Who", who, core::owner_bytes_max)) who = "";
+  if (who == unknown_owner || check_line("Who", who, core::owner_bytes_max)) who = "";
   if (id.empty()) return Fault{"The lock info has no ID."};
   return std::nullopt;
 }

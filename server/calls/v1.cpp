@@ -142,7 +142,7 @@ void V1::force(std::string_view query, const Request& request, Response& respons
   const std::string_view* const owner = parameters.find("owner");
   const bool is_narrowed =
       parameters.find("prefix") != nullptr || parameters.find("fence") != nullptr;
-  if (!fault && owner != nullptr && *owner == "?" && !is_narrowed) {
+  if (!fault && owner != nullptr && *owner == unknown_owner && !is_narrowed) {
     fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
   }
   if (fault) return answer_fault(*fault, response);
@@ -259,7 +259,6 @@ void V1::list(std::string_view query, const Request& request, Response& response
   if (!fault) fault = read_prefix(parameters, prefix);
   wanted.packed_prefix = prefix.value_or("");
   if (!fault) fault = read_owner(parameters, wanted.owner);
-  if (wanted.owner == "?") wanted.owner = "";
   if (const std::string_view* const state = parameters.find("state")) {
     if (*state == "cooling") {
       wanted.state = core::LockInfo::State::cooling;

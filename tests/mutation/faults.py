@@ -644,6 +644,11 @@ FAULTS = [
           "server/calls/api.cpp",
           "append_json_text(store_, body)", "append_json_string(store_, body)",
           "program/program_test.py Program.test_a_store_whose_name_is_not_utf8_is_told_in_good_json"),
+    Fault("nobody-by-name", "who is named as nobody is shown is found by no name",
+          "server/calls/call_parameters.cpp",
+          "*text == unknown_owner ? std::string_view{} : *text", "*text",
+          "program/v1_test.py "
+          "Forcing.test_who_is_named_as_nobody_is_shown_is_found_as_nobody"),
     Fault("list-before-sync", "a list tells of a grant that a power cut takes back",
           "server/calls/v1.cpp",
           "  response.index = listed.index;\n", "",

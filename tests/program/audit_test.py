@@ -302,8 +302,8 @@ class TheFile(AuditCase):
         keys = os.fsdecode(os.fsencode(self.keys) + b"\xff")
         shutil.copy(self.keys, keys)
         file = os.path.join(self.directory, "other.log")
-        with Lockerd(os.path.join(self.directory, "other"), "--keys", keys, "--audit-log", file,
-                     "--log-format", "json") as server:
+        with Lockerd(os.path.join(self.directory, "other"), "--keys", keys,
+                     "--audit-log", file) as server:
             os.truncate(keys, 0)
             server.process.send_signal(signal.SIGHUP)
             self.expect(self.lines(1, file)[0], outcome="kept", reason="(not UTF-8)")

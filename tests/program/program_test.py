@@ -56,8 +56,8 @@ class Program(unittest.TestCase):
 
     def test_a_store_whose_name_is_not_utf8_is_told_in_good_json(self):
         name = os.fsdecode(os.fsencode(self.store) + b"\xff")
-        with Lockerd(name, "--log-format", "json") as server:
-            self.assertEqual(Client(server.port).ask("GET", "/v1/status")["store"], "(not UTF-8)")
+        with Lockerd(name) as server:
+            self.assertEqual(server.get("/v1/status")["store"], "(not UTF-8)")
 
     def test_options_come_from_the_environment_and_a_config_file_too(self):
         config = self.directory.name + "/locker.conf"

@@ -86,7 +86,7 @@ void AccessSetup::reload() {
                        std::to_string(keys_.size());
     if (!reason.empty()) {
       line += R"(, "reason": )";
-      append_json_string(reason, line);
+      append_json_text(reason, line);
     }
     audit_->add(line);
   }

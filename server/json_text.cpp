@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstdio>
 
+#include "core/utf8.hpp"
+
 namespace locker::server {
 
 void append_json_string(std::string_view text, std::string& out) {
@@ -25,6 +27,11 @@ void append_json_string(std::string_view text, std::string& out) {
   }
   out += text.substr(begin);
   out += '"';
+}
+
+void append_json_text(std::string_view text, std::string& out) {
+  const bool is_utf8 = core::check_text(text) != core::TextFault::not_utf8;
+  append_json_string(is_utf8 ? text : "(not UTF-8)", out);
 }
 
 void append_number(std::uint64_t number, std::string& out) {

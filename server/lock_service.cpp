@@ -128,14 +128,14 @@ bool LockService::advance_forces(const core::Now& now) {
   // It goes on when the journal has made room: nobody can say what half of it was.
   forces_wait_ = force.forcing.forced.outcome == core::Outcome::busy;
   if (!is_over || forces_wait_) return !forces_wait_;
-  tell_end(force);
+  tell_end(force, now);
   forces_.pop_front();
   return !forces_.empty();
 }
 
-void LockService::tell_end(const Force& force) {
+void LockService::tell_end(const Force& force, const core::Now& now) {
   if (force.listener == nullptr) return;
-  force.listener->on_forced(force.forcing.forced, commit_.last_index());
+  force.listener->on_forced({force.forcing.forced, commit_.last_index(), now});
 }
 
 void LockService::on_record(const core::Record& record) {
@@ -171,7 +171,7 @@ void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
   DecisionListener& listener = *at->second;
   listeners_.erase(at);
   count(acquired.outcome);
-  listener.on_decided(std::move(acquired), commit_.last_index());
+  listener.on_decided({std::move(acquired), commit_.last_index(), read_now()});
 }
 
 core::Room LockService::room_for(std::size_t bytes, bool reserved) const {
@@ -331,18 +331,13 @@ void LockService::forget(const ForceListener& listener) {
 
 void LockService::begin_stop() {
   const std::lock_guard lock{commit_.mutex()};
-  static_cast<void>(read_now());
+  const core::Now now = read_now();
   clock_.stop();
   for (Force& force : forces_) {
     force.forcing.forced.outcome = core::Outcome::busy;
-    tell_end(force);
+    tell_end(force, now);
   }
   forces_.clear();
-}
-
-core::Now LockService::now() {
-  const std::lock_guard lock{commit_.mutex()};
-  return read_now();
 }
 
 }  // namespace locker::server

@@ -89,7 +89,7 @@ class LockService final : private core::Arbiter::Host {
   class DecisionListener {
    public:
     virtual ~DecisionListener() = default;
-    virtual void on_decided(core::Acquired&& acquired, Index index) = 0;
+    virtual void on_decided(At<core::Acquired>&& decided) = 0;
   };
   /// Fills in fresh token and default TTL. When queued, `listener` hears of the decision exactly
   /// once, perhaps before this returns, unless abandon() comes first.
@@ -117,7 +117,7 @@ class LockService final : private core::Arbiter::Host {
   /// Who is told, under the mutex, that a force has done all that it does.
   class ForceListener {
    public:
-    virtual void on_forced(const core::Forced& forced, Index index) = 0;
+    virtual void on_forced(const At<core::Forced>& forced) = 0;
 
    protected:
     ~ForceListener() = default;
@@ -203,7 +203,6 @@ class LockService final : private core::Arbiter::Host {
   };
   /// What metrics show; nothing of it has to be durable.
   [[nodiscard]] Measured measure();
-  [[nodiscard]] core::Now now();
   /// For a server that stops. No lease and no wait ends by time from now on: nobody can renew any
   /// more, and after the start every lease has its whole TTL again, unless it ended meanwhile. A
   /// force ends where it is, `busy`: with millions of locks it would go on for longer than a server
@@ -233,7 +232,7 @@ class LockService final : private core::Arbiter::Host {
     std::vector<AuditedLock>* ended;
     ForceListener* listener;
   };
-  void tell_end(const Force& force);
+  void tell_end(const Force& force, const core::Now& now);
   struct TakenBack {
     core::Token token;
     std::optional<core::Path> path;

@@ -17,7 +17,6 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "core/utf8.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {
@@ -30,9 +29,7 @@ class JsonFormatter final : public spdlog::formatter {
     spdlog::memory_buf_t head;
     head_.format(message, head);
     std::string line{head.data(), head.size()};
-    const std::string_view text{message.payload.data(), message.payload.size()};
-    append_json_string(core::check_text(text) == core::TextFault::not_utf8 ? "(not UTF-8)" : text,
-                       line);
+    append_json_text({message.payload.data(), message.payload.size()}, line);
     line += "}\n";
     out.append(line.data(), line.data() + line.size());
   }

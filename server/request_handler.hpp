@@ -59,7 +59,7 @@ struct Request {
   [[nodiscard]] bool reads() const { return method == Method::get || method == Method::head; }
 };
 
-/// Which kind of call a request was: what metrics are counted by. As many as stand here, whatever
+/// Which kind of call a request is; metrics are counted by it. As many as stand here, whatever
 /// paths and owners there are.
 enum class CallKind : std::uint8_t {
   canhaz,

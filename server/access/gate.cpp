@@ -26,9 +26,11 @@ std::string url_path(std::string_view packed) {
   return text;
 }
 
+std::string named(const AccessKey& key) { return "The key '" + key.name + "' "; }
+
 bool may_somewhere(const AccessKey& key, Right right) {
   return std::any_of(key.rules.begin(), key.rules.end(), [&](const core::AccessRule& rule) {
-    return core::is_allowed({rule}, right, core::PathView{rule.packed_path});
+    return key.may(right, core::PathView{rule.packed_path});
   });
 }
 
@@ -62,26 +64,6 @@ struct Gate::Visit {
     for (const RequiredAccess::At& at : required.at) audited.packed_paths.push_back(at.packed_path);
     return audited;
   }
-};
-
-/// Says what became of a request that waited.
-class Gate::AuditedPending final : public PendingAnswer {
- public:
-  AuditedPending(AuditLog& audit, AuditedRequest request, std::unique_ptr<PendingAnswer> inner)
-      : audit_(audit), request_(std::move(request)), inner_(std::move(inner)) {}
-  void start(Waker& waker) override { inner_->start(waker); }
-  void finish(Response& response) override {
-    inner_->finish(response);
-    conclude(audit_, request_, response);
-  }
-  bool abandon() override { return inner_->abandon(); }
-
-  static void conclude(AuditLog& audit, const AuditedRequest& request, Response& response);
-
- private:
-  AuditLog& audit_;
-  const AuditedRequest request_;
-  const std::unique_ptr<PendingAnswer> inner_;
 };
 
 /// Says that a grant was taken back, because nobody was there to be told of it.
@@ -118,10 +100,11 @@ class Gate::AuditedDelivery final : public Delivery {
   bool is_delivered_ = false;
 };
 
-/// Gets what it waited for only if its key may still have it then.
-class Gate::KeyedPending final : public PendingAnswer {
+/// Gets what it waited for only if its key may still have it then; the audit log says what became
+/// of it.
+class Gate::GatedPending final : public PendingAnswer {
  public:
-  KeyedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
+  GatedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
         audited_(gate.audit_ == nullptr ? AuditedRequest{} : visit.audited()),
         caller_(std::move(visit.caller)),
@@ -130,6 +113,16 @@ class Gate::KeyedPending final : public PendingAnswer {
   void start(Waker& waker) override { inner_->start(waker); }
   bool abandon() override { return inner_->abandon(); }
   void finish(Response& response) override {
+    if (caller_.key) {
+      finish_with_key(response);
+    } else {
+      inner_->finish(response);
+    }
+    gate_.report(audited_, response);
+  }
+
+ private:
+  void finish_with_key(Response& response) {
     const auto now = gate_.keys_->find_again(*caller_.key);
     // What it may read by now, it is told.
     if (now) inner_->set_caller({now, caller_.is_audited});
@@ -156,7 +149,6 @@ class Gate::KeyedPending final : public PendingAnswer {
     response.audit->outcome = "refused_401";
   }
 
- private:
   /// The answer tells that it is done, so it waits for that as well.
   void take_back(Response& response) const {
     if (response.delivery) {
@@ -210,16 +202,6 @@ class Gate::KeyedStream final : public Stream {
   const std::unique_ptr<Stream> inner_;
 };
 
-void Gate::AuditedPending::conclude(AuditLog& audit, const AuditedRequest& request,
-                                    Response& response) {
-  if (!response.audit) return;
-  audit.add(audit_line(request, *response.audit));
-  if (response.delivery) {
-    response.delivery = std::make_unique<AuditedDelivery>(
-        audit, request, std::move(*response.audit), std::move(response.delivery));
-  }
-}
-
 void Gate::answer(const Request& request, Response& response) {
   // Of those who wait, what they were granted has to be known, in case that their key goes.
   Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
@@ -236,21 +218,26 @@ void Gate::answer(const Request& request, Response& response) {
 }
 
 void Gate::conclude(const Visit& visit, Response& response) {
+  if (response.pending) {
+    response.pending = std::make_unique<GatedPending>(*this, visit, std::move(response.pending));
+    return;
+  }
   if (response.stream && visit.caller.key && !visit.required.at.empty()) {
     response.stream = std::make_unique<KeyedStream>(*keys_, visit.caller.key,
                                                     visit.required.at.front().packed_path,
                                                     std::move(response.stream));
   }
-  if (response.pending && visit.caller.key) {
-    response.pending = std::make_unique<KeyedPending>(*this, visit, std::move(response.pending));
-  }
-  if (response.status == 403 && !response.pending) note_refusal(visit, response.status);
-  if (audit_ == nullptr) return;
-  if (response.pending) {
-    response.pending =
-        std::make_unique<AuditedPending>(*audit_, visit.audited(), std::move(response.pending));
-  } else if (response.audit) {
-    AuditedPending::conclude(*audit_, visit.audited(), response);
+  if (response.status == 403) note_refusal(visit, response.status);
+  if (audit_ != nullptr && response.audit) report(visit.audited(), response);
+}
+
+/// Into the audit log, if there is one and something was done.
+void Gate::report(const AuditedRequest& request, Response& response) const {
+  if (audit_ == nullptr || !response.audit) return;
+  audit_->add(audit_line(request, *response.audit));
+  if (response.delivery) {
+    response.delivery = std::make_unique<AuditedDelivery>(
+        *audit_, request, std::move(*response.audit), std::move(response.delivery));
   }
 }
 
@@ -277,7 +264,6 @@ void Gate::refuse_stranger(const Visit& visit, Response& response) const {
 bool Gate::is_permitted(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
-  const std::string whose = "The key '" + key.name + "' ";
   if (required.who == Who::admin_only) {
     if (key.may(Right::admin, {})) return true;
     answer_error(404, "not_found", "There is nothing here; see all calls in /v1/openapi.json.",
@@ -290,7 +276,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   }
   for (const RequiredAccess::At& at : required.at) {
     if (key.may(at.right, core::PathView{at.packed_path})) continue;
-    std::string sentence = whose + "lacks the rule: ";
+    std::string sentence = named(key) + "lacks the rule: ";
     sentence += core::name_of(at.right);
     sentence += ' ';
     sentence += url_path(at.packed_path);
@@ -301,7 +287,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   }
   if (required.somewhere && !may_somewhere(key, *required.somewhere)) {
     refuse(visit, 403, "not_permitted",
-           whose + "has no rule with " + std::string{core::name_of(*required.somewhere)} + ".",
+           named(key) + "has no rule with " + std::string{core::name_of(*required.somewhere)} + ".",
            response);
     return false;
   }
@@ -321,8 +307,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   if (fits.answer) return true;
   response.index = fits.index;  // the refusal tells what the lease holds
   refuse(visit, 403, "not_permitted",
-         "The key '" + key.name + "' lacks a rule with " +
-             std::string{core::name_of(required.lease_right)} +
+         named(key) + "lacks a rule with " + std::string{core::name_of(required.lease_right)} +
              " for something else that this lease holds.",
          response);
   return false;

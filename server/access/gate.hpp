@@ -4,6 +4,7 @@
 
 #include "server/access/access_key.hpp"
 #include "server/access/access_metrics.hpp"
+#include "server/access/audit_line.hpp"
 #include "server/access/audit_log.hpp"
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
@@ -26,8 +27,7 @@ class Gate final : public RequestHandler {
   void answer(const Request& request, Response& response) override;
 
  private:
-  class AuditedPending;
-  class KeyedPending;
+  class GatedPending;
   class AuditedDelivery;
   class KeyedStream;
   struct Visit;
@@ -40,6 +40,7 @@ class Gate final : public RequestHandler {
               const std::string& sentence, Response& response) const;
   void note_refusal(const Visit& visit, unsigned status) const;
   void conclude(const Visit& visit, Response& response);
+  void report(const AuditedRequest& request, Response& response) const;
 
   RequestHandler& inner_;
   LockService& service_;

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "core/url_path.hpp"
+#include "server/calls/call_kind.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/json_body.hpp"
 #include "server/calls/parameters.hpp"
@@ -16,10 +17,11 @@ namespace {
 
 using core::Fault;
 using core::Right;
+using Who = RequiredAccess::Who;
 
-RequiredAccess anybody() {
+RequiredAccess open_to(Who who) {
   RequiredAccess access;
-  access.who = RequiredAccess::Who::anybody;
+  access.who = who;
   return access;
 }
 
@@ -121,33 +123,6 @@ RequiredAccess whole_lease(std::string_view action, Right right, const RequestTa
   return access;
 }
 
-RequiredAccess for_locks(const RequestTarget& target, const Request& request) {
-  if (request.reads()) return under_prefix("list", Right::read, target, request);
-  if (request.method == Method::post) return acquire_several(request);
-  if (request.method == Method::delete_)
-    return under_prefix("force", Right::force, target, request);
-  return {};
-}
-
-RequiredAccess for_lock_at(std::string_view url_path, const RequestTarget& target,
-                           const Request& request) {
-  if (request.reads()) return at_path("look", Right::read, url_path);
-  if (request.method == Method::post) return acquire_one(url_path, target, request);
-  if (request.method == Method::delete_) return end_one(url_path, target, request);
-  return {};
-}
-
-RequiredAccess for_leases(const RequestTarget& target, const Request& request) {
-  if (request.reads()) return whole_lease("look", Right::read, target, request);
-  if (request.method == Method::post) {
-    return whole_lease("open_lease", Right::lock, target, request);
-  }
-  if (request.method == Method::delete_) {
-    return whole_lease("release", Right::lock, target, request);
-  }
-  return {};
-}
-
 RequiredAccess for_terraform(const RequestTarget& target, const Request& request) {
   const bool is_unlock = request.method == Method::unlock;
   if (request.method != Method::lock && !is_unlock) return {};
@@ -159,37 +134,68 @@ RequiredAccess for_terraform(const RequestTarget& target, const Request& request
   return access;
 }
 
+RequiredAccess for_operations(std::string_view path) {
+  if (path == "/healthz" || path == "/readyz" || path == "/v1/openapi.json")
+    return open_to(Who::anybody);
+  if (path == "/metrics") return at_path("metrics", Right::read, "/");
+  if (path != "/v1/status") return open_to(Who::admin_only);
+  RequiredAccess access;
+  access.somewhere = Right::read;
+  return access;
+}
+
 }  // namespace
 
 RequiredAccess required_access(const Request& request) {
   const RequestTarget target{request.target};
-  const std::string_view path = target.path;
-  constexpr std::string_view lock_at = "/v1/locks/";
-
-  if (path == "/healthz" || path == "/readyz" || path == "/v1/openapi.json") return anybody();
-  if (request.reads() && (target.verb == "/ui" || path == "/")) return anybody();
-
-  if (target.verb == "/dohaz") return seed_call("look", Right::read, target.rest);
-  if (target.verb == "/canhaz") return seed_call("acquire", Right::lock, target.rest);
-  if (target.verb == "/nowant") return seed_call("release", Right::lock, target.rest);
-  if (path == "/v1/status") {
-    RequiredAccess access;
-    access.somewhere = Right::read;
-    return access;
+  // With any key one is told that there is no such method.
+  const RequiredAccess no_method = open_to(Who::any_key);
+  switch (call_of(target, request.method)) {
+    case CallKind::dohaz:
+      return seed_call("look", Right::read, target.rest);
+    case CallKind::canhaz:
+      return seed_call("acquire", Right::lock, target.rest);
+    case CallKind::nowant:
+      return seed_call("release", Right::lock, target.rest);
+    case CallKind::acquire:
+      return acquire_one(path_of_lock(target), target, request);
+    case CallKind::acquire_several:
+      return acquire_several(request);
+    case CallKind::release:
+      return end_one(path_of_lock(target), target, request);
+    case CallKind::force:
+      return under_prefix("force", Right::force, target, request);
+    case CallKind::look:
+      if (!request.reads()) return no_method;
+      return at_path("look", Right::read, path_of_lock(target));
+    case CallKind::list:
+      if (!request.reads()) return no_method;
+      return under_prefix("list", Right::read, target, request);
+    case CallKind::lease_open:
+      return whole_lease("open_lease", Right::lock, target, request);
+    case CallKind::lease_renew:
+      return whole_lease("renew", Right::lock, target, request);
+    case CallKind::lease_look:
+      if (!request.reads()) return no_method;
+      return whole_lease("look", Right::read, target, request);
+    case CallKind::lease_release:
+      return whole_lease("release", Right::lock, target, request);
+    case CallKind::events:
+      return under_prefix("events", Right::read, target, request);
+    case CallKind::terraform:
+      return for_terraform(target, request);
+    case CallKind::page:
+      return request.reads() ? open_to(Who::anybody) : open_to(Who::admin_only);
+    case CallKind::operations:
+      return for_operations(target.path);
+    case CallKind::other:
+      return request.reads() && target.path == "/" ? open_to(Who::anybody)
+                                                   : open_to(Who::admin_only);
+    case CallKind::waited:
+    case CallKind::unreadable:
+      break;
   }
-  if (path == "/v1/locks") return for_locks(target, request);
-  if (path.starts_with(lock_at)) {
-    return for_lock_at(path.substr(lock_at.size() - 1), target, request);
-  }
-  if (path == "/v1/leases") return for_leases(target, request);
-  if (path == "/v1/leases/renew") return whole_lease("renew", Right::lock, target, request);
-  if (path == "/v1/events") return under_prefix("events", Right::read, target, request);
-  if (target.verb == "/terraform") return for_terraform(target, request);
-  if (path == "/metrics") return at_path("metrics", Right::read, "/");
-
-  RequiredAccess unknown;
-  unknown.who = RequiredAccess::Who::admin_only;
-  return unknown;
+  return open_to(Who::admin_only);
 }
 
 }  // namespace locker::server

@@ -10,6 +10,7 @@
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/awaited_decision.hpp"
+#include "server/calls/browser_request.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/json_body.hpp"
@@ -217,13 +218,13 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   [[nodiscard]] const Call& call() const { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_decided(Acquired&& acquired, Index index) override {
-    awaited_.decide(std::move(acquired), index);
+  void on_decided(LockService::At<Acquired>&& decided) override {
+    awaited_.decide(std::move(decided));
   }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
-    auto [acquired, index] = awaited_.take();
-    server::finish(service_, call_, acquired, index, service_.now(), response);
+    auto [acquired, index, now] = awaited_.take();
+    server::finish(service_, call_, acquired, index, now, response);
   }
   bool abandon() override { return leave_queue(); }
 
@@ -238,7 +239,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;
-  AwaitedDecision<Acquired> awaited_;
+  AwaitedDecision<LockService::At<Acquired>> awaited_;
 };
 
 void carry_out(LockService& service, Call call, Response& response) {
@@ -333,6 +334,7 @@ std::optional<Fault> read_several(boost::json::object& body, Call& call) {
 
 void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
                     const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
   Call call;
   core::Path path;
   Parameters parameters;
@@ -353,6 +355,7 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
 
 void answer_acquire_several(LockService& service, std::string_view query, const Request& request,
                             Response& response) {
+  if (refuse_another_site(request, response)) return;
   Call call;
   call.is_several = true;
   Parameters parameters;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/calls/acquire_call.hpp"
 #include "server/calls/call_kind.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/parameters.hpp"
@@ -33,34 +34,50 @@ Api::Api(LockService& service, const Metrics& metrics, std::string durability_na
       store_(std::move(store)) {}
 
 void Api::answer(const Request& request, Response& response) {
-  const auto [whole, query, verb, rest] = RequestTarget{request.target};
-
-  if (verb == "/dohaz") {
-    response.call = CallKind::dohaz;
-    return seed_verbs_.dohaz(rest, query, request, response);
+  const RequestTarget target{request.target};
+  const auto [path, query, verb, rest] = target;
+  response.call = call_of(target, request.method);
+  switch (response.call) {
+    case CallKind::dohaz:
+      return seed_verbs_.dohaz(rest, query, request, response);
+    case CallKind::canhaz:
+      return seed_verbs_.canhaz(rest, query, request, response);
+    case CallKind::nowant:
+      return seed_verbs_.nowant(rest, query, request, response);
+    case CallKind::acquire:
+      return answer_acquire(service_, path_of_lock(target), query, request, response);
+    case CallKind::acquire_several:
+      return answer_acquire_several(service_, query, request, response);
+    case CallKind::release:
+      return v1_.release(path_of_lock(target), query, request, response);
+    case CallKind::force:
+      return v1_.force(query, request, response);
+    case CallKind::look:
+      return v1_.look(path_of_lock(target), query, request, response);
+    case CallKind::list:
+      return v1_.list(query, request, response);
+    case CallKind::lease_open:
+      return v1_.open_lease(query, request, response);
+    case CallKind::lease_renew:
+      return v1_.renew(query, request, response);
+    case CallKind::lease_look:
+      return v1_.look_at_lease(query, request, response);
+    case CallKind::lease_release:
+      return v1_.release_all(query, request, response);
+    case CallKind::events:
+      return v1_.events(query, request, response);
+    case CallKind::terraform:
+      return answer_terraform(service_, rest, query, request, response);
+    case CallKind::page:
+      return answer_ui(rest, request, response);
+    case CallKind::operations:
+      return answer_operations(path, query, request, response);
+    case CallKind::other:
+    case CallKind::waited:
+    case CallKind::unreadable:
+      break;
   }
-  if (verb == "/canhaz") {
-    response.call = CallKind::canhaz;
-    return seed_verbs_.canhaz(rest, query, request, response);
-  }
-  if (verb == "/nowant") {
-    response.call = CallKind::nowant;
-    return seed_verbs_.nowant(rest, query, request, response);
-  }
-  if (answer_operations(whole, query, request, response)) return;
-  if (verb == "/v1") {
-    response.call = call_of_v1(whole, request.method);
-    if (v1_.answer(whole, query, request, response)) return;
-  }
-  if (verb == "/terraform") {
-    response.call = CallKind::terraform;
-    return answer_terraform(service_, rest, query, request, response);
-  }
-  if (verb == "/ui") {
-    response.call = CallKind::page;
-    return answer_ui(rest, request, response);
-  }
-  if (whole == "/" && answer_browser_at_root(request, response)) return;
+  if (path == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
       404, "not_found",
       "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "
@@ -68,20 +85,16 @@ void Api::answer(const Request& request, Response& response) {
       response);
 }
 
-/// What operators and their tools ask for. False when it is none of that.
-bool Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
+/// What operators and their tools ask for.
+void Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
                             Response& response) {
-  const bool is_health = path == "/healthz";
-  const bool is_readiness = path == "/readyz";
-  const bool is_metrics = path == "/metrics";
-  if (!is_health && !is_readiness && !is_metrics && path != "/v1/status") return false;
-  response.call = CallKind::operations;
-  if (!reads_only(request, response)) return true;
-  if (is_health) {
+  if (path == "/v1/openapi.json") return v1_.describe(request, response);
+  if (!reads_only(request, response)) return;
+  if (path == "/healthz") {
     health(response);
-  } else if (is_readiness) {
+  } else if (path == "/readyz") {
     readiness(response);
-  } else if (is_metrics) {
+  } else if (path == "/metrics") {
     metrics(response);
   } else {
     Parameters parameters;
@@ -89,7 +102,6 @@ bool Api::answer_operations(std::string_view path, std::string_view query, const
     if (!fault) fault = parameters.expect_only("");
     fault ? answer_fault(*fault, response) : status(response);
   }
-  return true;
 }
 
 /// Waits for nothing: it must be there just when the disk is not.
@@ -117,7 +129,7 @@ void Api::status(Response& response) {
   body = R"({"version": ")";
   body += version;
   body += R"(", "durability": ")" + durability_name_ + R"(", "store": )";
-  append_json_string(store_, body);
+  append_json_text(store_, body);
   body += R"(, "locks": )" + std::to_string(status.locks);
   body += R"(, "leases": )" + std::to_string(status.leases);
   body += R"(, "opened_leases": )" + std::to_string(status.opened_leases);

@@ -28,8 +28,8 @@ class Api final : public RequestHandler {
   void readiness(Response& response) const;
   void status(Response& response);
   void metrics(Response& response) const;
-  [[nodiscard]] bool answer_operations(std::string_view path, std::string_view query,
-                                       const Request& request, Response& response);
+  void answer_operations(std::string_view path, std::string_view query, const Request& request,
+                         Response& response);
 
   LockService& service_;
   const Metrics& metrics_;

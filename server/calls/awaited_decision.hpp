@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "persistence/journal.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {
@@ -15,33 +14,28 @@ namespace locker::server {
 template <typename Decision>
 class AwaitedDecision {
  public:
-  struct Decided {
-    Decision decision;
-    persistence::Index index = 0;  ///< Has to be durable before anybody is told.
-  };
-
   /// Called at most once, on the connection's thread, as all but decide().
   void start(Waker& waker) {
     const std::lock_guard lock{mutex_};
     waker_ = &waker;
-    if (decided_) waker.wake();
+    if (decision_) waker.wake();
   }
   [[nodiscard]] bool is_started() const { return waker_ != nullptr; }
   /// Called at most once, on any thread.
-  void decide(Decision decision, persistence::Index index) {
+  void decide(Decision decision) {
     const std::lock_guard lock{mutex_};
-    decided_.emplace(Decided{std::move(decision), index});
+    decision_.emplace(std::move(decision));
     if (waker_ != nullptr) waker_->wake();
   }
   /// REQUIRES: wake() was called.
-  [[nodiscard]] Decided take() {
+  [[nodiscard]] Decision take() {
     const std::lock_guard lock{mutex_};
-    return std::move(*decided_);
+    return std::move(*decision_);
   }
 
  private:
   std::mutex mutex_;
-  std::optional<Decided> decided_;
+  std::optional<Decision> decision_;
   Waker* waker_ = nullptr;
 };
 

@@ -2,6 +2,8 @@
 
 #include <boost/beast/core/string.hpp>
 
+#include "server/calls/error_answer.hpp"
+
 namespace locker::server {
 namespace {
 
@@ -26,6 +28,12 @@ bool is_sent_for_another_site(const Request& request) {
   // Of a server without HTTPS a browser tells less.
   if (!request.origin.empty()) return !is_at_host(request.origin, request.host);
   return !request.referer.empty() && !is_at_host(request.referer, request.host);
+}
+
+bool refuse_another_site(const Request& request, Response& response) {
+  if (!is_sent_for_another_site(request)) return false;
+  answer_error(403, "cross_site", another_site_sentence, response);
+  return true;
 }
 
 }  // namespace locker::server

@@ -1,6 +1,28 @@
 #include "server/calls/call_kind.hpp"
 
 namespace locker::server {
+namespace {
+
+CallKind call_of_v1(std::string_view path, Method method) {
+  constexpr std::string_view locks = "/v1/locks";
+  if (path.starts_with(locks)) {
+    const bool is_one = path.size() > locks.size() && path[locks.size()] == '/';
+    if (!is_one && path.size() != locks.size()) return CallKind::other;
+    if (method == Method::post) return is_one ? CallKind::acquire : CallKind::acquire_several;
+    if (method == Method::delete_) return is_one ? CallKind::release : CallKind::force;
+    return is_one ? CallKind::look : CallKind::list;
+  }
+  if (path == "/v1/leases/renew") return CallKind::lease_renew;
+  if (path == "/v1/leases") {
+    if (method == Method::post) return CallKind::lease_open;
+    return method == Method::delete_ ? CallKind::lease_release : CallKind::lease_look;
+  }
+  if (path == "/v1/events") return CallKind::events;
+  const bool is_operations = path == "/v1/status" || path == "/v1/openapi.json";
+  return is_operations ? CallKind::operations : CallKind::other;
+}
+
+}  // namespace
 
 std::string_view name_of(CallKind call) {
   switch (call) {
@@ -48,22 +70,20 @@ std::string_view name_of(CallKind call) {
   return "unreadable";
 }
 
-CallKind call_of_v1(std::string_view path, Method method) {
-  constexpr std::string_view locks = "/v1/locks";
-  if (path.starts_with(locks)) {
-    const bool is_one = path.size() > locks.size() && path[locks.size()] == '/';
-    if (!is_one && path.size() != locks.size()) return CallKind::other;
-    if (method == Method::post) return is_one ? CallKind::acquire : CallKind::acquire_several;
-    if (method == Method::delete_) return is_one ? CallKind::release : CallKind::force;
-    return is_one ? CallKind::look : CallKind::list;
-  }
-  if (path == "/v1/leases/renew") return CallKind::lease_renew;
-  if (path == "/v1/leases") {
-    if (method == Method::post) return CallKind::lease_open;
-    return method == Method::delete_ ? CallKind::lease_release : CallKind::lease_look;
-  }
-  if (path == "/v1/events") return CallKind::events;
-  return path == "/v1/openapi.json" ? CallKind::operations : CallKind::other;
+CallKind call_of(const RequestTarget& target, Method method) {
+  if (target.verb == "/dohaz") return CallKind::dohaz;
+  if (target.verb == "/canhaz") return CallKind::canhaz;
+  if (target.verb == "/nowant") return CallKind::nowant;
+  if (target.verb == "/v1") return call_of_v1(target.path, method);
+  if (target.verb == "/terraform") return CallKind::terraform;
+  if (target.verb == "/ui") return CallKind::page;
+  const bool is_operations =
+      target.path == "/healthz" || target.path == "/readyz" || target.path == "/metrics";
+  return is_operations ? CallKind::operations : CallKind::other;
+}
+
+std::string_view path_of_lock(const RequestTarget& target) {
+  return target.rest.substr(std::string_view{"/locks"}.size());
 }
 
 }  // namespace locker::server

@@ -43,7 +43,7 @@ std::optional<Fault> read_owner(const Parameters& parameters, std::optional<std:
   const std::string_view* const text = parameters.find("owner");
   if (text == nullptr) return std::nullopt;
   if (auto fault = check_line("The owner", *text, core::owner_bytes_max)) return fault;
-  owner = *text;
+  owner = *text == unknown_owner ? std::string_view{} : *text;
   return std::nullopt;
 }
 

@@ -16,6 +16,10 @@ namespace locker::server {
 /// The longest TTL that can be asked for: 30 days.
 inline constexpr core::Milliseconds ttl_max{30U * 86'400'000U};
 
+/// As an owner is shown that nobody named. Who names this one has named none, so that what is shown
+/// by it is what is found by it.
+inline constexpr std::string_view unknown_owner = "?";
+
 /// Whether `text` has so many bytes at most, is valid UTF-8 and has no control characters; the
 /// fault begins with `what`, such as "The owner".
 [[nodiscard]] std::optional<core::Fault> check_line(std::string_view what, std::string_view text,

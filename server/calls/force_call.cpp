@@ -35,7 +35,6 @@ std::optional<Fault> read_call(std::string_view path_text, const Parameters& par
   }
   if (!fault) fault = read_prefix(parameters, filter.packed_prefix);
   if (!fault) fault = read_owner(parameters, filter.owner);
-  if (filter.owner == "?") filter.owner = "";
   std::optional<std::uint64_t> fence;
   constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
   if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
@@ -87,12 +86,10 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   [[nodiscard]] Call& call() { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_forced(const core::Forced& forced, Index index) override {
-    awaited_.decide(forced, index);
-  }
+  void on_forced(const LockService::At<core::Forced>& forced) override { awaited_.decide(forced); }
   void finish(Response& response) override {
-    const auto [forced, index] = awaited_.take();
-    answer(call_, forced, index, response);
+    const auto forced = awaited_.take();
+    answer(call_, forced.answer, forced.index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
   bool abandon() override { return false; }
@@ -101,7 +98,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  AwaitedDecision<core::Forced> awaited_;
+  AwaitedDecision<LockService::At<core::Forced>> awaited_;
 };
 
 }  // namespace

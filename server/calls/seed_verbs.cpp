@@ -84,7 +84,8 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   if (fault) return answer_seed_error(400, fault->message, response);
 
   LockService::Blocker blocker = blocker_for(request);
-  const std::string_view owner = id != nullptr ? *id : std::string_view{};
+  const bool is_named = id != nullptr && *id != unknown_owner;
+  const std::string_view owner = is_named ? *id : std::string_view{};
   const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
   const LockService::SeedAcquired& acquired = asked.answer;
   response.index = asked.index;

@@ -25,7 +25,7 @@ using core::Fault;
 
 /// Never called: these requests do not wait.
 class NobodyWaits final : public LockService::DecisionListener {
-  void on_decided(core::Acquired&&, Index) override {}
+  void on_decided(LockService::At<core::Acquired>&&) override {}
 };
 
 /// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).
@@ -50,7 +50,7 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
   };
   id = text("ID");
   who = text("Who");
-  if (check_line("Who", who, core::owner_bytes_max)) who = "";
+  if (who == unknown_owner || check_line("Who", who, core::owner_bytes_max)) who = "";
   if (id.empty()) return Fault{"The lock info has no ID."};
   return std::nullopt;
 }
@@ -227,9 +227,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
                         "unlock_address.",
                         response);
   }
-  if (is_sent_for_another_site(request)) {
-    return answer_error(403, "cross_site", another_site_sentence, response);
-  }
+  if (refuse_another_site(request, response)) return;
   core::Path path;
   std::string id;
   std::string who;

@@ -8,7 +8,6 @@
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/accept_header.hpp"
-#include "server/calls/acquire_call.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
@@ -34,10 +33,10 @@ void answer_no_such_lease(Response& response) {
   answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.", response);
 }
 
-bool refuse_another_site(const Request& request, Response& response) {
-  if (!is_sent_for_another_site(request)) return false;
-  answer_error(403, "cross_site", another_site_sentence, response);
-  return true;
+/// One that neither locks nor leases know.
+void refuse_unknown_method(const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
+  refuse_method("GET, HEAD, POST, DELETE", response);
 }
 
 bool wants_text(const Request& request) {
@@ -116,40 +115,8 @@ void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
 
 }  // namespace
 
-bool V1::answer(std::string_view path, std::string_view query, const Request& request,
-                Response& response) {
-  constexpr std::string_view one = "/v1/locks/";
-  if (path.starts_with(one)) {
-    lock_at(path.substr(one.size() - 1), query, request, response);
-  } else if (path == "/v1/locks") {
-    locks(query, request, response);
-  } else if (path == "/v1/leases") {
-    leases(query, request, response);
-  } else if (path == "/v1/leases/renew") {
-    renew(query, request, response);
-  } else if (path == "/v1/events") {
-    events(query, request, response);
-  } else if (path == "/v1/openapi.json") {
-    if (request.reads()) {
-      response.body = openapi_json;
-    } else {
-      refuse_method("GET, HEAD", response);
-    }
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void V1::locks(std::string_view query, const Request& request, Response& response) {
-  if (request.reads()) return list(query, request, response);
+void V1::force(std::string_view query, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
-  if (request.method == Method::post) {
-    return answer_acquire_several(service_, query, request, response);
-  }
-  if (request.method != Method::delete_) {
-    return refuse_method("GET, HEAD, POST, DELETE", response);
-  }
   Parameters parameters;
   auto fault = parameters.parse(query, request);
   if (!fault) fault = parameters.expect_only("force prefix owner fence cooling waiting reason");
@@ -175,26 +142,16 @@ void V1::locks(std::string_view query, const Request& request, Response& respons
   const std::string_view* const owner = parameters.find("owner");
   const bool is_narrowed =
       parameters.find("prefix") != nullptr || parameters.find("fence") != nullptr;
-  if (!fault && owner != nullptr && *owner == "?" && !is_narrowed) {
+  if (!fault && owner != nullptr && *owner == unknown_owner && !is_narrowed) {
     fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
   }
   if (fault) return answer_fault(*fault, response);
   answer_force(service_, {}, parameters, request, response);
 }
 
-void V1::lock_at(std::string_view path, std::string_view query, const Request& request,
-                 Response& response) {
-  if (request.reads()) return look(path, query, request, response);
-  if (refuse_another_site(request, response)) return;
-  if (request.method == Method::post) {
-    return answer_acquire(service_, path, query, request, response);
-  }
-  if (request.method == Method::delete_) return release(path, query, request, response);
-  refuse_method("GET, HEAD, POST, DELETE", response);
-}
-
 void V1::release(std::string_view path_text, std::string_view query, const Request& request,
                  Response& response) {
+  if (refuse_another_site(request, response)) return;
   Parameters parameters;
   core::Path path;
   bool is_force = false;
@@ -242,6 +199,7 @@ void V1::release(std::string_view path_text, std::string_view query, const Reque
 
 void V1::look(std::string_view path_text, std::string_view query, const Request& request,
               Response& response) {
+  if (!request.reads()) return refuse_unknown_method(request, response);
   core::Path path;
   Parameters parameters;
   auto fault = core::parse_url_path(path_text, path);
@@ -292,6 +250,7 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
 }
 
 void V1::list(std::string_view query, const Request& request, Response& response) {
+  if (!request.reads()) return refuse_unknown_method(request, response);
   LockPages::Query wanted;
   Parameters parameters;
   auto fault = parameters.parse(query, request);
@@ -300,7 +259,6 @@ void V1::list(std::string_view query, const Request& request, Response& response
   if (!fault) fault = read_prefix(parameters, prefix);
   wanted.packed_prefix = prefix.value_or("");
   if (!fault) fault = read_owner(parameters, wanted.owner);
-  if (wanted.owner == "?") wanted.owner = "";
   if (const std::string_view* const state = parameters.find("state")) {
     if (*state == "cooling") {
       wanted.state = core::LockInfo::State::cooling;
@@ -332,15 +290,8 @@ void V1::list(std::string_view query, const Request& request, Response& response
   append_next(page.next, response.body);
 }
 
-void V1::leases(std::string_view query, const Request& request, Response& response) {
-  if (request.reads()) return look_at_lease(query, request, response);
-  if (refuse_another_site(request, response)) return;
-  if (request.method == Method::post) return open_lease(query, request, response);
-  if (request.method == Method::delete_) return release_all(query, request, response);
-  refuse_method("GET, HEAD, POST, DELETE", response);
-}
-
 void V1::open_lease(std::string_view query, const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
   Parameters parameters;
   std::optional<std::string> owner;
   std::optional<core::Milliseconds> ttl;
@@ -419,6 +370,7 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
 }
 
 void V1::look_at_lease(std::string_view query, const Request& request, Response& response) {
+  if (!request.reads()) return refuse_unknown_method(request, response);
   Parameters parameters;
   core::Token token;
   auto fault = parameters.parse(query, request);
@@ -455,6 +407,7 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
 }
 
 void V1::release_all(std::string_view query, const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
   Parameters parameters;
   core::Token token;
   auto fault = parameters.parse(query, request);
@@ -514,6 +467,11 @@ void V1::events(std::string_view query, const Request& request, Response& respon
   response.content_type = "text/event-stream";
   // A proxy like nginx would else collect kilobytes before it passes on the first one.
   response.other_fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
+}
+
+void V1::describe(const Request& request, Response& response) {
+  if (!request.reads()) return refuse_method("GET, HEAD", response);
+  response.body = openapi_json;
 }
 
 }  // namespace locker::server

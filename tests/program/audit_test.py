@@ -298,6 +298,16 @@ class TheFile(AuditCase):
         self.assertTrue(keys_are_current())
         self.lines(3, self.file + ".1")
 
+    def test_a_key_file_whose_name_is_not_utf8_is_told_in_good_json(self):
+        keys = os.fsdecode(os.fsencode(self.keys) + b"\xff")
+        shutil.copy(self.keys, keys)
+        file = os.path.join(self.directory, "other.log")
+        with Lockerd(os.path.join(self.directory, "other"), "--keys", keys,
+                     "--audit-log", file) as server:
+            os.truncate(keys, 0)
+            server.process.send_signal(signal.SIGHUP)
+            self.expect(self.lines(1, file)[0], outcome="kept", reason="(not UTF-8)")
+
     def test_nothing_is_missing_when_the_server_stops(self):
         for number in range(200):
             self.acquire(self.ci, f"/ci/{number}")

@@ -52,7 +52,7 @@ class Lockerd:
         raise RuntimeError(f"lockerd does not start: {self.text()}")
 
     def text(self):
-        with open(self.log.name, encoding="utf-8") as log:
+        with open(self.log.name, encoding="utf-8", errors="replace") as log:
             return log.read()
 
     def get(self, target):

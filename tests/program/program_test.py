@@ -54,6 +54,11 @@ class Program(unittest.TestCase):
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)
 
+    def test_a_store_whose_name_is_not_utf8_is_told_in_good_json(self):
+        name = os.fsdecode(os.fsencode(self.store) + b"\xff")
+        with Lockerd(name) as server:
+            self.assertEqual(server.get("/v1/status")["store"], "(not UTF-8)")
+
     def test_options_come_from_the_environment_and_a_config_file_too(self):
         config = self.directory.name + "/locker.conf"
         with open(config, "w", encoding="utf-8") as file:

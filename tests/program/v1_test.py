@@ -1219,6 +1219,16 @@ class Forcing(V1Test):
             gone.sendall(b"DELETE /v1/locks?force=true&owner=many HTTP/1.1\r\nHost: a\r\n\r\n")
         self.eventually(lambda: self.client.ask("GET", "/v1/status")["locks"] == 1, "it has stopped")
 
+    def test_who_is_named_as_nobody_is_shown_is_found_as_nobody(self):
+        self.client.acquire("/q/1", owner="?")
+        self.expect(200, self.client.ask("POST", "/canhaz/q/2?id=%3F"))
+        self.expect(200, self.client.ask("LOCK", "/terraform/q/3", {"ID": "x", "Who": "?"}))
+        listed = self.client.call("GET", "/v1/locks", owner="?")["locks"]
+        self.assertEqual([(each["path"], each["owner"]) for each in listed],
+                         [("/q/1", "?"), ("/q/2", "?"), ("/q/3", "?")])
+        ended = self.client.call("DELETE", "/v1/locks", prefix="/q", owner="?", force="true")
+        self.assertEqual(self.expect(200, ended)["ended"], 3)
+
     def test_all_who_gave_no_name_are_not_ended_by_the_name_that_a_list_shows(self):
         self.client.acquire("/n/1")
         self.client.acquire("/m/2")

@@ -62,7 +62,7 @@ TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
 }
 
 class NobodyListens final : public LockService::DecisionListener {
-  void on_decided(core::Acquired&&, Index) override {}
+  void on_decided(LockService::At<core::Acquired>&&) override {}
 };
 
 TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
@@ -119,9 +119,9 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
 /// Waits for the end of a force.
 class ForceWaiter final : public LockService::ForceListener {
  public:
-  void on_forced(const core::Forced& forced, Index) override {
+  void on_forced(const LockService::At<core::Forced>& forced) override {
     const std::lock_guard lock{mutex_};
-    forced_ = forced;
+    forced_ = forced.answer;
     told_.notify_one();
   }
   [[nodiscard]] bool is_told() {

@@ -127,7 +127,7 @@ const std::vector<Call> calls_that_wait_for_nothing{
 };
 
 class NobodyListens final : public LockService::DecisionListener {
-  void on_decided(core::Acquired&&, Index) override {}
+  void on_decided(LockService::At<core::Acquired>&&) override {}
 };
 
 /// The real Api before a journal whose disk is as slow as the test likes.

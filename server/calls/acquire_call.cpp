@@ -202,7 +202,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   /// hold what it was granted meanwhile.
   ~Queued() override {
     if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
-    const Acquired acquired = awaited_.take().decision;
+    const Acquired acquired = awaited_.take().answer;
     if (has_to_be_told(call_, acquired)) service_.take_back(acquired.token);
   }
   Queued(const Queued&) = delete;

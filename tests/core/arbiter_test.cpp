@@ -379,7 +379,7 @@ TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
 
 TEST_F(ArbiterLeavingTest, AllThatALeaseWaitsForWhenItExpiresAreManyThings) {
   take_all();
-  for (const std::uint8_t number : {2, 3}) {
+  for (std::uint8_t number = 2; number <= 3; ++number) {
     ASSERT_EQ(open(token(number), milliseconds{1'000}).outcome, LeaseOutcome::opened);
     for (int i = 0; i < 60; ++i) {
       const std::string wanted = path("m" + std::to_string(i));

@@ -198,6 +198,14 @@ FAULTS = [
           "    for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {\n"
           "      const auto at",
           "core_test ArbiterLeavingTest.*"),
+    Fault("ends-as-one", "leases that end together with all that they wait for keep everybody waiting",
+          "core/arbiter_waiting.cpp",
+          "things += things_of(*waiter);", "things += 0;",
+          "core_test ArbiterLeavingTest.*"),
+    Fault("room-for-all", "who wants one of many with a long meta is told that the disk is full",
+          "core/arbiter_acquiring.cpp",
+          "changed_ttl + request.needed() * each", "changed_ttl + request.wanted.size() * each",
+          "core_test ArbiterRoomTest.*"),
     Fault("lost-wake-up", "a lock is free and its waiter sleeps on",
           "core/arbiter_ending.cpp",
           "  if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);\n"

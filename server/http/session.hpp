@@ -82,7 +82,7 @@ class Session final : public DurabilityWaiter,
 
   // For the worker's lists of those that can go on.
   boost::intrusive::slist_member_hook<> ready_hook;
-  boost::intrusive::slist_member_hook<> woken_hook;
+  boost::intrusive::slist_member_hook<> woken_hook;  ///< Under the mailbox's mutex.
 
  private:
   enum class State : std::uint8_t {

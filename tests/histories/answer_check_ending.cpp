@@ -56,8 +56,10 @@ void AnswerCheck::check_release(const Operation& operation) {
              (is_lost || lost->fence == operation.reply.fence);
     }
     if (lost != nullptr && is_remembered(lost->lost_at(), operation)) return false;
-    const bool is_others =
-        !locks_at(at, [&path](const Lock& lock) { return lock.path == path; }).empty();
+    const auto is_held = [&](const Lock& lock) {
+      return lock.path == path && !lock.is_cooling(at);
+    };
+    const bool is_others = !locks_at(at, is_held).empty();
     return is_others == (operation.status == 403);
   });
   if (!is_right) {

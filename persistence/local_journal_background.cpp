@@ -249,17 +249,24 @@ void LocalJournal::tell_of_space() {
 /// Half of what is free: snapshots take their part. The next one may have all that has been written
 /// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
 /// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
+/// Where that is too little for a lock, the next snapshot makes room if it and another like it are
+/// expected to take less than is kept for it and goes for it.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
-  const std::uint64_t spare =
-      spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
+  const std::uint64_t most = snapshot_bytes_ + bytes_of(segments_since_snapshot());
+  const std::uint64_t expected = expected_snapshot_bytes();
+  const std::uint64_t spare = most + spare_bytes_min + segment_bytes_min + capacity_;
   const bool is_full = has_no_next_segment();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;
   const std::uint64_t half = (*free - std::min(*free, spare)) / 2;
   later_room_.store(is_full ? 0 : half, std::memory_order_release);
+  const bool makes_room = refuses_locks() && expected <= *free &&
+                          most + freed_by_next_snapshot() >= 2 * expected + segment_bytes_min;
+  lock.lock();
+  makes_room_ = makes_room;
 }
 
 }  // namespace locker::persistence

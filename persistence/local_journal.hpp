@@ -136,6 +136,8 @@ class LocalJournal final : public Journal {
                                            const std::stop_token& stop);
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
+  /// 0 also when it is not known.
+  [[nodiscard]] std::uint64_t size_of(const std::string& name) const;
   void note_no_snapshot(const SnapshotPolicy::Situation& then, const CompactionFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      std::uint64_t ends, bool newest_is_bad);
@@ -202,6 +204,8 @@ class LocalJournal final : public Journal {
   Status status_;  ///< What it says of snapshots that were made, or were not.
   SnapshotPolicy snapshot_policy_;
   bool is_compacting_ = false;  ///< Or told to.
+  /// Of a snapshot that is made, when it was begun.
+  std::optional<SnapshotPolicy::Situation> under_way_;
 
   std::jthread preparer_;   ///< Prepares, and tells the next one when a snapshot is due.
   std::jthread compactor_;  ///< Can be at a snapshot for long.

@@ -136,9 +136,16 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   // Else before the second try a snapshot may free the room for a larger one.
   const bool is_all_tried = space_ == Space::full || snapshot_policy_.is_off() ||
                             snapshot_policy_.is_put_off() || segments_since_snapshot().empty();
-  // One that is under way has begun with this room, and may grow by all that it reads.
-  if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
+  const auto under_way = under_way_;
+  // One that is under way may grow by all that it reads.
+  if (was_compacting) {
+    wish.spare_bytes += under_way ? under_way->sealed_bytes : bytes_of(segments_to_compact());
+  }
   lock.unlock();
+  if (under_way) {  // what it has written is not free any more
+    const std::uint64_t written = size_of(unfinished_snapshot_name(under_way->last_index));
+    wish.spare_bytes -= std::min(written, wish.spare_bytes - spare_bytes_min);
+  }
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 

@@ -55,13 +55,16 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
       .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted(),
       .expected_bytes = expected_snapshot_bytes()};
   if (!snapshot_policy_.may_try(now)) return {};
+  under_way_ = now;
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
-  return make_snapshot(std::move(input), now, stop);
+  auto made = make_snapshot(std::move(input), now, stop);
+  lock.lock();
+  under_way_.reset();
+  return made;
 }
 
-/// What a snapshot frees when it is made: what only the one before the newest needs. A file whose
-/// size is not known frees nothing.
+/// What a snapshot frees when it is made: what only the one before the newest needs.
 std::uint64_t LocalJournal::freed_by_next_snapshot() const {
   std::unique_lock lock{mutex_};
   const std::vector<Index> snapshots = snapshots_;
@@ -70,12 +73,14 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
     if (!snapshots.empty() && segment.last_index <= snapshots.back()) bytes += segment.bytes;
   }
   lock.unlock();
-  if (snapshots.size() < 2) return bytes;
+  return snapshots.size() < 2 ? bytes : bytes + size_of(snapshot_name(snapshots.front()));
+}
+
+std::uint64_t LocalJournal::size_of(const std::string& name) const {
   // Not for reading, which would sync it and drop its cache.
-  const auto file = files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())),
-                                Access::write);
+  const auto file = files_.open(in_directory(options_.directory, name), Access::write);
   const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
-  return bytes + (size ? *size : 0);
+  return size ? *size : 0;
 }
 
 Result<void> LocalJournal::make_snapshot(CompactionInput input,

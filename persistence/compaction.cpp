@@ -103,15 +103,13 @@ struct Changes {
   }
 };
 
-/// What is not read to its end looks damaged.
-OpenFault stopped() { return {OpenFault::Kind::damaged, "It was stopped."}; }
-
+/// Not all of them when `stop` came.
 Compacted<Changes> collect_changes(FileSystem& files, const std::string& directory,
                                    const CompactionInput& input, const std::stop_token& stop) {
   Changes changes;
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
-    if (stop.stop_requested()) return CompactionFault{stopped()};
+    if (stop.stop_requested()) break;
     auto read =
         read_segment(files, directory, input.store, segment, previous, [&](const auto& record) {
           changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
@@ -136,10 +134,14 @@ CompactionFault snapshot_fault(OpenFault fault) {
   return told;
 }
 
-Compacted<std::uint64_t> merge(FileSystem& files, const std::string& directory,
-                               const CompactionInput& input, const std::stop_token& stop) {
+}  // namespace
+
+Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory,
+                                 const CompactionInput& input, const std::stop_token& stop) {
+  LOCKER_ASSERT(!input.segments.empty());
   auto changes = collect_changes(files, directory, input, stop);
   if (!changes) return changes.error();
+  if (stop.stop_requested()) return 0U;
   SnapshotHeader header{input.store, input.salt, input.segments.back().last_index,
                         changes->last_fence};
   std::optional<SnapshotReader> older;
@@ -163,29 +165,19 @@ Compacted<std::uint64_t> merge(FileSystem& files, const std::string& directory,
   if (older) {
     auto read = older->read(keep);
     if (!written) return open_fault(written.error());
+    if (stop.stop_requested()) return 0U;  // what is not read to its end looks damaged
     if (!read) return snapshot_fault(read.error());
   }
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
-    if (stop.stop_requested()) return CompactionFault{stopped()};
     auto read = read_segment(files, directory, input.store, segment, previous, keep);
     if (!written) return open_fault(written.error());
+    if (stop.stop_requested()) return 0U;
     if (!read) return read.error();
   }
-  if (stop.stop_requested()) return CompactionFault{stopped()};
-  if (auto published = writer->publish(stop); !published) return published.error();
-  return writer->bytes();
-}
-
-}  // namespace
-
-Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                 const CompactionInput& input, const std::stop_token& stop) {
-  LOCKER_ASSERT(!input.segments.empty());
-  auto bytes = merge(files, directory, input, stop);
-  const bool is_stopped =
-      !bytes && bytes.error().kind == OpenFault::Kind::damaged && stop.stop_requested();
-  return is_stopped ? Compacted<std::uint64_t>{0U} : bytes;
+  const auto published = writer->publish(stop);
+  if (!published) return published.error();
+  return *published ? writer->bytes() : 0U;
 }
 
 }  // namespace locker::persistence

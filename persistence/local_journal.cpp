@@ -94,6 +94,13 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   return is_full || is_too_much ? core::Room::none : core::Room::soon;
 }
 
+bool LocalJournal::refuses_locks() const {
+  const std::uint64_t ends = ends_.load(std::memory_order_relaxed);
+  const std::uint64_t needed = 2 * (core::record_bytes_max + frame_overhead_max);
+  return ends != ends_unknown &&
+         needed + ends * end_bytes_max > prepared_room_ + room_ + later_room_;
+}
+
 LocalJournal::Status LocalJournal::status() const {
   std::unique_lock lock{mutex_};
   Status status = status_;
@@ -154,7 +161,8 @@ IoResult<void> LocalJournal::begin_next_segment() {
   }
   {
     const std::lock_guard lock{mutex_};
-    sealed_.push_back({segment_.first_index, written_index_, segment_bytes_});
+    sealed_.push_back({segment_.first_index, written_index_, segment_bytes_,
+                       ends_.load(std::memory_order_relaxed)});
     file_ = std::move(prepared->file);
     next_segment_bytes_ = next_segment_bytes(prepared->bytes, options_.segment_bytes);
     segment_ = next;

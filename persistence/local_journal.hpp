@@ -117,6 +117,8 @@ class LocalJournal final : public Journal {
   void warn_of_full_disk(const IoError& error);
   void tell_of_space();
   void look_for_room();
+  /// As room_for() the largest lock beside all that is held, but for want of a place.
+  [[nodiscard]] bool refuses_locks() const;
   [[nodiscard]] Result<void> sync_if_due();
   // REQUIRES: the mutex is held.
   [[nodiscard]] bool has_work() const;
@@ -134,13 +136,21 @@ class LocalJournal final : public Journal {
                                            const std::stop_token& stop);
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
+  /// 0 also when it is not known.
+  [[nodiscard]] std::uint64_t size_of(const std::string& name) const;
   void note_no_snapshot(const SnapshotPolicy::Situation& then, const CompactionFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
-                     bool newest_is_bad);
+                     std::uint64_t ends, bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();
   // REQUIRES: the mutex is held.
   [[nodiscard]] std::span<const SealedSegment> segments_since_snapshot() const;
   [[nodiscard]] std::span<const SealedSegment> segments_to_compact() const;
+  /// What the next snapshot takes, by what was held at the last one. Nothing that is promised rests
+  /// on it.
+  [[nodiscard]] std::uint64_t expected_snapshot_bytes() const;
+
+  /// More than can be held.
+  static constexpr std::uint64_t ends_unknown = std::numeric_limits<std::uint32_t>::max();
 
   FileSystem& files_;
   const Options options_;
@@ -171,7 +181,7 @@ class LocalJournal final : public Journal {
   std::atomic<std::uint64_t> later_room_{0};
   /// Records that end all that was held when somebody asked last for room: more than the locks and
   /// leases. Written by room_for().
-  mutable std::atomic<std::uint64_t> ends_{std::numeric_limits<std::uint32_t>::max()};
+  mutable std::atomic<std::uint64_t> ends_{ends_unknown};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
 
@@ -186,11 +196,16 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
+  std::uint64_t snapshot_ends_ = 0;  ///< As SealedSegment::ends, where it stands; 0: not known.
   /// Not so much is free as a segment of the wanted size wants beside it.
   bool is_tight_ = false;
+  /// Locks are refused for want of room that the next snapshot is expected to make.
+  bool makes_room_ = false;
   Status status_;  ///< What it says of snapshots that were made, or were not.
   SnapshotPolicy snapshot_policy_;
   bool is_compacting_ = false;  ///< Or told to.
+  /// Of a snapshot that is made, when it was begun.
+  std::optional<SnapshotPolicy::Situation> under_way_;
 
   std::jthread preparer_;   ///< Prepares, and tells the next one when a snapshot is due.
   std::jthread compactor_;  ///< Can be at a snapshot for long.

@@ -136,9 +136,16 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   // Else before the second try a snapshot may free the room for a larger one.
   const bool is_all_tried = space_ == Space::full || snapshot_policy_.is_off() ||
                             snapshot_policy_.is_put_off() || segments_since_snapshot().empty();
-  // One that is under way has begun with this room, and may grow by all that it reads.
-  if (was_compacting) wish.spare_bytes += bytes_of(segments_to_compact());
+  const auto under_way = under_way_;
+  // One that is under way may grow by all that it reads.
+  if (was_compacting) {
+    wish.spare_bytes += under_way ? under_way->sealed_bytes : bytes_of(segments_to_compact());
+  }
   lock.unlock();
+  if (under_way) {  // what it has written is not free any more
+    const std::uint64_t written = size_of(unfinished_snapshot_name(under_way->last_index));
+    wish.spare_bytes -= std::min(written, wish.spare_bytes - spare_bytes_min);
+  }
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 
@@ -249,17 +256,24 @@ void LocalJournal::tell_of_space() {
 /// Half of what is free: snapshots take their part. The next one may have all that has been written
 /// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
 /// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
+/// Where that is too little for a lock, the next snapshot makes room if it and another like it are
+/// expected to take less than is kept for it and goes for it.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
-  const std::uint64_t spare =
-      spare_wanted() + segment_bytes_min + capacity_ + bytes_of(segments_since_snapshot());
+  const std::uint64_t most = snapshot_bytes_ + bytes_of(segments_since_snapshot());
+  const std::uint64_t expected = expected_snapshot_bytes();
+  const std::uint64_t spare = most + spare_bytes_min + segment_bytes_min + capacity_;
   const bool is_full = has_no_next_segment();
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return;
   const std::uint64_t half = (*free - std::min(*free, spare)) / 2;
   later_room_.store(is_full ? 0 : half, std::memory_order_release);
+  const bool makes_room = refuses_locks() && expected <= *free &&
+                          most + freed_by_next_snapshot() >= 2 * expected + segment_bytes_min;
+  lock.lock();
+  makes_room_ = makes_room;
 }
 
 }  // namespace locker::persistence

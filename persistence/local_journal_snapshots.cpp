@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "persistence/local_journal.hpp"
+#include "persistence/snapshot_format.hpp"
 
 namespace locker::persistence {
 
@@ -22,7 +23,17 @@ std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
   // As much new as there is old: what is written twice stays within what is written once.
   const bool is_due =
       bytes_of(segments) >= std::max(snapshot_bytes_, first_segment_bytes(options_.segment_bytes));
-  return is_due || is_tight_ ? segments : std::span<const SealedSegment>{};
+  return is_due || is_tight_ || makes_room_ ? segments : std::span<const SealedSegment>{};
+}
+
+std::uint64_t LocalJournal::expected_snapshot_bytes() const {
+  const auto segments = segments_since_snapshot();
+  const std::uint64_t most = snapshot_bytes_ + bytes_of(segments);
+  if (segments.empty() || segments.back().ends == 0 || snapshot_ends_ == 0) return most;
+  const double share =
+      static_cast<double>(segments.back().ends) / static_cast<double>(snapshot_ends_);
+  const double expected = share * static_cast<double>(snapshot_bytes_) + snapshot_block_bytes;
+  return static_cast<std::uint64_t>(std::min(expected, static_cast<double>(most)));
 }
 
 Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
@@ -41,15 +52,19 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
       .sealed_bytes = bytes_of(input.segments),
       .held = ends_.load(std::memory_order_relaxed),
       .free_bytes = *free,
-      .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted()};
+      .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted(),
+      .expected_bytes = expected_snapshot_bytes()};
   if (!snapshot_policy_.may_try(now)) return {};
+  under_way_ = now;
   lock.unlock();
   input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
-  return make_snapshot(std::move(input), now, stop);
+  auto made = make_snapshot(std::move(input), now, stop);
+  lock.lock();
+  under_way_.reset();
+  return made;
 }
 
-/// What a snapshot frees when it is made: what only the one before the newest needs. A file whose
-/// size is not known frees nothing.
+/// What a snapshot frees when it is made: what only the one before the newest needs.
 std::uint64_t LocalJournal::freed_by_next_snapshot() const {
   std::unique_lock lock{mutex_};
   const std::vector<Index> snapshots = snapshots_;
@@ -58,12 +73,14 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
     if (!snapshots.empty() && segment.last_index <= snapshots.back()) bytes += segment.bytes;
   }
   lock.unlock();
-  if (snapshots.size() < 2) return bytes;
+  return snapshots.size() < 2 ? bytes : bytes + size_of(snapshot_name(snapshots.front()));
+}
+
+std::uint64_t LocalJournal::size_of(const std::string& name) const {
   // Not for reading, which would sync it and drop its cache.
-  const auto file = files_.open(in_directory(options_.directory, snapshot_name(snapshots.front())),
-                                Access::write);
+  const auto file = files_.open(in_directory(options_.directory, name), Access::write);
   const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
-  return bytes + (size ? *size : 0);
+  return size ? *size : 0;
 }
 
 Result<void> LocalJournal::make_snapshot(CompactionInput input,
@@ -91,7 +108,7 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
     return {};
   }
   note_snapshot(now.last_index, *bytes, std::chrono::steady_clock::now() - began,
-                bad_snapshot.has_value());
+                input.segments.back().ends, bad_snapshot.has_value());
   if (bad_snapshot) {
     options_.on_warning(*bad_snapshot +
                         " The next one was made without it, from what is kept for this, and takes "
@@ -135,10 +152,11 @@ void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then,
 
 /// It takes the place of the newest one, if that is bad.
 void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
-                                 bool newest_is_bad) {
+                                 std::uint64_t ends, bool newest_is_bad) {
   const std::lock_guard lock{mutex_};
   snapshot_policy_.note_made();
   snapshot_bytes_ = bytes;
+  snapshot_ends_ = ends;
   ++status_.snapshots_made;
   status_.snapshot_took = took;
   status_.snapshot_made_at = std::chrono::system_clock::now();

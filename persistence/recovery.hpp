@@ -31,6 +31,7 @@ struct SealedSegment {
   Index first_index = 0;
   Index last_index = 0;
   std::uint64_t bytes = 0;  ///< Of its file.
+  std::uint64_t ends = 0;   ///< As many records would have ended all that was held; 0: not known.
 };
 /// Of all their files.
 [[nodiscard]] std::uint64_t bytes_of(std::span<const SealedSegment> segments);

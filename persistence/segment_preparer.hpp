@@ -16,9 +16,9 @@ namespace locker::persistence {
 /// Behind one of so many bytes. One that had to be smaller than the first counts as long as that.
 [[nodiscard]] std::uint64_t next_segment_bytes(std::uint64_t bytes, std::uint64_t limit);
 
-/// Left free by segments and by snapshots, for the small files, and for what leads out of a full
-/// disk when little is held any more: two of the smallest segments, and two of the smallest
-/// snapshots, the second of which frees what was before the first.
+/// Left free by segments, and by snapshots once what they replace is gone, for the small files, and
+/// for what leads out of a full disk when little is held any more: two of the smallest segments,
+/// and two of the smallest snapshots, the second of which frees what was before the first.
 inline constexpr std::uint64_t spare_bytes_min = std::uint64_t{2} << 20U;
 
 /// A segment's file made of zeros, on the disk as such; without a header, so that it can wait for

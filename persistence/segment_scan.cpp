@@ -53,11 +53,6 @@ class BytesInMemory final : public SegmentBytes {
 
 }  // namespace
 
-Tail classify_tail(const TailFacts& facts) {
-  if (facts.only_zeros) return Tail::clean;
-  return facts.later_frame_relies_on_it ? Tail::damaged : Tail::torn;
-}
-
 IoResult<SegmentEnd> scan_segment(SegmentBytes& bytes, const SegmentHeader& header,
                                   const std::function<void(const Frame&)>& on_frame) {
   SegmentEnd end;
@@ -84,18 +79,15 @@ IoResult<SegmentEnd> scan_segment(SegmentBytes& bytes, const SegmentHeader& head
     const std::size_t used = used_bytes(rest->substr(0, looked_at_once));
     if (used != 0) end.tail_bytes = at - end.offset + used;
   }
-  TailFacts facts;
-  facts.only_zeros = end.tail_bytes == 0;
-  if (!facts.only_zeros) {
-    // A record can end in zeros, but does not begin with one: the last frame ends no further than
-    // one record behind the last byte that is not zero.
-    const std::uint64_t rest_bytes = end.tail_bytes + core::record_bytes_max;
-    const auto rest = bytes.from(end.offset, rest_bytes);
-    if (!rest) return rest.error();
-    facts.later_frame_relies_on_it = later_frame_relies_on(
-        rest->substr(0, rest_bytes), end.next_index, bytes.size(), header.salt);
-  }
-  end.tail = classify_tail(facts);
+  if (end.tail_bytes == 0) return end;
+  // A record can end in zeros, but does not begin with one: the last frame ends no further than
+  // one record behind the last byte that is not zero.
+  const std::uint64_t rest_bytes = end.tail_bytes + core::record_bytes_max;
+  const auto rest = bytes.from(end.offset, rest_bytes);
+  if (!rest) return rest.error();
+  const bool was_whole =
+      later_frame_relies_on(rest->substr(0, rest_bytes), end.next_index, bytes.size(), header.salt);
+  end.tail = was_whole ? Tail::damaged : Tail::torn;
   return end;
 }
 

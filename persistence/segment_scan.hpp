@@ -10,22 +10,14 @@
 
 namespace locker::persistence {
 
-/// What stands behind a segment's last whole frame.
+/// What stands behind a segment's last whole frame. With one frame under way at a time, a torn
+/// write is the last thing in its chain; so a later frame proves that the one here was whole once,
+/// unless it was written before a sync.
 enum class Tail {
   clean,    ///< Zeros only.
   torn,     ///< The remains of a write that was never acknowledged: may be cut off.
   damaged,  ///< Frames were there that somebody was told of: nothing may be cut off.
 };
-
-/// The facts that decide it.
-struct TailFacts {
-  bool only_zeros = false;
-  /// A whole frame stands further on, and says that what should stand here was on disk.
-  bool later_frame_relies_on_it = false;
-};
-/// With one frame under way at a time, a torn write is the last thing in its chain; so a later
-/// frame proves that the one here was whole once, unless it was written before a sync.
-[[nodiscard]] Tail classify_tail(const TailFacts& facts);
 
 struct SegmentEnd {
   std::uint64_t offset = 0;    ///< Behind the last whole frame.

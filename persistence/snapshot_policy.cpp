@@ -26,7 +26,8 @@ bool SnapshotPolicy::may_fit(const Situation& now) const {
   if (now.free_bytes >= put_off_->free_bytes + spare_bytes_min) return true;
   if (now.sealed_bytes >= 2 * put_off_->sealed_bytes) return true;
   return now.last_index > put_off_->last_index &&
-         (now.held <= put_off_->held / 2 || is_sure_to_fit(now));
+         (now.expected_bytes <= now.free_bytes || now.held <= put_off_->held / 2 ||
+          is_sure_to_fit(now));
 }
 
 std::uint64_t SnapshotPolicy::bytes_max(const Situation& now, std::uint64_t replaced_bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "persistence/journal.hpp"
@@ -14,8 +15,8 @@ namespace locker::persistence {
 ///    - spare_bytes_min more is free than there was; or
 ///    - twice as much is sealed: there may never be more room, where somebody else had it for a
 ///      moment, or where a quota is in the way; or
-///    - something was sealed since, and half as much is held as then, or a snapshot of all that is
-///      held is sure to fit.
+///    - something was sealed since, and it is expected to fit by what the last one took, or half as
+///      much is held as then, or a snapshot of all that is held is sure to fit.
 /// 2. Where the disk had no room for the next segment and has it since that was tried, the snapshot
 ///    gives way to the segment. Once: where a quota is in the way the segment is never made.
 /// 3. What it leaves free, with what it replaces, is spare_bytes_min; nothing need be left by one
@@ -32,6 +33,8 @@ class SnapshotPolicy {
     std::uint64_t held = 0;           ///< Locks and leases, at most.
     std::uint64_t free_bytes = 0;     ///< Of the disk.
     bool segment_fits_again = false;  ///< The next one, for which there was no room.
+    /// Of the snapshot.
+    std::uint64_t expected_bytes = std::numeric_limits<std::uint64_t>::max();
   };
 
   /// By rules 1 and 2. Asking again in the same situation can be answered otherwise, by rule 2.

@@ -54,13 +54,14 @@ IoResult<void> SnapshotWriter::write_block(bool is_last) {
   return file_->write_at(offset, block_);
 }
 
-OpenResult<void> SnapshotWriter::publish(const std::stop_token& stop) {
+OpenResult<bool> SnapshotWriter::publish(const std::stop_token& stop) {
   if (auto written = write_block(true); !written) return open_fault(written.error());
   if (auto synced = file_->sync(); !synced) return open_fault(synced.error());
   file_.reset();
   auto reader = SnapshotReader::open(*files_, temporary_path(), header_.index, header_.store);
   if (!reader) return reader.error();
   auto read = reader->read([&](const core::Record&) { return !stop.stop_requested(); });
+  if (stop.stop_requested()) return false;
   if (!read) return read.error();
   if (auto checked = files_->check_held_directory(); !checked) return open_fault(checked.error());
   const std::string path = in_directory(directory_, snapshot_name(header_.index));
@@ -70,7 +71,7 @@ OpenResult<void> SnapshotWriter::publish(const std::stop_token& stop) {
   if (auto synced = files_->sync_directory(directory_); !synced) {
     return open_fault(synced.error());
   }
-  return {};
+  return true;
 }
 
 }  // namespace locker::persistence

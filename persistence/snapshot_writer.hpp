@@ -21,9 +21,9 @@ class SnapshotWriter {
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
   /// Writes the rest, syncs, reads everything back, looks whether the directory has its name,
-  /// renames, syncs the directory. Durable on return. A fault of kind `damaged` says that the disk
-  /// does not give back what it was given, or that `stop` came before all was read.
-  [[nodiscard]] OpenResult<void> publish(const std::stop_token& stop);
+  /// renames, syncs the directory. Durable on return. False when `stop` came before all was read.
+  /// A fault of kind `damaged` says that the disk does not give back what it was given.
+  [[nodiscard]] OpenResult<bool> publish(const std::stop_token& stop);
 
   [[nodiscard]] std::uint64_t bytes() const {
     return snapshot_header_bytes + std::uint64_t{block_number_} * snapshot_block_bytes;

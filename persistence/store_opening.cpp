@@ -15,14 +15,6 @@ OpenFault not_a_store(const std::string& directory, const std::string& what) {
   return {OpenFault::Kind::not_a_store, directory + " " + what};
 }
 
-std::string parent_of(const std::string& directory) {
-  std::string path = directory;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 /// The names in the directory, which is made if it is not there; `was_there` says so.
 OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::string& directory,
                                                   bool& was_there) {
@@ -77,7 +69,7 @@ OpenResult<void> write_identity(FileSystem& files, const std::string& directory,
 /// The directory's own name is on the disk. Whoever made it may not have seen to that: an operator,
 /// or a start that was killed in between. A parent that may not be read was not made by us.
 OpenResult<void> sync_parent(FileSystem& files, const std::string& directory, bool was_there) {
-  const auto synced = files.sync_directory(parent_of(directory));
+  const auto synced = files.sync_directory(directory + "/..");
   if (synced || (was_there && synced.error().code == errc_t::permission_denied)) return {};
   return open_fault(synced.error());
 }

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "persistence/snapshot_format.hpp"
 #include "tests/persistence/journal_fixture.hpp"
 
 namespace locker::persistence {
@@ -23,7 +24,7 @@ class SharedDisk final : public FileSystem {
 
   IoResult<std::unique_ptr<File>> open(const std::string& path, Access access) override {
     std::unique_lock lock{mutex_};
-    if (path.find("snapshot") != std::string::npos) {
+    if (path.find("snapshot") != std::string::npos && access != Access::write) {
       is_at_snapshot_ = true;
       changed_.notify_all();
       changed_.wait(lock, [this] { return !snapshots_take_long_; });
@@ -40,7 +41,12 @@ class SharedDisk final : public FileSystem {
         *this, std::move(*file), is_prepared ? 10 * sync_takes : sync_takes));
   }
   IoResult<void> rename(const std::string& from, const std::string& to) override {
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
+    if (from.find("snapshot") != std::string::npos) {
+      is_whole_ = true;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !names_take_long_; });
+    }
     return disk_.rename(from, to);
   }
   IoResult<void> remove(const std::string& path) override {
@@ -87,6 +93,16 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     snapshots_take_long_ = do_so;
     changed_.notify_all();
+  }
+  /// A snapshot is whole, and has no name, for as long as this says so.
+  void let_snapshots_wait_for_their_names(bool do_so) {
+    const std::lock_guard lock{mutex_};
+    names_take_long_ = do_so;
+    changed_.notify_all();
+  }
+  void wait_for_whole_snapshot() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return is_whole_; });
   }
   [[nodiscard]] bool is_at_snapshot() {
     const std::lock_guard lock{mutex_};
@@ -178,6 +194,8 @@ class SharedDisk final : public FileSystem {
   bool has_no_room_for_snapshots_ = false;
   bool snapshots_take_long_ = false;
   bool is_at_snapshot_ = false;
+  bool names_take_long_ = false;
+  bool is_whole_ = false;
   std::chrono::milliseconds reads_take_{0};
   int reads_ = 0;
   int syncs_ = 0;
@@ -268,6 +286,19 @@ TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
   fill_segments(*journal, 5);
   EXPECT_EQ(journal->status().snapshots, 0U);
   files_.let_snapshots_take_long(false);
+}
+
+// What it has is not free any more, and is not kept free once more.
+TEST_F(JournalBackgroundTest, BesideASnapshotThatIsWrittenTheNextSegmentIsMadeOfTheRest) {
+  disk_.limit_space(4 * segment_bytes_min + snapshot_bytes_max(0) + spare_bytes_min + 10'000);
+  files_.let_snapshots_wait_for_their_names(true);
+  const auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  fill_segments(*journal, 1);
+  files_.wait_for_whole_snapshot();
+  fill_segments(*journal, 2);
+  EXPECT_EQ(journal->status().snapshots, 0U);
+  files_.let_snapshots_wait_for_their_names(false);
 }
 
 /// On a disk with room for two segments and little more.

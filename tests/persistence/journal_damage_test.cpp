@@ -15,12 +15,6 @@ namespace {
 using test::SimulatedDisk;
 using Kind = OpenFault::Kind;
 
-TEST(TailVerdict, OnlyALaterFrameThatReliesOnItMakesABrokenOneDamage) {
-  EXPECT_EQ(classify_tail({.only_zeros = true, .later_frame_relies_on_it = false}), Tail::clean);
-  EXPECT_EQ(classify_tail({.only_zeros = false, .later_frame_relies_on_it = false}), Tail::torn);
-  EXPECT_EQ(classify_tail({.only_zeros = false, .later_frame_relies_on_it = true}), Tail::damaged);
-}
-
 /// A segment's bytes, with frames of any records: only the frames are looked at.
 class SegmentScanTest : public testing::Test {
  protected:
@@ -44,13 +38,12 @@ class SegmentScanTest : public testing::Test {
   /// is wrong.
   [[nodiscard]] Tail slow_verdict(const SegmentEnd& end) const {
     const std::string_view rest = std::string_view{bytes_}.substr(end.offset);
-    TailFacts facts;
-    facts.only_zeros = rest.find_first_not_of('\0') == std::string_view::npos;
+    if (rest.find_first_not_of('\0') == std::string_view::npos) return Tail::clean;
     for (std::size_t at = 0; at < rest.size(); at += frame_alignment) {
       const auto frame = read_frame(rest.substr(at), header_.salt);
-      if (frame && frame->synced_index >= end.next_index) facts.later_frame_relies_on_it = true;
+      if (frame && frame->synced_index >= end.next_index) return Tail::damaged;
     }
-    return classify_tail(facts);
+    return Tail::torn;
   }
   static void append_word(std::uint64_t word, std::string& out) {
     out.append(reinterpret_cast<const char*>(&word), sizeof word);

@@ -1,8 +1,10 @@
 // The store's directory is moved, exchanged or removed under an open journal.
 
+#include <cerrno>
 #include <map>
 #include <string>
 
+#include "persistence/store_opening.hpp"
 #include "tests/persistence/journal_fixture.hpp"
 
 namespace locker::persistence {
@@ -79,6 +81,18 @@ TEST_F(JournalDirectoryTest, MovedAwayAndBackNothingHappened) {
   EXPECT_EQ(background_fault_, "");
   disk_.restart_process();
   expect_nothing_acknowledged_is_lost(history, "moved back");
+}
+
+// Whoever made it, and however it is called: else a power cut takes all of it.
+TEST_F(JournalDirectoryTest, ANewStoreSyncsTheDirectoryThatItIsIn) {
+  for (const std::string called : {directory, "."}) {
+    SCOPED_TRACE(called);
+    disk_ = {};
+    disk_.fail_next("sync the directory " + called + "/..", EIO);
+    const auto opened = open_store(disk_, called, segment_bytes_min, random_, {});
+    EXPECT_FALSE(opened);
+    EXPECT_TRUE(disk_.has_failed());
+  }
 }
 
 }  // namespace

@@ -129,6 +129,18 @@ class JournalRoomTest : public JournalTest {
       ASSERT_TRUE(end(0)) << held_.size() << " of " << all << " cannot be released";
     }
   }
+  /// On a disk that locks have filled, of which so many of a hundred are held on.
+  void let_locks_come_and_go_beside(std::size_t held_of_a_hundred, std::size_t meta_bytes) {
+    while (grant(meta_bytes)) {
+    }
+    const std::size_t held = held_.size() * held_of_a_hundred / 100;
+    while (held_.size() > held) ASSERT_TRUE(end(0));
+    for (int locks = 0; locks < 20'000; ++locks) {
+      ASSERT_TRUE(grant(meta_bytes)) << locks << " came and went beside " << held;
+      ASSERT_TRUE(end(held_.size() - 1));
+    }
+    end_all();
+  }
   [[nodiscard]] std::uint64_t used() const {
     std::uint64_t bytes = 0;
     for (const std::string& each : disk_.paths()) {
@@ -344,6 +356,19 @@ TEST_F(JournalRoomTest, WhatASnapshotThatDidNotFitForLongTakesIsNoRoomForEnds) {
     ASSERT_GT(journal_->status().snapshots_failed, 5U);
     end_all();
   }
+}
+
+// What was sealed since the last snapshot is less than that has, and takes the room: one more makes
+// room for both.
+TEST_F(JournalRoomTest, WhereLittleIsSealedButGrantsAreRefusedASnapshotMakesRoom) {
+  begin(segment_bytes_min, std::uint64_t{16'000} << 10U);
+  let_locks_come_and_go_beside(40, 60);
+}
+
+// As much was held when it did not fit. It is not half as much now, and yet it fits.
+TEST_F(JournalRoomTest, ASnapshotThatDidNotFitIsTriedAgainWhenItIsExpectedToFit) {
+  begin(mebibyte, std::uint64_t{36'000} << 10U);
+  let_locks_come_and_go_beside(50, 1'900);
 }
 
 // Where grants and releases come in any order, locks cool, others take the disk and leave it, and

@@ -33,6 +33,12 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
       {"twice as much is sealed", {2'000, 2 * full.sealed_bytes, many, 0, false}, true},
       {"half as much is held", {1'001, full.sealed_bytes, many / 2, 0, false}, true},
       {"a little more is held", {1'001, full.sealed_bytes, many / 2 + 1, 0, false}, false},
+      {"a little more is held, and it is expected to fit",
+       {1'001, full.sealed_bytes, many / 2 + 1, full.free_bytes, false, full.free_bytes},
+       true},
+      {"a little more is held, and it is not",
+       {1'001, full.sealed_bytes, many / 2 + 1, full.free_bytes, false, full.free_bytes + 1},
+       false},
       {"nothing was sealed since", {1'000, full.sealed_bytes, 0, full.free_bytes, false}, false},
   };
   for (const auto& each : cases) {

@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
-from .. import calls, deadline, giving_back, protocol, renewing
+from .. import calls, deadline, giving_back, renewing
 from ..block import tell
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost
@@ -136,41 +136,26 @@ class Block(HeldView):
         self._tasks = []
         return loss
 
-    async def _end(self) -> LockLost | None:
+    async def _end(self) -> LockerError | None:
+        """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
+        is an interruption, if it was held."""
+        client = self._client
         tenure, self._tenure = self._held(), None
         if tenure.is_of_another_process():
             return None
-        loss = self._stop(tenure)
+        loss = copy.copy(self._stop(tenure))
         try:
-            return copy.copy(await self._give_back(tenure, loss))
-        except (LockerError, GeneratorExit):
+            problem, goes_on = await client._run(giving_back.end(client._settings, tenure, loss))
+        except GeneratorExit:
             raise
         except BaseException:  # a cancellation, for example
-            await self._client._say_farewell(tenure, lambda: giving_back.abandon(tenure.token))
+            await client._say_farewell(tenure, lambda: giving_back.abandon(tenure.token))
             raise
-
-    async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
-        client = self._client
-        if loss is not None and tenure.has_ended():
-            if loss.status is None:  # the server may have it still
-                await client._run(giving_back.abandon(tenure.token))
+        if goes_on:
+            client._in_background(self._go_on(tenure))
+        else:
             client._farewells.done(tenure)
-            return loss
-        try:
-            await client._run(giving_back.release(client._settings, tenure))
-        except LockLost as found:
-            loss = loss or found
-        except LockerError as error:
-            if protocol.is_silence(error):
-                client._in_background(self._go_on(tenure))
-            else:
-                client._farewells.done(tenure)
-            if tenure.ttl is None:
-                raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and may end by its TTL only: %s", error)
-            return loss
-        client._farewells.done(tenure)
-        return loss
+        return problem
 
     async def _go_on(self, tenure: Tenure) -> None:
         """The end of a block does not wait for longer: a task does."""
@@ -189,18 +174,14 @@ class Block(HeldView):
 
     async def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
-        loss = await self._end()
-        if loss is not None:
-            raise loss
+        problem = await self._end()
+        if problem is not None:
+            raise problem
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
         cancellation, self._cancellation = self._cancellation, None
         loss = None if cancellation is None else await cancellation.leave(error)
-        problem: LockerError | None = loss
-        if self._tenure is not None:  # else it was released in the block
-            try:
-                problem = await self._end() or loss
-            except LockerError as caught:
-                problem = loss or caught
-        tell(problem, None if loss is not None else error)
+        # None: it was released in the block
+        problem = None if self._tenure is None else await self._end()
+        tell(loss or problem, None if loss is not None else error)

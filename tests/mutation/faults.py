@@ -439,13 +439,13 @@ FAULTS = [
           "            mutex.release()\n", "            self._giving_back.release()\n",
           "python/part_test.py Sharing.test_what_ends_late_leaves_the_next_use_of_a_lease_alone"),
     Fault("told-before-it-is-done", "a Python block gives up a lock that the server could not release",
-          "client/python/lockerclient/client.py",
-          "        self._call(calls.release_lease(token), lambda answer: None)\n"
+          "client/python/lockerclient/client_base.py",
+          "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n"
           "        for tenure in tenures:  # not before: else nobody would have it if that fails\n"
           "            tenure.lose_by_release()\n",
           "        for tenure in tenures:\n"
           "            tenure.lose_by_release()\n"
-          "        self._call(calls.release_lease(token), lambda answer: None)\n",
+          "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n",
           "python/lock_test.py "
           "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
     Fault("first-page-is-all", "an interrupted acquire takes from a large lease what it had",

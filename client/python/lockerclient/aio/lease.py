@@ -190,12 +190,6 @@ class AsyncLockOfLease(UseView):
     lease: AsyncLease
     _block_syntax = BLOCK
 
-    def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
-        self.lease = lease
-        calls.check_wait(wait)
-        self._wanted = wanted
-        self._wait = wait
-
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()
         try:

@@ -38,8 +38,8 @@ class Acquisition:
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
     `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
-    the same, and has the place then. What the lease has already is looked at first in that case, for
-    it keeps that if this is given up.
+    the same, and has the place then. What the lease has already is looked at first then: it keeps
+    that if this is given up.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,

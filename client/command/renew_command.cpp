@@ -65,6 +65,7 @@ int keep(const ServerAddress& server, const Grant& grant, pid_t process) {
   net::io_context io_context{1};
   bool is_gone = false;
   LeaseKeeper keeper{io_context, server, grant};
+  keeper.go_on_to_the_end();
   std::optional<Failure> lost;
   net::co_spawn(io_context, keeper.async_run(),
                 [&lost](const std::exception_ptr& error, std::optional<Failure> failure) {

@@ -37,7 +37,7 @@ BootClock::time_point LeaseKeeper::ends_at() const {
 }
 
 BootClock::time_point LeaseKeeper::warns_at() const {
-  return ttl_ ? sent_ + *ttl_ * 2 / 3 : BootClock::time_point::max();
+  return ttl_ && is_to_warn_ ? sent_ + *ttl_ * 2 / 3 : ends_at();
 }
 
 void LeaseKeeper::stop() {

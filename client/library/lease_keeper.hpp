@@ -22,6 +22,9 @@ class LeaseKeeper {
   /// lives on until ends_at(). Without a failure: stop() was called.
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_run();
   void stop();
+  /// To be called before async_run(): nothing has to end before the lease does, so it goes on until
+  /// ends_at().
+  void go_on_to_the_end() { is_to_warn_ = false; }
   /// Renew now: the process was stopped for a while.
   void hurry();
 
@@ -29,7 +32,8 @@ class LeaseKeeper {
   [[nodiscard]] std::optional<milliseconds> ttl() const { return ttl_; }
   /// Until then nobody else has the locks, whatever happens. time_point::max() without a TTL.
   [[nodiscard]] BootClock::time_point ends_at() const;
-  /// Two thirds of the way there: time to end what the locks protect, in good order.
+  /// Two thirds of the way there: time to end what the locks protect, in good order. After
+  /// go_on_to_the_end(): as ends_at().
   [[nodiscard]] BootClock::time_point warns_at() const;
 
  private:
@@ -55,6 +59,7 @@ class LeaseKeeper {
   std::optional<milliseconds> ttl_;
   BootClock::time_point sent_;
   std::optional<Renewal> seen_;  // the last one after which the locks were looked at
+  bool is_to_warn_ = true;
   bool is_stopped_ = false;
   bool is_hurried_ = false;
 };

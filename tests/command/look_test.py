@@ -58,6 +58,16 @@ class ScriptTest(CommandCase):
         self.assertIsNone(keeper.poll())
         self.assertFalse(self.is_free("/a"))
 
+    def test_who_keeps_a_lease_goes_on_as_long_as_it_lives(self):
+        token = self.locker("acquire", "--ttl", "12s", "/a").strip()
+        keeper = self.start("renew", "--token", token, "--keep", "--json")
+        keeper.stdout.readline()  # it was renewed
+        self.server.process.send_signal(signal.SIGSTOP)
+        time.sleep(9)  # longer than two thirds, at which a command would have to end
+        self.server.process.send_signal(signal.SIGCONT)
+        self.eventually(lambda: self.state("/a")["holders"][0]["expires_in_ms"] > 6_000, "renewal")
+        self.assertIsNone(keeper.poll())
+
     def test_who_joins_or_ends_a_lease_waits_for_a_server_that_is_being_restarted(self):
         token = self.locker("acquire", "--ttl", "1m", "/a").strip()
         for arguments in (["acquire", "--token", token, "/b"], ["release", "--token", token]):

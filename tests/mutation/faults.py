@@ -446,14 +446,18 @@ FAULTS = [
           "",
           "python/interruption_test.py "
           "WhileItIsGivenBack.test_while_another_lock_of_the_lease_is_given_back"),
+    Fault("lets-the-next-go", "the late end of a block of asyncio ends the turn of the lease's next use",
+          "client/python/lockerclient/aio/lease.py",
+          "            mutex.release()\n", "            self._giving_back.release()\n",
+          "python/part_test.py Sharing.test_what_ends_late_leaves_the_next_use_of_a_lease_alone"),
     Fault("told-before-it-is-done", "a Python block gives up a lock that the server could not release",
-          "client/python/lockerclient/client.py",
-          "        self._call(calls.release_lease(token), lambda answer: None)\n"
+          "client/python/lockerclient/client_base.py",
+          "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n"
           "        for tenure in tenures:  # not before: else nobody would have it if that fails\n"
           "            tenure.lose_by_release()\n",
           "        for tenure in tenures:\n"
           "            tenure.lose_by_release()\n"
-          "        self._call(calls.release_lease(token), lambda answer: None)\n",
+          "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n",
           "python/lock_test.py "
           "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
     Fault("first-page-is-all", "an interrupted acquire takes from a large lease what it had",
@@ -471,6 +475,10 @@ FAULTS = [
           "                    if path_key(path) not in self._kept:\n",
           "                    if path:\n",
           "python/interruption_test.py OfALease.test_what_a_lease_had_it_keeps"),
+    Fault("kept-for-two-thirds", "who keeps a lease gives up while it lives",
+          "client/command/renew_command.cpp",
+          "  keeper.go_on_to_the_end();\n", "",
+          "command/look_test.py ScriptTest.test_who_keeps_a_lease_goes_on_as_long_as_it_lives"),
     Fault("guardian-sleeps", "a command outlives its lease when locker is stopped",
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",

@@ -724,6 +724,23 @@ class Calls(AioCase):
             gc.collect()
         self.assertEqual([str(warning.message) for warning in caught], [])
 
+    def test_a_request_is_dropped_with_its_loop(self):
+        async def ask_in_vain(client):
+            await asyncio.wait({asyncio.ensure_future(client.status())}, timeout=0.1)
+
+        with socket.create_server(("127.0.0.1", 0)) as silent, \
+                mock.patch.object(sys, "unraisablehook") as complain, \
+                warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # its connection goes with it
+            loop = asyncio.new_event_loop()
+            loop.set_exception_handler(lambda *_: None)  # that nobody waits for the answer
+            loop.run_until_complete(
+                ask_in_vain(AsyncClient(f"http://127.0.0.1:{silent.getsockname()[1]}")))
+            loop.close()
+            del loop
+            gc.collect()
+        complain.assert_not_called()
+
 
 if __name__ == "__main__":
     unittest.main()

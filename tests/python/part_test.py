@@ -529,6 +529,23 @@ class Sharing(PartCase):
                 self.assertEqual(self.held(), {})
         self.run_async(body)
 
+    def test_what_ends_late_leaves_the_next_use_of_a_lease_alone(self):
+        async def body(client):
+            lease = await client.lease(ttl=LONG).open()
+            block = lease.lock("/a")
+            await block.__aenter__()
+            with HeldBackTask(client, "/v1/locks/a") as request:
+                ending = asyncio.ensure_future(block.__aexit__(None, None, None))
+                await request.is_there.wait()
+                await lease.release()
+                await lease.open()
+                async with lease._giving_back:
+                    request.go_on.set()
+                    await ending
+                    self.assertTrue(lease._giving_back.locked())
+            await lease.release()
+        self.run_async(body)
+
 
 class HeldBack:
     """The first request for a target is held back until `go_on`: before it is sent, or, if it

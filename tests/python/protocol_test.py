@@ -7,7 +7,7 @@ import unittest
 import server_case  # noqa: F401, where the package is
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
                           giving_back, protocol, renewing)
-from lockerclient.acquisition import Acquisition, joining
+from lockerclient.acquisition import Acquisition
 from lockerclient.aio import http
 from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
@@ -196,7 +196,7 @@ class Acquiring(unittest.TestCase):
             self.join(world)
 
     def test_who_has_a_token_of_others_leaves_them_the_place(self):
-        world = World((0, 409, SUPERSEDED))
+        world = World((0, 200, {**RENEWED, "locks": 0}), (0, 409, SUPERSEDED))
         with self.assertRaises(LockerError) as caught:
             self.join(world, is_alone=False)
         self.assertEqual(caught.exception.code, "superseded")
@@ -352,16 +352,24 @@ class Looking(unittest.TestCase):
         lock = {"path": path, "owner": "o", "state": "held", "mode": "shared"}
         return {"owner": "o", "ttl_ms": 30000, "locks": [lock], "next": after}
 
+    @staticmethod
+    def joining(world):
+        return Acquisition(world.settings, wanted(), None, "t", is_alone=False)
+
     def test_at_one_page_only_of_a_lease_that_is_joined(self):
         """Of what nobody has looked at nothing is given back."""
-        world = World((0, 200, RENEWED), (0, 200, self.page("/b", "x")), (0, 200, GRANT))
-        kept = world.drive(joining(world.settings, "t"))
-        world.drive(Acquisition(world.settings, wanted(), None, "t", kept=kept).give_up())
-        self.assertEqual(world.script, [])
-        world = World((0, 200, RENEWED), (0, 200, self.page("/b", None)), (0, 200, GRANT), LEFT)
-        kept = world.drive(joining(world.settings, "t"))
-        world.drive(Acquisition(world.settings, wanted(), None, "t", kept=kept).give_up())
-        self.assertEqual(world.script, [])
+        for next_page, *given_back in (("x",), (None, LEFT)):
+            world = World((0, 200, RENEWED), (0, 200, self.page("/b", next_page)), (0, 200, GRANT),
+                          (0, 200, GRANT), *given_back)
+            acquisition = self.joining(world)
+            world.drive(acquisition.steps())
+            world.drive(acquisition.give_up())
+            self.assertEqual(world.script, [])
+
+    def test_who_has_not_looked_yet_has_nothing_to_give_up(self):
+        """There may be no such lease, and to ask would open one."""
+        world = World()
+        self.assertTrue(world.drive(self.joining(world).give_up()))
 
     def test_at_a_lease_of_several_pages(self):
         world = World((0, 200, self.page("/a", "x")), (0, 200, self.page("/b", None)))

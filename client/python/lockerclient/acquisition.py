@@ -38,26 +38,29 @@ class Acquisition:
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
     `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
-    the same, and has the place then. `kept` is what the lease has already, and keeps if this is
-    given up; None: nobody knows, so it keeps all.
+    the same, and has the place then. What the lease has already is looked at first then: it keeps
+    that if this is given up.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
-                 token: str | None = None, is_alone: bool = True,
-                 kept: frozenset[PathKey] | None = frozenset()):
+                 token: str | None = None, is_alone: bool = True):
         calls.check_wait(wait)
         self.wanted = wanted
         self._settings = settings
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
-        self._kept = kept
+        self._is_to_look = not is_alone
+        self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
         self._has_waited = False
         self.has_failed = False  # by an answer, or for want of one; not by an interruption
-        self._token = token or fresh_token()
+        self._token = fresh_token() if token is None else token
 
     def steps(self) -> Steps[Grant]:
         try:
+            if self._is_to_look:
+                self._kept = yield from joining(self._settings, self._token)
+                self._is_to_look = False
             return (yield from self._granted())
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
@@ -139,6 +142,8 @@ class Acquisition:
         Asking without waiting takes the request out of the line; releasing alone could come before
         a grant. Releasing also gives up the place, which would be kept for a while.
         """
+        if self._is_to_look:
+            return True  # it has not asked, and there may be no such lease
         try:
             answers = [(yield self._withdrawal())]
             if not self._joins:

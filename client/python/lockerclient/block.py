@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
-from . import calls, deadline, giving_back, protocol
+from . import calls, deadline, giving_back
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
@@ -68,28 +68,16 @@ class Holding:
     def end(self) -> LockerError | None:
         """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
         is an interruption."""
-        if self.tenure.is_of_another_process():
-            return None
-        return self._give_back(copy.copy(self._stop()))
-
-    def _give_back(self, loss: LockLost | None) -> LockerError | None:
         client, tenure = self._client, self.tenure
-        if loss is not None and tenure.has_ended():
-            if loss.status is None:  # the server may have it still
-                client._run(giving_back.abandon(tenure.token))
-            client._farewells.done(tenure)
-            return loss
-        problem = client._run(protocol.outcome(giving_back.release(client._settings, tenure)))
-        if problem is not None and protocol.is_silence(problem):
+        if tenure.is_of_another_process():
+            return None
+        loss = copy.copy(self._stop())
+        problem, goes_on = client._run(giving_back.end(client._settings, tenure, loss))
+        if goes_on:
             self._go_on()
         else:
             client._farewells.done(tenure)
-        if problem is None or isinstance(problem, LockLost):
-            return loss or problem
-        if tenure.ttl is None:
-            return problem  # held for ever, if nobody is told
-        log.warning("A lock could not be released and may end by its TTL only: %s", problem)
-        return loss
+        return problem
 
     def _go_on(self) -> None:
         """The end of a block does not wait for longer: a thread does."""

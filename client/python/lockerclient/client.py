@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .acquisition import Acquisition, joining
-from .address import Address, default_owner, tls_for
+from .acquisition import Acquisition
+from .address import tls_for
 from .block import OnLost
+from .client_base import ClientBase
 from .configuration import default_key
 from .connections import Connections
-from .deadline import Deadline
 from .events import Events
 from .exchange import Answer, Request, Send, Steps
 from .farewell import Farewells
@@ -27,7 +27,7 @@ from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 Result = TypeVar("Result")
 
 
-class Client:
+class Client(ClientBase):
     """Talks to one lock server. Thread-safe.
 
     `url` is LOCKER_URL, else that of the program `locker`'s configuration file, else
@@ -43,22 +43,12 @@ class Client:
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
                  ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
                  timeout: float = 10.0, patience: float = 30.0):
-        self._address = Address.parse(url)
-        self._owner = owner
-        self._settings = protocol.Settings(timeout, patience)
+        super().__init__(url, owner, timeout, patience)
         self._connections = Connections(self._address, key or default_key(),
                                         tls_for(self._address, ssl_context, ca_file))
         self._watch = DeadlineWatch()
         self._farewells = Farewells(lambda: self._send)
         _clients.add(self)
-
-    @property
-    def url(self) -> str:
-        return self._address.url
-
-    @property
-    def owner(self) -> str:
-        return self._owner or default_owner()
 
     def close(self) -> None:
         """Closes the connections that are kept open. Locks that are held stay held."""
@@ -70,13 +60,6 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<Client of {self.url}>"
-
-    def __reduce__(self) -> str:
-        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
-                        "each process, with the same URL.")
 
     # Locks that are renewed in the background.
 
@@ -110,33 +93,17 @@ class Client:
                 any: int | None = None, owner: str | None = None,
                 token: str | None = None) -> Grant:
         """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
-        joins = token is not None
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, ttl=None if joins else ttl,
-                                 owner=owner if joins else owner or self.owner, meta=meta,
-                                 lock_delay=lock_delay)
-        kept = frozenset() if token is None else self._run(joining(self._settings, token))
-        return self._acquire(
-            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
+        return self._acquire(self._acquisition(
+            path, ttl, wait, token, owner, mode=mode, lock_parents=lock_parents,
+            lock_children=lock_children, any=any, meta=meta, lock_delay=lock_delay))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
-        renewal = self._call(calls.renew(token, ttl), Renewal.parse)
-        for tenure in self._farewells.tenures(token):
-            tenure.renewed(Deadline(renewal.ttl, renewal.sent))
-        return renewal
+        return self._run(self._renewing(token, ttl))
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        tenures = self._farewells.tenures(token)
-        if path is not None:
-            for tenure in tenures:
-                tenure.inventory.drop(path)  # before a keeper could take it for lost
-            self._call(calls.release_path(token, path), lambda answer: None)
-            return
-        self._call(calls.release_lease(token), lambda answer: None)
-        for tenure in tenures:  # not before: else nobody would have it if that fails
-            tenure.lose_by_release()
+        self._run(self._releasing(token, path))
 
     def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from . import calls
 from .errors import LockerError, LockLost
 from .exchange import NoAnswer, Send, Steps
 from .inventory import Leaving
-from .protocol import Settings, ask, call, is_transient
+from .protocol import Settings, ask, call, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
 
+log = logging.getLogger("lockerclient")
 FAREWELL_TIMEOUT = 2.0
+
+
+def end(settings: Settings, tenure: Tenure,
+        loss: LockLost | None) -> Steps[tuple[LockerError | None, bool]]:
+    """Of a block. What to tell who ends it: the loss, or why it may stay held; and whether giving
+    back goes on in the background. What it raises is an interruption. REQUIRES: the tenure is
+    finished."""
+    if loss is not None and tenure.has_ended():
+        if loss.status is None:  # the server may have it still
+            yield from abandon(tenure.token)
+        return loss, False
+    problem = yield from outcome(release(settings, tenure))
+    if problem is None or isinstance(problem, LockLost):
+        return loss or problem, False
+    goes_on = is_silence(problem)
+    if tenure.ttl is None:
+        return problem, goes_on  # held for ever, if nobody is told
+    log.warning("A lock could not be released and may end by its TTL only: %s", problem)
+    return loss, goes_on
 
 
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:

@@ -203,12 +203,6 @@ class LockOfLease(UseView):
 
     lease: Lease
 
-    def __init__(self, lease: Lease, wanted: calls.Wanted, wait: float | None):
-        self.lease = lease
-        calls.check_wait(wait)
-        self._wanted = wanted
-        self._wait = wait
-
     def __enter__(self) -> LockOfLease:
         reservation = self._reserve()
         use, grant = Use(self._wanted), None

@@ -6,6 +6,7 @@ import functools
 import weakref
 
 from . import deadline
+from .calls import Wanted, check_wait
 from .errors import LockerError
 from .inventory import Use
 from .records import Grant
@@ -106,6 +107,12 @@ class UseView(ForOneBlock, GrantView):
     lease: HeldView
     _tenure: Tenure | None = None
     _use: Use | None = None  # None outside of the block
+
+    def __init__(self, lease: HeldView, wanted: Wanted, wait: float | None):
+        check_wait(wait)
+        self.lease = lease
+        self._wanted = wanted
+        self._wait = wait
 
     def _is_taken(self) -> bool:
         return self._use is not None

@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
 
-from .. import calls, deadline, giving_back, protocol, renewing
+from .. import calls, deadline, giving_back, renewing
 from ..block import tell
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost
@@ -67,36 +67,34 @@ class _Cancellation:
         return copy.copy(self._loss) if is_cancelled else None
 
 
-class Block(HeldView):
-    """What a lock and a lease have in common."""
+class Holding:
+    """One lease from its grant to its end."""
 
-    def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
-        calls.check_callable("on_lost", on_lost)
+    def __init__(self, client: AsyncClient, token: str, what: str, first: Deadline,
+                 lost: asyncio.Event, on_lost: OnLost | None, cancellation: _Cancellation | None):
         self._client = client
+        self._lost = lost
         self._on_lost = on_lost
-        self._cancel_on_loss = cancel_on_loss
-        self._cancellation: _Cancellation | None = None
-        self._tenure: Tenure | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self.lost: asyncio.Event  #: Set when the lease has ended, or can have.
-
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+        self._cancellation = cancellation
         self._loop = asyncio.get_running_loop()
-        self._tenure = Tenure(token, what, Deadline(ttl, sent), deadline.now, self._tell)
-        self._client._farewells.add(self._tenure, lambda: giving_back.abandon(token))
-        if self._cancel_on_loss:
-            self._cancellation = _Cancellation()
-        keep = renewing.keep(self._client._settings, self._tenure)
-        self._tasks = [asyncio.ensure_future(self._client._run(keep)),
-                       asyncio.ensure_future(self._watch(self._tenure))]
-        return self._tenure
+        self.tenure = Tenure(token, what, first, deadline.now, self._tell)
+        client._farewells.add(self.tenure, lambda: giving_back.abandon(token))
+        keep = renewing.keep(client._settings, self.tenure)
+        self._tasks = [asyncio.ensure_future(client._run(keep)),
+                       asyncio.ensure_future(self._watch())]
 
-    async def _watch(self, tenure: Tenure) -> None:
+    async def _watch(self) -> None:
         """Notices the deadline while the other task waits for an answer."""
-        while not tenure.has_ended():
-            left = tenure.deadline.ends - deadline.now()
+        while not self.tenure.has_ended():
+            left = self.tenure.deadline.ends - deadline.now()
             # A timer stands still while the machine is suspended: look again before long.
             await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
+
+    def _stop(self) -> LockLost | None:
+        loss = self.tenure.finish()
+        for task in self._tasks:
+            task.cancel()
+        return loss
 
     def _tell(self, loss: LockLost) -> None:
         log.warning("%s", loss)
@@ -115,92 +113,96 @@ class Block(HeldView):
             return False
 
     def _tell_in_loop(self, loss: LockLost) -> None:
-        self.lost.set()
+        self._lost.set()
         if self._cancellation is not None:
             self._cancellation.cancel(loss)
         if self._on_lost is not None:
             self._loop.call_soon(self._on_lost, copy.copy(loss))
 
-    def _held(self) -> Tenure:
-        if self._tenure is None:
-            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
-        return self._tenure
-
-    def _is_taken(self) -> bool:
-        return self._tenure is not None
-
-    def _stop(self, tenure: Tenure) -> LockLost | None:
-        loss = tenure.finish()
-        for task in self._tasks:
-            task.cancel()
-        self._tasks = []
-        return loss
-
-    async def _end(self) -> LockLost | None:
-        tenure, self._tenure = self._held(), None
+    async def end(self) -> LockerError | None:
+        """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
+        is an interruption."""
+        client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
-        loss = self._stop(tenure)
+        loss = copy.copy(self._stop())
         try:
-            return copy.copy(await self._give_back(tenure, loss))
-        except (LockerError, GeneratorExit):
+            problem, goes_on = await client._run(giving_back.end(client._settings, tenure, loss))
+        except GeneratorExit:
             raise
         except BaseException:  # a cancellation, for example
-            await self._client._say_farewell(tenure, lambda: giving_back.abandon(tenure.token))
+            await self.end_quickly()
             raise
-
-    async def _give_back(self, tenure: Tenure, loss: LockLost | None) -> LockLost | None:
-        client = self._client
-        if loss is not None and tenure.has_ended():
-            if loss.status is None:  # the server may have it still
-                await client._run(giving_back.abandon(tenure.token))
+        if goes_on:
+            client._in_background(self._go_on())
+        else:
             client._farewells.done(tenure)
-            return loss
-        try:
-            await client._run(giving_back.release(client._settings, tenure))
-        except LockLost as found:
-            loss = loss or found
-        except LockerError as error:
-            if protocol.is_silence(error):
-                client._in_background(self._go_on(tenure))
-            else:
-                client._farewells.done(tenure)
-            if tenure.ttl is None:
-                raise  # held for ever, if nobody is told
-            log.warning("A lock could not be released and may end by its TTL only: %s", error)
-            return loss
-        client._farewells.done(tenure)
-        return loss
+        return problem
 
-    async def _go_on(self, tenure: Tenure) -> None:
+    async def _go_on(self) -> None:
         """The end of a block does not wait for longer: a task does."""
-        await self._client._run(giving_back.go_on_releasing(self._client._settings, tenure))
-        self._client._farewells.done(tenure)
+        client, tenure = self._client, self.tenure
+        await client._run(giving_back.go_on_releasing(client._settings, tenure))
+        client._farewells.done(tenure)
+
+    async def end_quickly(self) -> None:
+        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        self._stop()
+        token = self.tenure.token
+        await self._client._say_farewell(self.tenure, lambda: giving_back.abandon(token))
+
+
+class Block(HeldView):
+    """What a lock and a lease have in common."""
+
+    def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
+        calls.check_callable("on_lost", on_lost)
+        self._client = client
+        self._on_lost = on_lost
+        self._cancel_on_loss = cancel_on_loss
+        self._cancellation: _Cancellation | None = None
+        self._holding: Holding | None = None
+        #: Set when the lease has ended, or can have. From the beginning of the first block on:
+        #: before Python 3.10 it needs the event loop.
+        self.lost: asyncio.Event
+
+    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+        if self._cancel_on_loss:
+            self._cancellation = _Cancellation()
+        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+                                self._on_lost, self._cancellation)
+        return self._holding.tenure
+
+    def _held(self) -> Tenure:
+        if self._holding is None:
+            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
+        return self._holding.tenure
+
+    def _is_taken(self) -> bool:
+        return self._holding is not None
 
     async def _end_quickly(self) -> bool:
         """Of what was interrupted when it began. False if it had not begun."""
-        tenure, self._tenure = self._tenure, None
-        if tenure is None:
+        holding, self._holding = self._holding, None
+        if holding is None:
             return False
-        self._stop(tenure)
-        token = tenure.token
-        await self._client._say_farewell(tenure, lambda: giving_back.abandon(token))
+        await holding.end_quickly()
         return True
+
+    async def _end(self) -> LockerError | None:
+        holding, self._holding = self._holding, None
+        return None if holding is None else await holding.end()
 
     async def release(self) -> None:
         """Gives it back; raises LockLost if it was lost before."""
-        loss = await self._end()
-        if loss is not None:
-            raise loss
+        self._held()
+        problem = await self._end()
+        if problem is not None:
+            raise problem
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
         cancellation, self._cancellation = self._cancellation, None
         loss = None if cancellation is None else await cancellation.leave(error)
-        problem: LockerError | None = loss
-        if self._tenure is not None:  # else it was released in the block
-            try:
-                problem = await self._end() or loss
-            except LockerError as caught:
-                problem = loss or caught
-        tell(problem, None if loss is not None else error)
+        problem = await self._end()  # nothing, if it was released in the block
+        tell(loss or problem, None if loss is not None else error)

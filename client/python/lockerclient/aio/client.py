@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
-from ..acquisition import Acquisition, joining
-from ..address import Address, default_owner, tls_for
+from ..acquisition import Acquisition
+from ..address import tls_for
+from ..client_base import ClientBase
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
-from ..deadline import Deadline
 from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
@@ -36,7 +36,7 @@ async def sleep(seconds: float) -> None:
             return
 
 
-class AsyncClient:
+class AsyncClient(ClientBase):
     """As `lockerclient.Client`, without threads.
 
     It may be used by several event loops, one after the other or at the same time; each gets
@@ -46,9 +46,7 @@ class AsyncClient:
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
                  ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
                  timeout: float = 10.0, patience: float = 30.0):
-        self._address = Address.parse(url)
-        self._owner = owner
-        self._settings = protocol.Settings(timeout, patience)
+        super().__init__(url, owner, timeout, patience)
         reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
         self._connections = Connections(*reach)
 
@@ -58,14 +56,6 @@ class AsyncClient:
 
         self._farewells = Farewells(sender)
         self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
-
-    @property
-    def url(self) -> str:
-        return self._address.url
-
-    @property
-    def owner(self) -> str:
-        return self._owner or default_owner()
 
     async def close(self) -> None:
         """Closes the connections that are kept open. Locks that are held stay held."""
@@ -77,13 +67,6 @@ class AsyncClient:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        return f"<AsyncClient of {self.url}>"
-
-    def __reduce__(self) -> str:
-        raise TypeError("A client has connections and cannot be pickled or copied; make one in "
-                        "each process, with the same URL.")
 
     # Locks that are renewed in the background.
 
@@ -115,33 +98,17 @@ class AsyncClient:
                       meta: str | None = None, lock_delay: float = 0, any: int | None = None,
                       owner: str | None = None, token: str | None = None) -> Grant:
         """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
-        joins = token is not None
-        wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                                 lock_children=lock_children, any=any, ttl=None if joins else ttl,
-                                 owner=owner if joins else owner or self.owner, meta=meta,
-                                 lock_delay=lock_delay)
-        kept = frozenset() if token is None else await self._run(joining(self._settings, token))
-        return await self._acquire(
-            Acquisition(self._settings, wanted, wait, token, is_alone=not joins, kept=kept))
+        return await self._acquire(self._acquisition(
+            path, ttl, wait, token, owner, mode=mode, lock_parents=lock_parents,
+            lock_children=lock_children, any=any, meta=meta, lock_delay=lock_delay))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
         """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
-        renewal = await self._call(calls.renew(token, ttl), Renewal.parse)
-        for tenure in self._farewells.tenures(token):
-            tenure.renewed(Deadline(renewal.ttl, renewal.sent))
-        return renewal
+        return await self._run(self._renewing(token, ttl))
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        tenures = self._farewells.tenures(token)
-        if path is not None:
-            for tenure in tenures:
-                tenure.inventory.drop(path)  # before a keeper could take it for lost
-            await self._call(calls.release_path(token, path), lambda answer: None)
-            return
-        await self._call(calls.release_lease(token), lambda answer: None)
-        for tenure in tenures:  # not before: else nobody would have it if that fails
-            tenure.lose_by_release()
+        await self._run(self._releasing(token, path))
 
     async def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""

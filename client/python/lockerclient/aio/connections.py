@@ -27,6 +27,8 @@ def abort(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
     except AttributeError:  # the TLS of early Pythons 3.11, when it is closed already
         pass
+    except RuntimeError:  # its loop is closed
+        pass
 
 
 class _Timeout:
@@ -228,8 +230,7 @@ class Connections:
             raise
         finally:
             timeout.stop()
-            idle = self._idle()
-            if is_kept and not timeout.is_over and len(idle) < IDLE_KEPT:
+            if is_kept and not timeout.is_over and len(idle := self._idle()) < IDLE_KEPT:
                 idle.append((time.monotonic(), connection))
             else:
                 abort(writer)

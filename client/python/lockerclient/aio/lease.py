@@ -148,11 +148,12 @@ class AsyncLease(Block):
 
     async def _leave_in_turn(self, tenure: Tenure, use: Use, is_hurried: bool) -> None:
         client = self._client
+        mutex = self._giving_back  # the lease may be opened anew before this ends
         try:
-            await self._giving_back.acquire()
+            await mutex.acquire()
         except asyncio.CancelledError:
             is_hurried = True
-            await self._giving_back.acquire()
+            await mutex.acquire()
         try:
             leaving = tenure.inventory.leave(use)
             if not is_hurried:
@@ -163,7 +164,7 @@ class AsyncLease(Block):
                     pass
             await client._run(giving_back.leave_quickly(tenure, leaving))
         finally:
-            self._giving_back.release()
+            mutex.release()
 
     async def release_path(self, path: str) -> None:
         """Gives one lock back, also if blocks have it, too. The lease lives on."""
@@ -188,12 +189,6 @@ class AsyncLockOfLease(UseView):
 
     lease: AsyncLease
     _block_syntax = BLOCK
-
-    def __init__(self, lease: AsyncLease, wanted: calls.Wanted, wait: float | None):
-        self.lease = lease
-        calls.check_wait(wait)
-        self._wanted = wanted
-        self._wait = wait
 
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()

@@ -199,6 +199,7 @@ class LocalJournal final : public Journal {
   std::uint64_t snapshot_ends_ = 0;  ///< As SealedSegment::ends, where it stands; 0: not known.
   /// Not so much is free as a segment of the wanted size wants beside it.
   bool is_tight_ = false;
+  std::uint64_t free_when_tried_ = 0;  ///< The next segment, which did not fit.
   /// Locks are refused for want of room that the next snapshot is expected to make.
   bool makes_room_ = false;
   Status status_;  ///< What it says of snapshots that were made, or were not.

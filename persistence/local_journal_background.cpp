@@ -173,6 +173,7 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   } else {
     if (is_full) later_room_.store(0, std::memory_order_release);
     space_.store(is_full ? Space::full : Space::waiting, std::memory_order_release);
+    free_when_tried_ = *free;
   }
   lock.unlock();
   wake_.notify_all();
@@ -237,7 +238,6 @@ void LocalJournal::note_prepared(PreparedSegment prepared) {
   prepared_room_.store(prepared.bytes - segment_header_bytes, std::memory_order_release);
   prepared_ = std::move(prepared);
   space_.store(Space::prepared, std::memory_order_release);
-  snapshot_policy_.note_segment();
 }
 
 void LocalJournal::warn_of_full_disk(const IoError& error) {

@@ -47,13 +47,16 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   if (!free) return fault(free.error());
 
   lock.lock();
-  const SnapshotPolicy::Situation now{
-      .last_index = input.segments.back().last_index,
-      .sealed_bytes = bytes_of(input.segments),
-      .held = ends_.load(std::memory_order_relaxed),
-      .free_bytes = *free,
-      .segment_fits_again = has_no_next_segment() && *free >= segment_bytes_min + spare_wanted(),
-      .expected_bytes = expected_snapshot_bytes()};
+  // Where a quota is in the way of the segment, what is free does not grow.
+  const bool segment_fits_again =
+      has_no_next_segment() &&
+      *free >= segment_bytes_min + std::max(spare_wanted(), free_when_tried_);
+  const SnapshotPolicy::Situation now{.last_index = input.segments.back().last_index,
+                                      .sealed_bytes = bytes_of(input.segments),
+                                      .held = ends_.load(std::memory_order_relaxed),
+                                      .free_bytes = *free,
+                                      .segment_fits_again = segment_fits_again,
+                                      .expected_bytes = expected_snapshot_bytes()};
   if (!snapshot_policy_.may_try(now)) return {};
   under_way_ = now;
   lock.unlock();

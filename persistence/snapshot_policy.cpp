@@ -15,10 +15,8 @@ bool is_sure_to_fit(const SnapshotPolicy::Situation& now) {
 
 }  // namespace
 
-bool SnapshotPolicy::may_try(const Situation& now) {
-  if (is_off_ || !may_fit(now)) return false;
-  gave_way_ = now.segment_fits_again && !gave_way_;
-  return !gave_way_;
+bool SnapshotPolicy::may_try(const Situation& now) const {
+  return !is_off_ && may_fit(now) && !now.segment_fits_again;
 }
 
 bool SnapshotPolicy::may_fit(const Situation& now) const {

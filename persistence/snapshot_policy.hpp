@@ -18,7 +18,7 @@ namespace locker::persistence {
 ///    - something was sealed since, and it is expected to fit by what the last one took, or half as
 ///      much is held as then, or a snapshot of all that is held is sure to fit.
 /// 2. Where the disk had no room for the next segment and has it since that was tried, the snapshot
-///    gives way to the segment. Once: where a quota is in the way the segment is never made.
+///    gives way to the segment.
 /// 3. What it leaves free, with what it replaces, is spare_bytes_min; nothing need be left by one
 ///    of all that is held that is sure to fit.
 /// 4. After a sealed file that does not read none is made any more: the next start has to see it.
@@ -32,21 +32,19 @@ class SnapshotPolicy {
     std::uint64_t sealed_bytes = 0;   ///< Of segments since the last snapshot.
     std::uint64_t held = 0;           ///< Locks and leases, at most.
     std::uint64_t free_bytes = 0;     ///< Of the disk.
-    bool segment_fits_again = false;  ///< The next one, for which there was no room.
+    bool segment_fits_again = false;  ///< The next one, since it was tried and had no room.
     /// Of the snapshot.
     std::uint64_t expected_bytes = std::numeric_limits<std::uint64_t>::max();
   };
 
-  /// By rules 1 and 2. Asking again in the same situation can be answered otherwise, by rule 2.
-  [[nodiscard]] bool may_try(const Situation& now);
+  /// By rules 1 and 2.
+  [[nodiscard]] bool may_try(const Situation& now) const;
   /// By rule 3, when the files that go once it is made have `replaced_bytes`.
   [[nodiscard]] static std::uint64_t bytes_max(const Situation& now, std::uint64_t replaced_bytes);
 
   void note_made() { put_off_.reset(); }
   void note_put_off(const Situation& then) { put_off_ = then; }
   void note_unreadable_file() { is_off_ = true; }
-  /// The next one is prepared: nothing has to give way to it.
-  void note_segment() { gave_way_ = false; }
 
   /// By rule 4.
   [[nodiscard]] bool is_off() const { return is_off_; }
@@ -57,7 +55,6 @@ class SnapshotPolicy {
 
   std::optional<Situation> put_off_;  ///< When the last one was; null: it was made.
   bool is_off_ = false;
-  bool gave_way_ = false;  ///< The last time, to a segment that is not there yet.
 };
 
 }  // namespace locker::persistence

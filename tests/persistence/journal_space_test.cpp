@@ -101,6 +101,7 @@ TEST_F(JournalSpaceTest, WhereTheNextSegmentDidNotFitWhatIsFreeIsNoRoomForEnds) 
   while (journal->status().segments == 1) ASSERT_TRUE(append(*journal, history_));
   disk_.fail_next("allocate store/prepared", ENOSPC);
   ASSERT_TRUE(journal->run_background());
+  EXPECT_EQ(journal->status().snapshots, 1U) << "it gives way to what a quota does not let be";
   ASSERT_EQ(journal->room_for(core::record_bytes_max, false, 0), Room::enough);
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::soon);
   ASSERT_TRUE(journal->run_background());

@@ -58,27 +58,11 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
   EXPECT_TRUE(policy.may_try({1'001, full.sealed_bytes, few, enough, false}));
 }
 
-TEST(SnapshotPolicy, ItGivesWayToASegmentOnce) {
-  SnapshotPolicy policy;
+TEST(SnapshotPolicy, ItGivesWayToASegment) {
+  const SnapshotPolicy policy;
   Situation now = full;
   now.segment_fits_again = true;
   EXPECT_FALSE(policy.may_try(now));
-  EXPECT_TRUE(policy.may_try(now)) << "a quota is in the way of the segment";
-  EXPECT_FALSE(policy.may_try(now));
-  policy.note_segment();
-  EXPECT_FALSE(policy.may_try(now)) << "it is another one";
-  EXPECT_TRUE(policy.may_try(full));
-}
-
-TEST(SnapshotPolicy, OneThatIsNotTriedDoesNotGiveWay) {
-  SnapshotPolicy policy;
-  policy.note_put_off(full);
-  Situation now = full;
-  now.segment_fits_again = true;
-  EXPECT_FALSE(policy.may_try(now));
-  now.free_bytes += spare_bytes_min;
-  EXPECT_FALSE(policy.may_try(now));
-  EXPECT_TRUE(policy.may_try(now));
 }
 
 TEST(SnapshotPolicy, AfterAFileThatDoesNotReadNoneIsMade) {

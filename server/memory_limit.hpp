@@ -16,8 +16,8 @@ namespace locker::server {
 inline constexpr std::size_t memory_max_least = std::size_t{32} << 20U;
 
 /// The program, the last events, which are 25 MB at most, and requests under way. With short paths,
-/// of four clients that send 256 locks with 3 KB of meta at a time, and one force of all of them, as
-/// was measured.
+/// of four clients that send 256 locks with 3 KB of meta at a time, and one force of all of them,
+/// as was measured.
 inline constexpr std::uint64_t beside_what_is_held = std::uint64_t{64} << 20U;
 
 /// What --memory-max is where nobody says it: half of what is left beside that, for connections,

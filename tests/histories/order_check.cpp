@@ -34,6 +34,7 @@ class OrderCheck {
   void see(const Listed& listed, const Operation& seen);
   void check_overtaking(const Operation& waiter, const Operation& seen);
   void check_places(const Operation& look);
+  [[nodiscard]] Nanoseconds may_stand_since(const Operation& request) const;
   [[nodiscard]] Index decided_at(const Operation& waiter) const;
   [[nodiscard]] static bool stands_behind(const LockModel::Lock& lock, const Operation& request,
                                           const Operation& waiter);
@@ -65,6 +66,16 @@ void OrderCheck::see(const Listed& listed, const Operation& seen) {
   if (waiter == nullptr) return;
   const Operation*& first = sightings_[waiter];
   if (first == nullptr || seen.got < first->got) first = &seen;
+}
+
+/// The place of one whose wait was over is kept for a while, for the same request.
+Nanoseconds OrderCheck::may_stand_since(const Operation& request) const {
+  Nanoseconds since = request.sent;
+  for (const Operation* operation : asked_.about(request.owner)) {
+    const bool is_same = operation->is_acquire() && operation->wanted == request.wanted;
+    if (is_same) since = std::min(since, operation->sent);
+  }
+  return since;
 }
 
 /// The waiter stood in the queue in all states below this one.
@@ -99,7 +110,7 @@ void OrderCheck::check_overtaking(const Operation& waiter, const Operation& seen
                                                         lock->is_change})
                                          .first;
     if (request == nullptr || !stands_behind(*lock, *request, waiter)) continue;
-    if (request->sent <= seen.got) continue;
+    if (may_stand_since(*request) <= seen.got) continue;
     Index before = lock->from - 1;
     while (!model_.is_state(before)) --before;
     const auto& own = model_.locks_of(lock->owner);
@@ -120,7 +131,7 @@ void OrderCheck::check_places(const Operation& look) {
       const Operation* const before = find_waiter(waiters[i], look);
       const Operation* const behind = find_waiter(waiters[j], look);
       if (before == nullptr || behind == nullptr) continue;
-      if (before->sent <= sightings_.at(behind)->got) continue;
+      if (may_stand_since(*before) <= sightings_.at(behind)->got) continue;
       faults_.add(look,
                   waiters[i].owner + " stands before " + waiters[j].owner + ", who came first");
     }

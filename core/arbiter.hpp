@@ -115,8 +115,9 @@ class Arbiter {
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 
-  /// Nobody waits for this any more, and on_decided() does not come for it. With a token that the
-  /// client chose the place is kept for place_kept. False when it was decided or abandoned already.
+  /// Nobody waits for this any more. With a token that the client chose the place is kept for
+  /// place_kept. One for many paths stays in line for a moment: it is granted nothing then, but
+  /// on_decided() can come for it. False when it was decided or abandoned already.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
 
@@ -304,6 +305,7 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
+  Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
   std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers

@@ -108,6 +108,9 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   const auto waiting = by_token_.find(token);
   if (waiting == by_token_.end()) return std::nullopt;
+  for (Waiter* const waiter : waiting->second) {
+    if (waiter->is_leaving) stop_waiting(*waiter);
+  }
   const auto who_wants = [&](const Wanted& wanted) {
     const auto at = wanted_.find({token, wanted.packed_path});
     return at == wanted_.end() ? nullptr : at->second;

@@ -56,7 +56,7 @@ LockInfo Arbiter::describe(const Waiter& waiter, const Wanted& wanted) {
   info.owner = waiter.owner;
   info.state = LockInfo::State::waiting;
   info.waiting_since = waiter.since;
-  info.is_kept = waiter.is_kept;
+  info.is_kept = waiter.is_kept || waiter.is_leaving;
   info.meta = waiter.meta;
   return info;
 }

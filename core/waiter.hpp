@@ -35,9 +35,10 @@ struct Waiter {
   Milliseconds default_ttl{};  ///< For a lease that the grant opens.
   Milliseconds lock_delay{};
   std::string meta;
-  Instant since{};            ///< It waits.
-  std::size_t bytes = 0;      ///< Of memory that it takes while it waits, about.
-  bool is_kept = false;       ///< Nobody waits at the moment: skipped, but its place is kept.
+  Instant since{};          ///< It waits.
+  std::size_t bytes = 0;    ///< Of memory that it takes while it waits, about.
+  bool is_kept = false;     ///< Nobody waits at the moment: skipped, but its place is kept.
+  bool is_leaving = false;  ///< The same soon: others stand behind it still, but it is not granted.
   bool changes_mode = false;  ///< Of a lock that the lease holds, and of nothing else.
   std::uint32_t timer = 0;    ///< The end of its wait, or of its kept place; zero: none.
   std::vector<Dependants*> registrations;  ///< The lists that it is in.

@@ -241,15 +241,15 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 }
 
 bool LockService::abandon(core::WaiterId waiter) {
-  const Decision decision{commit_.mutex()};
-  if (listeners_.erase(waiter) == 0) return false;
-  ++counts_.abandoned;
-  arbiter_.abandon(waiter, read_now());
-  // Who stood behind it has its turn when the timekeeper comes to it: when a machine dies whose
-  // clients stood in one line, most of them leave before that.
-  commit_wanted_ = true;
-  due_.notify_one();
-  return true;
+  const auto abandoned = carry_out([&](const core::Now& now) {
+    commit_wanted_ = true;  // nobody waits for what this records, or what was due meanwhile
+    due_.notify_one();
+    if (listeners_.erase(waiter) == 0) return false;
+    ++counts_.abandoned;
+    arbiter_.abandon(waiter, now);
+    return true;
+  });
+  return abandoned.answer;
 }
 
 LockService::At<core::Released> LockService::release(core::PathView path,

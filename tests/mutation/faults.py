@@ -185,18 +185,21 @@ FAULTS = [
           SIMULATION),
     Fault("granted-after-leaving", "somebody gets the lock who waits no more",
           "core/arbiter_waiting.cpp",
-          "  stop_waiting(*at->second);\n  return true;", "  return true;",
+          "    stop_waiting(waiter);\n    return true;", "    return true;",
           ORACLE),
-    Fault("line-not-left", "a request for many paths is in line for ever, and nobody gets past it",
-          "core/wait_queue.cpp",
-          "  for (const Wanted& wanted : waiter.wanted) {\n"
-          "    const unsigned shape = index_of(wanted.shape);\n"
-          "    for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {\n"
-          "      const auto at",
-          "  for (const Wanted& wanted : std::array{waiter.wanted.front()}) {\n"
-          "    const unsigned shape = index_of(wanted.shape);\n"
-          "    for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {\n"
-          "      const auto at",
+    Fault("granted-while-leaving", "the lock goes to one of many whose machine died",
+          "core/arbiter_waiting.cpp",
+          "  if (waiter.is_leaving) return stop_waiting(waiter);\n  unregister(waiter);",
+          "  unregister(waiter);",
+          "core_test ArbiterLeavingTest.*"),
+    Fault("all-leave-at-once", "a machine that dies holds everybody else up for seconds",
+          "core/arbiter_waiting.cpp",
+          "  leaves_at_ = std::max(leaves_at_, now_.instant) + ",
+          "  leaves_at_ = now_.instant + ",
+          "core_test ArbiterLeavingTest.*"),
+    Fault("place-lost-while-leaving", "who comes back at once is told that its token is in use",
+          "core/arbiter_known_token.cpp",
+          "    if (waiter->is_leaving) stop_waiting(*waiter);\n", "",
           "core_test ArbiterLeavingTest.*"),
     Fault("ends-as-one", "leases that end together with all that they wait for keep everybody waiting",
           "core/arbiter_waiting.cpp",

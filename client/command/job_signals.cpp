@@ -6,20 +6,25 @@ namespace locker::client {
 namespace {
 
 volatile std::sig_atomic_t is_continued = 0;
+void (*awaited)(int) = nullptr;
 
 /// Whether the terminal's signal has stopped us, and somebody has continued us. The kernel does not
 /// stop a group that no shell could continue, wherever in it the one is whose shell is gone.
 bool stop_as_terminal_does(int number) {
   struct sigaction ours {};
   struct sigaction noting {};
-  noting.sa_handler = [](int) { is_continued = 1; };
+  ::sigaction(SIGCONT, nullptr, &ours);
+  awaited = ours.sa_handler;
+  // It may run on another thread, and later than we look: those who await it are told by itself.
+  noting.sa_handler = [](int cont) {
+    is_continued = 1;
+    awaited(cont);
+  };
   is_continued = 0;
-  ::sigaction(SIGCONT, &noting, &ours);
+  ::sigaction(SIGCONT, &noting, nullptr);
   ::kill(0, number);
   ::sigaction(SIGCONT, &ours, nullptr);
-  if (is_continued == 0) return false;
-  ::raise(SIGCONT);  // for those who await it
-  return true;
+  return is_continued != 0;
 }
 
 }  // namespace

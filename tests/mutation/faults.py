@@ -488,7 +488,7 @@ FAULTS = [
           "command/run_test.py RunTest.test_locker_is_stopped_for_longer_than_the_ttl"),
     Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
           "client/command/job_signals.cpp",
-          "  if (is_continued == 0) return false;\n", "",
+          "  return is_continued != 0;\n", "  return true;\n",
           "command/run_test.py "
           "TerminalTest.test_of_a_job_whose_shell_is_gone_it_keeps_the_lock_too"),
     Fault("tls-pending-forgotten", "what TLS has read ahead waits until more comes",

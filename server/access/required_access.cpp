@@ -144,12 +144,13 @@ RequiredAccess for_operations(std::string_view path) {
   return access;
 }
 
+/// With any key one is told that there is none.
+RequiredAccess no_method() { return open_to(Who::any_key); }
+
 }  // namespace
 
 RequiredAccess required_access(const Request& request) {
   const RequestTarget target{request.target};
-  // With any key one is told that there is no such method.
-  const RequiredAccess no_method = open_to(Who::any_key);
   switch (call_of(target, request.method)) {
     case CallKind::dohaz:
       return seed_call("look", Right::read, target.rest);
@@ -166,17 +167,17 @@ RequiredAccess required_access(const Request& request) {
     case CallKind::force:
       return under_prefix("force", Right::force, target, request);
     case CallKind::look:
-      if (!request.reads()) return no_method;
+      if (!request.reads()) return no_method();
       return at_path("look", Right::read, path_of_lock(target));
     case CallKind::list:
-      if (!request.reads()) return no_method;
+      if (!request.reads()) return no_method();
       return under_prefix("list", Right::read, target, request);
     case CallKind::lease_open:
       return whole_lease("open_lease", Right::lock, target, request);
     case CallKind::lease_renew:
       return whole_lease("renew", Right::lock, target, request);
     case CallKind::lease_look:
-      if (!request.reads()) return no_method;
+      if (!request.reads()) return no_method();
       return whole_lease("look", Right::read, target, request);
     case CallKind::lease_release:
       return whole_lease("release", Right::lock, target, request);

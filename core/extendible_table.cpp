@@ -92,11 +92,12 @@ void ExtendibleTable::fill_from_later(Lines& lines, std::size_t hole) {
   while (lines[hole].passed != 0) {
     --lines[hole].passed;
     std::size_t at = after(hole);
-    while (passing(lines, hole, at) == 0) {
+    Entries found = passing(lines, hole, at);
+    for (; found == 0; found = passing(lines, hole, at)) {
       --lines[at].passed;
       at = after(at);
     }
-    const std::size_t from = first_of(passing(lines, hole, at));
+    const std::size_t from = first_of(found);
     const std::size_t to = first_of(~lines[hole].used);
     lines[hole].hashes[to] = lines[at].hashes[from];
     lines[hole].values[to] = lines[at].values[from];

@@ -103,15 +103,16 @@ struct Changes {
   }
 };
 
-/// Not all of them when `stop` came.
+/// Not all of them when it was given up.
 Compacted<Changes> collect_changes(FileSystem& files, const std::string& directory,
-                                   const CompactionInput& input, const std::stop_token& stop) {
+                                   const CompactionInput& input, Pace& pace) {
   Changes changes;
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
-    if (stop.stop_requested()) break;
+    if (pace.is_stopped()) break;
     auto read =
         read_segment(files, directory, input.store, segment, previous, [&](const auto& record) {
+          pace.goes_on();
           changes.last_fence = std::max(changes.last_fence, core::fence_given_by(record));
           changes.note_ttl(record);
           if (const auto* const ended = std::get_if<core::Ended>(&record)) {
@@ -137,11 +138,11 @@ CompactionFault snapshot_fault(OpenFault fault) {
 }  // namespace
 
 Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory,
-                                 const CompactionInput& input, const std::stop_token& stop) {
+                                 const CompactionInput& input, Pace pace) {
   LOCKER_ASSERT(!input.segments.empty());
-  auto changes = collect_changes(files, directory, input, stop);
+  auto changes = collect_changes(files, directory, input, pace);
   if (!changes) return changes.error();
-  if (stop.stop_requested()) return 0U;
+  if (pace.is_stopped()) return 0U;
   SnapshotHeader header{input.store, input.salt, input.segments.back().last_index,
                         changes->last_fence};
   std::optional<SnapshotReader> older;
@@ -158,24 +159,24 @@ Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory
 
   IoResult<void> written;
   const auto keep = [&](const core::Record& record) {
-    if (!written || stop.stop_requested()) return false;
+    if (!written || !pace.goes_on()) return false;
     if (const auto opening = changes->apply_to(record)) written = writer->add(*opening);
     return written.has_value();
   };
   if (older) {
     auto read = older->read(keep);
     if (!written) return open_fault(written.error());
-    if (stop.stop_requested()) return 0U;  // what is not read to its end looks damaged
+    if (pace.is_stopped()) return 0U;  // what is not read to its end looks damaged
     if (!read) return snapshot_fault(read.error());
   }
   std::optional<std::uint32_t> previous;
   for (const SealedSegment& segment : input.segments) {
     auto read = read_segment(files, directory, input.store, segment, previous, keep);
     if (!written) return open_fault(written.error());
-    if (stop.stop_requested()) return 0U;
+    if (pace.is_stopped()) return 0U;
     if (!read) return read.error();
   }
-  const auto published = writer->publish(stop);
+  const auto published = writer->publish(pace);
   if (!published) return published.error();
   return *published ? writer->bytes() : 0U;
 }

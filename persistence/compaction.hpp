@@ -2,11 +2,11 @@
 
 #include <limits>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "persistence/pace.hpp"
 #include "persistence/recovery.hpp"
 
 namespace locker::persistence {
@@ -35,10 +35,9 @@ struct CompactionFault : OpenFault {
 /// Merges a snapshot with the sealed segments behind it into the next, and publishes it.
 /// Reads files only, so the locks that are held meanwhile are not touched. Both are in order of
 /// lock id, so one pass writes the result; memory is in proportion to what ended in the segments.
-/// Returns the snapshot's size, or 0 when `stop` came first; a part of it may be left then, under a
-/// name of its own. Blocks for long: for a thread of its own.
+/// Returns the snapshot's size, or 0 when it was given up first; a part of it may be left then,
+/// under a name of its own. Blocks for long: for a thread of its own.
 [[nodiscard]] boost::system::result<std::uint64_t, CompactionFault> compact(
-    FileSystem& files, const std::string& directory, const CompactionInput& input,
-    const std::stop_token& stop);
+    FileSystem& files, const std::string& directory, const CompactionInput& input, Pace pace);
 
 }  // namespace locker::persistence

@@ -134,6 +134,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] Result<void> make_snapshot(CompactionInput input,
                                            const SnapshotPolicy::Situation& now,
                                            const std::stop_token& stop);
+  [[nodiscard]] Pace pace_of(const std::stop_token& stop);
   [[nodiscard]] std::optional<CompactionInput> without_newest_snapshot(CompactionInput input) const;
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   /// 0 also when it is not known.

@@ -91,14 +91,14 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
                                          const std::stop_token& stop) {
   const auto began = std::chrono::steady_clock::now();
   input.salt = options_.random_number();
-  auto bytes = compact(files_, options_.directory, input, stop);
+  auto bytes = compact(files_, options_.directory, input, pace_of(stop));
   std::optional<std::string> bad_snapshot;  // what is wrong with the newest one
   if (!bytes && bytes.error().snapshot_is_bad) {
     if (auto older = without_newest_snapshot(input)) {
       bad_snapshot = bytes.error().message;
       input = std::move(*older);
       input.salt = options_.random_number();
-      bytes = compact(files_, options_.directory, input, stop);
+      bytes = compact(files_, options_.directory, input, pace_of(stop));
     }
   }
   if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
@@ -118,6 +118,17 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
                         "its place: nothing is missing.");
   }
   return remove_covered();
+}
+
+/// Without rests while it is waited for, so that room comes soon.
+Pace LocalJournal::pace_of(const std::stop_token& stop) {
+  if (!options_.background) return Pace{stop};
+  return Pace{stop, [this, stop](std::chrono::nanoseconds time) {
+                std::unique_lock lock{mutex_};
+                wake_.wait_for(lock, stop, time, [this] {
+                  return is_tight_ || makes_room_ || has_no_next_segment();
+                });
+              }};
 }
 
 /// The same snapshot, made as a start makes the state where the newest one is damaged: from the one

@@ -33,7 +33,7 @@ class ReadAheadFile final : public File {
     AlignedBytes bytes{piece_bytes};
     IoResult<std::size_t> size{0};
   };
-  static constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+  static constexpr std::size_t piece_bytes = std::size_t{256} << 10U;
 
   /// Reads the next piece, into the memory of one that is done with.
   void begin(std::uint64_t offset, std::unique_ptr<Piece> piece);

@@ -22,8 +22,10 @@ IoResult<void> write_zeros(File& file, std::uint64_t bytes) {
   const std::string zeros(std::min<std::uint64_t>(bytes, zeros_at_a_time), '\0');
   for (std::uint64_t offset = 0; offset < bytes; offset += zeros.size()) {
     if (auto written = file.write_at(offset, zeros); !written) return written.error();
+    // All at the end would keep the journal's next sync waiting for it.
+    if (auto synced = file.sync(); !synced) return synced.error();
   }
-  return file.sync();
+  return {};
 }
 
 IoResult<std::unique_ptr<File>> create_of_zeros(FileSystem& files, const std::string& directory,

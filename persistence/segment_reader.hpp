@@ -34,7 +34,7 @@ class SegmentReader final : private SegmentBytes {
   [[nodiscard]] std::string_view in_memory(std::uint64_t offset) const;
 
   /// A piece; more only while a frame is larger.
-  static constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+  static constexpr std::size_t piece_bytes = std::size_t{256} << 10U;
 
   std::unique_ptr<File> file_;
   std::string path_;

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <memory>
-#include <stop_token>
 #include <string>
 
 #include "core/record.hpp"
+#include "persistence/pace.hpp"
 #include "persistence/snapshot_format.hpp"
 
 namespace locker::persistence {
@@ -21,9 +21,9 @@ class SnapshotWriter {
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
   /// Writes the rest, syncs, reads everything back, looks whether the directory has its name,
-  /// renames, syncs the directory. Durable on return. False when `stop` came before all was read.
+  /// renames, syncs the directory. Durable on return. False when given up before all was read.
   /// A fault of kind `damaged` says that the disk does not give back what it was given.
-  [[nodiscard]] OpenResult<bool> publish(const std::stop_token& stop);
+  [[nodiscard]] OpenResult<bool> publish(Pace& pace);
 
   [[nodiscard]] std::uint64_t bytes() const {
     return snapshot_header_bytes + std::uint64_t{block_number_} * snapshot_block_bytes;

@@ -221,7 +221,7 @@ class Compaction : public testing::Test {
   void compact_and_check(Records& records) {
     if (input_.segments.empty()) return;
     input_.salt = records.random();
-    const auto done = compact(disk_, directory, input_, {});
+    const auto done = compact(disk_, directory, input_, Pace{});
     ASSERT_TRUE(done) << done.error().message;
     input_.snapshot = last_index_;
     input_.segments.clear();
@@ -259,12 +259,12 @@ TEST_F(Compaction, ALargerOneThanTheJournalCanSpareIsNotMade) {
   Records records{1};
   seal_segment(records, 1, [&] { records.grant(token_of(1), core::Milliseconds{60'000}, 1); });
   input_.bytes_max = snapshot_header_bytes + snapshot_block_bytes - 1;
-  const auto done = compact(disk_, directory, input_, {});
+  const auto done = compact(disk_, directory, input_, Pace{});
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, OpenFault::Kind::disk_full);
   EXPECT_FALSE(disk_.has(in_directory(directory, snapshot_name(last_index_))));
   ++input_.bytes_max;
-  EXPECT_TRUE(compact(disk_, directory, input_, {}));
+  EXPECT_TRUE(compact(disk_, directory, input_, Pace{}));
 }
 
 TEST_F(Compaction, NothingIsPublishedInADirectoryThatLostItsName) {
@@ -272,7 +272,7 @@ TEST_F(Compaction, NothingIsPublishedInADirectoryThatLostItsName) {
   seal_segment(records, 1, [&] { records.grant(token_of(1), core::Milliseconds{60'000}, 1); });
   ASSERT_TRUE(disk_.hold_directory(directory));
   disk_.move_directory(directory, "moved");
-  const auto done = compact(disk_, directory, input_, {});
+  const auto done = compact(disk_, directory, input_, Pace{});
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, OpenFault::Kind::io) << "the process would go on";
   EXPECT_NE(done.error().message.find("moved"), std::string::npos) << done.error().message;

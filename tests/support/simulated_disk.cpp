@@ -45,6 +45,8 @@ class SimulatedFile final : public persistence::File {
     }
     if (!fits(offset + bytes.size())) return error_of(ENOSPC, "write " + path_);
     put(offset, bytes);
+    content_->unsynced += bytes.size();
+    disk_.most_unsynced_ = std::max(disk_.most_unsynced_, content_->unsynced);
     return {};
   }
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
@@ -175,6 +177,7 @@ IoResult<void> SimulatedDisk::sync(Content& content, const std::string& what) {
     write_into(content.durable, write.offset, write.bytes);
   }
   content.pending.clear();
+  content.unsynced = 0;
   return {};
 }
 

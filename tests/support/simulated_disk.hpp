@@ -78,6 +78,8 @@ class SimulatedDisk final : public persistence::FileSystem {
   void limit_reads(std::uint64_t bytes) { readable_ = bytes; }
   /// As many bytes were asked for by one read at most.
   [[nodiscard]] std::size_t largest_read() const { return largest_read_; }
+  /// As many bytes were written to one file at most between two syncs of it.
+  [[nodiscard]] std::uint64_t most_unsynced() const { return most_unsynced_; }
 
   enum class Survival {
     nothing,
@@ -113,6 +115,7 @@ class SimulatedDisk final : public persistence::FileSystem {
     std::string seen;  // through the cache: durable, pending, and lost by a failed sync
     std::string durable;
     std::vector<Write> pending;
+    std::uint64_t unsynced = 0;    // bytes that were written
     std::shared_ptr<int> holder;   // of the lock
     std::shared_ptr<int> readers;  // of the lock, too: as many as this is used beside here
   };
@@ -159,6 +162,7 @@ class SimulatedDisk final : public persistence::FileSystem {
   std::uint64_t later_space_ = 0;
   std::uint64_t readable_ = std::uint64_t{1} << 40U;
   std::size_t largest_read_ = 0;
+  std::uint64_t most_unsynced_ = 0;
 };
 
 }  // namespace locker::test

@@ -50,6 +50,27 @@ void acquire_and_release(benchmark::State& state) {
 }
 BENCHMARK(acquire_and_release)->Arg(0)->Arg(1'000'000)->Arg(10'000'000);
 
+/// All that is held comes and goes: the oldest is released, and another one is granted. Makes the
+/// paths as it goes, which is a part of the time.
+void turn_over(benchmark::State& state) {
+  const auto held = static_cast<std::uint64_t>(state.range(0));
+  core::LockTable table{42};
+  hold(table, held);
+  std::uint64_t oldest = 1;
+  for (auto _ : state) {
+    table.apply(core::Ended{token_number(oldest), {oldest, 0}, core::End::released});
+    const std::uint64_t newest = held + oldest++;
+    const core::Path path = path_number(1 + newest % (2 * held));
+    const core::Token token = token_number(newest);
+    const core::AcquireRequest request{path, {}, core::ClashRule::symmetric, token};
+    if (table.blocker(request)) state.SkipWithError("unexpected clash");
+    table.apply(core::Granted{token, {newest, 0}, {}, {}, path});
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+// 700 is more than half of what one bucket of the hash table has places for.
+BENCHMARK(turn_over)->Arg(700)->Arg(1'000'000)->Iterations(3'000'000);
+
 void query(benchmark::State& state) {
   const auto held = static_cast<std::uint64_t>(state.range(0));
   core::LockTable& table = table_with(held);

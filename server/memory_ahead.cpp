@@ -50,7 +50,7 @@ void MemoryAhead::start_thread() {
 
 void MemoryAhead::work(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
-  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_wanted(); })) {
+  while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
     lock.unlock();
     void* const block = map_block(block_bytes);
     if (block == nullptr) return;  // who needs it is told

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <memory_resource>
@@ -19,10 +18,10 @@ namespace locker::server {
 /// with a million locks held a pair of acquire and release takes a quarter more time, because the
 /// processor looks up four levels of page tables again and again.
 ///
-/// The first few blocks are not touched: a small store needs a small part of each. Few are kept
-/// ready, a sixteenth of what was given out: they are memory that nothing is in, and a start must
-/// not need much more than the server that ran before it. Any thread may allocate; other sizes and
-/// alignments come from the default resource.
+/// The first few blocks are not touched: a small store needs a small part of each. Two are kept
+/// ready: they are memory that nothing is in, and a start must not need much more than the server
+/// that ran before it. Any thread may allocate; other sizes and alignments come from the default
+/// resource.
 class MemoryAhead final : public std::pmr::memory_resource {
  public:
   static constexpr std::size_t block_bytes = core::MemoryChunks::chunk_bytes;
@@ -40,11 +39,7 @@ class MemoryAhead final : public std::pmr::memory_resource {
   void work(const std::stop_token& stop);
 
   static constexpr std::size_t untouched = 8;
-  static constexpr std::size_t ready_min = 2;  // of some 10,000 locks each
-  static constexpr std::size_t ready_max = 8;
-  [[nodiscard]] std::size_t ready_wanted() const {
-    return std::clamp(allocated_ / 16, ready_min, ready_max);
-  }
+  static constexpr std::size_t ready_max = 2;  // of some 10,000 locks each
 
   std::mutex mutex_;
   std::condition_variable_any taken_;

@@ -70,13 +70,14 @@ void Worker::await_durability() {
 }
 
 template <void (Worker::*member)()>
-void Worker::post_later() noexcept {
+bool Worker::post_later() noexcept {
   try {
     net::post(io_context_, [alive = alive_] {
       if (Worker* const worker = *alive) (worker->*member)();
     });
+    return true;
   } catch (const std::bad_alloc&) {
-    // The next tick does what is not posted.
+    return false;  // the next tick does it
   }
 }
 
@@ -210,8 +211,12 @@ void Worker::commit_batch() {
 }
 
 void Worker::resume_ready() {
+  if (!resume_posted_) resume_some();
+}
+
+void Worker::resume_some() {
   resume(resumed_in_turn);
-  if (!ready_.empty()) post_later<&Worker::resume_ready>();
+  resume_posted_ = !ready_.empty() && post_later<&Worker::resume_some>();
 }
 
 void Worker::on_durable(Session& session) {
@@ -233,14 +238,18 @@ void Worker::on_woken(Session& session) {
 
 // REQUIRES: the mailbox's mutex is held.
 void Worker::post_mail() {
-  if (!mailbox_.posted) post_later<&Worker::take_mail>();
-  mailbox_.posted = true;
+  if (!mailbox_.posted) mailbox_.posted = post_later<&Worker::take_mail>();
   mailbox_.arrived.notify_one();
 }
 
 bool Worker::has_mail(const Session& session) {
   const std::lock_guard lock{mailbox_.mutex};
   return session.woken_hook.is_linked();
+}
+
+bool Worker::is_mail_posted() {
+  const std::lock_guard lock{mailbox_.mutex};
+  return mailbox_.posted;
 }
 
 void Worker::on_commit_needed() { post_later<&Worker::commit_batch>(); }
@@ -320,7 +329,7 @@ void Worker::tick() {
   if (now_ >= drained_by_) stop();
   // Where there was no memory to post it.
   if (commit_posted_ || waiting_ != 0) commit_batch();
-  take_mail();
+  if (!is_mail_posted()) take_mail();
   // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
   ticking_ = !sessions_.empty() || waiting_ != 0 || awaited_wakes_ != 0 || commit_posted_;
   if (!ticking_) timer_.cancel();

@@ -135,21 +135,23 @@ class Worker {
     std::condition_variable arrived;
     ReadyList ready;
     WokenList woken;
-    bool posted = false;
+    bool posted = false;  // take_mail() is
   };
 
   /// Sessions that go on in one turn. When very many can at once (a hundred thousand shared locks
   /// are granted) the other connections get theirs in between.
   static constexpr std::size_t resumed_in_turn = 128;
 
-  /// Calls commit_batch(), take_mail() or resume_ready() later, unless the worker is gone by then;
-  /// where there is no memory for that, at the next tick.
+  /// Calls commit_batch(), take_mail() or resume_some() later, unless the worker is gone by then.
+  /// False: there is no memory for that, and the next tick does it.
   template <void (Worker::*member)()>
-  void post_later() noexcept;
+  bool post_later() noexcept;
   void commit_batch();
   void post_mail();
+  [[nodiscard]] bool is_mail_posted();
   void take_mail();
   void resume_ready();
+  void resume_some();
   void resume(std::size_t limit);
   [[nodiscard]] bool deliver_wakes(std::size_t limit);
   void await_wakes();
@@ -178,6 +180,7 @@ class Worker {
   bool ticking_ = false;
   bool draining_ = false;
   bool commit_posted_ = false;
+  bool resume_posted_ = false;
   std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox's ready or ready_
   std::size_t awaited_wakes_ = 0;
   Index awaited_max_ = 0;

@@ -124,6 +124,8 @@ class LaterHandler final : public RequestHandler {
   /// Waits for the ticket or channel of that number.
   std::shared_ptr<Ticket> ticket(std::size_t number);
   std::shared_ptr<Channel> channel(std::size_t number);
+  /// Adds a record; its index.
+  std::uint64_t write();
 
   DeliveryCount deliveries;
   std::atomic<int> calls = 0;
@@ -132,7 +134,6 @@ class LaterHandler final : public RequestHandler {
   class TicketAnswer;
   class ChannelStream;
 
-  std::uint64_t write();
   std::unique_ptr<PendingAnswer> make_pending(std::string_view path, std::string_view query);
 
   GroupCommit& commit_;

@@ -6,7 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/server/http_fixture.hpp"
+#include "tests/server/later_handler.hpp"
 
 namespace locker::server {
 namespace {
@@ -98,6 +101,75 @@ TEST_F(WorkerTest, WaitsInItsDestructorForAnotherThreadsCommit) {
   EXPECT_TRUE(commit_.is_durable(2));
   opener.join();
   other.join();
+}
+
+/// A thousand connections that can go on all at once: others have their turn in between.
+class CrowdTest : public WorkerTest {
+ protected:
+  static constexpr int crowd = 1000;
+  static constexpr int in_turn_max = 200;
+
+  static Worker::Options ticks_all_the_time() {
+    Worker::Options options;
+    options.limits.tick = std::chrono::milliseconds{0};
+    return options;
+  }
+  void ask(std::string_view target, int count) {
+    const int asked = later_.calls + count;
+    for (int i = 0; i < count; ++i) {
+      auto [client, socket] = connect(io_context_);
+      ASSERT_TRUE(client.send(get(target)));
+      clients_.push_back(std::move(client));
+      worker_.adopt(std::move(socket));
+    }
+    while (later_.calls < asked) io_context_.run_one();
+  }
+  /// All that is ready now, and not what follows from it.
+  void take_turn() {
+    bool is_over = false;
+    net::post(io_context_, [&] { is_over = true; });
+    while (!is_over) io_context_.run_one();
+  }
+  /// Turn by turn until all have their answers; the most of them in one. `before` comes each time.
+  template <typename Step>
+  int most_in_turn(const Step& before) {
+    int most = 0;
+    for (int turn = 0; later_.deliveries.ended < crowd && turn < crowd; ++turn) {
+      const int ended = later_.deliveries.ended;
+      before();
+      take_turn();
+      most = std::max(most, later_.deliveries.ended - ended);
+    }
+    EXPECT_EQ(later_.deliveries.ended, crowd);
+    return most;
+  }
+
+  LaterHandler later_{commit_};
+  std::vector<RawClient> clients_;
+  Worker worker_{io_context_, later_, commit_, ticks_all_the_time()};
+};
+
+TEST_F(CrowdTest, WhoWaitedForAnotherThreadsCommitGoesOnInTurn) {
+  ask("/pend", crowd / 100);
+  journal_.close_gate();
+  later_.write();
+  std::thread other{[&] { commit_.commit_until(1); }};
+  journal_.wait_for_appends(1);
+  ask("/write?deliver", crowd);
+  journal_.open_gate();
+  other.join();
+  static_cast<void>(commit_.commit());  // not the worker's own, as on a thread of GroupCommit
+  std::size_t next = 0;
+  EXPECT_LE(most_in_turn([&] {
+              if (next < crowd / 100) later_.ticket(next++)->wake();  // more mail
+            }),
+            in_turn_max);
+}
+
+TEST_F(CrowdTest, WhoIsWokenGoesOnInTurn) {
+  ask("/pend?deliver", crowd);
+  for (std::size_t i = 0; i < crowd; ++i) later_.ticket(i)->wake();
+  EXPECT_LE(most_in_turn([] {}), in_turn_max);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ struct HttpServer::Thread {
         io_context.run();
         return;
       } catch (const std::exception& exception) {
-        // Out of memory between two requests: the connection at hand is closed, the others go on.
+        // Out of memory, and not amid what a connection does, which sees to that itself.
         if (hooks.on_error) hooks.on_error(exception.what());
       }
     }

@@ -117,7 +117,7 @@ void Session::begin_read(std::size_t size_max) {
                              });
 }
 
-void Session::on_read(const ErrorCode& error, std::size_t size) {
+void Session::on_read(const ErrorCode& error, std::size_t size) try {
   reads_ = false;
   if (state_ == State::closed) return;
   if (error && !transport_.tls_fault().empty()) return on_tls_fault();
@@ -129,6 +129,8 @@ void Session::on_read(const ErrorCode& error, std::size_t size) {
     return read();
   }
   on_bytes(size);
+} catch (...) {
+  fail();
 }
 
 void Session::on_bytes(std::size_t size) {
@@ -235,11 +237,16 @@ void Session::run_round() {
     }
     go_on();
   } catch (...) {
-    // No memory for a buffer, or a stream that fails: this connection goes, and gives back what it
-    // had.
-    worker_.report_exception();
-    close();
+    fail();
   }
+}
+
+/// No memory for a buffer, or a stream that fails: this connection goes, and gives back what it
+/// had. Left alone it could live on, by a read or by who wakes it, and nobody would go on with it.
+/// REQUIRES: an exception is being handled, and the caller holds a reference.
+void Session::fail() {
+  worker_.report_exception();
+  close();
 }
 
 void Session::answer_requests() {
@@ -369,7 +376,11 @@ void Session::resume() {
   const Pointer self{this, false};  // the reference taken when the wait began
   if (state_ == State::closed) return;
   LOCKER_ASSERT(state_ == State::waiting);
-  send();
+  try {
+    send();  // it may end, or wait again
+  } catch (...) {
+    fail();
+  }
 }
 
 void Session::send() {
@@ -392,13 +403,15 @@ void Session::write() {
                               });
 }
 
-void Session::on_write(const ErrorCode& error, std::size_t size) {
+void Session::on_write(const ErrorCode& error, std::size_t size) try {
   if (state_ == State::closed) return;
   if (error) return close();
   sent_ += size;
   if (sent_ == output_.size()) return finish_round();
   expire_in(worker_.limits().write_progress);
   write();
+} catch (...) {
+  fail();
 }
 
 void Session::count_round() {
@@ -474,7 +487,7 @@ void Session::linger() {
   read();
 }
 
-void Session::tick(SteadyClock::time_point now) {
+void Session::tick(SteadyClock::time_point now) try {
   if (state_ == State::pending && !reads_ && has_left()) return close();
   const bool has_deadline =
       state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
@@ -487,6 +500,8 @@ void Session::tick(SteadyClock::time_point now) {
       state_ == State::reading && (!counted_ || phase_ == Phase::header || phase_ == Phase::body);
   if (owes_answer) return time_out();
   cut_off();
+} catch (...) {
+  fail();
 }
 
 void Session::time_out() {
@@ -502,12 +517,14 @@ void Session::time_out() {
   linger();
 }
 
-void Session::drain() {
+void Session::drain() try {
   if (later_) return drain_pending();
   if (stream_) return drain_stream();
   if (state_ != State::reading || begin_ != end_) return;
   if (phase_ == Phase::fresh) return hurry();  // also when there is a part of its handshake
   if (!transport_.has_unread()) close();
+} catch (...) {
+  fail();
 }
 
 void Session::hurry() {

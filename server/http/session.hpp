@@ -58,7 +58,7 @@ class Session final : public DurabilityWaiter,
   /// for /healthz or /readyz is answered. Else a supervisor that asks for these would end a server
   /// that is only busy.
   void turn_away();
-  /// Looks at the deadline.
+  /// Looks at the deadline. REQUIRES: the caller holds a reference.
   void tick(SteadyClock::time_point now);
   /// After the clock stood still for the client's bytes: no deadline may pass because of us.
   void extend_deadline(SteadyClock::duration by) { deadline_ += by; }
@@ -136,6 +136,7 @@ class Session final : public DurabilityWaiter,
   void on_end();
   void on_tls_fault();
   void run_round();
+  void fail();
   void answer_requests();
   void answer_probe();
   void answer_request();

@@ -285,11 +285,7 @@ void Worker::resume(std::size_t limit) {
     Session& session = ready_.front();
     ready_.pop_front();
     --waiting_;
-    try {
-      session.resume();  // it may end, or wait again
-    } catch (...) {      // no memory for its next request; the others go on
-      report_exception();
-    }
+    session.resume();
   }
 }
 
@@ -319,12 +315,7 @@ void Worker::tick() {
   for (auto next = sessions_.begin(); next != sessions_.end();) {
     const Session::Pointer session{&*next++};  // it may leave the list
     if (pardon) session->extend_deadline(held_up);
-    try {
-      session->tick(now_);
-    } catch (...) {  // no memory for what it would be told
-      report_exception();
-      session->close();
-    }
+    session->tick(now_);
   }
   if (now_ >= drained_by_) stop();
   // Where there was no memory to post it.

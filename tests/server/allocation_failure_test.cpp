@@ -6,6 +6,7 @@
 
 #include "server/calls/take_back.hpp"
 #include "server/event_log.hpp"
+#include "server/http/worker.hpp"
 #include "server/locker.hpp"
 #include "tests/server/later_fixture.hpp"
 #include "tests/support/counted_allocation.hpp"
@@ -138,6 +139,41 @@ TEST(WorkerFailure, WhatCannotBePostedIsDoneAtTheNextTick) {
   EXPECT_EQ(one.ask(get("/write"))->body, "3");
   server.stop();
   commit.end_thread();
+}
+
+/// Leaves the thread that committed without memory at once.
+class LastAllocationJournal final : public persistence::Journal {
+ public:
+  persistence::Result<void> append(std::string_view, std::uint32_t) override {
+    test::fail_next_allocation();
+    return {};
+  }
+  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
+};
+
+TEST(WorkerFailure, WhoCannotGoOnLaterIsClosedAlsoIfItIsReadFrom) {
+  const Deadline deadline;
+  LastAllocationJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  LaterHandler handler{commit};
+  net::io_context io_context{1};
+  const auto connections = std::make_shared<ConnectionCount>(10);
+  Worker worker{io_context, handler, commit, {.connections = connections}};
+  Acceptor acceptor{io_context.get_executor(), {net::ip::address_v4::loopback(), 0}};
+  std::string requests = get("/pwrite");  // meanwhile what comes is read
+  for (std::size_t i = 0; i < HttpLimits{}.round_requests_max; ++i) requests += get("/x");
+  requests += get("/last", "Connection: close\r\n");
+  std::vector<RawClient> clients;
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(clients.emplace_back(acceptor.local_endpoint().port()).send(requests));
+    worker.adopt(acceptor.accept());
+  }
+  while (handler.calls < 3) io_context.run_one();
+  for (std::size_t i = 0; i < 3; ++i) handler.ticket(i)->wake();
+  const std::uint64_t before = test::failed_allocations();
+  for (int turn = 0; turn < 1000 && connections->open() != 0; ++turn) io_context.poll();
+  EXPECT_EQ(test::failed_allocations(), before + 1);
+  EXPECT_EQ(connections->open(), 0U);
 }
 
 }  // namespace

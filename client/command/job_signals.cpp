@@ -6,19 +6,20 @@ namespace locker::client {
 namespace {
 
 volatile std::sig_atomic_t is_continued = 0;
-void (*awaited)(int) = nullptr;
+void (*handler_before)(int) = nullptr;
 
-/// Whether the terminal's signal has stopped us, and somebody has continued us. The kernel does not
-/// stop a group that no shell could continue, wherever in it the one is whose shell is gone.
+/// Whether the terminal's signal has stopped us, and somebody has continued us; seldom false though
+/// it is so, for we may look before the handler runs. The kernel does not stop a group that no
+/// shell could continue, wherever in it the one is whose shell is gone.
 bool stop_as_terminal_does(int number) {
   struct sigaction ours {};
   struct sigaction noting {};
   ::sigaction(SIGCONT, nullptr, &ours);
-  awaited = ours.sa_handler;
-  // It may run on another thread, and later than we look: those who await it are told by itself.
+  handler_before = ours.sa_handler;
+  // It may run on another thread, and passes the signal on to those who await it by itself.
   noting.sa_handler = [](int cont) {
     is_continued = 1;
-    awaited(cont);
+    handler_before(cont);
   };
   is_continued = 0;
   ::sigaction(SIGCONT, &noting, nullptr);

@@ -18,7 +18,8 @@ namespace locker::client {
 
 /// Stops our whole process group, by SIGTTIN or SIGTTOU as the terminal does, else as Ctrl-Z does:
 /// a shell looks at all of a job, be it a script or a pipeline. Returns when we are continued;
-/// false at once where the kernel does not stop us, as there is no shell that could continue us.
+/// false at once where the kernel does not stop us, as there is no shell that could continue us,
+/// and seldom also when we are continued.
 [[nodiscard]] bool stop_job(int number);
 
 }  // namespace locker::client

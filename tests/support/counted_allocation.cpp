@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
-#include <utility>
 
 namespace {
 
@@ -15,13 +14,14 @@ std::atomic<std::uint64_t> bytes_held = 0;
 std::atomic<std::uint64_t> failed = 0;
 std::atomic<std::size_t> failing_bytes = 0;
 thread_local bool is_ignored = false;
-thread_local bool fails_next = false;
+thread_local unsigned fails_in = 0;
 
 bool has_to_fail(std::size_t bytes) {
   std::size_t failing = bytes;
   const bool is_of_size =
       !is_ignored && bytes != 0 && failing_bytes.compare_exchange_strong(failing, 0);
-  if (!std::exchange(fails_next, false) && !is_of_size) return false;
+  const bool is_that_one = fails_in != 0 && --fails_in == 0;
+  if (!is_that_one && !is_of_size) return false;
   ++failed;
   return true;
 }
@@ -69,7 +69,7 @@ std::uint64_t allocated_bytes() { return bytes_held.load(); }
 
 void fail_next_allocation_of(std::size_t bytes) { failing_bytes = bytes; }
 
-void fail_next_allocation() { fails_next = true; }
+void fail_next_allocation(unsigned number) { fails_in = number; }
 
 std::uint64_t failed_allocations() { return failed.load(); }
 

@@ -311,6 +311,7 @@ void LockTable::apply(const Ended& ended) {
   free_details(at);
   const Lock& removed = lock(at);
   arena_.free(at, lock_units(removed.depth));
+  found_lock_ = null;
   --lock_count_;
 }
 

@@ -666,6 +666,24 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
 }
 
 // What has cooled is recorded without a token, which is as good as one of zeros.
+TEST_F(ArbiterTest, ALockIsNotLookedForAmongAllOfItsLeaseAgainWhenItEnds) {
+  AcquireCommand command;
+  for (int number = 0; number < 200; ++number) {
+    command.wanted.push_back({path("m" + std::to_string(1'000 + number)), {}});
+  }
+  command.token = token(1);
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->release(token(1), PathView{path("m1100")}, now()).count, 1U);
+  ForceFilter filter;
+  filter.packed_path = path("m1080");
+  EXPECT_EQ(arbiter_->force(filter, "", now()).count, 1U);
+  command.wanted = {{path("m1120"), {Mode::shared, true, true}}};
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->table().search_steps(), 0U);
+  restart();
+  EXPECT_LT(arbiter_->table().search_steps(), 300U);  // once for each of the three
+}
+
 TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
   ASSERT_EQ(open(Token{}, milliseconds{30'000}).outcome, LeaseOutcome::opened);
   AcquireCommand command;

@@ -125,7 +125,8 @@ TEST_F(LockTableTest, AMetaThatLiesWhereALockWasIsNotTakenForAnother) {
   const LockId id{meta.size() << 32U | 5U, 0};
   table_.apply(Granted{token(1), {3, 0}, {}, "", below, {}, Milliseconds{5}, meta});
   table_.apply(Granted{token(1), id, {}, "", a});
-  EXPECT_EQ(table_.find(token(1), id)->handle, table_.held_by(token(1), a)->handle);
+  const auto found = table_.find(token(1), id);
+  EXPECT_EQ(found->handle, table_.held_by(token(1), a)->handle);
 }
 
 TEST_F(LockTableTest, TheRootIsAResourceAsAnyOther) {

@@ -85,6 +85,24 @@ TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
   EXPECT_EQ(table_.ends_max(), 1U);
 }
 
+// So the end of however many locks fits, also where the table is nearly full.
+TEST_F(LockTableTest, WhatCoolsTakesNoMoreOfTheTableThanBefore) {
+  const Path first = path("/first");
+  const Path second = path("/second");
+  const std::string owner(100, 'o');
+  const std::string meta(3'560, 'm');
+  table_.apply(Granted{token(1), {1, 0}, {}, owner, first, {}, Milliseconds{5}, meta});
+  table_.apply(Granted{token(1), {2, 0}, {}, owner, second, {}, Milliseconds{5}, meta});
+  const std::size_t before = table_.memory_bytes();
+  table_.apply(Cooling{token(1), {2, 0}, End::forced});
+  EXPECT_EQ(table_.memory_bytes(), before + map_node_bytes);
+  table_.for_each_lock([&](const HeldLock& held) {
+    EXPECT_EQ(held.owner, owner);
+    EXPECT_EQ(table_.meta_of(held), meta);
+    EXPECT_EQ(table_.lock_delay_of(held), Milliseconds{5});
+  });
+}
+
 constexpr Shape not_parents{Mode::exclusive, false, true};
 constexpr Shape not_children{Mode::exclusive, true, false};
 constexpr Shape neither{Mode::exclusive, false, false};

@@ -167,6 +167,8 @@ class Arbiter {
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
+  /// What is wanted, and the lock that the lease holds there.
+  using HeldOfWanted = std::vector<std::pair<const Wanted*, HeldLock>>;
   struct ChosenLock {
     LockId id;
     std::uint32_t handle;
@@ -207,7 +209,8 @@ class Arbiter {
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
   [[nodiscard]] std::optional<TokenUse> use_by_held(const AcquireCommand& command,
-                                                    const LivingLease& lease, bool has_all) const;
+                                                    const LivingLease& lease,
+                                                    const HeldOfWanted& held, bool has_all) const;
   [[nodiscard]] std::optional<LeaseAnswer> answer_known_lease(const Token& token,
                                                               std::string_view owner,
                                                               Milliseconds ttl);

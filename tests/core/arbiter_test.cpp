@@ -345,6 +345,22 @@ TEST_F(ArbiterLeavingTest, OneLeavesAfterTheOtherAndOthersHaveTheirTurnBetween) 
   arbiter_->check_invariants();
 }
 
+TEST_F(ArbiterLeavingTest, NobodyStandsInLineForLongerThanItsWait) {
+  take_all();
+  for (std::uint8_t number = 2; number < 102; ++number) {
+    ASSERT_TRUE(arbiter_->abandon(wait_for_any(token(number)).waiter, now()));
+  }
+  AcquireCommand brief = any_of_many(token(102));
+  brief.wait = milliseconds{5};
+  ASSERT_TRUE(arbiter_->abandon(arbiter_->acquire(brief, now()).waiter, now()));
+  advance_to(now_ + milliseconds{5});
+  EXPECT_GT(count_waiting(), 60U);
+  arbiter_->for_each_waiter(0, [&](const Waiter& waiter) {
+    EXPECT_TRUE(waiter.is_kept || waiter.token != token(102));
+    return true;
+  });
+}
+
 TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
   take_all();
   for (std::uint8_t number = 2; number < 102; ++number) {

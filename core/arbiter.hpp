@@ -133,7 +133,8 @@ class Arbiter {
   /// not counted, and are given out again for others of their size. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
-           (cooling_timers_.size() + opened_.size()) * map_node_bytes + waiting_bytes_;
+           (cooling_timers_.size() + opened_.size()) * map_node_bytes +
+           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiting_bytes_;
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves, and live without locks.
@@ -292,8 +293,9 @@ class Arbiter {
   // By token and path: no two requests of a lease want the same one.
   std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
   std::size_t waiting_bytes_ = 0;
-  // Who is looked at again when a lock goes; by lock, of those that are watched.
-  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
+  // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
+  // many as there are locks: no hash table, which stops everything when it grows.
+  std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
 
   // Who is looked at next: see the invariant in arbiter_waiting.cpp.
   std::map<Ticket, Waiter*> recheck_;

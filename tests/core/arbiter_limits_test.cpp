@@ -306,6 +306,24 @@ TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
   EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
 }
 
+TEST_F(ArbiterLimitsTest, LocksThatWereWaitedForCount) {
+  start();
+  constexpr unsigned locks = 250;
+  ASSERT_EQ(acquire(token_of(1), below("/a", locks)).outcome, Outcome::granted);
+  AcquireCommand command;  // whose place is not kept
+  command.wait = std::chrono::hours{1};
+  const std::size_t before = arbiter_->memory_bytes();
+  for (const std::string& path : below("/a", locks)) {
+    command.wanted = {{packed(path), {}}};
+    ASSERT_TRUE(arbiter_->abandon(arbiter_->acquire(command, now()).waiter, now()));
+  }
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  // Of malloc's, 128 bytes each, until the lock ends.
+  EXPECT_GT(arbiter_->memory_bytes(), before + locks * std::size_t{128});
+  ASSERT_EQ(arbiter_->release_all(token_of(1), now()).count, locks);
+  EXPECT_LT(arbiter_->memory_bytes(), before);
+}
+
 TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {
   EndedMemory memory{1};
   Path path;

@@ -306,6 +306,22 @@ TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
   EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
 }
 
+// However many of them there are.
+TEST(WaitQueue, WhoWantsTheSameIsNotLookedForBehindThoseWhoAlsoWantOthers) {
+  WaitQueue queue{1};
+  Waiter one;
+  one.ticket = 1;
+  one.wanted = {{"\1a", {}}};
+  Waiter two;
+  two.ticket = 2;
+  two.wanted = {{"\1a", {}}, {"\1b", {}}};
+  queue.insert(one);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 3), &one);
+  queue.insert(two);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 3), nullptr);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 2), &one);
+}
+
 TEST_F(ArbiterLimitsTest, LocksThatWereWaitedForCount) {
   start();
   constexpr unsigned locks = 250;

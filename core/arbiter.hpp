@@ -116,7 +116,8 @@ class Arbiter {
   static constexpr std::size_t steps_of_an_end = 10;
 
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
-  /// place_kept. One for many paths stays in line for a moment: it is granted nothing then, but
+  /// place_kept. One for many paths stays in line until its turn to leave: for a moment, but where
+  /// thousands leave together for seconds, if it waits for so long. It is granted nothing then, but
   /// on_decided() can come for it. False when it was decided or abandoned already.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
@@ -132,7 +133,8 @@ class Arbiter {
   /// not counted, and are given out again for others of their size. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
-           (cooling_timers_.size() + opened_.size()) * map_node_bytes + waiting_bytes_;
+           (cooling_timers_.size() + opened_.size()) * map_node_bytes +
+           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiting_bytes_;
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves, and live without locks.
@@ -167,6 +169,8 @@ class Arbiter {
   using MaybeLease = std::optional<LivingLease>;
   /// Whom a request passes, as far as that was asked: for one look at the queue.
   using Passed = std::unordered_map<const Waiter*, bool>;
+  /// What is wanted, and the lock that the lease holds there.
+  using HeldOfWanted = std::vector<std::pair<const Wanted*, HeldLock>>;
   struct ChosenLock {
     LockId id;
     std::uint32_t handle;
@@ -207,7 +211,8 @@ class Arbiter {
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
                                                     const LivingLease& lease, Waiter& request);
   [[nodiscard]] std::optional<TokenUse> use_by_held(const AcquireCommand& command,
-                                                    const LivingLease& lease, bool has_all) const;
+                                                    const LivingLease& lease,
+                                                    const HeldOfWanted& held, bool has_all) const;
   [[nodiscard]] std::optional<LeaseAnswer> answer_known_lease(const Token& token,
                                                               std::string_view owner,
                                                               Milliseconds ttl);
@@ -288,8 +293,9 @@ class Arbiter {
   // By token and path: no two requests of a lease want the same one.
   std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
   std::size_t waiting_bytes_ = 0;
-  // Who is looked at again when a lock goes; by lock, of those that are watched.
-  std::unordered_map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
+  // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
+  // many as there are locks: no hash table, which stops everything when it grows.
+  std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
 
   // Who is looked at next: see the invariant in arbiter_waiting.cpp.
   std::map<Ticket, Waiter*> recheck_;

@@ -44,11 +44,12 @@ std::size_t waiting_bytes(const Waiter& request) {
   return bytes;
 }
 
-/// About what a lock takes as the first of its lease, with nodes of its own all the way.
+/// About what a lock takes as the first of its lease, with nodes of its own all the way. With a
+/// lock-delay both have the owner.
 std::size_t memory_for(PathView path, std::string_view owner, std::string_view meta) {
   constexpr std::size_t each = 256;
   constexpr std::size_t each_segment = 104;
-  return each + each_segment * path.depth() + path.packed().size() + owner.size() + meta.size();
+  return each + each_segment * path.depth() + path.packed().size() + 2 * owner.size() + meta.size();
 }
 
 /// The last word counts. But a word that is carried out late, because its request had to wait, does

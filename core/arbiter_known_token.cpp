@@ -145,21 +145,20 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
 /// the request says so.
 std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
                                              const LivingLease& lease, Waiter& request) {
-  Acquired again;
-  std::optional<HeldLock> last;
+  HeldOfWanted held;
   for (const Wanted& wanted : command.wanted) {
-    const auto held = table_.held_by(lease, wanted.path());
-    if (!held) continue;
-    again.locks.push_back(wanted);
-    last = held;
+    if (const auto lock = table_.held_by(lease, wanted.path())) held.emplace_back(&wanted, *lock);
   }
-  if (!last) return std::nullopt;
-  auto use = use_by_held(command, lease, again.locks.size() == request.needed());
+  if (held.empty()) return std::nullopt;
+  const HeldLock& last = held.back().second;
+  auto use = use_by_held(command, lease, held, held.size() == request.needed());
   if (!use) {
+    Acquired again;
+    for (const auto& [wanted, lock] : held) again.locks.push_back(*wanted);
     again.outcome = Outcome::held_already;
     again.token = lease.token;
     again.owner = lease.owner;
-    again.fence = last->id.fence;
+    again.fence = last.id.fence;
     again.ttl = lease.ttl;
     return again;
   }
@@ -167,28 +166,27 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
     return refused(std::move(*use));
   }
   request.changes_mode = true;
-  request.meta = table_.meta_of(*last);
-  request.lock_delay = table_.lock_delay_of(*last);
+  request.meta = table_.meta_of(last);
+  request.lock_delay = table_.lock_delay_of(last);
   return std::nullopt;
 }
 
 /// What is nearest at hand: of several the path that is held already; else what it is held with;
 /// else the TTL, when nothing but that differs. Null when it is the same request.
 std::optional<TokenUse> Arbiter::use_by_held(const AcquireCommand& command,
-                                             const LivingLease& lease, bool has_all) const {
+                                             const LivingLease& lease, const HeldOfWanted& held,
+                                             bool has_all) const {
   TokenUse same;
   Fence fence = 0;
-  for (const Wanted& wanted : command.wanted) {
-    const auto held = table_.held_by(lease, wanted.path());
-    if (!held) continue;
-    TokenUse use = difference(command, wanted, held->shape, table_.meta_of(*held),
-                              table_.lock_delay_of(*held));
+  for (const auto& [wanted, lock] : held) {
+    TokenUse use =
+        difference(command, *wanted, lock.shape, table_.meta_of(lock), table_.lock_delay_of(lock));
     use.is_held = true;
     if (!has_all) use.differs = TokenUse::Parameter::none;
-    const bool is_of_another_grant = fence != 0 && held->id.fence != fence;
+    const bool is_of_another_grant = fence != 0 && lock.id.fence != fence;
     if (!has_all || is_of_another_grant || use.differs != TokenUse::Parameter::none) return use;
     same = std::move(use);
-    fence = held->id.fence;
+    fence = lock.id.fence;
   }
   // A shorter one can be that of the grant itself, which was not to shorten the lease's.
   if (!command.ttl || !is_longer_ttl(*command.ttl, lease.ttl)) return std::nullopt;

@@ -277,7 +277,7 @@ bool Arbiter::abandon(WaiterId id, const Now& now) {
   // s for 5,500 of them, in which leases with a short TTL end that are renewed in time.
   leaves_at_ = std::max(leaves_at_, now_.instant) + waiter.wanted.size() * to_leave_a_path;
   waiter.is_leaving = true;
-  set_timer(waiter, leaves_at_);
+  if (leaves_at_ < deadlines_.deadline_of(waiter.timer)) set_timer(waiter, leaves_at_);
   return true;
 }
 

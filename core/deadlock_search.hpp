@@ -23,7 +23,7 @@ class Arbiter::DeadlockSearch {
   explicit DeadlockSearch(Arbiter& arbiter)
       : arbiter_(arbiter),
         steps_max_(arbiter.search_budget_.for_one(arbiter.now_.instant)),
-        clash_steps_before_(arbiter.table_.clash_steps()) {}
+        search_steps_before_(arbiter.table_.search_steps()) {}
   ~DeadlockSearch() { arbiter_.search_budget_.spend(steps()); }
   DeadlockSearch(const DeadlockSearch&) = delete;
   DeadlockSearch& operator=(const DeadlockSearch&) = delete;
@@ -37,7 +37,7 @@ class Arbiter::DeadlockSearch {
 
   /// What was met, and what was asked to know whether it is in the way.
   [[nodiscard]] std::size_t steps() const {
-    return steps_ + (arbiter_.table_.clash_steps() - clash_steps_before_);
+    return steps_ + (arbiter_.table_.search_steps() - search_steps_before_);
   }
 
  private:
@@ -74,7 +74,7 @@ class Arbiter::DeadlockSearch {
   Token own_;
   bool is_found_ = false;
   std::size_t steps_ = 0;
-  std::uint64_t clash_steps_before_;
+  std::uint64_t search_steps_before_;
   std::map<Token, Reached> reached_;
   std::deque<Token> next_;
   std::vector<Token> holding_;  // once it was asked for

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstring>
 #include <iterator>
-#include <string>
 
 #include "core/assert.hpp"
 #include "core/lock_table_layout.hpp"
@@ -251,17 +250,21 @@ void LockTable::apply(const Granted& granted) {
   added.node = found.nodes[depth];
   added.depth = static_cast<std::uint8_t>(depth);
   added.set_shape(granted.shape);
+  std::string_view owner;  // that the lock itself has to keep: it blocks when its lease is gone
   if (granted.is_cooling) {
     added.set(Lock::bit_cooling);
     cooling_[granted.id] = at;
+    owner = granted.owner;
   } else {
     const std::uint32_t owning = find_lease(granted.token);
     link_to_lease(at,
                   owning != null ? owning : add_lease(granted.token, granted.owner, granted.ttl));
-    delayed_count_ += granted.lock_delay.count() == 0 ? 0U : 1U;
+    if (granted.lock_delay.count() != 0) {
+      ++delayed_count_;
+      owner = owner_of(lease(added.lease));
+    }
   }
-  set_details(at, granted.lock_delay, granted.meta,
-              granted.is_cooling ? granted.owner : std::string_view{});
+  set_details(at, granted.lock_delay, granted.meta, owner);
   link_to_nodes(at, found);
   ++lock_count_;
 }
@@ -283,12 +286,7 @@ void LockTable::apply(const TtlChanged& changed) {
 void LockTable::apply(const Cooling& cooling) {
   const std::uint32_t at = find_lock(cooling.token, cooling.id);
   LOCKER_ASSERT(at != null);
-  const HeldLock held = lock_at(at);
-  const std::string owner{held.owner};
-  const std::string meta{meta_of(held)};
-  const Milliseconds lock_delay = lock_delay_of(held);
-  delayed_count_ -= lock_delay.count() == 0 ? 0U : 1U;
-  set_details(at, lock_delay, meta, owner);
+  delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
   unlink_from_lease(at, cooling.reason);
   lock(at).set(Lock::bit_cooling);
   cooling_[cooling.id] = at;
@@ -311,12 +309,12 @@ void LockTable::apply(const Ended& ended) {
   free_details(at);
   const Lock& removed = lock(at);
   arena_.free(at, lock_units(removed.depth));
+  found_lock_ = null;
   --lock_count_;
 }
 
 void LockTable::set_details(std::uint32_t at, Milliseconds lock_delay, std::string_view meta,
                             std::string_view owner) {
-  free_details(at);
   if (lock_delay.count() == 0 && meta.empty() && owner.empty()) return;
   const std::uint32_t block =
       arena_.allocate(UnitArena::units_for(sizeof(LockDetails) + owner.size() + meta.size()));
@@ -334,7 +332,6 @@ void LockTable::free_details(std::uint32_t at) {
   if (block == null) return;
   const LockDetails& details = *arena_.at<LockDetails>(block);
   arena_.free(block, UnitArena::units_for(sizeof details + details.owner_size + details.meta_size));
-  lock(at).details = null;
 }
 
 std::string_view LockTable::meta_of(const HeldLock& held) const {

@@ -95,8 +95,9 @@ class LockTable {
   /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there). Asked
   /// many times of one lease, it looks at what that holds once, until some of it ends.
   [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
-  /// How often holds_clash() was called or looked at a lock: who asks often keeps count by it.
-  [[nodiscard]] std::uint64_t clash_steps() const { return clash_steps_; }
+  /// How often holds_clash() was called, and how often it, or a search for a lock by its id, looked
+  /// at a lock: who asks often keeps count by it.
+  [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
   /// Oldest first, until `visit` returns false. It may end the lock that it is shown; while any
   /// other for_each goes on the table must not change.
   void for_each_lock_of(const LivingLease& lease,
@@ -298,8 +299,11 @@ class LockTable {
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
+  // The lock that was found last, or whose lease was: whoever ends a lock has asked for it before,
+  // and a lease can have very many.
+  mutable std::uint32_t found_lock_ = UnitArena::null;
   mutable Holdings holdings_;  // of the lease that was asked for last
-  mutable std::uint64_t clash_steps_ = 0;
+  mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;
   std::size_t delayed_count_ = 0;   // of locks with a lock-delay that do not cool yet

@@ -157,7 +157,7 @@ bool LockTable::is_noted(const Found& found, const Shape& shape) const {
 }
 
 bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& shape) const {
-  ++clash_steps_;
+  ++search_steps_;
   if (holdings_.lease != of.handle) {
     holdings_ = {of.handle, lease(of.handle).first_lock, {}};
   }
@@ -169,7 +169,7 @@ bool LockTable::holds_clash(const LivingLease& of, PathView path, const Shape& s
     for (const List* list : lists) {
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own == null) return true;
-        ++clash_steps_;
+        ++search_steps_;
         is_found = lock(at).lease == of.handle && clash(lock(at).shape().mode, shape.mode);
         if (is_found) return true;
         const HeldLock held = lock_at(own);

@@ -95,7 +95,7 @@ struct LockTable::Lock {
 struct LockTable::LockDetails {
   std::uint32_t lock_delay = 0;
   std::uint16_t meta_size = 0;
-  std::uint16_t owner_size = 0;  // only of a cooling lock, whose lease is gone
+  std::uint16_t owner_size = 0;  // only where there is a lock-delay: it can outlast the lease
 };
 
 struct LockTable::Lease {

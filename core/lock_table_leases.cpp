@@ -104,11 +104,15 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
 std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
+  if (found_lock_ != null && lock(found_lock_).id() == id && lock(found_lock_).lease == owning) {
+    return found_lock_;
+  }
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = older == null ? null : lock(older).lease_previous;
   while (older != null) {
-    if (lock(older).id() == id) return older;
-    if (lock(newer).id() == id) return newer;
+    ++search_steps_;
+    if (lock(older).id() == id) return found_lock_ = older;
+    if (lock(newer).id() == id) return found_lock_ = newer;
     older = lock(older).lease_next;
     newer = lock(newer).lease_previous;
   }
@@ -124,12 +128,12 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   const List(&lists)[2] = node(at_node).here;
   std::uint32_t here[2] = {lists[0].first, lists[1].first};
   while (of_lease != null && (here[0] != null || here[1] != null)) {
-    if (lock(of_lease).node == at_node) return of_lease;
+    if (lock(of_lease).node == at_node) return found_lock_ = of_lease;
     of_lease = lock(of_lease).lease_next;
     for (std::size_t list = 0; list < 2; ++list) {
       std::uint32_t& at = here[list];
       if (at == null) continue;
-      if (lock(at).lease == owning) return at;
+      if (lock(at).lease == owning) return found_lock_ = at;
       at = next_of(lists[list], at, found.level);
     }
   }
@@ -166,6 +170,7 @@ LivingLease LockTable::lease_at(std::uint32_t handle) const {
 }
 
 std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
+  found_lock_ = held.handle;
   const std::uint32_t at = lock(held.handle).lease;
   if (at == null) return std::nullopt;
   return lease_at(at);

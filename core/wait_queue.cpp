@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 
 #include "core/clash.hpp"
@@ -108,11 +109,10 @@ Waiter* WaitQueue::latest_equal(PathView path, const Shape& shape, Ticket before
   const Entries* const entries = find(path.packed());
   if (entries == nullptr) return nullptr;
   const unsigned group = index_of(shape);
-  auto at = entries->lower_bound(Key{group, before});
-  while (at != entries->begin() && (--at)->first.group == group) {
-    if (at->second->wanted.size() == 1) return at->second;
-  }
-  return nullptr;
+  const auto behind = entries->lower_bound(Key{group, before});
+  if (behind == entries->begin()) return nullptr;
+  const auto& [key, latest] = *std::prev(behind);
+  return key.group == group && latest->wanted.size() == 1 ? latest : nullptr;
 }
 
 void WaitQueue::visit_clashes(const Request& request, Seen& seen,

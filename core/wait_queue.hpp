@@ -40,8 +40,8 @@ class WaitQueue {
   /// does not hold for; null when there is none.
   [[nodiscard]] Waiter* latest_clash(const Request& request,
                                      const std::function<bool(const Waiter&)>& passes) const;
-  /// The latest waiter before the ticket that wants exactly the same lock, and no other. Steps over
-  /// those that also want others.
+  /// The latest waiter before the ticket that wants exactly the same lock; null when there is none,
+  /// or when that one also wants others.
   [[nodiscard]] Waiter* latest_equal(PathView path, const Shape& shape, Ticket before) const;
 
   /// What visit_clashes() has shown already, so that a search looks at each waiter once.

@@ -42,7 +42,7 @@ struct Waiter {
   bool changes_mode = false;  ///< Of a lock that the lease holds, and of nothing else.
   std::uint32_t timer = 0;    ///< The end of its wait, or of its kept place; zero: none.
   std::vector<Dependants*> registrations;  ///< The lists that it is in.
-  /// Requests that wait for this one. Not null while it is in the queue.
+  /// Requests that wait for this one. Not null while it waits itself.
   std::unique_ptr<Dependants> dependants;
   Dependants followers;  ///< Requests that want just the same, one behind the other.
 

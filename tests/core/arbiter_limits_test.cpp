@@ -306,6 +306,40 @@ TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
   EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
 }
 
+// However many of them there are.
+TEST(WaitQueue, WhoWantsTheSameIsNotLookedForBehindThoseWhoAlsoWantOthers) {
+  WaitQueue queue{1};
+  Waiter one;
+  one.ticket = 1;
+  one.wanted = {{"\1a", {}}};
+  Waiter two;
+  two.ticket = 2;
+  two.wanted = {{"\1a", {}}, {"\1b", {}}};
+  queue.insert(one);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 3), &one);
+  queue.insert(two);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 3), nullptr);
+  EXPECT_EQ(queue.latest_equal(PathView{"\1a"}, {}, 2), &one);
+}
+
+TEST_F(ArbiterLimitsTest, LocksThatWereWaitedForCount) {
+  start();
+  constexpr unsigned locks = 250;
+  ASSERT_EQ(acquire(token_of(1), below("/a", locks)).outcome, Outcome::granted);
+  AcquireCommand command;  // whose place is not kept
+  command.wait = std::chrono::hours{1};
+  const std::size_t before = arbiter_->memory_bytes();
+  for (const std::string& path : below("/a", locks)) {
+    command.wanted = {{packed(path), {}}};
+    ASSERT_TRUE(arbiter_->abandon(arbiter_->acquire(command, now()).waiter, now()));
+  }
+  EXPECT_EQ(arbiter_->waiter_count(), 0U);
+  // Of malloc's, 128 bytes each, until the lock ends.
+  EXPECT_GT(arbiter_->memory_bytes(), before + locks * std::size_t{128});
+  ASSERT_EQ(arbiter_->release_all(token_of(1), now()).count, locks);
+  EXPECT_LT(arbiter_->memory_bytes(), before);
+}
+
 TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {
   EndedMemory memory{1};
   Path path;

@@ -345,6 +345,22 @@ TEST_F(ArbiterLeavingTest, OneLeavesAfterTheOtherAndOthersHaveTheirTurnBetween) 
   arbiter_->check_invariants();
 }
 
+TEST_F(ArbiterLeavingTest, NobodyStandsInLineForLongerThanItsWait) {
+  take_all();
+  for (std::uint8_t number = 2; number < 102; ++number) {
+    ASSERT_TRUE(arbiter_->abandon(wait_for_any(token(number)).waiter, now()));
+  }
+  AcquireCommand brief = any_of_many(token(102));
+  brief.wait = milliseconds{5};
+  ASSERT_TRUE(arbiter_->abandon(arbiter_->acquire(brief, now()).waiter, now()));
+  advance_to(now_ + milliseconds{5});
+  EXPECT_GT(count_waiting(), 60U);
+  arbiter_->for_each_waiter(0, [&](const Waiter& waiter) {
+    EXPECT_TRUE(waiter.is_kept || waiter.token != token(102));
+    return true;
+  });
+}
+
 TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
   take_all();
   for (std::uint8_t number = 2; number < 102; ++number) {
@@ -666,6 +682,24 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
 }
 
 // What has cooled is recorded without a token, which is as good as one of zeros.
+TEST_F(ArbiterTest, ALockIsNotLookedForAmongAllOfItsLeaseAgainWhenItEnds) {
+  AcquireCommand command;
+  for (int number = 0; number < 200; ++number) {
+    command.wanted.push_back({path("m" + std::to_string(1'000 + number)), {}});
+  }
+  command.token = token(1);
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->release(token(1), PathView{path("m1100")}, now()).count, 1U);
+  ForceFilter filter;
+  filter.packed_path = path("m1080");
+  EXPECT_EQ(arbiter_->force(filter, "", now()).count, 1U);
+  command.wanted = {{path("m1120"), {Mode::shared, true, true}}};
+  EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  EXPECT_EQ(arbiter_->table().search_steps(), 0U);
+  restart();
+  EXPECT_LT(arbiter_->table().search_steps(), 300U);  // once for each of the three
+}
+
 TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {
   ASSERT_EQ(open(Token{}, milliseconds{30'000}).outcome, LeaseOutcome::opened);
   AcquireCommand command;

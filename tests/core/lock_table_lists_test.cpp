@@ -41,6 +41,7 @@ class TableWithList {
     std::string path;  // packed
     std::string owner;
     std::string meta;
+    Milliseconds lock_delay{};
     bool is_cooling = false;
   };
   struct Cursor {
@@ -153,9 +154,11 @@ class TableWithList {
     const auto lease = table_.find_lease_of(token);
     const std::string owner = lease ? std::string{lease->owner} : random_text();
     const std::string meta = random_() % 4 == 0 ? random_text() : "";
-    const Granted granted{token, {++fence_, 0}, request.shape, owner, path, {}, {}, meta};
+    const Milliseconds lock_delay{random_() % 4 == 0 ? 0U : 1'000U};
+    const Granted granted{token, {++fence_, 0}, request.shape, owner, path, {}, lock_delay, meta};
     table_.apply(granted);
-    held_[granted.id] = {token, request.shape, std::string{path.view().packed()}, owner, meta};
+    const std::string packed{path.view().packed()};
+    held_[granted.id] = {token, request.shape, packed, owner, meta, lock_delay};
   }
   std::string random_text() { return std::string(random_() % 40, 'o'); }
 
@@ -170,14 +173,20 @@ class TableWithList {
     table_.apply(Ended{held.token, id, End::changed});
     held_.erase(id);
     const LockId changed{++fence_, 0};
-    table_.apply(Granted{
-        held.token, changed, other.shape, held.owner, PathView{held.path}, {}, {}, held.meta});
+    table_.apply(Granted{held.token,
+                         changed,
+                         other.shape,
+                         held.owner,
+                         PathView{held.path},
+                         {},
+                         held.lock_delay,
+                         held.meta});
     held_[changed] = other;
   }
 
   void cool(LockId id) {
     Held& held = held_[id];
-    if (held.is_cooling) return;
+    if (held.is_cooling || held.lock_delay.count() == 0) return;
     table_.apply(Cooling{held.token, id});
     held.is_cooling = true;
   }
@@ -231,6 +240,7 @@ class TableWithList {
       ASSERT_EQ(its.is_cooling, held.is_cooling);
       ASSERT_EQ(its.owner, held.owner);
       ASSERT_EQ(table_.meta_of(its), held.meta);
+      ASSERT_EQ(table_.lock_delay_of(its), held.lock_delay);
       ASSERT_EQ(table_.path_of(its).view().packed(), held.path);
     });
     std::vector<LockId> expected;

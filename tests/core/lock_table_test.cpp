@@ -85,6 +85,24 @@ TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
   EXPECT_EQ(table_.ends_max(), 1U);
 }
 
+// So the end of however many locks fits, also where the table is nearly full.
+TEST_F(LockTableTest, WhatCoolsTakesNoMoreOfTheTableThanBefore) {
+  const Path first = path("/first");
+  const Path second = path("/second");
+  const std::string owner(100, 'o');
+  const std::string meta(3'560, 'm');
+  table_.apply(Granted{token(1), {1, 0}, {}, owner, first, {}, Milliseconds{5}, meta});
+  table_.apply(Granted{token(1), {2, 0}, {}, owner, second, {}, Milliseconds{5}, meta});
+  const std::size_t before = table_.memory_bytes();
+  table_.apply(Cooling{token(1), {2, 0}, End::forced});
+  EXPECT_EQ(table_.memory_bytes(), before + map_node_bytes);
+  table_.for_each_lock([&](const HeldLock& held) {
+    EXPECT_EQ(held.owner, owner);
+    EXPECT_EQ(table_.meta_of(held), meta);
+    EXPECT_EQ(table_.lock_delay_of(held), Milliseconds{5});
+  });
+}
+
 constexpr Shape not_parents{Mode::exclusive, false, true};
 constexpr Shape not_children{Mode::exclusive, true, false};
 constexpr Shape neither{Mode::exclusive, false, false};
@@ -108,6 +126,25 @@ TEST_F(LockTableTest, FlagsFreeTheParentsOrTheChildrenAsTheSeedsExamplesSay) {
   EXPECT_EQ(canhaz("/z", "f", neither), "");
   EXPECT_EQ(canhaz("/z", "g", neither), "f");
   EXPECT_EQ(canhaz("/z/y", "g"), "");
+}
+
+TEST_F(LockTableTest, AMetaThatLiesWhereALockWasIsNotTakenForAnother) {
+  const Path a = path("/a");
+  const Path b = path("/b");
+  const Path below = path("/c/d");
+  table_.apply(Granted{token(1), {1, 0}, {}, "", a});
+  table_.apply(Granted{token(1), {2, 0}, {}, "", b});
+  ASSERT_TRUE(table_.find(token(1), {1, 0}));
+  table_.apply(Ended{token(1), {1, 0}, End::released});
+  // As long as the lock on /a, and from its lease on like a lock whose fence is its size and delay.
+  std::string meta(40, '\0');
+  const std::uint32_t lease = table_.find_lease_of(token(1))->handle;
+  std::memcpy(meta.data() + 4, &lease, sizeof lease);
+  const LockId id{meta.size() << 32U | 5U, 0};
+  table_.apply(Granted{token(1), {3, 0}, {}, "", below, {}, Milliseconds{5}, meta});
+  table_.apply(Granted{token(1), id, {}, "", a});
+  const auto found = table_.find(token(1), id);
+  EXPECT_EQ(found->handle, table_.held_by(token(1), a)->handle);
 }
 
 TEST_F(LockTableTest, TheRootIsAResourceAsAnyOther) {

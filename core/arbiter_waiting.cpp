@@ -294,9 +294,9 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
                now_.instant >= stuck_until_) {
       const Token token = to_search_.extract(to_search_.begin()).value();
       things += refuse_deadlocks_of(token) / steps_of_a_thing;
-    } else {
+    } else if (const auto timer = deadlines_.next(); !timer || *timer > now_.instant) {
       return false;
-    }
+    }  // else it has only moved some timers
     limit -= std::min(limit, things);
   }
   const auto next = next_due();

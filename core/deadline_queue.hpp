@@ -25,9 +25,9 @@ using Duration = ServedTime::duration;
 ///
 /// A slot's entries move to finer ones a few with each call of take_due(), when nothing is due;
 /// they have the time of a whole slot for that before theirs begins. An entry moves once for each
-/// level at most, in about 0.2 us, and only once if it is removed with half of its time to go. So
+/// level at most, in about 0.3 us, and only once if it is removed with half of its time to go. So
 /// what is due waits for others to move only where what is due has no end, or where more have their
-/// deadlines in one slot than can move meanwhile: 100,000 within 32 ms, 4 million within a second.
+/// deadlines in one slot than can move meanwhile: 100,000 within 32 ms, 3 million within a second.
 class DeadlineQueue {
  public:
   enum class Kind : std::uint8_t { lease, cooling, waiter };

@@ -120,12 +120,12 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   }
 }
 
-/// For one call of end_lease().
-Room Arbiter::room_for_end_of(const LivingLease& lease) const {
+/// In one call of end_lease(), the lease's own among them.
+std::size_t Arbiter::count_ends_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
                           [&](const HeldLock&) { return ++count <= limits_.ended_at_once_max; });
-  return host_->room_for(count * end_bytes, true);
+  return count;
 }
 
 /// Ends its first locks, and with the last of them the lease. False: it has more. So neither its
@@ -224,10 +224,11 @@ Released Arbiter::release_all(const Token& token, const Now& now) {
     return released;
   }
   const std::size_t before = table_.lock_count();
-  Room room = room_for_end_of(*lease);
-  while (room == Room::enough && !end_lease(*lease, End::released, "")) {
-    room = room_for_end_of(*lease);
-  }
+  const auto look_for_room = [&] {
+    return host_->room_for(count_ends_of(*lease) * end_bytes, true);
+  };
+  Room room = look_for_room();
+  while (room == Room::enough && !end_lease(*lease, End::released, "")) room = look_for_room();
   if (room != Room::enough) {  // what is left is released when it is asked for again
     released.outcome = refusal<ReleaseOutcome>(room);
   }

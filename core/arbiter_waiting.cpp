@@ -12,6 +12,7 @@ constexpr std::size_t retries_at_once_max = 2000;             // of what ends by
 constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
 constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
 constexpr std::size_t paths_of_a_thing = 8;                   // some microseconds
+constexpr std::size_t ends_of_a_thing = 4;                    // the same
 // The time that a path takes for whose client has left: at most twice as much as it needs.
 constexpr std::chrono::microseconds to_leave_a_path{4};
 constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
@@ -294,9 +295,9 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
                now_.instant >= stuck_until_) {
       const Token token = to_search_.extract(to_search_.begin()).value();
       things += refuse_deadlocks_of(token) / steps_of_a_thing;
-    } else {
+    } else if (const auto timer = deadlines_.next(); !timer || *timer > now_.instant) {
       return false;
-    }
+    }  // else it has only moved some timers
     limit -= std::min(limit, things);
   }
   const auto next = next_due();
@@ -331,8 +332,9 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
     case DeadlineQueue::Kind::lease: {
       const LivingLease lease = table_.lease_at(static_cast<std::uint32_t>(due.subject));
       table_.set_timer(lease.handle, 0);
-      const bool has_begun = room_for_end_of(lease) == Room::enough;
-      std::size_t things = 1;
+      const std::size_t ends = count_ends_of(lease);
+      const bool has_begun = has_room(ends * end_bytes, true);
+      std::size_t things = 1 + (has_begun ? ends / ends_of_a_thing : 0);
       const auto waiting = by_token_.find(lease.token);
       if (has_begun && waiting != by_token_.end()) {
         for (const Waiter* const waiter : waiting->second) things += things_of(*waiter);

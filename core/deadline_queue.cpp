@@ -31,10 +31,6 @@ struct DeadlineQueue::Entry {
 
 DeadlineQueue::Entry& DeadlineQueue::entry(std::uint32_t at) const { return *arena_.at<Entry>(at); }
 
-std::uint32_t& DeadlineQueue::list_of(const Entry& of) {
-  return of.level == due_level ? due_ : wheel_[of.level][of.slot];
-}
-
 std::uint32_t DeadlineQueue::add(Instant deadline, Kind kind, std::uint64_t subject) {
   const std::uint32_t at = arena_.allocate(UnitArena::units_for(sizeof(Entry)));
   Entry& added = entry(at) = Entry{};
@@ -56,18 +52,20 @@ Instant DeadlineQueue::deadline_of(std::uint32_t at) const {
   return instant_of(entry(at).deadline);
 }
 
-// The level is where the deadline differs from now: what is in a slot is of the same coarse time.
+/// In the finest level that reaches so far.
 void DeadlineQueue::link(std::uint32_t at) {
   Entry& linked = entry(at);
-  if (linked.deadline <= now_) {
-    linked.level = due_level;
-  } else {
-    const auto highest = static_cast<unsigned>(std::bit_width(linked.deadline ^ now_) - 1);
-    linked.level = static_cast<std::uint8_t>(highest / slot_bits);
-    linked.slot = static_cast<std::uint8_t>((linked.deadline >> (slot_bits * linked.level)) & 63U);
-    occupied_[linked.level] |= std::uint64_t{1} << linked.slot;
+  Slot slot{0, std::max(linked.deadline, now_)};
+  std::uint64_t current = now_;
+  while (slot.number - current >= slots) {
+    ++slot.level;
+    slot.number >>= level_bits;
+    current >>= level_bits;
   }
-  std::uint32_t& first = list_of(linked);
+  linked.level = static_cast<std::uint8_t>(slot.level);
+  linked.slot = static_cast<std::uint8_t>(slot.number % slots);
+  occupied_[linked.level] |= std::uint64_t{1} << linked.slot;
+  std::uint32_t& first = wheel_[linked.level][linked.slot];
   linked.previous = null;
   linked.next = first;
   if (first != null) entry(first).previous = at;
@@ -81,55 +79,67 @@ void DeadlineQueue::unlink(std::uint32_t at) {
     entry(unlinked.previous).next = unlinked.next;
     return;
   }
-  std::uint32_t& first = list_of(unlinked);
-  first = unlinked.next;
-  if (first == null && unlinked.level != due_level) {
+  wheel_[unlinked.level][unlinked.slot] = unlinked.next;
+  if (unlinked.next == null) {
     occupied_[unlinked.level] &= ~(std::uint64_t{1} << unlinked.slot);
   }
 }
 
-std::optional<Instant> DeadlineQueue::next() const {
-  if (due_ != null) return instant_of(now_);
-  for (unsigned level = 0; level < levels; ++level) {
-    if (occupied_[level] == 0) continue;
-    // All of a level stand behind now in the same turn of the wheel above it.
-    const auto slot = static_cast<std::uint64_t>(std::countr_zero(occupied_[level]));
-    const std::uint64_t turn = now_ >> (slot_bits * (level + 1)) << (slot_bits * (level + 1));
-    const std::uint64_t start = turn | slot << (slot_bits * level);
-    return instant_of(start);
-  }
-  return std::nullopt;
+/// That has entries.
+std::optional<DeadlineQueue::Slot> DeadlineQueue::first_slot(std::size_t level) const {
+  if (occupied_[level] == 0) return std::nullopt;
+  const std::uint64_t current = now_ >> (level_bits * level);
+  const int ahead =
+      std::countr_zero(std::rotr(occupied_[level], static_cast<int>(current % slots)));
+  return Slot{level, current + static_cast<std::uint64_t>(ahead)};
 }
 
-void DeadlineQueue::turn_to(std::uint64_t to) {
-  while (due_ == null) {
-    const auto start = next();
-    const auto start_tick = start ? microseconds_before(*start) / tick : to + 1;
-    if (start_tick > to) break;
-    now_ = start_tick;
-    for (std::size_t level = 0; level < levels; ++level) {
-      if (occupied_[level] == 0) continue;
-      const auto slot = static_cast<std::size_t>(std::countr_zero(occupied_[level]));
-      occupied_[level] &= occupied_[level] - 1;
-      std::uint32_t at = wheel_[level][slot];
-      wheel_[level][slot] = null;
-      while (at != null) {
-        const std::uint32_t following = entry(at).next;
-        link(at);
-        at = following;
-      }
-      break;
-    }
+/// Of the coarse slots that can move by then the one that begins first.
+std::optional<DeadlineQueue::Slot> DeadlineQueue::slot_to_move(std::uint64_t to) const {
+  std::optional<Slot> found;
+  for (std::size_t level = 1; level < levels; ++level) {
+    const auto slot = first_slot(level);
+    if (!slot || slot->moves_from() > to) continue;
+    if (!found || slot->begins_at() < found->begins_at()) found = slot;
   }
-  if (due_ == null) now_ = std::max(now_, to);
+  return found;
+}
+
+std::optional<Instant> DeadlineQueue::next() const {
+  std::optional<std::uint64_t> earliest;
+  for (std::size_t level = 0; level < levels; ++level) {
+    const auto slot = first_slot(level);
+    if (!slot) continue;
+    const std::uint64_t at = level == 0 ? slot->begins_at() : slot->moves_from();
+    earliest = std::min(earliest.value_or(at), at);
+  }
+  if (!earliest) return std::nullopt;
+  return instant_of(std::max(*earliest, now_));
 }
 
 std::optional<DeadlineQueue::Due> DeadlineQueue::take_due(Instant now) {
-  turn_to(microseconds_before(now) / tick);
-  if (due_ == null) return std::nullopt;
-  const Due due{entry(due_).kind, entry(due_).subject};
-  remove(due_);
-  return due;
+  const std::uint64_t to = std::max(now_, microseconds_before(now) / tick);
+  for (std::size_t moved = 0; moved < moved_at_once; ++moved) {
+    const auto due = first_slot(0);
+    const auto coarse = slot_to_move(to);
+    // What is due comes first, unless a coarse slot begins before: earlier ones can be in that.
+    if (due && due->number <= to && (!coarse || due->number < coarse->begins_at())) {
+      now_ = due->number;
+      const std::uint32_t at = wheel_[0][now_ % slots];
+      const Due taken{entry(at).kind, entry(at).subject};
+      remove(at);
+      return taken;
+    }
+    if (!coarse) {
+      now_ = to;
+      return std::nullopt;
+    }
+    now_ = std::max(now_, coarse->moves_from());
+    const std::uint32_t at = wheel_[coarse->level][coarse->number % slots];
+    unlink(at);
+    link(at);
+  }
+  return std::nullopt;
 }
 
 }  // namespace locker::core

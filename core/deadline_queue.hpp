@@ -18,9 +18,16 @@ struct ServedTime {
 using Instant = std::chrono::time_point<ServedTime>;
 using Duration = ServedTime::duration;
 
-/// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of seven levels of
-/// 64 slots, the finest of a millisecond: adding and removing cost O(1) however many there are.
-/// Rounds up: nothing is ever due early, and at most a millisecond late.
+/// What is to happen when. A hierarchical timing wheel (Varghese and Lauck 1987) of eight levels of
+/// 64 slots, the finest of a millisecond, each 32 times as long as that of the level below: adding
+/// and removing cost O(1) however many there are. Rounds up: nothing is ever due early, and at most
+/// a millisecond late.
+///
+/// A slot's entries move to finer ones a few with each call of take_due(), when nothing is due;
+/// they have the time of a whole slot for that before theirs begins. An entry moves once for each
+/// level at most, in about 0.3 us, and only once if it is removed with half of its time to go. So
+/// what is due waits for others to move only where what is due has no end, or where more have their
+/// deadlines in one slot than can move meanwhile: 100,000 within 32 ms, 3 million within a second.
 class DeadlineQueue {
  public:
   enum class Kind : std::uint8_t { lease, cooling, waiter };
@@ -29,40 +36,48 @@ class DeadlineQueue {
     std::uint64_t subject = 0;  ///< Whatever was given to add().
   };
 
-  /// Returns the entry's number, never 0. A deadline later than 139 years after the start is taken
+  /// Returns the entry's number, never 0. A deadline later than 69 years after the start is taken
   /// for one at their end.
   std::uint32_t add(Instant deadline, Kind kind, std::uint64_t subject);
   /// REQUIRES: the entry was not removed nor taken.
   void remove(std::uint32_t entry);
   /// REQUIRES: as of remove(). Rounded up to the millisecond.
   [[nodiscard]] Instant deadline_of(std::uint32_t entry) const;
-  /// Takes the next entry that is due at `now`, which must not go back from call to call.
+  /// Takes the next entry that is due at `now`, which must not go back from call to call. Null also
+  /// when it has moved as many as it may at once: then next() is not later than `now`.
   [[nodiscard]] std::optional<Due> take_due(Instant now);
-  /// When take_due() can have something at the earliest; null when there is nothing at all.
+  static constexpr std::size_t moved_at_once = 16;
+  /// When take_due() has something to take or to move; null when there is nothing at all.
   [[nodiscard]] std::optional<Instant> next() const;
   [[nodiscard]] std::size_t size() const { return size_; }
   /// Of memory for its entries. O(1).
   [[nodiscard]] std::size_t memory_bytes() const { return arena_.bytes_in_use(); }
 
  private:
-  static constexpr unsigned slot_bits = 6;
-  static constexpr std::size_t slots = 64;
-  static constexpr std::size_t levels = 7;
-  static constexpr std::uint64_t ticks_max = (std::uint64_t{1} << (slot_bits * levels)) - 1;
-  static constexpr std::uint8_t due_level = levels;
+  static constexpr unsigned level_bits = 5;
+  static constexpr std::size_t slots = 64;  // twice as far as the next slot of the level above
+  static constexpr std::size_t levels = 8;
+  static constexpr std::uint64_t ticks_max = (slots << (level_bits * (levels - 1))) - 1;
 
   struct Entry;
+  /// It begins at the tick number << (level * level_bits).
+  struct Slot {
+    std::size_t level = 0;
+    std::uint64_t number = 0;
+    [[nodiscard]] std::uint64_t begins_at() const { return number << (level_bits * level); }
+    /// Of a coarse one: all its entries are near enough for a finer level then.
+    [[nodiscard]] std::uint64_t moves_from() const { return (number - 1) << (level_bits * level); }
+  };
   [[nodiscard]] Entry& entry(std::uint32_t at) const;
-  [[nodiscard]] std::uint32_t& list_of(const Entry& of);
   void link(std::uint32_t at);
   void unlink(std::uint32_t at);
-  void turn_to(std::uint64_t tick);
+  [[nodiscard]] std::optional<Slot> first_slot(std::size_t level) const;
+  [[nodiscard]] std::optional<Slot> slot_to_move(std::uint64_t to) const;
 
   UnitArena arena_;
-  std::uint64_t now_ = 0;  // in ticks
+  std::uint64_t now_ = 0;  // in ticks; what is due at it lies in its slot of the finest level
   std::array<std::array<std::uint32_t, slots>, levels> wheel_{};
   std::array<std::uint64_t, levels> occupied_{};  // a bit for each slot
-  std::uint32_t due_ = UnitArena::null;
   std::size_t size_ = 0;
 };
 

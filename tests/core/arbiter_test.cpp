@@ -366,7 +366,9 @@ TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
   for (std::uint8_t number = 2; number < 102; ++number) {
     ASSERT_EQ(wait_for_any(token(number)).outcome, Outcome::queued);
   }
-  now_ += std::chrono::hours{1};
+  advance_to(now_ + std::chrono::hours{1} - milliseconds{10});
+  EXPECT_EQ(decided_.size(), 0U);
+  now_ += milliseconds{10};
   EXPECT_TRUE(arbiter_->advance(now(), 256));
   EXPECT_EQ(decided_.size(), 29U);  // of nine things each
   advance_to(now_);
@@ -387,6 +389,24 @@ TEST_F(ArbiterLeavingTest, AllThatALeaseWaitsForWhenItExpiresAreManyThings) {
   EXPECT_EQ(decided_.size(), 60U);
   advance_to(now_);
   EXPECT_EQ(decided_.size(), 120U);
+}
+
+TEST_F(ArbiterLeavingTest, AllThatALeaseHoldsWhenItExpiresAreManyThings) {
+  AcquireCommand command;
+  command.ttl = Milliseconds{1'000};
+  for (std::uint8_t number = 1; number <= 2; ++number) {
+    command.wanted.clear();
+    for (int i = 0; i < 60; ++i) {
+      command.wanted.push_back({path("h" + std::to_string(60 * number + i)), {}});
+    }
+    command.token = token(number);
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  now_ += milliseconds{1'000};
+  EXPECT_TRUE(arbiter_->advance(now(), 10));
+  EXPECT_EQ(arbiter_->table().lock_count(), 60U);
+  advance_to(now_);
+  EXPECT_EQ(arbiter_->table().lock_count(), 0U);
 }
 
 TEST_F(ArbiterLeavingTest, WhoseClientHasLeftIsNotGranted) {

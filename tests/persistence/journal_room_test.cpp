@@ -392,6 +392,25 @@ TEST_F(JournalRoomTest, ASnapshotThatWasExpectedToFitAndDidNotIsNotTriedBehindEa
   end_all();
 }
 
+// All that is held is written each time that one makes room.
+TEST_F(JournalRoomTest, WhereLocksComeAndGoAtTheLimitSnapshotsTakeAFewTimesWhatIsJournaled) {
+  begin(segment_bytes_min, std::uint64_t{40'000} << 10U);
+  while (grant(400)) {
+  }
+  const std::size_t limit = held_.size();
+  const std::uint64_t made = journal_->status().snapshots_made;
+  for (const core::Fence last = fence_ + 20'000; fence_ < last;) {
+    ASSERT_TRUE(end(0));
+    while (held_.size() < limit && grant(400)) {
+    }
+  }
+  constexpr std::uint64_t journaled = std::uint64_t{20'000} * 550;
+  const LocalJournal::Status status = journal_->status();
+  EXPECT_GT(status.snapshots_made, made);
+  EXPECT_LE((status.snapshots_made - made) * status.snapshot_bytes, 7 * journaled);
+  end_all();
+}
+
 // Where grants and releases come in any order, locks cool, others take the disk and leave it, and
 // lockerd is started again: whatever is held can end, unless others have what was free since; when
 // they have left, too; and where little is held, locks are granted.

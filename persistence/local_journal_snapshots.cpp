@@ -29,9 +29,10 @@ std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
 std::uint64_t LocalJournal::expected_snapshot_bytes() const {
   const auto segments = segments_since_snapshot();
   const std::uint64_t most = snapshot_bytes_ + bytes_of(segments);
-  if (segments.empty() || segments.back().ends == 0 || snapshot_ends_ == 0) return most;
+  const std::uint64_t ends = segments.empty() ? ends_unknown : segments.back().ends;
+  if (ends == ends_unknown || snapshot_ends_ == ends_unknown) return most;
   const double share =
-      static_cast<double>(segments.back().ends) / static_cast<double>(snapshot_ends_);
+      static_cast<double>(ends) / static_cast<double>(std::max(snapshot_ends_, std::uint64_t{1}));
   const double expected = share * static_cast<double>(snapshot_bytes_) + snapshot_block_bytes;
   return static_cast<std::uint64_t>(std::min(expected, static_cast<double>(most)));
 }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -150,9 +149,6 @@ class LocalJournal final : public Journal {
   /// on it.
   [[nodiscard]] std::uint64_t expected_snapshot_bytes() const;
 
-  /// More than can be held.
-  static constexpr std::uint64_t ends_unknown = std::numeric_limits<std::uint32_t>::max();
-
   FileSystem& files_;
   const Options options_;
   const std::unique_ptr<FileLock> lock_;
@@ -197,7 +193,7 @@ class LocalJournal final : public Journal {
   std::vector<SealedSegment> sealed_;
   std::vector<Index> snapshots_;  ///< At most two, ascending.
   std::uint64_t snapshot_bytes_ = 0;
-  std::uint64_t snapshot_ends_ = 0;  ///< As SealedSegment::ends, where it stands; 0: not known.
+  std::uint64_t snapshot_ends_ = ends_unknown;  ///< As SealedSegment::ends, where it stands.
   /// Not so much is free as a segment of the wanted size wants beside it.
   bool is_tight_ = false;
   std::uint64_t free_when_tried_ = 0;  ///< The next segment, which did not fit.

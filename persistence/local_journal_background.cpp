@@ -257,7 +257,8 @@ void LocalJournal::tell_of_space() {
 /// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
 /// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
 /// Where that is too little for a lock, the next snapshot makes room if it and another like it are
-/// expected to take less than is kept for it and goes for it.
+/// expected to take less than is kept for it and goes for it: by a quarter of it, else where locks
+/// come and go at the limit all that is held is written anew behind each segment.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;
@@ -270,8 +271,9 @@ void LocalJournal::look_for_room() {
   if (!free) return;
   const std::uint64_t half = (*free - std::min(*free, spare)) / 2;
   later_room_.store(is_full ? 0 : half, std::memory_order_release);
+  const std::uint64_t gain = std::max(segment_bytes_min, expected / 4);
   const bool makes_room = refuses_locks() && expected <= *free &&
-                          most + freed_by_next_snapshot() >= 2 * expected + segment_bytes_min;
+                          most + freed_by_next_snapshot() >= 2 * expected + gain;
   lock.lock();
   makes_room_ = makes_room;
 }

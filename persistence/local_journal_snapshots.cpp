@@ -29,9 +29,10 @@ std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
 std::uint64_t LocalJournal::expected_snapshot_bytes() const {
   const auto segments = segments_since_snapshot();
   const std::uint64_t most = snapshot_bytes_ + bytes_of(segments);
-  if (segments.empty() || segments.back().ends == 0 || snapshot_ends_ == 0) return most;
+  const std::uint64_t ends = segments.empty() ? ends_unknown : segments.back().ends;
+  if (ends == ends_unknown || snapshot_ends_ == ends_unknown) return most;
   const double share =
-      static_cast<double>(segments.back().ends) / static_cast<double>(snapshot_ends_);
+      static_cast<double>(ends) / static_cast<double>(std::max(snapshot_ends_, std::uint64_t{1}));
   const double expected = share * static_cast<double>(snapshot_bytes_) + snapshot_block_bytes;
   return static_cast<std::uint64_t>(std::min(expected, static_cast<double>(most)));
 }
@@ -45,6 +46,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   lock.unlock();
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
+  const std::uint64_t replaced_bytes = freed_by_next_snapshot();
 
   lock.lock();
   // Where a quota is in the way of the segment, what is free does not grow.
@@ -56,11 +58,12 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
                                       .held = ends_.load(std::memory_order_relaxed),
                                       .free_bytes = *free,
                                       .segment_fits_again = segment_fits_again,
-                                      .expected_bytes = expected_snapshot_bytes()};
+                                      .expected_bytes = expected_snapshot_bytes(),
+                                      .replaced_bytes = replaced_bytes};
   if (!snapshot_policy_.may_try(now)) return {};
   under_way_ = now;
   lock.unlock();
-  input.bytes_max = SnapshotPolicy::bytes_max(now, freed_by_next_snapshot());
+  input.bytes_max = SnapshotPolicy::bytes_max(now);
   auto made = make_snapshot(std::move(input), now, stop);
   lock.lock();
   under_way_.reset();
@@ -156,8 +159,9 @@ void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then,
       files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
-  if (why.kind == OpenFault::Kind::disk_full || why.may_pass) {
-    snapshot_policy_.note_put_off(then);
+  const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
+  if (did_not_fit || why.may_pass) {
+    snapshot_policy_.note_put_off(then, did_not_fit);
   } else {
     snapshot_policy_.note_unreadable_file();
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,12 +28,15 @@ struct RecordVisitor {
   RecordWindow::OnComing on_coming{};
 };
 
+/// More than can be held.
+inline constexpr std::uint64_t ends_unknown = std::numeric_limits<std::uint32_t>::max();
+
 /// A segment that is full and never written again.
 struct SealedSegment {
   Index first_index = 0;
   Index last_index = 0;
-  std::uint64_t bytes = 0;  ///< Of its file.
-  std::uint64_t ends = 0;   ///< As many records would have ended all that was held; 0: not known.
+  std::uint64_t bytes = 0;            ///< Of its file.
+  std::uint64_t ends = ends_unknown;  ///< As many records would have ended all that was held.
 };
 /// Of all their files.
 [[nodiscard]] std::uint64_t bytes_of(std::span<const SealedSegment> segments);

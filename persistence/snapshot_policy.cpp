@@ -13,6 +13,10 @@ bool is_sure_to_fit(const SnapshotPolicy::Situation& now) {
   return now.free_bytes >= snapshot_bytes_max(now.held);
 }
 
+bool is_expected_to_fit(const SnapshotPolicy::Situation& now) {
+  return now.expected_bytes <= std::min(now.free_bytes, SnapshotPolicy::bytes_max(now));
+}
+
 }  // namespace
 
 bool SnapshotPolicy::may_try(const Situation& now) const {
@@ -24,12 +28,17 @@ bool SnapshotPolicy::may_fit(const Situation& now) const {
   if (now.free_bytes >= put_off_->free_bytes + spare_bytes_min) return true;
   if (now.sealed_bytes >= 2 * put_off_->sealed_bytes) return true;
   return now.last_index > put_off_->last_index &&
-         (now.expected_bytes <= now.free_bytes || now.held <= put_off_->held / 2 ||
-          is_sure_to_fit(now));
+         (now.held <= put_off_->held / 2 || is_sure_to_fit(now) ||
+          (is_expected_to_fit(now) && !was_misjudged_));
 }
 
-std::uint64_t SnapshotPolicy::bytes_max(const Situation& now, std::uint64_t replaced_bytes) {
-  const std::uint64_t left = now.free_bytes + replaced_bytes;
+void SnapshotPolicy::note_put_off(const Situation& then, bool did_not_fit) {
+  put_off_ = then;
+  was_misjudged_ = did_not_fit && is_expected_to_fit(then);
+}
+
+std::uint64_t SnapshotPolicy::bytes_max(const Situation& now) {
+  const std::uint64_t left = now.free_bytes + now.replaced_bytes;
   const std::uint64_t bytes = left - std::min(left, spare_bytes_min);
   // What is sealed may hold more than what is held now.
   return is_sure_to_fit(now) ? std::max(bytes, snapshot_bytes_max(now.held)) : bytes;

@@ -15,8 +15,9 @@ namespace locker::persistence {
 ///    - spare_bytes_min more is free than there was; or
 ///    - twice as much is sealed: there may never be more room, where somebody else had it for a
 ///      moment, or where a quota is in the way; or
-///    - something was sealed since, and it is expected to fit by what the last one took, or half as
-///      much is held as then, or a snapshot of all that is held is sure to fit.
+///    - something was sealed since, and half as much is held as then, or a snapshot of all that is
+///      held is sure to fit, or it is expected to fit by what the last one took, and the one that
+///      did not fit was not.
 /// 2. Where the disk had no room for the next segment and has it since that was tried, the snapshot
 ///    gives way to the segment.
 /// 3. What it leaves free, with what it replaces, is spare_bytes_min; nothing need be left by one
@@ -35,15 +36,17 @@ class SnapshotPolicy {
     bool segment_fits_again = false;  ///< The next one, since it was tried and had no room.
     /// Of the snapshot.
     std::uint64_t expected_bytes = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t replaced_bytes = 0;  ///< Of the files that go once it is made.
   };
 
   /// By rules 1 and 2.
   [[nodiscard]] bool may_try(const Situation& now) const;
-  /// By rule 3, when the files that go once it is made have `replaced_bytes`.
-  [[nodiscard]] static std::uint64_t bytes_max(const Situation& now, std::uint64_t replaced_bytes);
+  /// By rule 3.
+  [[nodiscard]] static std::uint64_t bytes_max(const Situation& now);
 
   void note_made() { put_off_.reset(); }
-  void note_put_off(const Situation& then) { put_off_ = then; }
+  /// Not `did_not_fit`: a file could not be opened.
+  void note_put_off(const Situation& then, bool did_not_fit);
   void note_unreadable_file() { is_off_ = true; }
 
   /// By rule 4.
@@ -54,6 +57,7 @@ class SnapshotPolicy {
   [[nodiscard]] bool may_fit(const Situation& now) const;
 
   std::optional<Situation> put_off_;  ///< When the last one was; null: it was made.
+  bool was_misjudged_ = false;        ///< That one: it did not fit, and was expected to.
   bool is_off_ = false;
 };
 

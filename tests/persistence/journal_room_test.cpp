@@ -371,6 +371,46 @@ TEST_F(JournalRoomTest, ASnapshotThatDidNotFitIsTriedAgainWhenItIsExpectedToFit)
   let_locks_come_and_go_beside(50, 1'900);
 }
 
+// What is held on has more meta than what was released: it takes more than is expected.
+TEST_F(JournalRoomTest, ASnapshotThatWasExpectedToFitAndDidNotIsNotTriedBehindEachSegment) {
+  begin(segment_bytes_min, 128 * mebibyte);
+  while (held_.size() < 5'000) ASSERT_TRUE(grant(core::meta_bytes_max));
+  while (held_.size() < 100'000) ASSERT_TRUE(grant(1));
+  for (const std::uint64_t made = journal_->status().snapshots_made;
+       journal_->status().snapshots_made == made;) {
+    ASSERT_TRUE(grant(core::meta_bytes_max));
+    ASSERT_TRUE(end(held_.size() - 1));
+  }
+  disk_.limit_space(used() + 16 * mebibyte);  // others have the rest
+  const std::uint64_t segments = journal_->status().segments;
+  while (held_.size() > 35'000) ASSERT_TRUE(end(held_.size() - 1));
+  ASSERT_GT(journal_->status().segments, segments + 10);
+  EXPECT_GT(journal_->status().snapshots_failed, 0U);
+  // For each time that twice as much was sealed, and once by what was expected.
+  EXPECT_LE(journal_->status().snapshots_failed, 5U);
+  let_others_leave();
+  end_all();
+}
+
+// All that is held is written each time that one makes room.
+TEST_F(JournalRoomTest, WhereLocksComeAndGoAtTheLimitSnapshotsTakeAFewTimesWhatIsJournaled) {
+  begin(segment_bytes_min, std::uint64_t{40'000} << 10U);
+  while (grant(400)) {
+  }
+  const std::size_t limit = held_.size();
+  const std::uint64_t made = journal_->status().snapshots_made;
+  for (const core::Fence last = fence_ + 20'000; fence_ < last;) {
+    ASSERT_TRUE(end(0));
+    while (held_.size() < limit && grant(400)) {
+    }
+  }
+  constexpr std::uint64_t journaled = std::uint64_t{20'000} * 550;
+  const LocalJournal::Status status = journal_->status();
+  EXPECT_GT(status.snapshots_made, made);
+  EXPECT_LE((status.snapshots_made - made) * status.snapshot_bytes, 7 * journaled);
+  end_all();
+}
+
 // Where grants and releases come in any order, locks cool, others take the disk and leave it, and
 // lockerd is started again: whatever is held can end, unless others have what was free since; when
 // they have left, too; and where little is held, locks are granted.

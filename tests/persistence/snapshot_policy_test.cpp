@@ -21,6 +21,9 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
   const std::uint64_t few = 100;
   ASSERT_LT(snapshot_bytes_max(few), full.free_bytes);
   const std::uint64_t enough = snapshot_bytes_max(few);
+  const auto expected = [](std::uint64_t bytes, std::uint64_t replaced) -> Situation {
+    return {1'001, full.sealed_bytes, many / 2 + 1, full.free_bytes, false, bytes, replaced};
+  };
   const struct {
     const char* what;
     Situation now;
@@ -34,17 +37,15 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
       {"half as much is held", {1'001, full.sealed_bytes, many / 2, 0, false}, true},
       {"a little more is held", {1'001, full.sealed_bytes, many / 2 + 1, 0, false}, false},
       {"a little more is held, and it is expected to fit",
-       {1'001, full.sealed_bytes, many / 2 + 1, full.free_bytes, false, full.free_bytes},
-       true},
-      {"a little more is held, and it is not",
-       {1'001, full.sealed_bytes, many / 2 + 1, full.free_bytes, false, full.free_bytes + 1},
-       false},
+       expected(full.free_bytes, spare_bytes_min), true},
+      {"it is not", expected(full.free_bytes + 1, spare_bytes_min), false},
+      {"what is left free does not let it", expected(full.free_bytes, spare_bytes_min - 1), false},
       {"nothing was sealed since", {1'000, full.sealed_bytes, 0, full.free_bytes, false}, false},
   };
   for (const auto& each : cases) {
     SnapshotPolicy policy;
     EXPECT_TRUE(policy.may_try(full)) << each.what;
-    policy.note_put_off(full);
+    policy.note_put_off(full, true);
     EXPECT_TRUE(policy.is_put_off());
     EXPECT_EQ(policy.may_try(each.now), each.may_try) << each.what;
     policy.note_made();
@@ -53,9 +54,26 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
   }
   // With few held, also where they were no more then.
   SnapshotPolicy policy;
-  policy.note_put_off({1'000, full.sealed_bytes, few, enough, false});
+  policy.note_put_off({1'000, full.sealed_bytes, few, enough, false}, true);
   EXPECT_FALSE(policy.may_try({1'001, full.sealed_bytes, few, enough - 1, false}));
   EXPECT_TRUE(policy.may_try({1'001, full.sealed_bytes, few, enough, false}));
+}
+
+TEST(SnapshotPolicy, AnExpectationThatWasWrongCountsNoMore) {
+  Situation now = full;
+  now.expected_bytes = 1;
+  SnapshotPolicy policy;
+  policy.note_put_off(now, true);
+  ++now.last_index;
+  EXPECT_FALSE(policy.may_try(now));
+  now.held = many / 2;
+  EXPECT_TRUE(policy.may_try(now));
+  // Of one that was put off for want of a descriptor nothing is known.
+  now.held = many;
+  policy.note_put_off(now, false);
+  EXPECT_FALSE(policy.may_try(now));
+  ++now.last_index;
+  EXPECT_TRUE(policy.may_try(now));
 }
 
 TEST(SnapshotPolicy, ItGivesWayToASegment) {
@@ -75,7 +93,7 @@ TEST(SnapshotPolicy, AfterAFileThatDoesNotReadNoneIsMade) {
 
 TEST(SnapshotPolicy, ItLeavesSomethingFreeUnlessItIsSureToFit) {
   const auto bytes_max = [](std::uint64_t held, std::uint64_t free, std::uint64_t replaced) {
-    return SnapshotPolicy::bytes_max({1'000, mebibyte, held, free, false}, replaced);
+    return SnapshotPolicy::bytes_max({1'000, mebibyte, held, free, false, 0, replaced});
   };
   EXPECT_EQ(bytes_max(many, 5 * mebibyte, 0), 5 * mebibyte - spare_bytes_min);
   EXPECT_EQ(bytes_max(many, mebibyte, 3 * mebibyte), 4 * mebibyte - spare_bytes_min);

@@ -117,7 +117,7 @@ std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
         "connections are turned away with 503: there are {}, as many as may be; only /healthz and "
         "/readyz are answered to others. Find out who opens so many, or raise --connections-max, "
         "and the limit of open files (ulimit -n) with it. This is said once a minute at most; {} "
-        "were turned away since it was said before",
+        "more were turned away meanwhile",
         connections_max, spent.left_out);
   };
 }

@@ -143,6 +143,8 @@ std::optional<Fault> Parameters::take(const boost::json::object& object) {
       added.value = keep(std::to_string(member.get_uint64()));
     } else if (member.is_double()) {
       added.value = keep(std::to_string(member.get_double()));
+    } else if (member.is_null()) {
+      return Fault{"Parameter " + quoted(added.name) + " is null; leave it out."};
     } else {
       return Fault{"Parameter " + quoted(added.name) + " must be a string, a number or a boolean."};
     }

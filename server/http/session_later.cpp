@@ -12,8 +12,7 @@ namespace locker::server {
 namespace {
 
 constexpr Refusal draining{503, "draining",
-                           "The server is stopping; ask again with the same token to go on, or use "
-                           "another server."};
+                           "The server is stopping; ask again with the same token when it is back."};
 
 }  // namespace
 

@@ -330,7 +330,7 @@ TEST_F(HttpPendingTest, AStopAnswersThosePending) {
     EXPECT_EQ(answer->field("Locker-Index"), "1");
     EXPECT_EQ(answer->body,
               R"({"error": "draining", "message": "The server is stopping; ask again with the )"
-              R"(same token to go on, or use another server."})");
+              R"(same token when it is back."})");
     EXPECT_TRUE(each->is_at_end());
   }
   EXPECT_TRUE(first->is_abandoned());

@@ -49,7 +49,8 @@ class Program(unittest.TestCase):
                         ["--threads", "-4294967295"], ["--port", "-4294959531"],
                         ["--segment-size", "-4294967295"], ["--sync-interval", "-4294967295"],
                         ["--memory-max", "31"], ["--memory-max", "-1"],
-                        ["--memory-max", "4294967296"]):
+                        ["--memory-max", "4294967296"],
+                        ["--canhaz-ttl", "0.4ms"]):
             code, text = run(LOCKERD, *options)
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)

@@ -1094,6 +1094,10 @@ class WrongParameters(V1Test):
                 self.assertEqual(refused.status, 400, refused)
                 self.assertIn("Content-Type: application/json", refused.text)
 
+    def test_a_null_is_to_be_left_out(self):
+        refused = self.expect(400, self.client.ask("POST", "/v1/locks/x", {"owner": None}))
+        self.assertEqual(refused["message"], "Parameter 'owner' is null; leave it out.")
+
     def test_of_a_long_name_the_beginning_is_shown(self):
         for name, shown in (("n" * 64, "'" + "n" * 64 + "'"), ("n" * 65, "'" + "n" * 64 + "…'"),
                             ("n" * 63 + "é", "'" + "n" * 63 + "…'"), ("\n", "(unprintable)")):

@@ -113,6 +113,7 @@ net::awaitable<void> WaitingLine::async_run() {
     if (cancelled || is_stopped_) co_return;
     Result<Reply> answered = co_await client_.async_call(look_, timeout);
     if (is_stopped_) co_return;
+    if (!answered) say_trouble(answered.error());
     if (!answered || answered->status != 200) continue;
     const boost::json::object state = answered->json();
     const auto reason = reason_of(state);

@@ -17,7 +17,7 @@ constexpr milliseconds piece_max{20'000};
 /// What has held a request for so long may have cut it for its length.
 constexpr milliseconds cut_min{1'000};
 
-/// A server that is silent for so long has put the request into the line.
+/// A server that is silent for so long has put who waits into the line.
 constexpr milliseconds silent_min{250};
 
 /// For each step, when somebody waits for us to end.
@@ -88,7 +88,7 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(Call call, bool needs_lease
       attempt = 0;
     }
     // Something else that listens there would answer at once, or close the connection.
-    if (client_.has_connected() && now - asked >= silent_min) has_answered_ = true;
+    if (has_waited_ && client_.has_connected() && now - asked >= silent_min) has_answered_ = true;
     Failure failure = answered ? answered->failure() : answered.error();
     if (is_given_up_) co_return failure;
     // A server that was trusted before may be again, when its new certificate is mended.

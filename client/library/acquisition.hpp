@@ -24,7 +24,8 @@ class Acquisition {
     /// How long the server may be away once it has answered, or has let us wait. A try that is
     /// under way goes on.
     milliseconds patience{60'000};
-    milliseconds first_patience{5'000};  ///< The same before it ever has.
+    /// The same before it ever has. Who waits may be in the line of a server that is silent.
+    milliseconds first_patience{5'000};
     /// Told of each failure after which it is asked again.
     std::function<void(const Failure&)> on_trouble = {};
   };

@@ -83,8 +83,8 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
   }
   failure.kind = Failure::Kind::unreachable;
   failure.code = "unreachable";
-  failure.message =
-      "No answer from the lock server at " + address_.host_field() + ": " + why.message() + ".";
+  failure.message = "No answer from the lock server at " + address_.host_field() + ": " +
+                    (why == beast::error::timeout ? "it takes too long" : why.message()) + ".";
   if (is_plain_answer(why)) {
     failure.message = "What answers at " + address_.host_field() +
                       " speaks no TLS; begin the URL with http, or ask another port.";

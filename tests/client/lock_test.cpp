@@ -287,6 +287,21 @@ TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
   }
 }
 
+TEST_F(LockTest, WhoDoesNotWaitAsksAServerThatIsSilentOnce) {
+  net::io_context io_context{1};
+  const server::tcp::acceptor silent{io_context, {net::ip::address_v4::loopback(), 0}};
+  address_.port = std::to_string(silent.local_endpoint().port());
+  unsigned troubles = 0;
+  const auto locked = lock(address_, {.paths = {"/a"}},
+                           {.timeout = 1s,
+                            .patience = 3s,
+                            .first_patience = 500ms,
+                            .on_trouble = [&troubles](const Failure&) { ++troubles; }});
+  ASSERT_FALSE(locked);
+  EXPECT_EQ(locked.error().kind, Failure::Kind::unreachable);
+  EXPECT_EQ(troubles, 0U) << "it was asked again";
+}
+
 TEST_F(LockTest, AfterTimeInWhichTheMachineWasSuspendedItIsRenewedIfItLives) {
   std::promise<void> told;
   const auto lock = take([&](const Failure&) { told.set_value(); }, "1h");

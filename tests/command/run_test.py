@@ -111,6 +111,19 @@ class RunTest(CommandCase):
         self.locker("run", "/a", "--", "touch", self.file("ran"), code=69)
         self.assertFalse(os.path.exists(self.file("ran")))
 
+    def test_that_a_server_is_silent_is_told_by_the_first_look(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            process = self.start("run", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}", "/a",
+                                 "--", "true")
+            self.assertIn("it takes too long. Trying again.", process.stderr.readline())
+            asked = []
+            while select.select([silent], [], [], 0)[0]:
+                with silent.accept()[0] as accepted:
+                    asked.append(accepted.recv(4))
+            self.assertEqual(sorted(asked), [b"GET ", b"POST"])
+            process.terminate()
+            self.await_end(process, 128 + signal.SIGTERM)
+
     def test_it_waits_for_its_turn_and_says_for_whom(self):
         holder, pid = self.run_in_background(SLEEP, "--owner", "somebody")
         waiting = self.start("run", "--owner", "me", "/a", "--", "echo", "ran")

@@ -439,6 +439,10 @@ FAULTS = [
           "    if (failure.code == \"superseded\" && joins()) {\n",
           "command/run_test.py "
           "RunTest.test_a_place_that_a_copy_of_the_request_has_taken_is_taken_back"),
+    Fault("silence-is-a-line", "who does not wait asks a server that is silent for a minute",
+          "client/library/acquisition.cpp",
+          "    if (has_waited_ && client_.has_connected()", "    if (client_.has_connected()",
+          "client_test LockTest.WhoDoesNotWaitAsksAServerThatIsSilentOnce"),
     Fault("wait-begins-anew", "a wait that something on the way cuts never ends",
           "client/library/acquisition.cpp",
           "    if (call.wait.count() > 0) call = next_call();\n", "",

@@ -57,8 +57,7 @@ std::vector<std::string> environment_with(
                          int report) {
   ::setpgid(0, 0);
   if (wants_terminal) set_terminal_group(::getpid());
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE,
-                           SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH}) {
+  for (int number = 1; number <= SIGRTMAX; ++number) {
     ::signal(number, sigismember(&start.ignored, number) == 1 ? SIG_IGN : SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);

@@ -97,10 +97,7 @@ void close_all_but(int kept) {
   ::setsid();                         // the terminal's signals are not for us
   ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
   // Handlers are inherited, and would tell our parent of what we are sent.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGTSTP,
-                           SIGCONT, SIGCHLD, SIGWINCH}) {
-    ::signal(number, SIG_IGN);
-  }
+  for (int number = 1; number <= SIGRTMAX; ++number) ::signal(number, SIG_IGN);
   close_all_but(socket);
   Told told;
   while (!is_told_before(socket, told.term_at) || read_told(socket, told)) {

@@ -39,16 +39,18 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
     signals.add(number);
     sigaddset(&awaited, number);
   };
-  for (const int number :
-       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
-    struct sigaction before {};
-    ::sigaction(number, nullptr, &before);
-    const bool is_ignored = before.sa_handler == SIG_IGN;
-    if (is_ignored) sigaddset(&ignored, number);
-    const bool is_ours = number != SIGTTIN && number != SIGTTOU && number != SIGPIPE;
-    if (is_ours && !is_ignored) await(number);
-  }
   for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) await(number);
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    struct sigaction before {};
+    if (::sigaction(number, nullptr, &before) != 0) continue;  // it is the C library's own
+    const bool is_passed_on =
+        ends_job(number) || number == SIGUSR1 || number == SIGUSR2 || number == SIGTSTP;
+    if (before.sa_handler == SIG_IGN) {
+      sigaddset(&ignored, number);
+    } else if (is_passed_on) {
+      await(number);
+    }
+  }
   ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
   // Whoever starts us can have blocked some: nobody would tell us of the command's end.
   ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
@@ -56,7 +58,23 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
 }
 
 bool ends_job(int number) {
-  return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+  switch (number) {
+    case SIGINT:
+    case SIGTERM:
+    case SIGHUP:
+    case SIGQUIT:
+    case SIGALRM:
+    case SIGVTALRM:
+    case SIGPROF:
+    case SIGXCPU:
+    case SIGXFSZ:
+    case SIGIO:
+    case SIGPWR:
+    case SIGSTKFLT:
+      return true;
+    default:
+      return number >= SIGRTMIN;
+  }
 }
 
 bool stop_job(int number) {

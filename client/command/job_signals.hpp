@@ -13,7 +13,8 @@ namespace locker::client {
 /// too. SIGPIPE is ignored by us in any case.
 [[nodiscard]] sigset_t await_job_signals(boost::asio::signal_set& signals);
 
-/// Whether it asks to end.
+/// Whether it asks to end, or is a timer's or a limit's that ends who does not await it. What tells
+/// of a fault of our own, such as SIGSEGV or SIGABRT, is not among them.
 [[nodiscard]] bool ends_job(int number);
 
 /// Stops our whole process group, by SIGTTIN or SIGTTOU as the terminal does, else as Ctrl-Z does:

@@ -143,12 +143,13 @@ class RunTest(CommandCase):
 
     def test_who_is_ended_while_it_waits_leaves_the_line(self):
         _, _ = self.run_in_background()
-        waiting = self.start("run", "/a", "--", "true")
-        self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
-        waiting.send_signal(signal.SIGTERM)
-        self.await_end(waiting, 128 + signal.SIGTERM)
-        self.assertEqual(self.state("/a")["waiter_count"], 0)
-        self.assertEqual(self.server.get("/v1/status")["waiters"], 0)  # no place is kept either
+        for number in (signal.SIGTERM, signal.SIGALRM):
+            waiting = self.start("run", "/a", "--", "true")
+            self.eventually(lambda: self.state("/a")["waiter_count"] == 1)
+            waiting.send_signal(number)
+            self.await_end(waiting, 128 + number)
+            self.assertEqual(self.state("/a")["waiter_count"], 0)
+            self.assertEqual(self.server.get("/v1/status")["waiters"], 0)  # nor is a place kept
 
     def test_a_waiter_survives_a_restart_of_the_server(self):
         holder, pid = self.run_in_background()
@@ -193,7 +194,10 @@ class RunTest(CommandCase):
         self.await_end(process, 128 + signal.SIGKILL)
 
     def test_signals_go_to_the_command_and_the_lock_is_released(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
+                       signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU,
+                       signal.SIGXFSZ, signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT,
+                       signal.SIGRTMIN, signal.SIGRTMAX):
             with self.subTest(number):
                 if os.path.exists(self.file("pid")):
                     os.remove(self.file("pid"))

@@ -527,6 +527,11 @@ FAULTS = [
           "client/command/guardian.cpp",
           "    told.kill_at = ends_at - ttl / 40;\n", "    told.kill_at = told.term_at = never;\n",
           "command/run_test.py RunTest.test_locker_is_stopped_for_longer_than_the_ttl"),
+    Fault("ends-by-a-timer", "a timer's signal ends locker, and the lock stays until its TTL",
+          "client/command/job_signals.cpp",
+          "    case SIGALRM:\n", "",
+          "command/run_test.py "
+          "RunTest.test_signals_go_to_the_command_and_the_lock_is_released"),
     Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
           "client/command/job_signals.cpp",
           "  return is_continued != 0;\n", "  return true;\n",

@@ -14,10 +14,10 @@ namespace locker::client {
 namespace {
 
 constexpr const char* help =
-    "locker force --reason TEXT (PATH | --prefix PATH | --owner TEXT) [--fence N] [--yes]\n"
+    "locker force --reason TEXT (PATH | --prefix PATH | --owner TEXT | --fence N)… [--yes]\n"
     "\n"
     "Ends locks of others; their programs are told the reason. On a terminal it shows which and\n"
-    "asks first. --fence keeps it from hitting the next holder:\n"
+    "asks first. --fence, alone or with a path, keeps it from hitting the next holder:\n"
     "\n"
     "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n"
     "\n"

@@ -210,7 +210,8 @@ Result<Reply> call(const ServerAddress& address, const Call& request, millisecon
     HttpClient client{io_context, address};
     return run_to_end(io_context, client.async_call(request, timeout));
   } catch (const boost::system::system_error& error) {  // no descriptor is left, or no thread
-    return Failure{Failure::Kind::unreachable, 0, "unreachable", error.what()};
+    return Failure{Failure::Kind::unreachable, 0, "unreachable",
+                   "The lock server cannot be asked: " + error.code().message() + "."};
   }
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -78,6 +79,14 @@ class RunTest(CommandCase):
         self.locker("run", "/a", "--", "/no/such", code=127)
         self.locker("run", "/a", "--", "/etc/passwd", code=126)
         self.assertTrue(self.is_free("/a"))
+
+    def test_without_a_descriptor_left_it_says_that_the_lock_stays(self):
+        def keep_nine():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
+        self.locker("run", "/a", "--", "true", code=126, preexec_fn=keep_nine)
+        self.assertFalse(self.is_free("/a"))
+        self.assertIn("the lock ends by its TTL, for it could not be released: "
+                      "The lock server cannot be asked: Too many open files.", self.said)
 
     def test_used_wrongly(self):
         for arguments in (["/a"], ["/a", "--"], ["--", "true"], ["--ttl", "soon", "/a", "--", "true"],

@@ -317,6 +317,15 @@ class WithLock(RecipeCase):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "done\n", ""))
         self.assertEqual(os.listdir(temporary), [])
 
+    def test_it_leaves_nothing_behind_when_it_is_ended_at_its_beginning(self):
+        temporary = os.path.join(self.directory, "temporary")
+        os.mkdir(temporary)
+        self.write("mktemp", f'#!/bin/sh\n{shutil.which("mktemp")} "$@"; kill -s TERM $PPID\n')
+        run = self.with_lock("/a", "true", TMPDIR=temporary,
+                             PATH=f"{self.directory}:{self.environment['PATH']}")
+        self.assertEqual(abs(run.wait()) % 128, signal.SIGTERM, run.said())
+        self.assertEqual(os.listdir(temporary), [])
+
     def test_the_token_is_in_no_command_line(self):
         with LossyProxy(self.server.port) as proxy:
             with self.client.lock("/w", ttl=LONG):

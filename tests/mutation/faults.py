@@ -504,6 +504,15 @@ FAULTS = [
           "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n",
           "python/lock_test.py "
           "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
+    Fault("given-back-unnoticed", "a Python block believes in a path that its program has given back",
+          "client/python/lockerclient/inventory.py",
+          "                use.loss = use.loss or loss\n", "                pass\n",
+          "python/part_test.py "
+          "Losing.test_what_is_given_back_by_an_order_is_lost_to_the_blocks_that_have_it"),
+    Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",
+          "client/python/lockerclient/block.py",
+          "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",
+          "python/part_test.py Losing.test_a_block_that_another_thread_ends_by_release"),
     Fault("first-page-is-all", "an interrupted acquire takes from a large lease what it had",
           "client/python/lockerclient/acquisition.py",
           "    if after is not None:\n        return None\n", "",

@@ -119,17 +119,47 @@ class Losing(PartCase):
 
     def test_what_is_given_back_is_not_lost(self):
         with renewing_often():
-            with self.client.lock(["/f/1", "/f/2", "/f/3"], ttl=LONG) as lock, \
-                    self.client.lease(ttl=LONG) as lease:
-                self.client.release(lock.token, "//f/%32/")
+            with self.client.lease(ttl=LONG) as lease:
+                lease.acquire(["/f/1", "/f/2", "/f/3"])
+                self.client.release(lease.token, "//f/%32/")
                 for number in range(200):
                     with lease.lock(["/x", f"/y/{number}"]):
                         lease.acquire("/z")
                     lease.release_path("/z")
-                first = lock._held().deadline.ends
-                while lock._held().deadline.ends < first + 1:
-                    lock.check()
+                first = lease._held().deadline.ends
+                while lease._held().deadline.ends < first + 1:
                     lease.check()
+
+    def test_what_is_given_back_by_an_order_is_lost_to_the_blocks_that_have_it(self):
+        with self.client.lease(ttl=LONG) as lease:
+            for number, give_back in enumerate((
+                    lease.release_path, lambda path: self.client.release(lease.token, path))):
+                path = f"/f/{number}"
+                blocks = [lease.lock(path), lease.lock(path, mode="shared")]
+                for block in blocks:
+                    block.__enter__()
+                give_back(path)
+                with self.client.lock(path, ttl=LONG):
+                    for block in blocks:
+                        for tell in (block.check, lambda: block.__exit__(None, None, None)):
+                            with self.assertRaisesRegex(LockLost, path) as caught:
+                                tell()
+                            self.assertEqual(caught.exception.reason, "released")
+                with lease.lock(path) as anew:
+                    anew.check()
+                lease.check()  # which has done as it was told
+            self.assertEqual(self.held(), {})
+
+    def test_so_it_is_to_a_lock_that_has_its_own_lease(self):
+        told = []
+        with self.assertRaisesRegex(LockLost, "^/f/2 was released"):
+            with self.client.lock(["/f/1", "/f/2"], ttl=LONG, on_lost=told.append) as lock:
+                self.client.release(lock.token, "/f/2")
+                self.assertTrue(lock.lost.wait(PATIENCE))
+                with self.assertRaisesRegex(LockLost, "released"):
+                    lock.check()
+                wait_until(lambda: told)
+        self.assertEqual(self.held(), {})
 
     def test_more_than_one_page(self):
         with renewing_often(), self.assertRaisesRegex(LockLost, "^/n/1099: "):
@@ -148,6 +178,37 @@ class Losing(PartCase):
             with self.assertRaisesRegex(LockLost, "released"):
                 lock.check()
         self.assertEqual(caught.exception.reason, "released")
+
+    def test_a_block_that_another_thread_ends_by_release(self):
+        for block in (self.client.lock, lambda _, **options: self.client.lease(**options)):
+            told = []
+            with self.assertRaisesRegex(LockLost, "released") as caught:
+                with block("/a", ttl=LONG, on_lost=told.append) as held:
+                    self.in_background(held.release).result()
+                    self.assertTrue(held.lost.wait(PATIENCE))
+                    wait_until(lambda: told)
+                    with self.assertRaisesRegex(LockLost, "released"):
+                        held.check()
+                    with self.assertRaisesRegex(LockLost, "released"):
+                        self.in_background(held.release).result()
+                    self.assertEqual(self.client.status()["leases"], 0)
+            self.assertEqual((caught.exception.reason, len(told)), ("released", 1))
+
+    def test_a_block_of_a_lease_that_another_thread_ends_by_release(self):
+        with self.assertRaisesRegex(LockLost, "released"):
+            with self.client.lease(ttl=LONG) as lease, self.client.lease(ttl=LONG) as other:
+                with self.assertRaisesRegex(LockLost, "released"), lease.lock("/a") as lock:
+                    self.in_background(lease.release).result()
+                    other.acquire("/a")
+                    with self.assertRaisesRegex(LockLost, "released"):
+                        lock.check()
+                self.assertEqual(self.held(), {"/a": "exclusive"})
+
+    def test_what_no_block_has_ends_by_the_release_of_any_thread(self):
+        told = []
+        lock = self.client.lock("/a", ttl=LONG, on_lost=told.append).acquire()
+        self.in_background(lock.release).result()
+        self.assertEqual((self.held(), told, lock.lost.is_set()), ({}, [], False))
 
     def test_who_waits_while_another_thread_releases_the_lease_gets_nothing(self):
         """The server opens a lease without a TTL for it, which nobody would renew or release."""
@@ -184,6 +245,31 @@ class Losing(PartCase):
                     await lease.release()
                     with self.assertRaisesRegex(LockLost, "released"):
                         lock.check()
+            told = []
+            with self.assertRaisesRegex(LockLost, "released"):
+                async with client.lock("/a", ttl=LONG, on_lost=told.append) as lock:
+                    await asyncio.ensure_future(lock.release())
+                    await asyncio.wait_for(lock.lost.wait(), PATIENCE)
+                    with self.assertRaisesRegex(LockLost, "released"):
+                        lock.check()
+            self.assertEqual(len(told), 1)
+            with self.assertRaisesRegex(LockLost, "released"):
+                async with client.lease(ttl=LONG, cancel_on_loss=True) as lease:
+                    asyncio.ensure_future(lease.release())
+                    await asyncio.sleep(10 * PATIENCE)
+            async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
+                await lock.release()  # by itself
+            with self.assertRaisesRegex(LockLost, "^/a was released"):
+                async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
+                    asyncio.ensure_future(client.release(lock.token, "/a"))
+                    await asyncio.sleep(10 * PATIENCE)
+            async with client.lease(ttl=LONG) as lease:
+                with self.assertRaisesRegex(LockLost, "^/a was released"):
+                    async with lease.lock("/a") as lock:
+                        await lease.release_path("/a")
+                        with self.assertRaisesRegex(LockLost, "^/a was released"):
+                            lock.check()
+                lease.check()
             lease = await client.lease(ttl=LONG).open()
             async with client.lock("/a", ttl=LONG):
                 waiting = asyncio.ensure_future(lease.acquire("/a"))

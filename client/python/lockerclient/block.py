@@ -107,11 +107,12 @@ class Block(HeldView):
     """What a lock and a lease have in common."""
 
     _holding: Holding | None = None
-    _is_block = False  # and so given back when nothing refers to it; else held until release()
+    # Of its `with` block: given back when nothing refers to it. None: held until release().
+    _thread: int | None = None
 
     def __del__(self) -> None:
         # What a signal handler raises can come before the end of a `with` block has begun.
-        if self._is_block and self._holding is not None:
+        if self._thread is not None and self._holding is not None:
             self._holding.forsake()
 
     def __init__(self, client: Client, on_lost: OnLost | None):
@@ -143,9 +144,14 @@ class Block(HeldView):
         return True
 
     def release(self) -> None:
-        """Gives it back; raises LockLost if it was lost before."""
-        self._held()
-        self.__exit__(None, None, None)
+        """Gives it back; raises LockLost if it was lost before. The block of another thread loses it
+        by that."""
+        tenure = self._held()
+        if self._thread in (None, threading.get_ident()):
+            self.__exit__(None, None, None)
+        else:
+            tenure.check()  # what is lost, the block gives back when it ends
+            self._client.release(tenure.token)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:

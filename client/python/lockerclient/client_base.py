@@ -57,7 +57,7 @@ class ClientBase:
         tenures = self._farewells.tenures(token)
         if path is not None:
             for tenure in tenures:
-                tenure.inventory.drop(path)  # before a keeper could take it for lost
+                tenure.lose_path_by_release(path)  # before others can have it
             yield from protocol.call(self._settings, calls.release_path(token, path),
                                      lambda answer: None)
             return

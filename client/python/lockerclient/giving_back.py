@@ -60,7 +60,10 @@ def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
 
 
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
-    """Of a lease that lives on. Raises LockLost when what was to be released was lost."""
+    """Of a lease that lives on. Raises LockLost when what was to be released was lost, or the lease
+    is released."""
+    if (released := tenure.release_as_loss()) is not None:
+        raise released
     loss: LockLost | None = None
     while leaving.releases:
         answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))

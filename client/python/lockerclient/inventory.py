@@ -22,12 +22,14 @@ class Leaving:
 
 
 class Use:
-    """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`)."""
+    """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`). If it
+    `has_own_lease`, what it loses is lost for the lease, too."""
 
-    def __init__(self, wanted: Wanted, is_block: bool = True):
+    def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False):
         self.wanted = wanted
         self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
         self.is_block = is_block
+        self.has_own_lease = has_own_lease
         self.loss: LockLost | None = None  # of one of its paths
         self.leaving = Leaving()
 
@@ -161,11 +163,6 @@ class Inventory:
             if entry is not None and entry.fence is not None and grant.fence > entry.fence:
                 entry.mode, entry.fence = lock["mode"], grant.fence
 
-    def drop(self, path: str) -> None:
-        """Somebody gives it back, whoever uses it."""
-        with self._mutex:
-            self._take_out(path)
-
     def _take_out(self, path: str) -> set[Use]:
         """Returns the uses that had it."""
         entry = self._entries.pop(path_key(path), None)
@@ -176,11 +173,13 @@ class Inventory:
             again.asked_by = entry.asked_by
         return entry.granted_to
 
-    def lose(self, paths: list[str], loss: LockLost) -> None:
+    def lose(self, paths: list[str], loss: LockLost) -> set[Use]:
+        """Returns the uses that had one of them."""
         with self._mutex:
-            for path in paths:
-                for use in self._take_out(path):
-                    use.loss = use.loss or loss
+            losers = set().union(*map(self._take_out, paths))
+            for use in losers:
+                use.loss = use.loss or loss
+        return losers
 
     def fences(self) -> dict[PathKey, int]:
         """Of all that it has."""

@@ -49,7 +49,8 @@ class Lease(Block):
         token = protocol.fresh_token()
         opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
         try:
-            self.lost, self._is_block = threading.Event(), is_block
+            self.lost = threading.Event()
+            self._thread = threading.get_ident() if is_block else None
             opened = client._run(protocol.outcome(opening))
             if not isinstance(opened, LockerError):
                 what = "a lease of " + self._owner
@@ -173,7 +174,7 @@ class Lease(Block):
                 self._client._run(giving_back.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
         tenure = self._held()
         with self._giving_back:
             self._client.release(tenure.token, path)
@@ -225,8 +226,7 @@ class LockOfLease(UseView):
             return
         try:
             self._use = None
-            released = tenure.release_as_loss()
-            problem = self.lease._leave(tenure, use) or copy.copy(use.loss) or released
+            problem = self.lease._leave(tenure, use) or copy.copy(use.loss)
         except BaseException:  # Ctrl-C, or what else a signal handler raises
             self._use = None
             self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it

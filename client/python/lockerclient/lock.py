@@ -34,10 +34,11 @@ class Lock(Block, GrantView):
         client = self._client
         acquisition = Acquisition(client._settings, self._wanted, self._wait)
         try:
-            self.lost, self._is_block = threading.Event(), is_block
+            self.lost = threading.Event()
+            self._thread = threading.get_ident() if is_block else None
             self._grant = grant = client._run(acquisition.steps())
             holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-            holding.tenure.granted(Use(self._wanted), self._wanted, grant)
+            holding.tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             holding.start()
             return self
         except BaseException as error:  # also Ctrl-C, or no thread is to be had

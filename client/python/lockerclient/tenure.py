@@ -130,9 +130,16 @@ class Tenure:
         if loss is not None:
             raise copy.copy(loss)
 
+    def lose_path_by_release(self, path: str) -> None:
+        """Its program gives one path back by a call, whoever uses it. The lease lives on."""
+        loss = LockLost(f"{path} was released; stop what it protected.", "released")
+        if any(use.has_own_lease for use in self.inventory.lose([path], loss)):
+            self._tell(loss, False)
+
     def lose_by_release(self) -> None:
         """Its program has released it by a call, whoever uses it."""
         self.lose(self._released())
+        self._is_finished = True
 
     def release_as_loss(self) -> LockLost | None:
         """For those who use the lease still when another thread or task has released it."""

@@ -8,7 +8,7 @@ import copy
 import logging
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from .. import calls, deadline, giving_back, renewing
 from ..block import tell
@@ -162,6 +162,7 @@ class Block(HeldView):
         self._cancel_on_loss = cancel_on_loss
         self._cancellation: _Cancellation | None = None
         self._holding: Holding | None = None
+        self._task: asyncio.Task[Any] | None = None  # of its block. None: held until release()
         #: Set when the lease has ended, or can have. From the beginning of the first block on:
         #: before Python 3.10 it needs the event loop.
         self.lost: asyncio.Event
@@ -190,15 +191,18 @@ class Block(HeldView):
         return True
 
     async def _end(self) -> LockerError | None:
-        holding, self._holding = self._holding, None
+        holding, self._holding, self._task = self._holding, None, None
         return None if holding is None else await holding.end()
 
     async def release(self) -> None:
-        """Gives it back; raises LockLost if it was lost before."""
-        self._held()
-        problem = await self._end()
-        if problem is not None:
-            raise problem
+        """Gives it back; raises LockLost if it was lost before. The block of another task loses it
+        by that."""
+        tenure = self._held()
+        if self._task in (None, asyncio.current_task()):
+            tell(await self._end(), None)
+        else:
+            tenure.check()  # what is lost, the block gives back when it ends
+            await self._client.release(tenure.token)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:

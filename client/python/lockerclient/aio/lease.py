@@ -57,7 +57,9 @@ class AsyncLease(Block):
             del reservation
 
     async def __aenter__(self) -> AsyncLease:
-        return await self.open()
+        await self.open()
+        self._task = asyncio.current_task()
+        return self
 
     async def acquire(self, path: calls.Resource | Iterable[calls.Resource],
                       wait: float | None = None, mode: str = "exclusive", *,
@@ -167,7 +169,7 @@ class AsyncLease(Block):
             mutex.release()
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back, also if blocks have it, too. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
         tenure = self._held()
         async with self._giving_back:
             await self._client.release(tenure.token, path)
@@ -207,10 +209,10 @@ class AsyncLockOfLease(UseView):
         if tenure is None or use is None:
             return
         self._use = None
-        problem: LockerError | None = tenure.release_as_loss()
+        problem: LockerError | None
         try:
             await self.lease._leave(tenure, use)
-            problem = copy.copy(use.loss) or problem
+            problem = copy.copy(use.loss)
         except LockerError as caught:
             problem = caught
         tell(problem, error)

@@ -36,7 +36,7 @@ class AsyncLock(Block, GrantView):
         try:
             self._grant = grant = await client._run(acquisition.steps())
             tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
-            tenure.granted(Use(self._wanted), self._wanted, grant)
+            tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             return self
         except GeneratorExit:
             raise
@@ -48,7 +48,9 @@ class AsyncLock(Block, GrantView):
             del reservation
 
     async def __aenter__(self) -> AsyncLock:
-        return await self.acquire()
+        await self.acquire()
+        self._task = asyncio.current_task()
+        return self
 
     def __repr__(self) -> str:
         return f"<AsyncLock {self._wanted.paths}: {'held' if self.held else 'not held'}>"

@@ -457,6 +457,12 @@ FAULTS = [
           "    is_final = in_doubt\n",
           "python/protocol_test.py "
           "Asking.test_a_force_that_the_server_stopped_on_its_way_is_not_sent_again"),
+    Fault("patience-begins-late", "a silent server is waited for by the Python client for much longer "
+          "than patience",
+          "client/python/lockerclient/protocol.py",
+          "            silent_since = min(now, sent + wait)\n", "            silent_since = now\n",
+          "python/protocol_test.py "
+          "Asking.test_patience_is_counted_from_when_a_silent_server_was_asked"),
     Fault("proxy-gives-back", "a proxy's 502 ends that the Python client gives a lock back",
           "client/python/lockerclient/giving_back.py",
           "    return not is_transient(answer)\n", "    return True\n",

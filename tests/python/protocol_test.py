@@ -25,11 +25,12 @@ FORCED = {**EXPIRED, "reason": "forced", "detail": "why"}
 SUPERSEDED = {"error": "superseded", "message": "Taken."}
 LEFT = (0, 200, {"released": 0})
 REFUSED = NoAnswer("refused", was_sent=False)
+SILENCE = (None, NoAnswer("timeout", True))
 
 
 class World:
     """A clock, and a network that does what a list says: (seconds that it takes, status, body), or
-    (seconds, NoAnswer)."""
+    (seconds, NoAnswer); None: as many seconds as are waited for."""
 
     def __init__(self, *script, patience=30.0):
         self.now = 1000.0
@@ -47,7 +48,7 @@ class World:
                     continue
                 self.requests.append((self.now, step))
                 taken, what, *body = self.script.pop(0)
-                sent, self.now = self.now, self.now + taken
+                sent, self.now = self.now, self.now + (step.timeout if taken is None else taken)
                 if isinstance(what, NoAnswer):
                     step = steps.throw(what)
                 else:
@@ -91,6 +92,13 @@ class Asking(unittest.TestCase):
         self.assertLessEqual(world.now, 1030)
         self.assertGreater(len(world.requests), 25)  # a server that comes back is noticed soon
 
+    def test_patience_is_counted_from_when_a_silent_server_was_asked(self):
+        for patience, tries in ((3, 1), (30, 3)):
+            world = World(*[SILENCE] * 10, patience=patience)
+            with self.assertRaises(Unreachable):
+                world.drive(protocol.ask(world.settings, calls.status()))
+            self.assertEqual(len(world.requests), tries)
+
     def test_a_refusal_that_lasts_is_told_as_such(self):
         world = World(*[(0, 503, {"error": "too_many_leases", "message": "Full."})] * 1000)
         with self.assertRaises(LockerError) as caught:
@@ -132,11 +140,11 @@ class Asking(unittest.TestCase):
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
         world = World(*cuts, (1, 200, {}))
-        world.drive(protocol.ask_waiting(world.settings, lambda: (calls.status(), 20)))
+        world.drive(protocol.ask_waiting(world.settings, lambda _: (calls.status(), 20)))
         self.assertEqual(len(world.requests), 21)
         hangs = World(*[(30, NoAnswer("timeout", True))] * 5)
         with self.assertRaises(Unreachable):
-            hangs.drive(protocol.ask_waiting(hangs.settings, lambda: (calls.status(), 20)))
+            hangs.drive(protocol.ask_waiting(hangs.settings, lambda _: (calls.status(), 20)))
 
 
 class Acquiring(unittest.TestCase):
@@ -237,6 +245,12 @@ class Acquiring(unittest.TestCase):
         self.check_patience(World((0, 502, "<html>"), *[(0, REFUSED)] * 1000), 0, 30)
         in_line = World((20, 423, LOCKED), *[(0, REFUSED)] * 1000)
         self.check_patience(in_line, 25, 50)
+
+    def test_who_waits_for_a_silent_server_is_told_when_patience_is_over(self):
+        self.check_patience(World(*[SILENCE] * 10), None, 20 + 30)
+        impatient = World(SILENCE, SILENCE, (1, 201, GRANT), patience=11)
+        self.check_patience(impatient, None, 20 + 10 + 1 + 1 + 10)
+        self.assertEqual(impatient.waits(), ["20000ms", "1000ms"])  # so its place in line is kept
 
     def test_advice_for_those_who_write_http_is_not_passed_on(self):
         for said, told in (("/a is held by x; y; try again later, or wait longer.",

@@ -74,8 +74,8 @@ class Acquisition:
         first_patience = max(until - now(), FIRST_PATIENCE)
         pauses = backoff()
 
-        def make() -> tuple[Request, float]:
-            piece = max(0.0, min(until - now(), WAIT_PIECE))
+        def make(longest: float) -> tuple[Request, float]:
+            piece = max(0.0, min(until - now(), WAIT_PIECE, longest))
             self._has_waited |= piece > 0
             return self.wanted.request(self._token, piece), piece
 

@@ -13,6 +13,7 @@ from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .records import LeaseState, LockInfo, OpenedLease, error_of
 
 Result = TypeVar("Result")
+SHORTEST_WAIT = 1.0  # of who may wait for longer: to ask without waiting gives up a place in line
 
 
 def is_transient(answer: Answer) -> bool:
@@ -48,7 +49,7 @@ def backoff(longest: float = 1.0) -> Iterator[float]:
 
 def ask(settings: Settings, request: Request) -> Steps[Answer]:
     """Sends it until it is answered, or there was no answer for as long as `patience`."""
-    return ask_waiting(settings, lambda: (request, 0.0))
+    return ask_waiting(settings, lambda _: (request, 0.0))
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,20 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
                  refusal=None if code is None else answer)
 
 
-def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
+def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float]],
                 before_another: Callable[[Settings], Steps[None]] | None = None,
                 first_patience: float = float("inf")) -> Steps[Answer]:
     """The same for a request that the server may leave unanswered for a while: the second of what
-    `make` makes says how long. `before_another`, if given, is done before each try but the first,
-    with the patience that is left then. As long as the server can have got nothing, it is given up
-    after `first_patience` already."""
+    `make` makes says how long, at most as long as that is told. `before_another`, if given, is done
+    before each try but the first, with the patience that is left then. As long as the server can
+    have got nothing, it is given up after `first_patience` already."""
     pauses = backoff()
     silent_since: float | None = None
     first_ends = settings.now() + first_patience
     may_have_arrived = False
+    longest = float("inf")
     while True:
-        request, wait = make()
+        request, wait = make(longest)
         sent = settings.now()
         outcome = yield from _ask_once(request, settings.timeout + wait)
         if isinstance(outcome, Answer):
@@ -111,7 +113,7 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
             silent_since = None  # it waited, and something between found that too long
             pauses = backoff()
         elif silent_since is None:
-            silent_since = now
+            silent_since = min(now, sent + wait)
         pause = next(pauses)
         ends = (now if silent_since is None else silent_since) + settings.patience
         if not may_have_arrived:
@@ -124,6 +126,7 @@ def ask_waiting(settings: Settings, make: Callable[[], tuple[Request, float]],
         if before_another is not None:
             left = max(0.0, ends - settings.now())
             yield from before_another(replace(settings, patience=left))
+        longest = max(SHORTEST_WAIT, ends - settings.now() - settings.timeout)
 
 
 def is_silence(error: BaseException) -> bool:

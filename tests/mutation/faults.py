@@ -463,6 +463,10 @@ FAULTS = [
           "            silent_since = min(now, sent + wait)\n", "            silent_since = now\n",
           "python/protocol_test.py "
           "Asking.test_patience_is_counted_from_when_a_silent_server_was_asked"),
+    Fault("sockets-left-open", "the Python client leaves connections open when it is forgotten",
+          "client/python/lockerclient/connections.py",
+          "        self.close()  # a socket that has to do that by itself warns\n", "        pass\n",
+          "python/process_test.py Processes.test_no_socket_is_left_open_to_be_warned_of"),
     Fault("proxy-gives-back", "a proxy's 502 ends that the Python client gives a lock back",
           "client/python/lockerclient/giving_back.py",
           "    return not is_transient(answer)\n", "    return True\n",

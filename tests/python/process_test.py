@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import unittest
+from unittest import mock
 
 from child import Child
 from server_case import LONG, ServerCase, wait_until
@@ -133,6 +134,18 @@ class Processes(ServerCase):
                 child.line()
                 child.end()
                 self.assertEqual(list(self.client.locks()), [])
+
+    def test_no_socket_is_left_open_to_be_warned_of(self):
+        with mock.patch.dict(os.environ, PYTHONWARNINGS="error::ResourceWarning"), self.child(f"""
+            lockerclient.Client().status()  # and is forgotten at once
+            with locker.lock("/p", ttl={LONG}):
+                if os.fork() == 0:
+                    locker.status()
+                    sys.exit(0)
+                os.wait()
+            held = locker.lock("/q", ttl={LONG}).acquire()
+        """) as child:
+            self.assertEqual(child.end(), (0, [], ""))
 
     def test_the_end_of_a_process_is_not_held_up_by_a_server_that_is_silent(self):
         with self.child("""

@@ -87,24 +87,28 @@ class Connections:
     """Thread-safe."""
 
     def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
+        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._address = address
         self._headers = {"Host": address.host_header}
         if key is not None:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
         self._has_answered = False
-        self.forget()
 
     def forget(self) -> None:
         """In a child of the process that made them: its parent goes on using them."""
-        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
-        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+        self._mutex = threading.RLock()  # a thread may have been in the other one
+        self.close()
 
     def close(self) -> None:
         with self._mutex:
             idle, self._idle = self._idle, []
         for _, connection in idle:
             connection.close()
+
+    def __del__(self) -> None:
+        self.close()  # a socket that has to do that by itself warns
 
     def send(self, request: Request, timeout: float) -> Answer:
         connection = self._take_idle() if request.is_repeatable else None

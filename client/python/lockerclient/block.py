@@ -144,8 +144,8 @@ class Block(HeldView):
         return True
 
     def release(self) -> None:
-        """Gives it back; raises LockLost if it was lost before. The block of another thread loses it
-        by that."""
+        """Gives it back; raises LockLost if it was lost before. The block of another thread loses
+        it by that."""
         tenure = self._held()
         if self._thread in (None, threading.get_ident()):
             self.__exit__(None, None, None)

@@ -138,12 +138,12 @@ class Processes(ServerCase):
     def test_no_socket_is_left_open_to_be_warned_of(self):
         with mock.patch.dict(os.environ, PYTHONWARNINGS="error::ResourceWarning"), self.child(f"""
             lockerclient.Client().status()  # and is forgotten at once
-            with locker.lock("/p", ttl={LONG}):
-                if os.fork() == 0:
-                    locker.status()
-                    sys.exit(0)
-                os.wait()
-            held = locker.lock("/q", ttl={LONG}).acquire()
+            locker.status()
+            if os.fork() == 0:
+                locker.status()
+                sys.exit(0)
+            os.wait()
+            held = locker.lock("/p", ttl={LONG}).acquire()
         """) as child:
             self.assertEqual(child.end(), (0, [], ""))
 

@@ -44,10 +44,13 @@ class Client(ClientBase):
                  ssl_context: ssl.SSLContext | None = None, ca_file: str | None = None,
                  timeout: float = 10.0, patience: float = 30.0):
         super().__init__(url, owner, timeout, patience)
-        self._connections = Connections(self._address, key or default_key(),
-                                        tls_for(self._address, ssl_context, ca_file))
+        connections = Connections(self._address, key or default_key(),
+                                  tls_for(self._address, ssl_context, ca_file))
+        self._connections = connections
         self._watch = DeadlineWatch()
-        self._farewells = Farewells(lambda: self._send)
+        # Not by `self`: a client that refers to itself would not end when it is forgotten.
+        self._farewells = Farewells(lambda: lambda step: connections.send(step.request,
+                                                                          step.timeout))
         _clients.add(self)
 
     def close(self) -> None:

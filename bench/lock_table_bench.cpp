@@ -76,6 +76,7 @@ void query(benchmark::State& state) {
   core::LockTable& table = table_with(held);
   std::mt19937_64 random{7};
   std::vector<core::Path> paths;
+  paths.reserve(4096);
   for (int i = 0; i < 4096; ++i) paths.push_back(path_number(1 + random() % held));
   std::size_t next = 0;
   for (auto _ : state)

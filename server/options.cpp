@@ -208,8 +208,9 @@ std::string take_ttls(const Texts& texts, LockService::Options& service) {
         std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
         std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
     const auto duration = core::parse_duration(*text);
-    const bool is_shorter_than_any = duration && duration->count() != 0 && *duration < std::chrono::milliseconds{1};
-    if (!duration || *duration > ttl_max || is_shorter_than_any) {
+    const bool is_ttl =
+        duration && *duration >= std::chrono::milliseconds{1} && *duration <= ttl_max;
+    if (!is_ttl && duration != std::chrono::microseconds{0}) {
       return std::string{name} + " must be 0, or a duration from 1ms to 30 days, such as 30s or 1h";
     }
     *ttl = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};

@@ -11,8 +11,8 @@
 namespace locker::server {
 namespace {
 
-constexpr Refusal draining{503, "draining",
-                           "The server is stopping; ask again with the same token when it is back."};
+constexpr Refusal draining{
+    503, "draining", "The server is stopping; ask again with the same token when it is back."};
 
 }  // namespace
 

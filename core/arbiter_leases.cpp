@@ -130,6 +130,8 @@ LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl, 
     answer.outcome = answer.ended ? LeaseOutcome::ended : LeaseOutcome::unknown;
     return answer;
   }
+  answer.token = token;
+  answer.owner = lease->owner;  // before the lease changes, which ends the view
   if (ttl && *ttl != lease->ttl) {
     // Not of the reserve: one client with ever another TTL would use up what all release with.
     if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
@@ -139,8 +141,6 @@ LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl, 
     change_ttl(*lease, *ttl);
   }
   restart_timer(token);
-  answer.token = token;
-  answer.owner = lease->owner;
   answer.ttl = ttl.value_or(lease->ttl);
   answer.locks = count_locks_of(*lease);
   table_.for_each_newest_lock_of(*lease, [&](const HeldLock& newest) {

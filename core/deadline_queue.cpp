@@ -20,13 +20,13 @@ Instant instant_of(std::uint64_t ticks) {
 }  // namespace
 
 struct DeadlineQueue::Entry {
-  std::uint64_t deadline = 0;  // in ticks
+  std::uint64_t deadline : 41 = 0;  // in ticks
+  Kind kind : 2 = Kind::lease;
+  std::uint64_t level : 4 = 0;
+  std::uint64_t slot : 6 = 0;
   std::uint64_t subject = 0;
   std::uint32_t previous = null;
   std::uint32_t next = null;
-  Kind kind = Kind::lease;
-  std::uint8_t level = 0;
-  std::uint8_t slot = 0;
 };
 
 DeadlineQueue::Entry& DeadlineQueue::entry(std::uint32_t at) const { return *arena_.at<Entry>(at); }
@@ -34,7 +34,8 @@ DeadlineQueue::Entry& DeadlineQueue::entry(std::uint32_t at) const { return *are
 std::uint32_t DeadlineQueue::add(Instant deadline, Kind kind, std::uint64_t subject) {
   const std::uint32_t at = arena_.allocate(UnitArena::units_for(sizeof(Entry)));
   Entry& added = entry(at) = Entry{};
-  added.deadline = std::min((microseconds_before(deadline) + tick - 1) / tick, ticks_max);
+  const std::uint64_t ticks = (microseconds_before(deadline) + tick - 1) / tick;
+  added.deadline = std::min(ticks, ticks_max) & ticks_max;
   added.kind = kind;
   added.subject = subject;
   link(at);
@@ -62,8 +63,8 @@ void DeadlineQueue::link(std::uint32_t at) {
     slot.number >>= level_bits;
     current >>= level_bits;
   }
-  linked.level = static_cast<std::uint8_t>(slot.level);
-  linked.slot = static_cast<std::uint8_t>(slot.number % slots);
+  linked.level = slot.level & 15U;
+  linked.slot = slot.number % slots;
   occupied_[linked.level] |= std::uint64_t{1} << linked.slot;
   std::uint32_t& first = wheel_[linked.level][linked.slot];
   linked.previous = null;

@@ -273,14 +273,14 @@ void LockTable::apply(const LeaseOpened& opened) {
   LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
   Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
-  set_terms(details_for(added), opened.ttl, opened.id.fence);
+  set_terms(terms_for(added), opened.ttl, opened.id.fence);
 }
 
 void LockTable::apply(const TtlChanged& changed) {
   const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
-  LeaseDetails& details = details_for(lease(at));
-  set_terms(details, changed.ttl, details.opened_fence);
+  LeaseTerms& terms = terms_for(lease(at));
+  set_terms(terms, changed.ttl, terms.opened_fence);
 }
 
 void LockTable::apply(const Cooling& cooling) {

@@ -180,7 +180,7 @@ class LockTable {
   struct Lock;
   struct LockDetails;
   struct Lease;
-  struct LeaseDetails;
+  struct LeaseTerms;
   struct List;
   struct Link;
   /// The nodes on the way to a path.
@@ -219,7 +219,7 @@ class LockTable {
   [[nodiscard]] std::uint32_t next_of(const List& list, std::uint32_t lock,
                                       std::size_t level) const;
   [[nodiscard]] Lease& lease(std::uint32_t at) const;
-  [[nodiscard]] LeaseDetails* details_of(const Lease& lease) const;
+  [[nodiscard]] LeaseTerms* terms_of(const Lease& lease) const;
   [[nodiscard]] std::string_view owner_of(const Lease& lease) const;
 
   // Nodes.
@@ -264,8 +264,10 @@ class LockTable {
   void prefetch_lease(const Token& token) const;
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
   std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
-  LeaseDetails& details_for(Lease& lease, std::string_view owner = {});
-  void set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence);
+  void put_details(Lease& lease, std::string_view owner, bool has_terms);
+  void free_details(const Lease& lease);
+  LeaseTerms& terms_for(Lease& lease);
+  void set_terms(LeaseTerms& terms, Milliseconds ttl, Fence opened_fence);
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);

@@ -42,11 +42,11 @@ void LockTable::check_invariants() const {
   std::size_t with_deadline = 0;
   leases_.for_each([&](std::uint32_t at) {
     ++living;
-    const LeaseDetails* const details = details_of(lease(at));
-    const bool was_opened = details != nullptr && details->opened_fence != 0;
+    const LeaseTerms* const terms = terms_of(lease(at));
+    const bool was_opened = terms != nullptr && terms->opened_fence != 0;
     LOCKER_ASSERT(leases.contains(at) == (lease(at).first_lock != UnitArena::null));
     LOCKER_ASSERT(leases.contains(at) || was_opened);
-    if (details != nullptr && details->has_deadline()) ++with_deadline;
+    if (terms != nullptr && terms->has_deadline()) ++with_deadline;
   });
   LOCKER_ASSERT(living == leases_.size() && with_deadline == deadline_count_);
   for (const std::uint32_t at : leases) {

@@ -101,12 +101,14 @@ struct LockTable::LockDetails {
 struct LockTable::Lease {
   Token token;
   std::uint32_t first_lock = UnitArena::null;
-  std::uint32_t details = UnitArena::null;  // a block that begins with LeaseDetails
+  /// A block with the terms, if it has any, and the owner's bytes. Without terms a byte with their
+  /// number is before them: an owner of up to 7 takes 8 bytes that way instead of 24.
+  std::uint32_t details : UnitArena::number_bits = UnitArena::null;
+  std::uint32_t has_terms : 1 = 0;
 };
 
-/// Of a lease with an owner or a TTL, and of one that was opened by itself; followed by the owner's
-/// bytes.
-struct LockTable::LeaseDetails {
+/// Of a lease with a TTL, and of one that was opened by itself.
+struct LockTable::LeaseTerms {
   Fence opened_fence : 56 = 0;  // zero: opened by a grant
   Fence owner_size : 8 = 0;
   std::uint32_t ttl = 0;
@@ -146,13 +148,16 @@ inline std::uint32_t LockTable::next_of(const List& list, std::uint32_t at,
 
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
 /// Null: it has none.
-inline LockTable::LeaseDetails* LockTable::details_of(const Lease& of) const {
-  return of.details == UnitArena::null ? nullptr : arena_.at<LeaseDetails>(of.details);
+inline LockTable::LeaseTerms* LockTable::terms_of(const Lease& of) const {
+  return of.has_terms == 0 ? nullptr : arena_.at<LeaseTerms>(of.details);
 }
 inline std::string_view LockTable::owner_of(const Lease& of) const {
-  const LeaseDetails* const details = details_of(of);
-  if (details == nullptr) return {};
-  return {reinterpret_cast<const char*>(details + 1), details->owner_size};
+  if (of.details == UnitArena::null) return {};
+  const char* const block = arena_.at<char>(of.details);
+  if (const LeaseTerms* const terms = terms_of(of)) {
+    return {block + sizeof *terms, terms->owner_size};
+  }
+  return {block + 1, static_cast<std::uint8_t>(*block)};
 }
 
 [[nodiscard]] constexpr std::size_t below_index(Mode mode, bool lock_parents) {

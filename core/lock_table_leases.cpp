@@ -39,25 +39,47 @@ std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, M
   FoundLease& found = find_token(token);
   leases_.insert(found.hash, at);
   found.at = at;
-  if (!owner.empty() || ttl.count() != 0) set_terms(details_for(added, owner), ttl, 0);
+  const bool has_terms = ttl.count() != 0;
+  if (has_terms || !owner.empty()) put_details(added, owner, has_terms);
+  if (has_terms) set_terms(*terms_of(added), ttl, 0);
   return at;
 }
 
-/// Those that it has; if it has none, new ones with this owner.
-LockTable::LeaseDetails& LockTable::details_for(Lease& of, std::string_view owner) {
-  if (of.details != null) return *details_of(of);
-  of.details = arena_.allocate(UnitArena::units_for(sizeof(LeaseDetails) + owner.size()));
-  LeaseDetails& details = *details_of(of);
-  details = {.owner_size = static_cast<std::uint8_t>(owner.size())};
-  owner.copy(reinterpret_cast<char*>(&details + 1), owner.size());
-  return details;
+/// Into a new block.
+void LockTable::put_details(Lease& of, std::string_view owner, bool has_terms) {
+  const std::size_t head = has_terms ? sizeof(LeaseTerms) : 1;
+  of.details = arena_.allocate(UnitArena::units_for(head + owner.size())) & UnitArena::number_mask;
+  of.has_terms = has_terms ? 1 : 0;
+  char* const block = arena_.at<char>(of.details);
+  if (has_terms) {
+    *terms_of(of) = {.owner_size = static_cast<std::uint8_t>(owner.size())};
+  } else {
+    *block = static_cast<char>(owner.size());
+  }
+  owner.copy(block + head, owner.size());
 }
 
-void LockTable::set_terms(LeaseDetails& details, Milliseconds ttl, Fence opened_fence) {
-  deadline_count_ -= details.has_deadline() ? 1U : 0U;
-  details.ttl = ttl.count();
-  details.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
-  deadline_count_ += details.has_deadline() ? 1U : 0U;
+void LockTable::free_details(const Lease& of) {
+  if (of.details == null) return;
+  const std::size_t head = of.has_terms != 0 ? sizeof(LeaseTerms) : 1;
+  arena_.free(of.details, UnitArena::units_for(head + owner_of(of).size()));
+}
+
+/// Those that it has; if it has none, new ones.
+LockTable::LeaseTerms& LockTable::terms_for(Lease& of) {
+  if (of.has_terms == 0) {
+    const Lease before = of;
+    put_details(of, owner_of(before), true);
+    free_details(before);
+  }
+  return *terms_of(of);
+}
+
+void LockTable::set_terms(LeaseTerms& terms, Milliseconds ttl, Fence opened_fence) {
+  deadline_count_ -= terms.has_deadline() ? 1U : 0U;
+  terms.ttl = ttl.count();
+  terms.opened_fence = opened_fence & ((Fence{1} << 56U) - 1);
+  deadline_count_ += terms.has_deadline() ? 1U : 0U;
 }
 
 void LockTable::remove_lease(std::uint32_t at) {
@@ -65,10 +87,8 @@ void LockTable::remove_lease(std::uint32_t at) {
   FoundLease& found = find_token(removed.token);
   leases_.erase(found.hash, at);
   found.at = null;
-  if (LeaseDetails* const details = details_of(removed)) {
-    set_terms(*details, {}, 0);
-    arena_.free(removed.details, UnitArena::units_for(sizeof *details + details->owner_size));
-  }
+  if (LeaseTerms* const terms = terms_of(removed)) set_terms(*terms, {}, 0);
+  free_details(removed);
   arena_.free(at, lease_units);
 }
 
@@ -93,8 +113,8 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   lock(behind).lease_previous = unlinked.lease_previous;
   (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
       unlinked.lease_next;
-  const LeaseDetails* const details = details_of(of);
-  const bool was_opened = details != nullptr && details->opened_fence != 0;
+  const LeaseTerms* const terms = terms_of(of);
+  const bool was_opened = terms != nullptr && terms->opened_fence != 0;
   // After a change the next record gives the lease the lock that takes this one's place.
   if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
@@ -162,9 +182,9 @@ std::optional<LivingLease> LockTable::find_lease_of(const Token& token) const {
 LivingLease LockTable::lease_at(std::uint32_t handle) const {
   const Lease& of = lease(handle);
   LivingLease living{of.token, owner_of(of), {}, {}, of.first_lock != null, handle};
-  if (const LeaseDetails* const details = details_of(of)) {
-    living.ttl = Milliseconds{details->ttl};
-    living.opened = {details->opened_fence, 0};
+  if (const LeaseTerms* const terms = terms_of(of)) {
+    living.ttl = Milliseconds{terms->ttl};
+    living.opened = {terms->opened_fence, 0};
   }
   return living;
 }
@@ -196,14 +216,14 @@ void LockTable::for_each_newest_lock_of(const LivingLease& of,
 }
 
 std::uint32_t LockTable::timer_of(std::uint32_t at) const {
-  const LeaseDetails* const details = details_of(lease(at));
-  return details == nullptr ? 0 : details->timer;
+  const LeaseTerms* const terms = terms_of(lease(at));
+  return terms == nullptr ? 0 : terms->timer;
 }
 
 void LockTable::set_timer(std::uint32_t at, std::uint32_t timer) {
-  LeaseDetails* const details = details_of(lease(at));
-  LOCKER_ASSERT(details != nullptr);
-  details->timer = timer;
+  LeaseTerms* const terms = terms_of(lease(at));
+  LOCKER_ASSERT(terms != nullptr);
+  terms->timer = timer;
 }
 
 }  // namespace locker::core

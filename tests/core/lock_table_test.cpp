@@ -189,6 +189,40 @@ TEST_F(LockTableTest, NodesAndLeasesVanishWithTheirLastLock) {
   table_.check_invariants();
 }
 
+TEST_F(LockTableTest, AnOwnerStaysWhenItsLeaseGetsATtl) {
+  const Path at = path("/a");
+  const std::size_t empty = table_.memory_bytes();
+  Fence fence = 0;
+  for (std::size_t size = 0; size <= 255; ++size) {
+    const std::string owner(size, 'o');
+    table_.apply(Granted{token(1), {++fence, 0}, {}, owner, at});
+    const std::size_t without_ttl = table_.memory_bytes();
+    table_.apply(TtlChanged{token(1), Milliseconds{5}});
+    table_.check_invariants();
+    const auto lease = table_.find_lease_of(token(1));
+    EXPECT_EQ(lease->owner, owner);
+    EXPECT_EQ(lease->ttl, Milliseconds{5});
+    EXPECT_GT(table_.memory_bytes(), without_ttl);
+    table_.apply(Ended{token(1), {fence, 0}, End::released});
+    EXPECT_EQ(table_.memory_bytes(), empty);
+
+    table_.apply(LeaseOpened{token(1), {++fence, 0}, owner, {}});
+    table_.check_invariants();
+    EXPECT_EQ(table_.find_lease_of(token(1))->owner, owner);
+    table_.apply(Ended{token(1), {fence, 0}, End::released});
+    EXPECT_EQ(table_.memory_bytes(), empty);
+  }
+}
+
+TEST_F(LockTableTest, AShortOwnerTakesEightBytes) {
+  const Path at = path("/a");
+  table_.apply(Granted{token(1), {1, 0}, {}, "", at});
+  const std::size_t without = table_.memory_bytes();
+  table_.apply(Ended{token(1), {1, 0}, End::released});
+  table_.apply(Granted{token(1), {2, 0}, {}, "builder", at});
+  EXPECT_EQ(table_.memory_bytes(), without + 8);
+}
+
 TEST_F(LockTableTest, LocksOfOneLeaseNeverClashAndItEndsWithTheLast) {
   const Path foo = path("/foo"), bar = path("/foo/bar");
   table_.apply(Granted{token(1), {1, 0}, {}, "a", foo});

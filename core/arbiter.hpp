@@ -137,7 +137,7 @@ class Arbiter {
            watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiting_bytes_;
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
-  /// Of the leases those that were opened by themselves, and live without locks.
+  /// Of the leases those that were opened by themselves: they live also without locks.
   [[nodiscard]] std::size_t opened_lease_count() const { return opened_.size(); }
   [[nodiscard]] Fence last_fence() const { return last_fence_; }
 
@@ -262,6 +262,7 @@ class Arbiter {
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
 
   // Leases: arbiter_leases.cpp.
+  [[nodiscard]] std::optional<HeldLock> find_replayed(const Token& token, LockId id);
   [[nodiscard]] MaybeLease find_living(const Token& token) const;
   void start_timer(const LivingLease& lease, Instant deadline);
   void stop_timer(const LivingLease& lease);
@@ -307,8 +308,9 @@ class Arbiter {
   SearchBudget search_budget_;
   std::set<Token> to_search_;  // leases whose requests may wait for themselves now
 
-  std::set<Token> opened_;    // leases that were opened by themselves
-  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
+  std::uint64_t replay_searches_ = 0;  // steps, since locks were indexed last
+  std::set<Token> opened_;             // leases that were opened by themselves
+  std::set<Token> expiring_;           // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
   Instant leaves_at_{};      // the last one whose client has left

@@ -334,7 +334,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       table_.set_timer(lease.handle, 0);
       const std::size_t ends = count_ends_of(lease);
       const bool has_begun = has_room(ends * end_bytes, true);
-      std::size_t things = 1 + (has_begun ? ends / ends_of_a_thing : 0);
+      std::size_t things = 1 + ends / ends_of_a_thing;  // also where they were only counted
       const auto waiting = by_token_.find(lease.token);
       if (has_begun && waiting != by_token_.end()) {
         for (const Waiter* const waiter : waiting->second) things += things_of(*waiter);

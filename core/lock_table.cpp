@@ -293,13 +293,14 @@ void LockTable::apply(const Cooling& cooling) {
 }
 
 void LockTable::apply(const Ended& ended) {
-  std::uint32_t at = find_lock(ended.token, ended.id);
-  if (at != null) {
-    delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
-    unlink_from_lease(at, ended.reason);
-  } else if (const auto cooling = cooling_.find(ended.id); cooling != cooling_.end()) {
+  std::uint32_t at = null;
+  // First: it has no token, which is as good as one of zeros, and that may have very many locks.
+  if (const auto cooling = cooling_.find(ended.id); cooling != cooling_.end()) {
     at = cooling->second;
     cooling_.erase(cooling);
+  } else if (at = find_lock(ended.token, ended.id); at != null) {
+    delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
+    unlink_from_lease(at, ended.reason);
   } else {
     const std::uint32_t opened = find_lease(ended.token);
     LOCKER_ASSERT(opened != null && lease(opened).first_lock == null);
@@ -367,7 +368,7 @@ bool LockTable::fits(const Cooling& cooling) const {
 }
 
 bool LockTable::fits(const Ended& ended) const {
-  if (find_lock(ended.token, ended.id) != null || cooling_.count(ended.id) != 0) return true;
+  if (cooling_.contains(ended.id) || find_lock(ended.token, ended.id) != null) return true;
   const auto opened = find_lease_of(ended.token);
   return opened && opened->opened == ended.id && ended.id.fence != 0 && !opened->has_locks;
 }

@@ -59,7 +59,14 @@ class LockTable {
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
   [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
+  /// O(1) for the lock that was found last, for the lease's oldest and newest; else it looks
+  /// through what the lease holds, from both ends.
   [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
+  /// Finds the lease's locks by their ids in O(log of their number) from now on, instead of those
+  /// of another lease: for a journal that is replayed. This is not counted by memory_bytes().
+  void index_locks_of(const Token& token);
+  void forget_index() { index_ = {}; }
+  [[nodiscard]] std::size_t indexed_count() const { return index_.locks.size(); }
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
@@ -203,6 +210,10 @@ class LockTable {
     std::uint32_t next = UnitArena::null;  // the first of its locks that was not looked at
     std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
   };
+  struct Index {
+    std::uint32_t lease = UnitArena::null;
+    std::map<LockId, std::uint32_t> locks;
+  };
   static const std::size_t node_units;
   static const std::size_t below_units;
   static const std::size_t lease_units;
@@ -305,6 +316,7 @@ class LockTable {
   // and a lease can have very many.
   mutable std::uint32_t found_lock_ = UnitArena::null;
   mutable Holdings holdings_;  // of the lease that was asked for last
+  Index index_;                // of one lease, or none
   mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;

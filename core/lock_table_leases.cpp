@@ -87,6 +87,7 @@ void LockTable::remove_lease(std::uint32_t at) {
   FoundLease& found = find_token(removed.token);
   leases_.erase(found.hash, at);
   found.at = null;
+  if (index_.lease == at) forget_index();
   if (LeaseTerms* const terms = terms_of(removed)) set_terms(*terms, {}, 0);
   free_details(removed);
   arena_.free(at, lease_units);
@@ -102,11 +103,13 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   if (last != at) lock(last).lease_next = at;
   linked.lease_previous = std::exchange(last, at);
   if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
+  if (index_.lease == owning) index_.locks.emplace(linked.id(), at);
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
   if (holdings_.lease == unlinked.lease) holdings_ = {};
+  if (index_.lease == unlinked.lease) index_.locks.erase(unlinked.id());
   Lease& of = lease(unlinked.lease);
   // What comes behind the last one, in its place, is the first one.
   const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
@@ -127,6 +130,10 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   if (found_lock_ != null && lock(found_lock_).id() == id && lock(found_lock_).lease == owning) {
     return found_lock_;
   }
+  if (index_.lease == owning) {
+    const auto indexed = index_.locks.find(id);
+    return indexed == index_.locks.end() ? null : found_lock_ = indexed->second;
+  }
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = older == null ? null : lock(older).lease_previous;
   while (older != null) {
@@ -137,6 +144,14 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
     newer = lock(newer).lease_previous;
   }
   return null;
+}
+
+void LockTable::index_locks_of(const Token& token) {
+  index_ = {find_lease(token), {}};
+  if (index_.lease == null) return;
+  for (std::uint32_t at = lease(index_.lease).first_lock; at != null; at = lock(at).lease_next) {
+    index_.locks.emplace(lock(at).id(), at);
+  }
 }
 
 // A lease can have many locks, and a path many (shared) ones: whichever list ends first.

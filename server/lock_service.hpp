@@ -172,7 +172,7 @@ class LockService final : private core::Arbiter::Host {
   struct Status {
     std::size_t locks = 0;
     std::size_t leases = 0;
-    std::size_t opened_leases = 0;  ///< Of them; they live without locks.
+    std::size_t opened_leases = 0;  ///< Of them; they live also without locks.
     std::size_t waiters = 0;
     Index index = 0;
     core::Fence last_fence = 0;

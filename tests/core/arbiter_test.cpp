@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "core/arbiter.hpp"
 
@@ -701,7 +703,6 @@ TEST_F(ArbiterTest, AForceOfOnePathGoesOnWhereManyShareIt) {
   EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{holders / 2 + 1} + late_ones);
 }
 
-// What has cooled is recorded without a token, which is as good as one of zeros.
 TEST_F(ArbiterTest, ALockIsNotLookedForAmongAllOfItsLeaseAgainWhenItEnds) {
   AcquireCommand command;
   for (int number = 0; number < 200; ++number) {
@@ -718,6 +719,94 @@ TEST_F(ArbiterTest, ALockIsNotLookedForAmongAllOfItsLeaseAgainWhenItEnds) {
   EXPECT_EQ(arbiter_->table().search_steps(), 0U);
   restart();
   EXPECT_LT(arbiter_->table().search_steps(), 300U);  // once for each of the three
+}
+
+TEST_F(ArbiterTest, LocksOfLargeLeasesThatEndInAnyOrderAreReplayedWithoutSearchingAllEachTime) {
+  constexpr int count = 3'000;
+  const auto lock_of = [](int lease, int number) {
+    return path(std::to_string(lease) + "-" + std::to_string(number));
+  };
+  const auto token_of = [](int lease) { return token(static_cast<std::uint8_t>(lease)); };
+  for (int number = 0; number < count; ++number) {
+    for (const int lease : {1, 2}) {
+      AcquireCommand command;
+      command.wanted = {{lock_of(lease, number), {}}};
+      command.token = token_of(lease);
+      if (number % 3 == 0) command.lock_delay = Milliseconds{5'000};
+      ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+    }
+  }
+  std::uint64_t records = 0;
+  for (int step = 1; step < count; ++step) {
+    const int number = step * 1'009 % count;  // each but the first, in no order
+    const int lease = step / 400 % 2 + 1;
+    ++records;
+    if (step % 3 == 0) {
+      ForceFilter filter;
+      filter.packed_path = lock_of(lease, number);
+      ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);  // cools if it has a lock-delay
+    } else if (step % 3 == 1) {
+      const std::string released = lock_of(lease, number);
+      ASSERT_EQ(arbiter_->release(token_of(lease), PathView{released}, now()).count, 1U);
+    } else {
+      AcquireCommand command;
+      command.wanted = {{lock_of(lease, number), {Mode::shared, true, true}}};
+      command.token = token_of(lease);
+      ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+    }
+  }
+  const auto held_now = [this] {
+    std::vector<std::tuple<LockId, Mode, std::string, bool>> held;
+    arbiter_->table().for_each_lock([&](const HeldLock& each) {
+      held.emplace_back(each.id, each.shape.mode,
+                        std::string{arbiter_->table().path_of(each).view().packed()},
+                        each.is_cooling);
+    });
+    return held;
+  };
+  const auto before = held_now();
+  restart();
+  EXPECT_EQ(held_now(), before);
+  EXPECT_LT(arbiter_->table().search_steps(), 200 * records);
+  EXPECT_EQ(arbiter_->table().indexed_count(), 0U);
+  arbiter_->table().check_invariants();
+}
+
+TEST_F(ArbiterTest, LeasesWithManyLocksThatHaveNoRoomForTheirEndAreCountedAsWhatTheyTake) {
+  AcquireCommand command;
+  command.ttl = Milliseconds{1'000};
+  for (std::uint8_t lease = 1; lease <= 8; ++lease) {
+    command.token = token(lease);
+    command.wanted.clear();
+    for (int number = 0; number < 200; ++number) {
+      command.wanted.push_back({path(std::to_string(lease) + "-" + std::to_string(number)), {}});
+    }
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  room_ = 0;
+  now_ = Instant{milliseconds{2'000}};
+  EXPECT_TRUE(arbiter_->advance(now(), 100));  // two of them take all of that
+  EXPECT_TRUE(arbiter_->advance(now(), 100));
+}
+
+// What has cooled is recorded without a token, which is as good as one of zeros.
+TEST_F(ArbiterTest, WhatHasCooledIsNotLookedForAmongTheLocksOfATokenOfZeros) {
+  AcquireCommand command;
+  for (int number = 0; number < 200; ++number) {
+    command.wanted.push_back({path("m" + std::to_string(1'000 + number)), {}});
+  }
+  command.token = Token{};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  command.wanted = {{a_, {}}};
+  command.token = token(1);
+  command.lock_delay = Milliseconds{5'000};
+  ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  ForceFilter filter;
+  filter.packed_path = a_;
+  ASSERT_EQ(arbiter_->force(filter, "", now()).count, 1U);
+  advance_to(milliseconds{6'000});
+  EXPECT_EQ(arbiter_->table().lock_count(), 200U);
+  EXPECT_EQ(arbiter_->table().search_steps(), 0U);
 }
 
 TEST_F(ArbiterTest, ALeaseWhoseTokenIsAllZerosEndsByItsTtlAfterARestart) {

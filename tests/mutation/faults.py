@@ -781,4 +781,11 @@ FAULTS = [
           "server/calls/terraform.cpp",
           "  response.index = asked.index;\n", "",
           "http_test ShownWhenDurable.*"),
+    Fault("limit-passed-in-line", "with those who wait, there are more locks than there may be",
+          "core/arbiter_acquiring.cpp",
+          "  if (const auto outcome = refusal_by_limits(request)) return refused(*outcome);\n",
+          "  const bool waits = request.ticket != ~Ticket{0};\n"
+          "  const auto outcome = refusal_by_limits(request);\n"
+          "  if (outcome && !waits) return refused(*outcome);\n",
+          "core_test ArbiterLimitsTest.AtTheLimits*"),
 ]

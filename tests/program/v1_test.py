@@ -1362,6 +1362,16 @@ class Limits(V1Test):
         self.expect(503, self.client.acquire("/1", token=other, wait="5s"), "too_many_waiters")
         self.expect(503, self.client.ask("GET", "/v1/events"), "too_many_event_readers")
 
+    def test_who_waits_for_what_others_hold_needs_no_place_before_its_turn(self):
+        token = self.client.several(locks=[{"path": "/1"}, {"path": "/2"}])["token"]
+        other = self.client.acquire("/3")["token"]
+        waiting = self.wait_in_line("/3")
+        self.expect(200, self.client.release("/3", other))
+        self.expect(201, waiting.answer())
+        waiting = self.wait_in_line("/1")
+        self.expect(200, self.client.release("/1", token))
+        self.expect(503, waiting.answer(), "too_many_leases")
+
     def test_locks_of_the_seed_expire_if_the_operator_says_so(self):
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
         self.assertFalse(self.client.ask("GET", "/canhaz/s")["ok"])

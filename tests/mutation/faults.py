@@ -788,4 +788,9 @@ FAULTS = [
           "  const auto outcome = refusal_by_limits(request);\n"
           "  if (outcome && !waits) return refused(*outcome);\n",
           "core_test ArbiterLimitsTest.AtTheLimits*"),
+    Fault("default-of-the-retry", "a retry after a restart with another --default-ttl is refused",
+          "server/lock_service.cpp",
+          "    if (lease && !ttl) ttl = lease->ttl;\n", "",
+          "program/v1_test.py "
+          "Leasing.test_a_lease_that_is_opened_again_without_a_ttl_keeps_the_one_it_has"),
 ]

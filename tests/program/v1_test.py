@@ -425,6 +425,16 @@ class Leasing(V1Test):
         self.assertEqual(again["released"], 0)
         self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
 
+    def test_a_lease_that_is_opened_again_without_a_ttl_keeps_the_one_it_has(self):
+        token = fresh_token()
+        self.assertIsNone(self.expect(201, self.client.call("POST", "/v1/leases", token=token))["ttl_ms"])
+        self.options = ("--default-ttl", "60s")
+        self.restart()
+        again = self.expect(200, self.client.call("POST", "/v1/leases", token=token))
+        self.assertIsNone(again["ttl_ms"])
+        other = self.client.call("POST", "/v1/leases", token=token, ttl="60s")
+        self.expect_in_use(other, "ttl", None, None)
+
     def test_a_lease_that_is_no_more_is_neither_released_nor_opened(self):
         expired = self.client.acquire("/e", ttl="1ms")["token"]
         self.expect(201, self.client.acquire("/e", wait="20s"))

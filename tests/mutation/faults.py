@@ -793,4 +793,15 @@ FAULTS = [
           "    if (lease && !ttl) ttl = lease->ttl;\n", "",
           "program/v1_test.py "
           "Leasing.test_a_lease_that_is_opened_again_without_a_ttl_keeps_the_one_it_has"),
+    Fault("silent-end", "with --log-level off a start fails without a word",
+          "server/logging.cpp",
+          "std::min(spdlog::level::from_str(level), spdlog::level::critical)",
+          "spdlog::level::from_str(level)",
+          "program/program_test.py "
+          "Program.test_a_start_that_fails_says_why_also_where_nothing_is_logged"),
+    Fault("file-not-named", "a store below a file is called one itself",
+          "persistence/store_opening.cpp",
+          "    if (names || !is_not_a_directory(names.error())) break;\n", "    break;\n",
+          "program/program_test.py "
+          "Program.test_a_start_that_fails_says_why_also_where_nothing_is_logged"),
 ]

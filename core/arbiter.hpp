@@ -38,6 +38,7 @@ namespace locker::core {
 class Arbiter {
  public:
   struct Limits {
+    // Who waits takes none of these two before its turn, when it is refused if there is none.
     std::size_t locks_max = 20'000'000;
     std::size_t leases_max = 20'000'000;
     std::size_t waiters_max = 1'000'000;

@@ -303,7 +303,6 @@ SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::s
 }
 
 Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
-  if (const auto outcome = refusal_by_limits(*request)) return refused(*outcome);
   request->bytes = waiting_bytes(*request);
   if (waiters_.size() >= limits_.waiters_max ||
       waiting_bytes_ + request->bytes > limits_.waiting_bytes_max) {

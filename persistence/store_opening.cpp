@@ -15,16 +15,31 @@ OpenFault not_a_store(const std::string& directory, const std::string& what) {
   return {OpenFault::Kind::not_a_store, directory + " " + what};
 }
 
+bool is_not_a_directory(const IoError& error) { return error.code == errc_t::not_a_directory; }
+
+/// Which one it is, where the name of a directory is that of a file, or leads through one.
+std::string file_in_the_way(FileSystem& files, std::string path) {
+  std::size_t end = path.rfind('/');
+  while (end != std::string::npos && end != 0) {
+    const auto names = files.list(path.substr(0, end));
+    if (names || !is_not_a_directory(names.error())) break;
+    path.resize(end);
+    end = path.rfind('/');
+  }
+  return path;
+}
+
 /// The names in the directory, which is made if it is not there; `was_there` says so.
 OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::string& directory,
                                                   bool& was_there) {
   auto names = files.list(directory);
   was_there = names.has_value();
   if (names) return std::move(*names);
-  if (names.error().code == errc_t::not_a_directory) {
-    return not_a_store(directory,
-                       "is a file, and a store is a directory. If it is the pickle file of Locker "
-                       "1, move it away: its locks cannot be taken over.");
+  if (is_not_a_directory(names.error())) {
+    return not_a_store(file_in_the_way(files, directory),
+                       "is a file where the store needs a directory; name another with --file. If "
+                       "it is the pickle file of Locker 1, move it away: its locks cannot be taken "
+                       "over.");
   }
   if (names.error().code != errc_t::no_such_file_or_directory) return open_fault(names.error());
   if (auto made = files.make_directory(directory); !made) return open_fault(made.error());

@@ -283,6 +283,9 @@ LockService::At<core::LeaseAnswer> LockService::open_lease(const std::optional<c
                                                            const std::optional<std::string>& owner,
                                                            std::optional<core::Milliseconds> ttl) {
   return carry_out([&](const core::Now& now) {
+    // Sent again without one it is the same request, also where the default is another one now.
+    const auto lease = chosen ? arbiter_.table().find_lease_of(*chosen) : std::nullopt;
+    if (lease && !ttl) ttl = lease->ttl;
     return arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
   });
 }

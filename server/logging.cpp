@@ -106,7 +106,8 @@ void start_logging(const std::string& level, bool as_json) {
   } else {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
   }
-  logger->set_level(spdlog::level::from_str(level));
+  // Why the process ends is told also where nothing else is.
+  logger->set_level(std::min(spdlog::level::from_str(level), spdlog::level::critical));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
 }

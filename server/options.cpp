@@ -124,7 +124,8 @@ po::options_description describe(Options& options, Texts& texts) {
       "File to append a JSON object a line to for each grant, release, forced end and refused "
       "access. Opened again on SIGHUP, for logrotate.");
   add("log-level", po::value(&options.log_level)->default_value(options.log_level),
-      "trace, debug (a line for each request), info, warning, error or off.");
+      "trace, debug (a line for each request), info, warning, error, or off: only why it ends when "
+      "it has to.");
   add("log-format", po::value(&texts.log_format)->default_value("text"),
       "text, or json: one JSON object a line.");
   return all;

@@ -181,7 +181,8 @@ std::optional<Fault> Parameters::read_flag(std::string_view name, bool& value) c
   } else if (*text == "False" || *text == "false" || *text == "0") {
     value = false;
   } else {
-    return Fault{"Parameter '" + std::string{name} + "' must be True or False."};
+    return Fault{"Parameter '" + std::string{name} +
+                 "' must be true or false, True or False, 1 or 0."};
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory_resource>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,15 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
     if (waits) command.wait = std::chrono::hours{1};
     return arbiter_->acquire(command, now());
   }
+  /// What becomes of the request that waits for it.
+  std::optional<Outcome> release_and_decide(const Token& token, const std::string& path) {
+    decided_.reset();
+    EXPECT_EQ(arbiter_->release(token, PathView{packed(path)}, now()).outcome,
+              ReleaseOutcome::released);
+    while (arbiter_->advance(now(), 1000)) {
+    }
+    return decided_;
+  }
   [[nodiscard]] Now now() const { return {instant_, 1}; }
 
   Instant instant_{Duration{1}};
@@ -53,8 +63,10 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
  private:
   void on_record(const Record&) override {}
   void on_event(const Event&) override {}
-  void on_decided(WaiterId, Acquired&&) override {}
+  void on_decided(WaiterId, Acquired&& acquired) override { decided_ = acquired.outcome; }
   Room room_for(std::size_t, bool) const override { return Room::enough; }
+
+  std::optional<Outcome> decided_;
 };
 
 TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMemoryTogether) {
@@ -112,6 +124,20 @@ TEST_F(ArbiterLimitsTest, AChangeOfModeNeedsNoRoomForAnotherLock) {
   EXPECT_EQ(acquire(token_of(1), {"/a"}).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   EXPECT_EQ(acquire(token_of(1), {"/b"}).outcome, Outcome::too_many_locks);
+}
+
+TEST_F(ArbiterLimitsTest, AtTheLimitsWhoWaitsStandsInLineUntilItsGrantWouldExceedOne) {
+  Arbiter::Limits limits;
+  limits.locks_max = limits.leases_max = 2;
+  start(limits);
+  ASSERT_EQ(acquire(token_of(1), {"/a"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(2), {"/b"}).outcome, Outcome::granted);
+  EXPECT_EQ(acquire(token_of(3), {"/c"}, true).outcome, Outcome::too_many_locks);
+  EXPECT_EQ(acquire(token_of(3), {"/a"}, true).outcome, Outcome::queued);
+  EXPECT_EQ(acquire(token_of(4), {"/b", "/c"}, true).outcome, Outcome::queued);
+  EXPECT_EQ(release_and_decide(token_of(1), "/a"), Outcome::granted);
+  EXPECT_EQ(release_and_decide(token_of(2), "/b"), Outcome::too_many_locks);
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
 }
 
 TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRestGoesOn) {

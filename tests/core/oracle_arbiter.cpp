@@ -453,7 +453,6 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Duration wa
     return refused(Outcome::blocked);
   }
   if (place == requests_.size()) {
-    if (const auto refusal = refusal_by_limits(request)) return refused(*refusal);
     if (requests_.size() >= limits_.waiters_max) return refused(Outcome::too_many_waiters);
     const auto of_lease = std::count_if(requests_.begin(), requests_.end(), [&](const auto& other) {
       return other.token == request.token;

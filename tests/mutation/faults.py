@@ -789,4 +789,27 @@ FAULTS = [
           "server/calls/terraform.cpp",
           "  response.index = asked.index;\n", "",
           "http_test ShownWhenDurable.*"),
+    Fault("limit-passed-in-line", "with those who wait, there are more locks than there may be",
+          "core/arbiter_acquiring.cpp",
+          "  if (const auto outcome = refusal_by_limits(request)) return refused(*outcome);\n",
+          "  const bool waits = request.ticket != ~Ticket{0};\n"
+          "  const auto outcome = refusal_by_limits(request);\n"
+          "  if (outcome && !waits) return refused(*outcome);\n",
+          "core_test ArbiterLimitsTest.AtTheLimits*"),
+    Fault("default-of-the-retry", "a retry after a restart with another --default-ttl is refused",
+          "server/lock_service.cpp",
+          "    if (lease && !ttl) ttl = lease->ttl;\n", "",
+          "program/v1_test.py "
+          "Leasing.test_a_lease_that_is_opened_again_without_a_ttl_keeps_the_one_it_has"),
+    Fault("silent-end", "with --log-level off a start fails without a word",
+          "server/logging.cpp",
+          "std::min(spdlog::level::from_str(level), spdlog::level::critical)",
+          "spdlog::level::from_str(level)",
+          "program/program_test.py "
+          "Program.test_a_start_that_fails_says_why_also_where_nothing_is_logged"),
+    Fault("file-not-named", "a store below a file is called one itself",
+          "persistence/store_opening.cpp",
+          "    if (names || !is_not_a_directory(names.error())) break;\n", "    break;\n",
+          "program/program_test.py "
+          "Program.test_a_start_that_fails_says_why_also_where_nothing_is_logged"),
 ]

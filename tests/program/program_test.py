@@ -542,6 +542,16 @@ class Program(unittest.TestCase):
         self.assertEqual(code, 78, text)
         self.assertIn("directory", text)
 
+    def test_a_start_that_fails_says_why_also_where_nothing_is_logged(self):
+        plain = self.directory.name + "/plain"
+        with open(plain, "w", encoding="utf-8"):
+            pass
+        for store in (plain, plain + "/", plain + "/x", plain + "/x/y"):
+            code, text = run(LOCKERD, "--port", "0", "--log-level", "off", "--file", store)
+            self.assertEqual(code, 78, text)
+            self.assertIn(f" {plain} is a file", text)
+            self.assertIn("name another with --file", text)
+
     def test_a_directory_of_other_things_is_refused_by_the_name_of_one(self):
         os.makedirs(self.store + "/lost+found")  # every new file system of ext4 has it
         with open(self.store + "/photos", "w", encoding="utf-8"):

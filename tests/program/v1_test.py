@@ -425,6 +425,16 @@ class Leasing(V1Test):
         self.assertEqual(again["released"], 0)
         self.expect(404, self.client.call("DELETE", "/v1/leases", token=fresh_token()))
 
+    def test_a_lease_that_is_opened_again_without_a_ttl_keeps_the_one_it_has(self):
+        token = fresh_token()
+        self.assertIsNone(self.expect(201, self.client.call("POST", "/v1/leases", token=token))["ttl_ms"])
+        self.options = ("--default-ttl", "60s")
+        self.restart()
+        again = self.expect(200, self.client.call("POST", "/v1/leases", token=token))
+        self.assertIsNone(again["ttl_ms"])
+        other = self.client.call("POST", "/v1/leases", token=token, ttl="60s")
+        self.expect_in_use(other, "ttl", None, None)
+
     def test_a_lease_that_is_no_more_is_neither_released_nor_opened(self):
         expired = self.client.acquire("/e", ttl="1ms")["token"]
         self.expect(201, self.client.acquire("/e", wait="20s"))
@@ -1361,6 +1371,16 @@ class Limits(V1Test):
         self.wait_in_line("/2", token=token)
         self.expect(503, self.client.acquire("/1", token=other, wait="5s"), "too_many_waiters")
         self.expect(503, self.client.ask("GET", "/v1/events"), "too_many_event_readers")
+
+    def test_who_waits_for_what_others_hold_needs_no_place_before_its_turn(self):
+        token = self.client.several(locks=[{"path": "/1"}, {"path": "/2"}])["token"]
+        other = self.client.acquire("/3")["token"]
+        waiting = self.wait_in_line("/3")
+        self.expect(200, self.client.release("/3", other))
+        self.expect(201, waiting.answer())
+        waiting = self.wait_in_line("/1")
+        self.expect(200, self.client.release("/1", token))
+        self.expect(503, waiting.answer(), "too_many_leases")
 
     def test_locks_of_the_seed_expire_if_the_operator_says_so(self):
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])

@@ -153,13 +153,17 @@ std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionI
   return input;
 }
 
-void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then,
-                                    const CompactionFault& why) {
-  const auto removed =
-      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
+void LocalJournal::note_no_snapshot(SnapshotPolicy::Situation then, const CompactionFault& why) {
+  const std::string unfinished = unfinished_snapshot_name(then.last_index);
+  const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
+  // Others may have come while it was written, and leave again. Not asked once it is removed: some
+  // file systems free what it took only later.
+  if (const auto free = files_.free_space(options_.directory); did_not_fit && free) {
+    then.free_bytes = std::min(then.free_bytes, *free + size_of(unfinished));
+  }
+  const auto removed = files_.remove(in_directory(options_.directory, unfinished));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
-  const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
   if (did_not_fit || why.may_pass) {
     snapshot_policy_.note_put_off(then, did_not_fit);
   } else {

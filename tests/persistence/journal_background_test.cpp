@@ -238,6 +238,15 @@ class JournalBackgroundTest : public JournalTest {
     }
   }
 
+  template <typename Condition>
+  static void wait_until(Condition is_so, const char* else_what) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!is_so()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << else_what;
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
   static core::Path long_path() {
     core::Path path;
     for (int depth = 0; depth < 8; ++depth) {
@@ -332,11 +341,10 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
   }
 
   static void wait_for_room(const LocalJournal& journal) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (journal.room_for(core::record_bytes_max, false, 0) != core::Room::enough) {
-      ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
-      std::this_thread::sleep_for(1ms);
-    }
+    const auto has_room = [&] {
+      return journal.room_for(core::record_bytes_max, false, 0) == core::Room::enough;
+    };
+    wait_until(has_room, "locks are refused for ever");
   }
 
   /// For one segment more, and not for a snapshot beside it.
@@ -414,21 +422,30 @@ TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {
   const auto journal = start(Durability::always);
   ASSERT_TRUE(journal);
   fill_segments(*journal, 4);
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (journal->status().snapshots_failed == 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot was tried";
-    std::this_thread::sleep_for(1ms);
-  }
+  wait_until([&] { return journal->status().snapshots_failed != 0; }, "no snapshot was tried");
   const int before = files_.free_space_calls();
   std::this_thread::sleep_for(500ms);
   EXPECT_LE(files_.free_space_calls() - before, 10);
 
   files_.have_room_for_snapshots(true);
   files_.limit_space(2 * space);
-  while (journal->status().snapshots_made == 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot is made any more";
-    std::this_thread::sleep_for(1ms);
-  }
+  wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
+}
+
+// There is no more room then than before they came, and nothing was sealed since.
+TEST_F(JournalBackgroundTest, ASnapshotWhoseRoomOthersHadForAMomentIsMadeWhenTheyHaveLeft) {
+  const std::uint64_t space = 64 * segment_bytes_min;
+  disk_.limit_space(space);
+  files_.let_snapshots_take_long(true);
+  const auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  fill_segments(*journal, 1);
+  files_.wait_for_snapshot();
+  files_.limit_space(0);
+  files_.let_snapshots_take_long(false);
+  wait_until([&] { return journal->status().snapshots_failed != 0; }, "it needs no room");
+  files_.limit_space(space);
+  wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
 }
 
 }  // namespace

@@ -123,14 +123,17 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
   return remove_covered();
 }
 
-/// Without rests while it is waited for, so that room comes soon.
+/// Without rests while it is waited for, so that room comes soon; and once as much again has been
+/// sealed, else where the journal grows faster than this each one would be behind by more.
 Pace LocalJournal::pace_of(const std::stop_token& stop) {
   if (!options_.background) return Pace{stop};
-  return Pace{stop, [this, stop](std::chrono::nanoseconds time) {
+  const auto is_urgent = [this] {
+    return is_tight_ || makes_room_ || has_no_next_segment() || refuses_locks() ||
+           bytes_of(segments_since_snapshot()) >= 2 * under_way_->sealed_bytes;
+  };
+  return Pace{stop, [this, stop, is_urgent](std::chrono::nanoseconds time) {
                 std::unique_lock lock{mutex_};
-                wake_.wait_for(lock, stop, time, [this] {
-                  return is_tight_ || makes_room_ || has_no_next_segment();
-                });
+                wake_.wait_for(lock, stop, time, is_urgent);
               }};
 }
 

@@ -122,6 +122,10 @@ class SharedDisk final : public FileSystem {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return reads_ >= count; });
   }
+  [[nodiscard]] int reads() {
+    const std::lock_guard lock{mutex_};
+    return reads_;
+  }
   [[nodiscard]] int syncs() {
     const std::lock_guard lock{mutex_};
     return syncs_;
@@ -446,6 +450,57 @@ TEST_F(JournalBackgroundTest, ASnapshotWhoseRoomOthersHadForAMomentIsMadeWhenThe
   wait_until([&] { return journal->status().snapshots_failed != 0; }, "it needs no room");
   files_.limit_space(space);
   wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
+}
+
+/// Half of a snapshot is made, and what is read for the other half takes its time.
+class SnapshotPaceTest : public JournalBackgroundTest {
+ protected:
+  void begin() {
+    disk_.limit_space(64 * segment_bytes_min);
+    files_.let_snapshots_take_long(true);
+    journal_ = start(Durability::none);
+    ASSERT_TRUE(journal_);
+    fill_segments(*journal_, 1);
+    files_.wait_for_snapshot();
+    files_.let_reads_take(read_takes);
+  }
+  void finish() {
+    files_.let_snapshots_take_long(false);
+    const auto began = std::chrono::steady_clock::now();
+    for (; journal_->status().snapshots_made == 0; ++waits_)
+      std::this_thread::sleep_for(read_takes);
+    took_ = std::chrono::steady_clock::now() - began;
+    reads_ = files_.reads();
+    files_.let_reads_take(0ms);
+  }
+
+  static constexpr auto read_takes = 100ms;
+  std::unique_ptr<LocalJournal> journal_;
+  int waits_ = 0;  ///< For the other half, each as long as a read.
+  int reads_ = 0;  ///< For that.
+  std::chrono::nanoseconds took_{0};
+};
+
+TEST_F(SnapshotPaceTest, ASnapshotRests) {
+  begin();
+  finish();
+  EXPECT_GE(took_, 3 * reads_ * read_takes);
+}
+
+// That began when it was under way.
+TEST_F(SnapshotPaceTest, ItDoesNotRestWhileLocksAreRefusedForWantOfRoom) {
+  begin();
+  ASSERT_NE(journal_->room_for(core::record_bytes_max, false, 1'000'000), core::Room::enough);
+  finish();
+  EXPECT_LT(waits_, 3 * reads_);
+}
+
+// Else each one would have more to read than the one before.
+TEST_F(SnapshotPaceTest, ItDoesNotRestWhereTheJournalGrowsFasterThanItIsMade) {
+  begin();
+  fill_segments(*journal_, 3);
+  finish();
+  EXPECT_LT(waits_, 3 * reads_);
 }
 
 }  // namespace

@@ -138,7 +138,7 @@ class LocalJournal final : public Journal {
   [[nodiscard]] std::uint64_t freed_by_next_snapshot() const;
   /// 0 also when it is not known.
   [[nodiscard]] std::uint64_t size_of(const std::string& name) const;
-  void note_no_snapshot(const SnapshotPolicy::Situation& then, const CompactionFault& why);
+  [[nodiscard]] bool note_no_snapshot(SnapshotPolicy::Situation then, const CompactionFault& why);
   void note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                      std::uint64_t ends, bool newest_is_bad);
   [[nodiscard]] Result<void> remove_covered();

@@ -59,7 +59,8 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
                                       .free_bytes = *free,
                                       .segment_fits_again = segment_fits_again,
                                       .expected_bytes = expected_snapshot_bytes(),
-                                      .replaced_bytes = replaced_bytes};
+                                      .replaced_bytes = replaced_bytes,
+                                      .segment_has_no_room = has_no_next_segment()};
   if (!snapshot_policy_.may_try(now)) return {};
   under_way_ = now;
   lock.unlock();
@@ -108,9 +109,10 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
   if (!bytes) {
     const bool is_io = bytes.error().kind == OpenFault::Kind::io;
     if (is_io && !bytes.error().may_pass) return core::Fault{bytes.error().message};
-    note_no_snapshot(now, bytes.error());
-    options_.on_warning("No snapshot was made: " + bytes.error().message +
-                        (bad_snapshot ? " Before: " + *bad_snapshot : ""));
+    if (note_no_snapshot(now, bytes.error())) {
+      options_.on_warning("No snapshot was made: " + bytes.error().message +
+                          (bad_snapshot ? " Before: " + *bad_snapshot : ""));
+    }
     return {};
   }
   note_snapshot(now.last_index, *bytes, std::chrono::steady_clock::now() - began,
@@ -123,14 +125,17 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
   return remove_covered();
 }
 
-/// Without rests while it is waited for, so that room comes soon.
+/// Without rests while it is waited for, so that room comes soon; and once as much again has been
+/// sealed, else where the journal grows faster than this each one would be behind by more.
 Pace LocalJournal::pace_of(const std::stop_token& stop) {
   if (!options_.background) return Pace{stop};
-  return Pace{stop, [this, stop](std::chrono::nanoseconds time) {
+  const auto is_urgent = [this] {
+    return is_tight_ || makes_room_ || has_no_next_segment() || refuses_locks() ||
+           bytes_of(segments_since_snapshot()) >= 2 * under_way_->sealed_bytes;
+  };
+  return Pace{stop, [this, stop, is_urgent](std::chrono::nanoseconds time) {
                 std::unique_lock lock{mutex_};
-                wake_.wait_for(lock, stop, time, [this] {
-                  return is_tight_ || makes_room_ || has_no_next_segment();
-                });
+                wake_.wait_for(lock, stop, time, is_urgent);
               }};
 }
 
@@ -153,19 +158,26 @@ std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionI
   return input;
 }
 
-void LocalJournal::note_no_snapshot(const SnapshotPolicy::Situation& then,
-                                    const CompactionFault& why) {
-  const auto removed =
-      files_.remove(in_directory(options_.directory, unfinished_snapshot_name(then.last_index)));
+/// Whether it is news: for want of a descriptor it may be tried several times a second.
+bool LocalJournal::note_no_snapshot(SnapshotPolicy::Situation then, const CompactionFault& why) {
+  const std::string unfinished = unfinished_snapshot_name(then.last_index);
+  const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
+  // Others may have come while it was written, and leave again. Not asked once it is removed: some
+  // file systems free what it took only later.
+  if (const auto free = files_.free_space(options_.directory); did_not_fit && free) {
+    then.free_bytes = std::min(then.free_bytes, *free + size_of(unfinished));
+  }
+  const auto removed = files_.remove(in_directory(options_.directory, unfinished));
   static_cast<void>(removed);  // a left-over is removed at the next start
   const std::lock_guard lock{mutex_};
-  const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
+  const bool is_news = !why.may_pass || !snapshot_policy_.is_put_off();
   if (did_not_fit || why.may_pass) {
     snapshot_policy_.note_put_off(then, did_not_fit);
   } else {
     snapshot_policy_.note_unreadable_file();
   }
   ++status_.snapshots_failed;
+  return is_news;
 }
 
 /// It takes the place of the newest one, if that is bad.

@@ -26,6 +26,7 @@ bool SnapshotPolicy::may_try(const Situation& now) const {
 bool SnapshotPolicy::may_fit(const Situation& now) const {
   if (!put_off_) return true;
   if (now.free_bytes >= put_off_->free_bytes + spare_bytes_min) return true;
+  if (now.segment_has_no_room && !did_not_fit_) return true;
   if (now.sealed_bytes >= 2 * put_off_->sealed_bytes) return true;
   return now.last_index > put_off_->last_index &&
          (now.held <= put_off_->held / 2 || is_sure_to_fit(now) ||
@@ -34,6 +35,7 @@ bool SnapshotPolicy::may_fit(const Situation& now) const {
 
 void SnapshotPolicy::note_put_off(const Situation& then, bool did_not_fit) {
   put_off_ = then;
+  did_not_fit_ = did_not_fit;
   was_misjudged_ = did_not_fit && is_expected_to_fit(then);
 }
 

@@ -12,9 +12,10 @@ namespace locker::persistence {
 ///
 /// 1. It is made, unless the last one was put off: it did not fit on the disk, or the system could
 ///    not open a file for the moment. Then it is tried again when
-///    - spare_bytes_min more is free than there was; or
-///    - twice as much is sealed: there may never be more room, where somebody else had it for a
-///      moment, or where a quota is in the way; or
+///    - spare_bytes_min more is free than it could take; or
+///    - a file could not be opened, and the next segment has no room: nothing is sealed any more;
+///    or
+///    - twice as much is sealed: there may never be more room, where a quota is in the way, say; or
 ///    - something was sealed since, and half as much is held as then, or a snapshot of all that is
 ///      held is sure to fit, or it is expected to fit by what the last one took, and the one that
 ///      did not fit was not.
@@ -37,6 +38,7 @@ class SnapshotPolicy {
     /// Of the snapshot.
     std::uint64_t expected_bytes = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t replaced_bytes = 0;  ///< Of the files that go once it is made.
+    bool segment_has_no_room = false;  ///< The next one, when it was tried.
   };
 
   /// By rules 1 and 2.
@@ -45,7 +47,8 @@ class SnapshotPolicy {
   [[nodiscard]] static std::uint64_t bytes_max(const Situation& now);
 
   void note_made() { put_off_.reset(); }
-  /// Not `did_not_fit`: a file could not be opened.
+  /// `then.free_bytes` is what it could take, which is less than there was when others came
+  /// meanwhile. Not `did_not_fit`: a file could not be opened.
   void note_put_off(const Situation& then, bool did_not_fit);
   void note_unreadable_file() { is_off_ = true; }
 
@@ -57,7 +60,8 @@ class SnapshotPolicy {
   [[nodiscard]] bool may_fit(const Situation& now) const;
 
   std::optional<Situation> put_off_;  ///< When the last one was; null: it was made.
-  bool was_misjudged_ = false;        ///< That one: it did not fit, and was expected to.
+  bool did_not_fit_ = false;          ///< That one.
+  bool was_misjudged_ = false;        ///< It did not fit, and was expected to.
   bool is_off_ = false;
 };
 

@@ -122,6 +122,10 @@ class SharedDisk final : public FileSystem {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return reads_ >= count; });
   }
+  [[nodiscard]] int reads() {
+    const std::lock_guard lock{mutex_};
+    return reads_;
+  }
   [[nodiscard]] int syncs() {
     const std::lock_guard lock{mutex_};
     return syncs_;
@@ -238,6 +242,15 @@ class JournalBackgroundTest : public JournalTest {
     }
   }
 
+  template <typename Condition>
+  static void wait_until(Condition is_so, const char* else_what) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!is_so()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << else_what;
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
   static core::Path long_path() {
     core::Path path;
     for (int depth = 0; depth < 8; ++depth) {
@@ -332,11 +345,10 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
   }
 
   static void wait_for_room(const LocalJournal& journal) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (journal.room_for(core::record_bytes_max, false, 0) != core::Room::enough) {
-      ASSERT_LT(std::chrono::steady_clock::now(), until) << "locks are refused for ever";
-      std::this_thread::sleep_for(1ms);
-    }
+    const auto has_room = [&] {
+      return journal.room_for(core::record_bytes_max, false, 0) == core::Room::enough;
+    };
+    wait_until(has_room, "locks are refused for ever");
   }
 
   /// For one segment more, and not for a snapshot beside it.
@@ -414,21 +426,81 @@ TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {
   const auto journal = start(Durability::always);
   ASSERT_TRUE(journal);
   fill_segments(*journal, 4);
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (journal->status().snapshots_failed == 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot was tried";
-    std::this_thread::sleep_for(1ms);
-  }
+  wait_until([&] { return journal->status().snapshots_failed != 0; }, "no snapshot was tried");
   const int before = files_.free_space_calls();
   std::this_thread::sleep_for(500ms);
   EXPECT_LE(files_.free_space_calls() - before, 10);
 
   files_.have_room_for_snapshots(true);
   files_.limit_space(2 * space);
-  while (journal->status().snapshots_made == 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until) << "no snapshot is made any more";
-    std::this_thread::sleep_for(1ms);
+  wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
+}
+
+// There is no more room then than before they came, and nothing was sealed since.
+TEST_F(JournalBackgroundTest, ASnapshotWhoseRoomOthersHadForAMomentIsMadeWhenTheyHaveLeft) {
+  const std::uint64_t space = 64 * segment_bytes_min;
+  disk_.limit_space(space);
+  files_.let_snapshots_take_long(true);
+  const auto journal = start(Durability::always);
+  ASSERT_TRUE(journal);
+  fill_segments(*journal, 1);
+  files_.wait_for_snapshot();
+  files_.limit_space(0);
+  files_.let_snapshots_take_long(false);
+  wait_until([&] { return journal->status().snapshots_failed != 0; }, "it needs no room");
+  files_.limit_space(space);
+  wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
+}
+
+/// Half of a snapshot is made, and what is read for the other half takes its time.
+class SnapshotPaceTest : public JournalBackgroundTest {
+ protected:
+  void begin() {
+    disk_.limit_space(64 * segment_bytes_min);
+    files_.let_snapshots_take_long(true);
+    journal_ = start(Durability::none);
+    ASSERT_TRUE(journal_);
+    fill_segments(*journal_, 1);
+    files_.wait_for_snapshot();
+    files_.let_reads_take(read_takes);
   }
+  void finish() {
+    files_.let_snapshots_take_long(false);
+    const auto began = std::chrono::steady_clock::now();
+    for (; journal_->status().snapshots_made == 0; ++waits_)
+      std::this_thread::sleep_for(read_takes);
+    took_ = std::chrono::steady_clock::now() - began;
+    reads_ = files_.reads();
+    files_.let_reads_take(0ms);
+  }
+
+  static constexpr auto read_takes = 100ms;
+  std::unique_ptr<LocalJournal> journal_;
+  int waits_ = 0;  ///< For the other half, each as long as a read.
+  int reads_ = 0;  ///< For that.
+  std::chrono::nanoseconds took_{0};
+};
+
+TEST_F(SnapshotPaceTest, ASnapshotRests) {
+  begin();
+  finish();
+  EXPECT_GE(took_, 3 * reads_ * read_takes);
+}
+
+// That began when it was under way.
+TEST_F(SnapshotPaceTest, ItDoesNotRestWhileLocksAreRefusedForWantOfRoom) {
+  begin();
+  ASSERT_NE(journal_->room_for(core::record_bytes_max, false, 1'000'000), core::Room::enough);
+  finish();
+  EXPECT_LT(waits_, 3 * reads_);
+}
+
+// Else each one would have more to read than the one before.
+TEST_F(SnapshotPaceTest, ItDoesNotRestWhereTheJournalGrowsFasterThanItIsMade) {
+  begin();
+  fill_segments(*journal_, 3);
+  finish();
+  EXPECT_LT(waits_, 3 * reads_);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What a nearly full disk's room is promised to: segments of the usual size, which do not fit.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -389,6 +390,27 @@ TEST_F(JournalRoomTest, ASnapshotThatWasExpectedToFitAndDidNotIsNotTriedBehindEa
   // For each time that twice as much was sealed, and once by what was expected.
   EXPECT_LE(journal_->status().snapshots_failed, 5U);
   let_others_leave();
+  end_all();
+}
+
+// Where the next segment does not fit nothing is sealed any more that it could wait for.
+TEST_F(JournalRoomTest, OnAFullDiskASnapshotThatHadNoDescriptorIsTriedAgain) {
+  begin(segment_bytes_min, 64 * mebibyte);
+  while (held_.size() < 25'000) ASSERT_TRUE(grant(1));
+  for (const std::uint64_t made = journal_->status().snapshots_made;
+       journal_->status().snapshots_made < made + 3;) {
+    ASSERT_TRUE(grant(core::meta_bytes_max));
+    ASSERT_TRUE(end(held_.size() - 1));
+  }
+  disk_.limit_space(used() + spare_bytes_min);
+  disk_.fail_next("write store/snapshot", EMFILE);
+  while (!disk_.has_failed()) ASSERT_TRUE(end(0));
+  disk_.fail_next("write store/snapshot", EMFILE);
+  work(1);
+  EXPECT_EQ(journal_->status().snapshots_failed, 2U);
+  EXPECT_EQ(std::count_if(warnings_.begin(), warnings_.end(),
+                          [](const auto& text) { return text.starts_with("No snapshot"); }),
+            1);
   end_all();
 }
 

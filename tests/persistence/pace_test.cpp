@@ -60,6 +60,13 @@ TEST_F(PaceTest, AStepThatTookLongIsFollowedByALongRest) {
   EXPECT_EQ(rests_, std::vector<std::chrono::nanoseconds>{3 * 64ms});
 }
 
+// However long a sync hung, or the process stood still.
+TEST_F(PaceTest, NoRestIsEndless) {
+  Pace pace{{}, [this](auto time) { rest(time); }, &now};
+  work(pace, 1h, 64);
+  EXPECT_EQ(rests_, std::vector<std::chrono::nanoseconds>{Pace::rest_max});
+}
+
 TEST_F(PaceTest, LittleWorkHasNoRest) {
   Pace pace{{}, [this](auto time) { rest(time); }, &now};
   work(pace, 199us, 199);

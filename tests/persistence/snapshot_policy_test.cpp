@@ -76,6 +76,17 @@ TEST(SnapshotPolicy, AnExpectationThatWasWrongCountsNoMore) {
   EXPECT_TRUE(policy.may_try(now));
 }
 
+TEST(SnapshotPolicy, OneThatHadNoDescriptorIsTriedAgainWhereNothingIsSealedForWantOfRoom) {
+  for (const bool did_not_fit : {false, true}) {
+    SnapshotPolicy policy;
+    policy.note_put_off(full, did_not_fit);
+    Situation now = full;
+    EXPECT_FALSE(policy.may_try(now));
+    now.segment_has_no_room = true;
+    EXPECT_EQ(policy.may_try(now), !did_not_fit);
+  }
+}
+
 TEST(SnapshotPolicy, ItGivesWayToASegment) {
   const SnapshotPolicy policy;
   Situation now = full;

@@ -51,7 +51,8 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
       await(number);
     }
   }
-  ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
+  // Nobody may read any more what we say, or the file for it may have become too large.
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
   // Whoever starts us can have blocked some: nobody would tell us of the command's end.
   ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
   return ignored;
@@ -67,7 +68,6 @@ bool ends_job(int number) {
     case SIGVTALRM:
     case SIGPROF:
     case SIGXCPU:
-    case SIGXFSZ:
     case SIGIO:
     case SIGPWR:
     case SIGSTKFLT:

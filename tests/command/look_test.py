@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -101,11 +102,14 @@ class ScriptTest(CommandCase):
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
 
     def test_a_token_that_cannot_be_printed_holds_nothing(self):
-        with open("/dev/full", "wb") as full:
-            acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=full)
-        self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
-        self.assertEqual(acquiring.returncode, 74)
-        self.assertTrue(self.is_free("/a"))
+        for name in ("/dev/full", self.file("limited")):
+            with self.subTest(name), open(name, "wb") as out:
+                acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=out,
+                                       preexec_fn=lambda: resource.setrlimit(
+                                           resource.RLIMIT_FSIZE, (0, 0)))
+                self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
+                self.assertEqual(acquiring.returncode, 74)
+                self.assertTrue(self.is_free("/a"))
 
     def test_output_that_cannot_be_written_is_no_success(self):
         self.locker("acquire", "/a")

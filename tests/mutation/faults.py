@@ -551,6 +551,11 @@ FAULTS = [
           "    case SIGALRM:\n", "",
           "command/run_test.py "
           "RunTest.test_signals_go_to_the_command_and_the_lock_is_released"),
+    Fault("ends-by-its-words", "a file for what locker says that is full ends the command",
+          "client/command/job_signals.cpp",
+          "{SIGPIPE, SIGXFSZ}", "{SIGPIPE}",
+          "command/run_test.py "
+          "RunTest.test_a_limit_that_its_words_exceed_ends_neither_the_wait_nor_the_command"),
     Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
           "client/command/job_signals.cpp",
           "  return is_continued != 0;\n", "  return true;\n",

@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#include "client/command/command_line.hpp"
+
 namespace locker::client {
 namespace {
 
@@ -51,8 +53,7 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
       await(number);
     }
   }
-  // Nobody may read any more what we say, or the file for it may have become too large.
-  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
+  outlive_failing_output();
   // Whoever starts us can have blocked some: nobody would tell us of the command's end.
   ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
   return ignored;

@@ -1,5 +1,6 @@
 #include "core/duration_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -28,7 +29,8 @@ std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
   constexpr double most = 86'400'000;
   const double total = number * seconds;
   if (!(total >= 0 && total <= most)) return std::nullopt;
-  return std::chrono::microseconds{std::llround(total * 1e6)};
+  const std::chrono::microseconds least{number > 0 ? 1 : 0};  // for 0 may mean for ever
+  return std::max(least, std::chrono::microseconds{std::llround(total * 1e6)});
 }
 
 }  // namespace locker::core

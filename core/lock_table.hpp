@@ -105,10 +105,11 @@ class LockTable {
   /// How often holds_clash() was called, and how often it, or a search for a lock by its id, looked
   /// at a lock: who asks often keeps count by it.
   [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
-  /// Oldest first, until `visit` returns false. It may end the lock that it is shown; while any
-  /// other for_each goes on the table must not change.
-  void for_each_lock_of(const LivingLease& lease,
-                        const std::function<bool(const HeldLock&)>& visit) const;
+  /// Oldest first, those with an id above `after`, until `visit` returns false. The first one is
+  /// looked for as by find(). It may end the lock that it is shown; while any other for_each goes
+  /// on the table must not change.
+  void for_each_lock_of(const LivingLease& lease, const std::function<bool(const HeldLock&)>& visit,
+                        LockId after = {}) const;
   /// The same, newest first.
   void for_each_newest_lock_of(const LivingLease& lease,
                                const std::function<bool(const HeldLock&)>& visit) const;
@@ -284,6 +285,7 @@ class LockTable {
   void unlink_from_lease(std::uint32_t lock, End reason);
   [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+  [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;
 
   // Who is in the way: lock_table_blockers.cpp.
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,

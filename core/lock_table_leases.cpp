@@ -211,9 +211,28 @@ std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
   return lease_at(at);
 }
 
+// It may be behind the lock that was found last; else from both ends, as find_lock().
+std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) const {
+  const bool is_found =
+      found_lock_ != null && lock(found_lock_).lease == owning && lock(found_lock_).id() == after;
+  if (is_found) return lock(found_lock_).lease_next;
+  std::uint32_t older = lease(owning).first_lock;
+  std::uint32_t newer = null;
+  while (older != null && lock(older).id() <= after) {
+    ++search_steps_;
+    const std::uint32_t behind = newer == null ? lease(owning).first_lock : newer;
+    const std::uint32_t before = lock(behind).lease_previous;
+    if (lock(before).id() <= after) return newer;
+    newer = before;
+    older = lock(older).lease_next;
+  }
+  return older;
+}
+
 void LockTable::for_each_lock_of(const LivingLease& of,
-                                 const std::function<bool(const HeldLock&)>& visit) const {
-  for (std::uint32_t at = lease(of.handle).first_lock; at != null;) {
+                                 const std::function<bool(const HeldLock&)>& visit,
+                                 LockId after) const {
+  for (std::uint32_t at = first_lock_behind(of.handle, after); at != null;) {
     const std::uint32_t next = lock(at).lease_next;
     if (!visit(lock_at(at))) return;
     at = next;

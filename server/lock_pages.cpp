@@ -120,11 +120,16 @@ LockPages::Page LockPages::list_waiting(const Query& query) const {
 }
 
 LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
-                                      std::optional<core::LockId> after) const {
+                                      std::optional<core::LockId> after) {
   OpenPage open{lease_page_max};
+  const core::LockTable& table = arbiter_.table();
   core::LockId last = after.value_or(core::LockId{});
-  arbiter_.table().for_each_lock_of(lease, [&](const core::HeldLock& held) {
-    if (held.id <= last) return true;
+  for (const LastOfPage& each : last_of_pages_) {
+    if (each.id != after) continue;
+    // The lock that is found last is where the walk begins; by its path it is found at once.
+    static_cast<void>(table.held_by(lease, core::PathView{each.packed_path}));
+  }
+  const auto add = [&](const core::HeldLock& held) {
     if (open.is_full()) {
       open.page.next = last;
       return false;
@@ -132,7 +137,12 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     last = held.id;
     open.add(arbiter_.describe(held));
     return true;
-  });
+  };
+  table.for_each_lock_of(lease, add, last);
+  if (open.page.next) {
+    last_of_pages_[next_of_pages_] = {last, open.page.locks.back().packed_path};
+    next_of_pages_ = (next_of_pages_ + 1) % last_of_pages_.size();
+  }
   return std::move(open.page);
 }
 

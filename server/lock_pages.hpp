@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -38,8 +39,7 @@ class LockPages {
   /// In order of grant, or of the queue.
   [[nodiscard]] Page list(const Query& query);
   /// What the lease holds, in order of grant.
-  [[nodiscard]] Page list_lease(const core::LivingLease& lease,
-                                std::optional<core::LockId> after) const;
+  [[nodiscard]] Page list_lease(const core::LivingLease& lease, std::optional<core::LockId> after);
 
  private:
   /// Where a page ended that another one may follow.
@@ -47,6 +47,11 @@ class LockPages {
     std::string prefix;
     std::optional<core::LockId> after;  // null: it is free
     std::uint64_t used = 0;
+  };
+  /// The last lock of a page of a lease, and where it is.
+  struct LastOfPage {
+    core::LockId id;
+    std::string packed_path;
   };
 
   [[nodiscard]] Page list_held(const Query& query);
@@ -59,6 +64,8 @@ class LockPages {
   std::vector<Bookmark> bookmarks_ = std::vector<Bookmark>(
       core::Arbiter::cursors_of_force, {"", {}, std::numeric_limits<std::uint64_t>::max()});
   std::uint64_t bookmarks_used_ = 0;
+  std::array<LastOfPage, 16> last_of_pages_;
+  std::size_t next_of_pages_ = 0;  // that makes way for another
 };
 
 }  // namespace locker::server

@@ -1,4 +1,3 @@
-#include <csignal>
 #include <iostream>
 
 #include <boost/json/array.hpp>
@@ -92,7 +91,7 @@ int run_acquire_command(const Arguments& arguments) {
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
   }
-  std::signal(SIGPIPE, SIG_IGN);
+  outlive_failing_output();
   const auto granted = acquire_and_say(*server, wanted->wanted, how, values.count("quiet") == 0);
   if (!granted) return refuse(granted.error());
   if (values.count("json") != 0) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -201,6 +202,10 @@ int complain(const Failure& failure, ExitCode code) {
     message = "This server wants an API key: set LOCKER_KEY, or name a file with --key-file.";
   }
   return complain(message, code);
+}
+
+void outlive_failing_output() {
+  for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
 }
 
 int finish_output() { return number(std::cout.flush() ? ExitCode::ok : ExitCode::io); }

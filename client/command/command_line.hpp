@@ -40,6 +40,10 @@ int complain(const std::string& message, ExitCode code);
 int complain(const Failure& failure);
 int complain(const Failure& failure, ExitCode code);
 
+/// From now on a write fails, and ends nobody, where nobody reads any more what we say, or the file
+/// for it has become too large. For who has locks to keep, or to give back.
+void outlive_failing_output();
+
 /// Writes what is left of the output; returns the exit code: `io` if not all could be written.
 [[nodiscard]] int finish_output();
 

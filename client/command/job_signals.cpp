@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#include "client/command/command_line.hpp"
+
 namespace locker::client {
 namespace {
 
@@ -51,7 +53,7 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
       await(number);
     }
   }
-  ::signal(SIGPIPE, SIG_IGN);  // nobody may read any more what we say
+  outlive_failing_output();
   // Whoever starts us can have blocked some: nobody would tell us of the command's end.
   ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
   return ignored;
@@ -67,7 +69,6 @@ bool ends_job(int number) {
     case SIGVTALRM:
     case SIGPROF:
     case SIGXCPU:
-    case SIGXFSZ:
     case SIGIO:
     case SIGPWR:
     case SIGSTKFLT:

@@ -10,7 +10,7 @@ namespace locker::client {
 
 /// Adds to `signals` those that are passed on to the command, or that tell of it. What whoever
 /// starts us ignores, such as `nohup`, stays ignored; returned, for the command shall ignore it,
-/// too. SIGPIPE is ignored by us in any case.
+/// too. SIGPIPE and SIGXFSZ are ignored by us in any case.
 [[nodiscard]] sigset_t await_job_signals(boost::asio::signal_set& signals);
 
 /// Whether it asks to end, or is a timer's or a limit's that ends who does not await it. What tells

@@ -26,6 +26,7 @@ int run_release_command(const Arguments& arguments) {
   if (token.empty()) {
     return complain("Say whose lock: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }
+  outlive_failing_output();
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   Arguments paths{""};

@@ -109,6 +109,7 @@ int run_renew_command(const Arguments& arguments) {
   if (grant.token.empty()) {
     return complain("Say whose lease: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }
+  outlive_failing_output();
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   const auto answered =
@@ -117,8 +118,12 @@ int run_renew_command(const Arguments& arguments) {
   if (!answered) return complain(answered.error());
   const auto renewed = parse_renewal(*answered);
   if (!renewed) return complain(renewed.error());
-  if (values.count("json") != 0) std::cout << answered->body << std::endl;
-  if (values.count("keep") == 0) return number(ExitCode::ok);
+  int code = number(ExitCode::ok);
+  if (values.count("json") != 0) {
+    std::cout << answered->body << "\n";
+    code = finish_output();
+  }
+  if (values.count("keep") == 0) return code;
   grant.ttl = renewed->ttl;
   grant.sent = answered->sent;
   return keep(*server, grant, values.count("while") != 0 ? values["while"].as<pid_t>() : 0);

@@ -168,7 +168,7 @@ int run_top_command(const Arguments& arguments) {
   }
   const auto server = server_of(values);
   if (!server) return complain(server.error());
-  std::signal(SIGPIPE, SIG_IGN);
+  outlive_failing_output();
   if (values.count("once") != 0 || !LiveScreen::is_possible()) return print_once(*server);
   const int keyboard = open_keyboard();
   if (keyboard < 0) return print_once(*server);

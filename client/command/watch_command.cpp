@@ -1,4 +1,3 @@
-#include <csignal>
 #include <iostream>
 
 #include <boost/asio/steady_timer.hpp>
@@ -103,7 +102,7 @@ int run_watch_command(const Arguments& arguments) {
   const auto& values = std::get<options::variables_map>(read);
   const auto server = server_of(values);
   if (!server) return complain(server.error());
-  std::signal(SIGPIPE, SIG_IGN);
+  outlive_failing_output();
   net::io_context io_context{1};
   HttpClient client{io_context, *server};
   const Call call = events_call(text_of(values, "prefix"));

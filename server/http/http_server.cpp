@@ -19,7 +19,7 @@ struct HttpServer::Thread {
         io_context.run();
         return;
       } catch (const std::exception& exception) {
-        // Out of memory, and not amid what a connection does, which sees to that itself.
+        // Out of memory where no connection sees to it itself, as when its TLS waits again.
         if (hooks.on_error) hooks.on_error(exception.what());
       }
     }

@@ -225,20 +225,18 @@ void Session::expire_in(SteadyClock::duration time) {
   deadline_ = worker_.now() + worker_.limits().tick + time;
 }
 
-void Session::run_round() {
+void Session::run_round() try {
   state_ = State::yielding;
   more_ = false;
-  try {
-    if (is_pending_ready()) finish_pending();
-    if (stream_) {
-      read_stream();
-    } else {
-      answer_requests();
-    }
-    go_on();
-  } catch (...) {
-    fail();
+  if (is_pending_ready()) finish_pending();
+  if (stream_) {
+    read_stream();
+  } else {
+    answer_requests();
   }
+  go_on();
+} catch (...) {
+  fail();
 }
 
 /// No memory for a buffer, or a stream that fails: this connection goes, and gives back what it

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -79,6 +80,29 @@ class ScriptTest(CommandCase):
             self.assertEqual(asking.returncode, 0, said)
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
 
+    def test_that_nobody_reads_what_it_says_keeps_nobody_from_trying_again(self):
+        token = self.locker("acquire", "--ttl", "1m", "/a").strip()
+        read, unread = os.pipe()
+        os.close(read)
+        self.addCleanup(os.close, unread)
+
+        def start_without_server(*arguments):
+            self.server.kill()
+            asking = self.start(*arguments, "--token", token, stderr=unread)
+            with socket.create_server(("127.0.0.1", self.server.port)) as away:
+                away.settimeout(LONG)
+                for _ in range(2):  # after the first one it says that it tries again
+                    away.accept()[0].close()
+            self.restart()
+            return asking
+
+        keeper = start_without_server("renew", "--ttl", "2m", "--keep")
+        self.eventually(lambda: self.state("/a")["holders"][0]["expires_in_ms"] > 60_000)
+        self.assertIsNone(keeper.poll())
+        keeper.kill()
+        self.assertEqual(start_without_server("release").wait(LONG), 0)
+        self.assertTrue(self.is_free("/a"))
+
     def test_acquire_as_json(self):
         grant = json.loads(self.locker("acquire", "--json", "--ttl", "5s", "--owner", "x", "/a"))
         self.assertEqual((grant["paths"], grant["owner"], grant["ttl_ms"]), (["/a"], "x", 5000))
@@ -101,15 +125,19 @@ class ScriptTest(CommandCase):
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
 
     def test_a_token_that_cannot_be_printed_holds_nothing(self):
-        with open("/dev/full", "wb") as full:
-            acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=full)
-        self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
-        self.assertEqual(acquiring.returncode, 74)
-        self.assertTrue(self.is_free("/a"))
+        for name in ("/dev/full", self.file("limited")):
+            with self.subTest(name), open(name, "wb") as out:
+                acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=out,
+                                       preexec_fn=lambda: resource.setrlimit(
+                                           resource.RLIMIT_FSIZE, (0, 0)))
+                self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
+                self.assertEqual(acquiring.returncode, 74)
+                self.assertTrue(self.is_free("/a"))
 
     def test_output_that_cannot_be_written_is_no_success(self):
-        self.locker("acquire", "/a")
-        for arguments in (["--version"], ["--help"], ["ls", "--help"], ["ls"], ["status"]):
+        token = self.locker("acquire", "/a").strip()
+        for arguments in (["--version"], ["--help"], ["ls", "--help"], ["ls"], ["status"],
+                          ["renew", "--token", token, "--json"]):
             with open("/dev/full", "wb") as full:
                 asked = self.start(*arguments, stdout=full)
             asked.communicate(timeout=LONG)

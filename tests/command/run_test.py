@@ -205,8 +205,8 @@ class RunTest(CommandCase):
     def test_signals_go_to_the_command_and_the_lock_is_released(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
                        signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU,
-                       signal.SIGXFSZ, signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT,
-                       signal.SIGRTMIN, signal.SIGRTMAX):
+                       signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT, signal.SIGRTMIN,
+                       signal.SIGRTMAX):
             with self.subTest(number):
                 if os.path.exists(self.file("pid")):
                     os.remove(self.file("pid"))
@@ -371,6 +371,20 @@ class RunTest(CommandCase):
                 if is_full:
                     os.read(read, 100_000)
                 self.assertEqual(process.wait(LONG), 70)
+
+    def test_a_limit_that_its_words_exceed_ends_neither_the_wait_nor_the_command(self):
+        token = self.locker("acquire", "/a").strip()
+        proxy = self.behind_proxy()
+        with open(self.file("said"), "wb") as said:
+            process = self.start("run", "/a", "--", "sh", "-c", "kill -XFSZ $$", stderr=said,
+                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                                       (0, 0)))
+        looked = lambda: proxy.seen.count(b"GET /v1/locks/a")
+        self.eventually(lambda: looked() > 1 or process.poll() is not None)
+        self.assertIsNone(process.poll())
+        self.locker("release", "--token", token)
+        self.assertEqual(process.wait(LONG), 128 + signal.SIGXFSZ)  # which it does not ignore
+        self.assertTrue(self.is_free("/a"))
 
     def behind_proxy(self):
         proxy = LossyProxy(self.server.port)

@@ -264,6 +264,25 @@ class TableWithList {
       });
       ASSERT_TRUE(its.empty());
     }
+    compare_behind(of_leases);
+  }
+
+  /// What each lease has behind any id, its own or another's, the lock found last or not.
+  void compare_behind(const std::map<Token, std::vector<LockId>>& of_leases) {
+    for (const auto& [token, ids] : of_leases) {
+      const LivingLease lease = *table_.find_lease_of(token);
+      for (const auto& [after, held] : held_) {
+        if (random_() % 2 == 0) static_cast<void>(table_.find(held.token, after));
+        std::vector<LockId> behind;
+        const auto add = [&](const HeldLock& its) {
+          behind.push_back(its.id);
+          return true;
+        };
+        table_.for_each_lock_of(lease, add, after);
+        const auto expected = std::upper_bound(ids.begin(), ids.end(), after);
+        ASSERT_TRUE(std::equal(behind.begin(), behind.end(), expected, ids.end()));
+      }
+    }
   }
 
   std::mt19937_64 random_;

@@ -551,6 +551,16 @@ FAULTS = [
           "    case SIGALRM:\n", "",
           "command/run_test.py "
           "RunTest.test_signals_go_to_the_command_and_the_lock_is_released"),
+    Fault("ends-by-its-words", "a file for what locker says that is full ends the command",
+          "client/command/command_line.cpp",
+          "{SIGPIPE, SIGXFSZ}", "{SIGPIPE}",
+          "command/run_test.py "
+          "RunTest.test_a_limit_that_its_words_exceed_ends_neither_the_wait_nor_the_command"),
+    Fault("unread-is-unreleased", "a lock stays when nobody reads that its release is tried again",
+          "client/command/release_command.cpp",
+          "  outlive_failing_output();\n", "",
+          "command/look_test.py "
+          "ScriptTest.test_that_nobody_reads_what_it_says_keeps_nobody_from_trying_again"),
     Fault("unstopped-is-stopped", "says of a lock that it renews that it will end",
           "client/command/job_signals.cpp",
           "  return is_continued != 0;\n", "  return true;\n",
@@ -595,6 +605,10 @@ FAULTS = [
           "core/lock_table.cpp",
           "  found_lock_ = null;\n", "",
           "core_test LockTableTest.AMetaThat*"),
+    Fault("walked-over-again", "a page of a large lease walks over all before it, and nobody is answered",
+          "server/lock_pages.cpp",
+          "    if (each.id != after) continue;\n", "    continue;\n",
+          "http_test LockPagesTest.PagesOfALease*"),
     Fault("searched-again", "a lock of very many takes milliseconds to end, and nobody is answered",
           "core/lock_table_leases.cpp",
           "  found_lock_ = held.handle;\n", "",

@@ -50,7 +50,7 @@ class Program(unittest.TestCase):
                         ["--segment-size", "-4294967295"], ["--sync-interval", "-4294967295"],
                         ["--memory-max", "31"], ["--memory-max", "-1"],
                         ["--memory-max", "4294967296"],
-                        ["--canhaz-ttl", "0.4ms"]):
+                        ["--canhaz-ttl", "0.4ms"], ["--canhaz-ttl", "0.0001ms"]):
             code, text = run(LOCKERD, *options)
             self.assertEqual(code, 64, f"{options}: {text}")
             self.assertTrue(text.startswith("lockerd: "), text)

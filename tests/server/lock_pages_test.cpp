@@ -203,6 +203,33 @@ TEST_F(LockPagesTest, WhatALeaseHoldsIsListedInPages) {
   EXPECT_FALSE(second.next);
 }
 
+TEST_F(LockPagesTest, PagesOfALeaseDoNotWalkOverThoseBefore) {
+  constexpr int count = 20'000;
+  const core::Token lists[] = {take("a", 0, count), take("b", 0, count)};
+  std::optional<core::LockId> after[2];
+  Names listed[2];
+  do {  // in turn, and others come and go
+    for (std::size_t i = 0; i < 2; ++i) {
+      release(take("c", 0, 2));
+      const auto page = pages_.list_lease(*arbiter_.table().find_lease_of(lists[i]), after[i]);
+      const Names names = names_of(page.locks);
+      listed[i].insert(listed[i].end(), names.begin(), names.end());
+      after[i] = page.next;
+    }
+  } while (after[0]);
+  EXPECT_EQ(listed[0], numbers(0, count));
+  EXPECT_EQ(listed[1], numbers(0, count));
+  EXPECT_LT(arbiter_.table().search_steps(), 1'000U);
+}
+
+TEST_F(LockPagesTest, APageOfALeaseBeginsBehindALockThatHasEnded) {
+  const core::Token token = take("a", 0, 3'000);
+  const auto first = pages_.list_lease(*arbiter_.table().find_lease_of(token), {});
+  static_cast<void>(arbiter_.release(token, core::PathView{path("a", "999")}, now_));
+  const auto second = pages_.list_lease(*arbiter_.table().find_lease_of(token), first.next);
+  EXPECT_EQ(names_of(second.locks), numbers(1'000, 2'000));
+}
+
 TEST_F(LockPagesTest, APageOfThoseWhoWaitLooksAtALimitedNumberOfTheirPaths) {
   take("a", 0, 256);
   core::AcquireCommand command;

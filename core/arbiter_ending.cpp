@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include "core/arbiter.hpp"
 
@@ -165,13 +166,15 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   if (released.outcome != ReleaseOutcome::not_held) return released;
   const auto ended = ended_.find_lock(token, path, now_.instant);
   if (const auto waiting = wanted_.find({token, path.packed()}); waiting != wanted_.end()) {
+    const std::vector<Wanted> left = waiting->second->wanted;
     end_wait(*waiting->second, End::released, "");
     released.outcome = ReleaseOutcome::left;
     // It can be the release of what it held here once, sent again: the same answer.
-    if (ended && ended->reason == End::released) {
-      released.fence = ended->fence;
-    } else {
-      ended_.remember_lock(token, path, {End::released, 0, ""}, now_.instant);
+    if (ended && ended->reason == End::released) released.fence = ended->fence;
+    for (const Wanted& each : left) {
+      const auto before = ended_.find_lock(token, each.path(), now_.instant);
+      if (before && before->reason == End::released) continue;
+      ended_.remember_lock(token, each.path(), {End::released, 0, ""}, now_.instant);
     }
     return released;
   }
@@ -180,6 +183,15 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     released.fence = ended->fence;
     released.ended = ended;
     return released;
+  }
+  if (!table_.find_lease_of(token) && !by_token_.contains(token)) {
+    // Whoever was forced out of the line: that is not remembered by its paths.
+    const auto gone = ended_lease(token);
+    if (gone && gone->reason == End::forced) {
+      released.outcome = ReleaseOutcome::lease_ended;
+      released.ended = gone;
+      return released;
+    }
   }
   table_.for_each_lock_at(path, [&](const HeldLock& held) {
     if (!held.is_cooling) released.outcome = ReleaseOutcome::wrong_token;

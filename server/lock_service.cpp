@@ -192,8 +192,9 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   ended_ = ended;
   auto answer = command(now);
   ended_ = nullptr;
+  const Index index = commit_.last_index();  // before it lets others in
   after_command(now);
-  return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};
+  return At<decltype(answer)>{std::move(answer), index, now};
 }
 
 LockService::At<LockService::SeedAcquired> LockService::acquire_for_seed(core::PathView path,

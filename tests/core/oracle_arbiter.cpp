@@ -756,13 +756,17 @@ Released OracleArbiter::release(const Token& token, const std::string& packed_pa
            std::any_of(request.wanted.begin(), request.wanted.end(),
                        [&](const auto& wanted) { return wanted.packed_path == packed_path; });
   };
-  if (std::any_of(requests_.begin(), requests_.end(), waits_here)) {
+  const auto request = std::find_if(requests_.begin(), requests_.end(), waits_here);
+  if (request != requests_.end()) {
+    const auto left = request->wanted;
     end_waits(waits_here, {End::released, 0, ""}, now);
-    const std::pair place{token, packed_path};
-    const auto before = ended_locks_.find(place);
-    if (before != ended_locks_.end() && before->second.reason == End::released) {
-      released.fence = before->second.fence;
-    } else {
+    for (const auto& wanted : left) {
+      const std::pair place{token, wanted.packed_path};
+      const auto before = ended_locks_.find(place);
+      if (before != ended_locks_.end() && before->second.reason == End::released) {
+        if (wanted.packed_path == packed_path) released.fence = before->second.fence;
+        continue;
+      }
       journaled_locks_.try_emplace(place, before == ended_locks_.end()
                                               ? std::nullopt
                                               : std::optional<Ended>{before->second});
@@ -775,6 +779,12 @@ Released OracleArbiter::release(const Token& token, const std::string& packed_pa
     released = released_before(ended->second);
     released.fence = ended->second.fence;
     return released;
+  }
+  const auto gone = ended_.find(token);
+  const bool waits = std::any_of(requests_.begin(), requests_.end(),
+                                 [&](const Request& its) { return its.token == token; });
+  if (gone != ended_.end() && gone->second.reason == End::forced && !waits && !has(token)) {
+    return released_before(gone->second);
   }
   const bool others_hold = std::any_of(locks_.begin(), locks_.end(), [&](const Lock& its) {
     return its.packed_path == packed_path && !its.is_cooling;

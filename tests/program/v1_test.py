@@ -466,10 +466,27 @@ class Leasing(V1Test):
         self.eventually(lambda: not self.client.ask("GET", "/v1/locks/e")["waiters"], "it waits")
         self.expect(200, self.client.release("/e", behind))
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
+        # By each path of its request.
+        by_paths = fresh_token()
+        asked = self.background(lambda c: c.several(
+            token=by_paths, locks=[{"path": "/e"}, {"path": "/f"}], wait="20s"))
+        self.until_waiting(1)
+        for path in ("/f", "/e", "/f"):
+            self.assertIsNone(self.expect(200, self.client.release(path, by_paths))["fence"])
+        self.expect(410, asked.answer(), "lease_ended")
         # It may wait again.
         again = self.wait_in_line("/e", token=by_path)
         self.client.call("DELETE", "/v1/locks/e", force="true")
         self.expect(201, again.answer())
+
+    def test_who_was_forced_out_of_the_line_hears_so_from_a_release(self):
+        self.client.acquire("/e", owner="holder")
+        token = fresh_token()
+        waiting = self.wait_in_line("/e", token=token, owner="waiter")
+        self.client.call("DELETE", "/v1/locks", force="true", owner="waiter", waiting="true", reason="why")
+        self.expect(410, waiting.answer(), "lease_ended")
+        gone = self.expect(410, self.client.release("/e", token), "lease_ended")
+        self.assertEqual((gone["reason"], gone["detail"]), ("forced", "why"))
 
     def test_snapshots_keep_all_of_it(self):
         opened, holder = fresh_token(), fresh_token()
@@ -942,6 +959,13 @@ class Looking(V1Test):
             self.assertGreaterEqual(answer.index, last, target)
             last = answer.index
         self.assertEqual(last, 2)
+
+    def test_a_release_was_decided_before_the_grants_that_it_makes_way_for(self):
+        token = self.client.acquire("/i")["token"]
+        waiting = [self.wait_in_line("/i", mode="shared") for _ in range(3)]
+        answer = self.client.release("/i", token)
+        self.assertEqual(answer.index, 2)
+        self.assertEqual([each.answer().index for each in waiting], [3, 4, 5])
 
 
 class Following(V1Test):

@@ -52,7 +52,7 @@ class InterruptionCase(ServerCase):
     def sending(self, client, *failures, after=False):
         """The next requests fail, before or after they are answered."""
         left = list(failures)
-        send = client._send
+        send = client._connections.send
 
         def fail(step):
             answer = send(step) if after or not left else None
@@ -60,7 +60,7 @@ class InterruptionCase(ServerCase):
                 raise left.pop(0)
             return answer
 
-        return mock.patch.object(client, "_send", fail)
+        return mock.patch.object(client._connections, "send", fail)
 
     def check_no_threads(self):
         wait_until(lambda: "locker-keeper" not in [
@@ -224,11 +224,11 @@ class WhileItIsGivenBack(InterruptionCase):
                     entered, releasing = asyncio.Event(), asyncio.Event()
                     send = client._connections.send
 
-                    async def hang(request, timeout):
-                        if request.method == "DELETE" and not releasing.is_set():
+                    async def hang(step):
+                        if step.request.method == "DELETE" and not releasing.is_set():
                             releasing.set()
                             await asyncio.sleep(10 * PATIENCE)
-                        return await send(request, timeout)
+                        return await send(step)
 
                     async def work():
                         async with block:
@@ -267,8 +267,8 @@ class OfALease(InterruptionCase):
             send = client._connections.send
             failures = [asyncio.CancelledError(), NoAnswer("x", True)]
 
-            async def fail(request, timeout):
-                answer = await send(request, timeout)
+            async def fail(step):
+                answer = await send(step)
                 if failures:
                     raise failures.pop(0)
                 return answer
@@ -315,9 +315,9 @@ class OfALease(InterruptionCase):
             token = (await client.acquire("/a", mode="shared", ttl=LONG)).token
             send = client._connections.send
 
-            async def cancel(request, timeout):
-                answer = await send(request, timeout)
-                if "wait" in (request.body or {}):
+            async def cancel(step):
+                answer = await send(step)
+                if "wait" in (step.request.body or {}):
                     raise asyncio.CancelledError
                 return answer
 
@@ -340,7 +340,8 @@ class InTheBackground(InterruptionCase):
         client = self.new_client(patience=0)
         with client.lease(ttl=LONG) as lease:
             for start in (tear, raising()):
-                with mock.patch.object(client, "_send", side_effect=NoAnswer("x", True)):
+                with mock.patch.object(client._connections, "send",
+                                       side_effect=NoAnswer("x", True)):
                     with mock.patch.object(threading.Thread, "start", start):
                         with self.assertRaises(Interrupted):
                             lease.acquire("/a")
@@ -401,14 +402,14 @@ class OnceMore(InterruptionCase):
         granted, returning = asyncio.Event(), asyncio.Event()
         send = client._connections.send
 
-        async def hesitate(request, timeout):
-            if "wait" in (request.body or {}):
-                await send(request, timeout)
+        async def hesitate(step):
+            if "wait" in (step.request.body or {}):
+                await send(step)
                 granted.set()
                 await asyncio.sleep(10 * PATIENCE)
             returning.set()
             await asyncio.sleep(0.1)
-            return await send(request, timeout)
+            return await send(step)
 
         with mock.patch.object(client._connections, "send", hesitate):
             task = asyncio.ensure_future(work)

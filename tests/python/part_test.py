@@ -224,15 +224,15 @@ class Losing(PartCase):
     def test_who_asks_while_another_thread_releases_the_lease_gets_nothing(self):
         lease = self.client.lease(ttl=LONG).open()
         lease.acquire("/a")
-        send = self.client._send
+        send = self.client._connections.send
 
         def release_before(step):
             if step.request.target == "/v1/locks/a":
-                self.client._send = send
+                self.client._connections.send = send
                 lease.release()
             return send(step)
 
-        self.client._send = release_before
+        self.client._connections.send = release_before
         with self.assertRaises(LockLost):
             lease.acquire("/a")
         self.assertEqual(self.held(), {})
@@ -520,7 +520,7 @@ class Sharing(PartCase):
         self.assertEqual(self.held(), {})
 
     def test_a_signal_handler_does_not_wait_for_its_own_thread(self):
-        send = self.client._send
+        send = self.client._connections.send
 
         def ask_meanwhile(step):
             if step.request.method == "POST" and step.request.target == "/v1/locks/a":
@@ -530,7 +530,8 @@ class Sharing(PartCase):
             return send(step)
 
         with self.client.lease(ttl=LONG) as lease:
-            with mock.patch.object(self.client, "_send", ask_meanwhile), lease.lock("/a"):
+            with mock.patch.object(self.client._connections, "send", ask_meanwhile), \
+                    lease.lock("/a"):
                 self.assertEqual(self.held(), {"/a": "exclusive", "/b": "exclusive"})
 
     def test_a_server_that_does_not_answer_the_one_before(self):
@@ -640,7 +641,7 @@ class HeldBack:
     def __init__(self, client, target):
         self.arrives = False
         self.is_there, self.go_on = threading.Event(), threading.Event()
-        send = client._send
+        send = client._connections.send
 
         def hold_back(step):
             if step.request.target != target or self.is_there.is_set():
@@ -650,7 +651,7 @@ class HeldBack:
             self.go_on.wait(PATIENCE)
             return answer or send(step)
 
-        self._patch = mock.patch.object(client, "_send", hold_back)
+        self._patch = mock.patch.object(client._connections, "send", hold_back)
 
     def __enter__(self):
         self._patch.start()
@@ -668,11 +669,11 @@ class HeldBackTask:
         self.is_there, self.go_on = asyncio.Event(), asyncio.Event()
         send = client._connections.send
 
-        async def hold_back(request, timeout):
-            if request.target == target and not self.is_there.is_set():
+        async def hold_back(step):
+            if step.request.target == target and not self.is_there.is_set():
                 self.is_there.set()
                 await self.go_on.wait()
-            return await send(request, timeout)
+            return await send(step)
 
         self._patch = mock.patch.object(client._connections, "send", hold_back)
 

@@ -51,7 +51,7 @@ class Interrupted(BaseException):
 
 def interrupted_waits(client):
     """Each request that may wait is interrupted when it has been answered."""
-    send = client._send
+    send = client._connections.send
 
     def interrupt(step):
         answer = send(step)
@@ -59,7 +59,7 @@ def interrupted_waits(client):
             raise Interrupted
         return answer
 
-    return mock.patch.object(client, "_send", interrupt)
+    return mock.patch.object(client._connections, "send", interrupt)
 
 
 class ServerCase(unittest.TestCase):

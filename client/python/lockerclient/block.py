@@ -34,7 +34,8 @@ class Holding:
         self._lost = lost
         self._on_lost = on_lost
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
-        self._keeper = Keeper(client._settings, self.tenure, client._send, self._finish_forsaken)
+        self._keeper = Keeper(client._settings, self.tenure, client._connections.send,
+                              self._finish_forsaken)
 
     def start(self) -> None:
         self._client._farewells.add(self.tenure, self._at_exit)

@@ -17,7 +17,7 @@ from .client_base import ClientBase
 from .configuration import default_key
 from .connections import Connections
 from .events import Events
-from .exchange import Answer, Request, Send, Steps
+from .exchange import Answer, Request, Steps
 from .farewell import Farewells
 from .keeper import DeadlineWatch, drive, start_thread
 from .lease import Lease
@@ -49,8 +49,7 @@ class Client(ClientBase):
         self._connections = connections
         self._watch = DeadlineWatch()
         # Not by `self`: a client that refers to itself would not end when it is forgotten.
-        self._farewells = Farewells(lambda: lambda step: connections.send(step.request,
-                                                                          step.timeout))
+        self._farewells = Farewells(lambda: connections.send)
         _clients.add(self)
 
     def close(self) -> None:
@@ -173,11 +172,8 @@ class Client(ClientBase):
 
     # How it is done.
 
-    def _send(self, step: Send) -> Answer:
-        return self._connections.send(step.request, step.timeout)
-
     def _run(self, steps: Steps[Result]) -> Result:
-        return drive(steps, self._send, time.sleep)
+        return drive(steps, self._connections.send, time.sleep)
 
     def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return self._run(protocol.call(self._settings, request, parse))

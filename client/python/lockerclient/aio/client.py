@@ -13,7 +13,7 @@ from ..address import tls_for
 from ..client_base import ClientBase
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
-from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -49,12 +49,8 @@ class AsyncClient(ClientBase):
         super().__init__(url, owner, timeout, patience)
         reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
         self._connections = Connections(*reach)
-
-        def sender() -> Callable[[Send], Answer]:  # at exit, when no event loop runs
-            blocking = BlockingConnections(*reach)
-            return lambda step: blocking.send(step.request, step.timeout)
-
-        self._farewells = Farewells(sender)
+        # At exit no event loop runs.
+        self._farewells = Farewells(lambda: BlockingConnections(*reach).send)
         self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
 
     async def close(self) -> None:
@@ -185,7 +181,7 @@ class AsyncClient(ClientBase):
                     step = steps.send(None)
                     continue
                 try:
-                    answer = await self._connections.send(step.request, step.timeout)
+                    answer = await self._connections.send(step)
                 except NoAnswer as failure:
                     step = steps.throw(failure)
                 else:

@@ -519,6 +519,10 @@ FAULTS = [
           "                use.loss = use.loss or loss\n", "                pass\n",
           "python/part_test.py "
           "Losing.test_what_is_given_back_by_an_order_is_lost_to_the_blocks_that_have_it"),
+    Fault("outer-block-knows", "a Python block is not told that one inside of it has given its lock back",
+          "client/python/lockerclient/inventory.py",
+          "max(own, key=lambda use: use.number, default=None)", "min(own, key=lambda use: use.number, default=None)",
+          "python/part_test.py Losing.test_but_the_block_around_it_has_lost_it"),
     Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",
           "client/python/lockerclient/block.py",
           "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",

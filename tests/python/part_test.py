@@ -138,7 +138,7 @@ class Losing(PartCase):
                 blocks = [lease.lock(path), lease.lock(path, mode="shared")]
                 for block in blocks:
                     block.__enter__()
-                give_back(path)
+                self.in_background(lambda: give_back(path)).result()
                 with self.client.lock(path, ttl=LONG):
                     for block in blocks:
                         for tell in (block.check, lambda: block.__exit__(None, None, None)):
@@ -149,6 +149,27 @@ class Losing(PartCase):
                     anew.check()
                 lease.check()  # which has done as it was told
             self.assertEqual(self.held(), {})
+
+    def test_a_block_that_gives_it_back_by_itself_ends_in_order(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with lease.lock(["/a", "/b"]) as lock:
+                lease.release_path("/a")
+                self.assertEqual(self.held(), {"/b": "exclusive"})
+                with self.assertRaisesRegex(LockLost, "^/a was released"):
+                    lock.check()
+            lease.acquire("/kept")
+            self.assertEqual(self.held(), {"/kept": "exclusive"})
+            with self.assertRaisesRegex(LockLost, "maintenance"), lease.lock(["/a", "/b"]):
+                lease.release_path("/a")
+                self.client.force("/b", reason="maintenance")
+
+    def test_but_the_block_around_it_has_lost_it(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with self.assertRaisesRegex(LockLost, "^/a was released"), lease.lock("/a"):
+                with lease.lock("/a"):
+                    lease.release_path("/a")
+                inner_has_ended = True
+            self.assertTrue(inner_has_ended)
 
     def test_so_it_is_to_a_lock_that_has_its_own_lease(self):
         told = []
@@ -264,11 +285,13 @@ class Losing(PartCase):
                     asyncio.ensure_future(client.release(lock.token, "/a"))
                     await asyncio.sleep(10 * PATIENCE)
             async with client.lease(ttl=LONG) as lease:
+                async with lease.lock("/a") as lock:
+                    await lease.release_path("/a")
+                    with self.assertRaisesRegex(LockLost, "^/a was released"):
+                        lock.check()
                 with self.assertRaisesRegex(LockLost, "^/a was released"):
-                    async with lease.lock("/a") as lock:
-                        await lease.release_path("/a")
-                        with self.assertRaisesRegex(LockLost, "^/a was released"):
-                            lock.check()
+                    async with lease.lock("/a"):
+                        await asyncio.ensure_future(lease.release_path("/a"))
                 lease.check()
             lease = await client.lease(ttl=LONG).open()
             async with client.lock("/a", ttl=LONG):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import time
 import weakref
 from types import TracebackType
@@ -105,7 +106,7 @@ class Client(ClientBase):
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        self._run(self._releasing(token, path))
+        self._run(self._releasing(token, path, threading.get_ident()))
 
     def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""

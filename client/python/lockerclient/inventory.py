@@ -3,9 +3,10 @@ block gives back what an outer one needs."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Hashable, Mapping
 
 from .address import PathKey, path_key
 from .calls import Wanted
@@ -23,14 +24,21 @@ class Leaving:
 
 class Use:
     """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`). If it
-    `has_own_lease`, what it loses is lost for the lease, too."""
+    `has_own_lease`, what it loses is lost for the lease, too. `runner`: the thread or the task that
+    is in the block."""
 
-    def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False):
+    _numbers = itertools.count()
+
+    def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False,
+                 runner: Hashable = None):
         self.wanted = wanted
         self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
         self.is_block = is_block
         self.has_own_lease = has_own_lease
+        self.runner = runner
+        self.number = next(self._numbers)  # of an inner block it is higher than of an outer one
         self.loss: LockLost | None = None  # of one of its paths
+        self.surprise: LockLost | None = None  # the same, but for what the block has given back
         self.leaving = Leaving()
 
 
@@ -173,12 +181,17 @@ class Inventory:
             again.asked_by = entry.asked_by
         return entry.granted_to
 
-    def lose(self, paths: list[str], loss: LockLost) -> set[Use]:
-        """Returns the uses that had one of them."""
+    def lose(self, paths: list[str], loss: LockLost, releaser: Hashable = None) -> set[Use]:
+        """The innermost block of the `releaser`, the thread or the task that gives them back, knows
+        of it; those around it may not. Returns the uses that had one of them."""
         with self._mutex:
             losers = set().union(*map(self._take_out, paths))
+            own = [use for use in losers if releaser is not None and use.runner == releaser]
+            knowing = max(own, key=lambda use: use.number, default=None)
             for use in losers:
                 use.loss = use.loss or loss
+                if use is not knowing:
+                    use.surprise = use.surprise or loss
         return losers
 
     def fences(self) -> dict[PathKey, int]:

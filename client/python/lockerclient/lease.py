@@ -174,7 +174,8 @@ class Lease(Block):
                 self._client._run(giving_back.leave_quickly(tenure, leaving))
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
+        block that does that is silent."""
         tenure = self._held()
         with self._giving_back:
             self._client.release(tenure.token, path)
@@ -206,7 +207,7 @@ class LockOfLease(UseView):
 
     def __enter__(self) -> LockOfLease:
         reservation = self._reserve()
-        use, grant = Use(self._wanted), None
+        use, grant = Use(self._wanted, runner=threading.get_ident()), None
         try:
             self._tenure = tenure = self.lease._held()
             self._grant = grant = self.lease._take(use, self._wait)
@@ -226,7 +227,7 @@ class LockOfLease(UseView):
             return
         try:
             self._use = None
-            problem = self.lease._leave(tenure, use) or copy.copy(use.loss)
+            problem = self.lease._leave(tenure, use) or copy.copy(use.surprise)
         except BaseException:  # Ctrl-C, or what else a signal handler raises
             self._use = None
             self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from typing import Callable
+from typing import Callable, Hashable
 
 from .address import PathKey
 from .calls import Wanted
@@ -130,10 +130,10 @@ class Tenure:
         if loss is not None:
             raise copy.copy(loss)
 
-    def lose_path_by_release(self, path: str) -> None:
+    def lose_path_by_release(self, path: str, releaser: Hashable) -> None:
         """Its program gives one path back by a call, whoever uses it. The lease lives on."""
         loss = LockLost(f"{path} was released; stop what it protected.", "released")
-        if any(use.has_own_lease for use in self.inventory.lose([path], loss)):
+        if any(use.has_own_lease for use in self.inventory.lose([path], loss, releaser)):
             self._tell(loss, False)
 
     def lose_by_release(self) -> None:

@@ -104,7 +104,7 @@ class AsyncClient(ClientBase):
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        await self._run(self._releasing(token, path))
+        await self._run(self._releasing(token, path, asyncio.current_task()))
 
     async def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""

@@ -169,7 +169,8 @@ class AsyncLease(Block):
             mutex.release()
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
+        block that does that is silent."""
         tenure = self._held()
         async with self._giving_back:
             await self._client.release(tenure.token, path)
@@ -195,7 +196,7 @@ class AsyncLockOfLease(UseView):
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()
         try:
-            use = Use(self._wanted)
+            use = Use(self._wanted, runner=asyncio.current_task())
             self._tenure = self.lease._held()
             self._grant = await self.lease._take(use, self._wait)
             self._use = use
@@ -212,7 +213,7 @@ class AsyncLockOfLease(UseView):
         problem: LockerError | None
         try:
             await self.lease._leave(tenure, use)
-            problem = copy.copy(use.loss)
+            problem = copy.copy(use.surprise)
         except LockerError as caught:
             problem = caught
         tell(problem, error)

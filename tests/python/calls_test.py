@@ -352,6 +352,10 @@ class Spelling(ServerCase):
                 client.lock("/a", wait="5")
             with self.assertRaisesRegex(ValueError, "'/foo'"):
                 client.lease().lock("foo")
+            with self.assertRaisesRegex(TypeError, "bytes is not JSON"):
+                client.lock("/a", meta=b"x")
+            with self.assertRaisesRegex(TypeError, "set is not JSON"):
+                client.lease().lock({"path": "/a", "mode": set()})
 
     def test_what_the_server_refuses_is_told(self):
         with self.assertRaises(LockerError) as caught:

@@ -174,7 +174,7 @@ class Connections:
 
     def _begin(self, connection: http.client.HTTPConnection, request: Request,
                timeout: float) -> http.client.HTTPResponse:
-        connection.sock.settimeout(timeout)
+        connection.sock.settimeout(timeout if timeout < threading.TIMEOUT_MAX else None)
         connection.request(request.method, self._address.prefix + request.target,
                            request.encoded_body(), {**self._headers, **request.all_headers()})
         return connection.getresponse()

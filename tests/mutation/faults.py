@@ -523,6 +523,12 @@ FAULTS = [
           "client/python/lockerclient/inventory.py",
           "max(own, key=lambda use: use.number, default=None)", "min(own, key=lambda use: use.number, default=None)",
           "python/part_test.py Losing.test_but_the_block_around_it_has_lost_it"),
+    Fault("takes-back-late", "a Python lease gives back late what it has been asked for anew",
+          "client/python/lockerclient/inventory.py",
+          "                                   if path_key(path) not in self._entries]\n",
+          "                                   if path]\n",
+          "python/interruption_test.py "
+          "WhileTheServerIsAway.test_what_is_asked_for_anew_meanwhile_is_not"),
     Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",
           "client/python/lockerclient/block.py",
           "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",

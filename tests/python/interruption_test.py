@@ -167,6 +167,15 @@ class WhileItIsGivenBack(InterruptionCase):
                 lock._holding.end_quickly()
             self.assertEqual(self.held(), ["/a"])
 
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                block = lease.lock("/b")
+                await block.__aenter__()
+                with mock.patch.object(lease._held(), "process", 1):
+                    await block.__aexit__(None, None, None)
+                self.assertEqual(self.held(), ["/b"])
+        self.run_async(body)
+
     def test_the_watch_of_the_deadlines_ends(self):
         over = Deadline(1, deadline.now() - 0.8)
         tenure = Tenure("t", "/a", over, deadline.now, raising())
@@ -618,6 +627,52 @@ class WhileTheServerIsAway(InterruptionCase):
         wait_until(lambda: self.held() == [])
         wait_until(lambda: not farewell._in_debt)
 
+    def test_so_is_a_lock_of_a_lease_that_lives_on(self):
+        impatient = self.new_client(patience=0.2)
+        with impatient.lease(ttl=LONG) as lease:
+            with self.assertLogs("lockerclient", "WARNING"), lease.lock(["/a", "/b"]):
+                self.server.kill()
+            self.restart()
+            wait_until(lambda: self.held() == [])
+            lease.check()
+            with lease.lock("/a", mode="shared"):
+                with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
+                    self.server.kill()
+                self.restart()
+                wait_until(lambda: self.client.state("/a").holders[0].mode == "shared")
+        with impatient.lease(ttl=None) as lease:
+            with self.assertRaises(Unreachable), lease.lock("/a"):
+                self.server.kill()
+            self.restart()
+            wait_until(lambda: self.held() == [])
+
+    def test_so_it_is_after_an_interruption(self):
+        with self.client.lease(ttl=LONG) as lease:
+            block = lease.lock("/a")
+            block.__enter__()
+            with self.sending(self.client, Interrupted(), NoAnswer("x", True)):
+                with self.assertRaises(Interrupted):
+                    block.__exit__(None, None, None)
+            wait_until(lambda: self.held() == [])
+
+    def test_what_is_asked_for_anew_meanwhile_is_not(self):
+        def goes_on():
+            return "lockerclient-leave" in [each.name for each in threading.enumerate()]
+
+        impatient = self.new_client(patience=0.2)
+        with impatient.lease(ttl=LONG) as lease:
+            with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
+                self.server.kill()
+            self.assertTrue(goes_on())
+            with lease._giving_back:
+                self.restart()
+                again = lease.lock("/a")
+                again.__enter__()
+            wait_until(lambda: not goes_on())
+            self.assertEqual(self.held(), ["/a"])
+            again.__exit__(None, None, None)
+            self.assertEqual(self.held(), [])
+
     def test_with_asyncio(self):
         async def main():
             async with AsyncClient(self.server.url, patience=0.2) as client:
@@ -628,6 +683,21 @@ class WhileTheServerIsAway(InterruptionCase):
                 while farewell._in_debt:
                     await asyncio.sleep(0.01)
                 self.assertEqual(self.held(), [])
+                async with client.lease(ttl=LONG) as lease:
+                    with self.assertLogs("lockerclient", "WARNING"):
+                        async with lease.lock("/a"):
+                            self.server.kill()
+                    self.restart()
+                    while self.held():
+                        await asyncio.sleep(0.01)
+                    lease.check()
+                async with client.lease(ttl=None) as lease:
+                    with self.assertRaises(Unreachable):
+                        async with lease.lock("/a"):
+                            self.server.kill()
+                    self.restart()
+                    while self.held():
+                        await asyncio.sleep(0.01)
         asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 

@@ -215,6 +215,13 @@ class Losing(PartCase):
                     self.assertEqual(self.client.status()["leases"], 0)
             self.assertEqual((caught.exception.reason, len(told)), ("released", 1))
 
+    def test_a_block_of_a_lease_that_is_lost_as_a_whole(self):
+        """Though the server may have it still."""
+        with self.assertRaisesRegex(LockLost, "^late"), self.client.lease(ttl=LONG) as lease:
+            with self.assertRaisesRegex(LockLost, "^late"), lease.lock("/a"):
+                lease._held().lose(LockLost("late", "unrenewed"))
+            self.assertEqual(self.held(), {})
+
     def test_a_block_of_a_lease_that_another_thread_ends_by_release(self):
         with self.assertRaisesRegex(LockLost, "released"):
             with self.client.lease(ttl=LONG) as lease, self.client.lease(ttl=LONG) as other:
@@ -293,6 +300,12 @@ class Losing(PartCase):
                     async with lease.lock("/a"):
                         await asyncio.ensure_future(lease.release_path("/a"))
                 lease.check()
+            with self.assertRaisesRegex(LockLost, "^late"):
+                async with client.lease(ttl=LONG) as lease:
+                    with self.assertRaisesRegex(LockLost, "^late"):
+                        async with lease.lock("/a"):
+                            lease._held().lose(LockLost("late", "unrenewed"))
+                    self.assertEqual(self.held(), {})
             lease = await client.lease(ttl=LONG).open()
             async with client.lock("/a", ttl=LONG):
                 waiting = asyncio.ensure_future(lease.acquire("/a"))

@@ -118,15 +118,22 @@ class Inventory:
                                         if each.is_block or each is use}
 
     def leave(self, use: Use) -> Leaving:
-        """Where this is interrupted, it is done by calling it once more."""
+        """Where this is interrupted, or what it says is in vain, it is done by calling it once
+        more: what others have asked for meanwhile is theirs then."""
         leaving = use.leaving
         with self._mutex:
+            leaving.releases[:] = [path for path in leaving.releases
+                                   if path_key(path) not in self._entries]
+            leaving.weakenings.clear()
             for key in use.locks:
                 entry = self._entries.get(key)
-                if entry is not None and entry.fence is not None and entry.users() == {use}:
+                if entry is None:
+                    continue
+                is_granted = entry.fence is not None
+                if is_granted and entry.users() == {use}:
                     leaving.releases.append(entry.path)
-                entry = self._forget(key, use)
-                if entry is not None and entry.fence is not None and entry.users():
+                self._forget(key, use)
+                if is_granted:
                     self._weaken(key, entry, entry.granted_to, leaving)
         return leaving
 
@@ -153,16 +160,14 @@ class Inventory:
             leaving.weakenings.append(replace(
                 other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))
 
-    def _forget(self, key: PathKey, use: Use) -> _Entry | None:
-        """The entry, if it was one of this use's."""
+    def _forget(self, key: PathKey, use: Use) -> None:
         entry = self._entries.get(key)
-        if entry is None or use not in entry.users():
-            return None
+        if entry is None:
+            return
         if entry.users() == {use}:
             del self._entries[key]
         entry.granted_to.discard(use)
         entry.asked_by.discard(use)
-        return entry
 
     def weakened(self, wanted: Wanted, grant: Grant) -> None:
         (lock,) = wanted.locks

@@ -125,10 +125,14 @@ class Tenure:
     def check_use(self, use: Use) -> None:
         """The same, for a part of the lease: what else it has lost does not matter."""
         self.check_process()
-        self.look_at_the_clock()
-        loss = use.loss or self._end or self.release_as_loss()
+        loss = use.loss or self.loss_of_all()
         if loss is not None:
             raise copy.copy(loss)
+
+    def loss_of_all(self) -> LockLost | None:
+        """Also by a release, for those who use the lease still."""
+        self.look_at_the_clock()
+        return self._end or self.release_as_loss()
 
     def lose_path_by_release(self, path: str, releaser: Hashable) -> None:
         """Its program gives one path back by a call, whoever uses it. The lease lives on."""

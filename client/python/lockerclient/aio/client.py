@@ -51,7 +51,7 @@ class AsyncClient(ClientBase):
         self._connections = Connections(*reach)
         # At exit no event loop runs.
         self._farewells = Farewells(lambda: BlockingConnections(*reach).send)
-        self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
+        self._background: set[asyncio.Task[Any]] = set()  # the event loop would forget them
 
     async def close(self) -> None:
         """Closes the connections that are kept open. Locks that are held stay held."""
@@ -189,7 +189,7 @@ class AsyncClient(ClientBase):
         except StopIteration as stop:
             return cast(Result, stop.value)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _in_background(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -112,7 +112,7 @@ class Connections:
         """Those of the running loop."""
         idle = self._idle_of.pop(asyncio.get_running_loop(), [])
         for _, (_, writer) in idle:
-            writer.close()
+            abort(writer)  # TLS would wait for the other side, which may be away
         for _, (_, writer) in idle:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

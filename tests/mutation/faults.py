@@ -529,6 +529,12 @@ FAULTS = [
           "                                   if path]\n",
           "python/interruption_test.py "
           "WhileTheServerIsAway.test_what_is_asked_for_anew_meanwhile_is_not"),
+    Fault("mode-of-before", "a Python lease takes a change of the mode that was not answered for a loss",
+          "client/python/lockerclient/inventory.py",
+          "            entry.mode = \"\"  # until it is answered\n",
+          "",
+          "python/interruption_test.py "
+          "WhileTheServerIsAway.test_nobody_knows_meanwhile_whether_a_mode_was_changed_back"),
     Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",
           "client/python/lockerclient/block.py",
           "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",

@@ -646,6 +646,20 @@ class WhileTheServerIsAway(InterruptionCase):
             self.restart()
             wait_until(lambda: self.held() == [])
 
+    def test_nobody_knows_meanwhile_whether_a_mode_was_changed_back(self):
+        impatient = self.new_client(patience=0)
+        for was_carried_out in (False, True):
+            for mode in ("shared", "exclusive"):
+                with impatient.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared"):
+                    inner = lease.lock("/a")
+                    inner.__enter__()
+                    with lease._giving_back:  # nothing goes on in the background
+                        with self.sending(impatient, NoAnswer("x", True), after=was_carried_out):
+                            inner.__exit__(None, None, None)
+                        with lease.lock("/a", mode=mode):
+                            lease.check()
+                    self.assertEqual(self.client.state("/a").holders[0].mode, "shared")
+
     def test_so_it_is_after_an_interruption(self):
         with self.client.lease(ttl=LONG) as lease:
             block = lease.lock("/a")

@@ -47,7 +47,7 @@ class _Entry:
 
     def __init__(self, path: str):
         self.path = path
-        self.mode = ""
+        self.mode = ""  # while nobody knows
         self.fence: int | None = None
         self.granted_to: set[Use] = set()
         self.asked_by: set[Use] = set()
@@ -154,8 +154,9 @@ class Inventory:
     def _weaken(key: PathKey, entry: _Entry, needed_by: set[Use], leaving: Leaving) -> None:
         if entry.asked_by or not needed_by:
             return  # who asks for it does that when it is answered
-        if entry.mode == "exclusive" and _strongest([each.locks[key]
-                                                     for each in needed_by]) != "exclusive":
+        if entry.mode != "shared" and _strongest([each.locks[key]
+                                                  for each in needed_by]) != "exclusive":
+            entry.mode = ""  # until it is answered
             (other, *_) = needed_by
             leaving.weakenings.append(replace(
                 other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))

@@ -662,12 +662,43 @@ class WhileTheServerIsAway(InterruptionCase):
 
     def test_so_it_is_after_an_interruption(self):
         with self.client.lease(ttl=LONG) as lease:
-            block = lease.lock("/a")
-            block.__enter__()
-            with self.sending(self.client, Interrupted(), NoAnswer("x", True)):
-                with self.assertRaises(Interrupted):
-                    block.__exit__(None, None, None)
-            wait_until(lambda: self.held() == [])
+            for block in (lease.lock("/a"), self.client.lock("/a", ttl=None)):
+                block.__enter__()
+                with self.sending(self.client, Interrupted(), NoAnswer("x", True)):
+                    with self.assertRaises(Interrupted):
+                        block.__exit__(None, None, None)
+                wait_until(lambda: self.held() == [])
+            for take in (self.client.acquire,
+                         lambda path, ttl: self.client.lock(path, ttl=ttl).acquire()):
+                with self.sending(self.client, Interrupted(), NoAnswer("x", True), after=True):
+                    with self.assertRaises(Interrupted):
+                        take("/a", ttl=None)
+                wait_until(lambda: self.held() == [])
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_so_it_is_with_asyncio(self):
+        async def body(client):
+            send = client._connections.send
+            failures = []
+
+            async def fail(step):
+                answer = await send(step) if step.request.method == "POST" else None
+                if failures:
+                    raise failures.pop(0)
+                return answer or await send(step)
+
+            with mock.patch.object(client._connections, "send", fail):
+                lock = await client.lock("/a", ttl=None).acquire()
+                for call in (lock.release, lambda: client.acquire("/a", ttl=None),
+                             client.lock("/a", ttl=None).acquire):
+                    failures += [asyncio.CancelledError(), NoAnswer("x", True)]
+                    with self.assertRaises(asyncio.CancelledError):
+                        await call()
+                    while self.held():
+                        await asyncio.sleep(0.01)
+            while farewell._in_debt:
+                await asyncio.sleep(0.01)
+        self.run_async(body)
 
     def test_what_is_asked_for_anew_meanwhile_is_not(self):
         def goes_on():

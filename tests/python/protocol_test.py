@@ -218,6 +218,13 @@ class Acquiring(unittest.TestCase):
             self.join(world, is_alone=False)
         self.assertEqual(caught.exception.code, "superseded")
 
+    def test_who_gives_up_does_not_try_for_longer_than_it_can_have_been_granted(self):
+        world = World(*[(0, REFUSED)] * 1000)
+        acquisition = Acquisition(world.settings, wanted(ttl=30.0), 0)
+        world.drive(acquisition.go_on_giving_up())
+        self.assertGreater(world.now, 1030)
+        self.assertLess(world.now, 1032)
+
     def test_who_is_refused_leaves_nothing_in_line(self):
         refused = (0, 429, {"error": "too_many_waiters", "message": "x"})
         for script in ((refused, LEFT), (refused, (0, REFUSED))):

@@ -91,12 +91,14 @@ class Holding:
         client._in_background("release", run)
 
     def end_quickly(self) -> None:
-        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
         if self.tenure.is_of_another_process():
             return
         self._stop()
         if self._client._run(giving_back.abandon(self.tenure.token)):
             self._client._farewells.done(self.tenure)
+        else:
+            self._go_on()
 
     def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()

@@ -187,14 +187,15 @@ class Client(ClientBase):
             raise
 
     def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
-        """At once after an interruption; else in a thread, if nobody else would end what was
-        granted without an answer."""
-        if not acquisition.has_failed:
-            self._say_farewell(acquisition, acquisition.give_up)
+        """At once after an interruption; if that is in vain, or nobody else would end what was
+        granted without an answer, in a thread. A lease that is joined can end meanwhile: the server
+        would open another one."""
+        if acquisition.has_failed:
+            if not acquisition.may_stay_held(error):
+                return
+            self._farewells.add(acquisition, acquisition.give_up)
+        elif self._say_farewell(acquisition, acquisition.give_up) or acquisition.joins:
             return
-        if not acquisition.may_stay_held(error):
-            return
-        self._farewells.add(acquisition, acquisition.give_up)
 
         def run() -> None:
             self._run(acquisition.go_on_giving_up())
@@ -210,11 +211,13 @@ class Client(ClientBase):
             return False
         return True
 
-    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> bool:
         """Now; if that is in vain, or interrupted, when the process ends."""
         self._farewells.add(what, steps)
-        if self._run(steps()):
-            self._farewells.done(what)
+        if not self._run(steps()):
+            return False
+        self._farewells.done(what)
+        return True
 
     def _after_fork_in_child(self) -> None:
         self._connections.forget()

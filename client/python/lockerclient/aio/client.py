@@ -208,25 +208,28 @@ class AsyncClient(ClientBase):
             raise
 
     async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
-        """At once after an interruption; else in a task, if nobody else would end what was granted
-        without an answer."""
+        """As the blocking client, with a task."""
+        async def go_on() -> None:
+            await self._run(acquisition.go_on_giving_up())
+            self._farewells.done(acquisition)
+
         if not acquisition.has_failed:
-            await self._say_farewell(acquisition, acquisition.give_up)
+            await self._say_farewell(acquisition, acquisition.give_up,
+                                     None if acquisition.joins else go_on)
         elif acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
-            self._in_background(self._go_on_giving_up(acquisition))
+            self._in_background(go_on())
 
-    async def _go_on_giving_up(self, acquisition: Acquisition) -> None:
-        await self._run(acquisition.go_on_giving_up())
-        self._farewells.done(acquisition)
-
-    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]],
+                            go_on: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Now, in the background if who waits for it is cancelled once more; if that is in vain,
-        when the process ends."""
+        by `go_on`, and when the process ends."""
         self._farewells.add(what, steps)
 
         async def say() -> None:
             if await self._run(steps()):
                 self._farewells.done(what)
+            elif go_on is not None:
+                self._in_background(go_on())
 
         await asyncio.shield(self._in_background(say()))

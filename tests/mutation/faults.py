@@ -519,6 +519,28 @@ FAULTS = [
           "                use.loss = use.loss or loss\n", "                pass\n",
           "python/part_test.py "
           "Losing.test_what_is_given_back_by_an_order_is_lost_to_the_blocks_that_have_it"),
+    Fault("outer-block-knows", "a Python block is not told that one inside of it has given its lock back",
+          "client/python/lockerclient/inventory.py",
+          "max(own, key=lambda use: use.number, default=None)", "min(own, key=lambda use: use.number, default=None)",
+          "python/part_test.py Losing.test_but_the_block_around_it_has_lost_it"),
+    Fault("takes-back-late", "a Python lease gives back late what it has been asked for anew",
+          "client/python/lockerclient/inventory.py",
+          "                                   if path_key(path) not in self._entries]\n",
+          "                                   if path]\n",
+          "python/interruption_test.py "
+          "WhileTheServerIsAway.test_what_is_asked_for_anew_meanwhile_is_not"),
+    Fault("mode-of-before", "a Python lease takes a change of the mode that was not answered for a loss",
+          "client/python/lockerclient/inventory.py",
+          "            entry.mode = \"\"  # until it is answered\n",
+          "",
+          "python/interruption_test.py "
+          "WhileTheServerIsAway.test_nobody_knows_meanwhile_whether_a_mode_was_changed_back"),
+    Fault("never-tired", "a Python client gives up for ever what has ended long ago",
+          "client/python/lockerclient/acquisition.py",
+          "            if self._settings.now() > ends or (yield from self.give_up()):\n",
+          "            if (yield from self.give_up()):\n",
+          "python/protocol_test.py "
+          "Acquiring.test_who_gives_up_does_not_try_for_longer_than_it_can_have_been_granted"),
     Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",
           "client/python/lockerclient/block.py",
           "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",

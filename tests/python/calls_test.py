@@ -320,6 +320,9 @@ class Spelling(ServerCase):
                 with self.assertRaises(NotAcquired):
                     lease.acquire("/held", wait=short)
                 self.assertEqual(lease.ttl, LONG)
+        for endless in (float("inf"), 1e11):
+            client = self.new_client(timeout=endless, patience=endless)
+            self.assertEqual(client.status()["locks"], 0)
 
         async def body(client):
             async with client.lease(ttl=long) as lease:
@@ -352,6 +355,10 @@ class Spelling(ServerCase):
                 client.lock("/a", wait="5")
             with self.assertRaisesRegex(ValueError, "'/foo'"):
                 client.lease().lock("foo")
+            with self.assertRaisesRegex(TypeError, "bytes is not JSON"):
+                client.lock("/a", meta=b"x")
+            with self.assertRaisesRegex(TypeError, "set is not JSON"):
+                client.lease().lock({"path": "/a", "mode": set()})
 
     def test_what_the_server_refuses_is_told(self):
         with self.assertRaises(LockerError) as caught:
@@ -392,8 +399,10 @@ class Spelling(ServerCase):
         self.assertEqual(client.status()["locks"], 0)
         client.close()
         self.assertEqual(lockerclient.Client("https://[::1]/a b/").url, "https://[::1]:443/a%20b")
+        self.assertEqual(lockerclient.Client("http://bücher.example").url,
+                         "http://xn--bcher-kva.example:80")
         for bad in ("locker:8765", "ftp://x", "http://", "http://a:x", "http://u:p@a",
-                    "http://a?b"):
+                    "http://a?b", "http://a..b", f"http://{'a' * 64}"):
             with self.assertRaisesRegex(ValueError, "no address of a lock server"):
                 lockerclient.Client(bad)
 

@@ -52,7 +52,7 @@ class InterruptionCase(ServerCase):
     def sending(self, client, *failures, after=False):
         """The next requests fail, before or after they are answered."""
         left = list(failures)
-        send = client._send
+        send = client._connections.send
 
         def fail(step):
             answer = send(step) if after or not left else None
@@ -60,7 +60,7 @@ class InterruptionCase(ServerCase):
                 raise left.pop(0)
             return answer
 
-        return mock.patch.object(client, "_send", fail)
+        return mock.patch.object(client._connections, "send", fail)
 
     def check_no_threads(self):
         wait_until(lambda: "locker-keeper" not in [
@@ -167,6 +167,15 @@ class WhileItIsGivenBack(InterruptionCase):
                 lock._holding.end_quickly()
             self.assertEqual(self.held(), ["/a"])
 
+        async def body(client):
+            async with client.lease(ttl=LONG) as lease:
+                block = lease.lock("/b")
+                await block.__aenter__()
+                with mock.patch.object(lease._held(), "process", 1):
+                    await block.__aexit__(None, None, None)
+                self.assertEqual(self.held(), ["/b"])
+        self.run_async(body)
+
     def test_the_watch_of_the_deadlines_ends(self):
         over = Deadline(1, deadline.now() - 0.8)
         tenure = Tenure("t", "/a", over, deadline.now, raising())
@@ -224,11 +233,11 @@ class WhileItIsGivenBack(InterruptionCase):
                     entered, releasing = asyncio.Event(), asyncio.Event()
                     send = client._connections.send
 
-                    async def hang(request, timeout):
-                        if request.method == "DELETE" and not releasing.is_set():
+                    async def hang(step):
+                        if step.request.method == "DELETE" and not releasing.is_set():
                             releasing.set()
                             await asyncio.sleep(10 * PATIENCE)
-                        return await send(request, timeout)
+                        return await send(step)
 
                     async def work():
                         async with block:
@@ -267,8 +276,8 @@ class OfALease(InterruptionCase):
             send = client._connections.send
             failures = [asyncio.CancelledError(), NoAnswer("x", True)]
 
-            async def fail(request, timeout):
-                answer = await send(request, timeout)
+            async def fail(step):
+                answer = await send(step)
                 if failures:
                     raise failures.pop(0)
                 return answer
@@ -315,9 +324,9 @@ class OfALease(InterruptionCase):
             token = (await client.acquire("/a", mode="shared", ttl=LONG)).token
             send = client._connections.send
 
-            async def cancel(request, timeout):
-                answer = await send(request, timeout)
-                if "wait" in (request.body or {}):
+            async def cancel(step):
+                answer = await send(step)
+                if "wait" in (step.request.body or {}):
                     raise asyncio.CancelledError
                 return answer
 
@@ -340,7 +349,8 @@ class InTheBackground(InterruptionCase):
         client = self.new_client(patience=0)
         with client.lease(ttl=LONG) as lease:
             for start in (tear, raising()):
-                with mock.patch.object(client, "_send", side_effect=NoAnswer("x", True)):
+                with mock.patch.object(client._connections, "send",
+                                       side_effect=NoAnswer("x", True)):
                     with mock.patch.object(threading.Thread, "start", start):
                         with self.assertRaises(Interrupted):
                             lease.acquire("/a")
@@ -401,14 +411,14 @@ class OnceMore(InterruptionCase):
         granted, returning = asyncio.Event(), asyncio.Event()
         send = client._connections.send
 
-        async def hesitate(request, timeout):
-            if "wait" in (request.body or {}):
-                await send(request, timeout)
+        async def hesitate(step):
+            if "wait" in (step.request.body or {}):
+                await send(step)
                 granted.set()
                 await asyncio.sleep(10 * PATIENCE)
             returning.set()
             await asyncio.sleep(0.1)
-            return await send(request, timeout)
+            return await send(step)
 
         with mock.patch.object(client._connections, "send", hesitate):
             task = asyncio.ensure_future(work)
@@ -617,6 +627,97 @@ class WhileTheServerIsAway(InterruptionCase):
         wait_until(lambda: self.held() == [])
         wait_until(lambda: not farewell._in_debt)
 
+    def test_so_is_a_lock_of_a_lease_that_lives_on(self):
+        impatient = self.new_client(patience=0.2)
+        with impatient.lease(ttl=LONG) as lease:
+            with self.assertLogs("lockerclient", "WARNING"), lease.lock(["/a", "/b"]):
+                self.server.kill()
+            self.restart()
+            wait_until(lambda: self.held() == [])
+            lease.check()
+            with lease.lock("/a", mode="shared"):
+                with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
+                    self.server.kill()
+                self.restart()
+                wait_until(lambda: self.client.state("/a").holders[0].mode == "shared")
+        with impatient.lease(ttl=None) as lease:
+            with self.assertRaises(Unreachable), lease.lock("/a"):
+                self.server.kill()
+            self.restart()
+            wait_until(lambda: self.held() == [])
+
+    def test_nobody_knows_meanwhile_whether_a_mode_was_changed_back(self):
+        impatient = self.new_client(patience=0)
+        for was_carried_out in (False, True):
+            for mode in ("shared", "exclusive"):
+                with impatient.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared"):
+                    inner = lease.lock("/a")
+                    inner.__enter__()
+                    with lease._giving_back:  # nothing goes on in the background
+                        with self.sending(impatient, NoAnswer("x", True), after=was_carried_out):
+                            inner.__exit__(None, None, None)
+                        with lease.lock("/a", mode=mode):
+                            lease.check()
+                    self.assertEqual(self.client.state("/a").holders[0].mode, "shared")
+
+    def test_so_it_is_after_an_interruption(self):
+        with self.client.lease(ttl=LONG) as lease:
+            for block in (lease.lock("/a"), self.client.lock("/a", ttl=None)):
+                block.__enter__()
+                with self.sending(self.client, Interrupted(), NoAnswer("x", True)):
+                    with self.assertRaises(Interrupted):
+                        block.__exit__(None, None, None)
+                wait_until(lambda: self.held() == [])
+            for take in (self.client.acquire,
+                         lambda path, ttl: self.client.lock(path, ttl=ttl).acquire()):
+                with self.sending(self.client, Interrupted(), NoAnswer("x", True), after=True):
+                    with self.assertRaises(Interrupted):
+                        take("/a", ttl=None)
+                wait_until(lambda: self.held() == [])
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_so_it_is_with_asyncio(self):
+        async def body(client):
+            send = client._connections.send
+            failures = []
+
+            async def fail(step):
+                answer = await send(step) if step.request.method == "POST" else None
+                if failures:
+                    raise failures.pop(0)
+                return answer or await send(step)
+
+            with mock.patch.object(client._connections, "send", fail):
+                lock = await client.lock("/a", ttl=None).acquire()
+                for call in (lock.release, lambda: client.acquire("/a", ttl=None),
+                             client.lock("/a", ttl=None).acquire):
+                    failures += [asyncio.CancelledError(), NoAnswer("x", True)]
+                    with self.assertRaises(asyncio.CancelledError):
+                        await call()
+                    while self.held():
+                        await asyncio.sleep(0.01)
+            while farewell._in_debt:
+                await asyncio.sleep(0.01)
+        self.run_async(body)
+
+    def test_what_is_asked_for_anew_meanwhile_is_not(self):
+        def goes_on():
+            return "lockerclient-leave" in [each.name for each in threading.enumerate()]
+
+        impatient = self.new_client(patience=0.2)
+        with impatient.lease(ttl=LONG) as lease:
+            with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
+                self.server.kill()
+            self.assertTrue(goes_on())
+            with lease._giving_back:
+                self.restart()
+                again = lease.lock("/a")
+                again.__enter__()
+            wait_until(lambda: not goes_on())
+            self.assertEqual(self.held(), ["/a"])
+            again.__exit__(None, None, None)
+            self.assertEqual(self.held(), [])
+
     def test_with_asyncio(self):
         async def main():
             async with AsyncClient(self.server.url, patience=0.2) as client:
@@ -627,6 +728,21 @@ class WhileTheServerIsAway(InterruptionCase):
                 while farewell._in_debt:
                     await asyncio.sleep(0.01)
                 self.assertEqual(self.held(), [])
+                async with client.lease(ttl=LONG) as lease:
+                    with self.assertLogs("lockerclient", "WARNING"):
+                        async with lease.lock("/a"):
+                            self.server.kill()
+                    self.restart()
+                    while self.held():
+                        await asyncio.sleep(0.01)
+                    lease.check()
+                async with client.lease(ttl=None) as lease:
+                    with self.assertRaises(Unreachable):
+                        async with lease.lock("/a"):
+                            self.server.kill()
+                    self.restart()
+                    while self.held():
+                        await asyncio.sleep(0.01)
         asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 

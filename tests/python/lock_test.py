@@ -59,7 +59,7 @@ class Blocks(ServerCase):
             for block in (self.client.lock("/a", mode="shared", ttl=LONG),
                           self.client.lease(ttl=LONG), lease.lock("/a", mode="shared")):
                 asked, goes_on = threading.Event(), threading.Event()
-                send = self.client._send
+                send = self.client._connections.send
 
                 def hesitate(step):
                     if not asked.is_set():
@@ -67,7 +67,7 @@ class Blocks(ServerCase):
                         goes_on.wait(PATIENCE)
                     return send(step)
 
-                with mock.patch.object(self.client, "_send", hesitate):
+                with mock.patch.object(self.client._connections, "send", hesitate):
                     first = self.in_background(block.__enter__)
                     self.assertTrue(asked.wait(PATIENCE))
                     with self.assertRaises(LockerError) as caught:
@@ -95,7 +95,7 @@ class Blocks(ServerCase):
     def test_a_release_by_a_call_that_failed_has_released_nothing(self):
         client = self.new_client(patience=0)
         with client.lock("/a", ttl=None) as lock:
-            with mock.patch.object(client, "_send", side_effect=NoAnswer("x", False)):
+            with mock.patch.object(client._connections, "send", side_effect=NoAnswer("x", False)):
                 with self.assertRaises(Unreachable):
                     client.release(lock.token)
             self.assertTrue(lock.held)
@@ -237,14 +237,14 @@ class Losing(ServerCase):
     def test_the_clock_is_watched_while_a_keeper_hangs(self):
         hanging = threading.Event()
         self.addCleanup(hanging.set)
-        send = self.client._send
+        send = self.client._connections.send
 
         def hang_in_renewals(step):
             if step.request.target == "/v1/leases/renew":
                 hanging.wait(PATIENCE)  # as a resolver can
             return send(step)
 
-        with mock.patch.object(self.client, "_send", hang_in_renewals):
+        with mock.patch.object(self.client._connections, "send", hang_in_renewals):
             with self.assertRaises(LockLost) as caught:
                 with self.client.lock("/f", ttl=2) as lock:
                     self.assertTrue(lock.lost.wait(PATIENCE))
@@ -350,7 +350,7 @@ class Waiting(ServerCase):
     def test_an_interruption_leaves_the_line_and_takes_nothing(self):
         entered = threading.Event()
 
-        send = self.client._send
+        send = self.client._connections.send
 
         def interrupt_after_the_grant(step):
             answer = send(step)
@@ -359,7 +359,7 @@ class Waiting(ServerCase):
                 raise Interrupted  # between the grant and the caller
             return answer
 
-        with mock.patch.object(self.client, "_send", interrupt_after_the_grant):
+        with mock.patch.object(self.client._connections, "send", interrupt_after_the_grant):
             with self.assertRaises(Interrupted):
                 with self.client.lock("/w", ttl=None):
                     self.fail("it was interrupted")

@@ -138,7 +138,7 @@ class Losing(PartCase):
                 blocks = [lease.lock(path), lease.lock(path, mode="shared")]
                 for block in blocks:
                     block.__enter__()
-                give_back(path)
+                self.in_background(lambda: give_back(path)).result()
                 with self.client.lock(path, ttl=LONG):
                     for block in blocks:
                         for tell in (block.check, lambda: block.__exit__(None, None, None)):
@@ -149,6 +149,27 @@ class Losing(PartCase):
                     anew.check()
                 lease.check()  # which has done as it was told
             self.assertEqual(self.held(), {})
+
+    def test_a_block_that_gives_it_back_by_itself_ends_in_order(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with lease.lock(["/a", "/b"]) as lock:
+                lease.release_path("/a")
+                self.assertEqual(self.held(), {"/b": "exclusive"})
+                with self.assertRaisesRegex(LockLost, "^/a was released"):
+                    lock.check()
+            lease.acquire("/kept")
+            self.assertEqual(self.held(), {"/kept": "exclusive"})
+            with self.assertRaisesRegex(LockLost, "maintenance"), lease.lock(["/a", "/b"]):
+                lease.release_path("/a")
+                self.client.force("/b", reason="maintenance")
+
+    def test_but_the_block_around_it_has_lost_it(self):
+        with self.client.lease(ttl=LONG) as lease:
+            with self.assertRaisesRegex(LockLost, "^/a was released"), lease.lock("/a"):
+                with lease.lock("/a"):
+                    lease.release_path("/a")
+                inner_has_ended = True
+            self.assertTrue(inner_has_ended)
 
     def test_so_it_is_to_a_lock_that_has_its_own_lease(self):
         told = []
@@ -194,6 +215,13 @@ class Losing(PartCase):
                     self.assertEqual(self.client.status()["leases"], 0)
             self.assertEqual((caught.exception.reason, len(told)), ("released", 1))
 
+    def test_a_block_of_a_lease_that_is_lost_as_a_whole(self):
+        """Though the server may have it still."""
+        with self.assertRaisesRegex(LockLost, "^late"), self.client.lease(ttl=LONG) as lease:
+            with self.assertRaisesRegex(LockLost, "^late"), lease.lock("/a"):
+                lease._held().lose(LockLost("late", "unrenewed"))
+            self.assertEqual(self.held(), {})
+
     def test_a_block_of_a_lease_that_another_thread_ends_by_release(self):
         with self.assertRaisesRegex(LockLost, "released"):
             with self.client.lease(ttl=LONG) as lease, self.client.lease(ttl=LONG) as other:
@@ -224,15 +252,15 @@ class Losing(PartCase):
     def test_who_asks_while_another_thread_releases_the_lease_gets_nothing(self):
         lease = self.client.lease(ttl=LONG).open()
         lease.acquire("/a")
-        send = self.client._send
+        send = self.client._connections.send
 
         def release_before(step):
             if step.request.target == "/v1/locks/a":
-                self.client._send = send
+                self.client._connections.send = send
                 lease.release()
             return send(step)
 
-        self.client._send = release_before
+        self.client._connections.send = release_before
         with self.assertRaises(LockLost):
             lease.acquire("/a")
         self.assertEqual(self.held(), {})
@@ -264,12 +292,20 @@ class Losing(PartCase):
                     asyncio.ensure_future(client.release(lock.token, "/a"))
                     await asyncio.sleep(10 * PATIENCE)
             async with client.lease(ttl=LONG) as lease:
+                async with lease.lock("/a") as lock:
+                    await lease.release_path("/a")
+                    with self.assertRaisesRegex(LockLost, "^/a was released"):
+                        lock.check()
                 with self.assertRaisesRegex(LockLost, "^/a was released"):
-                    async with lease.lock("/a") as lock:
-                        await lease.release_path("/a")
-                        with self.assertRaisesRegex(LockLost, "^/a was released"):
-                            lock.check()
+                    async with lease.lock("/a"):
+                        await asyncio.ensure_future(lease.release_path("/a"))
                 lease.check()
+            with self.assertRaisesRegex(LockLost, "^late"):
+                async with client.lease(ttl=LONG) as lease:
+                    with self.assertRaisesRegex(LockLost, "^late"):
+                        async with lease.lock("/a"):
+                            lease._held().lose(LockLost("late", "unrenewed"))
+                    self.assertEqual(self.held(), {})
             lease = await client.lease(ttl=LONG).open()
             async with client.lock("/a", ttl=LONG):
                 waiting = asyncio.ensure_future(lease.acquire("/a"))
@@ -520,7 +556,7 @@ class Sharing(PartCase):
         self.assertEqual(self.held(), {})
 
     def test_a_signal_handler_does_not_wait_for_its_own_thread(self):
-        send = self.client._send
+        send = self.client._connections.send
 
         def ask_meanwhile(step):
             if step.request.method == "POST" and step.request.target == "/v1/locks/a":
@@ -530,7 +566,8 @@ class Sharing(PartCase):
             return send(step)
 
         with self.client.lease(ttl=LONG) as lease:
-            with mock.patch.object(self.client, "_send", ask_meanwhile), lease.lock("/a"):
+            with mock.patch.object(self.client._connections, "send", ask_meanwhile), \
+                    lease.lock("/a"):
                 self.assertEqual(self.held(), {"/a": "exclusive", "/b": "exclusive"})
 
     def test_a_server_that_does_not_answer_the_one_before(self):
@@ -640,7 +677,7 @@ class HeldBack:
     def __init__(self, client, target):
         self.arrives = False
         self.is_there, self.go_on = threading.Event(), threading.Event()
-        send = client._send
+        send = client._connections.send
 
         def hold_back(step):
             if step.request.target != target or self.is_there.is_set():
@@ -650,7 +687,7 @@ class HeldBack:
             self.go_on.wait(PATIENCE)
             return answer or send(step)
 
-        self._patch = mock.patch.object(client, "_send", hold_back)
+        self._patch = mock.patch.object(client._connections, "send", hold_back)
 
     def __enter__(self):
         self._patch.start()
@@ -668,11 +705,11 @@ class HeldBackTask:
         self.is_there, self.go_on = asyncio.Event(), asyncio.Event()
         send = client._connections.send
 
-        async def hold_back(request, timeout):
-            if request.target == target and not self.is_there.is_set():
+        async def hold_back(step):
+            if step.request.target == target and not self.is_there.is_set():
                 self.is_there.set()
                 await self.go_on.wait()
-            return await send(request, timeout)
+            return await send(step)
 
         self._patch = mock.patch.object(client._connections, "send", hold_back)
 

@@ -112,7 +112,8 @@ class Asking(unittest.TestCase):
 
     def test_what_may_have_been_done_is_not_done_again(self):
         request = calls.canhaz("/a", None, True, True)
-        for first in ((0, NoAnswer("cut", True, True)), (0, 502, "<html>")):
+        for first in ((0, NoAnswer("cut", True, True)), (0, 502, "<html>"),
+                      (0, 504, {"error": "Gateway Timeout"})):
             world = World(first)
             with self.assertRaisesRegex(Unreachable, "may have been carried out"):
                 world.drive(protocol.ask(world.settings, request))
@@ -136,6 +137,14 @@ class Asking(unittest.TestCase):
             with self.assertRaises(LockerError) as caught:
                 world.drive(asked)
             self.assertEqual((caught.exception.code, len(world.requests)), ("busy", 1))
+
+    def test_what_only_looks_like_a_refusal_of_a_lock_server_is_an_error_of_the_client(self):
+        for body in ({"error": "locked", "message": "x"}, {**LOCKED, "message": 5},
+                     {**LOCKED, "blocked_by": [5]}, {"error": "lease_ended", "message": "x"},
+                     {"error": "deadlock", "message": "x", "cycle": None}):
+            world = World((0, 423, body))
+            with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
+                world.drive(protocol.call(world.settings, calls.status(), Grant.parse))
 
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
@@ -208,6 +217,13 @@ class Acquiring(unittest.TestCase):
         with self.assertRaises(LockerError) as caught:
             self.join(world, is_alone=False)
         self.assertEqual(caught.exception.code, "superseded")
+
+    def test_who_gives_up_does_not_try_for_longer_than_it_can_have_been_granted(self):
+        world = World(*[(0, REFUSED)] * 1000)
+        acquisition = Acquisition(world.settings, wanted(ttl=30.0), 0)
+        world.drive(acquisition.go_on_giving_up())
+        self.assertGreater(world.now, 1030)
+        self.assertLess(world.now, 1032)
 
     def test_who_is_refused_leaves_nothing_in_line(self):
         refused = (0, 429, {"error": "too_many_waiters", "message": "x"})

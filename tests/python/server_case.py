@@ -29,7 +29,7 @@ os.environ["LOCKER_CLIENT_CONFIG"] = os.devnull  # not that of whoever runs the 
 logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
 
 LONG = 60  # a TTL that no pause of the machine reaches
-PATIENCE = 120  # for what must happen
+PATIENCE = 10  # for what must happen
 
 
 def wait_until(condition, what="it does not happen"):
@@ -51,7 +51,7 @@ class Interrupted(BaseException):
 
 def interrupted_waits(client):
     """Each request that may wait is interrupted when it has been answered."""
-    send = client._send
+    send = client._connections.send
 
     def interrupt(step):
         answer = send(step)
@@ -59,7 +59,7 @@ def interrupted_waits(client):
             raise Interrupted
         return answer
 
-    return mock.patch.object(client, "_send", interrupt)
+    return mock.patch.object(client._connections, "send", interrupt)
 
 
 class ServerCase(unittest.TestCase):

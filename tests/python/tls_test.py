@@ -3,10 +3,11 @@
 import asyncio
 import os
 import ssl
+import threading
 import unittest
 import unittest.mock
 
-from server_case import LONG, ServerCase
+from server_case import LONG, PATIENCE, ServerCase
 from tls_proxy import TlsProxy, openssl_is_there
 import lockerclient
 from lockerclient import Unreachable
@@ -42,6 +43,21 @@ class Tls(ServerCase):
                         await waiting
         asyncio.run(body())
         self.assertTrue(self.is_free("/a"))
+
+    def test_asyncio_closes_what_does_not_answer_any_more(self):
+        goes_on = threading.Event()
+
+        async def body():
+            async with AsyncClient(self.proxy.url, ssl_context=self.trusting) as client:
+                await client.state("/a")
+                self.proxy._loop.call_soon_threadsafe(goes_on.wait)
+
+        with unittest.mock.patch("asyncio.constants.SSL_SHUTDOWN_TIMEOUT", 10 * PATIENCE,
+                                 create=True):
+            try:
+                asyncio.run(asyncio.wait_for(body(), PATIENCE))
+            finally:
+                goes_on.set()
 
     def test_a_ca_file(self):
         client = self.new_client(url=self.proxy.url, ca_file=self.proxy.certificate)

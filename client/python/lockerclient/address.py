@@ -37,16 +37,17 @@ class Address:
         parts = urllib.parse.urlsplit(url)
         try:
             port = parts.port
+            host = (parts.hostname or "").encode("idna").decode()  # as it is resolved
         except ValueError:
-            port = -1
-        if (parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or
+            port, host = None, ""
+        if (parts.scheme not in ("http", "https") or not host or
                 parts.query or parts.fragment or parts.username is not None):
             raise ValueError(f"{url!r} is no address of a lock server; write it as in "
                              f"{DEFAULT_URL!r}.")
         is_tls = parts.scheme == "https"
         if port is None:
             port = 443 if is_tls else 80
-        return cls(is_tls, parts.hostname, port, quote_path(parts.path).rstrip("/"))
+        return cls(is_tls, host, port, quote_path(parts.path).rstrip("/"))
 
     @property
     def url(self) -> str:

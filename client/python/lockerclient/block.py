@@ -34,7 +34,8 @@ class Holding:
         self._lost = lost
         self._on_lost = on_lost
         self.tenure = Tenure(token, what, first, deadline.now, self._tell)
-        self._keeper = Keeper(client._settings, self.tenure, client._send, self._finish_forsaken)
+        self._keeper = Keeper(client._settings, self.tenure, client._connections.send,
+                              self._finish_forsaken)
 
     def start(self) -> None:
         self._client._farewells.add(self.tenure, self._at_exit)
@@ -90,12 +91,14 @@ class Holding:
         client._in_background("release", run)
 
     def end_quickly(self) -> None:
-        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
         if self.tenure.is_of_another_process():
             return
         self._stop()
         if self._client._run(giving_back.abandon(self.tenure.token)):
             self._client._farewells.done(self.tenure)
+        else:
+            self._go_on()
 
     def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()

@@ -91,6 +91,7 @@ class Wanted:
     def __post_init__(self) -> None:  # at once, and not when it is sent
         check_seconds("ttl", self.ttl)
         check_seconds("lock_delay", self.lock_delay)
+        self.request("", 0).encoded_body()
 
     @property
     def paths(self) -> str:

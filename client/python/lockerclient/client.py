@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import time
 import weakref
 from types import TracebackType
@@ -17,7 +18,7 @@ from .client_base import ClientBase
 from .configuration import default_key
 from .connections import Connections
 from .events import Events
-from .exchange import Answer, Request, Send, Steps
+from .exchange import Answer, Request, Steps
 from .farewell import Farewells
 from .keeper import DeadlineWatch, drive, start_thread
 from .lease import Lease
@@ -49,8 +50,7 @@ class Client(ClientBase):
         self._connections = connections
         self._watch = DeadlineWatch()
         # Not by `self`: a client that refers to itself would not end when it is forgotten.
-        self._farewells = Farewells(lambda: lambda step: connections.send(step.request,
-                                                                          step.timeout))
+        self._farewells = Farewells(lambda: connections.send)
         _clients.add(self)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Client(ClientBase):
 
     def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        self._run(self._releasing(token, path))
+        self._run(self._releasing(token, path, threading.get_ident()))
 
     def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""
@@ -173,11 +173,8 @@ class Client(ClientBase):
 
     # How it is done.
 
-    def _send(self, step: Send) -> Answer:
-        return self._connections.send(step.request, step.timeout)
-
     def _run(self, steps: Steps[Result]) -> Result:
-        return drive(steps, self._send, time.sleep)
+        return drive(steps, self._connections.send, time.sleep)
 
     def _call(self, request: Request, parse: Callable[[Answer], Result]) -> Result:
         return self._run(protocol.call(self._settings, request, parse))
@@ -190,14 +187,15 @@ class Client(ClientBase):
             raise
 
     def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
-        """At once after an interruption; else in a thread, if nobody else would end what was
-        granted without an answer."""
-        if not acquisition.has_failed:
-            self._say_farewell(acquisition, acquisition.give_up)
+        """At once after an interruption; if that is in vain, or nobody else would end what was
+        granted without an answer, in a thread. A lease that is joined can end meanwhile: the server
+        would open another one."""
+        if acquisition.has_failed:
+            if not acquisition.may_stay_held(error):
+                return
+            self._farewells.add(acquisition, acquisition.give_up)
+        elif self._say_farewell(acquisition, acquisition.give_up) or acquisition.joins:
             return
-        if not acquisition.may_stay_held(error):
-            return
-        self._farewells.add(acquisition, acquisition.give_up)
 
         def run() -> None:
             self._run(acquisition.go_on_giving_up())
@@ -213,11 +211,13 @@ class Client(ClientBase):
             return False
         return True
 
-    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+    def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> bool:
         """Now; if that is in vain, or interrupted, when the process ends."""
         self._farewells.add(what, steps)
-        if self._run(steps()):
-            self._farewells.done(what)
+        if not self._run(steps()):
+            return False
+        self._farewells.done(what)
+        return True
 
     def _after_fork_in_child(self) -> None:
         self._connections.forget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Hashable, Iterable
 
 from . import calls, protocol
 from .acquisition import Acquisition
@@ -53,11 +53,12 @@ class ClientBase:
             tenure.renewed(Deadline(renewal.ttl, renewal.sent))
         return renewal
 
-    def _releasing(self, token: str, path: str | None) -> Steps[None]:
+    def _releasing(self, token: str, path: str | None, releaser: Hashable) -> Steps[None]:
+        """`releaser`: the thread, or the task, that asks for it."""
         tenures = self._farewells.tenures(token)
         if path is not None:
             for tenure in tenures:
-                tenure.lose_path_by_release(path)  # before others can have it
+                tenure.lose_path_by_release(path, releaser)  # before others can have it
             yield from protocol.call(self._settings, calls.release_path(token, path),
                                      lambda answer: None)
             return

@@ -12,7 +12,7 @@ from typing import Iterator, Tuple
 
 from . import deadline
 from .address import Address
-from .exchange import Answer, NoAnswer, Request
+from .exchange import Answer, NoAnswer, Request, Send
 
 CONNECT_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 2.0
@@ -110,7 +110,8 @@ class Connections:
     def __del__(self) -> None:
         self.close()  # a socket that has to do that by itself warns
 
-    def send(self, request: Request, timeout: float) -> Answer:
+    def send(self, step: Send) -> Answer:
+        request, timeout = step.request, step.timeout
         connection = self._take_idle() if request.is_repeatable else None
         if connection is not None:
             began = time.monotonic()
@@ -173,7 +174,7 @@ class Connections:
 
     def _begin(self, connection: http.client.HTTPConnection, request: Request,
                timeout: float) -> http.client.HTTPResponse:
-        connection.sock.settimeout(timeout)
+        connection.sock.settimeout(timeout if timeout < threading.TIMEOUT_MAX else None)
         connection.request(request.method, self._address.prefix + request.target,
                            request.encoded_body(), {**self._headers, **request.all_headers()})
         return connection.getresponse()

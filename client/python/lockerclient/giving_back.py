@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from dataclasses import replace
 
 from . import calls
 from .errors import LockerError, LockLost
 from .exchange import NoAnswer, Send, Steps
-from .inventory import Leaving
+from .inventory import Leaving, Use
 from .protocol import Settings, ask, call, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
@@ -38,9 +39,7 @@ def end(settings: Settings, tenure: Tenure,
 
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     """Raises LockLost when it was lost. REQUIRES: the tenure is finished."""
-    left = max(0.0, tenure.deadline.ends - settings.now())  # then it ends by itself
-    hurried = replace(settings, patience=min(settings.patience, left))
-    answer = yield from ask(hurried, calls.release_lease(tenure.token))
+    answer = yield from ask(_hurried(settings, tenure), calls.release_lease(tenure.token))
     if answer.status == 200:
         paths = tenure.inventory.paths()
         # It is 0 when the request was sent again, after the answer to the first was lost.
@@ -51,6 +50,12 @@ def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     raise forgotten(answer) if error.code == "no_such_lease" else error
 
 
+def _hurried(settings: Settings, tenure: Tenure) -> Settings:
+    """Not for longer than until it ends by itself."""
+    left = max(0.0, tenure.deadline.ends - settings.now())
+    return replace(settings, patience=min(settings.patience, left))
+
+
 def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
     """In the background, after `release` gave up: until it is answered, or the lease is over."""
     try:
@@ -59,12 +64,27 @@ def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
         pass  # it has ended, or nothing helps
 
 
+def end_use(settings: Settings, tenure: Tenure, use: Use,
+            leaving: Leaving) -> Steps[tuple[LockerError | None, bool]]:
+    """Of a block of a lease that lives on. What to tell who ends it, and whether giving back goes
+    on in the background, by `leave_quickly`. What it raises is an interruption."""
+    problem = yield from outcome(leave(_hurried(settings, tenure), tenure, leaving))
+    if problem is None:
+        return copy.copy(use.surprise), False
+    if not is_silence(problem):
+        return problem, False
+    if tenure.ttl is None:
+        return problem, True
+    log.warning("A lock could not be released yet and may end with its lease only: %s", problem)
+    return copy.copy(use.surprise), True
+
+
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
     """Of a lease that lives on. Raises LockLost when what was to be released was lost, or the lease
     is released."""
-    if (released := tenure.release_as_loss()) is not None:
-        raise released
-    loss: LockLost | None = None
+    if (loss := tenure.loss_of_all()) is not None:
+        yield from leave_quickly(tenure, leaving)  # the server may have it still
+        raise copy.copy(loss)
     while leaving.releases:
         answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
         leaving.releases.pop(0)
@@ -83,24 +103,31 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
         raise loss
 
 
-def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[None]:
-    """After an interruption, or what is lost anyway."""
+def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[bool]:
+    """After an interruption, or what is lost anyway. False if the server, or what is between, was
+    away."""
     if tenure.release_as_loss() is not None:
         # The server gives who asks with its token after that another lease, which nobody keeps.
-        yield from abandon(tenure.token)
-        return
+        return (yield from abandon(tenure.token))
     try:
         while leaving.releases:
-            yield Send(calls.release_path(tenure.token, leaving.releases[0]), FAREWELL_TIMEOUT)
+            request = calls.release_path(tenure.token, leaving.releases[0])
+            if is_transient((yield Send(request, FAREWELL_TIMEOUT))):
+                return False
             leaving.releases.pop(0)
         while leaving.weakenings:
             wanted = leaving.weakenings[0]
             answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
+            if is_transient(answer):
+                return False
             leaving.weakenings.pop(0)
             if answer.status in (200, 201):  # else the next exclusive one would look like a loss
                 tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
-    except (NoAnswer, LockerError):
+    except NoAnswer:
+        return False
+    except LockerError:
         pass  # it ends with its lease
+    return True
 
 
 def abandon(token: str) -> Steps[bool]:

@@ -3,9 +3,10 @@ block gives back what an outer one needs."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Hashable, Mapping
 
 from .address import PathKey, path_key
 from .calls import Wanted
@@ -23,14 +24,21 @@ class Leaving:
 
 class Use:
     """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`). If it
-    `has_own_lease`, what it loses is lost for the lease, too."""
+    `has_own_lease`, what it loses is lost for the lease, too. `runner`: the thread or the task that
+    is in the block."""
 
-    def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False):
+    _numbers = itertools.count()
+
+    def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False,
+                 runner: Hashable = None):
         self.wanted = wanted
         self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
         self.is_block = is_block
         self.has_own_lease = has_own_lease
+        self.runner = runner
+        self.number = next(self._numbers)  # of an inner block it is higher than of an outer one
         self.loss: LockLost | None = None  # of one of its paths
+        self.surprise: LockLost | None = None  # the same, but for what the block has given back
         self.leaving = Leaving()
 
 
@@ -39,7 +47,7 @@ class _Entry:
 
     def __init__(self, path: str):
         self.path = path
-        self.mode = ""
+        self.mode = ""  # while nobody knows
         self.fence: int | None = None
         self.granted_to: set[Use] = set()
         self.asked_by: set[Use] = set()
@@ -110,15 +118,22 @@ class Inventory:
                                         if each.is_block or each is use}
 
     def leave(self, use: Use) -> Leaving:
-        """Where this is interrupted, it is done by calling it once more."""
+        """Where this is interrupted, or what it says is in vain, it is done by calling it once
+        more: what others have asked for meanwhile is theirs then."""
         leaving = use.leaving
         with self._mutex:
+            leaving.releases[:] = [path for path in leaving.releases
+                                   if path_key(path) not in self._entries]
+            leaving.weakenings.clear()
             for key in use.locks:
                 entry = self._entries.get(key)
-                if entry is not None and entry.fence is not None and entry.users() == {use}:
+                if entry is None:
+                    continue
+                is_granted = entry.fence is not None
+                if is_granted and entry.users() == {use}:
                     leaving.releases.append(entry.path)
-                entry = self._forget(key, use)
-                if entry is not None and entry.fence is not None and entry.users():
+                self._forget(key, use)
+                if is_granted:
                     self._weaken(key, entry, entry.granted_to, leaving)
         return leaving
 
@@ -139,22 +154,21 @@ class Inventory:
     def _weaken(key: PathKey, entry: _Entry, needed_by: set[Use], leaving: Leaving) -> None:
         if entry.asked_by or not needed_by:
             return  # who asks for it does that when it is answered
-        if entry.mode == "exclusive" and _strongest([each.locks[key]
-                                                     for each in needed_by]) != "exclusive":
+        if entry.mode != "shared" and _strongest([each.locks[key]
+                                                  for each in needed_by]) != "exclusive":
+            entry.mode = ""  # until it is answered
             (other, *_) = needed_by
             leaving.weakenings.append(replace(
                 other.wanted, locks=({**other.locks[key], "path": entry.path},), any=None))
 
-    def _forget(self, key: PathKey, use: Use) -> _Entry | None:
-        """The entry, if it was one of this use's."""
+    def _forget(self, key: PathKey, use: Use) -> None:
         entry = self._entries.get(key)
-        if entry is None or use not in entry.users():
-            return None
+        if entry is None:
+            return
         if entry.users() == {use}:
             del self._entries[key]
         entry.granted_to.discard(use)
         entry.asked_by.discard(use)
-        return entry
 
     def weakened(self, wanted: Wanted, grant: Grant) -> None:
         (lock,) = wanted.locks
@@ -173,12 +187,17 @@ class Inventory:
             again.asked_by = entry.asked_by
         return entry.granted_to
 
-    def lose(self, paths: list[str], loss: LockLost) -> set[Use]:
-        """Returns the uses that had one of them."""
+    def lose(self, paths: list[str], loss: LockLost, releaser: Hashable = None) -> set[Use]:
+        """The innermost block of the `releaser`, the thread or the task that gives them back, knows
+        of it; those around it may not. Returns the uses that had one of them."""
         with self._mutex:
             losers = set().union(*map(self._take_out, paths))
+            own = [use for use in losers if releaser is not None and use.runner == releaser]
+            knowing = max(own, key=lambda use: use.number, default=None)
             for use in losers:
                 use.loss = use.loss or loss
+                if use is not knowing:
+                    use.surprise = use.surprise or loss
         return losers
 
     def fences(self) -> dict[PathKey, int]:

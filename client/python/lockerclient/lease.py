@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import queue
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
@@ -157,24 +157,41 @@ class Lease(Block):
                 tenure.turns.leave(turn)
 
     def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
-        """Gives back what nobody else needs who shares this lease. Returns why that failed, or was
-        too late. What it raises is an interruption, after which `_leave_quickly` does the rest."""
+        """Gives back what nobody else needs who shares this lease. Returns what to tell who ends
+        the block. What it raises is an interruption, after which `_leave_quickly` does the rest."""
         if tenure.is_of_another_process():
             return None
         client = self._client
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
-            return client._run(protocol.outcome(
-                giving_back.leave(client._settings, tenure, leaving)))
+            problem, goes_on = client._run(giving_back.end_use(client._settings, tenure, use,
+                                                               leaving))
+        if goes_on:
+            self._leave_later(tenure, use)
+        return problem
 
     def _leave_quickly(self, tenure: Tenure, use: Use) -> None:
-        if not tenure.is_of_another_process():
-            with self._giving_back:
-                leaving = tenure.inventory.leave(use)
-                self._client._run(giving_back.leave_quickly(tenure, leaving))
+        if not tenure.is_of_another_process() and not self._leave_at_once(tenure, use):
+            self._leave_later(tenure, use)
+
+    def _leave_at_once(self, tenure: Tenure, use: Use) -> bool:
+        with self._giving_back:
+            leaving = tenure.inventory.leave(use)
+            return self._client._run(giving_back.leave_quickly(tenure, leaving))
+
+    def _leave_later(self, tenure: Tenure, use: Use) -> None:
+        """A lease that goes on would keep it for ever: a thread tries again."""
+        def run() -> None:
+            for pause in protocol.backoff():
+                time.sleep(pause)
+                if tenure.is_over() or self._leave_at_once(tenure, use):
+                    return
+
+        self._client._in_background("leave", run)
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
+        block that does that is silent."""
         tenure = self._held()
         with self._giving_back:
             self._client.release(tenure.token, path)
@@ -206,7 +223,7 @@ class LockOfLease(UseView):
 
     def __enter__(self) -> LockOfLease:
         reservation = self._reserve()
-        use, grant = Use(self._wanted), None
+        use, grant = Use(self._wanted, runner=threading.get_ident()), None
         try:
             self._tenure = tenure = self.lease._held()
             self._grant = grant = self.lease._take(use, self._wait)
@@ -226,7 +243,7 @@ class LockOfLease(UseView):
             return
         try:
             self._use = None
-            problem = self.lease._leave(tenure, use) or copy.copy(use.loss)
+            problem = self.lease._leave(tenure, use)
         except BaseException:  # Ctrl-C, or what else a signal handler raises
             self._use = None
             self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it

@@ -79,9 +79,9 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
                      was_cut=failure.was_cut, may_have_arrived=failure.was_sent, failure=failure)
     if not is_transient(answer):
         return answer
-    # By Locker itself: nothing was done, but by a force that it stopped on its way. By a proxy: who
-    # knows.
-    code = _code_of_refusal(answer)
+    # By Locker itself: nothing was done, but by a force that it stopped on its way. By a proxy, as
+    # all but 503 is, with JSON of its own perhaps: who knows.
+    code = _code_of_refusal(answer) if answer.status == 503 else None
     in_doubt = code is None and not request.is_repeatable
     is_final = in_doubt or (code == "busy" and not request.is_repeatable)
     return _Miss(f"HTTP status {answer.status}", in_doubt=in_doubt, is_final=is_final,

@@ -171,6 +171,10 @@ class Event:
 
 def error_of(answer: Answer) -> LockerError:
     """The exception that says what an answer other than success says."""
+    return answer.parsed(_error_of)
+
+
+def _error_of(answer: Answer) -> LockerError:
     body = answer.body
     code = body.get("error", "error")
     message = body.get("message")

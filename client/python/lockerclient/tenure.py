@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from typing import Callable
+from typing import Callable, Hashable
 
 from .address import PathKey
 from .calls import Wanted
@@ -125,15 +125,19 @@ class Tenure:
     def check_use(self, use: Use) -> None:
         """The same, for a part of the lease: what else it has lost does not matter."""
         self.check_process()
-        self.look_at_the_clock()
-        loss = use.loss or self._end or self.release_as_loss()
+        loss = use.loss or self.loss_of_all()
         if loss is not None:
             raise copy.copy(loss)
 
-    def lose_path_by_release(self, path: str) -> None:
+    def loss_of_all(self) -> LockLost | None:
+        """Also by a release, for those who use the lease still."""
+        self.look_at_the_clock()
+        return self._end or self.release_as_loss()
+
+    def lose_path_by_release(self, path: str, releaser: Hashable) -> None:
         """Its program gives one path back by a call, whoever uses it. The lease lives on."""
         loss = LockLost(f"{path} was released; stop what it protected.", "released")
-        if any(use.has_own_lease for use in self.inventory.lose([path], loss)):
+        if any(use.has_own_lease for use in self.inventory.lose([path], loss, releaser)):
             self._tell(loss, False)
 
     def lose_by_release(self) -> None:

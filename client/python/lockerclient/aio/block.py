@@ -146,10 +146,11 @@ class Holding:
         client._farewells.done(tenure)
 
     async def end_quickly(self) -> None:
-        """After an interruption: one more try; if that is in vain, too, another at exit."""
+        """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
         self._stop()
         token = self.tenure.token
-        await self._client._say_farewell(self.tenure, lambda: giving_back.abandon(token))
+        await self._client._say_farewell(self.tenure, lambda: giving_back.abandon(token),
+                                         self._go_on)
 
 
 class Block(HeldView):

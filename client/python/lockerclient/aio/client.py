@@ -13,7 +13,7 @@ from ..address import tls_for
 from ..client_base import ClientBase
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
-from ..exchange import Answer, NoAnswer, Pause, Request, Send, Steps
+from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..farewell import Farewells
 from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -49,13 +49,9 @@ class AsyncClient(ClientBase):
         super().__init__(url, owner, timeout, patience)
         reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
         self._connections = Connections(*reach)
-
-        def sender() -> Callable[[Send], Answer]:  # at exit, when no event loop runs
-            blocking = BlockingConnections(*reach)
-            return lambda step: blocking.send(step.request, step.timeout)
-
-        self._farewells = Farewells(sender)
-        self._background: set[asyncio.Task[None]] = set()  # the event loop would forget them
+        # At exit no event loop runs.
+        self._farewells = Farewells(lambda: BlockingConnections(*reach).send)
+        self._background: set[asyncio.Task[Any]] = set()  # the event loop would forget them
 
     async def close(self) -> None:
         """Closes the connections that are kept open. Locks that are held stay held."""
@@ -108,7 +104,7 @@ class AsyncClient(ClientBase):
 
     async def release(self, token: str, path: str | None = None) -> None:
         """Gives back one path, or everything that the token has."""
-        await self._run(self._releasing(token, path))
+        await self._run(self._releasing(token, path, asyncio.current_task()))
 
     async def lease_state(self, token: str) -> LeaseState:
         """What a lease has and until when; raises LockLost if it has ended."""
@@ -185,7 +181,7 @@ class AsyncClient(ClientBase):
                     step = steps.send(None)
                     continue
                 try:
-                    answer = await self._connections.send(step.request, step.timeout)
+                    answer = await self._connections.send(step)
                 except NoAnswer as failure:
                     step = steps.throw(failure)
                 else:
@@ -193,7 +189,7 @@ class AsyncClient(ClientBase):
         except StopIteration as stop:
             return cast(Result, stop.value)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _in_background(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -212,25 +208,28 @@ class AsyncClient(ClientBase):
             raise
 
     async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
-        """At once after an interruption; else in a task, if nobody else would end what was granted
-        without an answer."""
+        """As the blocking client, with a task."""
+        async def go_on() -> None:
+            await self._run(acquisition.go_on_giving_up())
+            self._farewells.done(acquisition)
+
         if not acquisition.has_failed:
-            await self._say_farewell(acquisition, acquisition.give_up)
+            await self._say_farewell(acquisition, acquisition.give_up,
+                                     None if acquisition.joins else go_on)
         elif acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
-            self._in_background(self._go_on_giving_up(acquisition))
+            self._in_background(go_on())
 
-    async def _go_on_giving_up(self, acquisition: Acquisition) -> None:
-        await self._run(acquisition.go_on_giving_up())
-        self._farewells.done(acquisition)
-
-    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> None:
+    async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]],
+                            go_on: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Now, in the background if who waits for it is cancelled once more; if that is in vain,
-        when the process ends."""
+        by `go_on`, and when the process ends."""
         self._farewells.add(what, steps)
 
         async def say() -> None:
             if await self._run(steps()):
                 self._farewells.done(what)
+            elif go_on is not None:
+                self._in_background(go_on())
 
         await asyncio.shield(self._in_background(say()))

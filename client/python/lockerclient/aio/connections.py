@@ -14,7 +14,7 @@ from .. import deadline
 from ..address import Address
 from ..connections import (CLOSED_BEFORE, CONNECT_TIMEOUT, HANG_UP_TIMEOUT, IDLE_FOR, IDLE_KEPT,
                            failure_of)
-from ..exchange import Answer, NoAnswer, Request
+from ..exchange import Answer, NoAnswer, Request, Send
 from . import http
 
 _Result = TypeVar("_Result")
@@ -112,12 +112,13 @@ class Connections:
         """Those of the running loop."""
         idle = self._idle_of.pop(asyncio.get_running_loop(), [])
         for _, (_, writer) in idle:
-            writer.close()
+            abort(writer)  # TLS would wait for the other side, which may be away
         for _, (_, writer) in idle:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def send(self, request: Request, timeout: float) -> Answer:
+    async def send(self, step: Send) -> Answer:
+        request, timeout = step.request, step.timeout
         connection = self._take_idle() if request.is_repeatable else None
         if connection is not None:
             began = time.monotonic()

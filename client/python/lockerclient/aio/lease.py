@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
@@ -137,18 +136,23 @@ class AsyncLease(Block):
         finally:
             tenure.turns.leave(turn)
 
-    async def _leave(self, tenure: Tenure, use: Use) -> None:
-        """Gives back what nobody else needs who shares this lease."""
+    async def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
+        """Gives back what nobody else needs who shares this lease. Returns what to tell who ends
+        the block."""
+        if tenure.is_of_another_process():
+            return None
         leaving = self._client._in_background(self._leave_in_turn(tenure, use, False))
         try:
-            await asyncio.shield(leaving)
+            return await asyncio.shield(leaving)
         except asyncio.CancelledError:
             # It hurries then, without us if we are cancelled once more. Not before it has begun.
             asyncio.get_running_loop().call_soon(leaving.cancel)
             await asyncio.wait({leaving})
             raise
 
-    async def _leave_in_turn(self, tenure: Tenure, use: Use, is_hurried: bool) -> None:
+    async def _leave_in_turn(self, tenure: Tenure, use: Use,
+                             is_hurried: bool) -> LockerError | None:
+        problem: LockerError | None = None
         client = self._client
         mutex = self._giving_back  # the lease may be opened anew before this ends
         try:
@@ -160,16 +164,32 @@ class AsyncLease(Block):
             leaving = tenure.inventory.leave(use)
             if not is_hurried:
                 try:
-                    await client._run(giving_back.leave(client._settings, tenure, leaving))
-                    return
+                    problem, goes_on = await client._run(giving_back.end_use(
+                        client._settings, tenure, use, leaving))
                 except asyncio.CancelledError:
-                    pass
-            await client._run(giving_back.leave_quickly(tenure, leaving))
+                    is_hurried = True
+            if is_hurried:
+                goes_on = not await client._run(giving_back.leave_quickly(tenure, leaving))
         finally:
             mutex.release()
+        if goes_on:
+            client._in_background(self._leave_later(tenure, use))
+        return problem
+
+    async def _leave_later(self, tenure: Tenure, use: Use) -> None:
+        """A lease that goes on would keep it for ever: a task tries again."""
+        for pause in protocol.backoff():
+            await asyncio.sleep(pause)
+            if tenure.is_over():
+                return
+            async with self._giving_back:
+                leaving = tenure.inventory.leave(use)
+                if await self._client._run(giving_back.leave_quickly(tenure, leaving)):
+                    return
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on."""
+        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
+        block that does that is silent."""
         tenure = self._held()
         async with self._giving_back:
             await self._client.release(tenure.token, path)
@@ -195,7 +215,7 @@ class AsyncLockOfLease(UseView):
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()
         try:
-            use = Use(self._wanted)
+            use = Use(self._wanted, runner=asyncio.current_task())
             self._tenure = self.lease._held()
             self._grant = await self.lease._take(use, self._wait)
             self._use = use
@@ -209,10 +229,4 @@ class AsyncLockOfLease(UseView):
         if tenure is None or use is None:
             return
         self._use = None
-        problem: LockerError | None
-        try:
-            await self.lease._leave(tenure, use)
-            problem = copy.copy(use.loss)
-        except LockerError as caught:
-            problem = caught
-        tell(problem, error)
+        tell(await self.lease._leave(tenure, use), error)

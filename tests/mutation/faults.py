@@ -374,12 +374,16 @@ FAULTS = [
           ARBITER),
     Fault("index-of-before", "a reply's index is that of the state before",
           "server/lock_service.cpp",
-          "  auto answer = command(now);\n  ended_ = nullptr;\n  after_command(now);\n"
-          "  return At<decltype(answer)>{std::move(answer), commit_.last_index(), now};",
+          "  auto answer = command(now);\n  ended_ = nullptr;\n"
+          "  const Index index = commit_.last_index();  // before it lets others in\n",
           "  const Index index = commit_.last_index();\n"
-          "  auto answer = command(now);\n  ended_ = nullptr;\n  after_command(now);\n"
-          "  return At<decltype(answer)>{std::move(answer), index, now};",
+          "  auto answer = command(now);\n  ended_ = nullptr;\n",
           HISTORIES),
+    Fault("index-behind-others", "a release seems to be decided after the grant to its successor",
+          "server/lock_service.cpp",
+          "  return At<decltype(answer)>{std::move(answer), index, now};",
+          "  return At<decltype(answer)>{std::move(answer), std::max(index, commit_.last_index()), now};",
+          "program/v1_test.py Looking.test_a_release_was_decided_before_the_grants_that_it_makes_way_for"),
     Fault("locked-by-oneself", "a refusal names who asked and not who holds",
           "server/calls/seed_verbs.cpp",
           "      append_owner(owner_told(blocker, request), response.body);\n",

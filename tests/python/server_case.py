@@ -29,7 +29,7 @@ os.environ["LOCKER_CLIENT_CONFIG"] = os.devnull  # not that of whoever runs the 
 logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
 
 LONG = 60  # a TTL that no pause of the machine reaches
-PATIENCE = 10  # for what must happen
+PATIENCE = 120  # for what must happen
 
 
 def wait_until(condition, what="it does not happen"):

@@ -508,12 +508,18 @@ FAULTS = [
           "client/python/lockerclient/client_base.py",
           "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n"
           "        for tenure in tenures:  # not before: else nobody would have it if that fails\n"
-          "            tenure.lose_by_release()\n",
+          "            tenure.lose_by_release()\n"
+          "            self._farewells.done(tenure)\n",
           "        for tenure in tenures:\n"
           "            tenure.lose_by_release()\n"
+          "            self._farewells.done(tenure)\n"
           "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n",
           "python/lock_test.py "
           "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
+    Fault("never-forgotten", "a Python client keeps for ever in mind what was given back by a call",
+          "client/python/lockerclient/client_base.py",
+          "            self._farewells.done(tenure)\n", "",
+          "python/lock_test.py Blocks.test_what_is_given_back_by_a_call_is_not_kept_in_mind"),
     Fault("given-back-unnoticed", "a Python block believes in a path that its program has given back",
           "client/python/lockerclient/inventory.py",
           "                use.loss = use.loss or loss\n", "                pass\n",

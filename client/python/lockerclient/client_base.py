@@ -65,3 +65,4 @@ class ClientBase:
         yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)
         for tenure in tenures:  # not before: else nobody would have it if that fails
             tenure.lose_by_release()
+            self._farewells.done(tenure)

@@ -151,10 +151,8 @@ class DeadlineWatch:
                     self._is_running = False
                     return
                 watched = list(self._tenures)
-            left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
-            if left > 0:
-                wait_for(self._woken, min(left, LONGEST_SLEEP))
-                continue
             for tenure in watched:
                 if tenure.is_over():
                     self.remove(tenure)
+            left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
+            wait_for(self._woken, max(0.0, min(left, LONGEST_SLEEP)))

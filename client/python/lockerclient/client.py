@@ -20,7 +20,7 @@ from .connections import Connections
 from .events import Events
 from .exchange import Answer, Request, Steps
 from .farewell import Farewells
-from .keeper import DeadlineWatch, drive, start_thread
+from .keeper import DeadlineWatch, drive, in_background
 from .lease import Lease
 from .lock import Lock
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -201,15 +201,7 @@ class Client(ClientBase):
             self._run(acquisition.go_on_giving_up())
             self._farewells.done(acquisition)
 
-        self._in_background("give-up", run)
-
-    @staticmethod
-    def _in_background(name: str, work: Callable[[], None]) -> bool:
-        try:
-            start_thread("lockerclient-" + name, work)
-        except RuntimeError:  # no thread is to be had, or the interpreter ends
-            return False
-        return True
+        in_background("give-up", run)
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> bool:
         """Now; if that is in vain, or interrupted, when the process ends."""

@@ -188,14 +188,12 @@ class Client(ClientBase):
 
     def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
         """At once after an interruption; if that is in vain, or nobody else would end what was
-        granted without an answer, in a thread. A lease that is joined can end meanwhile: the server
-        would open another one."""
-        if acquisition.has_failed:
-            if not acquisition.may_stay_held(error):
-                return
-            self._farewells.add(acquisition, acquisition.give_up)
-        elif self._say_farewell(acquisition, acquisition.give_up) or acquisition.joins:
+        granted without an answer, in a thread."""
+        if not acquisition.has_failed and self._say_farewell(acquisition, acquisition.give_up):
             return
+        if not acquisition.may_stay_held(error):
+            return
+        self._farewells.add(acquisition, acquisition.give_up)
 
         def run() -> None:
             self._run(acquisition.go_on_giving_up())

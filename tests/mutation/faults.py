@@ -471,6 +471,11 @@ FAULTS = [
           "client/python/lockerclient/connections.py",
           "        self.close()  # a socket that has to do that by itself warns\n", "        pass\n",
           "python/process_test.py Processes.test_no_socket_is_left_open_to_be_warned_of"),
+    Fault("refers-to-itself", "a client of Python that is forgotten keeps its connections open",
+          "client/python/lockerclient/block.py",
+          "        self._keeper = Keeper(client._settings, self.tenure, client._connections.send)\n",
+          "        self._keeper = Keeper(client._settings, self.tenure, lambda step: self._client._connections.send(step))\n",
+          "python/lock_test.py Blocks.test_a_client_ends_when_it_is_forgotten"),
     Fault("proxy-gives-back", "a proxy's 502 ends that the Python client gives a lock back",
           "client/python/lockerclient/giving_back.py",
           "    return not is_transient(answer)\n", "    return True\n",
@@ -512,12 +517,18 @@ FAULTS = [
           "client/python/lockerclient/client_base.py",
           "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n"
           "        for tenure in tenures:  # not before: else nobody would have it if that fails\n"
-          "            tenure.lose_by_release()\n",
+          "            tenure.lose_by_release()\n"
+          "            self._farewells.done(tenure)\n",
           "        for tenure in tenures:\n"
           "            tenure.lose_by_release()\n"
+          "            self._farewells.done(tenure)\n"
           "        yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)\n",
           "python/lock_test.py "
           "Blocks.test_a_release_by_a_call_that_failed_has_released_nothing"),
+    Fault("never-forgotten", "a Python client keeps for ever in mind what was given back by a call",
+          "client/python/lockerclient/client_base.py",
+          "            self._farewells.done(tenure)\n", "",
+          "python/lock_test.py Blocks.test_what_is_given_back_by_a_call_is_not_kept_in_mind"),
     Fault("given-back-unnoticed", "a Python block believes in a path that its program has given back",
           "client/python/lockerclient/inventory.py",
           "                use.loss = use.loss or loss\n", "                pass\n",
@@ -549,6 +560,11 @@ FAULTS = [
           "client/python/lockerclient/block.py",
           "        if self._thread in (None, threading.get_ident()):\n", "        if True:\n",
           "python/part_test.py Losing.test_a_block_that_another_thread_ends_by_release"),
+    Fault("released-by-a-stranger", "who has got a lock in a task that is over cannot release it in order",
+          "client/python/lockerclient/aio/block.py",
+          "if self._task is None or self._task.done() or self._task is asyncio.current_task():\n",
+          "if self._task is None or self._task is asyncio.current_task():\n",
+          "python/part_test.py Losing.test_with_asyncio"),
     Fault("first-page-is-all", "an interrupted acquire takes from a large lease what it had",
           "client/python/lockerclient/acquisition.py",
           "    if after is not None:\n        return None\n", "",

@@ -19,7 +19,7 @@ from lockerclient.aio import block as aio_block
 from lockerclient.block import Holding
 from lockerclient.deadline import Deadline
 from lockerclient.exchange import NoAnswer
-from lockerclient.keeper import DeadlineWatch
+from lockerclient.keeper import DeadlineWatch, in_background
 from lockerclient.tenure import Tenure
 
 
@@ -343,7 +343,7 @@ class InTheBackground(InterruptionCase):
             try:
                 raise Interrupted
             except Interrupted:
-                self.assertFalse(self.client._in_background("x", lambda: None))
+                self.assertFalse(in_background("x", lambda: None))
 
     def test_an_interruption_of_its_start_is_not_lost(self):
         client = self.new_client(patience=0)

@@ -1,24 +1,30 @@
 """Locks as blocks, against the real server: kept, lost, waited for, through its crashes."""
 
+import gc
 import os
 import re
 import signal
 import threading
 import time
 import unittest
+import weakref
 from unittest import mock
 
 from child import Child
 from lossy_proxy import LossyProxy
-from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, renewing_often,
-                         wait_until)
+from server_case import (LONG, PATIENCE, Interrupted, ServerCase, interrupted_waits, lockerclient,
+                         renewing_often, wait_until)
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, acquisition,
-                          deadline)
+                          deadline, farewell)
 from lockerclient.exchange import NoAnswer
 
 
 # Lost by the clock; or the machine was so slow that the server said so first.
 BY_TIME = ("unrenewed", "expired")
+
+
+def no_threads_are_left():
+    return not any(thread.name.startswith("locker-") for thread in threading.enumerate())
 
 
 class Blocks(ServerCase):
@@ -100,6 +106,30 @@ class Blocks(ServerCase):
                     client.release(lock.token)
             self.assertTrue(lock.held)
         self.assertTrue(self.is_free("/a"))
+
+    def test_what_is_given_back_by_a_call_is_not_kept_in_mind(self):
+        for take in (self.client.lock("/a", ttl=LONG).acquire, self.client.lease(ttl=None).open):
+            self.client.release(take().token)
+            self.assertNotIn(self.client._farewells, farewell._in_debt)
+        wait_until(no_threads_are_left)
+
+    def test_a_client_ends_when_it_is_forgotten(self):
+        self.addCleanup(gc.enable)
+        gc.disable()  # it is not to be looked for
+        for use in (lambda client: client.status(), self.hold_a_lock, self.hold_a_lease):
+            client = lockerclient.Client(self.server.url)
+            use(client)
+            forgotten = weakref.ref(client)
+            del client
+            wait_until(lambda: forgotten() is None)
+
+    def hold_a_lock(self, client):
+        with client.lock("/a", ttl=LONG) as lock:
+            lock.check()
+
+    def hold_a_lease(self, client):
+        with client.lease(ttl=LONG) as lease, lease.lock("/a") as lock:
+            lock.check()
 
     def test_a_ttl_that_the_program_changes_is_kept(self):
         with self.client.lock("/a", ttl=10 * LONG) as lock:
@@ -552,8 +582,7 @@ class Threads(ServerCase):
             thread.result()
         with open(counter, encoding="ascii") as file:
             self.assertEqual(file.read().split()[0], "300")
-        wait_until(lambda: not [thread for thread in threading.enumerate()
-                                if thread.name.startswith("locker-")], "threads are left")
+        wait_until(no_threads_are_left, "threads are left")
 
 
 class Events(ServerCase):

@@ -287,6 +287,10 @@ class Losing(PartCase):
                     await asyncio.sleep(10 * PATIENCE)
             async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
                 await lock.release()  # by itself
+            block = client.lock("/a", ttl=LONG)
+            await asyncio.ensure_future(block.__aenter__())
+            await block.release()  # by the task that has got it
+            await block.__aexit__(None, None, None)
             with self.assertRaisesRegex(LockLost, "^/a was released"):
                 async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
                     asyncio.ensure_future(client.release(lock.token, "/a"))

@@ -48,7 +48,7 @@ class Acquisition:
         self.wanted = wanted
         self._settings = settings
         self._wait = None if wait is None else float(wait)
-        self.joins = token is not None  # a lease that is there
+        self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
         self._is_to_look = not is_alone
         self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
@@ -81,7 +81,7 @@ class Acquisition:
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
-                                            self._check_lease if self.joins else None,
+                                            self._check_lease if self._joins else None,
                                             first_patience)
             first_patience = float("inf")
             if answer.status in (200, 201):
@@ -96,7 +96,7 @@ class Acquisition:
                 # By an earlier request of ours that came late: nobody waits for its answer.
                 pause, left = next(pauses), until - now()
                 yield Pause(min(pause, left) if left > 0 else pause)
-                if self.joins:
+                if self._joins:
                     yield from self._check_lease(self._settings)
                 continue
             if not self._has_expired(error):
@@ -105,7 +105,7 @@ class Acquisition:
 
     def _leave_line(self) -> Steps[None]:
         """A copy of a request, made by a proxy for example, may wait there and be granted later."""
-        if self._has_waited and not self.joins:
+        if self._has_waited and not self._joins:
             yield from abandon(self._token)
 
     def _check_lease(self, settings: Settings) -> Steps[None]:
@@ -120,7 +120,7 @@ class Acquisition:
         """It was granted, but this program could not be told before it ended: ask anew."""
         is_over = error.code == "no_such_lease" or (isinstance(error, LockLost) and
                                                     error.reason == "expired")
-        return is_over and not self.joins
+        return is_over and not self._joins
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
         """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
@@ -146,7 +146,7 @@ class Acquisition:
             return True  # it has not asked, and there may be no such lease
         try:
             answers = [(yield self._withdrawal())]
-            if not self.joins:
+            if not self._joins:
                 answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
             elif self._kept is not None and (grant := self._late(answers[0])) is not None:
                 for path in grant.paths:
@@ -158,11 +158,14 @@ class Acquisition:
         return not any(map(is_transient, answers))
 
     def may_stay_held(self, error: BaseException) -> bool:
-        """Whether it can have been granted without an answer, and does not end by itself."""
-        return is_silence(error) and not self.joins and self.wanted.ttl is None
+        """Whether giving back what can have been granted goes on in the background: after an
+        interruption, or if it does not end by itself. Not of a lease that is joined: that can end
+        meanwhile, and the server would open another one."""
+        return not self._joins and (not self.has_failed or
+                                    is_silence(error) and self.wanted.ttl is None)
 
     def go_on_giving_up(self) -> Steps[None]:
-        """In the background, then; for not longer than what was granted lives."""
+        """For not longer than what was granted lives."""
         ttl = self.wanted.ttl
         ends = float("inf") if ttl is None else self._settings.now() + float(ttl)
         for pause in backoff():

@@ -14,7 +14,7 @@ from . import calls, deadline, giving_back
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
-from .keeper import Keeper
+from .keeper import Keeper, in_background
 from .tenure import Tenure
 from .views import HeldView
 
@@ -30,16 +30,20 @@ class Holding:
 
     def __init__(self, client: Client, token: str, what: str, first: Deadline,
                  lost: threading.Event, on_lost: OnLost | None):
+        def tell_loss(loss: LockLost) -> None:
+            lost.set()
+            log.warning("%s", loss)
+            if on_lost is not None:
+                in_background("on-lost", functools.partial(on_lost, copy.copy(loss)))
+
         self._client = client
-        self._lost = lost
-        self._on_lost = on_lost
-        self.tenure = Tenure(token, what, first, deadline.now, self._tell)
-        self._keeper = Keeper(client._settings, self.tenure, client._connections.send,
-                              self._finish_forsaken)
+        # Neither refers to this, which has the client: that ends when it is forgotten.
+        self.tenure = Tenure(token, what, first, deadline.now, tell_loss)
+        self._keeper = Keeper(client._settings, self.tenure, client._connections.send)
 
     def start(self) -> None:
         self._client._farewells.add(self.tenure, self._at_exit)
-        self._keeper.start()
+        self._keeper.start(self._finish_forsaken)
         self._client._watch.add(self.tenure)
 
     def _stop(self) -> LockLost | None:
@@ -48,23 +52,13 @@ class Holding:
         self._client._watch.remove(self.tenure)
         return loss
 
-    def _tell(self, loss: LockLost) -> None:
-        self._lost.set()
-        log.warning("%s", loss)
-        if self._on_lost is not None:
-            self._client._in_background("on-lost", functools.partial(self._on_lost,
-                                                                     copy.copy(loss)))
-
     def forsake(self) -> None:
         """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
         self._keeper.forsake()
 
     def _finish_forsaken(self) -> None:
-        client, tenure = self._client, self.tenure
-        tenure.finish()
-        client._watch.remove(tenure)
-        client._run(giving_back.go_on_releasing(client._settings, tenure))
-        client._farewells.done(tenure)
+        self._stop()
+        self._go_on()
 
     def end(self) -> LockerError | None:
         """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
@@ -75,7 +69,7 @@ class Holding:
         loss = copy.copy(self._stop())
         problem, goes_on = client._run(giving_back.end(client._settings, tenure, loss))
         if goes_on:
-            self._go_on()
+            in_background("release", self._go_on)
         else:
             client._farewells.done(tenure)
         return problem
@@ -83,12 +77,8 @@ class Holding:
     def _go_on(self) -> None:
         """The end of a block does not wait for longer: a thread does."""
         client, tenure = self._client, self.tenure
-
-        def run() -> None:
-            client._run(giving_back.go_on_releasing(client._settings, tenure))
-            client._farewells.done(tenure)
-
-        client._in_background("release", run)
+        client._run(giving_back.go_on_releasing(client._settings, tenure))
+        client._farewells.done(tenure)
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
@@ -98,7 +88,7 @@ class Holding:
         if self._client._run(giving_back.abandon(self.tenure.token)):
             self._client._farewells.done(self.tenure)
         else:
-            self._go_on()
+            in_background("release", self._go_on)
 
     def _at_exit(self) -> Steps[bool]:
         self.tenure.finish()

@@ -20,7 +20,7 @@ from .connections import Connections
 from .events import Events
 from .exchange import Answer, Request, Steps
 from .farewell import Farewells
-from .keeper import DeadlineWatch, drive, start_thread
+from .keeper import DeadlineWatch, drive, in_background
 from .lease import Lease
 from .lock import Lock
 from .records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
@@ -188,28 +188,18 @@ class Client(ClientBase):
 
     def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
         """At once after an interruption; if that is in vain, or nobody else would end what was
-        granted without an answer, in a thread. A lease that is joined can end meanwhile: the server
-        would open another one."""
-        if acquisition.has_failed:
-            if not acquisition.may_stay_held(error):
-                return
-            self._farewells.add(acquisition, acquisition.give_up)
-        elif self._say_farewell(acquisition, acquisition.give_up) or acquisition.joins:
+        granted without an answer, in a thread."""
+        if not acquisition.has_failed and self._say_farewell(acquisition, acquisition.give_up):
             return
+        if not acquisition.may_stay_held(error):
+            return
+        self._farewells.add(acquisition, acquisition.give_up)
 
         def run() -> None:
             self._run(acquisition.go_on_giving_up())
             self._farewells.done(acquisition)
 
-        self._in_background("give-up", run)
-
-    @staticmethod
-    def _in_background(name: str, work: Callable[[], None]) -> bool:
-        try:
-            start_thread("lockerclient-" + name, work)
-        except RuntimeError:  # no thread is to be had, or the interpreter ends
-            return False
-        return True
+        in_background("give-up", run)
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> bool:
         """Now; if that is in vain, or interrupted, when the process ends."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Iterable
+from typing import Any, Iterable
 
 from . import calls, protocol
 from .acquisition import Acquisition
@@ -53,7 +53,7 @@ class ClientBase:
             tenure.renewed(Deadline(renewal.ttl, renewal.sent))
         return renewal
 
-    def _releasing(self, token: str, path: str | None, releaser: Hashable) -> Steps[None]:
+    def _releasing(self, token: str, path: str | None, releaser: object) -> Steps[None]:
         """`releaser`: the thread, or the task, that asks for it."""
         tenures = self._farewells.tenures(token)
         if path is not None:
@@ -65,3 +65,4 @@ class ClientBase:
         yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)
         for tenure in tenures:  # not before: else nobody would have it if that fails
             tenure.lose_by_release()
+            self._farewells.done(tenure)

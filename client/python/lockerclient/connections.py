@@ -16,6 +16,7 @@ from .exchange import Answer, NoAnswer, Request, Send
 
 CONNECT_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 2.0
+LONGEST_TIMEOUT = 2e6  # poll() has 31 bits for milliseconds, and Python cuts off what is beyond
 IDLE_KEPT = 16
 IDLE_FOR = 50.0  # the server closes what is idle for 75 s
 CLOSED_BEFORE = 1.0  # what is cut later was open when the request was sent
@@ -174,7 +175,7 @@ class Connections:
 
     def _begin(self, connection: http.client.HTTPConnection, request: Request,
                timeout: float) -> http.client.HTTPResponse:
-        connection.sock.settimeout(timeout if timeout < threading.TIMEOUT_MAX else None)
+        connection.sock.settimeout(timeout if timeout < LONGEST_TIMEOUT else None)
         connection.request(request.method, self._address.prefix + request.target,
                            request.encoded_body(), {**self._headers, **request.all_headers()})
         return connection.getresponse()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, Hashable, Mapping
+from typing import Any, Mapping
 
 from .address import PathKey, path_key
 from .calls import Wanted
@@ -30,7 +30,7 @@ class Use:
     _numbers = itertools.count()
 
     def __init__(self, wanted: Wanted, is_block: bool = True, has_own_lease: bool = False,
-                 runner: Hashable = None):
+                 runner: object = None):
         self.wanted = wanted
         self.locks = {path_key(lock["path"]): lock for lock in wanted.locks}
         self.is_block = is_block
@@ -187,7 +187,7 @@ class Inventory:
             again.asked_by = entry.asked_by
         return entry.granted_to
 
-    def lose(self, paths: list[str], loss: LockLost, releaser: Hashable = None) -> set[Use]:
+    def lose(self, paths: list[str], loss: LockLost, releaser: object = None) -> set[Use]:
         """The innermost block of the `releaser`, the thread or the task that gives them back, knows
         of it; those around it may not. Returns the uses that had one of them."""
         with self._mutex:

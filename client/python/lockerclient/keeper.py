@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import sys
 import threading
@@ -55,6 +56,15 @@ def start_thread(name: str, work: Callable[[], None]) -> None:
         raise error.__context__  # of a signal handler, by which the library's own locks were torn
 
 
+def in_background(name: str, work: Callable[[], None]) -> bool:
+    """False if no thread is to be had, or the interpreter ends."""
+    try:
+        start_thread("lockerclient-" + name, work)
+    except RuntimeError:
+        return False
+    return True
+
+
 class _Stopped(Exception):
     pass
 
@@ -66,18 +76,18 @@ class Keeper:
     can raise, and then they stay locked for ever.
     """
 
-    def __init__(self, settings: protocol.Settings, tenure: Tenure, send: Callable[[Send], Answer],
-                 give_back: Callable[[], None]):
+    def __init__(self, settings: protocol.Settings, tenure: Tenure,
+                 send: Callable[[Send], Answer]):
         self._settings = settings
         self._tenure = tenure
         self._send = send
-        self._give_back = give_back
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_stopped = False
         self._is_forsaken = False
 
-    def start(self) -> None:
-        start_thread("locker-keeper", self._run)
+    def start(self, give_back: Callable[[], None]) -> None:
+        """`give_back` is for when it is forsaken."""
+        start_thread("locker-keeper", functools.partial(self._run, give_back))
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -89,13 +99,13 @@ class Keeper:
         self._is_forsaken = True
         self.stop()
 
-    def _run(self) -> None:
+    def _run(self, give_back: Callable[[], None]) -> None:
         try:
             drive(renewing.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
             if self._is_forsaken:
-                self._give_back()
+                give_back()
 
     def _send_unless_stopped(self, step: Send) -> Answer:
         if self._is_stopped:
@@ -151,10 +161,8 @@ class DeadlineWatch:
                     self._is_running = False
                     return
                 watched = list(self._tenures)
-            left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
-            if left > 0:
-                wait_for(self._woken, min(left, LONGEST_SLEEP))
-                continue
             for tenure in watched:
                 if tenure.is_over():
                     self.remove(tenure)
+            left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
+            wait_for(self._woken, max(0.0, min(left, LONGEST_SLEEP)))

@@ -15,7 +15,7 @@ from .block import Block, OnLost, tell
 from .errors import LockerError
 from .exchange import NoAnswer, Steps
 from .inventory import Use
-from .keeper import LONGEST_SLEEP, wait_for
+from .keeper import LONGEST_SLEEP, in_background, wait_for
 from .records import Grant
 from .tenure import Tenure
 from .turns import Turn
@@ -150,7 +150,7 @@ class Lease(Block):
         has_begun = False
         try:
             turn.hand_over()
-            has_begun = self._client._in_background("withdraw", run)
+            has_begun = in_background("withdraw", run)
         finally:
             if not has_begun:
                 self._leave_quickly(tenure, use)
@@ -187,7 +187,7 @@ class Lease(Block):
                 if tenure.is_over() or self._leave_at_once(tenure, use):
                     return
 
-        self._client._in_background("leave", run)
+        in_background("leave", run)
 
     def release_path(self, path: str) -> None:
         """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the

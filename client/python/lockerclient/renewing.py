@@ -12,13 +12,14 @@ from .protocol import Settings, backoff
 from .records import Renewal, error_of, forgotten
 from .tenure import Tenure
 
-LOOK_AGAIN = 2.0  # at the deadline: a call of its program may have changed the TTL
+LOOK_AGAIN = 2.0  # a call of its program may have changed the TTL, or released it
 
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
     """Renews until it is lost; whoever drives this stops when the lease is released."""
     while True:
-        while (left := tenure.deadline.renewal_is_due - settings.now()) > 0:
+        while (not tenure.has_ended() and
+               (left := tenure.deadline.renewal_is_due - settings.now()) > 0):
             yield Pause(min(left, LOOK_AGAIN))
         retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
         for pause in backoff(retry_pause):

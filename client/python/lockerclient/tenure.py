@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from typing import Callable, Hashable
+from typing import Callable
 
 from .address import PathKey
 from .calls import Wanted
@@ -134,7 +134,7 @@ class Tenure:
         self.look_at_the_clock()
         return self._end or self.release_as_loss()
 
-    def lose_path_by_release(self, path: str, releaser: Hashable) -> None:
+    def lose_path_by_release(self, path: str, releaser: object) -> None:
         """Its program gives one path back by a call, whoever uses it. The lease lives on."""
         loss = LockLost(f"{path} was released; stop what it protected.", "released")
         if any(use.has_own_lease for use in self.inventory.lose([path], loss, releaser)):

@@ -199,7 +199,8 @@ class Block(HeldView):
         """Gives it back; raises LockLost if it was lost before. The block of another task loses it
         by that."""
         tenure = self._held()
-        if self._task in (None, asyncio.current_task()):
+        # `asyncio.wait_for` may have begun the block in a task of its own, which is over by now.
+        if self._task is None or self._task.done() or self._task is asyncio.current_task():
             tell(await self._end(), None)
         else:
             tenure.check()  # what is lost, the block gives back when it ends

@@ -215,7 +215,7 @@ class AsyncClient(ClientBase):
 
         if not acquisition.has_failed:
             await self._say_farewell(acquisition, acquisition.give_up,
-                                     None if acquisition.joins else go_on)
+                                     go_on if acquisition.may_stay_held(error) else None)
         elif acquisition.may_stay_held(error):
             self._farewells.add(acquisition, acquisition.give_up)
             self._in_background(go_on())

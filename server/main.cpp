@@ -18,10 +18,12 @@
 #include <spdlog/spdlog.h>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "server/access/line_budget.hpp"
 #include "server/access_setup.hpp"
 #include "server/connection_limits.hpp"
+#include "server/disk_watch.hpp"
 #include "server/exit_code.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
@@ -35,6 +37,7 @@ namespace locker::server {
 namespace {
 
 constexpr std::chrono::seconds stop_grace{8};
+constexpr std::chrono::seconds watch_interval{1};
 
 ExitCode exit_code(const persistence::OpenFault& fault) {
   using Kind = persistence::OpenFault::Kind;
@@ -170,6 +173,15 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
   });
 }
 
+/// On the main thread, as that does not wait for the disk.
+void keep_watch(net::steady_timer& timer, DiskWatch& watch, const Metrics& metrics) {
+  watch.look(metrics.write_age());
+  timer.expires_after(watch_interval);
+  timer.async_wait([&](const boost::system::error_code& error) {
+    if (!error) keep_watch(timer, watch, metrics);
+  });
+}
+
 /// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
 void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   signals.async_wait([&](const boost::system::error_code&, int number) {
@@ -281,8 +293,16 @@ ExitCode serve(const Options& options) {
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
+  DiskWatch watch{[](std::string_view text) { spdlog::warn("{}", text); }};
+  net::steady_timer timer{io_context};
+  keep_watch(timer, watch, locker.metrics());
   wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
+  if (locker.metrics().write_age() >= disk_patience) {
+    spdlog::warn(
+        "the process cannot end before the disk of the store answers, also when it is killed, and "
+        "until then no other one can open the store");
+  }
   locker.handler().set_draining();
   locker.service().begin_stop();
   server.stop(stop_grace);

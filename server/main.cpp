@@ -25,6 +25,7 @@
 #include "server/connection_limits.hpp"
 #include "server/disk_watch.hpp"
 #include "server/exit_code.hpp"
+#include "server/fence_watch.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "server/logging.hpp"
@@ -103,6 +104,8 @@ void end_on_disk_failure(const core::Fault& fault) {
   ::_exit(static_cast<int>(ExitCode::resources));
 }
 
+void warn(std::string_view text) { spdlog::warn("{}", text); }
+
 void log_access(const AccessEntry& entry) {
   spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
 }
@@ -173,14 +176,22 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
   });
 }
 
-/// On the main thread, as that does not wait for the disk.
-void keep_watch(net::steady_timer& timer, DiskWatch& watch, const Metrics& metrics) {
-  watch.look(metrics.write_age());
-  timer.expires_after(watch_interval);
-  timer.async_wait([&](const boost::system::error_code& error) {
-    if (!error) keep_watch(timer, watch, metrics);
-  });
-}
+/// What nobody asks for. On the main thread, as that one does not wait for the disk.
+struct Watch {
+  void look_now_and_then() {
+    disk.look(locker.metrics().write_age());
+    fences.look(locker.service().status().last_fence, std::chrono::system_clock::now());
+    timer.expires_after(watch_interval);
+    timer.async_wait([this](const boost::system::error_code& error) {
+      if (!error) look_now_and_then();
+    });
+  }
+
+  Locker& locker;
+  net::steady_timer timer;
+  DiskWatch disk{warn};
+  FenceWatch fences{warn};
+};
 
 /// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
 void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
@@ -200,7 +211,7 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_lock
     const Options& options, std::size_t connections) {
   Locker::Options locker_options = options.store;
   share_connections(connections, locker_options.service);
-  locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
+  locker_options.on_warning = warn;
   locker_options.on_failure = end_on_disk_failure;
   auto opened = Locker::open(locker_options);
   if (opened && (*opened)->recovered().torn_bytes != 0) {
@@ -293,9 +304,8 @@ ExitCode serve(const Options& options) {
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
-  DiskWatch watch{[](std::string_view text) { spdlog::warn("{}", text); }};
-  net::steady_timer timer{io_context};
-  keep_watch(timer, watch, locker.metrics());
+  Watch watch{locker, net::steady_timer{io_context}};
+  watch.look_now_and_then();
   wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
   if (locker.metrics().write_age() >= disk_patience) {

@@ -13,7 +13,9 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/ip/address.hpp>
@@ -36,6 +38,10 @@
 
 namespace locker::server {
 namespace {
+
+constexpr std::string_view no_memory =
+    "the system gives no more memory; what was answered is on the disk. Raise the limit "
+    "(ulimit -v, or vm.overcommit_memory), or lower --memory-max";
 
 constexpr std::chrono::seconds stop_grace{8};
 constexpr std::chrono::seconds watch_interval{1};
@@ -100,7 +106,7 @@ void end_on_disk_failure(const core::Fault& fault) {
 
 /// Something was thrown where the server cannot go on, such as in the middle of a decision.
 [[noreturn]] void end_without_memory() {
-  say_last_words("lockerd: no memory to go on; what was answered is on the disk\n");
+  say_last_words(no_memory);
   ::_exit(static_cast<int>(ExitCode::resources));
 }
 
@@ -134,7 +140,9 @@ HttpServer::Options server_options(const Options& options, const TlsSetup& tls) 
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
   server_options.tls = tls.context();
-  server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
+  server_options.hooks.on_error = [](std::string_view text) {
+    spdlog::error("{}", text == std::bad_alloc{}.what() ? no_memory : text);
+  };
   if (spdlog::should_log(spdlog::level::debug)) {
     server_options.hooks.access = log_access;
     server_options.hooks.tls_failed = log_tls_failure;
@@ -359,11 +367,14 @@ int main(int argc, char** argv) try {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(serve(options));
+} catch (const std::bad_alloc&) {
+  locker::server::end_without_memory();
 } catch (const std::exception& error) {
-  // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.
+  // Threads or descriptors that the system does not give: nothing was acknowledged that is not on
+  // disk.
   using namespace locker::server;
-  say_last_words("lockerd: cannot go on: ");
-  say_last_words(error.what());
-  say_last_words("\n");
+  say_last_words("the system gives no more threads or open files (" + std::string{error.what()} +
+                 "). Raise its limits (ulimit -u, -v and -n, or TasksMax), or take fewer threads "
+                 "with --threads");
   return static_cast<int>(ExitCode::resources);
 }

@@ -182,7 +182,13 @@ class Program(unittest.TestCase):
         enough.kill()
         said = self.lockerd_with_little_memory(600, "--threads", "200")
         self.assertIsInstance(said, str, "it started")
-        self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
+        self.assertRegex(said, r"lockerd ended with 71: (.*\n)*\S+Z critical: "
+                               r"the system gives no more (threads.*--threads|memory.*--memory-max)")
+        said = self.lockerd_with_little_memory(600, "--threads", "200", "--log-format", "json")
+        lines = said.partition("lockerd ended with 71: ")[2].splitlines()
+        self.assertEqual([set(json.loads(line)) for line in lines],
+                         len(lines) * [{"time", "level", "message"}])
+        self.assertIn("the system gives no more", lines[-1])
 
     def test_too_few_descriptors_for_its_threads(self):
         for threads, limit in ((56, 256), (255, 1024)):

@@ -1,5 +1,6 @@
 #include "persistence/local_journal.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -114,7 +115,12 @@ LocalJournal::Status LocalJournal::status() const {
   return status;
 }
 
+std::chrono::nanoseconds LocalJournal::write_age(Clock::time_point now) const {
+  return now - std::min({now, append_began_.load(), sync_began_.load()});
+}
+
 Result<void> LocalJournal::append(std::string_view records, std::uint32_t count) {
+  append_began_ = Clock::now();
   Frame frame{written_index_ + 1, count, 0, previous_, 0, records};
   if (frame.size() > segment_bytes_ - offset_) {
     if (auto begun = begin_next_segment(); !begun) return fault(begun.error());
@@ -136,6 +142,7 @@ Result<void> LocalJournal::append(std::string_view records, std::uint32_t count)
     const std::lock_guard lock{mutex_};
     appended_index_ = written_index_;
   }
+  append_began_ = never;
   return {};
 }
 

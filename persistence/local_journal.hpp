@@ -29,6 +29,8 @@ namespace locker::persistence {
 /// Durability::interval one syncs, so that append() does none of it.
 class LocalJournal final : public Journal {
  public:
+  using Clock = std::chrono::steady_clock;
+
   struct Options {
     std::string directory;
     Durability durability = Durability::always;
@@ -79,6 +81,10 @@ class LocalJournal final : public Journal {
   };
   /// Any thread; does not wait for the disk's syncs.
   [[nodiscard]] Status status() const;
+
+  /// For how long the write or the sync that has lasted longest has been under way, with
+  /// Durability::interval also a sync in the background; zero: none is. Any thread; takes no lock.
+  [[nodiscard]] std::chrono::nanoseconds write_age(Clock::time_point now) const;
 
   /// One round of the background threads' work. REQUIRES: there are none.
   [[nodiscard]] Result<void> run_background();
@@ -181,6 +187,11 @@ class LocalJournal final : public Journal {
   mutable std::atomic<std::uint64_t> ends_{ends_unknown};
   std::atomic<Space> space_{Space::preparing};
   std::atomic<Index> synced_index_;
+
+  // When what is under way began.
+  static constexpr Clock::time_point never = Clock::time_point::max();
+  std::atomic<Clock::time_point> append_began_{never};
+  std::atomic<Clock::time_point> sync_began_{never};  ///< In the background.
 
   mutable std::mutex mutex_;  ///< Over all that follows.
   std::condition_variable_any wake_;

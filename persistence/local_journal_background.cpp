@@ -90,7 +90,9 @@ Result<void> LocalJournal::sync_if_due() {
   const Index index = appended_index_;
   lock.unlock();
   if (index <= synced_index_.load(std::memory_order_relaxed)) return {};
+  sync_began_ = Clock::now();
   if (auto synced = file->sync(); !synced) return fault(synced.error());
+  sync_began_ = never;
   Index before = synced_index_.load(std::memory_order_relaxed);
   while (before < index && !synced_index_.compare_exchange_weak(before, index)) {
   }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/formatter.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
@@ -41,6 +43,9 @@ class JsonFormatter final : public spdlog::formatter {
   spdlog::pattern_formatter head_{R"({"time": "%Y-%m-%dT%H:%M:%S.%eZ", "level": "%l", "message": )",
                                   spdlog::pattern_time_type::utc, ""};
 };
+
+/// Of time, milliseconds and message.
+std::string_view last_line_format = "lockerd: {2}\n";  // when there is no log yet
 
 /// Long enough for who reads and is only busy.
 constexpr std::chrono::milliseconds patience{200};
@@ -97,14 +102,29 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 
 }  // namespace
 
-void say_last_words(std::string_view text) { write_to_stderr(text, patience); }
+void say_last_words(std::string_view text) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  std::array<char, 32> time{};
+  std::strftime(time.data(), time.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::array<char, 1024> line{};  // on the stack: there may be no memory
+  const auto written = fmt::format_to_n(line.data(), line.size(), fmt::runtime(last_line_format),
+                                        time.data(), milliseconds % 1000, text);
+  write_to_stderr({line.data(), std::min(written.size, line.size())}, patience);
+}
 
 void start_logging(const std::string& level, bool as_json) {
   auto logger = std::make_shared<spdlog::logger>("lockerd", std::make_shared<StderrSink>());
   if (as_json) {
     logger->set_formatter(std::make_unique<JsonFormatter>());
+    last_line_format =
+        "{{\"time\": \"{0}.{1:03}Z\", \"level\": \"critical\", \"message\": \"{2}\"}}\n";
   } else {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
+    last_line_format = "{0}.{1:03}Z critical: {2}\n";
   }
   // Why the process ends is told also where nothing else is.
   logger->set_level(std::min(spdlog::level::from_str(level), spdlog::level::critical));

@@ -13,16 +13,21 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "server/access/line_budget.hpp"
 #include "server/access_setup.hpp"
 #include "server/connection_limits.hpp"
+#include "server/disk_watch.hpp"
 #include "server/exit_code.hpp"
+#include "server/fence_watch.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
 #include "server/logging.hpp"
@@ -34,7 +39,12 @@
 namespace locker::server {
 namespace {
 
+constexpr std::string_view no_memory =
+    "the system gives no more memory; what was answered is on the disk. Raise the limit "
+    "(ulimit -v, or vm.overcommit_memory), or lower --memory-max";
+
 constexpr std::chrono::seconds stop_grace{8};
+constexpr std::chrono::seconds watch_interval{1};
 
 ExitCode exit_code(const persistence::OpenFault& fault) {
   using Kind = persistence::OpenFault::Kind;
@@ -96,9 +106,11 @@ void end_on_disk_failure(const core::Fault& fault) {
 
 /// Something was thrown where the server cannot go on, such as in the middle of a decision.
 [[noreturn]] void end_without_memory() {
-  say_last_words("lockerd: no memory to go on; what was answered is on the disk\n");
+  say_last_words(no_memory);
   ::_exit(static_cast<int>(ExitCode::resources));
 }
+
+void warn(std::string_view text) { spdlog::warn("{}", text); }
 
 void log_access(const AccessEntry& entry) {
   spdlog::debug("{} {} {} {} {}", entry.peer, entry.method, entry.path, entry.status, entry.bytes);
@@ -128,7 +140,9 @@ HttpServer::Options server_options(const Options& options, const TlsSetup& tls) 
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
   server_options.tls = tls.context();
-  server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
+  server_options.hooks.on_error = [](std::string_view text) {
+    spdlog::error("{}", text == std::bad_alloc{}.what() ? no_memory : text);
+  };
   if (spdlog::should_log(spdlog::level::debug)) {
     server_options.hooks.access = log_access;
     server_options.hooks.tls_failed = log_tls_failure;
@@ -170,6 +184,23 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
   });
 }
 
+/// What nobody asks for. On the main thread, as that one does not wait for the disk.
+struct Watch {
+  void look_now_and_then() {
+    disk.look(locker.metrics().write_age());
+    fences.look(locker.service().status().last_fence, std::chrono::system_clock::now());
+    timer.expires_after(watch_interval);
+    timer.async_wait([this](const boost::system::error_code& error) {
+      if (!error) look_now_and_then();
+    });
+  }
+
+  Locker& locker;
+  net::steady_timer timer;
+  DiskWatch disk{warn};
+  FenceWatch fences{warn};
+};
+
 /// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
 void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   signals.async_wait([&](const boost::system::error_code&, int number) {
@@ -188,7 +219,7 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_lock
     const Options& options, std::size_t connections) {
   Locker::Options locker_options = options.store;
   share_connections(connections, locker_options.service);
-  locker_options.on_warning = [](std::string_view text) { spdlog::warn("{}", text); };
+  locker_options.on_warning = warn;
   locker_options.on_failure = end_on_disk_failure;
   auto opened = Locker::open(locker_options);
   if (opened && (*opened)->recovered().torn_bytes != 0) {
@@ -281,8 +312,15 @@ ExitCode serve(const Options& options) {
 
   notify_service_manager("READY=1");
   reload_on_hangup(hangups, **access, *tls);
+  Watch watch{locker, net::steady_timer{io_context}};
+  watch.look_now_and_then();
   wait_for_signal(io_context, signals);
   notify_service_manager("STOPPING=1");
+  if (locker.metrics().write_age() >= disk_patience) {
+    spdlog::warn(
+        "the process cannot end before the disk of the store answers, also when it is killed, and "
+        "until then no other one can open the store");
+  }
   locker.handler().set_draining();
   locker.service().begin_stop();
   server.stop(stop_grace);
@@ -329,11 +367,14 @@ int main(int argc, char** argv) try {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(serve(options));
+} catch (const std::bad_alloc&) {
+  locker::server::end_without_memory();
 } catch (const std::exception& error) {
-  // Memory or threads that the system does not give: nothing was acknowledged that is not on disk.
+  // Threads or descriptors that the system does not give: nothing was acknowledged that is not on
+  // disk.
   using namespace locker::server;
-  say_last_words("lockerd: cannot go on: ");
-  say_last_words(error.what());
-  say_last_words("\n");
+  say_last_words("the system gives no more threads or open files (" + std::string{error.what()} +
+                 "). Raise its limits (ulimit -u, -v and -n, or TasksMax), or take fewer threads "
+                 "with --threads");
   return static_cast<int>(ExitCode::resources);
 }

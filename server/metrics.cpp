@@ -139,6 +139,9 @@ void Metrics::write_commits(PrometheusText& text) const {
   text.begin_family("locker_journal_sync_duration_seconds", Type::histogram,
                     "Time to write one batch to the journal and sync it.");
   text.add(durations, duration_bounds, nanoseconds_of_second);
+  text.add_one("locker_journal_write_age_seconds", Type::gauge,
+               "For how long the write or sync under way has waited for the disk; 0: none is.",
+               seconds(write_age()));
   SizeHistogram::Counts records;
   measured.records.add_to(records);
   text.begin_family("locker_journal_batch_records", Type::histogram,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "persistence/local_journal.hpp"
@@ -24,6 +25,10 @@ class Metrics {
   void show(const AccessMetrics& access) { access_ = &access; }
   /// Appends all of it in Prometheus' text format. Waits for no sync.
   void write(std::string& out) const;
+  /// For how long the disk has not answered; zero: it is not waited for. Takes no lock.
+  [[nodiscard]] std::chrono::nanoseconds write_age() const {
+    return journal_.write_age(persistence::LocalJournal::Clock::now());
+  }
 
  private:
   void write_http(PrometheusText& text) const;

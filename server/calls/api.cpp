@@ -8,6 +8,7 @@
 #include "server/calls/parameters.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/calls/ui_files.hpp"
+#include "server/disk_watch.hpp"
 #include "server/json_text.hpp"
 #include "server/request_target.hpp"
 #include "server/version.hpp"
@@ -113,13 +114,19 @@ void Api::metrics(Response& response) const {
 void Api::health(Response& response) const { response.body = R"({"status": "ok"})"; }
 
 void Api::readiness(Response& response) const {
-  if (!draining_.load(std::memory_order_relaxed)) {
+  const bool is_draining = draining_.load(std::memory_order_relaxed);
+  if (!is_draining && metrics_.write_age() < disk_patience) {
     response.body = R"({"status": "ready"})";
     return;
   }
   response.retry_after = true;
-  answer_error(503, "draining", "The server is stopping; use another one or try again soon.",
-               response);
+  if (is_draining) {
+    answer_error(503, "draining", "The server is stopping; use another one or try again soon.",
+                 response);
+  } else {
+    answer_error(503, "disk_hangs", "The disk of the store does not answer; see the server's log.",
+                 response);
+  }
 }
 
 void Api::status(Response& response) {

@@ -100,6 +100,12 @@ class SharedDisk final : public FileSystem {
     names_take_long_ = do_so;
     changed_.notify_all();
   }
+  /// No sync of a file returns for as long as this says so.
+  void let_syncs_hang(bool do_so) {
+    const std::lock_guard lock{mutex_};
+    syncs_hang_ = do_so;
+    changed_.notify_all();
+  }
   void wait_for_whole_snapshot() {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return is_whole_; });
@@ -173,7 +179,8 @@ class SharedDisk final : public FileSystem {
     }
     IoResult<void> sync() override {
       std::this_thread::sleep_for(sync_takes_);
-      const std::lock_guard lock{disk_.mutex_};
+      std::unique_lock lock{disk_.mutex_};
+      disk_.changed_.wait(lock, [this] { return !disk_.syncs_hang_; });
       ++disk_.syncs_;
       return file_->sync();
     }
@@ -200,6 +207,7 @@ class SharedDisk final : public FileSystem {
   bool is_at_snapshot_ = false;
   bool names_take_long_ = false;
   bool is_whole_ = false;
+  bool syncs_hang_ = false;
   std::chrono::milliseconds reads_take_{0};
   int reads_ = 0;
   int syncs_ = 0;
@@ -288,6 +296,28 @@ TEST_F(JournalBackgroundTest, WithAnIntervalASyncDoesNotWaitForASnapshot) {
   }
   EXPECT_GT(files_.syncs(), before) << "a power cut would undo more than an interval";
   files_.let_snapshots_take_long(false);
+}
+
+TEST_F(JournalBackgroundTest, ItTellsForHowLongTheDiskHasNotAnswered) {
+  const auto age_in_an_hour = [](const LocalJournal& journal) {
+    return journal.write_age(LocalJournal::Clock::now() + 1h);
+  };
+  for (const Durability durability : {Durability::interval, Durability::always}) {
+    const auto journal = start(durability);
+    ASSERT_TRUE(journal);
+    EXPECT_EQ(age_in_an_hour(*journal), 0s);
+    files_.let_syncs_hang(true);
+    std::string record;
+    core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", {}}, record);
+    std::jthread appending([&] { EXPECT_TRUE(journal->append(record, 1)); });
+    wait_until([&] { return age_in_an_hour(*journal) >= 1h; }, "nobody sees that it hangs");
+    if (durability == Durability::interval) {
+      appending.join();
+      wait_until([&] { return age_in_an_hour(*journal) >= 1h; }, "the sync is not seen");
+    }
+    files_.let_syncs_hang(false);
+    wait_until([&] { return age_in_an_hour(*journal) == 0s; }, "it does not see the answer");
+  }
 }
 
 TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {

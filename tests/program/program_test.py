@@ -24,6 +24,8 @@ import abuse
 from lockerd import LOCKER, LOCKERD, Lockerd, environment_with, run
 from v1_client import Client, fresh_token
 
+FAKE_TIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+
 
 class Program(unittest.TestCase):
     def setUp(self):
@@ -152,6 +154,18 @@ class Program(unittest.TestCase):
             self.assertEqual((set(line), line["level"]), ({"time", "level", "message"}, "critical"))
             self.assertIn("lockerd --help", line["message"])
 
+    @unittest.skipIf(abuse.is_sanitized(), "a sanitizer has to be loaded first")
+    @unittest.skipUnless(FAKE_TIME, "libfaketime is not there")
+    def test_it_warns_of_fences_that_are_ahead_of_the_clock(self):
+        ahead = {"LD_PRELOAD": FAKE_TIME[0], "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        with Lockerd(self.store, environment=ahead) as server:
+            self.assertTrue(server.get("/canhaz/a?id=x")["ok"])
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("fences are ahead", server.text())
+        with Lockerd(self.store) as server:
+            self.assertEqual(server.stop(), 0)  # said before it takes a signal
+            self.assertEqual(server.text().count("fences are ahead of the clock by 3"), 1)
+
     def lockerd_with_little_memory(self, megabytes, *options):
         limit = f"--as={megabytes << 20}"
         try:
@@ -168,7 +182,13 @@ class Program(unittest.TestCase):
         enough.kill()
         said = self.lockerd_with_little_memory(600, "--threads", "200")
         self.assertIsInstance(said, str, "it started")
-        self.assertRegex(said, "lockerd ended with 71: (.*\n)*lockerd: cannot go on: .+")
+        self.assertRegex(said, r"lockerd ended with 71: (.*\n)*\S+Z critical: "
+                               r"the system gives no more (threads.*--threads|memory.*--memory-max)")
+        said = self.lockerd_with_little_memory(600, "--threads", "200", "--log-format", "json")
+        lines = said.partition("lockerd ended with 71: ")[2].splitlines()
+        self.assertEqual([set(json.loads(line)) for line in lines],
+                         len(lines) * [{"time", "level", "message"}])
+        self.assertIn("the system gives no more", lines[-1])
 
     def test_too_few_descriptors_for_its_threads(self):
         for threads, limit in ((56, 256), (255, 1024)):

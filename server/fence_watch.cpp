@@ -1,0 +1,28 @@
+#include "server/fence_watch.hpp"
+
+#include <string>
+
+#include "server/wall_clock.hpp"
+
+namespace locker::server {
+namespace {
+
+constexpr core::Fence of_a_second = 1'000'000;
+/// Clocks that are kept right are set back by less.
+constexpr core::Fence lead_min = 10 * of_a_second;
+
+}  // namespace
+
+void FenceWatch::look(core::Fence last_fence, std::chrono::system_clock::time_point now) {
+  const core::Fence wall = wall_for_fences(now);
+  const bool is_ahead = wall != 0 && last_fence > wall + lead_min;
+  if (is_ahead && !is_told_) {
+    on_warning_("fences are ahead of the clock by " +
+                std::to_string((last_fence - wall) / of_a_second) +
+                " s, as after a clock that was wrong: they count up from the last one until the "
+                "clock has passed it. Put no older backup back before: it would give lower ones");
+  }
+  is_told_ = is_ahead;
+}
+
+}  // namespace locker::server

@@ -127,6 +127,7 @@ HttpServer::Options server_options(const Options& options, const TlsSetup& tls) 
   HttpServer::Options server_options;
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
+  server_options.limits.buffered_max = options.buffered_max;
   server_options.tls = tls.context();
   server_options.hooks.on_error = [](std::string_view text) { spdlog::error("{}", text); };
   if (spdlog::should_log(spdlog::level::debug)) {

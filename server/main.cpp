@@ -115,10 +115,10 @@ std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
     const auto spent = budget->spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     spdlog::warn(
-        "connections are turned away with 503: there are {}, as many as may be; only /healthz and "
-        "/readyz are answered to others. Find out who opens so many, or raise --connections-max, "
-        "and the limit of open files (ulimit -n) with it. This is said once a minute at most; {} "
-        "more were turned away meanwhile",
+        "connections are turned away with 503: there are {}, as many as may be; only /healthz, "
+        "/readyz and /metrics are answered to others. Find out who has so many (ss -tn), or raise "
+        "--connections-max, and the limit of open files (ulimit -n) with it. This is said once a "
+        "minute at most; {} more were turned away meanwhile",
         connections_max, spent.left_out);
   };
 }

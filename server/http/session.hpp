@@ -55,8 +55,8 @@ class Session final : public DurabilityWaiter,
 
   void start();
   /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
-  /// for /healthz or /readyz is answered. Else a supervisor that asks for these would end a server
-  /// that is only busy.
+  /// for /healthz, /readyz or /metrics is answered. Else a supervisor would end a server that is
+  /// only busy, and a monitor would take it for one that is down.
   void turn_away();
   /// Looks at the deadline. REQUIRES: the caller holds a reference.
   void tick(SteadyClock::time_point now);

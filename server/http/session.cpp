@@ -1,15 +1,12 @@
 #include "server/http/session.hpp"
 
 #include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-#include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
 
@@ -36,19 +33,6 @@ constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
 
-using KeepaliveIdle = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
-using KeepaliveInterval = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
-using KeepaliveProbes = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
-
-/// Who waits for a pending answer sends nothing for long; without its host it waits no more.
-void notice_dead_hosts(Socket& socket) {
-  ErrorCode ignored;
-  socket.set_option(net::socket_base::keep_alive(true), ignored);
-  socket.set_option(KeepaliveIdle(15), ignored);
-  socket.set_option(KeepaliveInterval(5), ignored);
-  socket.set_option(KeepaliveProbes(3), ignored);
-}
-
 /// Of who watches the server, and must not lose sight of it when it is busiest.
 bool is_of_probe(const Request& request) {
   const std::string_view path = RequestTarget{request.target}.path;
@@ -70,7 +54,7 @@ void Session::start() {
   ErrorCode error;
   Socket& socket = transport_.socket();
   socket.set_option(tcp::no_delay(true), error);
-  notice_dead_hosts(socket);
+  transport_.notice_dead_host();
   socket.non_blocking(true, error);
   if (error) return close();
   enter(Phase::fresh);

@@ -254,6 +254,7 @@ void Session::answer_requests() {
       case RequestParser::Outcome::refused:
         return refuse_unread(parser_.refusal());
       case RequestParser::Outcome::incomplete:
+        if (parser_.has_new_header() && answer_early()) return;
         if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
         return;
     }
@@ -286,6 +287,19 @@ void Session::answer_request() {
   if (response.pending) return begin_pending(std::move(response.pending), asked);
   if (response.stream) return begin_stream(response, asked);
   append_answer(response, asked, begin_ + parser_.size() == end_);
+}
+
+/// Without a large body, before it has come. False: it is needed.
+bool Session::answer_early() {
+  const bool is_small = parser_.knows_size() && parser_.size() <= worker_.limits().read_buffer;
+  if (is_small) return false;
+  Request& request = parser_.request();
+  if (worker_.hooks().tell_peer) request.peer = &peer_;
+  Response& response = worker_.fresh_response();
+  if (!worker_.handler().answer_early(request, response)) return false;
+  refused_ = true;
+  append_answer(response, {.method = request.method_name, .target = request.target}, false);
+  return true;
 }
 
 void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }

@@ -140,6 +140,7 @@ class Session final : public DurabilityWaiter,
   void answer_requests();
   void answer_probe();
   void answer_request();
+  [[nodiscard]] bool answer_early();
   void answer_fault(const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);

@@ -127,10 +127,10 @@ std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
     const auto spent = budget->spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     spdlog::warn(
-        "connections are turned away with 503: there are {}, as many as may be; only /healthz and "
-        "/readyz are answered to others. Find out who opens so many, or raise --connections-max, "
-        "and the limit of open files (ulimit -n) with it. This is said once a minute at most; {} "
-        "more were turned away meanwhile",
+        "connections are turned away with 503: there are {}, as many as may be; only /healthz, "
+        "/readyz and /metrics are answered to others. Find out who has so many (ss -tn), or raise "
+        "--connections-max, and the limit of open files (ulimit -n) with it. This is said once a "
+        "minute at most; {} more were turned away meanwhile",
         connections_max, spent.left_out);
   };
 }
@@ -139,6 +139,7 @@ HttpServer::Options server_options(const Options& options, const TlsSetup& tls) 
   HttpServer::Options server_options;
   server_options.threads = options.threads;
   server_options.connections_max = options.connections_max;
+  server_options.limits.buffered_max = options.buffered_max;
   server_options.tls = tls.context();
   server_options.hooks.on_error = [](std::string_view text) {
     spdlog::error("{}", text == std::bad_alloc{}.what() ? no_memory : text);

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "server/http/http_limits.hpp"
+
 namespace locker::server {
 namespace {
 
@@ -36,6 +38,10 @@ bool has_memory(std::string_view controllers) {
   return ("," + std::string{controllers} + ",").find(",memory,") != std::string::npos;
 }
 
+std::uint64_t rest_of(std::uint64_t cgroup_limit) {
+  return cgroup_limit - std::min(cgroup_limit, beside_what_is_held);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> read_cgroup_limit(const std::string& root) {
@@ -60,8 +66,12 @@ std::optional<std::uint64_t> read_cgroup_limit(const std::string& root) {
 }
 
 std::size_t memory_max_within(std::uint64_t cgroup_limit) {
-  const std::uint64_t rest = cgroup_limit - std::min(cgroup_limit, beside_what_is_held);
-  return std::max<std::size_t>(static_cast<std::size_t>(rest / 2), memory_max_least);
+  return std::max<std::size_t>(rest_of(cgroup_limit) / 2, memory_max_least);
+}
+
+std::size_t buffered_max_within(std::uint64_t cgroup_limit) {
+  constexpr std::size_t least = std::size_t{16} << 20U;
+  return std::clamp<std::size_t>(rest_of(cgroup_limit) / 8, least, HttpLimits{}.buffered_max);
 }
 
 }  // namespace locker::server

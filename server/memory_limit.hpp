@@ -20,9 +20,13 @@ inline constexpr std::size_t memory_max_least = std::size_t{32} << 20U;
 /// as was measured.
 inline constexpr std::uint64_t beside_what_is_held = std::uint64_t{64} << 20U;
 
-/// What --memory-max is where nobody says it: half of what is left beside that, for connections,
-/// and for memory that was freed and fits nothing new. In a group of less than 128 MiB even
-/// memory_max_least is more.
+/// What --memory-max is where nobody says it: half of what is left beside that. In a group of less
+/// than 128 MiB even memory_max_least is more.
 [[nodiscard]] std::size_t memory_max_within(std::uint64_t cgroup_limit);
+
+/// What HttpLimits::buffered_max is then: a quarter of the other half, but 256 MiB at most, and 16
+/// at least, by which sixteen of the largest requests can be under way at once. What is left is for
+/// idle connections, 5 KB each, 20 by TLS, and for memory that was freed and fits nothing new.
+[[nodiscard]] std::size_t buffered_max_within(std::uint64_t cgroup_limit);
 
 }  // namespace locker::server

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
-#include <filesystem>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string_view>
-#include <system_error>
 
 #include <boost/program_options.hpp>
 
@@ -72,14 +72,14 @@ po::parsed_options with_one_name(po::parsed_options parsed) {
 /// never ends, named by mistake, must not fill the memory.
 std::string read_config_file(const std::string& path) {
   constexpr std::size_t size_max = 1024 * 1024;
-  std::ifstream file{path, std::ios::binary};
-  std::error_code ignored;
-  if (!file || std::filesystem::is_directory(path, ignored)) {
-    throw po::error("the config file " + path + " cannot be read");
-  }
   std::string text(size_max + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) throw po::error("the config file " + path + " cannot be read");
+  std::ifstream file{path, std::ios::binary};
+  const bool is_open = file.is_open();
+  if (is_open) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!is_open || file.bad()) {
+    throw po::error("the config file " + path + " cannot be read: " +
+                    std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): read at once
+  }
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > size_max) {
     throw po::error("the config file " + path + " has more than 1 MiB; it cannot be one");
@@ -103,8 +103,12 @@ void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
 
 void read_option_sources(int argc, const char* const* argv, const po::options_description& all,
                          po::variables_map& values) {
+  // Whole names only: what an abbreviation means would change with the next option.
+  constexpr int style =
+      po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
   po::store(with_one_name(po::command_line_parser(argc, argv)
                               .options(all)
+                              .style(style)
                               .positional(po::positional_options_description{})
                               .run()),
             values);

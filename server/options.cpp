@@ -240,8 +240,10 @@ std::string take_segment_size(const Texts& texts, Locker::Options& store) {
   return "";
 }
 
-std::string take_memory_max(const Texts& texts, const po::variables_map& values,
-                            core::Arbiter::Limits& limits) {
+std::string take_memory_max(const Texts& texts, const po::variables_map& values, Options& options) {
+  core::Arbiter::Limits& limits = options.store.service.limits;
+  const auto cgroup_limit = read_cgroup_limit();
+  if (cgroup_limit) options.buffered_max = buffered_max_within(*cgroup_limit);
   constexpr std::int64_t least = memory_max_least >> 20U;
   constexpr std::int64_t most = 1 << 24U;
   if (texts.memory_max != 0 && (texts.memory_max < least || texts.memory_max > most)) {
@@ -250,8 +252,8 @@ std::string take_memory_max(const Texts& texts, const po::variables_map& values,
   }
   if (texts.memory_max != 0) {
     limits.memory_max = static_cast<std::size_t>(texts.memory_max) << 20U;
-  } else if (values.count("memory-max") == 0) {
-    if (const auto limit = read_cgroup_limit()) limits.memory_max = memory_max_within(*limit);
+  } else if (cgroup_limit && values.count("memory-max") == 0) {
+    limits.memory_max = memory_max_within(*cgroup_limit);
   }
   return "";
 }
@@ -280,7 +282,7 @@ std::string take_values(const Texts& texts, const po::variables_map& values, Opt
   if (fault.empty()) fault = take_ttls(texts, store.service);
   if (fault.empty()) fault = check_tls(options.tls);
   if (fault.empty()) fault = take_segment_size(texts, store);
-  if (fault.empty()) fault = take_memory_max(texts, values, store.service.limits);
+  if (fault.empty()) fault = take_memory_max(texts, values, options);
   if (fault.empty()) fault = take_logging(texts, options);
   return fault;
 }

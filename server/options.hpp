@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/access_setup.hpp"
+#include "server/http/http_limits.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/locker.hpp"
 
@@ -19,6 +20,8 @@ struct Options {
   std::uint16_t port = 8765;
   unsigned threads = 0;  ///< 0: one for each core.
   std::size_t connections_max = 10'000;
+  /// HttpLimits::buffered_max; no option, but what the cgroup leaves.
+  std::size_t buffered_max = HttpLimits{}.buffered_max;
   Locker::Options store;
   AccessSetup::Options access;
   TlsContext::Files tls;

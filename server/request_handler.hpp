@@ -180,6 +180,11 @@ class RequestHandler {
   virtual ~RequestHandler() = default;
   /// Fills in `response`, which comes in as a fresh one but for its body's capacity.
   virtual void answer(const Request& request, Response& response) = 0;
+  /// The same of a request whose body is not there yet. True: it is not needed for the answer,
+  /// which is filled in, and never with `pending` or `stream`. False: nothing was done.
+  [[nodiscard]] virtual bool answer_early(const Request& /*request*/, Response& /*response*/) {
+    return false;
+  }
 };
 
 }  // namespace locker::server

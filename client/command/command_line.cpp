@@ -143,7 +143,10 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
   options::variables_map values;
   try {
     options::command_line_parser parser{arguments};
-    options::store(parser.options(all).positional(line.positional).run(), values);
+    // Whole names only: what an abbreviation means would change with the next option.
+    constexpr int style =
+        options::command_line_style::unix_style & ~options::command_line_style::allow_guessing;
+    options::store(parser.options(all).positional(line.positional).style(style).run(), values);
     options::notify(values);
   } catch (const options::error& error) {
     return complain(std::string{error.what()} + "; --help tells more.", ExitCode::usage);

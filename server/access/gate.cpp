@@ -205,16 +205,29 @@ class Gate::KeyedStream final : public Stream {
 void Gate::answer(const Request& request, Response& response) {
   // Of those who wait, what they were granted has to be known, in case that their key goes.
   Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
-  const bool is_stranger = keys_ != nullptr && !identify(visit);
-  Request admitted = request;
-  if (is_stranger) admitted.body = {};  // is read for the few lines of the audit log alone
-  visit.required = required_access(admitted);
+  if (keys_ != nullptr && !identify(visit)) return answer_stranger(visit, response);
+  visit.required = required_access(request);
   if (visit.required.who == Who::anybody) return inner_.answer(request, response);
-  if (is_stranger) return refuse_stranger(visit, response);
   if (keys_ != nullptr && !is_permitted(visit, response)) return;
+  Request admitted = request;
   admitted.caller = &visit.caller;
   inner_.answer(admitted, response);
   conclude(visit, response);
+}
+
+bool Gate::answer_early(const Request& request, Response& response) {
+  Visit visit{request, {}, {}};
+  if (keys_ == nullptr || identify(visit)) return false;
+  answer_stranger(visit, response);
+  return true;
+}
+
+void Gate::answer_stranger(Visit& visit, Response& response) const {
+  Request bodiless = visit.request;
+  bodiless.body = {};  // is read for the few lines of the audit log alone
+  visit.required = required_access(bodiless);
+  if (visit.required.who == Who::anybody) return inner_.answer(visit.request, response);
+  refuse_stranger(visit, response);
 }
 
 void Gate::conclude(const Visit& visit, Response& response) {

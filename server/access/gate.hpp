@@ -25,6 +25,8 @@ class Gate final : public RequestHandler {
       : inner_(inner), service_(service), metrics_(metrics), keys_(keys), audit_(audit) {}
 
   void answer(const Request& request, Response& response) override;
+  /// Strangers: their bodies would take up memory for nothing.
+  bool answer_early(const Request& request, Response& response) override;
 
  private:
   class GatedPending;
@@ -35,6 +37,7 @@ class Gate final : public RequestHandler {
   [[nodiscard]] bool identify(Visit& visit) const;
   [[nodiscard]] bool is_permitted(Visit& visit, Response& response);
   [[nodiscard]] bool is_permitted_for_lease(Visit& visit, Response& response);
+  void answer_stranger(Visit& visit, Response& response) const;
   void refuse_stranger(const Visit& visit, Response& response) const;
   void refuse(const Visit& visit, unsigned status, std::string_view code,
               const std::string& sentence, Response& response) const;

@@ -347,6 +347,7 @@ class RequestParser::HeaderParser final : public http::basic_parser<true> {
 
 RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
   const bool was_parsed = header_size_ != 0;
+  has_new_header_ = false;
   if (!was_parsed) {
     if (bytes.starts_with("\r\n")) {
       if (++empty_lines_ > limits_.empty_lines_max) return refuse(empty_lines);
@@ -358,6 +359,7 @@ RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
       return outcome;
     }
     if (!parse_header(bytes.substr(0, header_size_))) return Outcome::refused;
+    has_new_header_ = true;
   }
   if (is_chunked_) {
     if (const Outcome outcome = find_chunks_end(bytes); outcome != Outcome::complete) {

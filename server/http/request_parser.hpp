@@ -38,7 +38,7 @@ class RequestParser {
   /// more where the body comes later.
   [[nodiscard]] Outcome parse(std::string_view bytes);
 
-  /// Good as long as the bytes are, and until next(). REQUIRES: complete.
+  /// Good as long as the bytes are, and until next(). REQUIRES: complete, or has_new_header().
   [[nodiscard]] Request& request() { return request_; }
   [[nodiscard]] std::size_t size() const { return whole_size_; }
   /// Whether the client wants the connection to go on, by the rules of its version of HTTP.
@@ -51,6 +51,8 @@ class RequestParser {
   [[nodiscard]] bool awaits_body() const { return header_size_ != 0; }
   /// Of an incomplete request: it will have size() bytes in all.
   [[nodiscard]] bool knows_size() const { return awaits_body() && !is_chunked_; }
+  /// The last parse() found the header: request() is there but for the body.
+  [[nodiscard]] bool has_new_header() const { return has_new_header_; }
   /// The client waits for `100 Continue` before it sends the body. Told once.
   [[nodiscard]] bool take_continue();
 
@@ -85,6 +87,7 @@ class RequestParser {
   bool is_chunked_ = false;
   bool wants_continue_ = false;
   bool told_continue_ = false;
+  bool has_new_header_ = false;
 };
 
 }  // namespace locker::server

@@ -1,15 +1,12 @@
 #include "server/http/session.hpp"
 
 #include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-#include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
 
@@ -36,22 +33,10 @@ constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
 
-using KeepaliveIdle = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
-using KeepaliveInterval = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
-using KeepaliveProbes = net::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
-
-/// Who waits for a pending answer sends nothing for long; without its host it waits no more.
-void notice_dead_hosts(Socket& socket) {
-  ErrorCode ignored;
-  socket.set_option(net::socket_base::keep_alive(true), ignored);
-  socket.set_option(KeepaliveIdle(15), ignored);
-  socket.set_option(KeepaliveInterval(5), ignored);
-  socket.set_option(KeepaliveProbes(3), ignored);
-}
-
+/// Of who watches the server, and must not lose sight of it when it is busiest.
 bool is_of_probe(const Request& request) {
   const std::string_view path = RequestTarget{request.target}.path;
-  return path == "/healthz" || path == "/readyz";
+  return path == "/healthz" || path == "/readyz" || path == "/metrics";
 }
 
 }  // namespace
@@ -69,7 +54,7 @@ void Session::start() {
   ErrorCode error;
   Socket& socket = transport_.socket();
   socket.set_option(tcp::no_delay(true), error);
-  notice_dead_hosts(socket);
+  transport_.notice_dead_host();
   socket.non_blocking(true, error);
   if (error) return close();
   enter(Phase::fresh);
@@ -269,6 +254,7 @@ void Session::answer_requests() {
       case RequestParser::Outcome::refused:
         return refuse_unread(parser_.refusal());
       case RequestParser::Outcome::incomplete:
+        if (parser_.has_new_header() && answer_early()) return;
         if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
         return;
     }
@@ -301,6 +287,19 @@ void Session::answer_request() {
   if (response.pending) return begin_pending(std::move(response.pending), asked);
   if (response.stream) return begin_stream(response, asked);
   append_answer(response, asked, begin_ + parser_.size() == end_);
+}
+
+/// Without a large body, before it has come. False: it is needed.
+bool Session::answer_early() {
+  const bool is_small = parser_.knows_size() && parser_.size() <= worker_.limits().read_buffer;
+  if (is_small) return false;
+  Request& request = parser_.request();
+  if (worker_.hooks().tell_peer) request.peer = &peer_;
+  Response& response = worker_.fresh_response();
+  if (!worker_.handler().answer_early(request, response)) return false;
+  refused_ = true;
+  append_answer(response, {.method = request.method_name, .target = request.target}, false);
+  return true;
 }
 
 void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }

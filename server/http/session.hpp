@@ -55,8 +55,8 @@ class Session final : public DurabilityWaiter,
 
   void start();
   /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
-  /// for /healthz or /readyz is answered. Else a supervisor that asks for these would end a server
-  /// that is only busy.
+  /// for /healthz, /readyz or /metrics is answered. Else a supervisor would end a server that is
+  /// only busy, and a monitor would take it for one that is down.
   void turn_away();
   /// Looks at the deadline. REQUIRES: the caller holds a reference.
   void tick(SteadyClock::time_point now);
@@ -140,6 +140,7 @@ class Session final : public DurabilityWaiter,
   void answer_requests();
   void answer_probe();
   void answer_request();
+  [[nodiscard]] bool answer_early();
   void answer_fault(const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void refuse(const Refusal& refusal, const Asked& asked);

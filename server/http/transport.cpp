@@ -1,10 +1,34 @@
 #include "server/http/transport.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <boost/asio/detail/socket_option.hpp>
+#include <boost/asio/socket_base.hpp>
+
 namespace locker::server {
+namespace {
+
+template <int name>
+using TcpOption = net::detail::socket_option::integer<IPPROTO_TCP, name>;
+
+}  // namespace
 
 bool Transport::has_unread() {
   ErrorCode error;
   return (tls_ && tls_->has_pending()) || socket_.available(error) > 0;
+}
+
+void Transport::notice_dead_host() {
+  ErrorCode ignored;
+  // Who waits for a pending answer sends nothing for long.
+  socket_.set_option(net::socket_base::keep_alive(true), ignored);
+  socket_.set_option(TcpOption<TCP_KEEPIDLE>(15), ignored);
+  socket_.set_option(TcpOption<TCP_KEEPINTVL>(5), ignored);
+  socket_.set_option(TcpOption<TCP_KEEPCNT>(3), ignored);
+  // While something is under way there are no such probes; the kernel would send it again and again
+  // for a quarter of an hour.
+  socket_.set_option(TcpOption<TCP_USER_TIMEOUT>(30'000), ignored);
 }
 
 void Transport::shut_down_sending(ErrorCode& error) {

@@ -47,6 +47,9 @@ class Transport {
 
   /// Whether something is there that nobody has read.
   [[nodiscard]] bool has_unread();
+  /// From now on the connection ends with an error when the client's host has vanished: when it
+  /// has answered nothing, or taken nothing of what it was sent, for 30 s.
+  void notice_dead_host();
   /// Nothing more is sent.
   void shut_down_sending(ErrorCode& error);
   /// What is under way ends soon with an error.

@@ -514,6 +514,7 @@ class ServerTest(CommandCase):
                     self.assertEqual(self.locker("help", name), self.locker(name, "--help"))
         self.locker(code=64)
         self.locker("nonsense", code=64)
+        self.locker("status", "--jso", code=64)
         self.assertRegex(self.locker("--version"), r"^locker \d")
 
 

@@ -110,6 +110,14 @@ class WithoutAKey(AccessCase):
             answer = self.client.ask("GET", "/v1/status", None, {"Authorization": value})
             self.assertEqual(answer.status, 401, value)
 
+    def test_the_large_body_of_a_stranger_is_not_awaited(self):
+        unfinished = ("POST /v1/locks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                      "Content-Length: 1048576\r\nConnection: close\r\nAuthorization: Bearer ")
+        for key, answer in (("wrong", b"HTTP/1.1 401 "), (self.ci, b"HTTP/1.1 408 ")):
+            with socket.create_connection(("127.0.0.1", self.server.port), PATIENCE) as one:
+                one.sendall(f"{unfinished}{key}\r\n\r\n{{".encode())
+                self.assertEqual(one.recv(len(answer)), answer)
+
     def test_what_a_load_balancer_asks_is_open(self):
         for target in ("/healthz", "/readyz", "/v1/openapi.json"):
             self.expect(200, None, "GET", target)

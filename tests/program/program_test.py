@@ -44,7 +44,7 @@ class Program(unittest.TestCase):
 
     def test_a_wrong_option_is_a_sentence_and_exit_64(self):
         for options in (["--prot", "1"], ["--port", "70000"], ["--port", "x"], ["--ip", "nowhere"],
-                        ["--durability", "maybe"], ["--config", "/no/such/file"], ["stray"],
+                        ["--durability", "maybe"], ["--durabilit", "none"], ["stray"],
                         ["--file", "a", "--data", "b"], ["--log-level", "loud"], ["--locks-max", "-1"],
                         ["--connections-max", "-1"], ["--waiters-max=-5"], ["--leases-max", "0"],
                         ["--event-readers-max", "-1"], ["--threads", "-1"],
@@ -134,6 +134,11 @@ class Program(unittest.TestCase):
             code, said = run(LOCKERD, "--file", self.store, "--config", config)
             self.assertEqual(code, 64, said)
             self.assertIn(fault, said)
+        for path, why in (("/no/such/file", "No such file or directory"),
+                          (self.directory.name, "Is a directory")):
+            code, said = run(LOCKERD, "--config", path)
+            self.assertEqual(code, 64, said)
+            self.assertIn(f"the config file {path} cannot be read: {why}", said)
         code, said = run("prlimit", "--cpu=10", LOCKERD, "--file", self.store, "--config", "/dev/zero")
         self.assertEqual(code, 64, said)
         self.assertIn("more than 1 MiB", said)

@@ -29,7 +29,7 @@ TEST_F(HttpCapacityTest, OneConnectionTooManyGets503AndTheOthersGoOn) {
   EXPECT_EQ(handler_.calls, 3U);
 }
 
-TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAreAnsweredAndNothingElse) {
+TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAndMetricsAreAnsweredAndNothingElse) {
   options_.connections_max = 1;
   options_.limits.over_limit = std::chrono::minutes{10};
   std::atomic<int> turned_away = 0;
@@ -37,7 +37,8 @@ TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAreAnsweredAndNothingElse) {
   start();
   RawClient inside = client();
   ASSERT_TRUE(inside.ask(get("/")));
-  for (const std::string target : {"/healthz", "/readyz", "/healthz?verbose", "http://a/readyz"}) {
+  for (const std::string target :
+       {"/healthz", "/readyz", "/metrics", "/healthz?verbose", "http://a/readyz"}) {
     RawClient one = client();
     const auto answer = one.ask(get(target));
     ASSERT_TRUE(answer) << target;
@@ -53,6 +54,7 @@ TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAreAnsweredAndNothingElse) {
 
   const std::string refused[] = {get("/"),
                                  get("/healthz/x"),
+                                 get("/v1/metrics"),
                                  "nonsense\r\n\r\n",
                                  "\r\n" + get("/healthz"),
                                  "POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
@@ -67,7 +69,7 @@ TEST_F(HttpCapacityTest, OverTheLimitHealthChecksAreAnsweredAndNothingElse) {
     EXPECT_TRUE(one.is_at_end());
   }
   EXPECT_EQ(handler_.calls, calls);
-  EXPECT_EQ(turned_away, 6);
+  EXPECT_EQ(turned_away, 7);
 }
 
 TEST_F(HttpCapacityTest, WhoIsOverTheLimitAndAsksNothingGets503AfterAMoment) {

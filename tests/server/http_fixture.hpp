@@ -25,7 +25,8 @@ using test::get;
 using test::RawClient;
 
 /// Answers with what it was asked: "GET /path body". Some paths do more:
-/// /write adds a record and answers with its index, /big/N answers N bytes, /throw throws.
+/// /write adds a record and answers with its index, /big/N answers N bytes, /throw throws,
+/// /bodiless needs no body.
 class EchoHandler final : public RequestHandler {
  public:
   explicit EchoHandler(GroupCommit& commit) : commit_(commit) {}
@@ -60,6 +61,12 @@ class EchoHandler final : public RequestHandler {
     response.body += request.target;
     response.body += ' ';
     response.body += request.body;
+  }
+
+  bool answer_early(const Request& request, Response& response) override {
+    if (request.target != "/bodiless") return false;
+    answer(request, response);
+    return true;
   }
 
   std::atomic<std::uint64_t> calls = 0;

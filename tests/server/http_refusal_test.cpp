@@ -255,5 +255,28 @@ TEST_F(HttpRefusalTest, ExpectContinueIsToldBeforeTheBodyButNotWhenItIsThereOrRe
   EXPECT_EQ(one.ask(head + "Content-Length: 65537\r\n\r\n")->status, 413);
 }
 
+TEST_F(HttpRefusalTest, ALargeBodyThatIsNotNeededIsNotAwaited) {
+  start();
+  const std::string head = "POST /bodiless HTTP/1.1\r\nHost: a\r\n";
+  const std::string large = "Content-Length: 5000\r\n\r\n";
+  const std::string rests[] = {large, large + "ab", "Expect: 100-continue\r\n" + large,
+                               "Transfer-Encoding: chunked\r\n\r\n3\r\na"};
+  for (const std::string& rest : rests) {
+    RawClient one = client();
+    ASSERT_TRUE(one.send(get("/first") + head + rest));
+    EXPECT_EQ(one.read_answer()->body, "GET /first ") << rest;
+    const auto answer = one.read_answer();
+    ASSERT_TRUE(answer) << rest;
+    EXPECT_EQ(answer->body, "POST /bodiless ") << rest;
+    EXPECT_EQ(answer->field("Connection"), "close");
+    ASSERT_TRUE(one.send(get("/smuggled")));
+    EXPECT_EQ(one.read_to_end(), "") << rest;
+  }
+  EXPECT_EQ(handler_.calls, 8U);
+  RawClient small = client();
+  ASSERT_TRUE(small.send(head + "Content-Length: 3\r\n\r\na"));
+  EXPECT_EQ(small.ask("bc")->body, "POST /bodiless abc");
+}
+
 }  // namespace
 }  // namespace locker::server

@@ -72,5 +72,18 @@ TEST(MemoryMax, IsAPartOfTheLimitButNotLessThanTheLeast) {
   EXPECT_EQ(memory_max_within(16 * mebibyte), memory_max_least);
 }
 
+TEST(BufferedMax, IsAPartOfTheLimitBetweenTheLeastAndTheMost) {
+  EXPECT_EQ(buffered_max_within(10'064 * mebibyte), 256 * mebibyte);
+  EXPECT_EQ(buffered_max_within(464 * mebibyte), 50 * mebibyte);
+  EXPECT_EQ(buffered_max_within(128 * mebibyte), 16 * mebibyte);
+  EXPECT_EQ(buffered_max_within(16 * mebibyte), 16 * mebibyte);
+}
+
+TEST(BufferedMax, FitsIntoTheLimitTogetherWithWhatIsHeldAndTheRest) {
+  for (std::uint64_t limit = 128 * mebibyte; limit <= 4096 * mebibyte; limit += mebibyte) {
+    EXPECT_LE(buffered_max_within(limit) + memory_max_within(limit) + beside_what_is_held, limit);
+  }
+}
+
 }  // namespace
 }  // namespace locker::server

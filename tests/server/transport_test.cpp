@@ -1,5 +1,7 @@
 #include "server/http/transport.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +49,27 @@ TEST_F(TransportTest, AWriteThatWasReadyWhenItsConnectionClosedUsesNoDescriptor)
   EXPECT_EQ(errno, EAGAIN);
   transport.reset();
   for (const int descriptor : others) ::close(descriptor);
+}
+
+TEST(Transport, AHostThatAnswersNothingIsGivenUpAfterThirtySeconds) {
+  net::io_context io_context{1};
+  const auto executor = io_context.get_executor();
+  Acceptor acceptor{executor, {net::ip::address_v4::loopback(), 0}};
+  Socket client{executor};
+  client.connect(acceptor.local_endpoint());
+  Transport transport{acceptor.accept(), nullptr};
+  transport.notice_dead_host();
+  const auto option = [&](int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(getsockopt(transport.socket().native_handle(), level, name, &value, &size), 0);
+    return value;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) +
+                option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT),
+            30);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 30'000);
 }
 
 }  // namespace

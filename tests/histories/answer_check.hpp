@@ -76,6 +76,7 @@ class AnswerCheck {
   [[nodiscard]] bool can_wait(const Operation& other, const Operation& seen_by, Index at) const;
   [[nodiscard]] bool is_waiter(const Listed& waiter, const Operation& seen_by, Index at,
                                const std::vector<Wanted>& wanted) const;
+  [[nodiscard]] bool can_have_waited(const Operation& operation, const std::string& path) const;
   [[nodiscard]] bool is_awaited(const Operation& operation, Index at) const;
   [[nodiscard]] std::optional<std::string> difference(const std::vector<Listed>& told,
                                                       const Locks& expected, Index at,

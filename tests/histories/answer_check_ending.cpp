@@ -43,9 +43,19 @@ void AnswerCheck::check_nowant(const Operation& operation) {
   }
 }
 
+bool AnswerCheck::can_have_waited(const Operation& operation, const std::string& path) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [&](const Operation* other) {
+    const auto is_path = [&](const Wanted& wanted) { return wanted.path == path; };
+    return other->owner == operation.owner && other->sent < operation.got &&
+           std::any_of(other->wanted.begin(), other->wanted.end(), is_path);
+  });
+}
+
 void AnswerCheck::check_release(const Operation& operation) {
   const std::string& path = operation.path();
   const bool is_released = operation.status == 200;
+  // It has left the line, or given up a place that was kept for it.
+  if (is_released && operation.reply.fence == 0 && can_have_waited(operation, path)) return;
   const bool is_lost = operation.status == 410;
   const bool is_right = is_in_some_state([&](Index at) {
     if (held_by(operation.owner, path, at) != nullptr) return false;

@@ -27,7 +27,7 @@ export async function open(server, { address = "", expected = [], listed = true,
   page.on("console", (message) => {
     const text = message.text();
     const isFault = ["error", "warning"].includes(message.type());
-    if (isFault && !expected.some((pattern) => pattern.test(text))) page.faults.push(text);
+    if (isFault && !expected.some((pattern) => pattern.test(text))) page.faults.push(`${text} ${message.location().url}`);
   });
   page.on("pageerror", (error) => page.faults.push(error.stack));
   page.on("dialog", (dialog) => {

@@ -193,10 +193,11 @@ test("a server that has too many readers of events says so, and is asked again",
 
 test("a tab that nobody looks at gives its connection back, and catches up when it is seen", async () => {
   const page = await open(server);
+  // Before any timer that the page sets below: this clock could not take that one back.
+  await page.clock.install();
   await server.take("/hidden/before");
   const gone = await server.take("/hidden/gone");
   await eventually(() => paths(page), ["hidden", "before", "gone"]);
-  await page.clock.install();
   const show = (isShown) =>
     page.evaluate((shown) => {
       Object.defineProperty(document, "hidden", { value: !shown, configurable: true });

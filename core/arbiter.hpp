@@ -263,7 +263,6 @@ class Arbiter {
   [[nodiscard]] bool force_leases(Forcing& forcing, std::size_t& steps);
 
   // Leases: arbiter_leases.cpp.
-  [[nodiscard]] std::optional<HeldLock> find_replayed(const Token& token, LockId id);
   [[nodiscard]] MaybeLease find_living(const Token& token) const;
   void start_timer(const LivingLease& lease, Instant deadline);
   void stop_timer(const LivingLease& lease);
@@ -275,7 +274,9 @@ class Arbiter {
   [[nodiscard]] std::size_t count_locks_of(const LivingLease& lease) const;
   void count_lock(const Token& token, bool is_new);
 
-  void start_timers();  // arbiter_starting.cpp
+  // Replay and start: arbiter_starting.cpp.
+  [[nodiscard]] std::optional<HeldLock> find_replayed(const Token& token, LockId id);
+  void start_timers();
 
   LockTable table_;
   WaitQueue queue_;
@@ -309,11 +310,12 @@ class Arbiter {
   SearchBudget search_budget_;
   std::set<Token> to_search_;  // leases whose requests may wait for themselves now
 
-  std::uint64_t replay_searches_ = 0;  // steps, since locks were indexed last
-  std::set<Token> opened_;             // leases that were opened by themselves
-  std::set<Token> expiring_;           // leases that have lost some of their locks by expiry
+  std::set<Token> opened_;    // leases that were opened by themselves
+  std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
+  std::uint64_t replay_searches_ = 0;  // steps, since locks were indexed last
+
   Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then

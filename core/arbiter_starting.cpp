@@ -3,7 +3,6 @@
 #include "core/arbiter.hpp"
 
 namespace locker::core {
-
 namespace {
 
 constexpr std::uint64_t steps_without_index = 64;

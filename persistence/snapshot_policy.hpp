@@ -13,8 +13,7 @@ namespace locker::persistence {
 /// 1. It is made, unless the last one was put off: it did not fit on the disk, or the system could
 ///    not open a file for the moment. Then it is tried again when
 ///    - spare_bytes_min more is free than it could take; or
-///    - a file could not be opened, and the next segment has no room: nothing is sealed any more;
-///    or
+///    - a file could not be opened, and the next segment has no room, so nothing is sealed; or
 ///    - twice as much is sealed: there may never be more room, where a quota is in the way, say; or
 ///    - something was sealed since, and half as much is held as then, or a snapshot of all that is
 ///      held is sure to fit, or it is expected to fit by what the last one took, and the one that

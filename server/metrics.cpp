@@ -200,6 +200,8 @@ void Metrics::write_http(PrometheusText& text) const {
   text.add_one("locker_http_connections", Type::gauge, "Open connections.", totals.connections);
   text.add_one("locker_http_connections_accepted_total", Type::counter, "Connections accepted.",
                totals.accepted);
+  text.add_one("locker_http_connections_made_way_total", Type::counter,
+               "Idle connections closed for others, because there were too many.", totals.made_way);
   text.add_one("locker_http_connections_turned_away_total", Type::counter,
                "Connections that got 503, or were closed, because there were too many.",
                totals.turned_away);

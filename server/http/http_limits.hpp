@@ -31,6 +31,8 @@ struct HttpLimits {
   Milliseconds body{10'000};            ///< From the end of the header; then 408.
   Milliseconds write_progress{10'000};  ///< No byte taken for so long: closed.
   Milliseconds idle{75'000};            ///< Between requests; then closed.
+  /// Idle for so long, or without a first byte: closed for another one, when there are too many.
+  Milliseconds makes_way{5'000};
   Milliseconds linger{2'000};  ///< Reading on after a refusal, so that the client sees it and not a
   std::size_t linger_bytes = 16 * 1024 * 1024;  ///< reset, also in the middle of a large body.
   Milliseconds drain_first_byte{500};           ///< For who connected just before a stop.

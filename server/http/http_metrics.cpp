@@ -29,6 +29,7 @@ HttpMetrics::Totals HttpMetrics::totals() const {
       worker->durations[call].add_to(totals.durations[call]);
     }
     totals.accepted += worker->accepted.value();
+    totals.made_way += worker->made_way.value();
     totals.turned_away += worker->turned_away.value();
     totals.tls_failed += worker->tls_failed.value();
   }

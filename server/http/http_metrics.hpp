@@ -33,6 +33,7 @@ class alignas(128) WorkerMetrics {
   std::array<std::array<Counter, status_classes>, call_count> answers;
   std::array<DurationHistogram, call_count> durations;
   Counter accepted;
+  Counter made_way;
   Counter turned_away;
   Counter tls_failed;
 };
@@ -50,6 +51,7 @@ class HttpMetrics {
     std::array<std::array<std::uint64_t, status_classes>, call_count> answers{};
     std::array<DurationHistogram::Counts, call_count> durations{};
     std::uint64_t accepted = 0;
+    std::uint64_t made_way = 0;
     std::uint64_t turned_away = 0;
     std::uint64_t tls_failed = 0;
     std::uint64_t connections = 0;

@@ -104,6 +104,7 @@ void Session::begin_read(std::size_t size_max) {
 
 void Session::on_read(const ErrorCode& error, std::size_t size) try {
   reads_ = false;
+  idle_hook.unlink();
   if (state_ == State::closed) return;
   if (error && !transport_.tls_fault().empty()) return on_tls_fault();
   if (error) return on_end();
@@ -195,14 +196,18 @@ void Session::uncount(std::size_t& counted) {
 
 void Session::enter(Phase phase) {
   if (!counted_) return;  // over the limit there is one deadline for all of it
-  const HttpLimits& limits = worker_.limits();
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
   if (same_request) return;  // a byte now and then buys no time
   phase_ = phase;
-  expire_in(phase == Phase::fresh    ? limits.first_byte
-            : phase == Phase::header ? limits.header
-            : phase == Phase::body   ? limits.body
-                                     : limits.idle);
+  expire_in(time_of(phase));
+}
+
+SteadyClock::duration Session::time_of(Phase phase) const {
+  const HttpLimits& limits = worker_.limits();
+  return phase == Phase::fresh    ? limits.first_byte
+         : phase == Phase::header ? limits.header
+         : phase == Phase::body   ? limits.body
+                                  : limits.idle;
 }
 
 void Session::expire_in(SteadyClock::duration time) {
@@ -488,7 +493,13 @@ void Session::tick(SteadyClock::time_point now) try {
   if (state_ == State::pending && !reads_ && has_left()) return close();
   const bool has_deadline =
       state_ != State::waiting && state_ != State::yielding && state_ != State::pending;
-  if (!has_deadline || now < deadline_) return;
+  if (!has_deadline) return;
+  if (now < deadline_) {
+    if (!idle_hook.is_linked() && is_idle_for(worker_.limits().makes_way, now)) {
+      worker_.on_long_idle(*this);
+    }
+    return;
+  }
   if (state_ == State::streaming) {
     stream_->append_comment(output_);
     return send();
@@ -499,6 +510,19 @@ void Session::tick(SteadyClock::time_point now) try {
   cut_off();
 } catch (...) {
   fail();
+}
+
+bool Session::is_idle_for(SteadyClock::duration time, SteadyClock::time_point now) const {
+  const bool is_idle = counted_ && state_ == State::reading && begin_ == end_ &&
+                       (phase_ == Phase::idle || phase_ == Phase::fresh);
+  return is_idle && now >= deadline_ - time_of(phase_) + time;
+}
+
+bool Session::make_way() {
+  idle_hook.unlink();
+  if (transport_.has_unread()) return false;
+  close();
+  return true;
 }
 
 void Session::time_out() {
@@ -545,6 +569,7 @@ void Session::close() {
   state_ = State::closed;
   transport_.close();
   unlink();
+  idle_hook.unlink();
   end_hearing();
   worker_.on_closed(counted_);
   uncount(counted_input_);

@@ -58,8 +58,12 @@ class Session final : public DurabilityWaiter,
   /// for /healthz, /readyz or /metrics is answered. Else a supervisor would end a server that is
   /// only busy, and a monitor would take it for one that is down.
   void turn_away();
-  /// Looks at the deadline. REQUIRES: the caller holds a reference.
+  /// Looks at the deadline, and tells the worker when it has been idle for long. REQUIRES: the
+  /// caller holds a reference.
   void tick(SteadyClock::time_point now);
+  /// Closes, so that another one can come in. False: its next request has come just now. REQUIRES:
+  /// the worker was told that it is idle, and the caller holds a reference.
+  [[nodiscard]] bool make_way();
   /// After the clock stood still for the client's bytes: no deadline may pass because of us.
   void extend_deadline(SteadyClock::duration by) { deadline_ += by; }
   /// Closes when nothing is asked or answered at the moment; else the next answer is the last. A
@@ -80,6 +84,9 @@ class Session final : public DurabilityWaiter,
   void on_wake();
   [[nodiscard]] bool has_left() override;
 
+  /// Linked as long as it has been idle for HttpLimits::makes_way.
+  boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
+      idle_hook;
   // For the worker's lists of those that can go on.
   boost::intrusive::slist_member_hook<> ready_hook;
   boost::intrusive::slist_member_hook<> woken_hook;  ///< Under the mailbox's mutex.
@@ -176,6 +183,8 @@ class Session final : public DurabilityWaiter,
   void time_out();
   void cut_off();
   void hurry();
+  [[nodiscard]] bool is_idle_for(SteadyClock::duration time, SteadyClock::time_point now) const;
+  [[nodiscard]] SteadyClock::duration time_of(Phase phase) const;
   void enter(Phase phase);
   void expire_in(SteadyClock::duration time);
   void end_hearing();

@@ -104,7 +104,7 @@ void Worker::adopt(Socket socket) {
   }
   start_ticking();
   metrics_->accepted.add();
-  const bool has_place = !options_.connections || options_.connections->enter();
+  const bool has_place = find_place();
   if (!has_place) {
     if (turned_away_ == options_.limits.turned_away_max) return count_turned_away();
     ++turned_away_;
@@ -122,6 +122,18 @@ void Worker::adopt(Socket socket) {
     if (!is_made) on_closed(has_place);
     report_exception();
   }
+}
+
+/// Of this worker's own connections the one that has been idle for longest makes way.
+bool Worker::find_place() {
+  if (!options_.connections || options_.connections->enter()) return true;
+  while (!long_idle_.empty()) {
+    const Session::Pointer session{&long_idle_.front()};
+    if (!session->make_way()) continue;
+    metrics_->made_way.add();
+    return options_.connections->enter();
+  }
+  return false;
 }
 
 void Worker::on_closed(bool counted) {

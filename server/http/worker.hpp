@@ -115,6 +115,8 @@ class Worker {
   void end_await_wake() { --awaited_wakes_; }
   /// Whether on_wake() follows, for a session that nobody wakes any more.
   [[nodiscard]] bool has_mail(const Session& session);
+  /// The session makes way for another one until its idle_hook is unlinked.
+  void on_long_idle(Session& session) { long_idle_.push_back(session); }
   void on_closed(bool counted);
   /// False: as many connections over the limit are heard as may be.
   [[nodiscard]] bool begin_hearing();
@@ -146,6 +148,7 @@ class Worker {
   /// False: there is no memory for that, and the next tick does it.
   template <void (Worker::*member)()>
   bool post_later() noexcept;
+  [[nodiscard]] bool find_place();
   void commit_batch();
   void post_mail();
   [[nodiscard]] bool is_mail_posted();
@@ -171,6 +174,11 @@ class Worker {
   Timer timer_;
   std::shared_ptr<Listener> listener_;
   boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+  boost::intrusive::list<
+      Session,
+      boost::intrusive::member_hook<Session, decltype(Session::idle_hook), &Session::idle_hook>,
+      boost::intrusive::constant_time_size<false>>
+      long_idle_;                // the longest first
   std::size_t turned_away_ = 0;  // open sessions over the limit
   std::size_t heard_ = 0;        // those of them that may still ask for /healthz
   Response response_;

@@ -103,6 +103,87 @@ TEST_F(WorkerTest, WaitsInItsDestructorForAnotherThreadsCommit) {
   other.join();
 }
 
+/// Two connections are as many as may be, and three come.
+class FullWorkerTest : public WorkerTest {
+ protected:
+  static constexpr std::chrono::milliseconds makes_way{100};
+
+  Worker::Options options() {
+    Worker::Options options;
+    options.limits.tick = options.limits.over_limit = std::chrono::milliseconds{1};
+    options.limits.makes_way = makes_way;
+    options.connections = std::make_shared<ConnectionCount>(2);
+    options.metrics = metrics_;
+    return options;
+  }
+  RawClient connected() {
+    auto [client, socket] = connect(io_context_);
+    worker_.adopt(std::move(socket));
+    return std::move(client);
+  }
+  Answer ask(RawClient& client, std::string_view request) {
+    EXPECT_TRUE(client.send(request));
+    while (!client.has_something()) io_context_.run_one();
+    return *client.read_answer();
+  }
+
+  const std::shared_ptr<WorkerMetrics> metrics_ = std::make_shared<WorkerMetrics>();
+  LaterHandler later_{commit_};
+  Worker worker_{io_context_, later_, commit_, options()};
+};
+
+TEST_F(FullWorkerTest, TheOneThatHasBeenIdleForLongestMakesWay) {
+  RawClient busy = connected();
+  RawClient idle = connected();
+  ask(idle, get("/"));
+  for (int i = 0; i < 4; ++i) {
+    ask(busy, get("/"));
+    io_context_.run_for(makes_way / 2);
+  }
+  RawClient third = connected();
+  EXPECT_TRUE(idle.is_at_end());
+  EXPECT_EQ(ask(third, get("/")).status, 200);
+  EXPECT_EQ(ask(busy, get("/")).status, 200);
+  EXPECT_EQ(ask(busy, get("/")).status, 200);
+  EXPECT_EQ(metrics_->made_way.value(), 1U);
+}
+
+TEST_F(FullWorkerTest, AndOneThatNeverAsked) {
+  const RawClient first = connected();
+  RawClient silent = connected();
+  io_context_.run_for(2 * makes_way);
+  connected();
+  connected();
+  EXPECT_TRUE(silent.is_at_end());
+  EXPECT_EQ(metrics_->made_way.value(), 2U);
+}
+
+TEST_F(FullWorkerTest, OneThatAsksJustNowStays) {
+  RawClient first = connected();
+  RawClient second = connected();
+  io_context_.run_for(2 * makes_way);
+  ASSERT_TRUE(first.send(get("/")));
+  ASSERT_TRUE(second.send(get("/")));
+  RawClient third = connected();
+  EXPECT_EQ(ask(third, get("/")).status, 503);
+  EXPECT_EQ(first.read_answer()->status, 200);
+  EXPECT_EQ(second.read_answer()->status, 200);
+}
+
+TEST_F(FullWorkerTest, OneThatWaitsOrHasBegunARequestStays) {
+  RawClient waiting = connected();
+  RawClient slow = connected();
+  io_context_.run_for(2 * makes_way);  // both would make way now
+  ASSERT_TRUE(waiting.send(get("/pend")));
+  ASSERT_TRUE(slow.send("GET / HTTP/1.1\r\n"));
+  io_context_.run_for(2 * makes_way);
+  RawClient third = connected();
+  EXPECT_EQ(ask(third, get("/")).status, 503);
+  EXPECT_EQ(ask(slow, "Host: a\r\n\r\n").status, 200);
+  later_.ticket(0)->wake();
+  EXPECT_EQ(ask(waiting, "").status, 200);
+}
+
 /// A thousand connections that can go on all at once: others have their turn in between.
 class CrowdTest : public WorkerTest {
  protected:

@@ -303,7 +303,8 @@ bool Session::answer_early() {
   Response& response = worker_.fresh_response();
   if (!worker_.handler().answer_early(request, response)) return false;
   refused_ = true;
-  append_answer(response, {.method = request.method_name, .target = request.target}, false);
+  const Asked asked{request.method_name, request.target, request.method == Method::head};
+  append_answer(response, asked, false);
   return true;
 }
 

@@ -278,5 +278,15 @@ TEST_F(HttpRefusalTest, ALargeBodyThatIsNotNeededIsNotAwaited) {
   EXPECT_EQ(small.ask("bc")->body, "POST /bodiless abc");
 }
 
+TEST_F(HttpRefusalTest, AnEarlyAnswerToAHeadHasNoBody) {
+  start();
+  RawClient one = client();
+  ASSERT_TRUE(one.send("HEAD /bodiless HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+  const auto answer = one.read_answer(true);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->field("Content-Length"), "15");
+  EXPECT_EQ(one.read_to_end(), "");
+}
+
 }  // namespace
 }  // namespace locker::server

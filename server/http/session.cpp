@@ -106,6 +106,7 @@ void Session::on_read(const ErrorCode& error, std::size_t size) try {
   reads_ = false;
   idle_hook.unlink();
   if (state_ == State::closed) return;
+  if (state_ == State::reading) round_began_ = SteadyClock::now();
   if (error && !transport_.tls_fault().empty()) return on_tls_fault();
   if (error) return on_end();
   if (state_ == State::lingering) {
@@ -125,10 +126,7 @@ void Session::on_bytes(std::size_t size) {
   if (phase_ == Phase::fresh && worker_.hooks().tell_peer) {
     peer_.certificate = transport_.client_certificate();
   }
-  if (state_ == State::reading) {
-    round_began_ = SteadyClock::now();
-    return run_round();
-  }
+  if (state_ == State::reading) return run_round();
   if (state_ == State::pending || state_ == State::streaming) return watch();
   if (!stream_) more_ = true;  // which this round has not looked at
 }
@@ -527,16 +525,14 @@ bool Session::make_way() {
 }
 
 void Session::time_out() {
+  round_began_ = SteadyClock::now();
   // The read that is under way stays so, and becomes the one that lingers.
   if (counted_) {
     refuse_unread(too_slow);
   } else {
     refuse_over_limit();
   }
-  ErrorCode error;
-  const std::size_t size = transport_.write_some(net::buffer(output_), error);
-  if (error || size != output_.size()) return close();
-  linger();
+  send();
 }
 
 void Session::drain() try {

@@ -200,7 +200,8 @@ class Session final : public DurabilityWaiter,
   Peer peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;
-  SteadyClock::time_point round_began_;    // when what it answers was read, or could be looked at
+  // When what it answers was read, or could be looked at.
+  SteadyClock::time_point round_began_ = SteadyClock::now();
   SteadyClock::time_point waiting_began_;  // of the answer of this round that was waited for
   std::array<std::uint8_t, call_count> answered_{};  // of this round
   std::unique_ptr<char[]> buffer_;

@@ -1,4 +1,6 @@
 // Clients that take their time. Each test waits for what must happen, however long it takes.
+#include <numeric>
+
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -57,6 +59,30 @@ TEST_F(HttpTimerTest, ABodyThatDoesNotEndGets408) {
   ASSERT_TRUE(one.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"));
   EXPECT_EQ(one.read_answer()->status, 408);
   EXPECT_TRUE(one.is_at_end());
+}
+
+TEST_F(HttpTimerTest, AnAnswerToWhoDidNotAskInTimeIsInTheDurationsToo) {
+  HttpMetrics metrics;
+  options_.metrics = &metrics;
+  options_.limits.header = options_.limits.over_limit = milliseconds{50};
+  options_.connections_max = options_.limits.heard_max = 1;
+  start();
+  RawClient slow = client();
+  ASSERT_TRUE(slow.send("GET / HTTP/1.1\r\n"));
+  EXPECT_EQ(slow.read_answer()->status, 408);
+  RawClient silent = client();
+  RawClient not_heard = client();
+  EXPECT_EQ(not_heard.read_answer()->status, 503);
+  EXPECT_EQ(silent.read_answer()->status, 503);
+  const auto durations = [&] {
+    return metrics.totals().durations[index_of(CallKind::unreadable)].counts;
+  };
+  EXPECT_TRUE(eventually([&] {
+    const auto counts = durations();
+    return std::accumulate(counts.begin(), counts.end(), 0U) == 3;
+  }));
+  EXPECT_EQ(durations().back(), 0U) << "half a minute and more";
+  server_.reset();
 }
 
 TEST_F(HttpTimerTest, AClientThatTakesNoByteOfItsAnswerIsClosed) {

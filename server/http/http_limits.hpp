@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 
@@ -46,44 +45,6 @@ struct HttpLimits {
   std::size_t turned_away_max = 64;  ///< Lingering 503s of one worker; more: closed.
   /// Of these, who can send their request before, which may be for /healthz; more: 503 at once.
   std::size_t heard_max = 16;
-};
-
-/// The connections of all workers together. Thread-safe.
-class ConnectionCount {
- public:
-  explicit ConnectionCount(std::size_t max) : max_(max) {}
-  /// False when there are as many as may be.
-  [[nodiscard]] bool enter() {
-    if (open_.fetch_add(1, std::memory_order_relaxed) < max_) return true;
-    leave();
-    return false;
-  }
-  void leave() { open_.fetch_sub(1, std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t open() const { return open_.load(std::memory_order_relaxed); }
-
- private:
-  const std::size_t max_;
-  std::atomic<std::size_t> open_ = 0;
-};
-
-/// The bytes that connections hold beyond what an idle one keeps. Without a bound of their sum a
-/// few thousand clients that do not read, or do not finish what they send, have all the memory.
-/// Thread-safe.
-class BufferedBytes {
- public:
-  explicit BufferedBytes(std::size_t max) : max_(max) {}
-  /// False when there are as many as may be. The last that are added may go beyond.
-  [[nodiscard]] bool add(std::size_t bytes) {
-    if (held_.fetch_add(bytes, std::memory_order_relaxed) < max_) return true;
-    remove(bytes);
-    return false;
-  }
-  void remove(std::size_t bytes) { held_.fetch_sub(bytes, std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t held() const { return held_.load(std::memory_order_relaxed); }
-
- private:
-  const std::size_t max_;
-  std::atomic<std::size_t> held_ = 0;
 };
 
 }  // namespace locker::server

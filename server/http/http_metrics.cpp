@@ -9,8 +9,8 @@ std::shared_ptr<WorkerMetrics> HttpMetrics::add_worker() {
   return workers_.emplace_back(std::make_shared<WorkerMetrics>());
 }
 
-void HttpMetrics::watch(std::shared_ptr<const ConnectionCount> connections,
-                        std::shared_ptr<const BufferedBytes> buffered,
+void HttpMetrics::watch(std::shared_ptr<const SharedCount> connections,
+                        std::shared_ptr<const SharedCount> buffered,
                         std::shared_ptr<const TlsContext> tls) {
   const std::lock_guard lock{mutex_};
   connections_ = std::move(connections);
@@ -33,8 +33,8 @@ HttpMetrics::Totals HttpMetrics::totals() const {
     totals.turned_away += worker->turned_away.value();
     totals.tls_failed += worker->tls_failed.value();
   }
-  if (connections_) totals.connections = connections_->open();
-  if (buffered_) totals.buffered_bytes = buffered_->held();
+  if (connections_) totals.connections = connections_->value();
+  if (buffered_) totals.buffered_bytes = buffered_->value();
   if (tls_) {
     totals.certificate_expires_at = tls_->expires_at();
     totals.tls_is_current = tls_->is_current();

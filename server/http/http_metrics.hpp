@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "server/histogram.hpp"
-#include "server/http/http_limits.hpp"
+#include "server/http/shared_count.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/request_handler.hpp"
 
@@ -44,8 +44,8 @@ class HttpMetrics {
   /// For one worker more.
   [[nodiscard]] std::shared_ptr<WorkerMetrics> add_worker();
   /// What all workers share, shown as it is when somebody asks.
-  void watch(std::shared_ptr<const ConnectionCount> connections,
-             std::shared_ptr<const BufferedBytes> buffered, std::shared_ptr<const TlsContext> tls);
+  void watch(std::shared_ptr<const SharedCount> connections,
+             std::shared_ptr<const SharedCount> buffered, std::shared_ptr<const TlsContext> tls);
 
   struct Totals {
     std::array<std::array<std::uint64_t, status_classes>, call_count> answers{};
@@ -64,8 +64,8 @@ class HttpMetrics {
  private:
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<WorkerMetrics>> workers_;
-  std::shared_ptr<const ConnectionCount> connections_;
-  std::shared_ptr<const BufferedBytes> buffered_;
+  std::shared_ptr<const SharedCount> connections_;
+  std::shared_ptr<const SharedCount> buffered_;
   std::shared_ptr<const TlsContext> tls_;
 };
 

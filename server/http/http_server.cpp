@@ -34,8 +34,8 @@ HttpServer::HttpServer(RequestHandler& handler, GroupCommit& commit, Options opt
     : handler_(handler),
       commit_(commit),
       options_(std::move(options)),
-      connections_(std::make_shared<ConnectionCount>(options_.connections_max)),
-      buffered_(std::make_shared<BufferedBytes>(options_.limits.buffered_max)) {
+      connections_(std::make_shared<SharedCount>(options_.connections_max)),
+      buffered_(std::make_shared<SharedCount>(options_.limits.buffered_max)) {
   if (options_.metrics != nullptr) options_.metrics->watch(connections_, buffered_, options_.tls);
 }
 

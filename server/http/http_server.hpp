@@ -39,9 +39,9 @@ class HttpServer {
   /// soon after the grace at the latest.
   void stop(std::chrono::milliseconds grace = std::chrono::seconds{8});
   /// Open connections.
-  [[nodiscard]] std::size_t connections() const { return connections_->open(); }
+  [[nodiscard]] std::size_t connections() const { return connections_->value(); }
   /// Bytes that they hold beyond what an idle one keeps.
-  [[nodiscard]] std::size_t buffered() const { return buffered_->held(); }
+  [[nodiscard]] std::size_t buffered() const { return buffered_->value(); }
 
  private:
   struct Thread;
@@ -49,8 +49,8 @@ class HttpServer {
   RequestHandler& handler_;
   GroupCommit& commit_;
   const Options options_;
-  const std::shared_ptr<ConnectionCount> connections_;
-  const std::shared_ptr<BufferedBytes> buffered_;
+  const std::shared_ptr<SharedCount> connections_;
+  const std::shared_ptr<SharedCount> buffered_;
   tcp::endpoint endpoint_;
   std::vector<std::unique_ptr<Thread>> threads_;
 };

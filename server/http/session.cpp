@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -41,16 +41,16 @@ bool is_of_probe(const Request& request) {
 
 }  // namespace
 
-Session::Session(Worker& worker, Transport transport, std::string peer, bool counted)
+Session::Session(Worker& worker, Transport transport, std::string peer, bool within_limit)
     : worker_(worker),
       transport_(std::move(transport)),
       peer_{std::move(peer), {}},
       parser_(worker.limits()),
-      counted_(counted) {}
+      input_(worker.limits().read_buffer, worker.buffered()),
+      output_(worker.limits().output_kept, worker.buffered()),
+      within_limit_(within_limit) {}
 
 void Session::start() {
-  capacity_ = worker_.limits().read_buffer;
-  buffer_ = std::make_unique<char[]>(capacity_);
   ErrorCode error;
   Socket& socket = transport_.socket();
   socket.set_option(tcp::no_delay(true), error);
@@ -62,8 +62,6 @@ void Session::start() {
 }
 
 void Session::turn_away() {
-  capacity_ = worker_.limits().read_buffer;
-  buffer_ = std::make_unique<char[]>(capacity_);
   ErrorCode error;
   transport_.socket().non_blocking(true, error);
   if (error) return close();
@@ -80,23 +78,24 @@ void Session::read() {
   if (state_ != State::lingering) state_ = State::reading;
   if (reads_) return;
   if (read_ended_) return close();
-  compact();
-  if (end_ == capacity_ && !counted_) {
+  constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+  input_.compact();
+  if (input_.is_full() && !within_limit_) {
     refuse_over_limit();
     return send();
   }
-  if (end_ == capacity_ && !grow()) {
+  // The parser refuses what is too large, so this ends.
+  if (input_.is_full() && !input_.grow(parser_.knows_size() ? parser_.size() : unlimited)) {
     refuse_unread(too_much_buffered);
     return send();
   }
   // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
-  const std::size_t size_max = capacity_ - end_;
-  begin_read(parser_.knows_size() ? size_max : std::min(size_max, worker_.limits().read_buffer));
+  begin_read(parser_.knows_size() ? unlimited : worker_.limits().read_buffer);
 }
 
 void Session::begin_read(std::size_t size_max) {
   reads_ = true;
-  transport_.async_read_some(net::buffer(buffer_.get() + end_, size_max),
+  transport_.async_read_some(input_.room(size_max),
                              [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
                                self->on_read(error, size);
                              });
@@ -112,7 +111,7 @@ void Session::on_read(const ErrorCode& error, std::size_t size) try {
   if (state_ == State::lingering) {
     lingered_ += size;
     if (lingered_ > worker_.limits().linger_bytes) return close();
-    begin_ = end_ = 0;
+    input_.clear();
     return read();
   }
   on_bytes(size);
@@ -121,7 +120,7 @@ void Session::on_read(const ErrorCode& error, std::size_t size) try {
 }
 
 void Session::on_bytes(std::size_t size) {
-  end_ += size;
+  input_.add(size);
   // The first bytes come when the handshake is done.
   if (phase_ == Phase::fresh && worker_.hooks().tell_peer) {
     peer_.certificate = transport_.client_certificate();
@@ -149,51 +148,8 @@ void Session::on_tls_fault() {
   send();
 }
 
-void Session::compact() {
-  if (begin_ != 0) {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-    end_ -= std::exchange(begin_, 0);
-  }
-  // Also with something unread: it may stay so for as long as an answer is pending.
-  const std::size_t kept = worker_.limits().read_buffer;
-  if (capacity_ <= kept || end_ >= kept) return;
-  auto buffer = std::make_unique<char[]>(kept);
-  std::memcpy(buffer.get(), buffer_.get(), end_);
-  buffer_ = std::move(buffer);
-  capacity_ = kept;
-  uncount(counted_input_);
-}
-
-/// False: all connections together have too much.
-bool Session::grow() {
-  // Twice as much, as the bytes come: a length that is only announced costs nothing. The parser
-  // refuses what is too large, so this ends.
-  const std::size_t whole = parser_.knows_size() ? parser_.size() : 2 * capacity_;
-  const std::size_t larger = std::max(std::min(2 * capacity_, whole), capacity_ + 1);
-  const std::size_t more = larger - capacity_;
-  if (!worker_.buffered().add(more)) return false;
-  counted_input_ += more;
-  auto buffer = std::make_unique<char[]>(larger);
-  std::memcpy(buffer.get(), buffer_.get(), end_);
-  buffer_ = std::move(buffer);
-  capacity_ = larger;
-  return true;
-}
-
-/// Called when the output cannot leave at once. False: all connections together have too much.
-bool Session::hold_output() {
-  if (counted_output_ != 0 || output_.capacity() <= worker_.limits().output_kept) return true;
-  if (!worker_.buffered().add(output_.capacity())) return false;
-  counted_output_ = output_.capacity();
-  return true;
-}
-
-void Session::uncount(std::size_t& counted) {
-  if (counted != 0) worker_.buffered().remove(std::exchange(counted, 0));
-}
-
 void Session::enter(Phase phase) {
-  if (!counted_) return;  // over the limit there is one deadline for all of it
+  if (!within_limit_) return;  // over the limit there is one deadline for all of it
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
   if (same_request) return;  // a byte now and then buys no time
   phase_ = phase;
@@ -236,29 +192,29 @@ void Session::fail() {
 }
 
 void Session::answer_requests() {
-  if (!counted_) return answer_probe();
+  if (!within_limit_) return answer_probe();
   const HttpLimits& limits = worker_.limits();
   for (std::size_t answered = 0; !last_round_ && !later_ && !stream_;) {
     if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
       more_ = true;
       return;
     }
-    switch (parser_.parse(unread())) {
+    switch (parser_.parse(input_.unread())) {
       case RequestParser::Outcome::complete:
         answer_request();
-        begin_ += parser_.size();
+        input_.use(parser_.size());
         parser_.next();
         phase_ = Phase::idle;
         ++answered;
         break;
       case RequestParser::Outcome::empty_line:
-        begin_ += parser_.size();
+        input_.use(parser_.size());
         break;
       case RequestParser::Outcome::refused:
         return refuse_unread(parser_.refusal());
       case RequestParser::Outcome::incomplete:
         if (parser_.has_new_header() && answer_early()) return;
-        if (parser_.take_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        if (parser_.take_continue()) output_.bytes() += "HTTP/1.1 100 Continue\r\n\r\n";
         return;
     }
   }
@@ -266,30 +222,28 @@ void Session::answer_requests() {
 
 /// Over the limit: who asks how the server is gets an answer, and everybody else is turned away.
 void Session::answer_probe() {
-  const RequestParser::Outcome outcome = parser_.parse(unread());
+  const RequestParser::Outcome outcome = parser_.parse(input_.unread());
   if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
   const bool is_whole = outcome == RequestParser::Outcome::complete;
   if (!is_whole || !is_of_probe(parser_.request())) return refuse_over_limit();
   answer_request();
-  begin_ += parser_.size();
+  input_.use(parser_.size());
 }
 
 void Session::answer_request() {
   Request& request = parser_.request();
   if (worker_.hooks().tell_peer) request.peer = &peer_;
   request.connection = this;
-  const Asked asked{request.method_name, request.target, request.method == Method::head,
-                    counted_ && parser_.keep_alive(), parser_.is_http_1_0()};
   Response& response = worker_.fresh_response();
   try {
     worker_.handler().answer(request, response);
   } catch (...) {
     worker_.report_exception();
-    return answer_fault(asked);
+    return answer_fault(asked());
   }
-  if (response.pending) return begin_pending(std::move(response.pending), asked);
-  if (response.stream) return begin_stream(response, asked);
-  append_answer(response, asked, begin_ + parser_.size() == end_);
+  if (response.pending) return begin_pending(std::move(response.pending), asked());
+  if (response.stream) return begin_stream(response, asked());
+  append_answer(response, asked(), input_.unread().size() == parser_.size());
 }
 
 /// Without a large body, before it has come. False: it is needed.
@@ -300,10 +254,15 @@ bool Session::answer_early() {
   if (worker_.hooks().tell_peer) request.peer = &peer_;
   Response& response = worker_.fresh_response();
   if (!worker_.handler().answer_early(request, response)) return false;
-  refused_ = true;
-  const Asked asked{request.method_name, request.target, request.method == Method::head};
-  append_answer(response, asked, false);
+  append_refusal(response, asked());
   return true;
+}
+
+/// REQUIRES: the parser has a request.
+Session::Asked Session::asked() {
+  const Request& request = parser_.request();
+  return {request.method_name, request.target, request.method == Method::head,
+          within_limit_ && parser_.keep_alive(), parser_.is_http_1_0()};
 }
 
 void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }
@@ -317,16 +276,20 @@ void Session::append_answer(Response& response, const Asked& asked, bool nothing
                              : ConnectionField::none);
 }
 
-void Session::refuse(const Refusal& refusal, const Asked& asked) {
-  Response& response = worker_.fresh_response();
-  fill_in(refusal, response);
-  response.call = CallKind::unreadable;
+void Session::append_refusal(Response& response, const Asked& asked) {
   last_round_ = refused_ = true;
   append(response, asked, ConnectionField::close);
 }
 
+void Session::refuse(const Refusal& refusal, const Asked& asked) {
+  Response& response = worker_.fresh_response();
+  fill_in(refusal, response);
+  response.call = CallKind::unreadable;
+  append_refusal(response, asked);
+}
+
 void Session::refuse_unread(const Refusal& refusal) {
-  refuse(refusal, {.to_head = unread().starts_with("HEAD ")});
+  refuse(refusal, {.to_head = input_.unread().starts_with("HEAD ")});
 }
 
 void Session::refuse_over_limit() {
@@ -340,15 +303,10 @@ void Session::end_hearing() {
 
 void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
   end_hearing();
-  // First, so that it is undone when memory runs out for this or for the rest.
-  const bool is_owed = response.delivery != nullptr;
-  if (is_owed) owed_.push_back({.delivery = std::move(response.delivery)});
-  awaited_ = std::max(awaited_, response.index);
   const std::size_t before = output_.size();
   // Not read in vain: a thread that commits writes to where it is.
   const Index index = response.index != 0 ? response.index : worker_.commit().durable_index();
-  append_response(response, worker_.date(), index, connection, asked.to_head, output_);
-  if (is_owed) owed_.back().end = output_.size();
+  output_.append(response, worker_.date(), index, connection, asked.to_head);
   worker_.metrics().count_answer(response.call, response.status);
   ++answered_[index_of(response.call)];
   const auto& access = worker_.hooks().access;
@@ -358,11 +316,15 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
 }
 
 void Session::go_on() {
-  if (output_.empty()) return finish_round();
-  if (awaited_ != 0 && !worker_.commit().is_durable(awaited_)) {
-    if (!hold_output()) return close();
+  if (output_.is_empty()) return finish_round();
+  const Index awaited = output_.awaited();
+  if (awaited != 0 && !worker_.commit().is_durable(awaited)) {
+    if (!output_.hold()) return close();
     state_ = State::waiting;
-    if (worker_.await_durable(*this, awaited_)) return intrusive_ptr_add_ref(this);
+    if (worker_.await_durable(*this, awaited)) {
+      while_committing_ = this;
+      return;
+    }
   }
   send();
 }
@@ -374,7 +336,7 @@ void Session::wake() { worker_.on_woken(*this); }
 void Session::on_commit_needed() { worker_.on_commit_needed(); }
 
 void Session::resume() {
-  const Pointer self{this, false};  // the reference taken when the wait began
+  const Pointer self = std::move(while_committing_);
   if (state_ == State::closed) return;
   LOCKER_ASSERT(state_ == State::waiting);
   try {
@@ -386,19 +348,21 @@ void Session::resume() {
 
 void Session::send() {
   state_ = State::writing;
-  awaited_ = 0;
-  if (!owed_.empty() && waited_in_vain()) return close();
+  // The client may have left while an answer that it waited for was at the disk. The kernel would
+  // take that all the same; and the read that would tell may not have had its turn, because this
+  // thread itself was at the disk.
+  if (output_.owes_who_waited() && has_left()) return close();
   ErrorCode error;
-  sent_ = transport_.write_some(net::buffer(output_), error);
+  output_.add_sent(transport_.write_some(output_.unsent(), error));
   if (error && error != net::error::would_block) return close();
-  if (sent_ == output_.size()) return finish_round();
-  if (!hold_output()) return cut_off();
+  if (output_.is_sent()) return finish_round();
+  if (!output_.hold()) return cut_off();
   expire_in(worker_.limits().write_progress);
   write();
 }
 
 void Session::write() {
-  transport_.async_write_some(net::buffer(output_.data() + sent_, output_.size() - sent_),
+  transport_.async_write_some(output_.unsent(),
                               [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
                                 self->on_write(error, size);
                               });
@@ -407,8 +371,8 @@ void Session::write() {
 void Session::on_write(const ErrorCode& error, std::size_t size) try {
   if (state_ == State::closed) return;
   if (error) return close();
-  sent_ += size;
-  if (sent_ == output_.size()) return finish_round();
+  output_.add_sent(size);
+  if (output_.is_sent()) return finish_round();
   expire_in(worker_.limits().write_progress);
   write();
 } catch (...) {
@@ -428,20 +392,16 @@ void Session::count_round() {
 }
 
 void Session::finish_round() {
-  if (!output_.empty()) count_round();
-  end_deliveries();
-  if (stream_ && !output_.empty()) {
+  if (!output_.is_empty()) count_round();
+  if (stream_ && !output_.is_empty()) {
     stream_begun_ = true;
     expire_in(worker_.limits().stream_silence);
   }
-  sent_ = 0;
-  uncount(counted_output_);
-  if (output_.capacity() > worker_.limits().output_kept) std::string{}.swap(output_);
-  output_.clear();
+  output_.finish();
   if (last_round_) return linger();
   if (more_ || is_pending_ready()) return yield();
   if (later_ || stream_) return hold();
-  if (begin_ == end_) {
+  if (input_.is_empty()) {
     if (phase_ != Phase::fresh) enter(Phase::idle);
     // This answer did not say that it is the last one, so the next request may be on its way.
     if (worker_.is_draining()) hurry();
@@ -467,24 +427,25 @@ void Session::hold() {
 void Session::watch() {
   if (reads_) return;
   if (read_ended_) return close();
-  if (stream_) begin_ = end_;  // nobody looks at what comes behind the request
-  compact();
+  if (stream_) input_.clear();  // nobody looks at what comes behind the request
+  input_.compact();
   // More than an idle connection has is not taken in before its turn comes.
   const std::size_t size_max = worker_.limits().read_buffer;
-  if (end_ < size_max) begin_read(size_max - end_);
+  const std::size_t size = input_.unread().size();
+  if (size < size_max) begin_read(size_max - size);
 }
 
 void Session::linger() {
   ErrorCode error;
   // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
-  const bool unread_bytes = begin_ != end_ || transport_.has_unread();
+  const bool unread_bytes = !input_.is_empty() || transport_.has_unread();
   if (!refused_ && !unread_bytes) return close();
   transport_.shut_down_sending(error);
   if (error) return close();
   state_ = State::lingering;
   expire_in(worker_.limits().linger);
   if (reads_) return;
-  begin_ = end_ = 0;
+  input_.clear();
   read();
 }
 
@@ -500,11 +461,11 @@ void Session::tick(SteadyClock::time_point now) try {
     return;
   }
   if (state_ == State::streaming) {
-    stream_->append_comment(output_);
+    stream_->append_comment(output_.bytes());
     return send();
   }
-  const bool owes_answer =
-      state_ == State::reading && (!counted_ || phase_ == Phase::header || phase_ == Phase::body);
+  const bool owes_answer = state_ == State::reading &&
+                           (!within_limit_ || phase_ == Phase::header || phase_ == Phase::body);
   if (owes_answer) return time_out();
   cut_off();
 } catch (...) {
@@ -512,7 +473,7 @@ void Session::tick(SteadyClock::time_point now) try {
 }
 
 bool Session::is_idle_for(SteadyClock::duration time, SteadyClock::time_point now) const {
-  const bool is_idle = counted_ && state_ == State::reading && begin_ == end_ &&
+  const bool is_idle = within_limit_ && state_ == State::reading && input_.is_empty() &&
                        (phase_ == Phase::idle || phase_ == Phase::fresh);
   return is_idle && now >= deadline_ - time_of(phase_) + time;
 }
@@ -527,7 +488,7 @@ bool Session::make_way() {
 void Session::time_out() {
   round_began_ = SteadyClock::now();
   // The read that is under way stays so, and becomes the one that lingers.
-  if (counted_) {
+  if (within_limit_) {
     refuse_unread(too_slow);
   } else {
     refuse_over_limit();
@@ -538,7 +499,7 @@ void Session::time_out() {
 void Session::drain() try {
   if (later_) return drain_pending();
   if (stream_) return drain_stream();
-  if (state_ != State::reading || begin_ != end_) return;
+  if (state_ != State::reading || !input_.is_empty()) return;
   if (phase_ == Phase::fresh) return hurry();  // also when there is a part of its handshake
   if (!transport_.has_unread()) close();
 } catch (...) {
@@ -568,19 +529,11 @@ void Session::close() {
   unlink();
   idle_hook.unlink();
   end_hearing();
-  worker_.on_closed(counted_);
-  uncount(counted_input_);
-  uncount(counted_output_);
-  end_deliveries();
+  worker_.on_closed(within_limit_);
+  input_.give_up();
+  output_.give_up();
   if (later_) return give_up_pending();
   if (stream_) end_stream();
-}
-
-void Session::end_deliveries() {
-  for (const Owed& each : owed_) {
-    if (each.end <= sent_) each.delivery->delivered();
-  }
-  owed_.clear();
 }
 
 }  // namespace locker::server

@@ -6,13 +6,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/slist_hook.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "server/group_commit.hpp"
+#include "server/http/input_buffer.hpp"
+#include "server/http/output.hpp"
 #include "server/http/request_parser.hpp"
 #include "server/http/response_framing.hpp"
 #include "server/http/transport.hpp"
@@ -22,10 +23,19 @@ namespace locker::server {
 
 class Worker;
 
-/// One connection. Everything runs on its worker's thread but on_durable(), on_commit_needed() and
-/// wake(). Does one thing at a time: reads, or waits for the disk, or writes, or waits for a
-/// pending answer or a stream. So requests are answered strictly in order, and a client that does
-/// not take its answers is not read from either.
+/// One connection. It does one thing at a time, which is its state. So requests are answered
+/// strictly in order, and a client that does not take its answers is not read from either.
+///
+///   reading* --> yielding --> waiting --> writing* --+--> reading      for the rest, or the next
+///                   ^                                +--> yielding     more is in the buffer
+///                   |                                |
+///                   +-- woken --- pending <----------+
+///                   +-- woken --- streaming* <-------+
+///                                 lingering* <-------+  after the last answer
+///
+/// waiting (for the disk) and writing are left out where there is nothing to wait for or to write.
+/// closed can come after each. Those with a * have a deadline: behind it who reads a request gets
+/// 408, a stream gets a comment, and everybody else is closed.
 ///
 /// A round: all requests that are in the buffer are answered into one output, which goes out in
 /// one write once the highest index among the answers is durable. A pending answer ends the round,
@@ -38,7 +48,8 @@ class Worker;
 /// looks instead.
 ///
 /// Lives as long as an operation of it is under way: each handler holds a reference, and so does
-/// the session itself as long as it waits in GroupCommit, and as long as it may be woken.
+/// the session itself as long as it waits in GroupCommit, and as long as it may be woken. All on
+/// its worker's thread but on_durable(), on_commit_needed() and wake().
 class Session final : public DurabilityWaiter,
                       public Waker,
                       public Connection,
@@ -47,9 +58,8 @@ class Session final : public DurabilityWaiter,
  public:
   using Pointer = boost::intrusive_ptr<Session>;
 
-  /// `peer` is what the access hook is told; `counted`: leaves the ConnectionCount when closed. One
-  /// that is not is over the limit.
-  Session(Worker& worker, Transport transport, std::string peer, bool counted);
+  /// `peer` is what the access hook is told; `within_limit`: there are not too many connections.
+  Session(Worker& worker, Transport transport, std::string peer, bool within_limit);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -122,13 +132,6 @@ class Session final : public DurabilityWaiter,
     Progress progress = Progress::awaited;
     SteadyClock::time_point asked_at;
   };
-  /// A delivery, and where its answer ends in the output.
-  struct Owed {
-    std::size_t end = std::string::npos;
-    std::unique_ptr<Delivery> delivery;
-    bool has_waited = false;  // it is a pending answer's
-  };
-
   friend void intrusive_ptr_add_ref(Session* session) { ++session->references_; }
   friend void intrusive_ptr_release(Session* session) {
     if (--session->references_ == 0) delete session;
@@ -148,8 +151,10 @@ class Session final : public DurabilityWaiter,
   void answer_probe();
   void answer_request();
   [[nodiscard]] bool answer_early();
+  [[nodiscard]] Asked asked();
   void answer_fault(const Asked& asked);
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
+  void append_refusal(Response& response, const Asked& asked);
   void refuse(const Refusal& refusal, const Asked& asked);
   /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
   void refuse_unread(const Refusal& refusal);
@@ -177,8 +182,6 @@ class Session final : public DurabilityWaiter,
   void count_round();
   void yield();
   void hold();
-  [[nodiscard]] bool waited_in_vain();
-  void end_deliveries();
   void linger();
   void time_out();
   void cut_off();
@@ -189,12 +192,6 @@ class Session final : public DurabilityWaiter,
   void expire_in(SteadyClock::duration time);
   void end_hearing();
 
-  [[nodiscard]] std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
-  void compact();
-  [[nodiscard]] bool grow();
-  [[nodiscard]] bool hold_output();
-  void uncount(std::size_t& counted);
-
   Worker& worker_;
   Transport transport_;
   Peer peer_;
@@ -204,19 +201,13 @@ class Session final : public DurabilityWaiter,
   SteadyClock::time_point round_began_ = SteadyClock::now();
   SteadyClock::time_point waiting_began_;  // of the answer of this round that was waited for
   std::array<std::uint8_t, call_count> answered_{};  // of this round
-  std::unique_ptr<char[]> buffer_;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;  // of what is unread in the buffer
-  std::size_t end_ = 0;
-  std::string output_;
-  std::vector<Owed> owed_;  // of the answers in the output
+  InputBuffer input_;
+  Output output_;
   std::unique_ptr<Later> later_;
   std::unique_ptr<Stream> stream_;
-  std::size_t sent_ = 0;            // of the output
-  std::size_t lingered_ = 0;        // bytes thrown away
-  std::size_t counted_input_ = 0;   // of the buffer, in BufferedBytes
-  std::size_t counted_output_ = 0;  // the same of the output
-  Index awaited_ = 0;               // the highest of this round
+  Pointer while_committing_;  // to itself: GroupCommit knows it
+  Pointer while_wakeable_;    // the same of a pending answer or a stream
+  std::size_t lingered_ = 0;  // bytes thrown away
   unsigned references_ = 0;
   State state_ = State::reading;
   Phase phase_ = Phase::fresh;
@@ -227,7 +218,7 @@ class Session final : public DurabilityWaiter,
   bool last_round_ = false;    // close after this output
   bool refused_ = false;       // what follows in the stream is not looked at any more
   bool is_heard_ = false;      // over the limit, and has not been answered yet
-  const bool counted_;
+  const bool within_limit_;
 };
 
 }  // namespace locker::server

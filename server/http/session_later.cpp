@@ -1,7 +1,6 @@
 // The part of Session that deals with pending answers and streams.
 #include <poll.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "server/http/session.hpp"
@@ -29,7 +28,7 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
     later->asked.target = later->path;
   }
   later_ = std::move(later);
-  intrusive_ptr_add_ref(this);  // who wakes knows this session
+  while_wakeable_ = this;
   worker_.begin_await_wake();
   later_->answer->start(*this);
   if (worker_.is_draining()) drain_pending();
@@ -44,7 +43,7 @@ bool Session::abandon_pending() {
 
 void Session::drain_pending() {
   if (later_->progress != Later::Progress::awaited || !abandon_pending()) return;
-  intrusive_ptr_release(this);  // not the last one: the caller holds another
+  while_wakeable_.reset();  // the caller holds another
   if (state_ == State::pending) run_round();
 }
 
@@ -68,22 +67,12 @@ void Session::finish_pending() {
     worker_.report_exception();
     return answer_fault(later->asked);
   }
-  const bool is_owed = response.delivery != nullptr;
-  append_answer(response, later->asked, begin_ == end_);
-  if (is_owed) owed_.back().has_waited = true;
+  append_answer(response, later->asked, input_.is_empty());
 }
 
 bool Session::has_left() {
   pollfd asked{transport_.socket().native_handle(), POLLRDHUP, 0};
   return ::poll(&asked, 1, 0) == 1;
-}
-
-/// Whether the client left while a pending answer of its waited for the disk. The kernel would take
-/// the answer all the same; and the read that would tell may not have had its turn, because this
-/// thread itself was at the disk.
-bool Session::waited_in_vain() {
-  const auto has_waited = [](const Owed& owed) { return owed.has_waited; };
-  return std::any_of(owed_.begin(), owed_.end(), has_waited) && has_left();
 }
 
 void Session::on_wake() {
@@ -95,7 +84,7 @@ void Session::on_wake() {
   }
   // No reference is needed any more: a pending answer wakes once, and a stream that is no longer
   // there has left this wake behind.
-  intrusive_ptr_release(this);
+  while_wakeable_.reset();
   if (!later_) return;
   worker_.end_await_wake();
   later_->progress = Later::Progress::woken;
@@ -109,7 +98,7 @@ void Session::give_up_pending() {
     case Later::Progress::awaited:
       if (!abandon_pending()) return;  // on_wake() goes on from here
       later_.reset();
-      return intrusive_ptr_release(this);
+      return while_wakeable_.reset();
     case Later::Progress::woken:
       return finish_unseen();
     case Later::Progress::abandoned:
@@ -134,13 +123,13 @@ void Session::begin_stream(Response& response, const Asked& asked) {
   last_round_ = asked.to_head || worker_.is_draining();
   if (last_round_) return response.stream.reset();
   stream_ = std::move(response.stream);
-  intrusive_ptr_add_ref(this);  // who wakes knows this session
+  while_wakeable_ = this;
   more_ = true;
   stream_->start(*this);
 }
 
 void Session::read_stream() {
-  switch (stream_->read(output_, worker_.limits().stream_piece)) {
+  switch (stream_->read(output_.bytes(), worker_.limits().stream_piece)) {
     case Stream::Outcome::more:
       more_ = true;
       return;
@@ -156,7 +145,7 @@ void Session::read_stream() {
 void Session::end_stream() {
   stream_.reset();
   if (worker_.has_mail(*this)) return;  // on_wake() releases it
-  intrusive_ptr_release(this);
+  while_wakeable_.reset();
 }
 
 /// At once, but for the answers before the stream.

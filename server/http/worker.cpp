@@ -26,7 +26,7 @@ Worker::Worker(net::io_context& io_context, RequestHandler& handler, GroupCommit
       commit_(commit),
       options_(std::move(options)),
       buffered_(options_.buffered ? options_.buffered
-                                  : std::make_shared<BufferedBytes>(options_.limits.buffered_max)),
+                                  : std::make_shared<SharedCount>(options_.limits.buffered_max)),
       metrics_(options_.metrics ? options_.metrics : std::make_shared<WorkerMetrics>()),
       alive_(std::make_shared<Worker*>(this)),
       timer_(io_context.get_executor()) {
@@ -126,21 +126,21 @@ void Worker::adopt(Socket socket) {
 
 /// Of this worker's own connections the one that has been idle for longest makes way.
 bool Worker::find_place() {
-  if (!options_.connections || options_.connections->enter()) return true;
+  if (!options_.connections || options_.connections->add()) return true;
   while (!long_idle_.empty()) {
     const Session::Pointer session{&long_idle_.front()};
     if (!session->make_way()) continue;
     metrics_->made_way.add();
-    return options_.connections->enter();
+    return options_.connections->add();
   }
   return false;
 }
 
-void Worker::on_closed(bool counted) {
-  if (!counted) {
+void Worker::on_closed(bool within_limit) {
+  if (!within_limit) {
     --turned_away_;
   } else if (options_.connections) {
-    options_.connections->leave();
+    options_.connections->remove();
   }
 }
 

@@ -19,6 +19,7 @@
 #include "server/http/net.hpp"
 #include "server/http/response_framing.hpp"
 #include "server/http/session.hpp"
+#include "server/http/shared_count.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/request_handler.hpp"
 
@@ -58,9 +59,9 @@ class Worker {
     HttpHooks hooks = {};
     /// Shared by all workers; none: as many as there are file descriptors, of which the journal
     /// needs some too, and fails when it gets none.
-    std::shared_ptr<ConnectionCount> connections = {};
-    /// Shared by all workers; none: what the limits say for this one alone.
-    std::shared_ptr<BufferedBytes> buffered = {};
+    std::shared_ptr<SharedCount> connections = {};
+    /// Bytes. Shared by all workers; none: what the limits say for this one alone.
+    std::shared_ptr<SharedCount> buffered = {};
     /// Where this worker alone counts; none: nobody looks.
     std::shared_ptr<WorkerMetrics> metrics = {};
     /// Loaded; none: connections are without TLS. With it the program has to ignore SIGPIPE.
@@ -95,7 +96,7 @@ class Worker {
   [[nodiscard]] const HttpHooks& hooks() const { return options_.hooks; }
   [[nodiscard]] RequestHandler& handler() { return handler_; }
   [[nodiscard]] GroupCommit& commit() { return commit_; }
-  [[nodiscard]] BufferedBytes& buffered() { return *buffered_; }
+  [[nodiscard]] SharedCount& buffered() { return *buffered_; }
   [[nodiscard]] WorkerMetrics& metrics() { return *metrics_; }
   [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
   [[nodiscard]] std::string_view date() const { return date_.text(); }
@@ -117,7 +118,7 @@ class Worker {
   [[nodiscard]] bool has_mail(const Session& session);
   /// The session makes way for another one until its idle_hook is unlinked.
   void on_long_idle(Session& session) { long_idle_.push_back(session); }
-  void on_closed(bool counted);
+  void on_closed(bool within_limit);
   /// False: as many connections over the limit are heard as may be.
   [[nodiscard]] bool begin_hearing();
   void end_hearing() { --heard_; }
@@ -168,7 +169,7 @@ class Worker {
   RequestHandler& handler_;
   GroupCommit& commit_;
   const Options options_;
-  const std::shared_ptr<BufferedBytes> buffered_;
+  const std::shared_ptr<SharedCount> buffered_;
   const std::shared_ptr<WorkerMetrics> metrics_;
   std::shared_ptr<Worker*> alive_;  // what late handlers look at; null when the worker is gone
   Timer timer_;

@@ -163,7 +163,7 @@ TEST(WorkerFailure, WhoCannotGoOnLaterIsClosedAlsoIfItIsReadFrom) {
   GroupCommit commit{journal, 0, [](const core::Fault&) {}};
   LaterHandler handler{commit};
   net::io_context io_context{1};
-  const auto connections = std::make_shared<ConnectionCount>(10);
+  const auto connections = std::make_shared<SharedCount>(10);
   Worker worker{io_context, handler, commit, {.connections = connections}};
   Acceptor acceptor{io_context.get_executor(), {net::ip::address_v4::loopback(), 0}};
   std::string requests = get("/pwrite");  // meanwhile what comes is read
@@ -177,9 +177,9 @@ TEST(WorkerFailure, WhoCannotGoOnLaterIsClosedAlsoIfItIsReadFrom) {
   while (handler.calls < 3) io_context.run_one();
   for (std::size_t i = 0; i < 3; ++i) handler.ticket(i)->wake();
   const std::uint64_t before = test::failed_allocations();
-  for (int turn = 0; turn < 1000 && connections->open() != 0; ++turn) io_context.poll();
+  for (int turn = 0; turn < 1000 && connections->value() != 0; ++turn) io_context.poll();
   EXPECT_EQ(test::failed_allocations(), before + 1);
-  EXPECT_EQ(connections->open(), 0U);
+  EXPECT_EQ(connections->value(), 0U);
 }
 
 }  // namespace

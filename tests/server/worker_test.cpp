@@ -112,7 +112,7 @@ class FullWorkerTest : public WorkerTest {
     Worker::Options options;
     options.limits.tick = options.limits.over_limit = std::chrono::milliseconds{1};
     options.limits.makes_way = makes_way;
-    options.connections = std::make_shared<ConnectionCount>(2);
+    options.connections = std::make_shared<SharedCount>(2);
     options.metrics = metrics_;
     return options;
   }

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+namespace locker::server {
+
+/// How much of something all workers together have: connections, or bytes. Thread-safe.
+class SharedCount {
+ public:
+  explicit SharedCount(std::size_t max) : max_(max) {}
+  /// False when there is as much as may be. The last that is added may go beyond.
+  [[nodiscard]] bool add(std::size_t more = 1) {
+    if (count_.fetch_add(more, std::memory_order_relaxed) < max_) return true;
+    remove(more);
+    return false;
+  }
+  void remove(std::size_t less = 1) { count_.fetch_sub(less, std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t value() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::size_t max_;
+  std::atomic<std::size_t> count_ = 0;
+};
+
+/// What one buffer has of it. Not thread-safe.
+class SharedPart {
+ public:
+  explicit SharedPart(SharedCount& all) : all_(all) {}
+  ~SharedPart() { give_back(); }
+  SharedPart(const SharedPart&) = delete;
+  SharedPart& operator=(const SharedPart&) = delete;
+
+  [[nodiscard]] bool is_empty() const { return size_ == 0; }
+  /// False when all together have as much as may be.
+  [[nodiscard]] bool add(std::size_t more) {
+    if (!all_.add(more)) return false;
+    size_ += more;
+    return true;
+  }
+  /// Everything. After that nobody needs the SharedCount, until something is added.
+  void give_back() {
+    if (size_ != 0) all_.remove(std::exchange(size_, 0));
+  }
+
+ private:
+  SharedCount& all_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace locker::server

@@ -321,7 +321,7 @@ void Session::go_on() {
   if (awaited != 0 && !worker_.commit().is_durable(awaited)) {
     if (!output_.hold()) return close();
     state_ = State::waiting;
-    if (worker_.await_durable(*this, awaited)) {
+    if (worker_.mail().await_durable(*this, awaited)) {
       while_committing_ = this;
       return;
     }
@@ -329,11 +329,11 @@ void Session::go_on() {
   send();
 }
 
-void Session::on_durable() { worker_.on_durable(*this); }
+void Session::on_durable() { worker_.mail().on_durable(*this); }
 
-void Session::wake() { worker_.on_woken(*this); }
+void Session::wake() { worker_.mail().on_woken(*this); }
 
-void Session::on_commit_needed() { worker_.on_commit_needed(); }
+void Session::on_commit_needed() { worker_.mail().on_commit_needed(); }
 
 void Session::resume() {
   const Pointer self = std::move(while_committing_);

@@ -97,9 +97,9 @@ class Session final : public DurabilityWaiter,
   /// Linked as long as it has been idle for HttpLimits::makes_way.
   boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
       idle_hook;
-  // For the worker's lists of those that can go on.
+  // SessionMail's.
   boost::intrusive::slist_member_hook<> ready_hook;
-  boost::intrusive::slist_member_hook<> woken_hook;  ///< Under the mailbox's mutex.
+  boost::intrusive::slist_member_hook<> woken_hook;  ///< Under its mutex.
 
  private:
   enum class State : std::uint8_t {

@@ -29,7 +29,7 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
   }
   later_ = std::move(later);
   while_wakeable_ = this;
-  worker_.begin_await_wake();
+  worker_.mail().begin_await_wake();
   later_->answer->start(*this);
   if (worker_.is_draining()) drain_pending();
 }
@@ -37,7 +37,7 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
 bool Session::abandon_pending() {
   if (!later_->answer->abandon()) return false;
   later_->progress = Later::Progress::abandoned;
-  worker_.end_await_wake();
+  worker_.mail().end_await_wake();
   return true;
 }
 
@@ -86,7 +86,7 @@ void Session::on_wake() {
   // there has left this wake behind.
   while_wakeable_.reset();
   if (!later_) return;
-  worker_.end_await_wake();
+  worker_.mail().end_await_wake();
   later_->progress = Later::Progress::woken;
   if (state_ == State::closed) return finish_unseen();
   if (state_ == State::pending) run_round();
@@ -144,7 +144,7 @@ void Session::read_stream() {
 /// May give up the last reference.
 void Session::end_stream() {
   stream_.reset();
-  if (worker_.has_mail(*this)) return;  // on_wake() releases it
+  if (worker_.mail().has_mail(*this)) return;  // on_wake() releases it
   while_wakeable_.reset();
 }
 

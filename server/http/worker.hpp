@@ -1,16 +1,13 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include <boost/intrusive/list.hpp>
-#include <boost/intrusive/slist.hpp>
 
 #include "server/group_commit.hpp"
 #include "server/http/http_limits.hpp"
@@ -19,6 +16,7 @@
 #include "server/http/net.hpp"
 #include "server/http/response_framing.hpp"
 #include "server/http/session.hpp"
+#include "server/http/session_mail.hpp"
 #include "server/http/shared_count.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/request_handler.hpp"
@@ -96,6 +94,7 @@ class Worker {
   [[nodiscard]] const HttpHooks& hooks() const { return options_.hooks; }
   [[nodiscard]] RequestHandler& handler() { return handler_; }
   [[nodiscard]] GroupCommit& commit() { return commit_; }
+  [[nodiscard]] SessionMail& mail() { return mail_; }
   [[nodiscard]] SharedCount& buffered() { return *buffered_; }
   [[nodiscard]] WorkerMetrics& metrics() { return *metrics_; }
   [[nodiscard]] Executor executor() const { return io_context_.get_executor(); }
@@ -105,17 +104,6 @@ class Worker {
   [[nodiscard]] Response& fresh_response();
   /// REQUIRES: an exception is being handled.
   void report_exception() const;
-  /// False when `index` is durable already; else true, and resume() follows.
-  [[nodiscard]] bool await_durable(Session& session, Index index);
-  void on_durable(Session& session);  // any thread
-  void on_commit_needed();            // any thread
-  /// on_wake() follows. More wakes until then are the same one.
-  void on_woken(Session& session);  // any thread
-  /// For a session that is woken once for sure, and must be waited for.
-  void begin_await_wake() { ++awaited_wakes_; }
-  void end_await_wake() { --awaited_wakes_; }
-  /// Whether on_wake() follows, for a session that nobody wakes any more.
-  [[nodiscard]] bool has_mail(const Session& session);
   /// The session makes way for another one until its idle_hook is unlinked.
   void on_long_idle(Session& session) { long_idle_.push_back(session); }
   void on_closed(bool within_limit);
@@ -124,42 +112,7 @@ class Worker {
   void end_hearing() { --heard_; }
   void count_turned_away();
 
-  /// First in, first out.
-  template <auto hook>
-  using SessionList = boost::intrusive::slist<
-      Session, boost::intrusive::member_hook<Session, boost::intrusive::slist_member_hook<>, hook>,
-      boost::intrusive::cache_last<true>>;
-  using ReadyList = SessionList<&Session::ready_hook>;
-  using WokenList = SessionList<&Session::woken_hook>;
-  /// Where other threads put sessions whose index is durable, and any thread those that it wakes;
-  /// one post() carries all of them.
-  struct Mailbox {
-    std::mutex mutex;
-    std::condition_variable arrived;
-    ReadyList ready;
-    WokenList woken;
-    bool posted = false;  // take_mail() is
-  };
-
-  /// Sessions that go on in one turn. When very many can at once (a hundred thousand shared locks
-  /// are granted) the other connections get theirs in between.
-  static constexpr std::size_t resumed_in_turn = 128;
-
-  /// Calls commit_batch(), take_mail() or resume_some() later, unless the worker is gone by then.
-  /// False: there is no memory for that, and the next tick does it.
-  template <void (Worker::*member)()>
-  bool post_later() noexcept;
   [[nodiscard]] bool find_place();
-  void commit_batch();
-  void post_mail();
-  [[nodiscard]] bool is_mail_posted();
-  void take_mail();
-  void resume_ready();
-  void resume_some();
-  void resume(std::size_t limit);
-  [[nodiscard]] bool deliver_wakes(std::size_t limit);
-  void await_wakes();
-  void await_durability();
   void start_ticking();
   void schedule_tick();
   void tick();
@@ -188,13 +141,7 @@ class Worker {
   SteadyClock::time_point drained_by_ = SteadyClock::time_point::max();
   bool ticking_ = false;
   bool draining_ = false;
-  bool commit_posted_ = false;
-  bool resume_posted_ = false;
-  std::size_t waiting_ = 0;  // sessions in GroupCommit, the mailbox's ready or ready_
-  std::size_t awaited_wakes_ = 0;
-  Index awaited_max_ = 0;
-  ReadyList ready_;  // whose index this very thread made durable, or that came by mail
-  Mailbox mailbox_;
+  SessionMail mail_;  // the last one: it waits for sessions, which use the others
 };
 
 }  // namespace locker::server

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/http/request_parser.hpp"
+#include "server/http/refusal.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {

@@ -437,7 +437,7 @@ FAULTS = [
           "      append_owner(id != nullptr ? owner : owner_told(blocker, request), response.body);\n",
           HISTORIES),
     Fault("smuggling", "a body in another coding is read as the next request",
-          "server/http/request_parser.cpp",
+          "server/http/header_parser.cpp",
           "          return refuse(transfer_encoding, error);\n", "          return;\n",
           "http_test *"),
     Fault("slow-header-kept", "a byte now and then holds a connection for ever",

@@ -34,21 +34,23 @@ using IoResult = boost::system::result<T, IoError>;
   return code.value() == EMFILE || code.value() == ENFILE;
 }
 
-/// Offset, length and address of every read are multiples of this: what O_DIRECT asks for.
-inline constexpr std::size_t read_alignment = 4096;
+/// Offset, length and address of what goes around the page cache are multiples of this: what
+/// O_DIRECT asks for.
+inline constexpr std::size_t direct_alignment = 4096;
 
 /// An open file. Writes and syncs of one file may come from two threads at the same time.
 class File {
  public:
   virtual ~File() = default;
 
-  /// Writes all of the bytes, into the page cache only: nothing is durable before sync(). After an
-  /// error any part of them may be written.
+  /// Writes all of the bytes; nothing is durable before sync(). After an error any part of them may
+  /// be written.
   [[nodiscard]] virtual IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) = 0;
 
   /// Reads from the disk, around the page cache: after a failed sync the cache can show what the
   /// disk does not have. Returns how many bytes there were, fewer than asked only at the end of
-  /// the file. REQUIRES: opened with Access::read; all is a multiple of read_alignment.
+  /// the file. REQUIRES: opened with Access::read, or bypass_cache() was true; all is a multiple of
+  /// direct_alignment.
   [[nodiscard]] virtual IoResult<std::size_t> read_at(std::uint64_t offset,
                                                       std::span<char> bytes) = 0;
 
@@ -61,6 +63,10 @@ class File {
   [[nodiscard]] virtual IoResult<void> allocate(std::uint64_t bytes) = 0;
 
   [[nodiscard]] virtual IoResult<std::uint64_t> size() const = 0;
+
+  /// From now on writes and reads go around the page cache, and are multiples of direct_alignment.
+  /// False: that is not possible here, and nothing has changed. REQUIRES: opened for writing.
+  [[nodiscard]] virtual bool bypass_cache() { return false; }
 };
 
 /// How a file is opened. New files are for their owner alone (0600).

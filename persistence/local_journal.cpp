@@ -4,9 +4,16 @@
 #include <utility>
 
 #include "core/assert.hpp"
+#include "persistence/append_file.hpp"
 
 namespace locker::persistence {
 namespace {
+
+/// One that is written now and synced later is for the page cache.
+std::unique_ptr<File> for_appending(std::unique_ptr<File> file, Durability durability) {
+  if (durability != Durability::always || !file->bypass_cache()) return file;
+  return std::make_unique<AppendFile>(std::move(file));
+}
 
 /// What ends a lock or a lease, or begins to, in a frame of its own.
 constexpr std::uint64_t end_bytes_max = core::record_head_bytes + frame_overhead_max;
@@ -59,7 +66,7 @@ LocalJournal::LocalJournal(FileSystem& files, const Options& options, OpenedStor
       room_(segment_bytes_ - offset_),
       capacity_(segment_bytes_),
       synced_index_(written_index_),
-      file_(std::move(file)),
+      file_(for_appending(std::move(file), options.durability)),
       appended_index_(written_index_),
       next_segment_bytes_(next_segment_bytes(segment_bytes_, options_.segment_bytes)),
       sealed_(std::move(opened.recovered.sealed)),
@@ -158,6 +165,7 @@ IoResult<void> LocalJournal::begin_next_segment() {
   synced_index_.store(written_index_, std::memory_order_relaxed);
   auto prepared = take_prepared();
   if (!prepared) return prepared.error();
+  prepared->file = for_appending(std::move(prepared->file), options_.durability);
   const SegmentHeader next{store_id_, options_.random_number(), written_index_ + 1, previous_};
   if (auto published = publish_segment(files_, options_.directory, *prepared, next); !published) {
     return published.error();

@@ -94,7 +94,8 @@ class LocalJournal final : public Journal {
   enum class Space {
     preparing,  ///< Or about to be, by the preparing thread.
     prepared,   ///< `prepared_` is there.
-    taken,      ///< append() makes a segment of it: its file is not the preparing thread's.
+    taken,      ///< Its name is changed: by append(), which makes a segment of it, or because a
+                ///< larger one takes its place.
     full,       ///< The disk has no room for it; tried again now and then.
     waiting,    ///< As full, but a snapshot is being made, which frees room.
   };

@@ -216,12 +216,19 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   // Who takes one finds it by its name.
   wake_.wait(lock, stop, [this] { return space_ != Space::taken; });
   if (stop.stop_requested()) return {};  // what was begun is removed at the next start
+  // Not under the mutex: the disk may not answer.
+  space_.store(Space::taken, std::memory_order_release);
+  prepared_.reset();
+  lock.unlock();
   const std::string path = in_directory(options_.directory, prepared_name);
   auto renamed = files_.rename(in_directory(options_.directory, larger_name), path);
   if (!renamed) return fault(renamed.error());
+  lock.lock();
   is_tight_ = *free < wish.bytes + wish.spare_bytes;
   prepared_ = std::move(*larger);
+  space_.store(Space::prepared, std::memory_order_release);
   lock.unlock();
+  wake_.notify_all();
   // Before anything is promised that a power cut could take back.
   auto synced = files_.sync_directory(options_.directory);
   if (!synced) return fault(synced.error());

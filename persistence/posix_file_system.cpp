@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/assert.hpp"
+#include "persistence/aligned_bytes.hpp"
 #include "persistence/read_ahead_file.hpp"
 
 namespace locker::persistence {
@@ -72,7 +73,7 @@ class PosixFile final : public File {
   }
 
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
-    LOCKER_ASSERT(offset % read_alignment == 0 && bytes.size() % read_alignment == 0);
+    LOCKER_ASSERT(offset % direct_alignment == 0 && bytes.size() % direct_alignment == 0);
     std::size_t total = 0;
     while (total < bytes.size()) {
       const ssize_t count = without_interruption([&] {
@@ -86,7 +87,7 @@ class PosixFile final : public File {
       }
       total += static_cast<std::size_t>(count);
       // An unaligned count is the end of the file; O_DIRECT could not go on from there anyway.
-      if (count == 0 || total % read_alignment != 0) break;
+      if (count == 0 || total % direct_alignment != 0) break;
     }
     return total;
   }
@@ -110,6 +111,16 @@ class PosixFile final : public File {
     struct stat status {};
     if (::fstat(descriptor_.number(), &status) != 0) return last_error("read", path_);
     return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  bool bypass_cache() override {
+    const int flags = ::fcntl(descriptor_.number(), F_GETFL);
+    if (flags < 0 || ::fcntl(descriptor_.number(), F_SETFL, flags | O_DIRECT) != 0) return false;
+    AlignedBytes block{direct_alignment};
+    if (read_at(0, block.span())) return true;
+    // Some disks want larger blocks.
+    ::fcntl(descriptor_.number(), F_SETFL, flags);
+    return false;
   }
 
  private:

@@ -43,7 +43,7 @@ IoResult<std::string_view> SegmentReader::from(std::uint64_t offset, std::uint64
   size = std::min(size, size_ - offset);
   if (const std::string_view there = in_memory(offset); there.size() >= size) return there;
   // What is there already of what is asked for moves to the front, and the rest is read behind it.
-  const std::uint64_t begin = offset / read_alignment * read_alignment;
+  const std::uint64_t begin = offset / direct_alignment * direct_alignment;
   const std::string_view kept = in_memory(begin);
   const std::size_t kept_bytes = kept.size();
   const std::size_t needed = static_cast<std::size_t>(offset - begin + size);

@@ -109,8 +109,8 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   if (!file) return file.error();
   const auto size = (*file)->size();
   if (!size) return size.error();
-  const std::size_t rounded =
-      (static_cast<std::size_t>(*size) + read_alignment - 1) / read_alignment * read_alignment;
+  const std::size_t rounded = (static_cast<std::size_t>(*size) + direct_alignment - 1) /
+                              direct_alignment * direct_alignment;
   AlignedBytes bytes{rounded};
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();

@@ -45,7 +45,7 @@ class SegmentBytes {
                                       const std::function<void(const Frame&)>& on_frame);
 
 struct WholeFile {
-  AlignedBytes bytes;      ///< Its own, then zeros up to a multiple of read_alignment.
+  AlignedBytes bytes;      ///< Its own, then zeros up to a multiple of direct_alignment.
   std::uint64_t size = 0;  ///< Of the file.
 };
 /// From the disk.

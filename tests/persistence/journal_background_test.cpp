@@ -42,10 +42,10 @@ class SharedDisk final : public FileSystem {
   }
   IoResult<void> rename(const std::string& from, const std::string& to) override {
     std::unique_lock lock{mutex_};
-    if (from.find("snapshot") != std::string::npos) {
-      is_whole_ = true;
+    if (from.find(slow_names_) != std::string::npos) {
+      is_at_slow_name_ = true;
       changed_.notify_all();
-      changed_.wait(lock, [this] { return !names_take_long_; });
+      changed_.wait(lock, [&] { return from.find(slow_names_) == std::string::npos; });
     }
     return disk_.rename(from, to);
   }
@@ -94,21 +94,22 @@ class SharedDisk final : public FileSystem {
     snapshots_take_long_ = do_so;
     changed_.notify_all();
   }
-  /// A snapshot is whole, and has no name, for as long as this says so.
-  void let_snapshots_wait_for_their_names(bool do_so) {
+  /// What has this in its name is whole, and gets no other name, until this says something else.
+  void let_names_wait(std::string_view of) {
     const std::lock_guard lock{mutex_};
-    names_take_long_ = do_so;
+    slow_names_ = of;
     changed_.notify_all();
   }
+  void let_names_wait_no_more() { let_names_wait("no such name"); }
   /// No sync of a file returns for as long as this says so.
   void let_syncs_hang(bool do_so) {
     const std::lock_guard lock{mutex_};
     syncs_hang_ = do_so;
     changed_.notify_all();
   }
-  void wait_for_whole_snapshot() {
+  void wait_for_slow_name() {
     std::unique_lock lock{mutex_};
-    changed_.wait(lock, [this] { return is_whole_; });
+    changed_.wait(lock, [this] { return is_at_slow_name_; });
   }
   [[nodiscard]] bool is_at_snapshot() {
     const std::lock_guard lock{mutex_};
@@ -205,8 +206,8 @@ class SharedDisk final : public FileSystem {
   bool has_no_room_for_snapshots_ = false;
   bool snapshots_take_long_ = false;
   bool is_at_snapshot_ = false;
-  bool names_take_long_ = false;
-  bool is_whole_ = false;
+  std::string slow_names_ = "no such name";
+  bool is_at_slow_name_ = false;
   bool syncs_hang_ = false;
   std::chrono::milliseconds reads_take_{0};
   int reads_ = 0;
@@ -216,12 +217,13 @@ class SharedDisk final : public FileSystem {
 
 class JournalBackgroundTest : public JournalTest {
  protected:
-  std::unique_ptr<LocalJournal> start(Durability durability) {
+  std::unique_ptr<LocalJournal> start(Durability durability,
+                                      std::uint64_t segment_bytes = segment_bytes_min) {
     LocalJournal::Options options;
     options.directory = directory;
     options.durability = durability;
     options.sync_interval = 1ms;
-    options.segment_bytes = segment_bytes_min;
+    options.segment_bytes = segment_bytes;
     options.random_number = [this] { return ++last_number_; };
     options.on_warning = [](std::string_view) {};
     options.on_failure = [](const core::Fault& fault) { ADD_FAILURE() << fault.message; };
@@ -334,14 +336,36 @@ TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
 // What it has is not free any more, and is not kept free once more.
 TEST_F(JournalBackgroundTest, BesideASnapshotThatIsWrittenTheNextSegmentIsMadeOfTheRest) {
   disk_.limit_space(4 * segment_bytes_min + snapshot_bytes_max(0) + spare_bytes_min + 10'000);
-  files_.let_snapshots_wait_for_their_names(true);
+  files_.let_names_wait("snapshot");
   const auto journal = start(Durability::always);
   ASSERT_TRUE(journal);
   fill_segments(*journal, 1);
-  files_.wait_for_whole_snapshot();
+  files_.wait_for_slow_name();
   fill_segments(*journal, 2);
   EXPECT_EQ(journal->status().snapshots, 0U);
-  files_.let_snapshots_wait_for_their_names(false);
+  files_.let_names_wait_no_more();
+}
+
+TEST_F(JournalBackgroundTest, NobodyWaitsForTheNameOfALargerSegment) {
+  const std::uint64_t first = 2 * segment_bytes_min;
+  disk_.limit_space(first + segment_bytes_min + spare_bytes_min + 10'000);
+  files_.let_names_wait(larger_name);
+  const auto journal = start(Durability::interval, first);
+  ASSERT_TRUE(journal);
+  wait_until([&] { return journal->status().free_bytes <= spare_bytes_min + 10'000; },
+             "none is prepared");
+  files_.limit_space(4 * first + spare_bytes_min);
+  files_.wait_for_slow_name();
+  std::atomic<bool> is_done = false;
+  std::jthread asking([&] {
+    static_cast<void>(journal->status());
+    std::string record;
+    core::append_record(core::Granted{{}, {++fence_, 0}, {}, "owner", {}}, record);
+    EXPECT_TRUE(journal->append(record, 1));
+    is_done = true;
+  });
+  wait_until([&] { return is_done.load(); }, "it waits for the disk");
+  files_.let_names_wait_no_more();
 }
 
 /// On a disk with room for two segments and little more.

@@ -203,7 +203,7 @@ TEST_F(SegmentReaderTest, WhatIsNotReadIsNotTakenForZeros) {
   begin_file();
   add_frame(1, 0, "a record");
   end_file(4 * mebibyte);
-  for (const std::size_t size : {segment_header_bytes, mebibyte, 4 * mebibyte - read_alignment}) {
+  for (const std::size_t size : {segment_header_bytes, mebibyte, 4 * mebibyte - direct_alignment}) {
     disk_.limit_reads(size);
     auto reader = open();
     ASSERT_TRUE(reader) << reader.error().message;

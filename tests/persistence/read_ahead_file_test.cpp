@@ -30,8 +30,8 @@ class PatternFile final : public File {
   IoResult<void> allocate(std::uint64_t) override { return {}; }
   IoResult<std::uint64_t> size() const override { return bytes_.size(); }
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
-    EXPECT_EQ(offset % read_alignment, 0U);
-    EXPECT_EQ(bytes.size() % read_alignment, 0U);
+    EXPECT_EQ(offset % direct_alignment, 0U);
+    EXPECT_EQ(bytes.size() % direct_alignment, 0U);
     ++reads_;
     if (offset + bytes.size() > fails_from_) {
       return IoError{{EIO, boost::system::system_category()}, "it fails"};
@@ -57,9 +57,9 @@ std::string read(File& file, std::uint64_t offset, std::size_t size) {
 }
 
 TEST(ReadAheadFile, FromFrontToBackGivesTheFileUpToItsEnd) {
-  for (const std::size_t size : {std::size_t{0}, read_alignment, 3 * mebibyte, 3 * mebibyte + 4096,
+  for (const std::size_t size : {std::size_t{0}, direct_alignment, 3 * mebibyte, 3 * mebibyte + 4096,
                                  2 * mebibyte - 100, 5 * mebibyte + 1}) {
-    for (const std::size_t step : {read_alignment, 64 * read_alignment, 2 * mebibyte}) {
+    for (const std::size_t step : {direct_alignment, 64 * direct_alignment, 2 * mebibyte}) {
       auto whole = std::make_unique<PatternFile>(size);
       const PatternFile& expected = *whole;
       ReadAheadFile file{std::move(whole)};
@@ -74,8 +74,8 @@ TEST(ReadAheadFile, ReadsInLargePieces) {
   auto whole = std::make_unique<PatternFile>(mebibyte);
   const PatternFile& reads = *whole;
   ReadAheadFile file{std::move(whole)};
-  for (std::uint64_t offset = 0; offset < mebibyte; offset += read_alignment) {
-    static_cast<void>(read(file, offset, read_alignment));
+  for (std::uint64_t offset = 0; offset < mebibyte; offset += direct_alignment) {
+    static_cast<void>(read(file, offset, direct_alignment));
   }
   EXPECT_LT(reads.reads(), 10);
 }
@@ -86,9 +86,9 @@ TEST(ReadAheadFile, WhereTheSystemGivesNoThreadTheCallerReadsForItself) {
     const PatternFile& expected = *whole;
     ReadAheadFile file{std::move(whole)};
     std::optional<test::NoMoreThreads> no_more_threads;
-    for (std::uint64_t offset = 0; offset < 5 * mebibyte; offset += read_alignment) {
+    for (std::uint64_t offset = 0; offset < 5 * mebibyte; offset += direct_alignment) {
       if (offset == from) no_more_threads.emplace();
-      ASSERT_EQ(read(file, offset, read_alignment), expected.part(offset, read_alignment));
+      ASSERT_EQ(read(file, offset, direct_alignment), expected.part(offset, direct_alignment));
     }
     EXPECT_THROW(std::thread{[] {}}, std::system_error);
   }
@@ -101,8 +101,8 @@ TEST(ReadAheadFile, JumpsAnywhere) {
   std::mt19937_64 random{1};
   std::uint64_t offset = 0;
   for (int i = 0; i < 20'000; ++i) {
-    const std::size_t size = (1 + random() % 40) * read_alignment;
-    if (random() % 20 == 0) offset = random() % 1200 * read_alignment;
+    const std::size_t size = (1 + random() % 40) * direct_alignment;
+    if (random() % 20 == 0) offset = random() % 1200 * direct_alignment;
     ASSERT_EQ(read(file, offset, size), expected.part(offset, size)) << i << ": " << offset;
     offset = offset > 5 * mebibyte ? 0 : offset + size;
   }
@@ -112,12 +112,12 @@ TEST(ReadAheadFile, AnErrorIsThatOfThePartThatIsAskedFor) {
   ReadAheadFile file{std::make_unique<PatternFile>(4 * mebibyte, 3 * mebibyte)};
   std::uint64_t offset = 0;
   std::string last;
-  for (; offset < 4 * mebibyte && !last.starts_with("error"); offset += read_alignment) {
-    last = read(file, offset, read_alignment);
+  for (; offset < 4 * mebibyte && !last.starts_with("error"); offset += direct_alignment) {
+    last = read(file, offset, direct_alignment);
   }
   EXPECT_EQ(last, "error: it fails");
   EXPECT_GT(offset, 2 * mebibyte);
-  EXPECT_LE(offset, 3 * mebibyte + read_alignment);
+  EXPECT_LE(offset, 3 * mebibyte + direct_alignment);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/assert.hpp"
+
 namespace locker::test {
 
 using persistence::Access;
@@ -39,6 +41,7 @@ class SimulatedFile final : public persistence::File {
       : disk_(disk), content_(std::move(content)), path_(std::move(path)), is_direct_(is_direct) {}
 
   IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override {
+    LOCKER_ASSERT(!bypasses_cache_ || is_aligned(offset, bytes.size()));
     if (auto error = disk_.call("write " + path_)) {
       if (!disk_.is_off_) put(offset, bytes.substr(0, bytes.size() / 2));
       return *error;
@@ -72,8 +75,12 @@ class SimulatedFile final : public persistence::File {
     if (auto error = disk_.call("ask the size of " + path_)) return *error;
     return content_->seen.size();
   }
+  bool bypass_cache() override { return bypasses_cache_ = true; }
 
  private:
+  static bool is_aligned(std::uint64_t offset, std::size_t size) {
+    return offset % persistence::direct_alignment == 0 && size % persistence::direct_alignment == 0;
+  }
   [[nodiscard]] bool fits(std::uint64_t end) const {
     const std::uint64_t size = content_->seen.size();
     return end <= size || disk_.used() - size + end <= disk_.space_;
@@ -87,6 +94,7 @@ class SimulatedFile final : public persistence::File {
   std::shared_ptr<SimulatedDisk::Content> content_;
   std::string path_;
   bool is_direct_;
+  bool bypasses_cache_ = false;
 };
 
 namespace {

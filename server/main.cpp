@@ -40,7 +40,7 @@ namespace locker::server {
 namespace {
 
 constexpr std::string_view no_memory =
-    "the system gives no more memory; what was answered is on the disk. Raise the limit "
+    "the system gives no more memory; nothing that was answered is undone. Raise the limit "
     "(ulimit -v, or vm.overcommit_memory), or lower --memory-max";
 
 constexpr std::chrono::seconds stop_grace{8};
@@ -185,7 +185,7 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
   });
 }
 
-/// What nobody asks for. On the main thread, as that one does not wait for the disk.
+/// What nobody asks for. On the main thread, as that one does not wait for the store's disk.
 struct Watch {
   void look_now_and_then() {
     disk.look(locker.metrics().write_age());
@@ -319,8 +319,9 @@ ExitCode serve(const Options& options) {
   notify_service_manager("STOPPING=1");
   if (locker.metrics().write_age() >= disk_patience) {
     spdlog::warn(
-        "the process cannot end before the disk of the store answers, also when it is killed, and "
-        "until then no other one can open the store");
+        "the process cannot end before the disk of the store answers, mostly also when it is "
+        "killed, "
+        "and until then no other one can open the store");
   }
   locker.handler().set_draining();
   locker.service().begin_stop();

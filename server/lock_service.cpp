@@ -80,6 +80,12 @@ void LockService::after_command(const core::Now& now) {
   if (due && *due < wakes_at_) due_.notify_one();
 }
 
+/// What is recorded under this hold of the mutex gets to the disk, though nobody waits for it.
+void LockService::commit_soon() {
+  commit_wanted_ = true;
+  due_.notify_one();
+}
+
 void LockService::keep_time(const std::stop_token& stop) {
   std::unique_lock lock{commit_.mutex()};
   std::optional<core::Instant> last;
@@ -189,11 +195,14 @@ template <typename Command>
 auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* ended) {
   const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
+  const Index before = commit_.last_index();
   ended_ = ended;
   auto answer = command(now);
   ended_ = nullptr;
   const Index index = commit_.last_index();  // before it lets others in
   after_command(now);
+  // The caller commits what the command recorded, and all behind it.
+  if (index == before && commit_.last_index() != index) commit_soon();
   return At<decltype(answer)>{std::move(answer), index, now};
 }
 
@@ -243,8 +252,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 
 bool LockService::abandon(core::WaiterId waiter) {
   const auto abandoned = carry_out([&](const core::Now& now) {
-    commit_wanted_ = true;  // nobody waits for what this records, or what was due meanwhile
-    due_.notify_one();
+    commit_soon();
     if (listeners_.erase(waiter) == 0) return false;
     ++counts_.abandoned;
     arbiter_.abandon(waiter, now);
@@ -267,8 +275,7 @@ Index LockService::take_back(const core::Token& token, const std::optional<core:
   const Decision decision{commit_.mutex()};
   const TakenBack what{token, path};
   if (!try_to_take_back(what, read_now())) to_take_back_.push_back(what);
-  commit_wanted_ = true;
-  due_.notify_one();
+  commit_soon();
   return commit_.last_index();
 }
 

@@ -223,6 +223,7 @@ class LockService final : private core::Arbiter::Host {
   void count(core::Outcome outcome) { ++counts_.outcomes[static_cast<std::size_t>(outcome)]; }
   [[nodiscard]] Status look_at_status() const;
   void after_command(const core::Now& now);
+  void commit_soon();
   template <typename Command>
   [[nodiscard]] auto carry_out(const Command& command, std::vector<AuditedLock>* ended = nullptr);
   void keep_time(const std::stop_token& stop);

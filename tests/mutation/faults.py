@@ -407,6 +407,10 @@ FAULTS = [
           "  const Index index = commit_.last_index();\n"
           "  auto answer = command(now);\n  ended_ = nullptr;\n",
           HISTORIES),
+    Fault("end-left-in-memory", "an expiry is told, and on the disk, only with the next command",
+          "server/lock_service.cpp",
+          "  if (index == before && commit_.last_index() != index) commit_soon();\n", "",
+          "http_test LockServiceTest.WhatACommand*"),
     Fault("index-behind-others", "a release seems to be decided after the grant to its successor",
           "server/lock_service.cpp",
           "  return At<decltype(answer)>{std::move(answer), index, now};",

@@ -61,6 +61,24 @@ TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
   EXPECT_EQ(service_.release_all(other).answer.outcome, core::ReleaseOutcome::released);
 }
 
+TEST_F(LockServiceTest, WhatACommandThatRecordsNothingFindsDueGetsToTheDisk) {
+  const core::Token kept = open_lease(std::chrono::hours{1});
+  const core::Token ending = open_lease(core::Milliseconds{100});
+  const core::Token returned = open_lease(std::chrono::hours{1});
+  commit_.commit_until(service_.status().index);
+  journal_.close_gate();
+  static_cast<void>(service_.take_back(returned));
+  journal_.wait_for_appends(2);  // the timekeeper's, so that renewals alone tell the time now
+  const auto is_ending_alive = [&] { return service_.look_at(ending, {}).answer.is_living; };
+  while (is_ending_alive()) ASSERT_TRUE(is_living(kept));
+  const Index end = service_.status().index;
+  journal_.open_gate();
+  for (int looks = 0; looks < 5'000 && !commit_.is_durable(end); ++looks) {
+    std::this_thread::sleep_for(milliseconds{1});
+  }
+  EXPECT_TRUE(commit_.is_durable(end));
+}
+
 class NobodyListens final : public LockService::DecisionListener {
   void on_decided(LockService::At<core::Acquired>&&) override {}
 };

@@ -158,10 +158,7 @@ void LockService::on_record(const core::Record& record) {
 }
 
 void LockService::on_event(const core::Event& event) {
-  // The record of an end comes right behind its event; all others stand before theirs.
-  const bool is_end = event.kind != core::EventKind::granted &&
-                      event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
-  events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
+  events_.add(event, commit_.last_index());
   // Of a release or a force: `cooled` is the end of what cooled already, `left` that of a wait.
   const bool is_wanted =
       event.kind == core::EventKind::released || event.kind == core::EventKind::forced ||

@@ -38,31 +38,19 @@ class LockService::Decision {
   const int exceptions_before_ = std::uncaught_exceptions();
 };
 
-LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
+LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit, EventLog& events,
                          const persistence::Journal& journal, core::Fence first_fence,
                          const Options& options)
     : commit_(commit),
+      events_(events),
       journal_(journal),
       options_(options),
       arbiter_owner_(std::move(arbiter)),
       arbiter_(*arbiter_owner_),
       pages_(arbiter_),
-      events_(options.event_readers_max),
       clock_(std::chrono::steady_clock::now()) {
   arbiter_.start(*this, first_fence);
-  {
-    const std::lock_guard lock{commit_.mutex()};
-    events_.start(commit_.last_index(), first_fence);
-  }
-  commit_.set_on_durable([this](Index durable) { events_.publish(durable); });
   timekeeper_ = std::jthread([this](const std::stop_token& stop) { keep_time(stop); });
-}
-
-LockService::~LockService() {
-  timekeeper_.request_stop();
-  timekeeper_.join();
-  commit_.end_thread();
-  commit_.set_on_durable({});
 }
 
 core::Now LockService::read_now() {

@@ -41,7 +41,6 @@ class LockService final : private core::Arbiter::Host {
  public:
   struct Options {
     core::Arbiter::Limits limits = {};
-    std::size_t event_readers_max = 1'000;
     core::Milliseconds default_ttl{};  ///< Of leases of /v1 that name none; zero: none.
     core::Milliseconds max_ttl{};      ///< Zero: 30 days. Else also the TTL of leases
                                        ///< that would have none.
@@ -49,9 +48,10 @@ class LockService final : private core::Arbiter::Host {
   };
 
   /// Begins to serve what `arbiter` has replayed. `first_fence` is above every fence ever given.
-  LockService(std::unique_ptr<core::Arbiter> arbiter, GroupCommit& commit,
+  /// What is decided is added to `events`; that it is published there when it is durable is up to
+  /// who made `commit`. All that is given must outlive this.
+  LockService(std::unique_ptr<core::Arbiter> arbiter, GroupCommit& commit, EventLog& events,
               const persistence::Journal& journal, core::Fence first_fence, const Options& options);
-  ~LockService() override;
   LockService(const LockService&) = delete;
   LockService& operator=(const LockService&) = delete;
 
@@ -242,12 +242,12 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
 
   GroupCommit& commit_;
+  EventLog& events_;
   const persistence::Journal& journal_;
   const Options options_;
   const std::unique_ptr<core::Arbiter> arbiter_owner_;
   core::Arbiter& arbiter_;
   LockPages pages_;
-  EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
   Counts counts_;
@@ -263,7 +263,7 @@ class LockService final : private core::Arbiter::Host {
   std::deque<Force> forces_;                       // that go on; the first one has its turn
   bool forces_wait_ = false;                       // until the journal has made room
   core::Instant wakes_at_ = core::Instant::max();  // when the timekeeper looks next
-  std::jthread timekeeper_;
+  std::jthread timekeeper_;                        // the last one: it ends before all others
 };
 
 }  // namespace locker::server

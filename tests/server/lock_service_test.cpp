@@ -31,9 +31,15 @@ class LockServiceTest : public testing::Test {
   }
 
   test::GatedJournal journal_;
-  GroupCommit commit_{journal_, 0, [](const core::Fault&) {}};
-  LockService service_{
-      std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}), commit_, journal_, 1, {}};
+  EventLog events_{10, 0, 1};
+  GroupCommit commit_{journal_, 0, [](const core::Fault&) {},
+                      [this](Index durable) { events_.publish(durable); }};
+  LockService service_{std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}),
+                       commit_,
+                       events_,
+                       journal_,
+                       1,
+                       {}};
 };
 
 TEST_F(LockServiceTest, WhileTheDiskStandsStillNoLeaseEnds) {

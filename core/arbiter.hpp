@@ -117,9 +117,9 @@ class Arbiter {
   static constexpr std::size_t steps_of_an_end = 10;
 
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
-  /// place_kept. One for many paths stays in line until its turn to leave: for a moment, but where
-  /// thousands leave together for seconds, if it waits for so long. It is granted nothing then, but
-  /// on_decided() can come for it. False when it was decided or abandoned already.
+  /// place_kept. Returns at once; a request for many paths can stand in line for some seconds more,
+  /// in which it is granted nothing, but on_decided() can come for it. False when it was decided or
+  /// abandoned already.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
 

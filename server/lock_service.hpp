@@ -55,6 +55,7 @@ class LockService final : private core::Arbiter::Host {
   LockService(const LockService&) = delete;
   LockService& operator=(const LockService&) = delete;
 
+  /// An answer that may be told only when `index` is durable. Its times are counted from `now`.
   template <typename Answer>
   struct At {
     Answer answer;

@@ -69,7 +69,7 @@ TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
 
 TEST_F(LockServiceTest, WhatACommandThatRecordsNothingFindsDueGetsToTheDisk) {
   const core::Token kept = open_lease(std::chrono::hours{1});
-  const core::Token ending = open_lease(core::Milliseconds{100});
+  const core::Token ending = open_lease(core::Milliseconds{50});
   const core::Token returned = open_lease(std::chrono::hours{1});
   commit_.commit_until(service_.status().index);
   journal_.close_gate();

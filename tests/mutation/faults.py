@@ -409,7 +409,7 @@ FAULTS = [
           HISTORIES),
     Fault("end-left-in-memory", "an expiry is told, and on the disk, only with the next command",
           "server/lock_service.cpp",
-          "  if (index == before && commit_.last_index() != index) commit_soon();\n", "",
+          "if (index == before && commit_.last_index()", "if (index != before && commit_.last_index()",
           "http_test LockServiceTest.WhatACommand*"),
     Fault("polled-page-alone", "who polls one page of a lease has all others look for their place",
           "server/lock_pages.cpp",

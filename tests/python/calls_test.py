@@ -358,6 +358,11 @@ class Spelling(ServerCase):
                 client.lease().lock("foo")
             with self.assertRaisesRegex(TypeError, "bytes is not JSON"):
                 client.lock("/a", meta=b"x")
+            for path, options, what in (("/a", {"ttl": 2}, "'ttl'"), ("/a", {"owner": "x"}, "'owner'"),
+                                        ({"path": "/a", "ttl": "2s"}, {}, "'ttl'"),
+                                        ({"path": "/a", "any": 1}, {}, "'any'")):
+                with self.assertRaisesRegex(TypeError, what):  # it would be that of all its locks
+                    client.lease().lock(path, **options)
             with self.assertRaisesRegex(TypeError, "set is not JSON"):
                 client.lease().lock({"path": "/a", "mode": set()})
 

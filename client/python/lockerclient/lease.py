@@ -210,10 +210,11 @@ class Lease(Block):
 
 
 def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
-                     lock_parents: bool = True, lock_children: bool = True,
-                     **options: Any) -> calls.Wanted:
+                    lock_parents: bool = True, lock_children: bool = True, meta: str | None = None,
+                    lock_delay: float = 0, any: int | None = None) -> calls.Wanted:
+    """Without a TTL and an owner: those are of the lease, whose others would get them, too."""
     return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                           lock_children=lock_children, **options)
+                           lock_children=lock_children, meta=meta, lock_delay=lock_delay, any=any)
 
 
 class LockOfLease(UseView):

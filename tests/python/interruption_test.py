@@ -337,6 +337,40 @@ class OfALease(InterruptionCase):
         self.run_async(body)
 
 
+class AtALimit(InterruptionCase):
+    options = ("--locks-max", "1")
+
+    def setUp(self):
+        super().setUp()
+        self.client.acquire("/full", ttl=LONG)
+
+    def test_nothing_goes_on_after_a_refusal(self):
+        client = self.new_client(patience=0)
+        with client.lease(ttl=LONG) as lease:
+            for take in (lambda: client.acquire("/a", ttl=None, wait=0),
+                         client.lock("/a", ttl=None, wait=0).acquire,
+                         lambda: lease.acquire("/a", wait=0), lambda: lease.acquire("/a", wait=0)):
+                with self.assertRaises(LockerError) as caught:
+                    take()
+                self.assertEqual(caught.exception.code, "too_many_locks")
+            self.assertEqual([each.name for each in threading.enumerate()
+                              if each.name.startswith("lockerclient-")], [])
+
+    def test_with_asyncio(self):
+        async def body(client):
+            client._settings = self.new_client(patience=0)._settings
+            async with client.lease(ttl=LONG) as lease:
+                for take in (lambda: client.acquire("/a", ttl=None, wait=0),
+                             client.lock("/a", ttl=None, wait=0).acquire,
+                             lambda: lease.acquire("/a", wait=0),
+                             lambda: lease.acquire("/a", wait=0)):
+                    with self.assertRaises(LockerError) as caught:
+                        await take()
+                    self.assertEqual(caught.exception.code, "too_many_locks")
+                self.assertEqual(client._background, set())
+        self.run_async(body)
+
+
 class InTheBackground(InterruptionCase):
     def test_a_thread_that_cannot_be_is_no_error(self):
         with mock.patch.object(threading.Thread, "start", raising(RuntimeError)):

@@ -335,6 +335,34 @@ class Acquiring(unittest.TestCase):
                 self.acquire(World((0, status, body), LEFT))
             self.assertNotIsInstance(caught.exception, (NotAcquired, LockLost))
 
+    def check_failure(self, world, is_open, token=None, ttl=None):
+        """`is_open`: it may have been granted, though it has failed."""
+        acquisition = Acquisition(world.settings, wanted(ttl), 0, token)
+        with self.assertRaises(LockerError) as caught:
+            world.drive(acquisition.steps())
+        self.assertTrue(acquisition.has_failed)
+        self.assertEqual(acquisition.may_be_granted, is_open, world.calls())
+        self.assertEqual(acquisition.may_stay_held(), is_open and token is None and ttl is None)
+        return caught.exception
+
+    def test_what_is_refused_while_the_server_is_at_a_limit_is_not_granted(self):
+        full = (0, 503, {"error": "too_many_locks", "message": "Full."})
+        for script in ([full] * 1000, [(0, REFUSED), full] * 500):
+            self.assertEqual(self.check_failure(World(*script), False).code, "too_many_locks")
+        again = [full, (0, 200, RENEWED)] * 1000
+        self.assertEqual(self.check_failure(World(*again), False, "t").code, "too_many_locks")
+        # What came before it may have been carried out.
+        self.assertIsInstance(self.check_failure(World((0, 502, "<html>"), *[full] * 1000), True),
+                              Unreachable)
+
+    def test_what_was_granted_stays_so_when_its_renewal_is_refused(self):
+        refused = (0, 403, {"error": "forbidden", "message": "x"})
+        self.check_failure(World((19, 201, GRANT), refused), True, "t")
+        self.check_failure(World((0, 502, "<html>"), refused), True, "t")
+        for lost in ((0, 410, FORCED), (0, 404, {"error": "no_such_lease", "message": "x"})):
+            self.check_failure(World((19, 201, GRANT), lost), False, "t")
+        self.check_failure(World((19, 201, GRANT), (0, 410, EXPIRED), refused), False, ttl=30.0)
+
     def test_giving_up_takes_the_request_out_before_it_releases(self):
         for joins, last in ((None, "/v1/leases"), ("mine", "/v1/locks/a")):
             world = World((0, 200, GRANT), (0, 200, {}))

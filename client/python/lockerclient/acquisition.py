@@ -9,8 +9,8 @@ from .address import PathKey, path_key
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
-from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_silence,
-                       is_transient, page_of_lease)
+from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_transient,
+                       page_of_lease)
 from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
@@ -54,6 +54,8 @@ class Acquisition:
         self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
         self._has_waited = False
         self.has_failed = False  # by an answer, or for want of one; not by an interruption
+        self.may_be_granted = False  # though it has failed
+        self._is_renewing = False
         self._token = fresh_token() if token is None else token
 
     def steps(self) -> Steps[Grant]:
@@ -65,6 +67,9 @@ class Acquisition:
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
                 yield from self._leave_line()
+            # Why a renewal was refused says nothing of what was asked for before.
+            self.may_be_granted = (isinstance(error, Unreachable) or
+                                   self._is_renewing and not isinstance(error, LockLost))
             self.has_failed = True
             raise
 
@@ -111,27 +116,38 @@ class Acquisition:
     def _check_lease(self, settings: Settings) -> Steps[None]:
         """It can have ended meanwhile. A server that was restarted does not know who waited, and
         would open another one, that has neither owner nor TTL."""
+        renewed = yield from self._renewed(settings)
+        if isinstance(renewed, LockLost):
+            raise renewed
+
+    def _renewed(self, settings: Settings) -> Steps[Answer | LockLost]:
+        self._is_renewing = True
         answer = yield from ask(settings, calls.renew(self._token))
+        loss: LockLost | None = None
         if answer.status != 200:
             error = error_of(answer)
-            raise forgotten(answer) if error.code == "no_such_lease" else error
+            if error.code == "no_such_lease":
+                error = forgotten(answer)
+            if not isinstance(error, LockLost):
+                raise error
+            loss = error
+        self._is_renewing = False
+        return loss or answer
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""
-        is_over = error.code == "no_such_lease" or (isinstance(error, LockLost) and
-                                                    error.reason == "expired")
-        return is_over and not self._joins
+        return (isinstance(error, LockLost) and error.reason in ("expired", "unknown") and
+                not self._joins)
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
         """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
         if grant.ttl is None or self._settings.now() - grant.sent < grant.ttl / 10:
             return grant
-        answer = yield from ask(self._settings, calls.renew(grant.token))
-        if answer.status == 200:
-            return replace(grant, sent=answer.sent)
-        error = error_of(answer)
-        if not self._has_expired(error):
-            raise error
+        renewed = yield from self._renewed(self._settings)
+        if isinstance(renewed, Answer):
+            return replace(grant, sent=renewed.sent)
+        if not self._has_expired(renewed):
+            raise renewed
         self._token = fresh_token()
         return None
 
@@ -157,12 +173,12 @@ class Acquisition:
             return False  # it ends by its TTL
         return not any(map(is_transient, answers))
 
-    def may_stay_held(self, error: BaseException) -> bool:
+    def may_stay_held(self) -> bool:
         """Whether giving back what can have been granted goes on in the background: after an
         interruption, or if it does not end by itself. Not of a lease that is joined: that can end
         meanwhile, and the server would open another one."""
         return not self._joins and (not self.has_failed or
-                                    is_silence(error) and self.wanted.ttl is None)
+                                    self.may_be_granted and self.wanted.ttl is None)
 
     def go_on_giving_up(self) -> Steps[None]:
         """For not longer than what was granted lives."""

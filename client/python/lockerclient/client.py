@@ -182,16 +182,16 @@ class Client(ClientBase):
     def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
-        except BaseException as error:
-            self._give_up(acquisition, error)
+        except BaseException:
+            self._give_up(acquisition)
             raise
 
-    def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+    def _give_up(self, acquisition: Acquisition) -> None:
         """At once after an interruption; if that is in vain, or nobody else would end what was
         granted without an answer, in a thread."""
         if not acquisition.has_failed and self._say_farewell(acquisition, acquisition.give_up):
             return
-        if not acquisition.may_stay_held(error):
+        if not acquisition.may_stay_held():
             return
         self._farewells.add(acquisition, acquisition.give_up)
 

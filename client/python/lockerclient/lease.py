@@ -113,11 +113,11 @@ class Lease(Block):
             tenure.inventory.settle(use)
             tenure.turns.leave(turn)
             return grant
-        except BaseException as error:
+        except BaseException:
             asking = acquisition  # what may be granted still
             try:
                 turn.withdraw(deadline.now())
-                if acquisition is not None and not protocol.is_silence(error):
+                if acquisition is not None and not acquisition.may_be_granted:
                     is_granted = tenure.inventory.fence_of(use) is not None
                     if not acquisition.has_failed and not is_granted:
                         self._granted_late(tenure, use, acquisition, acquisition.withdraw())

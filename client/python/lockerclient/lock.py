@@ -41,9 +41,9 @@ class Lock(Block, GrantView):
             holding.tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             holding.start()
             return self
-        except BaseException as error:  # also Ctrl-C, or no thread is to be had
+        except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():
-                client._give_up(acquisition, error)
+                client._give_up(acquisition)
             del reservation
             raise
 

@@ -119,7 +119,7 @@ def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float
         if not may_have_arrived:
             ends = min(ends, first_ends)
         if outcome.is_final or now + pause > ends:
-            if outcome.refusal is not None:
+            if outcome.refusal is not None and not may_have_arrived:
                 raise error_of(outcome.refusal)
             raise outcome.unreachable(request) from outcome.failure
         yield Pause(pause)

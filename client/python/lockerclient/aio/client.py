@@ -203,11 +203,11 @@ class AsyncClient(ClientBase):
             return await self._run(acquisition.steps())
         except GeneratorExit:
             raise
-        except BaseException as error:
-            await self._give_up(acquisition, error)
+        except BaseException:
+            await self._give_up(acquisition)
             raise
 
-    async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+    async def _give_up(self, acquisition: Acquisition) -> None:
         """As the blocking client, with a task."""
         async def go_on() -> None:
             await self._run(acquisition.go_on_giving_up())
@@ -215,8 +215,8 @@ class AsyncClient(ClientBase):
 
         if not acquisition.has_failed:
             await self._say_farewell(acquisition, acquisition.give_up,
-                                     go_on if acquisition.may_stay_held(error) else None)
-        elif acquisition.may_stay_held(error):
+                                     go_on if acquisition.may_stay_held() else None)
+        elif acquisition.may_stay_held():
             self._farewells.add(acquisition, acquisition.give_up)
             self._in_background(go_on())
 

@@ -112,15 +112,16 @@ class AsyncLease(Block):
             return grant
         except GeneratorExit:  # nothing can be awaited any more
             raise
-        except BaseException as error:
+        except BaseException:
             turn.withdraw(deadline.now())
             turn.hand_over()
-            is_silence = protocol.is_silence(error)
-            is_open = is_silence or not isinstance(error, LockerError)
+            is_granted = tenure.inventory.fence_of(use) is not None
+            is_open = acquisition.may_be_granted or not acquisition.has_failed and not is_granted
             undoing = client._in_background(self._undo(
                 tenure, use, asked, turn,
                 acquisition.go_on_withdrawing(tenure) if is_open else None))
-            if not is_silence:  # it goes on if that takes long, or who waits is cancelled once more
+            if not acquisition.may_be_granted:
+                # It goes on if that takes long, or who waits is cancelled once more.
                 await asyncio.wait({undoing}, timeout=giving_back.FAREWELL_TIMEOUT)
             raise
 

@@ -40,9 +40,9 @@ class AsyncLock(Block, GrantView):
             return self
         except GeneratorExit:
             raise
-        except BaseException as error:  # also a cancellation: nobody else would release it
+        except BaseException:  # also a cancellation: nobody else would release it
             if not await self._end_quickly():
-                await client._give_up(acquisition, error)
+                await client._give_up(acquisition)
             raise
         finally:
             del reservation

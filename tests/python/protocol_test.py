@@ -13,7 +13,7 @@ from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
 from lockerclient.event_stream import EventStream
 from lockerclient.exchange import Answer, NoAnswer, Send
-from lockerclient.inventory import Use
+from lockerclient.inventory import Leaving, Use
 from lockerclient.records import Grant
 from lockerclient.tenure import Tenure
 
@@ -347,7 +347,7 @@ class Acquiring(unittest.TestCase):
 
     def test_what_is_refused_while_the_server_is_at_a_limit_is_not_granted(self):
         full = (0, 503, {"error": "too_many_locks", "message": "Full."})
-        for script in ([full] * 1000, [(0, REFUSED), full] * 500):
+        for script in ([full] * 1000, [(0, REFUSED), *[full] * 1000]):
             self.assertEqual(self.check_failure(World(*script), False).code, "too_many_locks")
         again = [full, (0, 200, RENEWED)] * 1000
         self.assertEqual(self.check_failure(World(*again), False, "t").code, "too_many_locks")
@@ -392,6 +392,56 @@ class Acquiring(unittest.TestCase):
 
 
 class GivingBack(unittest.TestCase):
+    FULL = (0, 507, {"error": "disk_full", "message": "Full."})
+
+    def leave(self, world, *paths, weakens=False):
+        """The end of a block of a lease that lives on, with these paths."""
+        tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
+        use = Use(wanted())
+        leaving = Leaving(list(paths), [wanted()] if weakens else [])
+        problem, goes_on = world.drive(giving_back.end_use(world.settings, tenure, use, leaving))
+        return problem, goes_on, leaving
+
+    def test_a_full_disk_is_waited_for(self):
+        world = World(self.FULL, self.FULL, LEFT, self.FULL, LEFT, self.FULL, (0, 200, GRANT))
+        problem, goes_on, _ = self.leave(world, "/a", "/b", weakens=True)
+        self.assertEqual((problem, goes_on, world.script), (None, False, []))
+
+    def test_and_tried_again_later_when_patience_is_over(self):
+        world = World(*[self.FULL] * 1000, patience=3)
+        problem, goes_on, leaving = self.leave(world, "/a", "/b")
+        self.assertEqual((problem.code, goes_on, leaving.releases), ("disk_full", True, ["/a", "/b"]))
+        self.assertLessEqual(world.now, 1003)
+        tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
+        for quick in (giving_back.abandon("t"), giving_back.leave_quickly(tenure, leaving)):
+            self.assertFalse(world.drive(quick))
+        problem, goes_on = world.drive(giving_back.end(world.settings, tenure, tenure.finish()))
+        self.assertEqual((problem.code, goes_on), ("disk_full", True))
+        world = World(self.FULL, self.FULL, LEFT)
+        world.drive(giving_back.go_on_releasing(world.settings, tenure))
+        self.assertEqual(world.script, [])
+
+    def test_who_asks_for_a_lock_hears_of_a_full_disk_at_once(self):
+        world = World(self.FULL, LEFT)
+        with self.assertRaisesRegex(LockerError, "Full"):
+            world.drive(Acquisition(world.settings, wanted(), None).steps())
+        self.assertEqual(world.calls(), ["POST /v1/locks/a", "DELETE /v1/leases"])
+
+    def test_what_is_given_up_waits_for_it(self):
+        for joins, answers in ((None, (self.FULL,)), ("t", (LEFT, self.FULL))):
+            grant = {**GRANT, "locks": [{"path": "/a"}, {"path": "/b"}]}
+            del grant["path"]
+            world = World((0, 200, grant), *answers)
+            acquisition = Acquisition(world.settings, wanted(), None, joins)
+            self.assertFalse(world.drive(acquisition.give_up()))
+            self.assertEqual(world.script, [])
+
+    def test_a_path_that_is_refused_keeps_no_other_one(self):
+        refused = (0, 403, {"error": "forbidden", "message": "x"})
+        world = World(refused, LEFT, (0, 410, FORCED), refused)
+        problem, goes_on, _ = self.leave(world, "/a", "/b", "/c", weakens=True)
+        self.assertEqual((problem.status, goes_on, world.script), (403, False, []))
+
     def test_of_a_lease_that_is_over_once_only(self):
         """The last try can have lasted longer than the lease."""
         for steps in (giving_back.release, giving_back.go_on_releasing):

@@ -161,17 +161,18 @@ class Acquisition:
         if self._is_to_look:
             return True  # it has not asked, and there may be no such lease
         try:
-            answers = [(yield self._withdrawal())]
+            answer: Answer = yield self._withdrawal()
+            is_done = not is_transient(answer)
             if not self._joins:
-                answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
-            elif self._kept is not None and (grant := self._late(answers[0])) is not None:
+                return (yield from abandon(self._token)) and is_done
+            if self._kept is not None and (grant := self._late(answer)) is not None:
                 for path in grant.paths:
                     if path_key(path) not in self._kept:
-                        answers.append((yield Send(calls.release_path(self._token, path),
-                                                   FAREWELL_TIMEOUT)))
+                        answer = yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+                        is_done &= not is_transient(answer, True)
         except NoAnswer:
-            return False  # it ends by its TTL
-        return not any(map(is_transient, answers))
+            return False
+        return is_done
 
     def may_stay_held(self) -> bool:
         """Whether giving back what can have been granted goes on in the background: after an

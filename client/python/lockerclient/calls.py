@@ -144,11 +144,12 @@ def look_at_lease(token: str, after: str | None = None) -> Request:
 
 
 def release_lease(token: str) -> Request:
-    return Request("DELETE", "/v1/leases", None, _with_token(token))
+    return Request("DELETE", "/v1/leases", None, _with_token(token), gives_back=True)
 
 
 def release_path(token: str, path: str) -> Request:
-    return Request("DELETE", "/v1/locks" + resource_path(path), None, _with_token(token))
+    return Request("DELETE", "/v1/locks" + resource_path(path), None, _with_token(token),
+                   gives_back=True)
 
 
 def look_at_path(path: str) -> Request:

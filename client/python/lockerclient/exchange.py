@@ -23,6 +23,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     # May be sent again when nobody knows whether it was carried out.
     is_repeatable: bool = True
+    gives_back: bool = False  # so that a full disk is waited for, as a server that is away
 
     def encoded_body(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body).encode()

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from . import calls
 from .errors import LockerError, LockLost
-from .exchange import NoAnswer, Send, Steps
+from .exchange import NoAnswer, Request, Send, Steps
 from .inventory import Leaving, Use
-from .protocol import Settings, ask, call, is_silence, is_transient, outcome
+from .protocol import Settings, ask, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
 
@@ -80,27 +80,31 @@ def end_use(settings: Settings, tenure: Tenure, use: Use,
 
 
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
-    """Of a lease that lives on. Raises LockLost when what was to be released was lost, or the lease
-    is released."""
+    """Of a lease that lives on. Raises what went wrong first: LockLost when what was to be released
+    was lost, or the lease is released. All else is done all the same, while there are answers."""
     if (loss := tenure.loss_of_all()) is not None:
         yield from leave_quickly(tenure, leaving)  # the server may have it still
         raise copy.copy(loss)
+    problem: LockerError | None = None
     while leaving.releases:
         answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
         leaving.releases.pop(0)
-        if answer.status == 200:
-            continue
-        error = error_of(answer)
-        if not isinstance(error, LockLost):
-            raise error
-        loss = loss or error
+        if answer.status != 200:
+            problem = problem or error_of(answer)
     while leaving.weakenings:
         wanted = leaving.weakenings[0]
-        grant = yield from call(settings, wanted.request(tenure.token, 0), Grant.parse)
+        answer = yield from ask(settings, _weakening(tenure, wanted))
         leaving.weakenings.pop(0)
-        tenure.inventory.weakened(wanted, grant)
-    if loss is not None:
-        raise loss
+        if answer.status in (200, 201):  # else the next exclusive one would look like a loss
+            tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
+        else:
+            problem = problem or error_of(answer)
+    if problem is not None:
+        raise problem
+
+
+def _weakening(tenure: Tenure, wanted: calls.Wanted) -> Request:
+    return replace(wanted.request(tenure.token, 0), gives_back=True)
 
 
 def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[bool]:
@@ -112,13 +116,13 @@ def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[bool]:
     try:
         while leaving.releases:
             request = calls.release_path(tenure.token, leaving.releases[0])
-            if is_transient((yield Send(request, FAREWELL_TIMEOUT))):
+            if is_transient((yield Send(request, FAREWELL_TIMEOUT)), True):
                 return False
             leaving.releases.pop(0)
         while leaving.weakenings:
             wanted = leaving.weakenings[0]
-            answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
-            if is_transient(answer):
+            answer = yield Send(_weakening(tenure, wanted), FAREWELL_TIMEOUT)
+            if is_transient(answer, True):
                 return False
             leaving.weakenings.pop(0)
             if answer.status in (200, 201):  # else the next exclusive one would look like a loss
@@ -137,7 +141,7 @@ def abandon(token: str) -> Steps[bool]:
         answer = yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
     except NoAnswer:
         return False
-    return not is_transient(answer)
+    return not is_transient(answer, True)
 
 
 def why_gone(tenure: Tenure, paths: list[str], timeout: float,

@@ -193,6 +193,7 @@ class Lease(Block):
         """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
         block that does that is silent."""
         tenure = self._held()
+        tenure.check_process()  # a child's mutex may be held by a thread of its parent's
         with self._giving_back:
             self._client.release(tenure.token, path)
 

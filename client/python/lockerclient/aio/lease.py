@@ -192,6 +192,7 @@ class AsyncLease(Block):
         """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
         block that does that is silent."""
         tenure = self._held()
+        tenure.check_process()
         async with self._giving_back:
             await self._client.release(tenure.token, path)
 

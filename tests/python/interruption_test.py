@@ -702,12 +702,22 @@ class WhileTheServerIsAway(InterruptionCase):
                     with self.assertRaises(Interrupted):
                         block.__exit__(None, None, None)
                 wait_until(lambda: self.held() == [])
-            for take in (self.client.acquire,
-                         lambda path, ttl: self.client.lock(path, ttl=ttl).acquire()):
+            for take in (lambda: self.client.acquire("/a", ttl=None),
+                         self.client.lock("/a", ttl=None).acquire, self.client.lease(ttl=None).open):
                 with self.sending(self.client, Interrupted(), NoAnswer("x", True), after=True):
                     with self.assertRaises(Interrupted):
-                        take("/a", ttl=None)
-                wait_until(lambda: self.held() == [])
+                        take()
+                wait_until(lambda: self.client.status()["leases"] == 1)
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_so_is_what_was_asked_for_without_a_ttl(self):
+        client = self.new_client(patience=0)
+        for take in (lambda: client.acquire("/a", ttl=None), client.lock("/a", ttl=None).acquire,
+                     client.lease(ttl=None).open):
+            with self.sending(client, NoAnswer("x", True), after=True):
+                with self.assertRaises(Unreachable):
+                    take()
+            wait_until(lambda: self.client.status()["leases"] == 0)
         wait_until(lambda: not farewell._in_debt)
 
     def test_so_it_is_with_asyncio(self):
@@ -723,12 +733,20 @@ class WhileTheServerIsAway(InterruptionCase):
 
             with mock.patch.object(client._connections, "send", fail):
                 lock = await client.lock("/a", ttl=None).acquire()
-                for call in (lock.release, lambda: client.acquire("/a", ttl=None),
-                             client.lock("/a", ttl=None).acquire):
+                asking = (lambda: client.acquire("/a", ttl=None),
+                          client.lock("/a", ttl=None).acquire, client.lease(ttl=None).open)
+                for call in (lock.release, *asking):
                     failures += [asyncio.CancelledError(), NoAnswer("x", True)]
                     with self.assertRaises(asyncio.CancelledError):
                         await call()
-                    while self.held():
+                    while self.client.status()["leases"]:
+                        await asyncio.sleep(0.01)
+                client._settings = self.new_client(patience=0)._settings
+                for call in asking:
+                    failures += [NoAnswer("x", True)]
+                    with self.assertRaises(Unreachable):
+                        await call()
+                    while self.client.status()["leases"]:
                         await asyncio.sleep(0.01)
             while farewell._in_debt:
                 await asyncio.sleep(0.01)

@@ -10,8 +10,8 @@ from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
 from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_transient,
-                       page_of_lease)
-from .records import Grant, Renewal, error_of, forgotten
+                       opened_lease, page_of_lease)
+from .records import Grant, OpenedLease, Renewal, error_of, forgotten
 from .tenure import Tenure
 
 # Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
@@ -33,7 +33,55 @@ def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
     return frozenset(path_key(lock.path) for lock in state.locks if lock.state == "held")
 
 
-class Acquisition:
+class Undertaking:
+    """What is asked for with a token of the client's choice, and given up where it is interrupted or
+    nobody answers."""
+
+    def __init__(self, settings: Settings, token: str, ttl: float | None):
+        self._settings = settings
+        self._token = token
+        self._ttl = ttl
+        self.has_failed = False  # by an answer, or for want of one; not by an interruption
+        self.may_be_granted = False  # though it has failed
+
+    def give_up(self) -> Steps[bool]:
+        """After an interruption. False if the server, or what is between, was away."""
+        raise NotImplementedError
+
+    def may_stay_held(self) -> bool:
+        """Whether giving back what can have been granted goes on in the background: after an
+        interruption, or if it does not end by itself."""
+        return not self.has_failed or self.may_be_granted and self._ttl is None
+
+    def go_on_giving_up(self) -> Steps[None]:
+        """For not longer than what was granted lives."""
+        ends = float("inf") if self._ttl is None else self._settings.now() + float(self._ttl)
+        for pause in backoff():
+            yield Pause(pause)
+            if self._settings.now() > ends or (yield from self.give_up()):
+                return
+
+
+class Opening(Undertaking):
+    """Of a lease."""
+
+    def __init__(self, settings: Settings, owner: str, ttl: float | None):
+        super().__init__(settings, fresh_token(), ttl)
+        self._owner = owner
+
+    def steps(self) -> Steps[OpenedLease]:
+        try:
+            return (yield from opened_lease(self._settings, self._token, self._owner, self._ttl))
+        except LockerError as error:
+            self.may_be_granted = isinstance(error, Unreachable)
+            self.has_failed = True
+            raise
+
+    def give_up(self) -> Steps[bool]:
+        return abandon(self._token)
+
+
+class Acquisition(Undertaking):
     """An acquire with a token of the client's choice: sent again until it is answered, it gets the
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
@@ -45,18 +93,15 @@ class Acquisition:
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None, is_alone: bool = True):
         calls.check_wait(wait)
+        super().__init__(settings, fresh_token() if token is None else token, wanted.ttl)
         self.wanted = wanted
-        self._settings = settings
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
         self._is_to_look = not is_alone
         self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
         self._has_waited = False
-        self.has_failed = False  # by an answer, or for want of one; not by an interruption
-        self.may_be_granted = False  # though it has failed
         self._is_renewing = False
-        self._token = fresh_token() if token is None else token
 
     def steps(self) -> Steps[Grant]:
         try:
@@ -152,8 +197,7 @@ class Acquisition:
         return None
 
     def give_up(self) -> Steps[bool]:
-        """After an interruption: leaves the line, and gives back what may have been granted.
-        False if the server, or what is between, was away.
+        """Leaves the line, and gives back what may have been granted.
 
         Asking without waiting takes the request out of the line; releasing alone could come before
         a grant. Releasing also gives up the place, which would be kept for a while.
@@ -175,20 +219,9 @@ class Acquisition:
         return is_done
 
     def may_stay_held(self) -> bool:
-        """Whether giving back what can have been granted goes on in the background: after an
-        interruption, or if it does not end by itself. Not of a lease that is joined: that can end
-        meanwhile, and the server would open another one."""
-        return not self._joins and (not self.has_failed or
-                                    self.may_be_granted and self.wanted.ttl is None)
-
-    def go_on_giving_up(self) -> Steps[None]:
-        """For not longer than what was granted lives."""
-        ttl = self.wanted.ttl
-        ends = float("inf") if ttl is None else self._settings.now() + float(ttl)
-        for pause in backoff():
-            yield Pause(pause)
-            if self._settings.now() > ends or (yield from self.give_up()):
-                return
+        """Not of a lease that is joined: that can end meanwhile, and the server would open another
+        one."""
+        return not self._joins and super().may_stay_held()
 
     def withdraw(self) -> Steps[Grant | None]:
         """The first half of that: returns what is to be given back. Raises NoAnswer."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
 from . import calls, deadline, giving_back, protocol
-from .acquisition import Acquisition
+from .acquisition import Acquisition, Opening
 from .block import Block, OnLost, tell
 from .errors import LockerError
 from .exchange import NoAnswer, Steps
@@ -46,23 +46,19 @@ class Lease(Block):
     def _open(self, is_block: bool) -> Lease:
         reservation = self._reserve()
         client = self._client
-        token = protocol.fresh_token()
-        opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
+        opening = Opening(client._settings, self._owner, self._ttl)
         try:
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
-            opened = client._run(protocol.outcome(opening))
-            if not isinstance(opened, LockerError):
-                what = "a lease of " + self._owner
-                self._begin(token, what, opened.ttl, opened.sent).start()
-                return self
-        except BaseException:  # Ctrl-C, or no thread is to be had
+            opened = client._run(opening.steps())
+            what = "a lease of " + self._owner
+            self._begin(opened.token, what, opened.ttl, opened.sent).start()
+            return self
+        except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():
-                client._say_farewell(token, lambda: giving_back.abandon(token))
+                client._give_up(opening)
             del reservation
             raise
-        del reservation
-        raise opened
 
     def __enter__(self) -> Lease:
         return self._open(is_block=True)

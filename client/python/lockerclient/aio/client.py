@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
 from .. import calls, deadline, protocol
-from ..acquisition import Acquisition
+from ..acquisition import Acquisition, Undertaking
 from ..address import tls_for
 from ..client_base import ClientBase
 from ..configuration import default_key
@@ -207,17 +207,17 @@ class AsyncClient(ClientBase):
             await self._give_up(acquisition)
             raise
 
-    async def _give_up(self, acquisition: Acquisition) -> None:
+    async def _give_up(self, asked: Undertaking) -> None:
         """As the blocking client, with a task."""
         async def go_on() -> None:
-            await self._run(acquisition.go_on_giving_up())
-            self._farewells.done(acquisition)
+            await self._run(asked.go_on_giving_up())
+            self._farewells.done(asked)
 
-        if not acquisition.has_failed:
-            await self._say_farewell(acquisition, acquisition.give_up,
-                                     go_on if acquisition.may_stay_held() else None)
-        elif acquisition.may_stay_held():
-            self._farewells.add(acquisition, acquisition.give_up)
+        if not asked.has_failed:
+            await self._say_farewell(asked, asked.give_up,
+                                     go_on if asked.may_stay_held() else None)
+        elif asked.may_stay_held():
+            self._farewells.add(asked, asked.give_up)
             self._in_background(go_on())
 
     async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]],

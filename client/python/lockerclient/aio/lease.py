@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
 from .. import calls, deadline, giving_back, protocol
-from ..acquisition import Acquisition
+from ..acquisition import Acquisition, Opening
 from ..block import tell
 from ..errors import LockerError
 from ..exchange import Steps
@@ -40,17 +40,16 @@ class AsyncLease(Block):
         self.lost = asyncio.Event()
         self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
         client = self._client
-        token = protocol.fresh_token()
+        opening = Opening(client._settings, self._owner, self._ttl)
         try:
-            opened = await client._run(
-                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            opened = await client._run(opening.steps())
+            self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
             return self
-        except (LockerError, GeneratorExit):
+        except GeneratorExit:
             raise
-        except BaseException:  # a cancellation, or Ctrl-C
+        except BaseException:  # also a cancellation, or Ctrl-C
             if not await self._end_quickly():
-                await client._say_farewell(token, lambda: giving_back.abandon(token))
+                await client._give_up(opening)
             raise
         finally:
             del reservation

@@ -416,6 +416,19 @@ class WithoutAReference(InterruptionCase):
     def test_a_block_is_given_back(self):
         self.assertEqual(self.forget(lambda block: block.__enter__()), [True, True])
 
+    def test_of_one_that_was_lost_nothing_is_kept_in_mind(self):
+        blocks = list(self.blocks())
+        while blocks:
+            block = blocks.pop()
+            block.__enter__()
+            self.new_client().release(block.token)
+            block._held().lose(LockLost("x", "forced"))
+            self.check_no_threads()
+            self.assertIn(self.client._farewells, farewell._in_debt)
+            del block
+            gc.collect()
+            self.assertNotIn(self.client._farewells, farewell._in_debt)
+
     def test_what_was_taken_without_a_block_is_not(self):
         def after_a_block(block):
             with block:

@@ -55,6 +55,8 @@ class Holding:
     def forsake(self) -> None:
         """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
         self._keeper.forsake()
+        if self.tenure.known_end is not None:  # the keeper may be gone
+            self._client._farewells.done(self.tenure)
 
     def _finish_forsaken(self) -> None:
         self._stop()

@@ -104,8 +104,9 @@ class Keeper:
             drive(renewing.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
-            if self._is_forsaken:
-                give_back()
+            pass
+        if self._is_forsaken:
+            give_back()
 
     def _send_unless_stopped(self, step: Send) -> Answer:
         if self._is_stopped:

@@ -87,6 +87,11 @@ class Tenure:
                 f"{', '.join(paths)} was lost and is taken anew, by the same lease; stop what "
                 "it protected.", "unknown"))
 
+    @property
+    def known_end(self) -> LockLost | None:
+        """Of all, as far as anybody has looked: this tells nobody."""
+        return self._end
+
     def has_ended(self) -> bool:
         """Whether there is nothing left to renew."""
         self.look_at_the_clock()

@@ -16,7 +16,8 @@ LOOK_AGAIN = 2.0  # a call of its program may have changed the TTL, or released 
 
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Renews until it is lost; whoever drives this stops when the lease is released."""
+    """Renews until it is lost, also by a release by a call; whoever drives this stops it at the end
+    of its block."""
     while True:
         while (not tenure.has_ended() and
                (left := tenure.deadline.renewal_is_due - settings.now()) > 0):

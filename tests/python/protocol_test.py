@@ -413,7 +413,8 @@ class GivingBack(unittest.TestCase):
         self.assertEqual((problem.code, goes_on, leaving.releases), ("disk_full", True, ["/a", "/b"]))
         self.assertLessEqual(world.now, 1003)
         tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
-        for quick in (giving_back.abandon("t"), giving_back.leave_quickly(tenure, leaving)):
+        for quick in (giving_back.abandon("t"), giving_back.leave_quickly(
+                world.settings, tenure, leaving)):
             self.assertFalse(world.drive(quick))
         problem, goes_on = world.drive(giving_back.end(world.settings, tenure, tenure.finish()))
         self.assertEqual((problem.code, goes_on), ("disk_full", True))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from . import calls
 from .errors import LockerError, LockLost
-from .exchange import NoAnswer, Request, Send, Steps
+from .exchange import NoAnswer, Send, Steps
 from .inventory import Leaving, Use
 from .protocol import Settings, ask, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
@@ -83,7 +83,8 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
     """Of a lease that lives on. Raises what went wrong first: LockLost when what was to be released
     was lost, or the lease is released. All else is done all the same, while there are answers."""
     if (loss := tenure.loss_of_all()) is not None:
-        yield from leave_quickly(tenure, leaving)  # the server may have it still
+        if loss.status is None:  # the server may have it still, or another one for who asked late
+            yield from abandon(tenure.token)
         raise copy.copy(loss)
     problem: LockerError | None = None
     while leaving.releases:
@@ -93,7 +94,8 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
             problem = problem or error_of(answer)
     while leaving.weakenings:
         wanted = leaving.weakenings[0]
-        answer = yield from ask(settings, _weakening(tenure, wanted))
+        request = replace(wanted.request(tenure.token, 0), gives_back=True)
+        answer = yield from ask(settings, request)
         leaving.weakenings.pop(0)
         if answer.status in (200, 201):  # else the next exclusive one would look like a loss
             tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
@@ -103,35 +105,12 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
         raise problem
 
 
-def _weakening(tenure: Tenure, wanted: calls.Wanted) -> Request:
-    return replace(wanted.request(tenure.token, 0), gives_back=True)
-
-
-def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[bool]:
-    """After an interruption, or what is lost anyway. False if the server, or what is between, was
+def leave_quickly(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[bool]:
+    """The same in a hurry, after an interruption. False if the server, or what is between, was
     away."""
-    if tenure.release_as_loss() is not None:
-        # The server gives who asks with its token after that another lease, which nobody keeps.
-        return (yield from abandon(tenure.token))
-    try:
-        while leaving.releases:
-            request = calls.release_path(tenure.token, leaving.releases[0])
-            if is_transient((yield Send(request, FAREWELL_TIMEOUT)), True):
-                return False
-            leaving.releases.pop(0)
-        while leaving.weakenings:
-            wanted = leaving.weakenings[0]
-            answer = yield Send(_weakening(tenure, wanted), FAREWELL_TIMEOUT)
-            if is_transient(answer, True):
-                return False
-            leaving.weakenings.pop(0)
-            if answer.status in (200, 201):  # else the next exclusive one would look like a loss
-                tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
-    except NoAnswer:
-        return False
-    except LockerError:
-        pass  # it ends with its lease
-    return True
+    hurried = replace(settings, timeout=FAREWELL_TIMEOUT, patience=0.0)
+    problem = yield from outcome(leave(hurried, tenure, leaving))
+    return problem is None or not is_silence(problem)
 
 
 def abandon(token: str) -> Steps[bool]:

@@ -173,7 +173,8 @@ class Lease(Block):
     def _leave_at_once(self, tenure: Tenure, use: Use) -> bool:
         with self._giving_back:
             leaving = tenure.inventory.leave(use)
-            return self._client._run(giving_back.leave_quickly(tenure, leaving))
+            return self._client._run(giving_back.leave_quickly(
+                self._client._settings, tenure, leaving))
 
     def _leave_later(self, tenure: Tenure, use: Use) -> None:
         """A lease that goes on would keep it for ever: a thread tries again."""

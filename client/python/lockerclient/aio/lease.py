@@ -169,7 +169,8 @@ class AsyncLease(Block):
                 except asyncio.CancelledError:
                     is_hurried = True
             if is_hurried:
-                goes_on = not await client._run(giving_back.leave_quickly(tenure, leaving))
+                goes_on = not await client._run(giving_back.leave_quickly(
+                    client._settings, tenure, leaving))
         finally:
             mutex.release()
         if goes_on:
@@ -184,7 +185,8 @@ class AsyncLease(Block):
                 return
             async with self._giving_back:
                 leaving = tenure.inventory.leave(use)
-                if await self._client._run(giving_back.leave_quickly(tenure, leaving)):
+                if await self._client._run(giving_back.leave_quickly(
+                        self._client._settings, tenure, leaving)):
                     return
 
     async def release_path(self, path: str) -> None:

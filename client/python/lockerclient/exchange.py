@@ -85,9 +85,16 @@ class Send:
     timeout: float
 
 
+# Timers stand still while the machine is suspended: look at the clock after so long.
+LONGEST_PAUSE = 2.0
+
+
 @dataclass(frozen=True)
 class Pause:
     seconds: float
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.seconds <= LONGEST_PAUSE
 
 
 Steps = Generator[Union[Send, Pause], Any, Result]

@@ -13,9 +13,9 @@ from . import calls, deadline, giving_back, protocol
 from .acquisition import Acquisition, Opening
 from .block import Block, OnLost, tell
 from .errors import LockerError
-from .exchange import NoAnswer, Steps
+from .exchange import LONGEST_PAUSE, NoAnswer, Steps
 from .inventory import Use
-from .keeper import LONGEST_SLEEP, in_background, wait_for
+from .keeper import in_background, wait_for
 from .records import Grant
 from .tenure import Tenure
 from .turns import Turn
@@ -83,7 +83,7 @@ class Lease(Block):
             turns.join(turn)
             while (pause := turns.pause(turn, deadline.now(),
                                         self._client._settings.patience)) is not None:
-                wait_for(woken, min(pause, LONGEST_SLEEP))
+                wait_for(woken, min(pause, LONGEST_PAUSE))
             return self._take_in_turn(tenure, use, turn)
         except BaseException:
             if not turn.is_handed_over:

@@ -14,7 +14,7 @@ from .. import calls, deadline, giving_back, renewing
 from ..block import tell
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost
-from ..keeper import LONGEST_SLEEP
+from ..exchange import LONGEST_PAUSE
 from ..tenure import Tenure
 from ..views import HeldView
 
@@ -87,8 +87,7 @@ class Holding:
         """Notices the deadline while the other task waits for an answer."""
         while not self.tenure.has_ended():
             left = self.tenure.deadline.ends - deadline.now()
-            # A timer stands still while the machine is suspended: look again before long.
-            await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
+            await asyncio.sleep(max(0.0, min(left, LONGEST_PAUSE)))
 
     def _stop(self) -> LockLost | None:
         loss = self.tenure.finish()

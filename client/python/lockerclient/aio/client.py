@@ -7,7 +7,7 @@ import ssl
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
-from .. import calls, deadline, protocol
+from .. import calls, protocol
 from ..acquisition import Acquisition, Undertaking
 from ..address import tls_for
 from ..client_base import ClientBase
@@ -15,7 +15,6 @@ from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..farewell import Farewells
-from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
 from .block import OnLost
 from .connections import Connections
@@ -24,16 +23,6 @@ from .lease import AsyncLease
 from .lock import AsyncLock
 
 Result = TypeVar("Result")
-
-
-async def sleep(seconds: float) -> None:
-    """Also while the machine is suspended, in which asyncio's clock stands still."""
-    until = deadline.now() + seconds
-    while True:
-        left = until - deadline.now()
-        await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
-        if left <= LONGEST_SLEEP:
-            return
 
 
 class AsyncClient(ClientBase):
@@ -177,7 +166,7 @@ class AsyncClient(ClientBase):
             step = next(steps)
             while True:
                 if isinstance(step, Pause):
-                    await sleep(step.seconds)
+                    await asyncio.sleep(step.seconds)
                     step = steps.send(None)
                     continue
                 try:

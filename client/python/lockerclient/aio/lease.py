@@ -10,9 +10,8 @@ from .. import calls, deadline, giving_back, protocol
 from ..acquisition import Acquisition, Opening
 from ..block import tell
 from ..errors import LockerError
-from ..exchange import Steps
+from ..exchange import LONGEST_PAUSE, Steps
 from ..inventory import Use
-from ..keeper import LONGEST_SLEEP
 from ..lease import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
@@ -81,7 +80,7 @@ class AsyncLease(Block):
         try:
             while (pause := turns.pause(turn, deadline.now(),
                                         self._client._settings.patience)) is not None:
-                timer = loop.call_later(min(pause, LONGEST_SLEEP), woken.set)
+                timer = loop.call_later(min(pause, LONGEST_PAUSE), woken.set)
                 try:
                     await woken.wait()
                 finally:

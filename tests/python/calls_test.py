@@ -226,7 +226,7 @@ class Looking(ServerCase):
         info = {"path": "/a", "owner": "o", "state": "held", "mode": "exclusive"}
         body = {"path": "/a", "free": False, "holders": [info], "covered_by": [info, info],
                 "waiters": [{**info, "state": "waiting"}], "waiter_count": 1}
-        state = PathState.parse(Answer(200, {}, json.dumps(body), 0))
+        state = PathState.parse(Answer(200, json.dumps(body), 0))
         self.assertEqual((state.holder_count, state.covered_by_count), (1, 2))
         self.assertIsNone(state.waiters[0].connected)
 

@@ -53,7 +53,7 @@ class World:
                     step = steps.throw(what)
                 else:
                     text = body[0] if isinstance(body[0], str) else json.dumps(body[0])
-                    step = steps.send(Answer(what, {}, text, sent))
+                    step = steps.send(Answer(what, text, sent))
         except StopIteration as stop:
             return stop.value
 
@@ -145,6 +145,12 @@ class Asking(unittest.TestCase):
             world = World((0, 423, body))
             with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
                 world.drive(protocol.call(world.settings, calls.status(), Grant.parse))
+
+    def test_what_does_not_say_how_long_a_lease_lives_has_opened_none(self):
+        for body in ({}, {"ttl_ms": "x"}):
+            world = World((0, 200, body))
+            with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
+                world.drive(protocol.opened_lease(world.settings, "t", "o", 30))
 
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10

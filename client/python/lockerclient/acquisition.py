@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from . import calls
 from .address import PathKey, path_key
+from .deadline import Deadline
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
 from .giving_back import FAREWELL_TIMEOUT, abandon
 from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_transient,
                        opened_lease, page_of_lease)
-from .records import Grant, OpenedLease, Renewal, error_of, forgotten
+from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
 # Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
@@ -39,7 +40,7 @@ class Undertaking:
 
     def __init__(self, settings: Settings, token: str, ttl: float | None):
         self._settings = settings
-        self._token = token
+        self.token = token
         self._ttl = ttl
         self.has_failed = False  # by an answer, or for want of one; not by an interruption
         self.may_be_granted = False  # though it has failed
@@ -69,16 +70,16 @@ class Opening(Undertaking):
         super().__init__(settings, fresh_token(), ttl)
         self._owner = owner
 
-    def steps(self) -> Steps[OpenedLease]:
+    def steps(self) -> Steps[Deadline]:
         try:
-            return (yield from opened_lease(self._settings, self._token, self._owner, self._ttl))
+            return (yield from opened_lease(self._settings, self.token, self._owner, self._ttl))
         except LockerError as error:
             self.may_be_granted = isinstance(error, Unreachable)
             self.has_failed = True
             raise
 
     def give_up(self) -> Steps[bool]:
-        return abandon(self._token)
+        return abandon(self.token)
 
 
 class Acquisition(Undertaking):
@@ -106,7 +107,7 @@ class Acquisition(Undertaking):
     def steps(self) -> Steps[Grant]:
         try:
             if self._is_to_look:
-                self._kept = yield from joining(self._settings, self._token)
+                self._kept = yield from joining(self._settings, self.token)
                 self._is_to_look = False
             return (yield from self._granted())
         except LockerError as error:
@@ -127,7 +128,7 @@ class Acquisition(Undertaking):
         def make(longest: float) -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE, longest))
             self._has_waited |= piece > 0
-            return self.wanted.request(self._token, piece), piece
+            return self.wanted.request(self.token, piece), piece
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
@@ -151,12 +152,12 @@ class Acquisition(Undertaking):
                 continue
             if not self._has_expired(error):
                 raise error
-            self._token = fresh_token()
+            self.token = fresh_token()
 
     def _leave_line(self) -> Steps[None]:
         """A copy of a request, made by a proxy for example, may wait there and be granted later."""
         if self._has_waited and not self._joins:
-            yield from abandon(self._token)
+            yield from abandon(self.token)
 
     def _check_lease(self, settings: Settings) -> Steps[None]:
         """It can have ended meanwhile. A server that was restarted does not know who waited, and
@@ -167,7 +168,7 @@ class Acquisition(Undertaking):
 
     def _renewed(self, settings: Settings) -> Steps[Answer | LockLost]:
         self._is_renewing = True
-        answer = yield from ask(settings, calls.renew(self._token))
+        answer = yield from ask(settings, calls.renew(self.token))
         loss: LockLost | None = None
         if answer.status != 200:
             error = error_of(answer)
@@ -193,7 +194,7 @@ class Acquisition(Undertaking):
             return replace(grant, sent=renewed.sent)
         if not self._has_expired(renewed):
             raise renewed
-        self._token = fresh_token()
+        self.token = fresh_token()
         return None
 
     def give_up(self) -> Steps[bool]:
@@ -208,11 +209,11 @@ class Acquisition(Undertaking):
             answer: Answer = yield self._withdrawal()
             is_done = not is_transient(answer)
             if not self._joins:
-                return (yield from abandon(self._token)) and is_done
+                return (yield from abandon(self.token)) and is_done
             if self._kept is not None and (grant := self._late(answer)) is not None:
                 for path in grant.paths:
                     if path_key(path) not in self._kept:
-                        answer = yield Send(calls.release_path(self._token, path), FAREWELL_TIMEOUT)
+                        answer = yield Send(calls.release_path(self.token, path), FAREWELL_TIMEOUT)
                         is_done &= not is_transient(answer, True)
         except NoAnswer:
             return False
@@ -243,7 +244,7 @@ class Acquisition(Undertaking):
         return None
 
     def _withdrawal(self) -> Send:
-        return Send(self.wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        return Send(self.wanted.request(self.token, 0), FAREWELL_TIMEOUT)
 
     @staticmethod
     def _late(answer: Answer) -> Grant | None:

@@ -116,15 +116,15 @@ class Block(HeldView):
         self._on_lost = on_lost
         self.lost = threading.Event()  #: Set when the lease has ended, or can have.
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Holding:
-        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+    def _begin(self, token: str, what: str, first: Deadline) -> Holding:
+        self._holding = Holding(self._client, token, what, first, self.lost,
                                  self._on_lost)
         return self._holding
 
     def _held(self) -> Tenure:
         holding = self._holding
         if holding is None:
-            raise LockerError("This is not held: use it in a `with` block.", "not_held")
+            raise LockerError("This is not held: use it in a block (with).", "not_held")
         return holding.tenure
 
     def _is_taken(self) -> bool:

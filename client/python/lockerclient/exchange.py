@@ -38,7 +38,6 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]  # names in lower case
     text: str
     sent: float  # when its request began to be sent
 

@@ -50,9 +50,8 @@ class Lease(Block):
         try:
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
-            opened = client._run(opening.steps())
-            what = "a lease of " + self._owner
-            self._begin(opened.token, what, opened.ttl, opened.sent).start()
+            first = client._run(opening.steps())
+            self._begin(opening.token, "a lease of " + self._owner, first).start()
             return self
         except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from . import calls
 from .acquisition import Acquisition
 from .block import Block, OnLost
+from .deadline import Deadline
 from .inventory import Use
 from .views import GrantView
 
@@ -37,7 +38,8 @@ class Lock(Block, GrantView):
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
             self._grant = grant = client._run(acquisition.steps())
-            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            holding = self._begin(grant.token, ", ".join(grant.paths),
+                                  Deadline(grant.ttl, grant.sent))
             holding.tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             holding.start()
             return self

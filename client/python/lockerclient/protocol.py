@@ -10,7 +10,7 @@ from typing import Callable, Iterator, TypeVar
 from . import calls, deadline
 from .errors import LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .records import LeaseState, LockInfo, OpenedLease, error_of
+from .records import LeaseState, LockInfo, deadline_of, error_of
 
 Result = TypeVar("Result")
 DISK_FULL = 507
@@ -160,8 +160,8 @@ def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]
 
 
 def opened_lease(settings: Settings, token: str, owner: str | None,
-                 ttl: float | None) -> Steps[OpenedLease]:
-    return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
+                 ttl: float | None) -> Steps[deadline.Deadline]:
+    return call(settings, calls.open_lease(token, owner, ttl), deadline_of)
 
 
 def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lockerclient")
 OnLost = Callable[[LockLost], None]
-BLOCK = "an `async with` block"
 
 
 class _Cancellation:
@@ -167,16 +166,16 @@ class Block(HeldView):
         #: before Python 3.10 it needs the event loop.
         self.lost: asyncio.Event
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+    def _begin(self, token: str, what: str, first: Deadline) -> Tenure:
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
-        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+        self._holding = Holding(self._client, token, what, first, self.lost,
                                 self._on_lost, self._cancellation)
         return self._holding.tenure
 
     def _held(self) -> Tenure:
         if self._holding is None:
-            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
+            raise LockerError("This is not held: use it in a block (async with).", "not_held")
         return self._holding.tenure
 
     def _is_taken(self) -> bool:

@@ -17,7 +17,7 @@ from ..records import Grant
 from ..tenure import Tenure
 from ..turns import Turn
 from ..views import UseView
-from .block import BLOCK, Block, OnLost
+from .block import Block, OnLost
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -41,8 +41,8 @@ class AsyncLease(Block):
         client = self._client
         opening = Opening(client._settings, self._owner, self._ttl)
         try:
-            opened = await client._run(opening.steps())
-            self._begin(opened.token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            first = await client._run(opening.steps())
+            self._begin(opening.token, "a lease of " + self._owner, first)
             return self
         except GeneratorExit:
             raise
@@ -212,7 +212,6 @@ class AsyncLockOfLease(UseView):
     """Made by `AsyncLease.lock`."""
 
     lease: AsyncLease
-    _block_syntax = BLOCK
 
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()

@@ -422,7 +422,7 @@ class GivingBack(unittest.TestCase):
         for quick in (giving_back.abandon("t"), giving_back.leave_quickly(
                 world.settings, tenure, leaving)):
             self.assertFalse(world.drive(quick))
-        problem, goes_on = world.drive(giving_back.end(world.settings, tenure, tenure.finish()))
+        problem, goes_on = world.drive(giving_back.end(world.settings, tenure))
         self.assertEqual((problem.code, goes_on), ("disk_full", True))
         world = World(self.FULL, self.FULL, LEFT)
         world.drive(giving_back.go_on_releasing(world.settings, tenure))
@@ -453,7 +453,8 @@ class GivingBack(unittest.TestCase):
         """The last try can have lasted longer than the lease."""
         for steps in (giving_back.release, giving_back.go_on_releasing):
             world = World((10, NoAnswer("timeout", True)))
-            tenure = Tenure("t", "/a", Deadline(6.0, world.now - 9), lambda: world.now, print)
+            tenure = Tenure("t", "/a", Deadline(6.0, world.now - 9), lambda: world.now, [].append)
+            tenure.finish()
             try:
                 world.drive(steps(world.settings, tenure))
             except Unreachable:

@@ -235,7 +235,7 @@ class Acquisition(Undertaking):
         """In the background, when there was no answer: a lease that goes on would keep for ever
         what was granted all the same."""
         for pause in backoff():
-            if tenure.is_over():
+            if tenure.has_ended():
                 return None
             try:
                 return (yield from self.withdraw())

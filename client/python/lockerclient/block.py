@@ -46,11 +46,9 @@ class Holding:
         self._keeper.start(self._finish_forsaken)
         self._client._watch.add(self.tenure)
 
-    def _stop(self) -> LockLost | None:
-        loss = self.tenure.finish()
+    def _stop(self) -> None:
         self._keeper.stop()
         self._client._watch.remove(self.tenure)
-        return loss
 
     def forsake(self) -> None:
         """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
@@ -68,8 +66,8 @@ class Holding:
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
-        loss = copy.copy(self._stop())
-        problem, goes_on = client._run(giving_back.end(client._settings, tenure, loss))
+        self._stop()
+        problem, goes_on = client._run(giving_back.end(client._settings, tenure))
         if goes_on:
             in_background("release", self._go_on)
         else:
@@ -87,15 +85,14 @@ class Holding:
         if self.tenure.is_of_another_process():
             return
         self._stop()
-        if self._client._run(giving_back.abandon(self.tenure.token)):
+        if self._client._run(giving_back.end_quickly(self.tenure)):
             self._client._farewells.done(self.tenure)
         else:
             in_background("release", self._go_on)
 
     def _at_exit(self) -> Steps[bool]:
-        self.tenure.finish()
         self._keeper.stop()
-        return giving_back.abandon(self.tenure.token)
+        return giving_back.end_quickly(self.tenure)
 
 
 class Block(HeldView):

@@ -18,12 +18,12 @@ log = logging.getLogger("lockerclient")
 FAREWELL_TIMEOUT = 2.0
 
 
-def end(settings: Settings, tenure: Tenure,
-        loss: LockLost | None) -> Steps[tuple[LockerError | None, bool]]:
+def end(settings: Settings, tenure: Tenure) -> Steps[tuple[LockerError | None, bool]]:
     """Of a block. What to tell who ends it: the loss, or why it may stay held; and whether giving
-    back goes on in the background. What it raises is an interruption. REQUIRES: the tenure is
-    finished."""
-    if loss is not None and tenure.has_ended():
+    back goes on in the background. What it raises is an interruption."""
+    has_ended = tenure.has_ended()
+    loss = copy.copy(tenure.finish())
+    if loss is not None and has_ended:
         if loss.status is None:  # the server may have it still
             yield from abandon(tenure.token)
         return loss, False
@@ -37,8 +37,16 @@ def end(settings: Settings, tenure: Tenure,
     return loss, goes_on
 
 
+def end_quickly(tenure: Tenure) -> Steps[bool]:
+    """The same after an interruption: one more try. False if the server, or what is between, was
+    away."""
+    tenure.finish()
+    return abandon(tenure.token)
+
+
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Raises LockLost when it was lost. REQUIRES: the tenure is finished."""
+    """Raises LockLost when it was lost."""
+    assert tenure.known_end is not None, "it is not finished: its loss would be told meanwhile"
     answer = yield from ask(_hurried(settings, tenure), calls.release_lease(tenure.token))
     if answer.status == 200:
         paths = tenure.inventory.paths()
@@ -57,7 +65,8 @@ def _hurried(settings: Settings, tenure: Tenure) -> Settings:
 
 
 def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """In the background, after `release` gave up: until it is answered, or the lease is over."""
+    """In the background, after `end` gave up: until it is answered, or the lease is over."""
+    tenure.finish()
     try:
         yield from release(replace(settings, patience=float("inf")), tenure)
     except LockerError:

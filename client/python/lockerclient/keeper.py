@@ -156,7 +156,7 @@ class DeadlineWatch:
                     return
                 watched = list(self._tenures)
             for tenure in watched:
-                if tenure.is_over():
+                if tenure.has_ended():
                     self.remove(tenure)
             left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
             wait_for(self._woken, max(0.0, min(left, LONGEST_PAUSE)))

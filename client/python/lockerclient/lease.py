@@ -180,7 +180,7 @@ class Lease(Block):
         def run() -> None:
             for pause in protocol.backoff():
                 time.sleep(pause)
-                if tenure.is_over() or self._leave_at_once(tenure, use):
+                if tenure.has_ended() or self._leave_at_once(tenure, use):
                     return
 
         in_background("leave", run)

@@ -88,11 +88,9 @@ class Holding:
             left = self.tenure.deadline.ends - deadline.now()
             await asyncio.sleep(max(0.0, min(left, LONGEST_PAUSE)))
 
-    def _stop(self) -> LockLost | None:
-        loss = self.tenure.finish()
+    def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        return loss
 
     def _tell(self, loss: LockLost) -> None:
         log.warning("%s", loss)
@@ -123,9 +121,9 @@ class Holding:
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
-        loss = copy.copy(self._stop())
+        self._stop()
         try:
-            problem, goes_on = await client._run(giving_back.end(client._settings, tenure, loss))
+            problem, goes_on = await client._run(giving_back.end(client._settings, tenure))
         except GeneratorExit:
             raise
         except BaseException:  # a cancellation, for example
@@ -146,8 +144,8 @@ class Holding:
     async def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
         self._stop()
-        token = self.tenure.token
-        await self._client._say_farewell(self.tenure, lambda: giving_back.abandon(token),
+        tenure = self.tenure
+        await self._client._say_farewell(tenure, lambda: giving_back.end_quickly(tenure),
                                          self._go_on)
 
 

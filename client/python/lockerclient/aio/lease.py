@@ -180,7 +180,7 @@ class AsyncLease(Block):
         """A lease that goes on would keep it for ever: a task tries again."""
         for pause in protocol.backoff():
             await asyncio.sleep(pause)
-            if tenure.is_over():
+            if tenure.has_ended():
                 return
             async with self._giving_back:
                 leaving = tenure.inventory.leave(use)

@@ -579,9 +579,9 @@ FAULTS = [
           "python/interruption_test.py "
           "WhileTheServerIsAway.test_nobody_knows_meanwhile_whether_a_mode_was_changed_back"),
     Fault("never-tired", "a Python client gives up for ever what has ended long ago",
-          "client/python/lockerclient/acquisition.py",
-          "            if self._settings.now() > ends or (yield from self.give_up()):\n",
-          "            if (yield from self.give_up()):\n",
+          "client/python/lockerclient/giving_back.py",
+          "        if settings.now() >= ends or (yield from attempt()):\n",
+          "        if (yield from attempt()):\n",
           "python/protocol_test.py "
           "Acquiring.test_who_gives_up_does_not_try_for_longer_than_it_can_have_been_granted"),
     Fault("released-unnoticed", "a Python block believes in a lock that another thread has released",

@@ -9,7 +9,7 @@ from .address import PathKey, path_key
 from .deadline import Deadline
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .giving_back import FAREWELL_TIMEOUT, abandon
+from .giving_back import FAREWELL_TIMEOUT, abandon, insist
 from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_transient,
                        opened_lease, page_of_lease)
 from .records import Grant, Renewal, error_of, forgotten
@@ -35,8 +35,8 @@ def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
 
 
 class Undertaking:
-    """What is asked for with a token of the client's choice, and given up where it is interrupted or
-    nobody answers."""
+    """What is asked for with a token of the client's choice, and given up where that is interrupted
+    or nobody answers."""
 
     def __init__(self, settings: Settings, token: str, ttl: float | None):
         self._settings = settings
@@ -55,12 +55,8 @@ class Undertaking:
         return not self.has_failed or self.may_be_granted and self._ttl is None
 
     def go_on_giving_up(self) -> Steps[None]:
-        """For not longer than what was granted lives."""
-        ends = float("inf") if self._ttl is None else self._settings.now() + float(self._ttl)
-        for pause in backoff():
-            yield Pause(pause)
-            if self._settings.now() > ends or (yield from self.give_up()):
-                return
+        lasts = float("inf") if self._ttl is None else float(self._ttl)
+        return insist(self._settings, self.give_up, self._settings.now() + lasts)
 
 
 class Opening(Undertaking):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import replace
+from typing import Callable
 
 from . import calls
 from .errors import LockerError, LockLost
-from .exchange import NoAnswer, Send, Steps
+from .exchange import NoAnswer, Pause, Send, Steps
 from .inventory import Leaving, Use
-from .protocol import Settings, ask, is_silence, is_transient, outcome
+from .protocol import Settings, ask, backoff, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
 
@@ -65,12 +66,8 @@ def _hurried(settings: Settings, tenure: Tenure) -> Settings:
 
 
 def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """In the background, after `end` gave up: until it is answered, or the lease is over."""
-    tenure.finish()
-    try:
-        yield from release(replace(settings, patience=float("inf")), tenure)
-    except LockerError:
-        pass  # it has ended, or nothing helps
+    """In the background, after `end` gave up."""
+    return insist(settings, lambda: end_quickly(tenure), tenure.deadline.ends)
 
 
 def end_use(settings: Settings, tenure: Tenure, use: Use,
@@ -120,6 +117,14 @@ def leave_quickly(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps
     hurried = replace(settings, timeout=FAREWELL_TIMEOUT, patience=0.0)
     problem = yield from outcome(leave(hurried, tenure, leaving))
     return problem is None or not is_silence(problem)
+
+
+def insist(settings: Settings, attempt: Callable[[], Steps[bool]], ends: float) -> Steps[None]:
+    """In the background: until it is answered, or what it gives back has ended by itself."""
+    for pause in backoff():
+        if settings.now() >= ends or (yield from attempt()):
+            return
+        yield Pause(pause)
 
 
 def abandon(token: str) -> Steps[bool]:

@@ -539,7 +539,7 @@ FAULTS = [
           "WhileItIsGivenBack.test_while_another_lock_of_the_lease_is_given_back"),
     Fault("lets-the-next-go", "the late end of a block of asyncio ends the turn of the lease's next use",
           "client/python/lockerclient/aio/lease.py",
-          "            mutex.release()\n", "            self._giving_back.release()\n",
+          "            mutex.release()\n", "            self._held().inventory.giving_back.release()\n",
           "python/part_test.py Sharing.test_what_ends_late_leaves_the_next_use_of_a_lease_alone"),
     Fault("told-before-it-is-done", "a Python block gives up a lock that the server could not release",
           "client/python/lockerclient/client_base.py",

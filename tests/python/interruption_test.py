@@ -205,7 +205,7 @@ class WhileItIsGivenBack(InterruptionCase):
         begun, may_end = threading.Event(), threading.Event()
 
         def give_another_back():
-            with lease._giving_back:
+            with lease._held().inventory.giving_back:
                 begun.set()
                 may_end.wait(PATIENCE)
 
@@ -505,12 +505,13 @@ class OnceMore(InterruptionCase):
             async with client.lease(ttl=LONG) as lease:
                 block = lease.lock("/a")
                 await block.__aenter__()
-                await lease._giving_back.acquire()
+                await lease._held().inventory.giving_back.acquire()
                 leaving = asyncio.ensure_future(block.__aexit__(None, None, None))
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 leaving.cancel()
-                asyncio.get_running_loop().call_later(0.1, lease._giving_back.release)
+                asyncio.get_running_loop().call_later(
+                    0.1, lease._held().inventory.giving_back.release)
                 with self.assertRaises(asyncio.CancelledError):
                     await leaving
                 self.assertEqual(self.held(), [])
@@ -700,7 +701,7 @@ class WhileTheServerIsAway(InterruptionCase):
                 with impatient.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared"):
                     inner = lease.lock("/a")
                     inner.__enter__()
-                    with lease._giving_back:  # nothing goes on in the background
+                    with lease._held().inventory.giving_back:  # nothing goes on in the background
                         with self.sending(impatient, NoAnswer("x", True), after=was_carried_out):
                             inner.__exit__(None, None, None)
                         with lease.lock("/a", mode=mode):
@@ -774,7 +775,7 @@ class WhileTheServerIsAway(InterruptionCase):
             with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
                 self.server.kill()
             self.assertTrue(goes_on())
-            with lease._giving_back:
+            with lease._held().inventory.giving_back:
                 self.restart()
                 again = lease.lock("/a")
                 again.__enter__()

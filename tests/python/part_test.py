@@ -676,10 +676,10 @@ class Sharing(PartCase):
                 await request.is_there.wait()
                 await lease.release()
                 await lease.open()
-                async with lease._giving_back:
+                async with lease._held().inventory.giving_back:
                     request.go_on.set()
                     await ending
-                    self.assertTrue(lease._giving_back.locked())
+                    self.assertTrue(lease._held().inventory.giving_back.locked())
             await lease.release()
         self.run_async(body)
 

@@ -36,8 +36,6 @@ class Lease(Block):
         calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
-        # Nothing is asked for while the same is given back. A signal handler may come between.
-        self._giving_back = threading.RLock()
 
     def open(self) -> Lease:
         """What the beginning of a `with` block does; `release` ends it."""
@@ -51,7 +49,9 @@ class Lease(Block):
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
             first = client._run(opening.steps())
-            self._begin(opening.token, "a lease of " + self._owner, first).start()
+            holding = self._begin(opening.token, "a lease of " + self._owner, first)
+            holding.tenure.inventory.giving_back = threading.RLock()  # signal handlers ask, too
+            holding.start()
             return self
         except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():
@@ -94,15 +94,15 @@ class Lease(Block):
         client = self._client
         acquisition: Acquisition | None = None
         try:
-            with self._giving_back:
+            with tenure.inventory.giving_back:
                 asked = tenure.inventory.expect(use)
             acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
                                       tenure.token)
             grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
-            if tenure.inventory.stay(use).weakenings:
-                with self._giving_back:
+            if tenure.inventory.needs_weakening(use):
+                with tenure.inventory.giving_back:
                     staying = tenure.inventory.stay(use)
                     client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
@@ -157,7 +157,7 @@ class Lease(Block):
         if tenure.is_of_another_process():
             return None
         client = self._client
-        with self._giving_back:
+        with tenure.inventory.giving_back:
             leaving = tenure.inventory.leave(use)
             problem, goes_on = client._run(giving_back.end_use(client._settings, tenure, use,
                                                                leaving))
@@ -170,7 +170,7 @@ class Lease(Block):
             self._leave_later(tenure, use)
 
     def _leave_at_once(self, tenure: Tenure, use: Use) -> bool:
-        with self._giving_back:
+        with tenure.inventory.giving_back:
             leaving = tenure.inventory.leave(use)
             return self._client._run(giving_back.leave_quickly(
                 self._client._settings, tenure, leaving))
@@ -190,7 +190,7 @@ class Lease(Block):
         block that does that is silent."""
         tenure = self._held()
         tenure.check_process()  # a child's mutex may be held by a thread of its parent's
-        with self._giving_back:
+        with tenure.inventory.giving_back:
             self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,

@@ -37,12 +37,12 @@ class AsyncLease(Block):
         """What the beginning of an `async with` block does; `release` ends it."""
         reservation = self._reserve()
         self.lost = asyncio.Event()
-        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
         client = self._client
         opening = Opening(client._settings, self._owner, self._ttl)
         try:
             first = await client._run(opening.steps())
-            self._begin(opening.token, "a lease of " + self._owner, first)
+            tenure = self._begin(opening.token, "a lease of " + self._owner, first)
+            tenure.inventory.giving_back = asyncio.Lock()
             return self
         except GeneratorExit:
             raise
@@ -94,7 +94,7 @@ class AsyncLease(Block):
     async def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
         tenure.check()
         client = self._client
-        async with self._giving_back:
+        async with tenure.inventory.giving_back:
             asked = tenure.inventory.expect(use)
         acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
                                   tenure.token)
@@ -102,8 +102,8 @@ class AsyncLease(Block):
             grant = await client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
-            if tenure.inventory.stay(use).weakenings:
-                async with self._giving_back:
+            if tenure.inventory.needs_weakening(use):
+                async with tenure.inventory.giving_back:
                     staying = tenure.inventory.stay(use)
                     await client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
@@ -153,7 +153,7 @@ class AsyncLease(Block):
                              is_hurried: bool) -> LockerError | None:
         problem: LockerError | None = None
         client = self._client
-        mutex = self._giving_back  # the lease may be opened anew before this ends
+        mutex = tenure.inventory.giving_back
         try:
             await mutex.acquire()
         except asyncio.CancelledError:
@@ -182,7 +182,7 @@ class AsyncLease(Block):
             await asyncio.sleep(pause)
             if tenure.has_ended():
                 return
-            async with self._giving_back:
+            async with tenure.inventory.giving_back:
                 leaving = tenure.inventory.leave(use)
                 if await self._client._run(giving_back.leave_quickly(
                         self._client._settings, tenure, leaving)):
@@ -193,7 +193,7 @@ class AsyncLease(Block):
         block that does that is silent."""
         tenure = self._held()
         tenure.check_process()
-        async with self._giving_back:
+        async with tenure.inventory.giving_back:
             await self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,

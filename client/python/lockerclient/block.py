@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
@@ -14,6 +13,7 @@ from . import calls, deadline, giving_back
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
+from .giving_back import log
 from .keeper import Keeper, in_background
 from .tenure import Tenure
 from .views import HeldView
@@ -21,7 +21,6 @@ from .views import HeldView
 if TYPE_CHECKING:
     from .client import Client
 
-log = logging.getLogger("lockerclient")
 OnLost = Callable[[LockLost], None]
 
 
@@ -82,12 +81,11 @@ class Holding:
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
-        if self.tenure.is_of_another_process():
+        tenure = self.tenure
+        if tenure.is_of_another_process():
             return
         self._stop()
-        if self._client._run(giving_back.end_quickly(self.tenure)):
-            self._client._farewells.done(self.tenure)
-        else:
+        if not self._client._say_farewell(tenure, lambda: giving_back.end_quickly(tenure)):
             in_background("release", self._go_on)
 
     def _at_exit(self) -> Steps[bool]:

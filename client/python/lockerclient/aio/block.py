@@ -5,24 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from .. import calls, deadline, giving_back, renewing
-from ..block import tell
+from ..block import OnLost, tell
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost
 from ..exchange import LONGEST_PAUSE
+from ..giving_back import log
 from ..tenure import Tenure
 from ..views import HeldView
 
 if TYPE_CHECKING:
     from .client import AsyncClient
-
-log = logging.getLogger("lockerclient")
-OnLost = Callable[[LockLost], None]
 
 
 class _Cancellation:

@@ -10,13 +10,13 @@ from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, 
 from .. import calls, protocol
 from ..acquisition import Acquisition, Undertaking
 from ..address import tls_for
+from ..block import OnLost
 from ..client_base import ClientBase
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..farewell import Farewells
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
-from .block import OnLost
 from .connections import Connections
 from .events import AsyncEvents
 from .lease import AsyncLease

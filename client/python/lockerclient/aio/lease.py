@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterable
 
 from .. import calls, deadline, giving_back, protocol
 from ..acquisition import Acquisition, Opening
-from ..block import tell
+from ..block import OnLost, tell
 from ..errors import LockerError
 from ..exchange import LONGEST_PAUSE, Steps
 from ..inventory import Use
@@ -17,7 +17,7 @@ from ..records import Grant
 from ..tenure import Tenure
 from ..turns import Turn
 from ..views import UseView
-from .block import Block, OnLost
+from .block import Block
 
 if TYPE_CHECKING:
     from .client import AsyncClient

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from .. import calls
 from ..acquisition import Acquisition
+from ..block import OnLost
 from ..deadline import Deadline
 from ..inventory import Use
 from ..views import GrantView
-from .block import Block, OnLost
+from .block import Block
 
 if TYPE_CHECKING:
     from .client import AsyncClient

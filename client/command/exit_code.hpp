@@ -12,6 +12,7 @@ enum class ExitCode : int {
   usage = 64,          ///< An option or argument is wrong.
   unreachable = 69,    ///< No answer from the server.
   lost = 70,           ///< The lock was lost while it was held.
+  no_resources = 71,   ///< The system gives too little memory, or too few open files.
   io = 74,             ///< Nothing could be written to the output.
   not_acquired = 75,   ///< Somebody else holds it, or waiting would never end. `run`: or refused.
   not_permitted = 77,  ///< The key is missing, or may not do this.

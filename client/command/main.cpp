@@ -44,8 +44,8 @@ void print_usage(std::ostream& out) {
   out << "\nThe server is --url of each command, else LOCKER_URL, else `url = …` in\n"
          "~/.config/locker/locker.conf or /etc/locker/locker.conf, else http://127.0.0.1:8765.\n"
          "Exit codes: 0, 1 refused, 64 used wrongly, 69 server unreachable, 70 lock lost,\n"
-         "74 output not written, 75 not acquired, 77 not permitted; those of `store` are in its\n"
-         "help.\n";
+         "71 out of memory or open files, 74 output not written, 75 not acquired,\n"
+         "77 not permitted; those of `store` are in its help.\n";
 }
 
 int run(Arguments arguments) {
@@ -79,5 +79,5 @@ int main(int argc, char** argv) try {
   return locker::client::run({argv + 1, argv + argc});
 } catch (const std::exception& error) {
   std::cerr << "locker: cannot go on: " << error.what() << "\n";
-  return 71;
+  return number(locker::client::ExitCode::no_resources);
 }

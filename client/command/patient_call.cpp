@@ -16,7 +16,7 @@ Result<Reply> call_patiently(const ServerAddress& server, const Call& request,
   bool has_said = false;
   for (;;) {
     Result<Reply> answered = call(server, request, timeout);
-    if (!is_away(answered) || SteadyClock::now() >= until) return answered;
+    if (!is_away_or_full(answered) || SteadyClock::now() >= until) return answered;
     const Failure failure = answered ? answered->failure() : answered.error();
     if (!std::exchange(has_said, true)) {
       std::cerr << "locker: " << printable(failure.message) << " Trying again.\n";

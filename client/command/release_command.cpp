@@ -37,7 +37,7 @@ int run_release_command(const Arguments& arguments) {
     if (answered && answered->status == 200) continue;
     const int failed = complain(answered ? answered->failure() : answered.error());
     if (code == number(ExitCode::ok)) code = failed;
-    if (is_away(answered)) break;
+    if (is_away_or_full(answered)) break;
   }
   return code;
 }

@@ -96,7 +96,8 @@ void WaitingLine::say(const std::string& text, const std::string& same) {
 
 void WaitingLine::say_trouble(const Failure& failure) {
   if (is_stopped_) return;
-  say(printable(failure.message) + " Trying again.", failure.message);
+  const std::string text = failure.message + " Trying again.";
+  say(printable(text), text);
 }
 
 void WaitingLine::stop() {
@@ -113,7 +114,9 @@ net::awaitable<void> WaitingLine::async_run() {
     if (cancelled || is_stopped_) co_return;
     Result<Reply> answered = co_await client_.async_call(look_, timeout);
     if (is_stopped_) co_return;
-    if (!answered) say_trouble(answered.error());
+    if (!answered) {  // only this look is tried again for sure
+      say(printable(answered.error().message), answered.error().message);
+    }
     if (!answered || answered->status != 200) continue;
     const boost::json::object state = answered->json();
     const auto reason = reason_of(state);

@@ -20,7 +20,7 @@ class WaitingLine {
   [[nodiscard]] net::awaitable<void> async_run();
   /// Clears the line.
   void stop();
-  /// The server cannot be asked at the moment.
+  /// The server cannot be asked at the moment, and is asked again.
   void say_trouble(const Failure& failure);
 
  private:

@@ -213,7 +213,7 @@ net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
     if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);
     const Result<Reply> released = co_await client.async_call(release, hurry);
-    if (is_away(released)) co_return false;
+    if (is_away_or_full(released)) co_return false;
   }
   co_return true;
 }

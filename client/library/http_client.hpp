@@ -49,6 +49,11 @@ struct Reply {
   return answered ? answered->is_transient() : answered.error().kind == Failure::Kind::unreachable;
 }
 
+/// The same for what is given back: that waits for room on the server's disk, too.
+[[nodiscard]] inline bool is_away_or_full(const Result<Reply>& answered) {
+  return is_away(answered) || (answered && answered->status == 507);
+}
+
 /// One connection to the server, opened when it is needed and kept. On the thread that runs its
 /// executor; one call at a time. A call is sent twice when the server had closed the connection
 /// meanwhile. All of Locker's can be (an acquire has a token of the client's choice) but a force

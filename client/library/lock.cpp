@@ -50,7 +50,7 @@ void give_up_later(const std::shared_ptr<Asking>& asking, const Wanted& wanted) 
 void release_later(const ServerAddress& address, const std::string& token,
                    const std::string& path) {
   BackgroundReturns::all().begin(token, {path}, [address, release = release_call(token, path)] {
-    return !is_away(call(address, release, milliseconds{2'000}));
+    return !is_away_or_full(call(address, release, milliseconds{2'000}));
   });
 }
 
@@ -133,7 +133,7 @@ Result<Reply> Lock::ask(const Call& request) const {
     Result<Reply> answered = call(address_, request, left);
     const bool is_over = SteadyClock::now() + pause_between_tries >= until ||
                          BootClock::now() >= keeping_->ends_at.load();
-    if (!is_away(answered) || is_over) return answered;
+    if (!is_away_or_full(answered) || is_over) return answered;
     std::this_thread::sleep_for(pause_between_tries);
   }
 }
@@ -161,7 +161,7 @@ Result<void> Lock::release() {
     }
     // A lease of its own with a TTL ends by itself.
     const bool stays = has_joined_ || keeping_->ends_at.load() == BootClock::time_point::max();
-    if (is_away(answered) && stays) release_later(address_, grant_.token, path);
+    if (is_away_or_full(answered) && stays) release_later(address_, grant_.token, path);
     Failure failure = answered ? answered->failure() : answered.error();
     if (was_lost) failure.kind = Failure::Kind::lost;
     if (released) released = std::move(failure);

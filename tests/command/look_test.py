@@ -1,5 +1,6 @@
 """The commands of `locker` that look, and those for scripts."""
 
+import http.server
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 import uuid
@@ -102,6 +104,30 @@ class ScriptTest(CommandCase):
         keeper.kill()
         self.assertEqual(start_without_server("release").wait(LONG), 0)
         self.assertTrue(self.is_free("/a"))
+
+    def test_what_is_given_back_waits_for_room_on_the_disk(self):
+        asked = []
+
+        class Full(http.server.BaseHTTPRequestHandler):
+            def do_DELETE(self):
+                asked.append(self.path)
+                status, body = (507, b'{"error": "disk_full", "message": "No room."}') if (
+                    len(asked) < 3) else (200, b'{"released": 1}')
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Full) as full:
+            threading.Thread(target=full.serve_forever, daemon=True).start()
+            self.locker("release", "--url", f"http://127.0.0.1:{full.server_port}",
+                        "--token", "1e0e9a0c-6e0c-4b62-a5f0-6d3c5b9f3a55", "/a")
+            full.shutdown()
+        self.assertEqual(asked, ["/v1/locks/a"] * 3)
+        self.assertIn("No room. Trying again.", self.said)
 
     def test_acquire_as_json(self):
         grant = json.loads(self.locker("acquire", "--json", "--ttl", "5s", "--owner", "x", "/a"))

@@ -124,7 +124,7 @@ class RunTest(CommandCase):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             process = self.start("run", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}", "/a",
                                  "--", "true")
-            self.assertIn("it takes too long. Trying again.", process.stderr.readline())
+            self.assertRegex(process.stderr.readline(), r"it takes too long\.$")
             asked = []
             while select.select([silent], [], [], 0)[0]:
                 with silent.accept()[0] as accepted:
@@ -132,6 +132,13 @@ class RunTest(CommandCase):
             self.assertEqual(sorted(asked), [b"GET ", b"POST"])
             process.terminate()
             self.await_end(process, 128 + signal.SIGTERM)
+
+    def test_and_nothing_else_where_nothing_is_tried_again(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            self.locker("run", "--wait", "0", "--url",
+                        f"http://127.0.0.1:{silent.getsockname()[1]}", "/a", "--", "true", code=69)
+        self.assertIn("it takes too long.", self.said)
+        self.assertNotIn("Trying again", self.said)
 
     def test_it_waits_for_its_turn_and_says_for_whom(self):
         holder, pid = self.run_in_background(SLEEP, "--owner", "somebody")

@@ -226,7 +226,7 @@ class Looking(ServerCase):
         info = {"path": "/a", "owner": "o", "state": "held", "mode": "exclusive"}
         body = {"path": "/a", "free": False, "holders": [info], "covered_by": [info, info],
                 "waiters": [{**info, "state": "waiting"}], "waiter_count": 1}
-        state = PathState.parse(Answer(200, {}, json.dumps(body), 0))
+        state = PathState.parse(Answer(200, json.dumps(body), 0))
         self.assertEqual((state.holder_count, state.covered_by_count), (1, 2))
         self.assertIsNone(state.waiters[0].connected)
 
@@ -358,6 +358,11 @@ class Spelling(ServerCase):
                 client.lease().lock("foo")
             with self.assertRaisesRegex(TypeError, "bytes is not JSON"):
                 client.lock("/a", meta=b"x")
+            for path, options, what in (("/a", {"ttl": 2}, "'ttl'"), ("/a", {"owner": "x"}, "'owner'"),
+                                        ({"path": "/a", "ttl": "2s"}, {}, "'ttl'"),
+                                        ({"path": "/a", "any": 1}, {}, "'any'")):
+                with self.assertRaisesRegex(TypeError, what):  # it would be that of all its locks
+                    client.lease().lock(path, **options)
             with self.assertRaisesRegex(TypeError, "set is not JSON"):
                 client.lease().lock({"path": "/a", "mode": set()})
 

@@ -205,7 +205,7 @@ class WhileItIsGivenBack(InterruptionCase):
         begun, may_end = threading.Event(), threading.Event()
 
         def give_another_back():
-            with lease._giving_back:
+            with lease._held().inventory.giving_back:
                 begun.set()
                 may_end.wait(PATIENCE)
 
@@ -337,6 +337,40 @@ class OfALease(InterruptionCase):
         self.run_async(body)
 
 
+class AtALimit(InterruptionCase):
+    options = ("--locks-max", "1")
+
+    def setUp(self):
+        super().setUp()
+        self.client.acquire("/full", ttl=LONG)
+
+    def test_nothing_goes_on_after_a_refusal(self):
+        client = self.new_client(patience=0)
+        with client.lease(ttl=LONG) as lease:
+            for take in (lambda: client.acquire("/a", ttl=None, wait=0),
+                         client.lock("/a", ttl=None, wait=0).acquire,
+                         lambda: lease.acquire("/a", wait=0), lambda: lease.acquire("/a", wait=0)):
+                with self.assertRaises(LockerError) as caught:
+                    take()
+                self.assertEqual(caught.exception.code, "too_many_locks")
+            self.assertEqual([each.name for each in threading.enumerate()
+                              if each.name.startswith("lockerclient-")], [])
+
+    def test_with_asyncio(self):
+        async def body(client):
+            client._settings = self.new_client(patience=0)._settings
+            async with client.lease(ttl=LONG) as lease:
+                for take in (lambda: client.acquire("/a", ttl=None, wait=0),
+                             client.lock("/a", ttl=None, wait=0).acquire,
+                             lambda: lease.acquire("/a", wait=0),
+                             lambda: lease.acquire("/a", wait=0)):
+                    with self.assertRaises(LockerError) as caught:
+                        await take()
+                    self.assertEqual(caught.exception.code, "too_many_locks")
+                self.assertEqual(client._background, set())
+        self.run_async(body)
+
+
 class InTheBackground(InterruptionCase):
     def test_a_thread_that_cannot_be_is_no_error(self):
         with mock.patch.object(threading.Thread, "start", raising(RuntimeError)):
@@ -381,6 +415,19 @@ class WithoutAReference(InterruptionCase):
 
     def test_a_block_is_given_back(self):
         self.assertEqual(self.forget(lambda block: block.__enter__()), [True, True])
+
+    def test_of_one_that_was_lost_nothing_is_kept_in_mind(self):
+        blocks = list(self.blocks())
+        while blocks:
+            block = blocks.pop()
+            block.__enter__()
+            self.new_client().release(block.token)
+            block._held().lose(LockLost("x", "forced"))
+            self.check_no_threads()
+            self.assertIn(self.client._farewells, farewell._in_debt)
+            del block
+            gc.collect()
+            self.assertNotIn(self.client._farewells, farewell._in_debt)
 
     def test_what_was_taken_without_a_block_is_not(self):
         def after_a_block(block):
@@ -458,12 +505,13 @@ class OnceMore(InterruptionCase):
             async with client.lease(ttl=LONG) as lease:
                 block = lease.lock("/a")
                 await block.__aenter__()
-                await lease._giving_back.acquire()
+                await lease._held().inventory.giving_back.acquire()
                 leaving = asyncio.ensure_future(block.__aexit__(None, None, None))
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 leaving.cancel()
-                asyncio.get_running_loop().call_later(0.1, lease._giving_back.release)
+                asyncio.get_running_loop().call_later(
+                    0.1, lease._held().inventory.giving_back.release)
                 with self.assertRaises(asyncio.CancelledError):
                     await leaving
                 self.assertEqual(self.held(), [])
@@ -653,7 +701,7 @@ class WhileTheServerIsAway(InterruptionCase):
                 with impatient.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared"):
                     inner = lease.lock("/a")
                     inner.__enter__()
-                    with lease._giving_back:  # nothing goes on in the background
+                    with lease._held().inventory.giving_back:  # nothing goes on in the background
                         with self.sending(impatient, NoAnswer("x", True), after=was_carried_out):
                             inner.__exit__(None, None, None)
                         with lease.lock("/a", mode=mode):
@@ -668,12 +716,22 @@ class WhileTheServerIsAway(InterruptionCase):
                     with self.assertRaises(Interrupted):
                         block.__exit__(None, None, None)
                 wait_until(lambda: self.held() == [])
-            for take in (self.client.acquire,
-                         lambda path, ttl: self.client.lock(path, ttl=ttl).acquire()):
+            for take in (lambda: self.client.acquire("/a", ttl=None),
+                         self.client.lock("/a", ttl=None).acquire, self.client.lease(ttl=None).open):
                 with self.sending(self.client, Interrupted(), NoAnswer("x", True), after=True):
                     with self.assertRaises(Interrupted):
-                        take("/a", ttl=None)
-                wait_until(lambda: self.held() == [])
+                        take()
+                wait_until(lambda: self.client.status()["leases"] == 1)
+        wait_until(lambda: not farewell._in_debt)
+
+    def test_so_is_what_was_asked_for_without_a_ttl(self):
+        client = self.new_client(patience=0)
+        for take in (lambda: client.acquire("/a", ttl=None), client.lock("/a", ttl=None).acquire,
+                     client.lease(ttl=None).open):
+            with self.sending(client, NoAnswer("x", True), after=True):
+                with self.assertRaises(Unreachable):
+                    take()
+            wait_until(lambda: self.client.status()["leases"] == 0)
         wait_until(lambda: not farewell._in_debt)
 
     def test_so_it_is_with_asyncio(self):
@@ -689,12 +747,20 @@ class WhileTheServerIsAway(InterruptionCase):
 
             with mock.patch.object(client._connections, "send", fail):
                 lock = await client.lock("/a", ttl=None).acquire()
-                for call in (lock.release, lambda: client.acquire("/a", ttl=None),
-                             client.lock("/a", ttl=None).acquire):
+                asking = (lambda: client.acquire("/a", ttl=None),
+                          client.lock("/a", ttl=None).acquire, client.lease(ttl=None).open)
+                for call in (lock.release, *asking):
                     failures += [asyncio.CancelledError(), NoAnswer("x", True)]
                     with self.assertRaises(asyncio.CancelledError):
                         await call()
-                    while self.held():
+                    while self.client.status()["leases"]:
+                        await asyncio.sleep(0.01)
+                client._settings = self.new_client(patience=0)._settings
+                for call in asking:
+                    failures += [NoAnswer("x", True)]
+                    with self.assertRaises(Unreachable):
+                        await call()
+                    while self.client.status()["leases"]:
                         await asyncio.sleep(0.01)
             while farewell._in_debt:
                 await asyncio.sleep(0.01)
@@ -709,7 +775,7 @@ class WhileTheServerIsAway(InterruptionCase):
             with self.assertLogs("lockerclient", "WARNING"), lease.lock("/a"):
                 self.server.kill()
             self.assertTrue(goes_on())
-            with lease._giving_back:
+            with lease._held().inventory.giving_back:
                 self.restart()
                 again = lease.lock("/a")
                 again.__enter__()

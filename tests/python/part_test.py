@@ -150,6 +150,16 @@ class Losing(PartCase):
                 lease.check()  # which has done as it was told
             self.assertEqual(self.held(), {})
 
+    def test_what_is_no_path_gives_nothing_back(self):
+        with self.client.lease(ttl=LONG) as lease, lease.lock(["/", "/b"]) as lock:
+            for path, kind in (("b", ValueError), ("", ValueError), (b"/b", TypeError)):
+                for give_back in (lease.release_path,
+                                  lambda path: self.client.release(lease.token, path)):
+                    with self.assertRaises(kind):
+                        give_back(path)
+            lock.check()
+        self.assertEqual(self.held(), {})
+
     def test_a_block_that_gives_it_back_by_itself_ends_in_order(self):
         with self.client.lease(ttl=LONG) as lease:
             with lease.lock(["/a", "/b"]) as lock:
@@ -666,10 +676,10 @@ class Sharing(PartCase):
                 await request.is_there.wait()
                 await lease.release()
                 await lease.open()
-                async with lease._giving_back:
+                async with lease._held().inventory.giving_back:
                     request.go_on.set()
                     await ending
-                    self.assertTrue(lease._giving_back.locked())
+                    self.assertTrue(lease._held().inventory.giving_back.locked())
             await lease.release()
         self.run_async(body)
 

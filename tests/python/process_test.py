@@ -101,6 +101,37 @@ class Processes(ServerCase):
             code, lines, err = child.end()
             self.assertEqual((code, lines), (0, ["child forked False", "parent True"]), err)
 
+    def test_a_child_gives_no_path_of_a_lease_back(self):
+        with self.child(f"""
+            import asyncio
+            from lockerclient.aio import AsyncClient
+            def in_child(give_back):
+                child = os.fork()
+                if child == 0:
+                    try:
+                        give_back()
+                    except lockerclient.LockLost as lost:
+                        say("child", lost.reason)
+                    os._exit(0)
+                os.waitpid(child, 0)
+            with locker.lease(ttl={LONG}) as lease, lease.lock("/p") as lock:
+                in_child(lambda: lease.release_path("/p"))
+                say("parent", locker.state("/p").holders[0].fence == lock.fence)
+            async def main():
+                async with AsyncClient() as locker, locker.lease(ttl={LONG}) as lease:
+                    await lease.acquire("/p")
+                    def give_back():
+                        try:
+                            lease.release_path("/p").send(None)
+                        except StopIteration:
+                            pass
+                    in_child(give_back)
+                    say("parent", not (await locker.state("/p")).free)
+            asyncio.run(main())
+        """) as child:
+            code, lines, err = child.end()
+            self.assertEqual((code, lines), (0, ["child forked", "parent True"] * 2), err)
+
     def test_fork_while_other_threads_ask(self):
         with self.child(f"""
             stop = threading.Event()

@@ -13,7 +13,7 @@ from lockerclient.deadline import Deadline
 from lockerclient.errors import chain
 from lockerclient.event_stream import EventStream
 from lockerclient.exchange import Answer, NoAnswer, Send
-from lockerclient.inventory import Use
+from lockerclient.inventory import Leaving, Use
 from lockerclient.records import Grant
 from lockerclient.tenure import Tenure
 
@@ -53,7 +53,7 @@ class World:
                     step = steps.throw(what)
                 else:
                     text = body[0] if isinstance(body[0], str) else json.dumps(body[0])
-                    step = steps.send(Answer(what, {}, text, sent))
+                    step = steps.send(Answer(what, text, sent))
         except StopIteration as stop:
             return stop.value
 
@@ -145,6 +145,12 @@ class Asking(unittest.TestCase):
             world = World((0, 423, body))
             with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
                 world.drive(protocol.call(world.settings, calls.status(), Grant.parse))
+
+    def test_what_does_not_say_how_long_a_lease_lives_has_opened_none(self):
+        for body in ({}, {"ttl_ms": "x"}):
+            world = World((0, 200, body))
+            with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
+                world.drive(protocol.opened_lease(world.settings, "t", "o", 30))
 
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
         cuts = [(12, 504, "<html>"), (12, NoAnswer("cut", True, True))] * 10
@@ -335,6 +341,34 @@ class Acquiring(unittest.TestCase):
                 self.acquire(World((0, status, body), LEFT))
             self.assertNotIsInstance(caught.exception, (NotAcquired, LockLost))
 
+    def check_failure(self, world, is_open, token=None, ttl=None):
+        """`is_open`: it may have been granted, though it has failed."""
+        acquisition = Acquisition(world.settings, wanted(ttl), 0, token)
+        with self.assertRaises(LockerError) as caught:
+            world.drive(acquisition.steps())
+        self.assertTrue(acquisition.has_failed)
+        self.assertEqual(acquisition.may_be_granted, is_open, world.calls())
+        self.assertEqual(acquisition.may_stay_held(), is_open and token is None and ttl is None)
+        return caught.exception
+
+    def test_what_is_refused_while_the_server_is_at_a_limit_is_not_granted(self):
+        full = (0, 503, {"error": "too_many_locks", "message": "Full."})
+        for script in ([full] * 1000, [(0, REFUSED), *[full] * 1000]):
+            self.assertEqual(self.check_failure(World(*script), False).code, "too_many_locks")
+        again = [full, (0, 200, RENEWED)] * 1000
+        self.assertEqual(self.check_failure(World(*again), False, "t").code, "too_many_locks")
+        # What came before it may have been carried out.
+        self.assertIsInstance(self.check_failure(World((0, 502, "<html>"), *[full] * 1000), True),
+                              Unreachable)
+
+    def test_what_was_granted_stays_so_when_its_renewal_is_refused(self):
+        refused = (0, 403, {"error": "forbidden", "message": "x"})
+        self.check_failure(World((19, 201, GRANT), refused), True, "t")
+        self.check_failure(World((0, 502, "<html>"), refused), True, "t")
+        for lost in ((0, 410, FORCED), (0, 404, {"error": "no_such_lease", "message": "x"})):
+            self.check_failure(World((19, 201, GRANT), lost), False, "t")
+        self.check_failure(World((19, 201, GRANT), (0, 410, EXPIRED), refused), False, ttl=30.0)
+
     def test_giving_up_takes_the_request_out_before_it_releases(self):
         for joins, last in ((None, "/v1/leases"), ("mine", "/v1/locks/a")):
             world = World((0, 200, GRANT), (0, 200, {}))
@@ -364,16 +398,64 @@ class Acquiring(unittest.TestCase):
 
 
 class GivingBack(unittest.TestCase):
+    FULL = (0, 507, {"error": "disk_full", "message": "Full."})
+
+    def leave(self, world, *paths, weakens=False):
+        """The end of a block of a lease that lives on, with these paths."""
+        tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
+        use = Use(wanted())
+        leaving = Leaving(list(paths), [wanted()] if weakens else [])
+        problem, goes_on = world.drive(giving_back.end_use(world.settings, tenure, use, leaving))
+        return problem, goes_on, leaving
+
+    def test_a_full_disk_is_waited_for(self):
+        world = World(self.FULL, self.FULL, LEFT, self.FULL, LEFT, self.FULL, (0, 200, GRANT))
+        problem, goes_on, _ = self.leave(world, "/a", "/b", weakens=True)
+        self.assertEqual((problem, goes_on, world.script), (None, False, []))
+
+    def test_and_tried_again_later_when_patience_is_over(self):
+        world = World(*[self.FULL] * 1000, patience=3)
+        problem, goes_on, leaving = self.leave(world, "/a", "/b")
+        self.assertEqual((problem.code, goes_on, leaving.releases), ("disk_full", True, ["/a", "/b"]))
+        self.assertLessEqual(world.now, 1003)
+        tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
+        for quick in (giving_back.abandon("t"), giving_back.leave_quickly(
+                world.settings, tenure, leaving)):
+            self.assertFalse(world.drive(quick))
+        problem, goes_on = world.drive(giving_back.end(world.settings, tenure))
+        self.assertEqual((problem.code, goes_on), ("disk_full", True))
+        world = World(self.FULL, self.FULL, LEFT)
+        world.drive(giving_back.go_on_releasing(world.settings, tenure))
+        self.assertEqual(world.script, [])
+
+    def test_who_asks_for_a_lock_hears_of_a_full_disk_at_once(self):
+        world = World(self.FULL, LEFT)
+        with self.assertRaisesRegex(LockerError, "Full"):
+            world.drive(Acquisition(world.settings, wanted(), None).steps())
+        self.assertEqual(world.calls(), ["POST /v1/locks/a", "DELETE /v1/leases"])
+
+    def test_what_is_given_up_waits_for_it(self):
+        for joins, answers in ((None, (self.FULL,)), ("t", (LEFT, self.FULL))):
+            grant = {**GRANT, "locks": [{"path": "/a"}, {"path": "/b"}]}
+            del grant["path"]
+            world = World((0, 200, grant), *answers)
+            acquisition = Acquisition(world.settings, wanted(), None, joins)
+            self.assertFalse(world.drive(acquisition.give_up()))
+            self.assertEqual(world.script, [])
+
+    def test_a_path_that_is_refused_keeps_no_other_one(self):
+        refused = (0, 403, {"error": "forbidden", "message": "x"})
+        world = World(refused, LEFT, (0, 410, FORCED), refused)
+        problem, goes_on, _ = self.leave(world, "/a", "/b", "/c", weakens=True)
+        self.assertEqual((problem.status, goes_on, world.script), (403, False, []))
+
     def test_of_a_lease_that_is_over_once_only(self):
         """The last try can have lasted longer than the lease."""
-        for steps in (giving_back.release, giving_back.go_on_releasing):
-            world = World((10, NoAnswer("timeout", True)))
-            tenure = Tenure("t", "/a", Deadline(6.0, world.now - 9), lambda: world.now, print)
-            try:
-                world.drive(steps(world.settings, tenure))
-            except Unreachable:
-                self.assertIs(steps, giving_back.release)
-            self.assertEqual(world.script, [])
+        world = World((10, NoAnswer("timeout", True)))
+        tenure = Tenure("t", "/a", Deadline(6.0, world.now), lambda: world.now, [].append)
+        self.assertEqual(world.drive(giving_back.end(world.settings, tenure)), (None, True))
+        world.drive(giving_back.go_on_releasing(world.settings, tenure))
+        self.assertEqual(world.script, [])
 
 
 class Looking(unittest.TestCase):

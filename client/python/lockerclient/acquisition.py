@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from . import calls
 from .address import PathKey, path_key
+from .deadline import Deadline
 from .errors import LockerError, LockLost, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .giving_back import FAREWELL_TIMEOUT, abandon
-from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_silence,
-                       is_transient, page_of_lease)
+from .giving_back import FAREWELL_TIMEOUT, abandon, insist
+from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, is_transient,
+                       opened_lease, page_of_lease)
 from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
@@ -33,7 +34,51 @@ def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
     return frozenset(path_key(lock.path) for lock in state.locks if lock.state == "held")
 
 
-class Acquisition:
+class Undertaking:
+    """What is asked for with a token of the client's choice, and given up where that is interrupted
+    or nobody answers."""
+
+    def __init__(self, settings: Settings, token: str, ttl: float | None):
+        self._settings = settings
+        self.token = token
+        self._ttl = ttl
+        self.has_failed = False  # by an answer, or for want of one; not by an interruption
+        self.may_be_granted = False  # though it has failed
+
+    def give_up(self) -> Steps[bool]:
+        """After an interruption. False if the server, or what is between, was away."""
+        raise NotImplementedError
+
+    def may_stay_held(self) -> bool:
+        """Whether giving back what can have been granted goes on in the background: after an
+        interruption, or if it does not end by itself."""
+        return not self.has_failed or self.may_be_granted and self._ttl is None
+
+    def go_on_giving_up(self) -> Steps[None]:
+        lasts = float("inf") if self._ttl is None else float(self._ttl)
+        return insist(self._settings, self.give_up, self._settings.now() + lasts)
+
+
+class Opening(Undertaking):
+    """Of a lease."""
+
+    def __init__(self, settings: Settings, owner: str, ttl: float | None):
+        super().__init__(settings, fresh_token(), ttl)
+        self._owner = owner
+
+    def steps(self) -> Steps[Deadline]:
+        try:
+            return (yield from opened_lease(self._settings, self.token, self._owner, self._ttl))
+        except LockerError as error:
+            self.may_be_granted = isinstance(error, Unreachable)
+            self.has_failed = True
+            raise
+
+    def give_up(self) -> Steps[bool]:
+        return abandon(self.token)
+
+
+class Acquisition(Undertaking):
     """An acquire with a token of the client's choice: sent again until it is answered, it gets the
     same answer, and keeps its place in the line meanwhile, also over a restart of the server.
 
@@ -45,26 +90,28 @@ class Acquisition:
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
                  token: str | None = None, is_alone: bool = True):
         calls.check_wait(wait)
+        super().__init__(settings, fresh_token() if token is None else token, wanted.ttl)
         self.wanted = wanted
-        self._settings = settings
         self._wait = None if wait is None else float(wait)
         self._joins = token is not None  # a lease that is there
         self._is_alone = is_alone
         self._is_to_look = not is_alone
         self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
         self._has_waited = False
-        self.has_failed = False  # by an answer, or for want of one; not by an interruption
-        self._token = fresh_token() if token is None else token
+        self._is_renewing = False
 
     def steps(self) -> Steps[Grant]:
         try:
             if self._is_to_look:
-                self._kept = yield from joining(self._settings, self._token)
+                self._kept = yield from joining(self._settings, self.token)
                 self._is_to_look = False
             return (yield from self._granted())
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
                 yield from self._leave_line()
+            # Why a renewal was refused says nothing of what was asked for before.
+            self.may_be_granted = (isinstance(error, Unreachable) or
+                                   self._is_renewing and not isinstance(error, LockLost))
             self.has_failed = True
             raise
 
@@ -77,7 +124,7 @@ class Acquisition:
         def make(longest: float) -> tuple[Request, float]:
             piece = max(0.0, min(until - now(), WAIT_PIECE, longest))
             self._has_waited |= piece > 0
-            return self.wanted.request(self._token, piece), piece
+            return self.wanted.request(self.token, piece), piece
 
         while True:
             answer = yield from ask_waiting(self._settings, make,
@@ -101,43 +148,53 @@ class Acquisition:
                 continue
             if not self._has_expired(error):
                 raise error
-            self._token = fresh_token()
+            self.token = fresh_token()
 
     def _leave_line(self) -> Steps[None]:
         """A copy of a request, made by a proxy for example, may wait there and be granted later."""
         if self._has_waited and not self._joins:
-            yield from abandon(self._token)
+            yield from abandon(self.token)
 
     def _check_lease(self, settings: Settings) -> Steps[None]:
         """It can have ended meanwhile. A server that was restarted does not know who waited, and
         would open another one, that has neither owner nor TTL."""
-        answer = yield from ask(settings, calls.renew(self._token))
+        renewed = yield from self._renewed(settings)
+        if isinstance(renewed, LockLost):
+            raise renewed
+
+    def _renewed(self, settings: Settings) -> Steps[Answer | LockLost]:
+        self._is_renewing = True
+        answer = yield from ask(settings, calls.renew(self.token))
+        loss: LockLost | None = None
         if answer.status != 200:
             error = error_of(answer)
-            raise forgotten(answer) if error.code == "no_such_lease" else error
+            if error.code == "no_such_lease":
+                error = forgotten(answer)
+            if not isinstance(error, LockLost):
+                raise error
+            loss = error
+        self._is_renewing = False
+        return loss or answer
 
     def _has_expired(self, error: LockerError) -> bool:
         """It was granted, but this program could not be told before it ended: ask anew."""
-        is_over = error.code == "no_such_lease" or (isinstance(error, LockLost) and
-                                                    error.reason == "expired")
-        return is_over and not self._joins
+        return (isinstance(error, LockLost) and error.reason in ("expired", "unknown") and
+                not self._joins)
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
         """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
         if grant.ttl is None or self._settings.now() - grant.sent < grant.ttl / 10:
             return grant
-        answer = yield from ask(self._settings, calls.renew(grant.token))
-        if answer.status == 200:
-            return replace(grant, sent=answer.sent)
-        error = error_of(answer)
-        if not self._has_expired(error):
-            raise error
-        self._token = fresh_token()
+        renewed = yield from self._renewed(self._settings)
+        if isinstance(renewed, Answer):
+            return replace(grant, sent=renewed.sent)
+        if not self._has_expired(renewed):
+            raise renewed
+        self.token = fresh_token()
         return None
 
     def give_up(self) -> Steps[bool]:
-        """After an interruption: leaves the line, and gives back what may have been granted.
-        False if the server, or what is between, was away.
+        """Leaves the line, and gives back what may have been granted.
 
         Asking without waiting takes the request out of the line; releasing alone could come before
         a grant. Releasing also gives up the place, which would be kept for a while.
@@ -145,33 +202,23 @@ class Acquisition:
         if self._is_to_look:
             return True  # it has not asked, and there may be no such lease
         try:
-            answers = [(yield self._withdrawal())]
+            answer: Answer = yield self._withdrawal()
+            is_done = not is_transient(answer)
             if not self._joins:
-                answers.append((yield Send(calls.release_lease(self._token), FAREWELL_TIMEOUT)))
-            elif self._kept is not None and (grant := self._late(answers[0])) is not None:
+                return (yield from abandon(self.token)) and is_done
+            if self._kept is not None and (grant := self._late(answer)) is not None:
                 for path in grant.paths:
                     if path_key(path) not in self._kept:
-                        answers.append((yield Send(calls.release_path(self._token, path),
-                                                   FAREWELL_TIMEOUT)))
+                        answer = yield Send(calls.release_path(self.token, path), FAREWELL_TIMEOUT)
+                        is_done &= not is_transient(answer, True)
         except NoAnswer:
-            return False  # it ends by its TTL
-        return not any(map(is_transient, answers))
+            return False
+        return is_done
 
-    def may_stay_held(self, error: BaseException) -> bool:
-        """Whether giving back what can have been granted goes on in the background: after an
-        interruption, or if it does not end by itself. Not of a lease that is joined: that can end
-        meanwhile, and the server would open another one."""
-        return not self._joins and (not self.has_failed or
-                                    is_silence(error) and self.wanted.ttl is None)
-
-    def go_on_giving_up(self) -> Steps[None]:
-        """For not longer than what was granted lives."""
-        ttl = self.wanted.ttl
-        ends = float("inf") if ttl is None else self._settings.now() + float(ttl)
-        for pause in backoff():
-            yield Pause(pause)
-            if self._settings.now() > ends or (yield from self.give_up()):
-                return
+    def may_stay_held(self) -> bool:
+        """Not of a lease that is joined: that can end meanwhile, and the server would open another
+        one."""
+        return not self._joins and super().may_stay_held()
 
     def withdraw(self) -> Steps[Grant | None]:
         """The first half of that: returns what is to be given back. Raises NoAnswer."""
@@ -184,7 +231,7 @@ class Acquisition:
         """In the background, when there was no answer: a lease that goes on would keep for ever
         what was granted all the same."""
         for pause in backoff():
-            if tenure.is_over():
+            if tenure.has_ended():
                 return None
             try:
                 return (yield from self.withdraw())
@@ -193,7 +240,7 @@ class Acquisition:
         return None
 
     def _withdrawal(self) -> Send:
-        return Send(self.wanted.request(self._token, 0), FAREWELL_TIMEOUT)
+        return Send(self.wanted.request(self.token, 0), FAREWELL_TIMEOUT)
 
     @staticmethod
     def _late(answer: Answer) -> Grant | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable
@@ -14,6 +13,7 @@ from . import calls, deadline, giving_back
 from .deadline import Deadline
 from .errors import LockerError, LockLost, chain
 from .exchange import Steps
+from .giving_back import log
 from .keeper import Keeper, in_background
 from .tenure import Tenure
 from .views import HeldView
@@ -21,7 +21,6 @@ from .views import HeldView
 if TYPE_CHECKING:
     from .client import Client
 
-log = logging.getLogger("lockerclient")
 OnLost = Callable[[LockLost], None]
 
 
@@ -46,15 +45,15 @@ class Holding:
         self._keeper.start(self._finish_forsaken)
         self._client._watch.add(self.tenure)
 
-    def _stop(self) -> LockLost | None:
-        loss = self.tenure.finish()
+    def _stop(self) -> None:
         self._keeper.stop()
         self._client._watch.remove(self.tenure)
-        return loss
 
     def forsake(self) -> None:
         """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
         self._keeper.forsake()
+        if self.tenure.known_end is not None:  # the keeper may be gone
+            self._client._farewells.done(self.tenure)
 
     def _finish_forsaken(self) -> None:
         self._stop()
@@ -66,8 +65,8 @@ class Holding:
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
-        loss = copy.copy(self._stop())
-        problem, goes_on = client._run(giving_back.end(client._settings, tenure, loss))
+        self._stop()
+        problem, goes_on = client._run(giving_back.end(client._settings, tenure))
         if goes_on:
             in_background("release", self._go_on)
         else:
@@ -82,18 +81,16 @@ class Holding:
 
     def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
-        if self.tenure.is_of_another_process():
+        tenure = self.tenure
+        if tenure.is_of_another_process():
             return
         self._stop()
-        if self._client._run(giving_back.abandon(self.tenure.token)):
-            self._client._farewells.done(self.tenure)
-        else:
+        if not self._client._say_farewell(tenure, lambda: giving_back.end_quickly(tenure)):
             in_background("release", self._go_on)
 
     def _at_exit(self) -> Steps[bool]:
-        self.tenure.finish()
         self._keeper.stop()
-        return giving_back.abandon(self.tenure.token)
+        return giving_back.end_quickly(self.tenure)
 
 
 class Block(HeldView):
@@ -114,15 +111,15 @@ class Block(HeldView):
         self._on_lost = on_lost
         self.lost = threading.Event()  #: Set when the lease has ended, or can have.
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Holding:
-        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+    def _begin(self, token: str, what: str, first: Deadline) -> Holding:
+        self._holding = Holding(self._client, token, what, first, self.lost,
                                  self._on_lost)
         return self._holding
 
     def _held(self) -> Tenure:
         holding = self._holding
         if holding is None:
-            raise LockerError("This is not held: use it in a `with` block.", "not_held")
+            raise LockerError("This is not held: use it in a block (with).", "not_held")
         return holding.tenure
 
     def _is_taken(self) -> bool:

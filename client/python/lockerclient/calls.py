@@ -80,9 +80,12 @@ class Wanted:
         locks = []
         for resource in resources:
             given = resource if isinstance(resource, Mapping) else {"path": resource}
-            lock: dict[str, Any] = {"mode": mode, "lock_parents": lock_parents,
-                                    "lock_children": lock_children, **given}
-            lock["path"] = resource_path(lock.get("path"))
+            lock: dict[str, Any] = {"path": None, "mode": mode, "lock_parents": lock_parents,
+                                    "lock_children": lock_children}
+            for name in given.keys() - lock.keys():
+                raise TypeError(f"{name!r} is nothing that one path has of its own.")
+            lock.update(given)
+            lock["path"] = resource_path(lock["path"])
             locks.append(lock)
         if not locks:
             raise ValueError("Name at least one path.")
@@ -141,11 +144,12 @@ def look_at_lease(token: str, after: str | None = None) -> Request:
 
 
 def release_lease(token: str) -> Request:
-    return Request("DELETE", "/v1/leases", None, _with_token(token))
+    return Request("DELETE", "/v1/leases", None, _with_token(token), gives_back=True)
 
 
 def release_path(token: str, path: str) -> Request:
-    return Request("DELETE", "/v1/locks" + resource_path(path), None, _with_token(token))
+    return Request("DELETE", "/v1/locks" + resource_path(path), None, _with_token(token),
+                   gives_back=True)
 
 
 def look_at_path(path: str) -> Request:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterable, Iterator, TypeVar
 
 from . import calls, protocol
-from .acquisition import Acquisition
+from .acquisition import Acquisition, Undertaking
 from .address import tls_for
 from .block import OnLost
 from .client_base import ClientBase
@@ -182,22 +182,22 @@ class Client(ClientBase):
     def _acquire(self, acquisition: Acquisition) -> Grant:
         try:
             return self._run(acquisition.steps())
-        except BaseException as error:
-            self._give_up(acquisition, error)
+        except BaseException:
+            self._give_up(acquisition)
             raise
 
-    def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+    def _give_up(self, asked: Undertaking) -> None:
         """At once after an interruption; if that is in vain, or nobody else would end what was
         granted without an answer, in a thread."""
-        if not acquisition.has_failed and self._say_farewell(acquisition, acquisition.give_up):
+        if not asked.has_failed and self._say_farewell(asked, asked.give_up):
             return
-        if not acquisition.may_stay_held(error):
+        if not asked.may_stay_held():
             return
-        self._farewells.add(acquisition, acquisition.give_up)
+        self._farewells.add(asked, asked.give_up)
 
         def run() -> None:
-            self._run(acquisition.go_on_giving_up())
-            self._farewells.done(acquisition)
+            self._run(asked.go_on_giving_up())
+            self._farewells.done(asked)
 
         in_background("give-up", run)
 

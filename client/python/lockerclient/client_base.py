@@ -57,10 +57,10 @@ class ClientBase:
         """`releaser`: the thread, or the task, that asks for it."""
         tenures = self._farewells.tenures(token)
         if path is not None:
+            request = calls.release_path(token, path)  # raises, where it is none
             for tenure in tenures:
                 tenure.lose_path_by_release(path, releaser)  # before others can have it
-            yield from protocol.call(self._settings, calls.release_path(token, path),
-                                     lambda answer: None)
+            yield from protocol.call(self._settings, request, lambda answer: None)
             return
         yield from protocol.call(self._settings, calls.release_lease(token), lambda answer: None)
         for tenure in tenures:  # not before: else nobody would have it if that fails

@@ -198,8 +198,7 @@ class Connections:
             connection.close()
         else:
             self._give_back(connection)
-        headers = {name.lower(): value for name, value in reply.getheaders()}
-        return Answer(reply.status, headers, text, sent)
+        return Answer(reply.status, text, sent)
 
     def _take_idle(self) -> http.client.HTTPConnection | None:
         oldest = time.monotonic() - IDLE_FOR

@@ -73,7 +73,7 @@ class Events:
                         problem = "the server ended the stream"
                     else:
                         text = reply.read().decode("utf-8", "replace")
-                        answer = Answer(reply.status, {}, text, 0)
+                        answer = Answer(reply.status, text, 0)
                         if not is_transient(answer):
                             raise error_of(answer)
                         problem = text

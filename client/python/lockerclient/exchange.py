@@ -23,6 +23,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     # May be sent again when nobody knows whether it was carried out.
     is_repeatable: bool = True
+    gives_back: bool = False  # so that a full disk is waited for, as a server that is away
 
     def encoded_body(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body).encode()
@@ -37,7 +38,6 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]  # names in lower case
     text: str
     sent: float  # when its request began to be sent
 
@@ -84,9 +84,16 @@ class Send:
     timeout: float
 
 
+# Timers stand still while the machine is suspended: look at the clock after so long.
+LONGEST_PAUSE = 2.0
+
+
 @dataclass(frozen=True)
 class Pause:
     seconds: float
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.seconds <= LONGEST_PAUSE
 
 
 Steps = Generator[Union[Send, Pause], Any, Result]

@@ -16,8 +16,8 @@ _in_debt: set[Farewells] = set()  # a client may be forgotten before that
 
 class Farewells:
     """What one client gives back when the process ends, by what it is due for: a tenure, or an
-    acquisition that was interrupted. The steps of each return False when the server is away; then
-    it is no use to go on with the others."""
+    undertaking that was interrupted or got no answer. The steps of each return False when the
+    server is away; then it is no use to go on with the others."""
 
     def __init__(self, sender: Callable[[], Callable[[Send], Answer]]):
         self._sender = sender

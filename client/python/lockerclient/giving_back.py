@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import replace
+from typing import Callable
 
 from . import calls
 from .errors import LockerError, LockLost
-from .exchange import NoAnswer, Send, Steps
+from .exchange import NoAnswer, Pause, Send, Steps
 from .inventory import Leaving, Use
-from .protocol import Settings, ask, call, is_silence, is_transient, outcome
+from .protocol import Settings, ask, backoff, is_silence, is_transient, outcome
 from .records import Grant, error_of, forgotten
 from .tenure import Tenure
 
@@ -18,12 +19,12 @@ log = logging.getLogger("lockerclient")
 FAREWELL_TIMEOUT = 2.0
 
 
-def end(settings: Settings, tenure: Tenure,
-        loss: LockLost | None) -> Steps[tuple[LockerError | None, bool]]:
+def end(settings: Settings, tenure: Tenure) -> Steps[tuple[LockerError | None, bool]]:
     """Of a block. What to tell who ends it: the loss, or why it may stay held; and whether giving
-    back goes on in the background. What it raises is an interruption. REQUIRES: the tenure is
-    finished."""
-    if loss is not None and tenure.has_ended():
+    back goes on in the background. What it raises is an interruption."""
+    has_ended = tenure.has_ended()
+    loss = copy.copy(tenure.finish())
+    if loss is not None and has_ended:
         if loss.status is None:  # the server may have it still
             yield from abandon(tenure.token)
         return loss, False
@@ -37,8 +38,16 @@ def end(settings: Settings, tenure: Tenure,
     return loss, goes_on
 
 
+def end_quickly(tenure: Tenure) -> Steps[bool]:
+    """The same after an interruption: one more try. False if the server, or what is between, was
+    away."""
+    tenure.finish()
+    return abandon(tenure.token)
+
+
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Raises LockLost when it was lost. REQUIRES: the tenure is finished."""
+    """Raises LockLost when it was lost."""
+    assert tenure.known_end is not None, "it is not finished: its loss would be told meanwhile"
     answer = yield from ask(_hurried(settings, tenure), calls.release_lease(tenure.token))
     if answer.status == 200:
         paths = tenure.inventory.paths()
@@ -57,11 +66,8 @@ def _hurried(settings: Settings, tenure: Tenure) -> Settings:
 
 
 def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """In the background, after `release` gave up: until it is answered, or the lease is over."""
-    try:
-        yield from release(replace(settings, patience=float("inf")), tenure)
-    except LockerError:
-        pass  # it has ended, or nothing helps
+    """In the background, after `end` gave up."""
+    return insist(settings, lambda: end_quickly(tenure), tenure.deadline.ends)
 
 
 def end_use(settings: Settings, tenure: Tenure, use: Use,
@@ -80,54 +86,45 @@ def end_use(settings: Settings, tenure: Tenure, use: Use,
 
 
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
-    """Of a lease that lives on. Raises LockLost when what was to be released was lost, or the lease
-    is released."""
+    """Of a lease that lives on. Raises what went wrong first: LockLost when what was to be released
+    was lost, or the lease is released. All else is done all the same, while there are answers."""
     if (loss := tenure.loss_of_all()) is not None:
-        yield from leave_quickly(tenure, leaving)  # the server may have it still
+        if loss.status is None:  # the server may have it still, or another one for who asked late
+            yield from abandon(tenure.token)
         raise copy.copy(loss)
+    problem: LockerError | None = None
     while leaving.releases:
         answer = yield from ask(settings, calls.release_path(tenure.token, leaving.releases[0]))
         leaving.releases.pop(0)
-        if answer.status == 200:
-            continue
-        error = error_of(answer)
-        if not isinstance(error, LockLost):
-            raise error
-        loss = loss or error
+        if answer.status != 200:
+            problem = problem or error_of(answer)
     while leaving.weakenings:
         wanted = leaving.weakenings[0]
-        grant = yield from call(settings, wanted.request(tenure.token, 0), Grant.parse)
+        request = replace(wanted.request(tenure.token, 0), gives_back=True)
+        answer = yield from ask(settings, request)
         leaving.weakenings.pop(0)
-        tenure.inventory.weakened(wanted, grant)
-    if loss is not None:
-        raise loss
+        if answer.status in (200, 201):  # else the next exclusive one would look like a loss
+            tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
+        else:
+            problem = problem or error_of(answer)
+    if problem is not None:
+        raise problem
 
 
-def leave_quickly(tenure: Tenure, leaving: Leaving) -> Steps[bool]:
-    """After an interruption, or what is lost anyway. False if the server, or what is between, was
+def leave_quickly(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[bool]:
+    """The same in a hurry, after an interruption. False if the server, or what is between, was
     away."""
-    if tenure.release_as_loss() is not None:
-        # The server gives who asks with its token after that another lease, which nobody keeps.
-        return (yield from abandon(tenure.token))
-    try:
-        while leaving.releases:
-            request = calls.release_path(tenure.token, leaving.releases[0])
-            if is_transient((yield Send(request, FAREWELL_TIMEOUT))):
-                return False
-            leaving.releases.pop(0)
-        while leaving.weakenings:
-            wanted = leaving.weakenings[0]
-            answer = yield Send(wanted.request(tenure.token, 0), FAREWELL_TIMEOUT)
-            if is_transient(answer):
-                return False
-            leaving.weakenings.pop(0)
-            if answer.status in (200, 201):  # else the next exclusive one would look like a loss
-                tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
-    except NoAnswer:
-        return False
-    except LockerError:
-        pass  # it ends with its lease
-    return True
+    hurried = replace(settings, timeout=FAREWELL_TIMEOUT, patience=0.0)
+    problem = yield from outcome(leave(hurried, tenure, leaving))
+    return problem is None or not is_silence(problem)
+
+
+def insist(settings: Settings, attempt: Callable[[], Steps[bool]], ends: float) -> Steps[None]:
+    """In the background: until it is answered, or what it gives back has ended by itself."""
+    for pause in backoff():
+        if settings.now() >= ends or (yield from attempt()):
+            return
+        yield Pause(pause)
 
 
 def abandon(token: str) -> Steps[bool]:
@@ -137,7 +134,7 @@ def abandon(token: str) -> Steps[bool]:
         answer = yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
     except NoAnswer:
         return False
-    return not is_transient(answer)
+    return not is_transient(answer, True)
 
 
 def why_gone(tenure: Tenure, paths: list[str], timeout: float,

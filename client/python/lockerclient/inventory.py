@@ -64,16 +64,24 @@ class _Entry:
 
 
 class Inventory:
-    """Thread-safe."""
+    """Thread-safe. What a lease asks for, and what it gives back, is thought of and done while its
+    mutex `giving_back` is held: else the one could undo the other."""
+
+    giving_back: Any = None  # a threading.RLock, or an asyncio.Lock
 
     def __init__(self) -> None:
         # A signal handler may ask, too, while its thread is in here.
         self._mutex = threading.RLock()
         self._entries: dict[PathKey, _Entry] = {}
 
+    def _is_giving_back(self) -> bool:
+        is_held = getattr(self.giving_back, "_is_owned", None) or self.giving_back.locked
+        return bool(is_held())
+
     def expect(self, use: Use) -> Wanted:
         """To be called before it is asked for: from then on no other use gives its paths back.
         Returns what to ask for: exclusively what another use has exclusively."""
+        assert self._is_giving_back()
         locks = []
         with self._mutex:
             for key, lock in use.locks.items():
@@ -120,6 +128,7 @@ class Inventory:
     def leave(self, use: Use) -> Leaving:
         """Where this is interrupted, or what it says is in vain, it is done by calling it once
         more: what others have asked for meanwhile is theirs then."""
+        assert self._is_giving_back()
         leaving = use.leaving
         with self._mutex:
             leaving.releases[:] = [path for path in leaving.releases
@@ -138,24 +147,38 @@ class Inventory:
         return leaving
 
     def stay(self, use: Use) -> Leaving:
-        """To be called when it was granted: what was asked for, and is not needed so strongly any
-        more because another use has left meanwhile."""
+        """To be called when it was granted, and `needs_weakening`: what was asked for, and is not
+        needed so strongly any more because another use has left meanwhile."""
+        assert self._is_giving_back()
         leaving = Leaving()
         with self._mutex:
-            for key in use.locks:
-                entry = self._entries.get(key)
-                if entry is not None and use in entry.granted_to:
-                    needed = {use, *(other for other in entry.granted_to
-                                     if other.is_block or use.is_block)}
-                    self._weaken(key, entry, needed, leaving)
+            for key, entry, needed_by in self._needed(use):
+                self._weaken(key, entry, needed_by, leaving)
         return leaving
 
+    def needs_weakening(self, use: Use) -> bool:
+        """Only asks."""
+        with self._mutex:
+            return any(self._is_too_strong(*each) for each in self._needed(use))
+
+    def _needed(self, use: Use) -> list[tuple[PathKey, _Entry, set[Use]]]:
+        """Which of its paths it has, and who needs them then."""
+        entries = [(key, entry) for key in use.locks
+                   if (entry := self._entries.get(key)) is not None and use in entry.granted_to]
+        return [(key, entry, {use, *(other for other in entry.granted_to
+                                     if other.is_block or use.is_block)})
+                for key, entry in entries]
+
     @staticmethod
-    def _weaken(key: PathKey, entry: _Entry, needed_by: set[Use], leaving: Leaving) -> None:
+    def _is_too_strong(key: PathKey, entry: _Entry, needed_by: set[Use]) -> bool:
         if entry.asked_by or not needed_by:
-            return  # who asks for it does that when it is answered
-        if entry.mode != "shared" and _strongest([each.locks[key]
-                                                  for each in needed_by]) != "exclusive":
+            return False  # who asks for it does that when it is answered
+        return entry.mode != "shared" and _strongest(
+            [each.locks[key] for each in needed_by]) != "exclusive"
+
+    @classmethod
+    def _weaken(cls, key: PathKey, entry: _Entry, needed_by: set[Use], leaving: Leaving) -> None:
+        if cls._is_too_strong(key, entry, needed_by):
             entry.mode = ""  # until it is answered
             (other, *_) = needed_by
             leaving.weakenings.append(replace(

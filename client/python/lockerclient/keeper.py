@@ -9,12 +9,10 @@ import threading
 from typing import Callable, TypeVar, cast
 
 from . import deadline, protocol, renewing
-from .exchange import Answer, NoAnswer, Pause, Send, Steps
+from .exchange import LONGEST_PAUSE, Answer, NoAnswer, Pause, Send, Steps
 from .tenure import Tenure
 
 Result = TypeVar("Result")
-# A thread's timers stand still while the machine is suspended: look at the clock after so long.
-LONGEST_SLEEP = 2.0
 
 
 def drive(steps: Steps[Result], send: Callable[[Send], Answer],
@@ -104,8 +102,9 @@ class Keeper:
             drive(renewing.keep(self._settings, self._tenure), self._send_unless_stopped,
                   self._pause)
         except _Stopped:
-            if self._is_forsaken:
-                give_back()
+            pass
+        if self._is_forsaken:
+            give_back()
 
     def _send_unless_stopped(self, step: Send) -> Answer:
         if self._is_stopped:
@@ -113,14 +112,9 @@ class Keeper:
         return self._send(step)
 
     def _pause(self, seconds: float) -> None:
-        until = deadline.now() + seconds
-        while True:
-            left = until - deadline.now()
-            wait_for(self._woken, max(0.0, min(left, LONGEST_SLEEP)))
-            if self._is_stopped:
-                raise _Stopped
-            if left <= LONGEST_SLEEP:
-                return
+        wait_for(self._woken, seconds)
+        if self._is_stopped:
+            raise _Stopped
 
 
 class DeadlineWatch:
@@ -162,7 +156,7 @@ class DeadlineWatch:
                     return
                 watched = list(self._tenures)
             for tenure in watched:
-                if tenure.is_over():
+                if tenure.has_ended():
                     self.remove(tenure)
             left = min(tenure.deadline.ends for tenure in watched) - deadline.now()
-            wait_for(self._woken, max(0.0, min(left, LONGEST_SLEEP)))
+            wait_for(self._woken, max(0.0, min(left, LONGEST_PAUSE)))

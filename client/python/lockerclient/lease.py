@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
 from . import calls, deadline, giving_back, protocol
-from .acquisition import Acquisition
+from .acquisition import Acquisition, Opening
 from .block import Block, OnLost, tell
 from .errors import LockerError
-from .exchange import NoAnswer, Steps
+from .exchange import LONGEST_PAUSE, NoAnswer, Steps
 from .inventory import Use
-from .keeper import LONGEST_SLEEP, in_background, wait_for
+from .keeper import in_background, wait_for
 from .records import Grant
 from .tenure import Tenure
 from .turns import Turn
@@ -36,8 +36,6 @@ class Lease(Block):
         calls.check_seconds("ttl", ttl)
         self._owner = owner
         self._ttl = ttl
-        # Nothing is asked for while the same is given back. A signal handler may come between.
-        self._giving_back = threading.RLock()
 
     def open(self) -> Lease:
         """What the beginning of a `with` block does; `release` ends it."""
@@ -46,23 +44,20 @@ class Lease(Block):
     def _open(self, is_block: bool) -> Lease:
         reservation = self._reserve()
         client = self._client
-        token = protocol.fresh_token()
-        opening = protocol.opened_lease(client._settings, token, self._owner, self._ttl)
+        opening = Opening(client._settings, self._owner, self._ttl)
         try:
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
-            opened = client._run(protocol.outcome(opening))
-            if not isinstance(opened, LockerError):
-                what = "a lease of " + self._owner
-                self._begin(token, what, opened.ttl, opened.sent).start()
-                return self
-        except BaseException:  # Ctrl-C, or no thread is to be had
+            first = client._run(opening.steps())
+            holding = self._begin(opening.token, "a lease of " + self._owner, first)
+            holding.tenure.inventory.giving_back = threading.RLock()  # signal handlers ask, too
+            holding.start()
+            return self
+        except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():
-                client._say_farewell(token, lambda: giving_back.abandon(token))
+                client._give_up(opening)
             del reservation
             raise
-        del reservation
-        raise opened
 
     def __enter__(self) -> Lease:
         return self._open(is_block=True)
@@ -87,7 +82,7 @@ class Lease(Block):
             turns.join(turn)
             while (pause := turns.pause(turn, deadline.now(),
                                         self._client._settings.patience)) is not None:
-                wait_for(woken, min(pause, LONGEST_SLEEP))
+                wait_for(woken, min(pause, LONGEST_PAUSE))
             return self._take_in_turn(tenure, use, turn)
         except BaseException:
             if not turn.is_handed_over:
@@ -99,25 +94,25 @@ class Lease(Block):
         client = self._client
         acquisition: Acquisition | None = None
         try:
-            with self._giving_back:
+            with tenure.inventory.giving_back:
                 asked = tenure.inventory.expect(use)
             acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
                                       tenure.token)
             grant = client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
-            if tenure.inventory.stay(use).weakenings:
-                with self._giving_back:
+            if tenure.inventory.needs_weakening(use):
+                with tenure.inventory.giving_back:
                     staying = tenure.inventory.stay(use)
                     client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             tenure.turns.leave(turn)
             return grant
-        except BaseException as error:
+        except BaseException:
             asking = acquisition  # what may be granted still
             try:
                 turn.withdraw(deadline.now())
-                if acquisition is not None and not protocol.is_silence(error):
+                if acquisition is not None and not acquisition.may_be_granted:
                     is_granted = tenure.inventory.fence_of(use) is not None
                     if not acquisition.has_failed and not is_granted:
                         self._granted_late(tenure, use, acquisition, acquisition.withdraw())
@@ -162,7 +157,7 @@ class Lease(Block):
         if tenure.is_of_another_process():
             return None
         client = self._client
-        with self._giving_back:
+        with tenure.inventory.giving_back:
             leaving = tenure.inventory.leave(use)
             problem, goes_on = client._run(giving_back.end_use(client._settings, tenure, use,
                                                                leaving))
@@ -175,16 +170,17 @@ class Lease(Block):
             self._leave_later(tenure, use)
 
     def _leave_at_once(self, tenure: Tenure, use: Use) -> bool:
-        with self._giving_back:
+        with tenure.inventory.giving_back:
             leaving = tenure.inventory.leave(use)
-            return self._client._run(giving_back.leave_quickly(tenure, leaving))
+            return self._client._run(giving_back.leave_quickly(
+                self._client._settings, tenure, leaving))
 
     def _leave_later(self, tenure: Tenure, use: Use) -> None:
         """A lease that goes on would keep it for ever: a thread tries again."""
         def run() -> None:
             for pause in protocol.backoff():
                 time.sleep(pause)
-                if tenure.is_over() or self._leave_at_once(tenure, use):
+                if tenure.has_ended() or self._leave_at_once(tenure, use):
                     return
 
         in_background("leave", run)
@@ -193,7 +189,8 @@ class Lease(Block):
         """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
         block that does that is silent."""
         tenure = self._held()
-        with self._giving_back:
+        tenure.check_process()  # a child's mutex may be held by a thread of its parent's
+        with tenure.inventory.giving_back:
             self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
@@ -210,10 +207,11 @@ class Lease(Block):
 
 
 def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
-                     lock_parents: bool = True, lock_children: bool = True,
-                     **options: Any) -> calls.Wanted:
+                    lock_parents: bool = True, lock_children: bool = True, meta: str | None = None,
+                    lock_delay: float = 0, any: int | None = None) -> calls.Wanted:
+    """Without a TTL and an owner: those are of the lease, whose others would get them, too."""
     return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
-                           lock_children=lock_children, **options)
+                           lock_children=lock_children, meta=meta, lock_delay=lock_delay, any=any)
 
 
 class LockOfLease(UseView):

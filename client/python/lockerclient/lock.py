@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from . import calls
 from .acquisition import Acquisition
 from .block import Block, OnLost
+from .deadline import Deadline
 from .inventory import Use
 from .views import GrantView
 
@@ -37,13 +38,14 @@ class Lock(Block, GrantView):
             self.lost = threading.Event()
             self._thread = threading.get_ident() if is_block else None
             self._grant = grant = client._run(acquisition.steps())
-            holding = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            holding = self._begin(grant.token, ", ".join(grant.paths),
+                                  Deadline(grant.ttl, grant.sent))
             holding.tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             holding.start()
             return self
-        except BaseException as error:  # also Ctrl-C, or no thread is to be had
+        except BaseException:  # also Ctrl-C, or no thread is to be had
             if not self._end_quickly():
-                client._give_up(acquisition, error)
+                client._give_up(acquisition)
             del reservation
             raise
 

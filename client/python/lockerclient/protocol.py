@@ -10,15 +10,17 @@ from typing import Callable, Iterator, TypeVar
 from . import calls, deadline
 from .errors import LockerError, Unreachable
 from .exchange import Answer, NoAnswer, Pause, Request, Send, Steps
-from .records import LeaseState, LockInfo, OpenedLease, error_of
+from .records import LeaseState, LockInfo, deadline_of, error_of
 
 Result = TypeVar("Result")
+DISK_FULL = 507
 SHORTEST_WAIT = 1.0  # of who may wait for longer: to ask without waiting gives up a place in line
 
 
-def is_transient(answer: Answer) -> bool:
-    """Worth asking again: what the server says when it stops, and proxies while it is away."""
-    return answer.status in (502, 503, 504)
+def is_transient(answer: Answer, gives_back: bool = False) -> bool:
+    """Worth asking again: what the server says when it stops, and proxies while it is away; for
+    what `gives_back` something also that the disk is full."""
+    return answer.status in (502, 503, 504) or gives_back and answer.status == DISK_FULL
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
         in_doubt = failure.was_sent and not request.is_repeatable
         return _Miss(str(failure), in_doubt=in_doubt, is_final=in_doubt or failure.is_hopeless,
                      was_cut=failure.was_cut, may_have_arrived=failure.was_sent, failure=failure)
-    if not is_transient(answer):
+    if not is_transient(answer, request.gives_back):
         return answer
     # By Locker itself: nothing was done, but by a force that it stopped on its way. By a proxy, as
-    # all but 503 is, with JSON of its own perhaps: who knows.
-    code = _code_of_refusal(answer) if answer.status == 503 else None
+    # all others are, with JSON of its own perhaps: who knows.
+    code = _code_of_refusal(answer) if answer.status in (503, DISK_FULL) else None
     in_doubt = code is None and not request.is_repeatable
     is_final = in_doubt or (code == "busy" and not request.is_repeatable)
     return _Miss(f"HTTP status {answer.status}", in_doubt=in_doubt, is_final=is_final,
@@ -119,7 +121,7 @@ def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float
         if not may_have_arrived:
             ends = min(ends, first_ends)
         if outcome.is_final or now + pause > ends:
-            if outcome.refusal is not None:
+            if outcome.refusal is not None and not may_have_arrived:
                 raise error_of(outcome.refusal)
             raise outcome.unreachable(request) from outcome.failure
         yield Pause(pause)
@@ -129,10 +131,9 @@ def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float
         longest = max(SHORTEST_WAIT, ends - settings.now() - settings.timeout)
 
 
-def is_silence(error: BaseException) -> bool:
-    """Whether the request could succeed when it is sent again later."""
-    return isinstance(error, Unreachable) or (isinstance(error, LockerError) and
-                                              error.status in (502, 503, 504))
+def is_silence(error: LockerError) -> bool:
+    """Whether what was to be given back can be when it is tried again later."""
+    return isinstance(error, Unreachable) or error.status in (502, 503, 504, DISK_FULL)
 
 
 def outcome(steps: Steps[Result]) -> Steps[Result | LockerError]:
@@ -159,8 +160,8 @@ def call(settings: Settings, request: Request, parse: Callable[[Answer], Result]
 
 
 def opened_lease(settings: Settings, token: str, owner: str | None,
-                 ttl: float | None) -> Steps[OpenedLease]:
-    return call(settings, calls.open_lease(token, owner, ttl), OpenedLease.parse)
+                 ttl: float | None) -> Steps[deadline.Deadline]:
+    return call(settings, calls.open_lease(token, owner, ttl), deadline_of)
 
 
 def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from .deadline import Deadline
 from .errors import Deadlock, LockerError, LockLost, NotAcquired
 from .exchange import Answer
 
@@ -74,19 +75,6 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class OpenedLease:
-    token: str = field(repr=False)
-    owner: str
-    ttl: float | None
-    sent: float = field(repr=False)
-
-    @classmethod
-    def parse(cls, answer: Answer) -> OpenedLease:
-        body = answer.body
-        return cls(body["token"], body["owner"], _seconds(body, "ttl_ms"), answer.sent)
-
-
-@dataclass(frozen=True)
 class Renewal:
     ttl: float | None
     locks: int
@@ -137,6 +125,12 @@ class PathState:
                    _infos(body, "waiters"), body["waiter_count"],
                    body.get("holder_count", len(holders)),  # a server of before does not tell
                    body.get("covered_by_count", len(covered_by)))
+
+
+def deadline_of(answer: Answer) -> Deadline:
+    """Of a lease that was opened."""
+    milliseconds = answer.body["ttl_ms"]  # where there is none, this is no lock server
+    return Deadline(None if milliseconds is None else milliseconds / 1000, answer.sent)
 
 
 def ended(answer: Answer) -> int:

@@ -6,21 +6,21 @@ from . import calls, deadline
 from .address import PathKey, path_key
 from .deadline import Deadline
 from .errors import LockerError, LockLost
-from .exchange import Answer, NoAnswer, Pause, Send, Steps
+from .exchange import LONGEST_PAUSE, Answer, NoAnswer, Pause, Send, Steps
 from .giving_back import why_gone
 from .protocol import Settings, backoff
 from .records import Renewal, error_of, forgotten
 from .tenure import Tenure
 
-LOOK_AGAIN = 2.0  # a call of its program may have changed the TTL, or released it
-
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Renews until it is lost; whoever drives this stops when the lease is released."""
+    """Renews until it is lost, also by a release by a call; whoever drives this stops it at the end
+    of its block."""
     while True:
         while (not tenure.has_ended() and
                (left := tenure.deadline.renewal_is_due - settings.now()) > 0):
-            yield Pause(min(left, LOOK_AGAIN))
+            # A call of its program may have changed the TTL meanwhile, or released it.
+            yield Pause(min(left, LONGEST_PAUSE))
         retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
         for pause in backoff(retry_pause):
             if tenure.has_ended():

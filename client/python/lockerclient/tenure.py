@@ -32,12 +32,11 @@ class Tenure:
         self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
         self._deadline = deadline
         self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
-        self._end: LockLost | None = None  # of all
+        self._end: LockLost | None = None  # of all, also by a release
         self.inventory = Inventory()
         self.turns = Turns()
         # What a renewal said of the locks, and which were known, before they were looked at.
         self.seen: tuple[int, int | None, dict[PathKey, int]] | None = None
-        self._is_finished = False
         self._last_problem = ""
 
     @property
@@ -69,7 +68,7 @@ class Tenure:
 
     def _tell(self, loss: LockLost, is_all: bool) -> None:
         with self._mutex:
-            if self._is_finished or self._end is not None:
+            if self._end is not None:
                 return
             if is_all:
                 self._end = loss
@@ -87,20 +86,20 @@ class Tenure:
                 f"{', '.join(paths)} was lost and is taken anew, by the same lease; stop what "
                 "it protected.", "unknown"))
 
+    @property
+    def known_end(self) -> LockLost | None:
+        """Of all, as far as anybody has looked: this tells nobody."""
+        return self._end
+
     def has_ended(self) -> bool:
         """Whether there is nothing left to renew."""
-        self.look_at_the_clock()
-        return self._end is not None
-
-    def is_over(self) -> bool:
-        """Whether it was released, or has ended."""
-        return self._is_finished or self.has_ended()
+        return self.loss_of_all() is not None
 
     def look_at_the_clock(self) -> LockLost | None:
         """The loss, if there is one, of all or of a part."""
         now = self._now()
         deadline = self._deadline
-        if self._end is None and not self._is_finished and now >= deadline.ends:
+        if self._end is None and now >= deadline.ends:
             problem = f" ({self._last_problem})" if self._last_problem else ""
             self.lose(LockLost(
                 f"The lease of {self._what} was last renewed {now - deadline.sent:.1f} s ago"
@@ -118,7 +117,7 @@ class Tenure:
 
     def check(self) -> None:
         self.check_process()
-        loss = self.look_at_the_clock() or self.release_as_loss()
+        loss = self.look_at_the_clock() or self._end
         if loss is not None:
             raise copy.copy(loss)  # each traceback is its own
 
@@ -132,7 +131,7 @@ class Tenure:
     def loss_of_all(self) -> LockLost | None:
         """Also by a release, for those who use the lease still."""
         self.look_at_the_clock()
-        return self._end or self.release_as_loss()
+        return self._end
 
     def lose_path_by_release(self, path: str, releaser: object) -> None:
         """Its program gives one path back by a call, whoever uses it. The lease lives on."""
@@ -143,19 +142,15 @@ class Tenure:
     def lose_by_release(self) -> None:
         """Its program has released it by a call, whoever uses it."""
         self.lose(self._released())
-        self._is_finished = True
-
-    def release_as_loss(self) -> LockLost | None:
-        """For those who use the lease still when another thread or task has released it."""
-        return self._released() if self._is_finished else None
 
     def _released(self) -> LockLost:
         return LockLost(f"The lease of {self._what} was released; stop what it protected.",
                         "released")
 
     def finish(self) -> LockLost | None:
-        """Its holder releases it: from here on it cannot be lost. The loss, if there was one."""
-        loss = self.look_at_the_clock()
+        """Its holder releases it: from here on it cannot be lost, and nobody is told. The loss, if
+        there was one."""
+        self.look_at_the_clock()
         with self._mutex:
-            self._is_finished = True
-        return self._loss if loss is None else loss
+            self._end = self._end or self._released()
+            return self._loss

@@ -77,13 +77,12 @@ class HeldView(ForOneBlock):
 class GrantView:
     """Of what was granted, also when its block has ended."""
 
-    _block_syntax = "a `with` block"
     _grant: Grant | None = None
 
     @property
     def grant(self) -> Grant:
         if self._grant is None:
-            raise LockerError(f"This was never acquired: use it in {self._block_syntax}.",
+            raise LockerError("This was never acquired: use it in a block (with, async with).",
                               "not_held")
         return self._grant
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from .. import calls, deadline, giving_back, renewing
-from ..block import tell
+from ..block import OnLost, tell
 from ..deadline import Deadline
 from ..errors import LockerError, LockLost
-from ..keeper import LONGEST_SLEEP
+from ..exchange import LONGEST_PAUSE
+from ..giving_back import log
 from ..tenure import Tenure
 from ..views import HeldView
 
 if TYPE_CHECKING:
     from .client import AsyncClient
-
-log = logging.getLogger("lockerclient")
-OnLost = Callable[[LockLost], None]
-BLOCK = "an `async with` block"
 
 
 class _Cancellation:
@@ -87,14 +83,11 @@ class Holding:
         """Notices the deadline while the other task waits for an answer."""
         while not self.tenure.has_ended():
             left = self.tenure.deadline.ends - deadline.now()
-            # A timer stands still while the machine is suspended: look again before long.
-            await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
+            await asyncio.sleep(max(0.0, min(left, LONGEST_PAUSE)))
 
-    def _stop(self) -> LockLost | None:
-        loss = self.tenure.finish()
+    def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        return loss
 
     def _tell(self, loss: LockLost) -> None:
         log.warning("%s", loss)
@@ -125,9 +118,9 @@ class Holding:
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
-        loss = copy.copy(self._stop())
+        self._stop()
         try:
-            problem, goes_on = await client._run(giving_back.end(client._settings, tenure, loss))
+            problem, goes_on = await client._run(giving_back.end(client._settings, tenure))
         except GeneratorExit:
             raise
         except BaseException:  # a cancellation, for example
@@ -148,8 +141,8 @@ class Holding:
     async def end_quickly(self) -> None:
         """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
         self._stop()
-        token = self.tenure.token
-        await self._client._say_farewell(self.tenure, lambda: giving_back.abandon(token),
+        tenure = self.tenure
+        await self._client._say_farewell(tenure, lambda: giving_back.end_quickly(tenure),
                                          self._go_on)
 
 
@@ -168,16 +161,16 @@ class Block(HeldView):
         #: before Python 3.10 it needs the event loop.
         self.lost: asyncio.Event
 
-    def _begin(self, token: str, what: str, ttl: float | None, sent: float) -> Tenure:
+    def _begin(self, token: str, what: str, first: Deadline) -> Tenure:
         if self._cancel_on_loss:
             self._cancellation = _Cancellation()
-        self._holding = Holding(self._client, token, what, Deadline(ttl, sent), self.lost,
+        self._holding = Holding(self._client, token, what, first, self.lost,
                                 self._on_lost, self._cancellation)
         return self._holding.tenure
 
     def _held(self) -> Tenure:
         if self._holding is None:
-            raise LockerError(f"This is not held: use it in {BLOCK}.", "not_held")
+            raise LockerError("This is not held: use it in a block (async with).", "not_held")
         return self._holding.tenure
 
     def _is_taken(self) -> bool:

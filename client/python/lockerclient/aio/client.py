@@ -7,33 +7,22 @@ import ssl
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Hashable, Iterable, TypeVar, cast
 
-from .. import calls, deadline, protocol
-from ..acquisition import Acquisition
+from .. import calls, protocol
+from ..acquisition import Acquisition, Undertaking
 from ..address import tls_for
+from ..block import OnLost
 from ..client_base import ClientBase
 from ..configuration import default_key
 from ..connections import Connections as BlockingConnections
 from ..exchange import Answer, NoAnswer, Pause, Request, Steps
 from ..farewell import Farewells
-from ..keeper import LONGEST_SLEEP
 from ..records import Grant, LeaseState, LockInfo, PathState, Renewal, ended
-from .block import OnLost
 from .connections import Connections
 from .events import AsyncEvents
 from .lease import AsyncLease
 from .lock import AsyncLock
 
 Result = TypeVar("Result")
-
-
-async def sleep(seconds: float) -> None:
-    """Also while the machine is suspended, in which asyncio's clock stands still."""
-    until = deadline.now() + seconds
-    while True:
-        left = until - deadline.now()
-        await asyncio.sleep(max(0.0, min(left, LONGEST_SLEEP)))
-        if left <= LONGEST_SLEEP:
-            return
 
 
 class AsyncClient(ClientBase):
@@ -177,7 +166,7 @@ class AsyncClient(ClientBase):
             step = next(steps)
             while True:
                 if isinstance(step, Pause):
-                    await sleep(step.seconds)
+                    await asyncio.sleep(step.seconds)
                     step = steps.send(None)
                     continue
                 try:
@@ -203,21 +192,21 @@ class AsyncClient(ClientBase):
             return await self._run(acquisition.steps())
         except GeneratorExit:
             raise
-        except BaseException as error:
-            await self._give_up(acquisition, error)
+        except BaseException:
+            await self._give_up(acquisition)
             raise
 
-    async def _give_up(self, acquisition: Acquisition, error: BaseException) -> None:
+    async def _give_up(self, asked: Undertaking) -> None:
         """As the blocking client, with a task."""
         async def go_on() -> None:
-            await self._run(acquisition.go_on_giving_up())
-            self._farewells.done(acquisition)
+            await self._run(asked.go_on_giving_up())
+            self._farewells.done(asked)
 
-        if not acquisition.has_failed:
-            await self._say_farewell(acquisition, acquisition.give_up,
-                                     go_on if acquisition.may_stay_held(error) else None)
-        elif acquisition.may_stay_held(error):
-            self._farewells.add(acquisition, acquisition.give_up)
+        if not asked.has_failed:
+            await self._say_farewell(asked, asked.give_up,
+                                     go_on if asked.may_stay_held() else None)
+        elif asked.may_stay_held():
+            self._farewells.add(asked, asked.give_up)
             self._in_background(go_on())
 
     async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]],

@@ -235,7 +235,7 @@ class Connections:
                 idle.append((time.monotonic(), connection))
             else:
                 abort(writer)
-        return Answer(head.status, head.headers, text, sent)
+        return Answer(head.status, text, sent)
 
     @staticmethod
     def _failure(error: Exception, timeout: _Timeout) -> NoAnswer:

@@ -75,7 +75,7 @@ class AsyncEvents:
                         problem = "the server ended the stream"
                     else:
                         text = "\n".join([line.decode("utf-8", "replace") async for line in lines])
-                        answer = Answer(head.status, head.headers, text, 0)
+                        answer = Answer(head.status, text, 0)
                         if not is_transient(answer):
                             raise error_of(answer)
                         problem = text

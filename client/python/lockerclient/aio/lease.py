@@ -7,18 +7,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable
 
 from .. import calls, deadline, giving_back, protocol
-from ..acquisition import Acquisition
-from ..block import tell
+from ..acquisition import Acquisition, Opening
+from ..block import OnLost, tell
 from ..errors import LockerError
-from ..exchange import Steps
+from ..exchange import LONGEST_PAUSE, Steps
 from ..inventory import Use
-from ..keeper import LONGEST_SLEEP
 from ..lease import wanted_of_lease
 from ..records import Grant
 from ..tenure import Tenure
 from ..turns import Turn
 from ..views import UseView
-from .block import BLOCK, Block, OnLost
+from .block import Block
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -38,19 +37,18 @@ class AsyncLease(Block):
         """What the beginning of an `async with` block does; `release` ends it."""
         reservation = self._reserve()
         self.lost = asyncio.Event()
-        self._giving_back = asyncio.Lock()  # nothing is asked for while the same is given back
         client = self._client
-        token = protocol.fresh_token()
+        opening = Opening(client._settings, self._owner, self._ttl)
         try:
-            opened = await client._run(
-                protocol.opened_lease(client._settings, token, self._owner, self._ttl))
-            self._begin(token, "a lease of " + self._owner, opened.ttl, opened.sent)
+            first = await client._run(opening.steps())
+            tenure = self._begin(opening.token, "a lease of " + self._owner, first)
+            tenure.inventory.giving_back = asyncio.Lock()
             return self
-        except (LockerError, GeneratorExit):
+        except GeneratorExit:
             raise
-        except BaseException:  # a cancellation, or Ctrl-C
+        except BaseException:  # also a cancellation, or Ctrl-C
             if not await self._end_quickly():
-                await client._say_farewell(token, lambda: giving_back.abandon(token))
+                await client._give_up(opening)
             raise
         finally:
             del reservation
@@ -82,7 +80,7 @@ class AsyncLease(Block):
         try:
             while (pause := turns.pause(turn, deadline.now(),
                                         self._client._settings.patience)) is not None:
-                timer = loop.call_later(min(pause, LONGEST_SLEEP), woken.set)
+                timer = loop.call_later(min(pause, LONGEST_PAUSE), woken.set)
                 try:
                     await woken.wait()
                 finally:
@@ -96,7 +94,7 @@ class AsyncLease(Block):
     async def _take_in_turn(self, tenure: Tenure, use: Use, turn: Turn) -> Grant:
         tenure.check()
         client = self._client
-        async with self._giving_back:
+        async with tenure.inventory.giving_back:
             asked = tenure.inventory.expect(use)
         acquisition = Acquisition(client._settings, asked, turn.wait_left(deadline.now()),
                                   tenure.token)
@@ -104,23 +102,24 @@ class AsyncLease(Block):
             grant = await client._run(acquisition.steps())
             tenure.granted(use, asked, grant)
             tenure.check()
-            if tenure.inventory.stay(use).weakenings:
-                async with self._giving_back:
+            if tenure.inventory.needs_weakening(use):
+                async with tenure.inventory.giving_back:
                     staying = tenure.inventory.stay(use)
                     await client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
         except GeneratorExit:  # nothing can be awaited any more
             raise
-        except BaseException as error:
+        except BaseException:
             turn.withdraw(deadline.now())
             turn.hand_over()
-            is_silence = protocol.is_silence(error)
-            is_open = is_silence or not isinstance(error, LockerError)
+            is_granted = tenure.inventory.fence_of(use) is not None
+            is_open = acquisition.may_be_granted or not acquisition.has_failed and not is_granted
             undoing = client._in_background(self._undo(
                 tenure, use, asked, turn,
                 acquisition.go_on_withdrawing(tenure) if is_open else None))
-            if not is_silence:  # it goes on if that takes long, or who waits is cancelled once more
+            if not acquisition.may_be_granted:
+                # It goes on if that takes long, or who waits is cancelled once more.
                 await asyncio.wait({undoing}, timeout=giving_back.FAREWELL_TIMEOUT)
             raise
 
@@ -154,7 +153,7 @@ class AsyncLease(Block):
                              is_hurried: bool) -> LockerError | None:
         problem: LockerError | None = None
         client = self._client
-        mutex = self._giving_back  # the lease may be opened anew before this ends
+        mutex = tenure.inventory.giving_back
         try:
             await mutex.acquire()
         except asyncio.CancelledError:
@@ -169,7 +168,8 @@ class AsyncLease(Block):
                 except asyncio.CancelledError:
                     is_hurried = True
             if is_hurried:
-                goes_on = not await client._run(giving_back.leave_quickly(tenure, leaving))
+                goes_on = not await client._run(giving_back.leave_quickly(
+                    client._settings, tenure, leaving))
         finally:
             mutex.release()
         if goes_on:
@@ -180,18 +180,20 @@ class AsyncLease(Block):
         """A lease that goes on would keep it for ever: a task tries again."""
         for pause in protocol.backoff():
             await asyncio.sleep(pause)
-            if tenure.is_over():
+            if tenure.has_ended():
                 return
-            async with self._giving_back:
+            async with tenure.inventory.giving_back:
                 leaving = tenure.inventory.leave(use)
-                if await self._client._run(giving_back.leave_quickly(tenure, leaving)):
+                if await self._client._run(giving_back.leave_quickly(
+                        self._client._settings, tenure, leaving)):
                     return
 
     async def release_path(self, path: str) -> None:
         """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
         block that does that is silent."""
         tenure = self._held()
-        async with self._giving_back:
+        tenure.check_process()
+        async with tenure.inventory.giving_back:
             await self._client.release(tenure.token, path)
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
@@ -210,7 +212,6 @@ class AsyncLockOfLease(UseView):
     """Made by `AsyncLease.lock`."""
 
     lease: AsyncLease
-    _block_syntax = BLOCK
 
     async def __aenter__(self) -> AsyncLockOfLease:
         reservation = self._reserve()

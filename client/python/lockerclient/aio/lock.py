@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from .. import calls
 from ..acquisition import Acquisition
+from ..block import OnLost
+from ..deadline import Deadline
 from ..inventory import Use
 from ..views import GrantView
-from .block import BLOCK, Block, OnLost
+from .block import Block
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 class AsyncLock(Block, GrantView):
     """Made by `AsyncClient.lock`. A block for one lock, or for several taken in one step."""
-
-    _block_syntax = BLOCK
 
     def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None, cancel_on_loss: bool):
@@ -35,14 +35,15 @@ class AsyncLock(Block, GrantView):
         acquisition = Acquisition(client._settings, self._wanted, self._wait)
         try:
             self._grant = grant = await client._run(acquisition.steps())
-            tenure = self._begin(grant.token, ", ".join(grant.paths), grant.ttl, grant.sent)
+            tenure = self._begin(grant.token, ", ".join(grant.paths),
+                                 Deadline(grant.ttl, grant.sent))
             tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             return self
         except GeneratorExit:
             raise
-        except BaseException as error:  # also a cancellation: nobody else would release it
+        except BaseException:  # also a cancellation: nobody else would release it
             if not await self._end_quickly():
-                await client._give_up(acquisition, error)
+                await client._give_up(acquisition)
             raise
         finally:
             del reservation

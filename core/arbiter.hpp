@@ -314,7 +314,7 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  std::uint64_t replay_searches_ = 0;  // steps, since locks were indexed last
+  std::uint64_t long_search_steps_ = 0;  // of a replay without an index
 
   Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last

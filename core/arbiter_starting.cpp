@@ -5,23 +5,20 @@
 namespace locker::core {
 namespace {
 
-constexpr std::uint64_t steps_without_index = 64;
-// An index costs more for each lock than a step. It is worth that, and the index which it takes the
-// place of, when the searches without it have cost as much.
-constexpr std::uint64_t steps_worth_an_index = 16;  // for each lock
+constexpr std::uint64_t steps_without_index = 64;  // of a search
 
 }  // namespace
 
-/// Journals name the lock that ends by its id. A command has found it by its path before.
+/// Journals name the lock that ends by its id. A command has found it by its path before. An index
+/// of all locks is made when long searches have taken as much as it takes, about.
 std::optional<HeldLock> Arbiter::find_replayed(const Token& token, LockId id) {
   const std::uint64_t before = table_.search_steps();
   const auto held = table_.find(token, id);
   const std::uint64_t steps = table_.search_steps() - before;
-  if (steps <= steps_without_index) return held;
-  replay_searches_ += steps;
-  if (replay_searches_ > steps_worth_an_index * table_.indexed_count()) {
-    table_.index_locks_of(token);
-    replay_searches_ = 0;
+  if (steps > steps_without_index) long_search_steps_ += steps;
+  if (long_search_steps_ > table_.lock_count()) {
+    table_.make_index();
+    long_search_steps_ = 0;
   }
   return held;
 }

@@ -272,8 +272,7 @@ void LockTable::apply(const Granted& granted) {
 void LockTable::apply(const LeaseOpened& opened) {
   LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
-  Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
-  set_terms(terms_for(added), opened.ttl, opened.id.fence);
+  add_lease(opened.token, opened.owner, opened.ttl, opened.id.fence);
 }
 
 void LockTable::apply(const TtlChanged& changed) {

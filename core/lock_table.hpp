@@ -59,14 +59,13 @@ class LockTable {
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
   [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
-  /// O(1) for the lock that was found last, for the lease's oldest and newest; else it looks
-  /// through what the lease holds, from both ends.
+  /// O(1) for the lock that was found last, for the lease's oldest and newest, and with an index;
+  /// else it looks through what the lease holds, from both ends.
   [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
-  /// Finds the lease's locks by their ids in O(log of their number) from now on, instead of those
-  /// of another lease: for a journal that is replayed. This is not counted by memory_bytes().
-  void index_locks_of(const Token& token);
-  void forget_index() { index_ = {}; }
-  [[nodiscard]] std::size_t indexed_count() const { return index_.locks.size(); }
+  /// Makes an index of all locks by their ids, for a journal that is replayed. Up to 26 bytes a
+  /// lock, which memory_bytes() does not count.
+  void make_index();
+  void forget_index() { index_.reset(); }
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
@@ -211,10 +210,6 @@ class LockTable {
     std::uint32_t next = UnitArena::null;  // the first of its locks that was not looked at
     std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
   };
-  struct Index {
-    std::uint32_t lease = UnitArena::null;
-    std::map<LockId, std::uint32_t> locks;
-  };
   static const std::size_t node_units;
   static const std::size_t below_units;
   static const std::size_t lease_units;
@@ -275,7 +270,8 @@ class LockTable {
   FoundLease& find_token(const Token& token) const;
   void prefetch_lease(const Token& token) const;
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
-  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
+  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl,
+                          Fence opened_fence = 0);
   void put_details(Lease& lease, std::string_view owner, bool has_terms);
   void free_details(const Lease& lease);
   LeaseTerms& terms_for(Lease& lease);
@@ -283,6 +279,7 @@ class LockTable {
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
+  [[nodiscard]] std::uint32_t hash_id(LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
   [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;
@@ -317,8 +314,8 @@ class LockTable {
   // The lock that was found last, or whose lease was: whoever ends a lock has asked for it before,
   // and a lease can have very many.
   mutable std::uint32_t found_lock_ = UnitArena::null;
-  mutable Holdings holdings_;  // of the lease that was asked for last
-  Index index_;                // of one lease, or none
+  mutable Holdings holdings_;             // of the lease that was asked for last
+  std::optional<ExtendibleTable> index_;  // id -> lock, of those that do not cool
   mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;

@@ -32,16 +32,17 @@ void LockTable::prefetch_lease(const Token& token) const {
 
 std::uint32_t LockTable::find_lease(const Token& token) const { return find_token(token).at; }
 
-std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
+std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl,
+                                   Fence opened_fence) {
   const std::uint32_t at = arena_.allocate(lease_units);
   Lease& added = lease(at) = Lease{};
   added.token = token;
   FoundLease& found = find_token(token);
   leases_.insert(found.hash, at);
   found.at = at;
-  const bool has_terms = ttl.count() != 0;
+  const bool has_terms = ttl.count() != 0 || opened_fence != 0;
   if (has_terms || !owner.empty()) put_details(added, owner, has_terms);
-  if (has_terms) set_terms(*terms_of(added), ttl, 0);
+  if (has_terms) set_terms(*terms_of(added), ttl, opened_fence);
   return at;
 }
 
@@ -87,7 +88,6 @@ void LockTable::remove_lease(std::uint32_t at) {
   FoundLease& found = find_token(removed.token);
   leases_.erase(found.hash, at);
   found.at = null;
-  if (index_.lease == at) forget_index();
   if (LeaseTerms* const terms = terms_of(removed)) set_terms(*terms, {}, 0);
   free_details(removed);
   arena_.free(at, lease_units);
@@ -103,13 +103,13 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   if (last != at) lock(last).lease_next = at;
   linked.lease_previous = std::exchange(last, at);
   if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
-  if (index_.lease == owning) index_.locks.emplace(linked.id(), at);
+  if (index_) index_->insert(hash_id(linked.id()), at);
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
   if (holdings_.lease == unlinked.lease) holdings_ = {};
-  if (index_.lease == unlinked.lease) index_.locks.erase(unlinked.id());
+  if (index_) index_->erase(hash_id(unlinked.id()), at);
   Lease& of = lease(unlinked.lease);
   // What comes behind the last one, in its place, is the first one.
   const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
@@ -123,6 +123,11 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
 }
 
+std::uint32_t LockTable::hash_id(LockId id) const {
+  const std::uint64_t number = id.fence << 16U | id.position;
+  return hash_.then({reinterpret_cast<const char*>(&number), sizeof number}).folded();
+}
+
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.
 std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   const std::uint32_t owning = find_lease(token);
@@ -130,9 +135,10 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   if (found_lock_ != null && lock(found_lock_).id() == id && lock(found_lock_).lease == owning) {
     return found_lock_;
   }
-  if (index_.lease == owning) {
-    const auto indexed = index_.locks.find(id);
-    return indexed == index_.locks.end() ? null : found_lock_ = indexed->second;
+  if (index_) {
+    return found_lock_ = index_->find(hash_id(id), [&](std::uint32_t at) {
+      return lock(at).id() == id && lock(at).lease == owning;
+    });
   }
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = older == null ? null : lock(older).lease_previous;
@@ -146,12 +152,11 @@ std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
   return null;
 }
 
-void LockTable::index_locks_of(const Token& token) {
-  index_ = {find_lease(token), {}};
-  if (index_.lease == null) return;
-  for (std::uint32_t at = lease(index_.lease).first_lock; at != null; at = lock(at).lease_next) {
-    index_.locks.emplace(lock(at).id(), at);
-  }
+void LockTable::make_index() {
+  index_.emplace();
+  for_each_lock([this](const HeldLock& held) {
+    if (!held.is_cooling) index_->insert(hash_id(held.id), held.handle);
+  });
 }
 
 // A lease can have many locks, and a path many (shared) ones: whichever list ends first.

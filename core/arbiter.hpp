@@ -26,6 +26,7 @@
 #include "core/search_budget.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
+#include "core/waiters.hpp"
 
 namespace locker::core {
 
@@ -135,7 +136,7 @@ class Arbiter {
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
            (cooling_timers_.size() + opened_.size()) * map_node_bytes +
-           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiting_bytes_;
+           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiters_.bytes();
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves: they live also without locks.
@@ -279,7 +280,8 @@ class Arbiter {
   void start_timers();
 
   LockTable table_;
-  WaitQueue queue_;
+  Waiters waiters_;
+  WaitQueue queue_;  // of those that are not kept
   EndedMemory ended_;
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
@@ -289,13 +291,6 @@ class Arbiter {
   // Of tickets, waiters' ids and forces, in one sequence: a force ends who was there before it.
   std::uint64_t last_number_ = 0;
 
-  // Who waits, or has a place that is kept.
-  std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
-  std::map<Ticket, Waiter*> by_ticket_;
-  std::map<Token, std::vector<Waiter*>> by_token_;
-  // By token and path: no two requests of a lease want the same one.
-  std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
-  std::size_t waiting_bytes_ = 0;
   // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
   // many as there are locks: no hash table, which stops everything when it grows.
   std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;

@@ -86,22 +86,19 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
 
 /// A request to change the mode of a lock that is gone is one like any other now.
 void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) {
+  const auto waiting = waiters_.of(token);
+  for (Waiter* const waiter : waiting) {
     if (!waiter->changes_mode || waiter->wanted.front().path() != path) continue;
     waiter->changes_mode = false;
     to_search_.insert(token);
   }
-  note_change(token, path, shape);
+  if (!waiting.empty()) note_change(token, path, shape);
 }
 
 /// Its holder gives it back, and waits with its token: the lease that it gets then is like it. Who
 /// waits has its owner's name already.
 void Arbiter::pass_on_terms(const LivingLease& lease) {
-  const auto waiting = by_token_.find(lease.token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) waiter->default_ttl = lease.ttl;
+  for (Waiter* const waiter : waiters_.of(lease.token)) waiter->default_ttl = lease.ttl;
 }
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
@@ -115,10 +112,7 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   if (reason == End::released) return;
   // Also who waited before there was this lease: with another one under its token it would never
   // hear what was lost.
-  for (auto waiting = by_token_.find(token); waiting != by_token_.end();
-       waiting = by_token_.find(token)) {
-    decide(*waiting->second.front(), refused(ended));
-  }
+  while (!waiters_.of(token).empty()) decide(*waiters_.of(token).front(), refused(ended));
 }
 
 /// In one call of end_lease(), the lease's own among them.
@@ -156,7 +150,7 @@ void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
   const bool is_known = waiter.token_is_chosen;
   const EndedMemory::Ended ended{reason, 0, detail};
   decide(waiter, refused(ended));
-  if (is_known && !by_token_.contains(token) && !table_.find_lease_of(token)) {
+  if (is_known && waiters_.of(token).empty() && !table_.find_lease_of(token)) {
     ended_.remember_lease(token, ended, now_.instant);
   }
 }
@@ -165,9 +159,9 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   Released released = release_for_seed(token, path, now);
   if (released.outcome != ReleaseOutcome::not_held) return released;
   const auto ended = ended_.find_lock(token, path, now_.instant);
-  if (const auto waiting = wanted_.find({token, path.packed()}); waiting != wanted_.end()) {
-    const std::vector<Wanted> left = waiting->second->wanted;
-    end_wait(*waiting->second, End::released, "");
+  if (Waiter* const waiting = waiters_.who_wants(token, path.packed())) {
+    const std::vector<Wanted> left = waiting->wanted;
+    end_wait(*waiting, End::released, "");
     released.outcome = ReleaseOutcome::left;
     // It can be the release of what it held here once, sent again: the same answer.
     if (ended && ended->reason == End::released) released.fence = ended->fence;
@@ -184,7 +178,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     released.ended = ended;
     return released;
   }
-  if (!table_.find_lease_of(token) && !by_token_.contains(token)) {
+  if (!table_.find_lease_of(token) && waiters_.of(token).empty()) {
     // Whoever was forced out of the line: that is not remembered by its paths.
     const auto gone = ended_lease(token);
     if (gone && gone->reason == End::forced) {
@@ -222,11 +216,8 @@ Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
   const MaybeLease lease = find_living(token);
-  if (!lease && by_token_.contains(token)) {
-    for (auto waiting = by_token_.find(token); waiting != by_token_.end();
-         waiting = by_token_.find(token)) {
-      end_wait(*waiting->second.front(), End::released, "");
-    }
+  if (!lease && !waiters_.of(token).empty()) {
+    while (!waiters_.of(token).empty()) end_wait(*waiters_.of(token).front(), End::released, "");
     released.outcome = ReleaseOutcome::left;
     return released;
   }

@@ -90,8 +90,8 @@ bool Arbiter::has_room_to_force(Forcing& forcing) const {
 bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
   if (!forcing.filter.ends_waiting || forcing.filter.fence) return true;
   while (steps > 0) {
-    const auto at = by_ticket_.lower_bound(forcing.next_ticket);
-    if (at == by_ticket_.end() || at->first > forcing.number) return true;
+    const auto at = waiters_.by_ticket().lower_bound(forcing.next_ticket);
+    if (at == waiters_.by_ticket().end() || at->first > forcing.number) return true;
     Waiter& waiter = *at->second;
     forcing.next_ticket = waiter.ticket + 1;
     take_steps(waiter.wanted.size(), steps);

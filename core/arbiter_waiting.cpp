@@ -63,21 +63,13 @@ void Arbiter::tell(EventKind kind, const Waiter& waiter, const std::vector<std::
 /// REQUIRES: it is out of the queue.
 void Arbiter::remove(Waiter& waiter) {
   if (waiter.timer != 0) deadlines_.remove(waiter.timer);
-  const auto same = by_token_.find(waiter.token);
-  std::erase(same->second, &waiter);
-  for (const Wanted& wanted : waiter.wanted) {
-    wanted_.erase({waiter.token, wanted.packed_path});
-  }
-  if (same->second.empty()) by_token_.erase(same);
-  by_ticket_.erase(waiter.ticket);
-  waiting_bytes_ -= waiter.bytes;
-  waiters_.erase(waiter.id);
+  waiters_.remove(waiter);
 }
 
 /// Looks whether the request can be granted; else finds what to wait for.
 void Arbiter::examine(Waiter& waiter) {
   const MaybeLease lease = table_.find_lease_of(waiter.token);
-  const bool is_alone = by_token_.at(waiter.token).size() == 1 && (!lease || !lease->has_locks);
+  const bool is_alone = waiters_.of(waiter.token).size() == 1 && (!lease || !lease->has_locks);
   if (waiter.wanted.size() == 1 && is_alone) {
     // Whatever is in the way of an equal request before it is in its way too: nothing of its own
     // lease can be.
@@ -238,10 +230,8 @@ void Arbiter::note_change(const Token& token, PathView path, const Shape& shape)
 /// The youngest of its requests that would wait for themselves, until there is none. Returns the
 /// steps that it took.
 std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return 0;
   std::vector<Waiter*> youngest_first;
-  for (Waiter* const waiter : waiting->second) {
+  for (Waiter* const waiter : waiters_.of(token)) {
     if (!waiter->is_kept && !waiter->has_choice()) youngest_first.push_back(waiter);
   }
   std::sort(youngest_first.begin(), youngest_first.end(),
@@ -265,20 +255,18 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
 
 bool Arbiter::abandon(WaiterId id, const Now& now) {
   now_ = now;
-  const auto at = waiters_.find(id);
-  if (at == waiters_.end()) return false;
-  Waiter& waiter = *at->second;
-  if (waiter.is_kept || waiter.is_leaving) return false;
-  if (waiter.wanted.size() <= paths_of_a_thing) {
-    stop_waiting(waiter);
+  Waiter* const waiter = waiters_.find(id);
+  if (waiter == nullptr || waiter->is_kept || waiter->is_leaving) return false;
+  if (waiter->wanted.size() <= paths_of_a_thing) {
+    stop_waiting(*waiter);
     return true;
   }
   // To leave 256 lines, and to look at who stood behind, takes up to 0.4 ms. When the machine of
   // thousands of clients dies that is not done at once, else everybody else would wait for it: 1.2
   // s for 5,500 of them, in which leases with a short TTL end that are renewed in time.
-  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter.wanted.size() * to_leave_a_path;
-  waiter.is_leaving = true;
-  if (leaves_at_ < deadlines_.deadline_of(waiter.timer)) set_timer(waiter, leaves_at_);
+  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter->wanted.size() * to_leave_a_path;
+  waiter->is_leaving = true;
+  if (leaves_at_ < deadlines_.deadline_of(waiter->timer)) set_timer(*waiter, leaves_at_);
   return true;
 }
 
@@ -335,9 +323,8 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       const std::size_t ends = count_ends_of(lease);
       const bool has_begun = has_room(ends * end_bytes, true);
       std::size_t things = 1 + ends / ends_of_a_thing;  // also where they were only counted
-      const auto waiting = by_token_.find(lease.token);
-      if (has_begun && waiting != by_token_.end()) {
-        for (const Waiter* const waiter : waiting->second) things += things_of(*waiter);
+      if (has_begun) {
+        for (const Waiter* const waiter : waiters_.of(lease.token)) things += things_of(*waiter);
       }
       if (has_begun && end_lease(lease, End::expired, "")) return things;
       if (has_begun && expiring_.insert(lease.token).second) {
@@ -359,7 +346,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       return 1;
     }
     case DeadlineQueue::Kind::waiter: {
-      Waiter& waiter = *by_ticket_.at(due.subject);
+      Waiter& waiter = *waiters_.by_ticket().at(due.subject);
       const std::size_t things = things_of(waiter);
       waiter.timer = 0;
       on_end_of_wait(waiter);
@@ -384,7 +371,8 @@ void Arbiter::on_end_of_wait(Waiter& waiter) {
 }
 
 void Arbiter::for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const {
-  for (auto at = by_ticket_.lower_bound(from); at != by_ticket_.end(); ++at) {
+  const auto& waiters = waiters_.by_ticket();
+  for (auto at = waiters.lower_bound(from); at != waiters.end(); ++at) {
     if (!visit(*at->second)) return;
   }
 }

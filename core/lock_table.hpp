@@ -279,7 +279,6 @@ class LockTable {
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
-  [[nodiscard]] std::uint32_t hash_id(LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
   [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;

@@ -11,6 +11,12 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
+/// Without a seed: no client chooses ids.
+std::uint32_t hash_id(LockId id) {
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
+  return fold((id.fence << 16U | id.position) * odd);
+}
+
 }  // namespace
 
 std::uint32_t LockTable::hash_token(const Token& token) const {
@@ -121,11 +127,6 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   // After a change the next record gives the lease the lock that takes this one's place.
   if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
-}
-
-std::uint32_t LockTable::hash_id(LockId id) const {
-  const std::uint64_t number = id.fence << 16U | id.position;
-  return hash_.then({reinterpret_cast<const char*>(&number), sizeof number}).folded();
 }
 
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.

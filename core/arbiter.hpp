@@ -21,6 +21,7 @@
 #include "core/deadline_queue.hpp"
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
+#include "core/rechecks.hpp"
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
@@ -230,14 +231,8 @@ class Arbiter {
   void examine(Waiter& waiter);
   void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
   [[nodiscard]] bool delay(Waiter& waiter);
-  void recheck_delayed();
-  void register_in(Waiter& waiter, Dependants& list);
-  void unregister(Waiter& waiter);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
   [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
-  void recheck_all(Dependants& list);
-  void recheck_later(std::unique_ptr<Dependants> list);
-  [[nodiscard]] Waiter* take_next_to_examine();
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
   [[nodiscard]] Instant next_retry();
@@ -282,6 +277,7 @@ class Arbiter {
   LockTable table_;
   Waiters waiters_;
   WaitQueue queue_;  // of those that are not kept
+  Rechecks rechecks_;
   EndedMemory ended_;
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
@@ -294,13 +290,6 @@ class Arbiter {
   // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
   // many as there are locks: no hash table, which stops everything when it grows.
   std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
-
-  // Who is looked at next: see the invariant in arbiter_waiting.cpp.
-  std::map<Ticket, Waiter*> recheck_;
-  std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
-  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
-  Instant delayed_until_{};            // when there is looked for it again
 
   SearchBudget search_budget_;
   std::set<Token> to_search_;  // leases whose requests may wait for themselves now

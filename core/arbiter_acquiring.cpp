@@ -63,7 +63,11 @@ Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter&
 }  // namespace
 
 Arbiter::Arbiter(std::uint64_t hash_seed, const Limits& limits, std::pmr::memory_resource* memory)
-    : table_(hash_seed, memory), queue_(hash_seed), ended_(hash_seed), limits_(limits) {}
+    : table_(hash_seed, memory),
+      queue_(hash_seed),
+      rechecks_(limits.woken_at_once_max),
+      ended_(hash_seed),
+      limits_(limits) {}
 
 Fence Arbiter::take_fence() {
   last_fence_ = std::max(last_fence_ + 1, now_.wall);
@@ -258,9 +262,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   for (Waiter* const waiter : waiters_.of(request.token)) {
     if (waiter->ticket == request.ticket || waiter->is_kept) continue;
     others_wait = true;
-    unregister(*waiter);
-    delayed_.erase(waiter->ticket);
-    recheck_.emplace(waiter->ticket, waiter);
+    rechecks_.add(*waiter);
   }
   for (const Wanted& got : acquired.locks) {
     if (others_wait) note_change(request.token, got.path(), got.shape);
@@ -276,7 +278,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   }
   count_lock(lease.token, false);
   record(Ended{lease.token, held.id, End::changed});
-  if (watching) recheck_later(std::move(watching));
+  rechecks_.take_over(std::move(watching));
 }
 
 SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::string_view owner,

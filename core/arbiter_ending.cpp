@@ -72,7 +72,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
     record(Ended{token, held.id, reason});
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
-  if (watching) recheck_later(std::move(watching));
+  rechecks_.take_over(std::move(watching));
   if (lease_ends) {
     on_lease_gone(token, fence, reason, detail);
   } else if (is_last && reason == End::forced) {

@@ -9,26 +9,22 @@ void Arbiter::check_invariants() const {
   table_.check_invariants();
   waiters_.check_invariants();
   std::size_t queued = 0;
+  std::size_t looked_at = 0;
   for (const auto& [ticket, waiter] : waiters_.by_ticket()) {
-    const bool is_looked_after = !waiter->registrations.empty() ||
-                                 recheck_.contains(waiter->ticket) ||
-                                 delayed_.contains(waiter->ticket);
+    const bool is_looked_at = rechecks_.contains(*waiter);
+    const bool is_registered = !waiter->registrations.empty();
+    looked_at += is_looked_at ? 1U : 0U;
     if (waiter->is_kept) {
-      LOCKER_ASSERT(waiter->timer != 0 && !is_looked_after);
+      LOCKER_ASSERT(waiter->timer != 0 && !is_looked_at && !is_registered);
       continue;
     }
     ++queued;
-    LOCKER_ASSERT(is_looked_after);
+    LOCKER_ASSERT(is_looked_at != is_registered);
     for (const Dependants* const list : waiter->registrations) {
       LOCKER_ASSERT(list->at(waiter->ticket) == waiter);
     }
   }
-  LOCKER_ASSERT(queued == queue_.size());
-  for (const auto* const tickets : {&recheck_, &delayed_}) {
-    for (const auto& [ticket, waiter] : *tickets) {
-      LOCKER_ASSERT(waiters_.by_ticket().at(ticket) == waiter);
-    }
-  }
+  LOCKER_ASSERT(queued == queue_.size() && looked_at == rechecks_.size());
   for (const auto& [lock, list] : watchers_) LOCKER_ASSERT(table_.is_watched(lock));
   std::set<Token> granted;  // leases that a grant opened
   table_.for_each_lock([&](const HeldLock& held) {

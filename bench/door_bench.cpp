@@ -33,9 +33,11 @@ std::unique_ptr<core::Arbiter> arbiter_with(std::uint64_t held) {
 
 struct Door {
   explicit Door(std::uint64_t held)
-      : service(arbiter_with(held), commit, journal, held + 1, server::LockService::Options{}) {}
+      : service(arbiter_with(held), commit, events, journal, held + 1,
+                server::LockService::Options{}) {}
 
   NoDisk journal;
+  server::EventLog events{1, 0, 1};
   server::GroupCommit commit{journal, 0, [](const core::Fault&) {}};
   server::LockService service;
 };

@@ -61,8 +61,8 @@ class Arbiter {
    public:
     virtual ~Host() = default;
     virtual void on_record(const Record& record) = 0;
-    /// Right before the record of an end, and right behind that of a grant; `waiting` and `left`
-    /// have none.
+    /// Right behind its record; `waiting` and `left` have none. What it refers to is good as long
+    /// as this takes.
     virtual void on_event(const Event& event) = 0;
     /// A queued request is decided: granted, blocked (its wait is over), …
     virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
@@ -119,9 +119,9 @@ class Arbiter {
   static constexpr std::size_t steps_of_an_end = 10;
 
   /// Nobody waits for this any more. With a token that the client chose the place is kept for
-  /// place_kept. One for many paths stays in line until its turn to leave: for a moment, but where
-  /// thousands leave together for seconds, if it waits for so long. It is granted nothing then, but
-  /// on_decided() can come for it. False when it was decided or abandoned already.
+  /// place_kept. Returns at once; a request for many paths can stand in line for some seconds more,
+  /// in which it is granted nothing, but on_decided() can come for it. False when it was decided or
+  /// abandoned already.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
 
@@ -240,7 +240,7 @@ class Arbiter {
   void on_end_of_wait(Waiter& waiter);
 
   // Ends: arbiter_ending.cpp.
-  void record(const Record& record);
+  void record(const Record& record, const Event* told = nullptr);
   [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);

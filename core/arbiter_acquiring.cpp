@@ -238,6 +238,8 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
     const auto held = lease ? table_.held_by(*lease, wanted.path()) : std::nullopt;
     if (held) change_lock(*lease, *held);
     count_lock(request.token, true);
+    const Event told{EventKind::granted, wanted.path(), wanted.shape, acquired.owner,
+                     acquired.fence};
     record(Granted{request.token,
                    {acquired.fence, static_cast<std::uint16_t>(position)},
                    wanted.shape,
@@ -246,9 +248,8 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
                    acquired.ttl,
                    request.lock_delay,
                    request.meta,
-                   false});
-    host_->on_event(
-        {EventKind::granted, wanted.path(), wanted.shape, acquired.owner, acquired.fence});
+                   false},
+           &told);
     acquired.locks.push_back(wanted);
   }
   if (acquired.ttl.count() != 0) {
@@ -298,8 +299,8 @@ SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::s
   const Room room = host_->room_for(record_bytes_max, false);
   if (room != Room::enough) return {refusal<Outcome>(room), {}, {}};
   const Fence fence = take_fence();
-  record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false});
-  host_->on_event({EventKind::granted, path, shape, owner, fence});
+  const Event told{EventKind::granted, path, shape, owner, fence};
+  record(Granted{fresh_token, {fence, 0}, shape, owner, path, ttl, {}, {}, false}, &told);
   if (ttl.count() != 0) restart_timer(fresh_token);
   return {Outcome::granted, {}, {}};
 }

@@ -30,9 +30,11 @@ ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
 
 }  // namespace
 
-void Arbiter::record(const Record& record) {
-  std::visit([this](const auto& kind) { table_.apply(kind); }, record);
+/// The host is told first: what it gets to see can be a view of what the table forgets with this.
+void Arbiter::record(const Record& record, const Event* told) {
   host_->on_record(record);
+  if (told != nullptr) host_->on_event(*told);
+  std::visit([this](const auto& kind) { table_.apply(kind); }, record);
 }
 
 bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
@@ -55,12 +57,11 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const bool cools =
       lease && delay.count() != 0 && (reason == End::expired || reason == End::forced);
   // What cools was told to have expired, or to be forced, when that began.
-  const EventKind told = event_of(lease ? reason : End::cooled);
-  host_->on_event(
-      {told, path, held.shape, held.owner, fence, cools ? delay : Milliseconds::zero()});
+  const Event told{event_of(lease ? reason : End::cooled), path, held.shape, held.owner, fence,
+                   cools ? delay : Milliseconds::zero()};
   std::unique_ptr<Dependants> watching;
   if (cools) {
-    record(Cooling{token, held.id, reason});
+    record(Cooling{token, held.id, reason}, &told);
     const Instant until = now_.instant + std::chrono::milliseconds{delay.count()};
     cooling_timers_[held.id] = deadlines_.add(until, DeadlineQueue::Kind::cooling, held.handle);
   } else {
@@ -69,7 +70,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
       cooling_timers_.erase(timer);
     }
     watching = take_watchers(held.handle);
-    record(Ended{token, held.id, reason});
+    record(Ended{token, held.id, reason}, &told);
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
   rechecks_.take_over(std::move(watching));

@@ -39,12 +39,12 @@ void limit_connections(std::uint64_t descriptors, HttpServer::Options& options) 
       std::min<std::size_t>(options.connections_max, rest - turned_away_max * options.threads);
 }
 
-void share_connections(std::size_t connections, LockService::Options& options) {
+void share_connections(std::size_t connections, Locker::Options& options) {
   const std::size_t eighth = std::max<std::size_t>(connections / 8, 1);
   options.event_readers_max = std::min(options.event_readers_max, eighth);
   const std::size_t others = eighth + options.event_readers_max;
-  options.limits.waiters_max =
-      std::min(options.limits.waiters_max, std::max(connections, others + 1) - others);
+  std::size_t& waiters_max = options.service.limits.waiters_max;
+  waiters_max = std::min(waiters_max, std::max(connections, others + 1) - others);
 }
 
 }  // namespace locker::server

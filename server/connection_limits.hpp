@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "server/http/http_server.hpp"
-#include "server/lock_service.hpp"
+#include "server/locker.hpp"
 
 namespace locker::server {
 
@@ -24,6 +24,6 @@ void limit_connections(std::uint64_t descriptors, HttpServer::Options& options);
 /// Who waits and who follows events has a connection each. An eighth of them is left for those who
 /// renew, release, look and force, else nobody could do what is waited for; and no more than
 /// another eighth is for events.
-void share_connections(std::size_t connections, LockService::Options& options);
+void share_connections(std::size_t connections, Locker::Options& options);
 
 }  // namespace locker::server

@@ -98,13 +98,6 @@ class EventLog::Reader final : public Stream {
   Waker* waker_ = nullptr;
 };
 
-void EventLog::start(Index index, std::uint64_t first_number) {
-  const std::lock_guard lock{mutex_};
-  durable_ = index;
-  start_index_ = index;
-  first_number_ = first_number;
-}
-
 void EventLog::add(const core::Event& event, Index index) {
   const std::lock_guard lock{mutex_};
   if (ring_.size() < capacity) ring_.emplace_back();

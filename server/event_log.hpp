@@ -23,11 +23,14 @@ class EventLog {
   /// What the texts of all of them may take. Fewer are kept where they are long.
   static constexpr std::size_t text_bytes_max = std::size_t{16} << 20U;
 
-  explicit EventLog(std::size_t readers_max) : readers_max_(readers_max) {}
   /// `index`: of the last record there is. What happened up to then is not known here.
   /// `first_number`: higher by two than all numbers of events before, so that none gets the name of
   /// another, nor does the start itself, which is named as if it were the event before the first.
-  void start(Index index, std::uint64_t first_number);
+  EventLog(std::size_t readers_max, Index index, std::uint64_t first_number)
+      : readers_max_(readers_max),
+        start_index_(index),
+        first_number_(first_number),
+        durable_(index) {}
   /// Under GroupCommit's mutex, so that events come in the order of decisions.
   void add(const core::Event& event, Index index);
   /// Everything up to `durable` may be shown.
@@ -75,15 +78,15 @@ class EventLog {
   static void append(const Entry& entry, std::string& out);
 
   const std::size_t readers_max_;
+  const Index start_index_;
+  const std::uint64_t first_number_;  // of the first event since the start
   mutable std::mutex mutex_;
   std::deque<Entry> ring_;      // grows up to its capacity, and copies nothing when it does
   Place oldest_ = 0;            // that is kept
   Place end_ = 0;               // behind the newest event
   Place shown_ = 0;             // behind the newest that may be shown
   std::size_t text_bytes_ = 0;  // of the ring, beyond what its entries have in themselves
-  Index durable_ = 0;
-  Index start_index_ = 0;
-  std::uint64_t first_number_ = 0;  // of the first event since the start
+  Index durable_;
   std::set<Reader*> readers_;
 };
 

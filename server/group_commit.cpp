@@ -7,9 +7,11 @@
 namespace locker::server {
 
 GroupCommit::GroupCommit(persistence::Journal& journal, Index last_index,
-                         std::function<void(const core::Fault&)> on_failure)
+                         std::function<void(const core::Fault&)> on_failure,
+                         std::function<void(Index)> on_durable)
     : journal_(journal),
       on_failure_(std::move(on_failure)),
+      on_durable_(std::move(on_durable)),
       last_index_(last_index),
       durable_index_(last_index),
       thread_([this](const std::stop_token& stop) { work(stop); }) {}
@@ -104,11 +106,6 @@ bool GroupCommit::commit_or_hand_over() {
   }
   handed_over_.notify_one();
   return false;
-}
-
-void GroupCommit::end_thread() {
-  thread_.request_stop();
-  thread_.join();
 }
 
 void GroupCommit::work(const std::stop_token& stop) {

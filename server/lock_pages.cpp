@@ -124,10 +124,13 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
   OpenPage open{lease_page_max};
   const core::LockTable& table = arbiter_.table();
   core::LockId last = after.value_or(core::LockId{});
-  for (const LastOfPage& each : last_of_pages_) {
-    if (each.id != after) continue;
+  const auto find_last = [this](core::LockId id) {
+    return std::find_if(last_of_pages_.begin(), last_of_pages_.end(),
+                        [&](const LastOfPage& each) { return each.id == id; });
+  };
+  if (const auto before = find_last(last); after && before != last_of_pages_.end()) {
     // The lock that is found last is where the walk begins; by its path it is found at once.
-    static_cast<void>(table.held_by(lease, core::PathView{each.packed_path}));
+    static_cast<void>(table.held_by(lease, core::PathView{before->packed_path}));
   }
   const auto add = [&](const core::HeldLock& held) {
     if (open.is_full()) {
@@ -139,7 +142,7 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     return true;
   };
   table.for_each_lock_of(lease, add, last);
-  if (open.page.next) {
+  if (open.page.next && find_last(last) == last_of_pages_.end()) {
     last_of_pages_[next_of_pages_] = {last, open.page.locks.back().packed_path};
     next_of_pages_ = (next_of_pages_ + 1) % last_of_pages_.size();
   }

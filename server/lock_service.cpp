@@ -38,31 +38,19 @@ class LockService::Decision {
   const int exceptions_before_ = std::uncaught_exceptions();
 };
 
-LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit,
+LockService::LockService(std::unique_ptr<Arbiter> arbiter, GroupCommit& commit, EventLog& events,
                          const persistence::Journal& journal, core::Fence first_fence,
                          const Options& options)
     : commit_(commit),
+      events_(events),
       journal_(journal),
       options_(options),
       arbiter_owner_(std::move(arbiter)),
       arbiter_(*arbiter_owner_),
       pages_(arbiter_),
-      events_(options.event_readers_max),
       clock_(std::chrono::steady_clock::now()) {
   arbiter_.start(*this, first_fence);
-  {
-    const std::lock_guard lock{commit_.mutex()};
-    events_.start(commit_.last_index(), first_fence);
-  }
-  commit_.set_on_durable([this](Index durable) { events_.publish(durable); });
   timekeeper_ = std::jthread([this](const std::stop_token& stop) { keep_time(stop); });
-}
-
-LockService::~LockService() {
-  timekeeper_.request_stop();
-  timekeeper_.join();
-  commit_.end_thread();
-  commit_.set_on_durable({});
 }
 
 core::Now LockService::read_now() {
@@ -78,6 +66,12 @@ void LockService::after_command(const core::Now& now) {
     due = arbiter_.next_due();
   }
   if (due && *due < wakes_at_) due_.notify_one();
+}
+
+/// What is recorded under this hold of the mutex gets to the disk, though nobody waits for it.
+void LockService::commit_soon() {
+  commit_wanted_ = true;
+  due_.notify_one();
 }
 
 void LockService::keep_time(const std::stop_token& stop) {
@@ -152,10 +146,7 @@ void LockService::on_record(const core::Record& record) {
 }
 
 void LockService::on_event(const core::Event& event) {
-  // The record of an end comes right behind its event; all others stand before theirs.
-  const bool is_end = event.kind != core::EventKind::granted &&
-                      event.kind != core::EventKind::waiting && event.kind != core::EventKind::left;
-  events_.add(event, commit_.last_index() + (is_end ? 1 : 0));
+  events_.add(event, commit_.last_index());
   // Of a release or a force: `cooled` is the end of what cooled already, `left` that of a wait.
   const bool is_wanted =
       event.kind == core::EventKind::released || event.kind == core::EventKind::forced ||
@@ -189,11 +180,14 @@ template <typename Command>
 auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* ended) {
   const Decision decision{commit_.mutex()};
   const core::Now now = read_now();
+  const Index before = commit_.last_index();
   ended_ = ended;
   auto answer = command(now);
   ended_ = nullptr;
   const Index index = commit_.last_index();  // before it lets others in
   after_command(now);
+  // The caller commits what the command recorded, and all behind it.
+  if (index == before && commit_.last_index() != index) commit_soon();
   return At<decltype(answer)>{std::move(answer), index, now};
 }
 
@@ -243,8 +237,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 
 bool LockService::abandon(core::WaiterId waiter) {
   const auto abandoned = carry_out([&](const core::Now& now) {
-    commit_wanted_ = true;  // nobody waits for what this records, or what was due meanwhile
-    due_.notify_one();
+    commit_soon();
     if (listeners_.erase(waiter) == 0) return false;
     ++counts_.abandoned;
     arbiter_.abandon(waiter, now);
@@ -267,8 +260,7 @@ Index LockService::take_back(const core::Token& token, const std::optional<core:
   const Decision decision{commit_.mutex()};
   const TakenBack what{token, path};
   if (!try_to_take_back(what, read_now())) to_take_back_.push_back(what);
-  commit_wanted_ = true;
-  due_.notify_one();
+  commit_soon();
   return commit_.last_index();
 }
 

@@ -41,7 +41,6 @@ class LockService final : private core::Arbiter::Host {
  public:
   struct Options {
     core::Arbiter::Limits limits = {};
-    std::size_t event_readers_max = 1'000;
     core::Milliseconds default_ttl{};  ///< Of leases of /v1 that name none; zero: none.
     core::Milliseconds max_ttl{};      ///< Zero: 30 days. Else also the TTL of leases
                                        ///< that would have none.
@@ -49,12 +48,14 @@ class LockService final : private core::Arbiter::Host {
   };
 
   /// Begins to serve what `arbiter` has replayed. `first_fence` is above every fence ever given.
-  LockService(std::unique_ptr<core::Arbiter> arbiter, GroupCommit& commit,
+  /// What is decided is added to `events`; that it is published there when it is durable is up to
+  /// who made `commit`. All that is given must outlive this.
+  LockService(std::unique_ptr<core::Arbiter> arbiter, GroupCommit& commit, EventLog& events,
               const persistence::Journal& journal, core::Fence first_fence, const Options& options);
-  ~LockService() override;
   LockService(const LockService&) = delete;
   LockService& operator=(const LockService&) = delete;
 
+  /// An answer that may be told only when `index` is durable. Its times are counted from `now`.
   template <typename Answer>
   struct At {
     Answer answer;
@@ -223,6 +224,7 @@ class LockService final : private core::Arbiter::Host {
   void count(core::Outcome outcome) { ++counts_.outcomes[static_cast<std::size_t>(outcome)]; }
   [[nodiscard]] Status look_at_status() const;
   void after_command(const core::Now& now);
+  void commit_soon();
   template <typename Command>
   [[nodiscard]] auto carry_out(const Command& command, std::vector<AuditedLock>* ended = nullptr);
   void keep_time(const std::stop_token& stop);
@@ -241,12 +243,12 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] core::Milliseconds fitting_ttl(std::optional<core::Milliseconds> asked) const;
 
   GroupCommit& commit_;
+  EventLog& events_;
   const persistence::Journal& journal_;
   const Options options_;
   const std::unique_ptr<core::Arbiter> arbiter_owner_;
   core::Arbiter& arbiter_;
   LockPages pages_;
-  EventLog events_;
   TokenSource tokens_;
   std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
   Counts counts_;
@@ -262,7 +264,7 @@ class LockService final : private core::Arbiter::Host {
   std::deque<Force> forces_;                       // that go on; the first one has its turn
   bool forces_wait_ = false;                       // until the journal has made room
   core::Instant wakes_at_ = core::Instant::max();  // when the timekeeper looks next
-  std::jthread timekeeper_;
+  std::jthread timekeeper_;                        // the last one: it ends before all others
 };
 
 }  // namespace locker::server

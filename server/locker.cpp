@@ -89,20 +89,22 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
         "up from the last one in the store, and after a restored backup some are given twice");
   }
   return std::unique_ptr<Locker>(new Locker(options, std::move(files), std::move(*journal),
-                                            std::move(memory), std::move(arbiter), recovered));
+                                            std::move(memory), std::move(arbiter), recovered,
+                                            first_fence(recovered.last_fence)));
 }
 
 Locker::Locker(const Options& options, std::unique_ptr<persistence::FileSystem> files,
                std::unique_ptr<persistence::LocalJournal> journal,
                std::unique_ptr<MemoryAhead> memory, std::unique_ptr<core::Arbiter> arbiter,
-               const persistence::Recovered& recovered)
+               const persistence::Recovered& recovered, core::Fence first_fence)
     : recovered_(recovered),
       files_(std::move(files)),
       journal_(std::move(journal)),
       memory_(std::move(memory)),
-      commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say),
-      service_(std::move(arbiter), commit_, *journal_, first_fence(recovered.last_fence),
-               options.service),
+      events_(options.event_readers_max, recovered.last_index, first_fence),
+      commit_(*journal_, recovered.last_index, options.on_failure ? options.on_failure : say,
+              [this](Index durable) { events_.publish(durable); }),
+      service_(std::move(arbiter), commit_, events_, *journal_, first_fence, options.service),
       metrics_(service_, commit_, *journal_, http_metrics_),
       api_(service_, metrics_, std::string{name_of(options.durability)}, options.file) {}
 

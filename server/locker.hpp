@@ -12,6 +12,7 @@
 
 #include "persistence/local_journal.hpp"
 #include "server/calls/api.hpp"
+#include "server/event_log.hpp"
 #include "server/group_commit.hpp"
 #include "server/http/http_metrics.hpp"
 #include "server/lock_service.hpp"
@@ -38,6 +39,7 @@ class Locker {
     std::chrono::milliseconds sync_interval{1000};
     std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
     LockService::Options service = {};
+    std::size_t event_readers_max = 1'000;
     /// Told what is odd but no reason to stop. Any thread.
     std::function<void(std::string_view)> on_warning = {};
     /// Told once when the disk failed, or the store lost its name; the process must end then, and
@@ -75,13 +77,15 @@ class Locker {
  private:
   Locker(const Options& options, std::unique_ptr<persistence::FileSystem> files,
          std::unique_ptr<persistence::LocalJournal> journal, std::unique_ptr<MemoryAhead> memory,
-         std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered);
+         std::unique_ptr<core::Arbiter> arbiter, const persistence::Recovered& recovered,
+         core::Fence first_fence);
   std::string call_verb(std::string_view verb, std::string_view path, Parameters parameters);
 
   const persistence::Recovered recovered_;
   const std::unique_ptr<persistence::FileSystem> files_;  ///< Holds the store's directory.
   const std::unique_ptr<persistence::LocalJournal> journal_;
   const std::unique_ptr<MemoryAhead> memory_;  ///< Of the locks that are held.
+  EventLog events_;
   GroupCommit commit_;
   LockService service_;
   HttpMetrics http_metrics_;

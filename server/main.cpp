@@ -219,7 +219,7 @@ void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
 boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_locker(
     const Options& options, std::size_t connections) {
   Locker::Options locker_options = options.store;
-  share_connections(connections, locker_options.service);
+  share_connections(connections, locker_options);
   locker_options.on_warning = warn;
   locker_options.on_failure = end_on_disk_failure;
   auto opened = Locker::open(locker_options);

@@ -94,7 +94,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "of memory together. Each has a connection; an eighth of these is left for others, and one "
       "for followers of /v1/events.");
   add("event-readers-max",
-      po::value(&store.service.event_readers_max)->default_value(store.service.event_readers_max),
+      po::value(&store.event_readers_max)->default_value(store.event_readers_max),
       "More followers of /v1/events than these, or an eighth of the connections, are refused with "
       "503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
@@ -195,7 +195,7 @@ std::string check_counts(const Options& options) {
         std::tuple{"--locks-max", 1U, service.limits.locks_max},
         std::tuple{"--leases-max", 1U, service.limits.leases_max},
         std::tuple{"--waiters-max", 0U, service.limits.waiters_max},
-        std::tuple{"--event-readers-max", 0U, service.event_readers_max}}) {
+        std::tuple{"--event-readers-max", 0U, options.store.event_readers_max}}) {
     if (count < least || count > count_max) {
       return std::string{name} + " must be at least " + std::to_string(least);
     }

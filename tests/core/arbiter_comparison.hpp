@@ -128,8 +128,12 @@ class ArbiterComparison final : public Arbiter::Host {
   void on_record(const Record& record) override {
     append_record(record, journal_);
     if (const auto* const granted = std::get_if<Granted>(&record)) {
+      recorded_ = {granted->id.fence, true};
       granted_[granted->id] = {std::string{granted->path.packed()}, granted->lock_delay};
+    } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
+      recorded_ = {cooling->id.fence, false};
     } else if (const auto* const ended = std::get_if<Ended>(&record)) {
+      recorded_ = {ended->id.fence, false};
       if (ended->reason == End::changed) {
         // Nobody is told: the grant of another mode at its path follows.
         ++counts_.upgrades;
@@ -150,6 +154,10 @@ class ArbiterComparison final : public Arbiter::Host {
   void note_event_of_lock(const Event& event, const std::string& path) {
     ++counts_.events_told.at(static_cast<std::size_t>(event.kind));
     const auto place = std::pair{event.fence, path};
+    if (event.fence != 0) {
+      ASSERT_EQ(std::exchange(recorded_, {}),
+                (std::pair{event.fence, event.kind == EventKind::granted}));
+    }
     switch (event.kind) {
       case EventKind::waiting:
       case EventKind::left:
@@ -1012,6 +1020,8 @@ class ArbiterComparison final : public Arbiter::Host {
     Milliseconds lock_delay{};
   };
   std::map<LockId, GrantedLock> granted_;  // by records
+  // By the last record, if no event has told of it: the fence, and whether it is a grant.
+  std::pair<Fence, bool> recorded_;
   std::vector<Token> to_take_back_;
   std::string journal_;
   Counts counts_;

@@ -34,8 +34,7 @@ class AllocationFailureTest : public LaterTest {
 
 TEST(EventLogFailure, WhoCannotBeAddedHoldsUpNobody) {
   const Deadline deadline;
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   std::unique_ptr<Stream> reader;
   unsigned failures = 0;
   while (reader == nullptr) {
@@ -144,7 +143,6 @@ TEST(WorkerFailure, WhatCannotBePostedIsDoneAtTheNextTick) {
   EXPECT_EQ(test::failed_allocations(), before + 1);
   EXPECT_EQ(one.ask(get("/write"))->body, "3");
   server.stop();
-  commit.end_thread();
 }
 
 /// Leaves the thread that committed without memory at once.

@@ -125,8 +125,7 @@ TEST(EventLogMemory, HasABoundAlsoWhereAllPathsAreLong) {
   }
   const std::string owner(255, 'o');
   const std::uint64_t before = test::allocated_bytes();
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   for (Index index = 1; index <= EventLog::capacity; ++index) {
     log.add({core::EventKind::granted, path, {}, owner, index}, index);
     log.publish(index);

@@ -45,31 +45,31 @@ TEST(ConnectionLimits, AnyNumberCanBeWanted) {
 }
 
 TEST(ConnectionLimits, AnEighthIsNeitherForWhoWaitsNorForWhoFollowsEvents) {
-  LockService::Options options;
-  options.limits.waiters_max = 1'000'000;
+  Locker::Options options;
+  options.service.limits.waiters_max = 1'000'000;
   share_connections(1'000, options);
   EXPECT_EQ(options.event_readers_max, 125U);
-  EXPECT_EQ(options.limits.waiters_max, 750U);
+  EXPECT_EQ(options.service.limits.waiters_max, 750U);
 }
 
 TEST(ConnectionLimits, WhatTheOptionsTakeLessOfIsLeftForOthers) {
-  LockService::Options options;
-  options.limits.waiters_max = 10;
+  Locker::Options options;
+  options.service.limits.waiters_max = 10;
   options.event_readers_max = 0;
   share_connections(1'000, options);
   EXPECT_EQ(options.event_readers_max, 0U);
-  EXPECT_EQ(options.limits.waiters_max, 10U);
-  options.limits.waiters_max = 1'000'000;
+  EXPECT_EQ(options.service.limits.waiters_max, 10U);
+  options.service.limits.waiters_max = 1'000'000;
   share_connections(1'000, options);
-  EXPECT_EQ(options.limits.waiters_max, 875U);
+  EXPECT_EQ(options.service.limits.waiters_max, 875U);
 }
 
 TEST(ConnectionLimits, OneCanAlwaysWait) {
   for (std::size_t connections = 1; connections < 8; ++connections) {
-    LockService::Options options;
+    Locker::Options options;
     share_connections(connections, options);
     EXPECT_EQ(options.event_readers_max, 1U);
-    EXPECT_GE(options.limits.waiters_max, 1U);
+    EXPECT_GE(options.service.limits.waiters_max, 1U);
   }
 }
 

@@ -49,8 +49,7 @@ std::vector<std::string> ids_in(const std::string& text) {
 }
 
 TEST(EventLog, GoesOnBehindEachEventThatItKnows) {
-  EventLog log{2};
-  log.start(3, 100);
+  EventLog log{2, 3, 100};
   const auto reader = log.follow("", "");
   ASSERT_TRUE(reader);
   for (const Index index : {4, 4, 5, 7}) grant(log, "/a", index);
@@ -72,8 +71,7 @@ TEST(EventLog, GoesOnBehindEachEventThatItKnows) {
 }
 
 TEST(EventLog, NamesThePlaceFromWhichItIsFollowed) {
-  EventLog log{1};
-  log.start(3, 100);
+  EventLog log{1, 3, 100};
   EXPECT_EQ(read_behind(log, ""), "retry: 1000\nid: 3.99\n\n");
   grant(log, "/a", 4);
   EXPECT_EQ(read_behind(log, ""), "retry: 1000\nid: 4.100\n\n");
@@ -83,16 +81,14 @@ TEST(EventLog, NamesThePlaceFromWhichItIsFollowed) {
 }
 
 TEST(EventLog, AResetNamesThePlaceToo) {
-  EventLog log{1};
-  log.start(3, 100);
+  EventLog log{1, 3, 100};
   grant(log, "/a", 4);
   // Not before: who breaks off between the two would go on as if nothing were missing.
   EXPECT_EQ(read_behind(log, "1.1"), "retry: 1000\n\nid: 4.100\nevent: reset\ndata: {}\n\n");
 }
 
 TEST(EventLog, AnEventTellsHowFarAGrantReachesAndHowLongAnEndGoesOnBlocking) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   core::Path path;
   ASSERT_FALSE(core::parse_url_path("/a", path));
   using core::EventKind;
@@ -121,8 +117,7 @@ TEST(EventLog, AnEventTellsHowFarAGrantReachesAndHowLongAnEndGoesOnBlocking) {
 }
 
 TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
-  EventLog lost{1};
-  lost.start(3, 100);
+  EventLog lost{1, 3, 100};
   std::vector<std::string> ids;
   {
     const auto reader = lost.follow("", "");
@@ -131,8 +126,7 @@ TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
     ids = ids_in(read_all(*reader));
   }
   ASSERT_EQ(ids.size(), 3U);
-  EventLog log{1};  // of the backup that was put back
-  log.start(3, 200);
+  EventLog log{1, 3, 200};  // of the backup that was put back
   for (Index index = 4; index <= 9; ++index) grant(log, "/new", index);
   for (const std::string& id : ids) {
     EXPECT_NE(read_behind(log, id).find(reset), std::string::npos) << id;
@@ -140,8 +134,7 @@ TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
 }
 
 TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
   EXPECT_NE(read_behind(log, "1.1").find(reset), std::string::npos);
   EXPECT_NE(read_behind(log, "0.0").find(reset), std::string::npos);  // the start
@@ -149,8 +142,7 @@ TEST(EventLog, AnEventThatTheRingHasNoMoreIsNotKnown) {
 }
 
 TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   for (Index index = 1; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
   const std::string newest = std::to_string(EventLog::capacity + 1);
   for (const std::string_view unknown : {"0.0", "1.1", "nothing"}) {
@@ -169,8 +161,7 @@ TEST(EventLog, AResetGoesOnFromNowAlsoWhenTheStartItselfIsForgotten) {
 }
 
 TEST(EventLog, OfLongTextsFewerAreKept) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   const std::string long_path = [] {
     std::string path;
     for (int segment = 0; segment < 8; ++segment) path += "/" + std::string(250, 'l');
@@ -192,8 +183,7 @@ TEST(EventLog, OfLongTextsFewerAreKept) {
 }
 
 TEST(EventLog, ACommentNamesThePlace) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   core::Path quiet;
   ASSERT_FALSE(core::parse_url_path("/quiet", quiet));
   std::string place = "0.0";  // what the quiet one knows
@@ -211,8 +201,7 @@ TEST(EventLog, ACommentNamesThePlace) {
 }
 
 TEST(EventLog, ACommentNamesNothingThatWasNotTold) {
-  EventLog log{2};
-  log.start(0, 1);
+  EventLog log{2, 0, 1};
   const auto reader = log.follow("", "");
   ASSERT_TRUE(reader);
   static_cast<void>(read_all(*reader));
@@ -229,8 +218,7 @@ TEST(EventLog, ACommentNamesNothingThatWasNotTold) {
 }
 
 TEST(EventLog, AReaderThatWantsNothingOfManyLooksAtThemInSlices) {
-  EventLog log{1};
-  log.start(0, 1);
+  EventLog log{1, 0, 1};
   core::Path path;
   ASSERT_FALSE(core::parse_url_path("/busy", path));
   for (Index index = 1; index <= EventLog::capacity; ++index) {

@@ -222,6 +222,20 @@ TEST_F(LockPagesTest, PagesOfALeaseDoNotWalkOverThoseBefore) {
   EXPECT_LT(arbiter_.table().search_steps(), 1'000U);
 }
 
+TEST_F(LockPagesTest, APageThatIsAskedForAgainAndAgainDoesNotTakeThePlacesOfOthers) {
+  const core::Token other = take("a", 0, 8'000);
+  const core::Token polled = take("b", 0, 3'000);
+  const auto list = [&](const core::Token& token, std::optional<core::LockId> after) {
+    return pages_.list_lease(*arbiter_.table().find_lease_of(token), after);
+  };
+  std::optional<core::LockId> after;
+  for (int page = 0; page < 4; ++page) after = list(other, after).next;
+  const auto behind_first = list(polled, {}).next;
+  for (int i = 0; i < 100; ++i) static_cast<void>(list(polled, behind_first));
+  EXPECT_EQ(names_of(list(other, after).locks), numbers(4'000, 5'000));
+  EXPECT_LT(arbiter_.table().search_steps(), 1'000U);
+}
+
 TEST_F(LockPagesTest, APageOfALeaseBeginsBehindALockThatHasEnded) {
   const core::Token token = take("a", 0, 3'000);
   const auto first = pages_.list_lease(*arbiter_.table().find_lease_of(token), {});

@@ -31,9 +31,15 @@ class LockServiceTest : public testing::Test {
   }
 
   test::GatedJournal journal_;
-  GroupCommit commit_{journal_, 0, [](const core::Fault&) {}};
-  LockService service_{
-      std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}), commit_, journal_, 1, {}};
+  EventLog events_{10, 0, 1};
+  GroupCommit commit_{journal_, 0, [](const core::Fault&) {},
+                      [this](Index durable) { events_.publish(durable); }};
+  LockService service_{std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}),
+                       commit_,
+                       events_,
+                       journal_,
+                       1,
+                       {}};
 };
 
 TEST_F(LockServiceTest, WhileTheDiskStandsStillNoLeaseEnds) {
@@ -59,6 +65,24 @@ TEST_F(LockServiceTest, OnceItStopsNoLeaseEndsByTime) {
   std::this_thread::sleep_for(milliseconds{600});
   EXPECT_TRUE(is_living(token));
   EXPECT_EQ(service_.release_all(other).answer.outcome, core::ReleaseOutcome::released);
+}
+
+TEST_F(LockServiceTest, WhatACommandThatRecordsNothingFindsDueGetsToTheDisk) {
+  const core::Token kept = open_lease(std::chrono::hours{1});
+  const core::Token ending = open_lease(core::Milliseconds{100});
+  const core::Token returned = open_lease(std::chrono::hours{1});
+  commit_.commit_until(service_.status().index);
+  journal_.close_gate();
+  static_cast<void>(service_.take_back(returned));
+  journal_.wait_for_appends(2);  // the timekeeper's, so that renewals alone tell the time now
+  const auto is_ending_alive = [&] { return service_.look_at(ending, {}).answer.is_living; };
+  while (is_ending_alive()) ASSERT_TRUE(is_living(kept));
+  const Index end = service_.status().index;
+  journal_.open_gate();
+  for (int looks = 0; looks < 5'000 && !commit_.is_durable(end); ++looks) {
+    std::this_thread::sleep_for(milliseconds{1});
+  }
+  EXPECT_TRUE(commit_.is_durable(end));
 }
 
 class NobodyListens final : public LockService::DecisionListener {

@@ -209,10 +209,16 @@ class Server {
   test::SimulatedDisk disk_;
   std::unique_ptr<persistence::LocalJournal> measured_;  // that metrics tell of
   test::GatedJournal journal_;
-  GroupCommit commit_{journal_, 0, [](const core::Fault&) {}};
+  EventLog events_{10, 0, 1};
+  GroupCommit commit_{journal_, 0, [](const core::Fault&) {},
+                      [this](Index durable) { events_.publish(durable); }};
   CountedDecision waiting_;
-  LockService service_{
-      std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}), commit_, journal_, 1, {}};
+  LockService service_{std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}),
+                       commit_,
+                       events_,
+                       journal_,
+                       1,
+                       {}};
   HttpMetrics http_metrics_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Api> api_;

@@ -240,7 +240,8 @@ class Arbiter {
   void on_end_of_wait(Waiter& waiter);
 
   // Ends: arbiter_ending.cpp.
-  void record(const Record& record, const Event* told = nullptr);
+  void record(const Record& record, const Event* told = nullptr,
+              const std::optional<HeldLock>& ended = std::nullopt);
   [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
@@ -271,7 +272,6 @@ class Arbiter {
   void count_lock(const Token& token, bool is_new);
 
   // Replay and start: arbiter_starting.cpp.
-  [[nodiscard]] std::optional<HeldLock> find_replayed(const Token& token, LockId id);
   void start_timers();
 
   LockTable table_;
@@ -298,7 +298,6 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  std::uint64_t long_search_steps_ = 0;  // of a replay without an index
 
   Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last

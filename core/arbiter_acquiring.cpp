@@ -278,7 +278,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
     note_change(lease.token, table_.path_of(held), held.shape);
   }
   count_lock(lease.token, false);
-  record(Ended{lease.token, held.id, End::changed});
+  record(Ended{lease.token, held.id, End::changed}, nullptr, held);
   rechecks_.take_over(std::move(watching));
 }
 

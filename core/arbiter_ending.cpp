@@ -31,10 +31,11 @@ ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
 }  // namespace
 
 /// The host is told first: what it gets to see can be a view of what the table forgets with this.
-void Arbiter::record(const Record& record, const Event* told) {
+void Arbiter::record(const Record& record, const Event* told,
+                     const std::optional<HeldLock>& ended) {
   host_->on_record(record);
   if (told != nullptr) host_->on_event(*told);
-  std::visit([this](const auto& kind) { table_.apply(kind); }, record);
+  table_.apply(record, ended);
 }
 
 bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
@@ -61,7 +62,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
                    cools ? delay : Milliseconds::zero()};
   std::unique_ptr<Dependants> watching;
   if (cools) {
-    record(Cooling{token, held.id, reason}, &told);
+    record(Cooling{token, held.id, reason}, &told, held);
     const Instant until = now_.instant + std::chrono::milliseconds{delay.count()};
     cooling_timers_[held.id] = deadlines_.add(until, DeadlineQueue::Kind::cooling, held.handle);
   } else {
@@ -70,7 +71,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
       cooling_timers_.erase(timer);
     }
     watching = take_watchers(held.handle);
-    record(Ended{token, held.id, reason}, &told);
+    record(Ended{token, held.id, reason}, &told, held);
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
   rechecks_.take_over(std::move(watching));

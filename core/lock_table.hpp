@@ -59,13 +59,6 @@ class LockTable {
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
   [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
-  /// O(1) for the lock that was found last, for the lease's oldest and newest, and with an index;
-  /// else it looks through what the lease holds, from both ends.
-  [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
-  /// Makes an index of all locks by their ids, for a journal that is replayed. Up to 26 bytes a
-  /// lock, which memory_bytes() does not count.
-  void make_index();
-  void forget_index() { index_.reset(); }
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
@@ -78,18 +71,25 @@ class LockTable {
   /// Calls `visit` for the locks at exactly this path, until it returns false.
   void for_each_lock_at(PathView path, const std::function<bool(const HeldLock&)>& visit) const;
 
-  /// Applies a decision; nothing is checked again. REQUIRES, of a grant and of an opened lease: the
-  /// id is above every other's, and the lease holds no lock at the path, or does not live; of the
-  /// others: the lock is held, the lease lives.
-  void apply(const Granted& granted);
-  void apply(const LeaseOpened& opened);
-  void apply(const TtlChanged& changed);
-  void apply(const Cooling& cooling);
-  void apply(const Ended& ended);
+  /// Applies a decision; nothing is checked again. `ended` is the lock that it ends, or that cools
+  /// from now on; null: none. Where it is not given it is looked for by find_ended(). REQUIRES, of
+  /// a grant and of an opened lease: the id is above every other's, and the lease holds no lock at
+  /// the path, or does not live; of the others: the lock is held, the lease lives.
+  void apply(const Record& record, const std::optional<HeldLock>& ended);
+  void apply(const Record& record) { apply(record, find_ended(record)); }
 
   /// For records from a journal, which may contradict what is held when a file was damaged in a
   /// way that no checksum sees. False: it does, and nothing was changed.
-  [[nodiscard]] bool try_apply(const Record& record);
+  [[nodiscard]] bool try_apply(const Record& record, const std::optional<HeldLock>& ended);
+  [[nodiscard]] bool try_apply(const Record& record) {
+    return try_apply(record, find_ended(record));
+  }
+  /// By the id that the record has. O(1) for the lease's oldest and newest lock; else it looks
+  /// through what the lease holds, from both ends. When that has taken as much as an index of all
+  /// locks, one is made (up to 26 bytes a lock, which memory_bytes() does not count).
+  [[nodiscard]] std::optional<HeldLock> find_ended(const Record& record);
+  /// After the last record of a journal.
+  void forget_index() { index_.reset(); }
   /// Fetches from memory what applying this record will look at first.
   void prefetch(const Record& record) const;
 
@@ -105,13 +105,17 @@ class LockTable {
   /// at a lock: who asks often keeps count by it.
   [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
   /// Oldest first, those with an id above `after`, until `visit` returns false. The first one is
-  /// looked for as by find(). It may end the lock that it is shown; while any other for_each goes
+  /// looked for from both ends. It may end the lock that it is shown; while any other for_each goes
   /// on the table must not change.
   void for_each_lock_of(const LivingLease& lease, const std::function<bool(const HeldLock&)>& visit,
                         LockId after = {}) const;
   /// The same, newest first.
   void for_each_newest_lock_of(const LivingLease& lease,
                                const std::function<bool(const HeldLock&)>& visit) const;
+  /// Those of the lock's lease that are newer than it, oldest first; O(1) to begin with. REQUIRES:
+  /// it is not cooling.
+  void for_each_lock_behind(const HeldLock& held,
+                            const std::function<bool(const HeldLock&)>& visit) const;
   /// The lock's lease; null when it is cooling.
   [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
   [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;
@@ -258,12 +262,18 @@ class LockTable {
   [[nodiscard]] Milliseconds lock_delay_of(std::uint32_t lock) const;
   [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
 
-  // Whether a record can be applied.
-  [[nodiscard]] bool fits(const Granted& granted) const;
-  [[nodiscard]] bool fits(const LeaseOpened& opened) const;
-  [[nodiscard]] bool fits(const TtlChanged& changed) const;
-  [[nodiscard]] bool fits(const Cooling& cooling) const;
-  [[nodiscard]] bool fits(const Ended& ended) const;
+  // Records of each kind, and whether they can be applied.
+  using EndedLock = std::optional<HeldLock>;
+  void apply(const Granted& granted, const EndedLock& none);
+  void apply(const LeaseOpened& opened, const EndedLock& none);
+  void apply(const TtlChanged& changed, const EndedLock& none);
+  void apply(const Cooling& cooling, const EndedLock& held);
+  void apply(const Ended& ended, const EndedLock& held);
+  [[nodiscard]] bool fits(const Granted& granted, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const LeaseOpened& opened, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const TtlChanged& changed, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const Cooling& cooling, const EndedLock& held) const;
+  [[nodiscard]] bool fits(const Ended& ended, const EndedLock& held) const;
 
   // Leases: lock_table_leases.cpp.
   [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
@@ -279,9 +289,11 @@ class LockTable {
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
-  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
+  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id);
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+  void make_index();
   [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;
+  void visit_from(std::uint32_t lock, const std::function<bool(const HeldLock&)>& visit) const;
 
   // Who is in the way: lock_table_blockers.cpp.
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
@@ -310,11 +322,9 @@ class LockTable {
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
-  // The lock that was found last, or whose lease was: whoever ends a lock has asked for it before,
-  // and a lease can have very many.
-  mutable std::uint32_t found_lock_ = UnitArena::null;
   mutable Holdings holdings_;             // of the lease that was asked for last
   std::optional<ExtendibleTable> index_;  // id -> lock, of those that do not cool
+  std::uint64_t long_search_steps_ = 0;   // without it
   mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
+constexpr std::uint64_t steps_without_index = 64;  // of a search
+
 /// Without a seed: no client chooses ids.
 std::uint32_t hash_id(LockId id) {
   constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
@@ -130,30 +132,33 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
 }
 
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.
-std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
+std::uint32_t LockTable::find_lock(const Token& token, LockId id) {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
-  if (found_lock_ != null && lock(found_lock_).id() == id && lock(found_lock_).lease == owning) {
-    return found_lock_;
-  }
   if (index_) {
-    return found_lock_ = index_->find(hash_id(id), [&](std::uint32_t at) {
+    return index_->find(hash_id(id), [&](std::uint32_t at) {
       return lock(at).id() == id && lock(at).lease == owning;
     });
   }
+  const std::uint64_t steps_before = search_steps_;
+  std::uint32_t found = null;
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = older == null ? null : lock(older).lease_previous;
-  while (older != null) {
+  while (older != null && found == null) {
     ++search_steps_;
-    if (lock(older).id() == id) return found_lock_ = older;
-    if (lock(newer).id() == id) return found_lock_ = newer;
+    if (lock(older).id() == id) found = older;
+    if (lock(newer).id() == id) found = newer;
     older = lock(older).lease_next;
     newer = lock(newer).lease_previous;
   }
-  return null;
+  const std::uint64_t steps = search_steps_ - steps_before;
+  if (steps > steps_without_index) long_search_steps_ += steps;
+  if (long_search_steps_ > lock_count_) make_index();
+  return found;
 }
 
 void LockTable::make_index() {
+  long_search_steps_ = 0;
   index_.emplace();
   for_each_lock([this](const HeldLock& held) {
     if (!held.is_cooling) index_->insert(hash_id(held.id), held.handle);
@@ -169,20 +174,16 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   const List(&lists)[2] = node(at_node).here;
   std::uint32_t here[2] = {lists[0].first, lists[1].first};
   while (of_lease != null && (here[0] != null || here[1] != null)) {
-    if (lock(of_lease).node == at_node) return found_lock_ = of_lease;
+    if (lock(of_lease).node == at_node) return of_lease;
     of_lease = lock(of_lease).lease_next;
     for (std::size_t list = 0; list < 2; ++list) {
       std::uint32_t& at = here[list];
       if (at == null) continue;
-      if (lock(at).lease == owning) return found_lock_ = at;
+      if (lock(at).lease == owning) return at;
       at = next_of(lists[list], at, found.level);
     }
   }
   return null;
-}
-
-std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
-  return lock_unless_null(find_lock(token, id));
 }
 
 std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
@@ -211,17 +212,13 @@ LivingLease LockTable::lease_at(std::uint32_t handle) const {
 }
 
 std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
-  found_lock_ = held.handle;
   const std::uint32_t at = lock(held.handle).lease;
   if (at == null) return std::nullopt;
   return lease_at(at);
 }
 
-// It may be behind the lock that was found last; else from both ends, as find_lock().
+// From both ends, as find_lock().
 std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) const {
-  const bool is_found =
-      found_lock_ != null && lock(found_lock_).lease == owning && lock(found_lock_).id() == after;
-  if (is_found) return lock(found_lock_).lease_next;
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = null;
   while (older != null && lock(older).id() <= after) {
@@ -238,7 +235,17 @@ std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) c
 void LockTable::for_each_lock_of(const LivingLease& of,
                                  const std::function<bool(const HeldLock&)>& visit,
                                  LockId after) const {
-  for (std::uint32_t at = first_lock_behind(of.handle, after); at != null;) {
+  visit_from(first_lock_behind(of.handle, after), visit);
+}
+
+void LockTable::for_each_lock_behind(const HeldLock& held,
+                                     const std::function<bool(const HeldLock&)>& visit) const {
+  visit_from(lock(held.handle).lease_next, visit);
+}
+
+void LockTable::visit_from(std::uint32_t at,
+                           const std::function<bool(const HeldLock&)>& visit) const {
+  while (at != null) {
     const std::uint32_t next = lock(at).lease_next;
     if (!visit(lock_at(at))) return;
     at = next;

@@ -128,9 +128,9 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     return std::find_if(last_of_pages_.begin(), last_of_pages_.end(),
                         [&](const LastOfPage& each) { return each.id == id; });
   };
-  if (const auto before = find_last(last); after && before != last_of_pages_.end()) {
-    // The lock that is found last is where the walk begins; by its path it is found at once.
-    static_cast<void>(table.held_by(lease, core::PathView{before->packed_path}));
+  std::optional<core::HeldLock> before;  // where the walk begins; by its path it is found at once
+  if (const auto known = find_last(last); after && known != last_of_pages_.end()) {
+    before = table.held_by(lease, core::PathView{known->packed_path});
   }
   const auto add = [&](const core::HeldLock& held) {
     if (open.is_full()) {
@@ -141,7 +141,11 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     open.add(arbiter_.describe(held));
     return true;
   };
-  table.for_each_lock_of(lease, add, last);
+  if (before && before->id == last) {
+    table.for_each_lock_behind(*before, add);
+  } else {
+    table.for_each_lock_of(lease, add, last);
+  }
   if (open.page.next && find_last(last) == last_of_pages_.end()) {
     last_of_pages_[next_of_pages_] = {last, open.page.locks.back().packed_path};
     next_of_pages_ = (next_of_pages_ + 1) % last_of_pages_.size();

@@ -128,25 +128,6 @@ TEST_F(LockTableTest, FlagsFreeTheParentsOrTheChildrenAsTheSeedsExamplesSay) {
   EXPECT_EQ(canhaz("/z/y", "g"), "");
 }
 
-TEST_F(LockTableTest, AMetaThatLiesWhereALockWasIsNotTakenForAnother) {
-  const Path a = path("/a");
-  const Path b = path("/b");
-  const Path below = path("/c/d");
-  table_.apply(Granted{token(1), {1, 0}, {}, "", a});
-  table_.apply(Granted{token(1), {2, 0}, {}, "", b});
-  ASSERT_TRUE(table_.find(token(1), {1, 0}));
-  table_.apply(Ended{token(1), {1, 0}, End::released});
-  // As long as the lock on /a, and from its lease on like a lock whose fence is its size and delay.
-  std::string meta(40, '\0');
-  const std::uint32_t lease = table_.find_lease_of(token(1))->handle;
-  std::memcpy(meta.data() + 4, &lease, sizeof lease);
-  const LockId id{meta.size() << 32U | 5U, 0};
-  table_.apply(Granted{token(1), {3, 0}, {}, "", below, {}, Milliseconds{5}, meta});
-  table_.apply(Granted{token(1), id, {}, "", a});
-  const auto found = table_.find(token(1), id);
-  EXPECT_EQ(found->handle, table_.held_by(token(1), a)->handle);
-}
-
 TEST_F(LockTableTest, TheRootIsAResourceAsAnyOther) {
   EXPECT_EQ(canhaz("/", "a"), "");
   EXPECT_EQ(canhaz("/", "b"), "a");

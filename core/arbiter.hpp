@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -159,10 +158,6 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table, for lists that use its cursors: all slots but the first cursors_of_force are
-  /// theirs.
-  [[nodiscard]] LockTable& table_for_lists() { return table_; }
-  static constexpr std::size_t cursors_of_force = 2;  ///< One in slices, and one that is not.
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
   /// O(locks and waiters).
   void check_invariants() const;
@@ -302,7 +297,6 @@ class Arbiter {
   Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
-  std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers
 };
 
 }  // namespace locker::core

@@ -7,11 +7,11 @@
 #include <map>
 #include <memory_resource>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "core/extendible_table.hpp"
 #include "core/hash.hpp"
@@ -31,6 +31,8 @@ struct AcquireRequest {
   /// Locks of the lease with this token never clash with the request. Null: a fresh lease.
   std::optional<Token> token = std::nullopt;
 };
+
+class LockCursor;
 
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
 /// the same state and the same answers everywhere; the hash seed changes neither.
@@ -130,22 +132,6 @@ class LockTable {
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
 
-  /// A place in the locks at a path, or at and below it, in order of grant, which stays right while
-  /// locks come and go if it is kept. At most cursors_max at a time.
-  static constexpr std::size_t cursors_max = 256;
-  enum class Reach : std::uint8_t { at_and_below, at };
-  /// Before the oldest lock that it reaches. Goes out of use by the next call with the same slot.
-  void open_cursor(std::size_t slot, PathView path, Reach reach = Reach::at_and_below);
-  /// Before the table changes, if the cursor is used again then.
-  void keep_cursor(std::size_t slot);
-  /// After that, with the path that it was opened with. One that was not kept, or that has had no
-  /// lock to reach meanwhile, is opened anew.
-  void resume_cursor(std::size_t slot, PathView path);
-  /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
-  [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
-  /// The next lock, which the cursor then stands behind; null at the end, where others may come.
-  [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
-
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
   /// Whether its memory, 16 GiB, has nearly been given out, so that no lock should be granted.
   /// However much is freed then, it stays so until the next start.
@@ -178,14 +164,7 @@ class LockTable {
   void check_invariants() const;
 
  private:
-  struct Cursor {
-    std::array<std::uint32_t, 6> behind{};  // by list of the path's node; null: before the first
-    std::uint32_t node = 0;
-    std::size_t level = 0;
-    Reach reach = Reach::at_and_below;
-    bool is_kept = false;  // otherwise what it stands behind may be gone
-    [[nodiscard]] std::size_t lists() const { return reach == Reach::at ? 2 : behind.size(); }
-  };
+  friend class LockCursor;
   struct Node;
   struct Below;
   struct Lock;
@@ -305,9 +284,7 @@ class LockTable {
   void note_holding(std::uint32_t lock) const;
   [[nodiscard]] bool is_noted(const Found& found, const Shape& shape) const;
 
-  // Cursors: lock_table_cursors.cpp.
-  [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
-  void move_cursors_before(std::uint32_t lock);
+  void move_cursors_before(std::uint32_t lock);  // lock_cursor.cpp
 
   Hash hash_;
   UnitArena arena_;
@@ -331,7 +308,7 @@ class LockTable {
   std::size_t delayed_count_ = 0;   // of locks with a lock-delay that do not cool yet
   std::size_t deadline_count_ = 0;  // of leases
   std::map<LockId, std::uint32_t> cooling_;
-  std::vector<Cursor> cursors_;
+  mutable std::set<LockCursor*> kept_cursors_;
 };
 
 }  // namespace locker::core

@@ -797,10 +797,7 @@ TEST_F(ArbiterTest, LocksOfManyLargeLeasesThatEndInTurnsAreReplayedWithoutSearch
   }
   restart();
   EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{leases * locks_of_each / 2});
-  const std::uint64_t steps = arbiter_->table().search_steps();
-  EXPECT_LT(steps, std::size_t{2 * leases * locks_of_each});
-  EXPECT_FALSE(arbiter_->table_for_lists().find_ended(Ended{token(1), {1, 0}, End::released}));
-  EXPECT_GT(arbiter_->table().search_steps(), steps);  // the index was for the replay only
+  EXPECT_LT(arbiter_->table().search_steps(), std::size_t{2 * leases * locks_of_each});
 }
 
 TEST_F(ArbiterTest, LeasesWithManyLocksThatHaveNoRoomForTheirEndAreCountedAsWhatTheyTake) {
@@ -918,7 +915,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
   int slices = 0;
   for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) {
     arbiter_->check_invariants();
-    // Somebody gets what was ended last, and another force has the cursor meanwhile.
+    // Somebody gets what was ended last, and there is another force meanwhile.
     next.wanted = {{name(0), {}}};
     next.token = token(3);
     ASSERT_NE(arbiter_->acquire(next, now()).outcome, Outcome::token_in_use);

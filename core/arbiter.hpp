@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -21,11 +20,13 @@
 #include "core/deadline_queue.hpp"
 #include "core/ended_memory.hpp"
 #include "core/lock_table.hpp"
+#include "core/rechecks.hpp"
 #include "core/record.hpp"
 #include "core/room.hpp"
 #include "core/search_budget.hpp"
 #include "core/wait_queue.hpp"
 #include "core/waiter.hpp"
+#include "core/waiters.hpp"
 
 namespace locker::core {
 
@@ -135,7 +136,7 @@ class Arbiter {
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
            (cooling_timers_.size() + opened_.size()) * map_node_bytes +
-           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiting_bytes_;
+           watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiters_.bytes();
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
   /// Of the leases those that were opened by themselves: they live also without locks.
@@ -157,10 +158,6 @@ class Arbiter {
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
   /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// The table, for lists that use its cursors: all slots but the first cursors_of_force are
-  /// theirs.
-  [[nodiscard]] LockTable& table_for_lists() { return table_; }
-  static constexpr std::size_t cursors_of_force = 2;  ///< One in slices, and one that is not.
   /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
   /// O(locks and waiters).
   void check_invariants() const;
@@ -229,14 +226,8 @@ class Arbiter {
   void examine(Waiter& waiter);
   void grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen);
   [[nodiscard]] bool delay(Waiter& waiter);
-  void recheck_delayed();
-  void register_in(Waiter& waiter, Dependants& list);
-  void unregister(Waiter& waiter);
   [[nodiscard]] Dependants& watchers_of(std::uint32_t lock);
   [[nodiscard]] std::unique_ptr<Dependants> take_watchers(std::uint32_t lock);
-  void recheck_all(Dependants& list);
-  void recheck_later(std::unique_ptr<Dependants> list);
-  [[nodiscard]] Waiter* take_next_to_examine();
   void note_change(const Token& token, PathView path, const Shape& shape);
   std::size_t refuse_deadlocks_of(const Token& token);
   [[nodiscard]] Instant next_retry();
@@ -244,7 +235,8 @@ class Arbiter {
   void on_end_of_wait(Waiter& waiter);
 
   // Ends: arbiter_ending.cpp.
-  void record(const Record& record, const Event* told = nullptr);
+  void record(const Record& record, const Event* told = nullptr,
+              const std::optional<HeldLock>& ended = std::nullopt);
   [[nodiscard]] bool has_room(std::size_t bytes, bool reserved) const;
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
@@ -275,11 +267,12 @@ class Arbiter {
   void count_lock(const Token& token, bool is_new);
 
   // Replay and start: arbiter_starting.cpp.
-  [[nodiscard]] std::optional<HeldLock> find_replayed(const Token& token, LockId id);
   void start_timers();
 
   LockTable table_;
-  WaitQueue queue_;
+  Waiters waiters_;
+  WaitQueue queue_;  // of those that are not kept
+  Rechecks rechecks_;
   EndedMemory ended_;
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
@@ -289,23 +282,9 @@ class Arbiter {
   // Of tickets, waiters' ids and forces, in one sequence: a force ends who was there before it.
   std::uint64_t last_number_ = 0;
 
-  // Who waits, or has a place that is kept.
-  std::map<WaiterId, std::unique_ptr<Waiter>> waiters_;
-  std::map<Ticket, Waiter*> by_ticket_;
-  std::map<Token, std::vector<Waiter*>> by_token_;
-  // By token and path: no two requests of a lease want the same one.
-  std::map<std::pair<Token, std::string_view>, Waiter*> wanted_;
-  std::size_t waiting_bytes_ = 0;
   // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
   // many as there are locks: no hash table, which stops everything when it grows.
   std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
-
-  // Who is looked at next: see the invariant in arbiter_waiting.cpp.
-  std::map<Ticket, Waiter*> recheck_;
-  std::vector<std::unique_ptr<Dependants>> recheck_lists_;  // of things that went, not empty
-  Instant stuck_until_{};  // the journal makes room; no queued request is granted before
-  std::map<Ticket, Waiter*> delayed_;  // the journal has room, but not for so much
-  Instant delayed_until_{};            // when there is looked for it again
 
   SearchBudget search_budget_;
   std::set<Token> to_search_;  // leases whose requests may wait for themselves now
@@ -314,12 +293,10 @@ class Arbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
-  std::uint64_t replay_searches_ = 0;  // steps, since locks were indexed last
 
   Instant leaves_at_{};      // the last one whose client has left
   Instant retry_at_{};       // of what found no room for its end last
   std::size_t retries_ = 0;  // so many have their turn then
-  std::array<std::uint64_t, cursors_of_force> force_at_cursor_{};  // their numbers
 };
 
 }  // namespace locker::core

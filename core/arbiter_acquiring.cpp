@@ -63,7 +63,11 @@ Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter&
 }  // namespace
 
 Arbiter::Arbiter(std::uint64_t hash_seed, const Limits& limits, std::pmr::memory_resource* memory)
-    : table_(hash_seed, memory), queue_(hash_seed), ended_(hash_seed), limits_(limits) {}
+    : table_(hash_seed, memory),
+      queue_(hash_seed),
+      rechecks_(limits.woken_at_once_max),
+      ended_(hash_seed),
+      limits_(limits) {}
 
 Fence Arbiter::take_fence() {
   last_fence_ = std::max(last_fence_ + 1, now_.wall);
@@ -254,19 +258,15 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
     note_renewal(request.token);
   }
   // Those who stand before the lease's other requests may be waiting for it now: they are passed.
-  if (const auto waiting = by_token_.find(request.token); waiting != by_token_.end()) {
-    name_waiters(request.token, acquired.owner);
-    bool others_wait = false;
-    for (Waiter* const waiter : waiting->second) {
-      if (waiter->ticket == request.ticket || waiter->is_kept) continue;
-      others_wait = true;
-      unregister(*waiter);
-      delayed_.erase(waiter->ticket);
-      recheck_.emplace(waiter->ticket, waiter);
-    }
-    for (const Wanted& got : acquired.locks) {
-      if (others_wait) note_change(request.token, got.path(), got.shape);
-    }
+  name_waiters(request.token, acquired.owner);
+  bool others_wait = false;
+  for (Waiter* const waiter : waiters_.of(request.token)) {
+    if (waiter->ticket == request.ticket || waiter->is_kept) continue;
+    others_wait = true;
+    rechecks_.add(*waiter);
+  }
+  for (const Wanted& got : acquired.locks) {
+    if (others_wait) note_change(request.token, got.path(), got.shape);
   }
   return acquired;
 }
@@ -274,10 +274,12 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
 /// The lock makes way for one of another mode at the same path; who waited for it looks again.
 void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   std::unique_ptr<Dependants> watching = take_watchers(held.handle);
-  if (by_token_.contains(lease.token)) note_change(lease.token, table_.path_of(held), held.shape);
+  if (!waiters_.of(lease.token).empty()) {
+    note_change(lease.token, table_.path_of(held), held.shape);
+  }
   count_lock(lease.token, false);
-  record(Ended{lease.token, held.id, End::changed});
-  if (watching) recheck_later(std::move(watching));
+  record(Ended{lease.token, held.id, End::changed}, nullptr, held);
+  rechecks_.take_over(std::move(watching));
 }
 
 SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::string_view owner,
@@ -306,12 +308,11 @@ SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::s
 Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   request->bytes = waiting_bytes(*request);
   if (waiters_.size() >= limits_.waiters_max ||
-      waiting_bytes_ + request->bytes > limits_.waiting_bytes_max) {
+      waiters_.bytes() + request->bytes > limits_.waiting_bytes_max) {
     return refused(Outcome::too_many_waiters);
   }
   if (!has_memory_for(request->bytes)) return refused(Outcome::too_much_memory);
-  const auto others = by_token_.find(request->token);
-  if (others != by_token_.end() && others->second.size() >= limits_.waiters_of_lease_max) {
+  if (waiters_.of(request->token).size() >= limits_.waiters_of_lease_max) {
     return refused(Outcome::too_many_waiters_of_lease);
   }
   request->ticket = ++last_number_;
@@ -322,16 +323,9 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
     acquired.outcome = Outcome::deadlock;
     return acquired;
   }
-  Waiter& waiter = *request;
-  acquired.waiter = waiter.id = ++last_number_;
-  waiting_bytes_ += waiter.bytes;
-  waiters_.emplace(waiter.id, std::move(request));
-  by_ticket_.emplace(waiter.ticket, &waiter);
-  by_token_[waiter.token].push_back(&waiter);
+  acquired.waiter = request->id = ++last_number_;
+  Waiter& waiter = waiters_.add(std::move(request));
   name_waiters(waiter.token, waiter.owner);
-  for (const Wanted& wanted : waiter.wanted) {
-    wanted_.emplace(std::pair{waiter.token, std::string_view{wanted.packed_path}}, &waiter);
-  }
   queue_.insert(waiter);
   activate(waiter, now_.instant + wait);
   return acquired;
@@ -363,9 +357,7 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   if (!acquired.cycle.empty()) {
     // Others, who came meanwhile, hold what it wants and would stand behind it: so it does.
     queue_.erase(waiter);
-    by_ticket_.erase(waiter.ticket);
-    waiter.ticket = ++last_number_;
-    by_ticket_.emplace(waiter.ticket, &waiter);
+    waiters_.change_ticket(waiter, ++last_number_);
     acquired.cycle = DeadlockSearch{*this}.find_by_itself(waiter);
     if (!acquired.cycle.empty()) {
       acquired.outcome = Outcome::deadlock;
@@ -374,9 +366,8 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
     }
     queue_.insert(waiter);
   }
-  auto node = waiters_.extract(waiter.id);
-  acquired.waiter = node.key() = waiter.id = ++last_number_;
-  waiters_.insert(std::move(node));
+  waiters_.change_id(waiter, ++last_number_);
+  acquired.waiter = waiter.id;
   if (waiter.has_choice()) to_search_.insert(waiter.token);  // it was not searched from
   activate(waiter, now_.instant + wait);
   return acquired;

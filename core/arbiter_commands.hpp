@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "core/arbiter_answers.hpp"
 #include "core/deadline_queue.hpp"
 #include "core/lock.hpp"
+#include "core/lock_cursor.hpp"
 #include "core/request.hpp"
 
 namespace locker::core {
@@ -61,9 +63,9 @@ struct Forcing {
   // How far it is. First the waiters: else they would be granted what ends.
   enum class Stage : std::uint8_t { waiters, locks, leases, over };
   Stage stage = Stage::waiters;
-  std::uint64_t number = 0;           // of all forces
-  Ticket next_ticket = 0;             // to look at
-  std::size_t cursor = 0;             // of Arbiter::cursors_of_force
+  std::uint64_t number = 0;  // of all forces
+  Ticket next_ticket = 0;    // to look at
+  std::unique_ptr<LockCursor> cursor{};
   LockId last_lock{};                 // that was looked at
   Fence newest = 0;                   // of the locks and leases that are meant
   std::optional<Token> last_lease{};  // that was looked at

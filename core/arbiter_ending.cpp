@@ -31,10 +31,11 @@ ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
 }  // namespace
 
 /// The host is told first: what it gets to see can be a view of what the table forgets with this.
-void Arbiter::record(const Record& record, const Event* told) {
+void Arbiter::record(const Record& record, const Event* told,
+                     const std::optional<HeldLock>& ended) {
   host_->on_record(record);
   if (told != nullptr) host_->on_event(*told);
-  std::visit([this](const auto& kind) { table_.apply(kind); }, record);
+  table_.apply(record, ended);
 }
 
 bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
@@ -61,7 +62,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
                    cools ? delay : Milliseconds::zero()};
   std::unique_ptr<Dependants> watching;
   if (cools) {
-    record(Cooling{token, held.id, reason}, &told);
+    record(Cooling{token, held.id, reason}, &told, held);
     const Instant until = now_.instant + std::chrono::milliseconds{delay.count()};
     cooling_timers_[held.id] = deadlines_.add(until, DeadlineQueue::Kind::cooling, held.handle);
   } else {
@@ -70,10 +71,10 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
       cooling_timers_.erase(timer);
     }
     watching = take_watchers(held.handle);
-    record(Ended{token, held.id, reason}, &told);
+    record(Ended{token, held.id, reason}, &told, held);
   }
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
-  if (watching) recheck_later(std::move(watching));
+  rechecks_.take_over(std::move(watching));
   if (lease_ends) {
     on_lease_gone(token, fence, reason, detail);
   } else if (is_last && reason == End::forced) {
@@ -87,22 +88,19 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
 
 /// A request to change the mode of a lock that is gone is one like any other now.
 void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) {
+  const auto waiting = waiters_.of(token);
+  for (Waiter* const waiter : waiting) {
     if (!waiter->changes_mode || waiter->wanted.front().path() != path) continue;
     waiter->changes_mode = false;
     to_search_.insert(token);
   }
-  note_change(token, path, shape);
+  if (!waiting.empty()) note_change(token, path, shape);
 }
 
 /// Its holder gives it back, and waits with its token: the lease that it gets then is like it. Who
 /// waits has its owner's name already.
 void Arbiter::pass_on_terms(const LivingLease& lease) {
-  const auto waiting = by_token_.find(lease.token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) waiter->default_ttl = lease.ttl;
+  for (Waiter* const waiter : waiters_.of(lease.token)) waiter->default_ttl = lease.ttl;
 }
 
 void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
@@ -116,10 +114,7 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
   if (reason == End::released) return;
   // Also who waited before there was this lease: with another one under its token it would never
   // hear what was lost.
-  for (auto waiting = by_token_.find(token); waiting != by_token_.end();
-       waiting = by_token_.find(token)) {
-    decide(*waiting->second.front(), refused(ended));
-  }
+  while (!waiters_.of(token).empty()) decide(*waiters_.of(token).front(), refused(ended));
 }
 
 /// In one call of end_lease(), the lease's own among them.
@@ -157,7 +152,7 @@ void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
   const bool is_known = waiter.token_is_chosen;
   const EndedMemory::Ended ended{reason, 0, detail};
   decide(waiter, refused(ended));
-  if (is_known && !by_token_.contains(token) && !table_.find_lease_of(token)) {
+  if (is_known && waiters_.of(token).empty() && !table_.find_lease_of(token)) {
     ended_.remember_lease(token, ended, now_.instant);
   }
 }
@@ -166,9 +161,9 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   Released released = release_for_seed(token, path, now);
   if (released.outcome != ReleaseOutcome::not_held) return released;
   const auto ended = ended_.find_lock(token, path, now_.instant);
-  if (const auto waiting = wanted_.find({token, path.packed()}); waiting != wanted_.end()) {
-    const std::vector<Wanted> left = waiting->second->wanted;
-    end_wait(*waiting->second, End::released, "");
+  if (Waiter* const waiting = waiters_.who_wants(token, path.packed())) {
+    const std::vector<Wanted> left = waiting->wanted;
+    end_wait(*waiting, End::released, "");
     released.outcome = ReleaseOutcome::left;
     // It can be the release of what it held here once, sent again: the same answer.
     if (ended && ended->reason == End::released) released.fence = ended->fence;
@@ -185,7 +180,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     released.ended = ended;
     return released;
   }
-  if (!table_.find_lease_of(token) && !by_token_.contains(token)) {
+  if (!table_.find_lease_of(token) && waiters_.of(token).empty()) {
     // Whoever was forced out of the line: that is not remembered by its paths.
     const auto gone = ended_lease(token);
     if (gone && gone->reason == End::forced) {
@@ -223,11 +218,8 @@ Released Arbiter::release_all(const Token& token, const Now& now) {
   now_ = now;
   Released released;
   const MaybeLease lease = find_living(token);
-  if (!lease && by_token_.contains(token)) {
-    for (auto waiting = by_token_.find(token); waiting != by_token_.end();
-         waiting = by_token_.find(token)) {
-      end_wait(*waiting->second.front(), End::released, "");
-    }
+  if (!lease && !waiters_.of(token).empty()) {
+    while (!waiters_.of(token).empty()) end_wait(*waiters_.of(token).front(), End::released, "");
     released.outcome = ReleaseOutcome::left;
     return released;
   }

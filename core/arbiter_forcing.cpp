@@ -41,7 +41,6 @@ bool fits(const ForceFilter& filter, const Waiter& waiter) {
 
 Forced Arbiter::force(const ForceFilter& filter, const std::string& detail, const Now& now) {
   Forcing forcing = begin_force(filter, detail);
-  forcing.cursor = 1;  // one that goes on in slices keeps its place
   while (!advance_force(forcing, steps_of_an_end * limits_.ended_at_once_max, now)) {
   }
   return forcing.forced;
@@ -90,8 +89,8 @@ bool Arbiter::has_room_to_force(Forcing& forcing) const {
 bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
   if (!forcing.filter.ends_waiting || forcing.filter.fence) return true;
   while (steps > 0) {
-    const auto at = by_ticket_.lower_bound(forcing.next_ticket);
-    if (at == by_ticket_.end() || at->first > forcing.number) return true;
+    const auto at = waiters_.by_ticket().lower_bound(forcing.next_ticket);
+    if (at == waiters_.by_ticket().end() || at->first > forcing.number) return true;
     Waiter& waiter = *at->second;
     forcing.next_ticket = waiter.ticket + 1;
     take_steps(waiter.wanted.size(), steps);
@@ -109,7 +108,7 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
       forcing.last_lock = just_before(id);
-      force_at_cursor_[forcing.cursor] = 0;  // it stands behind what has not ended
+      forcing.cursor.reset();  // it stands behind what has not ended
       return false;
     }
     const HeldLock held = table_.lock_at(handle);
@@ -125,17 +124,16 @@ bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<Cho
   const PathView path{filter.packed_path     ? *filter.packed_path
                       : filter.packed_prefix ? *filter.packed_prefix
                                              : std::string_view{}};
-  // Another one can have had the cursor meanwhile: then all that was looked at is passed again.
-  if (force_at_cursor_[forcing.cursor] == forcing.number) {
-    table_.resume_cursor(forcing.cursor, path);
+  if (forcing.cursor) {
+    forcing.cursor->resume(path);
   } else {
-    using Reach = LockTable::Reach;
-    table_.open_cursor(forcing.cursor, path, filter.packed_path ? Reach::at : Reach::at_and_below);
-    force_at_cursor_[forcing.cursor] = forcing.number;
+    using Reach = LockCursor::Reach;
+    const Reach reach = filter.packed_path ? Reach::at : Reach::at_and_below;
+    forcing.cursor = std::make_unique<LockCursor>(table_, path, reach);
   }
   bool is_end = false;
   while (steps > 0 && !is_end) {
-    const auto held = table_.advance_cursor(forcing.cursor);
+    const auto held = forcing.cursor->next();
     is_end = !held || held->id.fence > forcing.newest;
     if (is_end) break;
     take_steps(1, steps);
@@ -145,7 +143,7 @@ bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<Cho
     chosen.push_back({held->id, held->handle});
     take_steps(steps_of_an_end, steps);
   }
-  table_.keep_cursor(forcing.cursor);
+  forcing.cursor->keep();
   return is_end;
 }
 

@@ -106,16 +106,12 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     request.owner = lease->owner;
     if (auto answer = answer_held(command, *lease, request)) return answer;
   }
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return std::nullopt;
-  for (Waiter* const waiter : waiting->second) {
+  const auto waiting = waiters_.of(token);
+  if (waiting.empty()) return std::nullopt;
+  for (Waiter* const waiter : waiting) {
     if (waiter->is_leaving) stop_waiting(*waiter);
   }
-  const auto who_wants = [&](const Wanted& wanted) {
-    const auto at = wanted_.find({token, wanted.packed_path});
-    return at == wanted_.end() ? nullptr : at->second;
-  };
-  Waiter* const first = who_wants(command.wanted.front());
+  Waiter* const first = waiters_.who_wants(token, command.wanted.front().packed_path);
   if (first != nullptr && !use_by_waiting(command, *first)) {
     // What its client gave up, and has asked for anew, can be read after that.
     if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
@@ -123,9 +119,10 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   Dependants given_up;
   for (const Wanted& wanted : command.wanted) {
-    if (Waiter* const waiter = who_wants(wanted)) given_up.emplace(waiter->ticket, waiter);
+    Waiter* const waiter = waiters_.who_wants(token, wanted.packed_path);
+    if (waiter != nullptr) given_up.emplace(waiter->ticket, waiter);
   }
-  for (Waiter* const waiter : waiting->second) {
+  for (Waiter* const waiter : waiting) {
     // The lease that they wait for will have one owner.
     if (command.owner && !waiter->owner.empty() && *command.owner != waiter->owner) {
       given_up.emplace(waiter->ticket, waiter);
@@ -218,9 +215,7 @@ std::optional<LeaseAnswer> Arbiter::answer_known_lease(const Token& token, std::
     answer.ended = ended;
     return answer;
   }
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return std::nullopt;
-  for (const Waiter* const waiter : waiting->second) {
+  for (const Waiter* const waiter : waiters_.of(token)) {
     if (waiter->owner.empty() || waiter->owner == owner) continue;
     answer.outcome = LeaseOutcome::in_use;
     answer.in_use = use_by_owner(waiter->owner);

@@ -20,16 +20,12 @@ void Arbiter::stop_timer(const LivingLease& lease) {
 
 /// Its requests that wait do not shorten any more what its clients can count on now.
 void Arbiter::note_renewal(const Token& token) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) waiter->lease_was_renewed = true;
+  for (Waiter* const waiter : waiters_.of(token)) waiter->lease_was_renewed = true;
 }
 
 /// The owner of all that waits for this lease is known now.
 void Arbiter::name_waiters(const Token& token, std::string_view owner) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return;
-  for (Waiter* const waiter : waiting->second) {
+  for (Waiter* const waiter : waiters_.of(token)) {
     if (waiter->owner.empty()) waiter->owner = owner;
   }
 }

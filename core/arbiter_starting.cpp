@@ -3,51 +3,28 @@
 #include "core/arbiter.hpp"
 
 namespace locker::core {
-namespace {
-
-constexpr std::uint64_t steps_without_index = 64;
-// An index costs more for each lock than a step. It is worth that, and the index which it takes the
-// place of, when the searches without it have cost as much.
-constexpr std::uint64_t steps_worth_an_index = 16;  // for each lock
-
-}  // namespace
-
-/// Journals name the lock that ends by its id. A command has found it by its path before.
-std::optional<HeldLock> Arbiter::find_replayed(const Token& token, LockId id) {
-  const std::uint64_t before = table_.search_steps();
-  const auto held = table_.find(token, id);
-  const std::uint64_t steps = table_.search_steps() - before;
-  if (steps <= steps_without_index) return held;
-  replay_searches_ += steps;
-  if (replay_searches_ > steps_worth_an_index * table_.indexed_count()) {
-    table_.index_locks_of(token);
-    replay_searches_ = 0;
-  }
-  return held;
-}
 
 bool Arbiter::replay(const Record& record) {
-  std::optional<HeldLock> held;
+  const std::optional<HeldLock> held = table_.find_ended(record);
   Token token;
   End reason = End::released;
   std::optional<Fence> ended_lease;  // one that was opened by itself
   if (const auto* const ended = std::get_if<Ended>(&record)) {
-    held = find_replayed(ended->token, ended->id);
     token = ended->token;
     reason = ended->reason;
-    // A lock that has cooled has no token: none, and not that of a lease which is all zeros.
     const MaybeLease lease = held ? std::nullopt : table_.find_lease_of(token);
     if (lease && lease->opened == ended->id) ended_lease = ended->id.fence;
   } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
-    held = find_replayed(cooling->token, cooling->id);
     token = cooling->token;
     reason = cooling->reason;
   } else if (const auto* const opened = std::get_if<LeaseOpened>(&record)) {
     opened_.insert(opened->token);
   }
   last_fence_ = std::max(last_fence_, fence_given_by(record));
-  const std::optional<Path> path = held ? std::optional<Path>{table_.path_of(*held)} : std::nullopt;
-  if (!table_.try_apply(record)) return false;
+  // What has cooled was remembered when that began.
+  std::optional<Path> path;
+  if (held && !held->is_cooling) path = table_.path_of(*held);
+  if (!table_.try_apply(record, held)) return false;
   if (path && reason != End::changed) {
     ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
     if (!table_.find_lease_of(token)) {

@@ -7,12 +7,11 @@
 namespace locker::core {
 namespace {
 
-constexpr std::chrono::milliseconds retry_after{10};          // when the journal makes room
-constexpr std::size_t retries_at_once_max = 2000;             // of what ends by its time
-constexpr std::chrono::milliseconds grant_retry_after{5};     // the same for who waits for a grant
-constexpr std::chrono::milliseconds look_for_room_after{50};  // for more than there is
-constexpr std::size_t paths_of_a_thing = 8;                   // some microseconds
-constexpr std::size_t ends_of_a_thing = 4;                    // the same
+constexpr std::chrono::milliseconds retry_after{10};       // when the journal makes room
+constexpr std::size_t retries_at_once_max = 2000;          // of what ends by its time
+constexpr std::chrono::milliseconds grant_retry_after{5};  // the same for who waits for a grant
+constexpr std::size_t paths_of_a_thing = 8;                // some microseconds
+constexpr std::size_t ends_of_a_thing = 4;                 // the same
 // The time that a path takes for whose client has left: at most twice as much as it needs.
 constexpr std::chrono::microseconds to_leave_a_path{4};
 constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
@@ -21,11 +20,6 @@ constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one th
 std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / paths_of_a_thing; }
 
 }  // namespace
-
-// Invariant: every waiter that is not kept is in queue_, and either in recheck_, in one of
-// recheck_lists_, in delayed_, or registered with something that is in its way (for `any`: with one
-// thing in the way of each that is not free). So no wake-up is lost, and what goes wakes only those
-// who counted on it. check_invariants() asserts it as far as it can without looking at the locks.
 
 /// REQUIRES: it is in queue_.
 void Arbiter::activate(Waiter& waiter, Instant deadline) {
@@ -37,12 +31,10 @@ void Arbiter::activate(Waiter& waiter, Instant deadline) {
 }
 
 void Arbiter::deactivate(Waiter& waiter) {
-  recheck_.erase(waiter.ticket);
-  delayed_.erase(waiter.ticket);
-  unregister(waiter);
+  rechecks_.forget(waiter);
   queue_.erase(waiter);
-  recheck_later(std::move(waiter.dependants));
-  recheck_all(waiter.followers);
+  rechecks_.take_over(std::move(waiter.dependants));
+  rechecks_.add_all(waiter.followers);
   tell(EventKind::left, waiter);
 }
 
@@ -63,36 +55,28 @@ void Arbiter::tell(EventKind kind, const Waiter& waiter, const std::vector<std::
 /// REQUIRES: it is out of the queue.
 void Arbiter::remove(Waiter& waiter) {
   if (waiter.timer != 0) deadlines_.remove(waiter.timer);
-  const auto same = by_token_.find(waiter.token);
-  std::erase(same->second, &waiter);
-  for (const Wanted& wanted : waiter.wanted) {
-    wanted_.erase({waiter.token, wanted.packed_path});
-  }
-  if (same->second.empty()) by_token_.erase(same);
-  by_ticket_.erase(waiter.ticket);
-  waiting_bytes_ -= waiter.bytes;
-  waiters_.erase(waiter.id);
+  waiters_.remove(waiter);
 }
 
 /// Looks whether the request can be granted; else finds what to wait for.
 void Arbiter::examine(Waiter& waiter) {
   const MaybeLease lease = table_.find_lease_of(waiter.token);
-  const bool is_alone = by_token_.at(waiter.token).size() == 1 && (!lease || !lease->has_locks);
+  const bool is_alone = waiters_.of(waiter.token).size() == 1 && (!lease || !lease->has_locks);
   if (waiter.wanted.size() == 1 && is_alone) {
     // Whatever is in the way of an equal request before it is in its way too: nothing of its own
     // lease can be.
     const Wanted& wanted = waiter.wanted.front();
     Waiter* const equal = queue_.latest_equal(wanted.path(), wanted.shape, waiter.ticket);
-    if (equal != nullptr) return register_in(waiter, equal->followers);
+    if (equal != nullptr) return Rechecks::register_in(waiter, equal->followers);
   }
   std::vector<std::size_t> free;
   Passed passed;
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
     const Wanted& wanted = waiter.wanted[index];
     if (Waiter* const before = waiter_in_the_way(waiter, wanted, lease, passed)) {
-      register_in(waiter, *before->dependants);
+      Rechecks::register_in(waiter, *before->dependants);
     } else if (const auto held = holder_in_the_way(waiter, wanted)) {
-      register_in(waiter, watchers_of(held->handle));
+      Rechecks::register_in(waiter, watchers_of(held->handle));
     } else {
       free.push_back(index);
       if (free.size() == waiter.needed()) return grant_queued(waiter, free);
@@ -104,12 +88,10 @@ void Arbiter::examine(Waiter& waiter) {
 
 void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chosen) {
   if (waiter.is_leaving) return stop_waiting(waiter);
-  unregister(waiter);
+  rechecks_.forget(waiter);
   Acquired acquired = try_grant(waiter, chosen);
   acquired.waited = now_.instant - waiter.since;
   if (acquired.outcome == Outcome::busy && delay(waiter)) return;
-  recheck_.erase(waiter.ticket);
-  delayed_.erase(waiter.ticket);
   queue_.erase(waiter);
   if (acquired.outcome == Outcome::granted && chosen.size() == 1 && waiter.wanted.size() == 1 &&
       !waiter.dependants->empty()) {
@@ -118,9 +100,9 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     table_.watch(held->handle);
     watchers_[held->handle] = std::move(waiter.dependants);
   } else {
-    recheck_later(std::move(waiter.dependants));
+    rechecks_.take_over(std::move(waiter.dependants));
   }
-  recheck_all(waiter.followers);
+  rechecks_.add_all(waiter.followers);
   // What it did not get of several it does not wait for any more.
   const bool is_granted = acquired.outcome == Outcome::granted;
   tell(EventKind::left, waiter, is_granted ? chosen : std::vector<std::size_t>{});
@@ -131,32 +113,15 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
 /// Until the journal has made room. False: it has some, but not for so much, and the wait is over.
 bool Arbiter::delay(Waiter& waiter) {
   if (!has_room(record_bytes_max, false)) {
-    stuck_until_ = now_.instant + grant_retry_after;
-    recheck_.emplace(waiter.ticket, &waiter);
-    if (waiter.timer == 0) set_timer(waiter, stuck_until_);  // its wait is over already
+    rechecks_.add(waiter);
+    rechecks_.hold_until(now_.instant + grant_retry_after);
+    if (waiter.timer == 0) set_timer(waiter, rechecks_.held_until());  // its wait is over already
     return true;
   }
   // That can last as long as the journal's segments are small: others do not wait for it.
   if (waiter.timer == 0) return false;
-  if (delayed_.empty()) delayed_until_ = now_.instant + look_for_room_after;
-  delayed_.emplace(waiter.ticket, &waiter);
+  rechecks_.delay(waiter, now_.instant);
   return true;
-}
-
-void Arbiter::recheck_delayed() {
-  if (delayed_.empty() || now_.instant < delayed_until_) return;
-  delayed_until_ = now_.instant + look_for_room_after;
-  for (auto at = delayed_.begin(); at != delayed_.end();) {
-    const auto waiting = at++;
-    if (refusal_by_room(*waiting->second) == Outcome::busy) continue;
-    recheck_.insert(delayed_.extract(waiting));
-  }
-}
-
-void Arbiter::register_in(Waiter& waiter, Dependants& list) {
-  // Most come last. A waiter for any of several can be in a list already.
-  list.emplace_hint(list.end(), waiter.ticket, &waiter);
-  waiter.registrations.push_back(&list);
 }
 
 Dependants& Arbiter::watchers_of(std::uint32_t lock) {
@@ -172,42 +137,6 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
 std::unique_ptr<Dependants> Arbiter::take_watchers(std::uint32_t lock) {
   if (!table_.is_watched(lock)) return nullptr;
   return std::move(watchers_.extract(lock).mapped());
-}
-
-void Arbiter::unregister(Waiter& waiter) {
-  for (Dependants* const list : waiter.registrations) list->erase(waiter.ticket);
-  waiter.registrations.clear();
-}
-
-void Arbiter::recheck_all(Dependants& list) {
-  while (!list.empty()) {
-    Waiter& waiter = *list.begin()->second;
-    unregister(waiter);
-    recheck_.emplace(waiter.ticket, &waiter);
-  }
-}
-
-/// The same for a list that goes with what it belonged to. O(1) for a long one: its members stay
-/// registered in it until it is their turn.
-void Arbiter::recheck_later(std::unique_ptr<Dependants> list) {
-  if (list->size() <= limits_.woken_at_once_max) return recheck_all(*list);
-  recheck_lists_.push_back(std::move(list));
-}
-
-/// First come, first served: the lowest ticket of all that are to be looked at.
-Waiter* Arbiter::take_next_to_examine() {
-  if (now_.instant < stuck_until_) return nullptr;
-  recheck_delayed();
-  std::erase_if(recheck_lists_, [](const auto& list) { return list->empty(); });
-  Waiter* next = recheck_.empty() ? nullptr : recheck_.begin()->second;
-  for (const auto& list : recheck_lists_) {
-    Waiter* const first = list->begin()->second;
-    if (next == nullptr || first->ticket < next->ticket) next = first;
-  }
-  if (next == nullptr) return nullptr;
-  recheck_.erase(next->ticket);
-  unregister(*next);
-  return next;
 }
 
 /// It leaves the queue; its place is kept when its client can come back for it.
@@ -238,10 +167,8 @@ void Arbiter::note_change(const Token& token, PathView path, const Shape& shape)
 /// The youngest of its requests that would wait for themselves, until there is none. Returns the
 /// steps that it took.
 std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
-  const auto waiting = by_token_.find(token);
-  if (waiting == by_token_.end()) return 0;
   std::vector<Waiter*> youngest_first;
-  for (Waiter* const waiter : waiting->second) {
+  for (Waiter* const waiter : waiters_.of(token)) {
     if (!waiter->is_kept && !waiter->has_choice()) youngest_first.push_back(waiter);
   }
   std::sort(youngest_first.begin(), youngest_first.end(),
@@ -265,34 +192,34 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
 
 bool Arbiter::abandon(WaiterId id, const Now& now) {
   now_ = now;
-  const auto at = waiters_.find(id);
-  if (at == waiters_.end()) return false;
-  Waiter& waiter = *at->second;
-  if (waiter.is_kept || waiter.is_leaving) return false;
-  if (waiter.wanted.size() <= paths_of_a_thing) {
-    stop_waiting(waiter);
+  Waiter* const waiter = waiters_.find(id);
+  if (waiter == nullptr || waiter->is_kept || waiter->is_leaving) return false;
+  if (waiter->wanted.size() <= paths_of_a_thing) {
+    stop_waiting(*waiter);
     return true;
   }
   // To leave 256 lines, and to look at who stood behind, takes up to 0.4 ms. When the machine of
   // thousands of clients dies that is not done at once, else everybody else would wait for it: 1.2
   // s for 5,500 of them, in which leases with a short TTL end that are renewed in time.
-  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter.wanted.size() * to_leave_a_path;
-  waiter.is_leaving = true;
-  if (leaves_at_ < deadlines_.deadline_of(waiter.timer)) set_timer(waiter, leaves_at_);
+  leaves_at_ = std::max(leaves_at_, now_.instant) + waiter->wanted.size() * to_leave_a_path;
+  waiter->is_leaving = true;
+  if (leaves_at_ < deadlines_.deadline_of(waiter->timer)) set_timer(*waiter, leaves_at_);
   return true;
 }
 
 bool Arbiter::advance(const Now& now, std::size_t limit) {
   now_ = now;
+  const auto has_room_for = [this](const Waiter& waiter) {
+    return refusal_by_room(waiter) != Outcome::busy;
+  };
   while (limit > 0) {
     std::size_t things = 1;
     if (const auto due = deadlines_.take_due(now_.instant)) {
       things = on_due(*due);
-    } else if (Waiter* const next = take_next_to_examine()) {
+    } else if (Waiter* const next = rechecks_.take_next(now_.instant, has_room_for)) {
       things = things_of(*next);
       examine(*next);
-    } else if (!to_search_.empty() && recheck_.empty() && recheck_lists_.empty() &&
-               now_.instant >= stuck_until_) {
+    } else if (!to_search_.empty() && now_.instant >= rechecks_.held_until()) {
       const Token token = to_search_.extract(to_search_.begin()).value();
       things += refuse_deadlocks_of(token) / steps_of_a_thing;
     } else if (const auto timer = deadlines_.next(); !timer || *timer > now_.instant) {
@@ -321,8 +248,8 @@ Instant Arbiter::next_retry() {
 std::optional<Instant> Arbiter::next_due() const {
   auto due = deadlines_.next();
   const auto add = [&due](Instant at) { due = std::min(due.value_or(at), at); };
-  if (!recheck_.empty() || !recheck_lists_.empty() || !to_search_.empty()) add(stuck_until_);
-  if (!delayed_.empty()) add(std::max(delayed_until_, stuck_until_));
+  if (const auto recheck = rechecks_.next_due()) add(*recheck);
+  if (!to_search_.empty()) add(rechecks_.held_until());
   return due;
 }
 
@@ -335,9 +262,8 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       const std::size_t ends = count_ends_of(lease);
       const bool has_begun = has_room(ends * end_bytes, true);
       std::size_t things = 1 + ends / ends_of_a_thing;  // also where they were only counted
-      const auto waiting = by_token_.find(lease.token);
-      if (has_begun && waiting != by_token_.end()) {
-        for (const Waiter* const waiter : waiting->second) things += things_of(*waiter);
+      if (has_begun) {
+        for (const Waiter* const waiter : waiters_.of(lease.token)) things += things_of(*waiter);
       }
       if (has_begun && end_lease(lease, End::expired, "")) return things;
       if (has_begun && expiring_.insert(lease.token).second) {
@@ -359,7 +285,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       return 1;
     }
     case DeadlineQueue::Kind::waiter: {
-      Waiter& waiter = *by_ticket_.at(due.subject);
+      Waiter& waiter = *waiters_.by_ticket().at(due.subject);
       const std::size_t things = things_of(waiter);
       waiter.timer = 0;
       on_end_of_wait(waiter);
@@ -384,7 +310,8 @@ void Arbiter::on_end_of_wait(Waiter& waiter) {
 }
 
 void Arbiter::for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const {
-  for (auto at = by_ticket_.lower_bound(from); at != by_ticket_.end(); ++at) {
+  const auto& waiters = waiters_.by_ticket();
+  for (auto at = waiters.lower_bound(from); at != waiters.end(); ++at) {
     if (!visit(*at->second)) return;
   }
 }

@@ -32,6 +32,7 @@ struct DeadlineQueue::Entry {
 DeadlineQueue::Entry& DeadlineQueue::entry(std::uint32_t at) const { return *arena_.at<Entry>(at); }
 
 std::uint32_t DeadlineQueue::add(Instant deadline, Kind kind, std::uint64_t subject) {
+  static_assert(sizeof(Entry) == 24);  // so much takes each of a million timers
   const std::uint32_t at = arena_.allocate(UnitArena::units_for(sizeof(Entry)));
   Entry& added = entry(at) = Entry{};
   const std::uint64_t ticks = (microseconds_before(deadline) + tick - 1) / tick;

@@ -7,7 +7,7 @@
 namespace locker::core {
 
 bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const {
-  if (arbiter_.by_token_.count(own_) != 0) return true;
+  if (!arbiter_.waiters_.of(own_).empty()) return true;
   const auto lease = arbiter_.table_.find_lease_of(own_);
   if (!lease) return false;
   bool found = false;
@@ -47,9 +47,7 @@ std::vector<CycleStep> Arbiter::DeadlockSearch::follow(const Waiter& request) {
   while (goes_on() && !next_.empty()) {
     const Token token = next_.front();
     next_.pop_front();
-    const auto waiters = arbiter_.by_token_.find(token);
-    if (waiters == arbiter_.by_token_.end()) continue;
-    for (const Waiter* const waiter : waiters->second) {
+    for (const Waiter* const waiter : arbiter_.waiters_.of(token)) {
       if (!waiter->is_kept && waiter->ticket != request.ticket) expand(*waiter);
     }
   }
@@ -71,14 +69,14 @@ void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Wanted&
   const Shape& shape = wanted.shape;
   const Place place{wanted.packed_path, shape.mode, shape.lock_parents, shape.lock_children};
   if (waiter.token != own_ && !looked_at_.insert(place).second) return;
-  const std::size_t leases_max = arbiter_.by_token_.size() + 1;
+  const std::size_t leases_max = arbiter_.waiters_.by_token().size() + 1;
   std::size_t looked_at = 0;
   arbiter_.table_.for_each_blocker(
       {wanted.path(), wanted.shape, ClashRule::symmetric, waiter.token}, [&](const HeldLock& held) {
         if (++looked_at > leases_max) return false;
         if (held.is_cooling) return true;
         const Token& token = arbiter_.table_.token_of(held);
-        if (token == own_ || arbiter_.by_token_.count(token) != 0) {
+        if (token == own_ || !arbiter_.waiters_.of(token).empty()) {
           reach(token, {&waiter, &wanted, nullptr, held.handle});
         }
         return goes_on();
@@ -93,11 +91,11 @@ void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Wanted&
 
 const std::vector<Token>& Arbiter::DeadlockSearch::leases_that_wait_and_hold() {
   if (!holding_.empty()) return holding_;
-  for (const auto& [token, waiters] : arbiter_.by_token_) {
+  for (const auto& [token, waiters] : arbiter_.waiters_.by_token()) {
     const auto lease = arbiter_.table_.find_lease_of(token);
     if (lease && lease->has_locks) holding_.push_back(token);
   }
-  if (arbiter_.by_token_.count(own_) == 0) holding_.push_back(own_);
+  if (arbiter_.waiters_.of(own_).empty()) holding_.push_back(own_);
   return holding_;
 }
 

@@ -232,7 +232,7 @@ void LockTable::unlink_from_nodes(std::uint32_t at) {
   }
 }
 
-void LockTable::apply(const Granted& granted) {
+void LockTable::apply(const Granted& granted, const EndedLock&) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
   prefetch_lease(granted.token);
@@ -269,48 +269,46 @@ void LockTable::apply(const Granted& granted) {
   ++lock_count_;
 }
 
-void LockTable::apply(const LeaseOpened& opened) {
+void LockTable::apply(const LeaseOpened& opened, const EndedLock&) {
   LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
-  Lease& added = lease(add_lease(opened.token, opened.owner, opened.ttl));
-  set_terms(terms_for(added), opened.ttl, opened.id.fence);
+  add_lease(opened.token, opened.owner, opened.ttl, opened.id.fence);
 }
 
-void LockTable::apply(const TtlChanged& changed) {
+void LockTable::apply(const TtlChanged& changed, const EndedLock&) {
   const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
   LeaseTerms& terms = terms_for(lease(at));
   set_terms(terms, changed.ttl, terms.opened_fence);
 }
 
-void LockTable::apply(const Cooling& cooling) {
-  const std::uint32_t at = find_lock(cooling.token, cooling.id);
-  LOCKER_ASSERT(at != null);
+void LockTable::apply(const Cooling& cooling, const EndedLock& held) {
+  LOCKER_ASSERT(held && held->id == cooling.id);
+  const std::uint32_t at = held->handle;
   delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
   unlink_from_lease(at, cooling.reason);
   lock(at).set(Lock::bit_cooling);
   cooling_[cooling.id] = at;
 }
 
-void LockTable::apply(const Ended& ended) {
-  std::uint32_t at = null;
-  // First: it has no token, which is as good as one of zeros, and that may have very many locks.
-  if (const auto cooling = cooling_.find(ended.id); cooling != cooling_.end()) {
-    at = cooling->second;
-    cooling_.erase(cooling);
-  } else if (at = find_lock(ended.token, ended.id); at != null) {
-    delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
-    unlink_from_lease(at, ended.reason);
-  } else {
+void LockTable::apply(const Ended& ended, const EndedLock& held) {
+  if (!held) {
     const std::uint32_t opened = find_lease(ended.token);
     LOCKER_ASSERT(opened != null && lease(opened).first_lock == null);
     return remove_lease(opened);
+  }
+  LOCKER_ASSERT(held->id == ended.id);
+  const std::uint32_t at = held->handle;
+  if (held->is_cooling) {
+    cooling_.erase(ended.id);
+  } else {
+    delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
+    unlink_from_lease(at, ended.reason);
   }
   unlink_from_nodes(at);
   free_details(at);
   const Lock& removed = lock(at);
   arena_.free(at, lock_units(removed.depth));
-  found_lock_ = null;
   --lock_count_;
 }
 
@@ -351,36 +349,48 @@ Milliseconds LockTable::lock_delay_of(std::uint32_t at) const {
   return Milliseconds{block == null ? 0 : arena_.at<LockDetails>(block)->lock_delay};
 }
 
-bool LockTable::fits(const Granted& granted) const {
+bool LockTable::fits(const Granted& granted, const EndedLock&) const {
   if (granted.id <= last_id_) return false;
   const std::uint32_t owning = find_lease(granted.token);
   return granted.is_cooling || owning == null || find_lock(owning, granted.path) == null;
 }
 
-bool LockTable::fits(const LeaseOpened& opened) const {
+bool LockTable::fits(const LeaseOpened& opened, const EndedLock&) const {
   return opened.id > last_id_ && find_lease(opened.token) == null;
 }
 
-bool LockTable::fits(const TtlChanged& changed) const { return find_lease(changed.token) != null; }
-
-bool LockTable::fits(const Cooling& cooling) const {
-  return find_lock(cooling.token, cooling.id) != null;
+bool LockTable::fits(const TtlChanged& changed, const EndedLock&) const {
+  return find_lease(changed.token) != null;
 }
 
-bool LockTable::fits(const Ended& ended) const {
-  if (cooling_.contains(ended.id) || find_lock(ended.token, ended.id) != null) return true;
+bool LockTable::fits(const Cooling&, const EndedLock& held) const { return held.has_value(); }
+
+bool LockTable::fits(const Ended& ended, const EndedLock& held) const {
+  if (held) return true;
   const auto opened = find_lease_of(ended.token);
   return opened && opened->opened == ended.id && ended.id.fence != 0 && !opened->has_locks;
 }
 
-bool LockTable::try_apply(const Record& record) {
-  return std::visit(
-      [this](const auto& kind) {
-        if (!fits(kind)) return false;
-        apply(kind);
-        return true;
-      },
-      record);
+void LockTable::apply(const Record& record, const EndedLock& ended) {
+  std::visit([&](const auto& kind) { apply(kind, ended); }, record);
+}
+
+bool LockTable::try_apply(const Record& record, const EndedLock& ended) {
+  if (!std::visit([&](const auto& kind) { return fits(kind, ended); }, record)) return false;
+  apply(record, ended);
+  return true;
+}
+
+std::optional<HeldLock> LockTable::find_ended(const Record& record) {
+  if (const auto* const cooling = std::get_if<Cooling>(&record)) {
+    return lock_unless_null(find_lock(cooling->token, cooling->id));
+  }
+  const auto* const ended = std::get_if<Ended>(&record);
+  if (ended == nullptr) return std::nullopt;
+  // First: it has no token, which is as good as one of zeros, and that may have very many locks.
+  const auto cooling = cooling_.find(ended->id);
+  return lock_unless_null(cooling != cooling_.end() ? cooling->second
+                                                    : find_lock(ended->token, ended->id));
 }
 
 void LockTable::prefetch(const Record& record) const {

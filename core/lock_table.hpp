@@ -7,11 +7,11 @@
 #include <map>
 #include <memory_resource>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "core/extendible_table.hpp"
 #include "core/hash.hpp"
@@ -31,6 +31,8 @@ struct AcquireRequest {
   /// Locks of the lease with this token never clash with the request. Null: a fresh lease.
   std::optional<Token> token = std::nullopt;
 };
+
+class LockCursor;
 
 /// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
 /// the same state and the same answers everywhere; the hash seed changes neither.
@@ -59,14 +61,6 @@ class LockTable {
   /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
   [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
 
-  /// O(1) for the lock that was found last, for the lease's oldest and newest; else it looks
-  /// through what the lease holds, from both ends.
-  [[nodiscard]] std::optional<HeldLock> find(const Token& token, LockId id) const;
-  /// Finds the lease's locks by their ids in O(log of their number) from now on, instead of those
-  /// of another lease: for a journal that is replayed. This is not counted by memory_bytes().
-  void index_locks_of(const Token& token);
-  void forget_index() { index_ = {}; }
-  [[nodiscard]] std::size_t indexed_count() const { return index_.locks.size(); }
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
@@ -79,18 +73,25 @@ class LockTable {
   /// Calls `visit` for the locks at exactly this path, until it returns false.
   void for_each_lock_at(PathView path, const std::function<bool(const HeldLock&)>& visit) const;
 
-  /// Applies a decision; nothing is checked again. REQUIRES, of a grant and of an opened lease: the
-  /// id is above every other's, and the lease holds no lock at the path, or does not live; of the
-  /// others: the lock is held, the lease lives.
-  void apply(const Granted& granted);
-  void apply(const LeaseOpened& opened);
-  void apply(const TtlChanged& changed);
-  void apply(const Cooling& cooling);
-  void apply(const Ended& ended);
+  /// Applies a decision; nothing is checked again. `ended` is the lock that it ends, or that cools
+  /// from now on; null: none. Where it is not given it is looked for by find_ended(). REQUIRES, of
+  /// a grant and of an opened lease: the id is above every other's, and the lease holds no lock at
+  /// the path, or does not live; of the others: the lock is held, the lease lives.
+  void apply(const Record& record, const std::optional<HeldLock>& ended);
+  void apply(const Record& record) { apply(record, find_ended(record)); }
 
   /// For records from a journal, which may contradict what is held when a file was damaged in a
   /// way that no checksum sees. False: it does, and nothing was changed.
-  [[nodiscard]] bool try_apply(const Record& record);
+  [[nodiscard]] bool try_apply(const Record& record, const std::optional<HeldLock>& ended);
+  [[nodiscard]] bool try_apply(const Record& record) {
+    return try_apply(record, find_ended(record));
+  }
+  /// By the id that the record has. O(1) for the lease's oldest and newest lock; else it looks
+  /// through what the lease holds, from both ends. When that has taken as much as an index of all
+  /// locks, one is made (up to 26 bytes a lock, which memory_bytes() does not count).
+  [[nodiscard]] std::optional<HeldLock> find_ended(const Record& record);
+  /// After the last record of a journal.
+  void forget_index() { index_.reset(); }
   /// Fetches from memory what applying this record will look at first.
   void prefetch(const Record& record) const;
 
@@ -106,13 +107,17 @@ class LockTable {
   /// at a lock: who asks often keeps count by it.
   [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
   /// Oldest first, those with an id above `after`, until `visit` returns false. The first one is
-  /// looked for as by find(). It may end the lock that it is shown; while any other for_each goes
+  /// looked for from both ends. It may end the lock that it is shown; while any other for_each goes
   /// on the table must not change.
   void for_each_lock_of(const LivingLease& lease, const std::function<bool(const HeldLock&)>& visit,
                         LockId after = {}) const;
   /// The same, newest first.
   void for_each_newest_lock_of(const LivingLease& lease,
                                const std::function<bool(const HeldLock&)>& visit) const;
+  /// Those of the lock's lease that are newer than it, oldest first; O(1) to begin with. REQUIRES:
+  /// it is not cooling.
+  void for_each_lock_behind(const HeldLock& held,
+                            const std::function<bool(const HeldLock&)>& visit) const;
   /// The lock's lease; null when it is cooling.
   [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
   [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;
@@ -126,22 +131,6 @@ class LockTable {
   /// A mark that the caller sets on a lock that somebody waits for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
-
-  /// A place in the locks at a path, or at and below it, in order of grant, which stays right while
-  /// locks come and go if it is kept. At most cursors_max at a time.
-  static constexpr std::size_t cursors_max = 256;
-  enum class Reach : std::uint8_t { at_and_below, at };
-  /// Before the oldest lock that it reaches. Goes out of use by the next call with the same slot.
-  void open_cursor(std::size_t slot, PathView path, Reach reach = Reach::at_and_below);
-  /// Before the table changes, if the cursor is used again then.
-  void keep_cursor(std::size_t slot);
-  /// After that, with the path that it was opened with. One that was not kept, or that has had no
-  /// lock to reach meanwhile, is opened anew.
-  void resume_cursor(std::size_t slot, PathView path);
-  /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
-  [[nodiscard]] bool skip_cursor(std::size_t slot, LockId behind, std::size_t limit);
-  /// The next lock, which the cursor then stands behind; null at the end, where others may come.
-  [[nodiscard]] std::optional<HeldLock> advance_cursor(std::size_t slot);
 
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
   /// Whether its memory, 16 GiB, has nearly been given out, so that no lock should be granted.
@@ -175,14 +164,7 @@ class LockTable {
   void check_invariants() const;
 
  private:
-  struct Cursor {
-    std::array<std::uint32_t, 6> behind{};  // by list of the path's node; null: before the first
-    std::uint32_t node = 0;
-    std::size_t level = 0;
-    Reach reach = Reach::at_and_below;
-    bool is_kept = false;  // otherwise what it stands behind may be gone
-    [[nodiscard]] std::size_t lists() const { return reach == Reach::at ? 2 : behind.size(); }
-  };
+  friend class LockCursor;
   struct Node;
   struct Below;
   struct Lock;
@@ -210,10 +192,6 @@ class LockTable {
     std::uint32_t lease = UnitArena::null;
     std::uint32_t next = UnitArena::null;  // the first of its locks that was not looked at
     std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
-  };
-  struct Index {
-    std::uint32_t lease = UnitArena::null;
-    std::map<LockId, std::uint32_t> locks;
   };
   static const std::size_t node_units;
   static const std::size_t below_units;
@@ -263,19 +241,26 @@ class LockTable {
   [[nodiscard]] Milliseconds lock_delay_of(std::uint32_t lock) const;
   [[nodiscard]] std::optional<HeldLock> lock_unless_null(std::uint32_t handle) const;
 
-  // Whether a record can be applied.
-  [[nodiscard]] bool fits(const Granted& granted) const;
-  [[nodiscard]] bool fits(const LeaseOpened& opened) const;
-  [[nodiscard]] bool fits(const TtlChanged& changed) const;
-  [[nodiscard]] bool fits(const Cooling& cooling) const;
-  [[nodiscard]] bool fits(const Ended& ended) const;
+  // Records of each kind, and whether they can be applied.
+  using EndedLock = std::optional<HeldLock>;
+  void apply(const Granted& granted, const EndedLock& none);
+  void apply(const LeaseOpened& opened, const EndedLock& none);
+  void apply(const TtlChanged& changed, const EndedLock& none);
+  void apply(const Cooling& cooling, const EndedLock& held);
+  void apply(const Ended& ended, const EndedLock& held);
+  [[nodiscard]] bool fits(const Granted& granted, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const LeaseOpened& opened, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const TtlChanged& changed, const EndedLock& none) const;
+  [[nodiscard]] bool fits(const Cooling& cooling, const EndedLock& held) const;
+  [[nodiscard]] bool fits(const Ended& ended, const EndedLock& held) const;
 
   // Leases: lock_table_leases.cpp.
   [[nodiscard]] std::uint32_t hash_token(const Token& token) const;
   FoundLease& find_token(const Token& token) const;
   void prefetch_lease(const Token& token) const;
   [[nodiscard]] std::uint32_t find_lease(const Token& token) const;
-  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl);
+  std::uint32_t add_lease(const Token& token, std::string_view owner, Milliseconds ttl,
+                          Fence opened_fence = 0);
   void put_details(Lease& lease, std::string_view owner, bool has_terms);
   void free_details(const Lease& lease);
   LeaseTerms& terms_for(Lease& lease);
@@ -283,9 +268,11 @@ class LockTable {
   void remove_lease(std::uint32_t at);
   void link_to_lease(std::uint32_t lock, std::uint32_t lease);
   void unlink_from_lease(std::uint32_t lock, End reason);
-  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id) const;
+  [[nodiscard]] std::uint32_t find_lock(const Token& token, LockId id);
   [[nodiscard]] std::uint32_t find_lock(std::uint32_t lease, PathView path) const;
+  void make_index();
   [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;
+  void visit_from(std::uint32_t lock, const std::function<bool(const HeldLock&)>& visit) const;
 
   // Who is in the way: lock_table_blockers.cpp.
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
@@ -297,9 +284,7 @@ class LockTable {
   void note_holding(std::uint32_t lock) const;
   [[nodiscard]] bool is_noted(const Found& found, const Shape& shape) const;
 
-  // Cursors: lock_table_cursors.cpp.
-  [[nodiscard]] std::uint32_t next_of(const Cursor& cursor, std::size_t list) const;
-  void move_cursors_before(std::uint32_t lock);
+  void move_cursors_before(std::uint32_t lock);  // lock_cursor.cpp
 
   Hash hash_;
   UnitArena arena_;
@@ -314,18 +299,16 @@ class LockTable {
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
-  // The lock that was found last, or whose lease was: whoever ends a lock has asked for it before,
-  // and a lease can have very many.
-  mutable std::uint32_t found_lock_ = UnitArena::null;
-  mutable Holdings holdings_;  // of the lease that was asked for last
-  Index index_;                // of one lease, or none
+  mutable Holdings holdings_;             // of the lease that was asked for last
+  std::optional<ExtendibleTable> index_;  // id -> lock, of those that do not cool
+  std::uint64_t long_search_steps_ = 0;   // without it
   mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;
   std::size_t delayed_count_ = 0;   // of locks with a lock-delay that do not cool yet
   std::size_t deadline_count_ = 0;  // of leases
   std::map<LockId, std::uint32_t> cooling_;
-  std::vector<Cursor> cursors_;
+  mutable std::set<LockCursor*> kept_cursors_;
 };
 
 }  // namespace locker::core

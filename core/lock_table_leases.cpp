@@ -11,6 +11,14 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
+constexpr std::uint64_t steps_without_index = 64;  // of a search
+
+/// Without a seed: no client chooses ids.
+std::uint32_t hash_id(LockId id) {
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
+  return fold((id.fence << 16U | id.position) * odd);
+}
+
 }  // namespace
 
 std::uint32_t LockTable::hash_token(const Token& token) const {
@@ -32,16 +40,17 @@ void LockTable::prefetch_lease(const Token& token) const {
 
 std::uint32_t LockTable::find_lease(const Token& token) const { return find_token(token).at; }
 
-std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl) {
+std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, Milliseconds ttl,
+                                   Fence opened_fence) {
   const std::uint32_t at = arena_.allocate(lease_units);
   Lease& added = lease(at) = Lease{};
   added.token = token;
   FoundLease& found = find_token(token);
   leases_.insert(found.hash, at);
   found.at = at;
-  const bool has_terms = ttl.count() != 0;
+  const bool has_terms = ttl.count() != 0 || opened_fence != 0;
   if (has_terms || !owner.empty()) put_details(added, owner, has_terms);
-  if (has_terms) set_terms(*terms_of(added), ttl, 0);
+  if (has_terms) set_terms(*terms_of(added), ttl, opened_fence);
   return at;
 }
 
@@ -87,7 +96,6 @@ void LockTable::remove_lease(std::uint32_t at) {
   FoundLease& found = find_token(removed.token);
   leases_.erase(found.hash, at);
   found.at = null;
-  if (index_.lease == at) forget_index();
   if (LeaseTerms* const terms = terms_of(removed)) set_terms(*terms, {}, 0);
   free_details(removed);
   arena_.free(at, lease_units);
@@ -103,13 +111,13 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   if (last != at) lock(last).lease_next = at;
   linked.lease_previous = std::exchange(last, at);
   if (holdings_.lease == owning && holdings_.next == null) holdings_.next = at;
-  if (index_.lease == owning) index_.locks.emplace(linked.id(), at);
+  if (index_) index_->insert(hash_id(linked.id()), at);
 }
 
 void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   Lock& unlinked = lock(at);
   if (holdings_.lease == unlinked.lease) holdings_ = {};
-  if (index_.lease == unlinked.lease) index_.locks.erase(unlinked.id());
+  if (index_) index_->erase(hash_id(unlinked.id()), at);
   Lease& of = lease(unlinked.lease);
   // What comes behind the last one, in its place, is the first one.
   const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
@@ -124,34 +132,37 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
 }
 
 // From both ends: locks are mostly released in the order they were taken, or in the opposite one.
-std::uint32_t LockTable::find_lock(const Token& token, LockId id) const {
+std::uint32_t LockTable::find_lock(const Token& token, LockId id) {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
-  if (found_lock_ != null && lock(found_lock_).id() == id && lock(found_lock_).lease == owning) {
-    return found_lock_;
+  if (index_) {
+    return index_->find(hash_id(id), [&](std::uint32_t at) {
+      return lock(at).id() == id && lock(at).lease == owning;
+    });
   }
-  if (index_.lease == owning) {
-    const auto indexed = index_.locks.find(id);
-    return indexed == index_.locks.end() ? null : found_lock_ = indexed->second;
-  }
+  const std::uint64_t steps_before = search_steps_;
+  std::uint32_t found = null;
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = older == null ? null : lock(older).lease_previous;
-  while (older != null) {
+  while (older != null && found == null) {
     ++search_steps_;
-    if (lock(older).id() == id) return found_lock_ = older;
-    if (lock(newer).id() == id) return found_lock_ = newer;
+    if (lock(older).id() == id) found = older;
+    if (lock(newer).id() == id) found = newer;
     older = lock(older).lease_next;
     newer = lock(newer).lease_previous;
   }
-  return null;
+  const std::uint64_t steps = search_steps_ - steps_before;
+  if (steps > steps_without_index) long_search_steps_ += steps;
+  if (long_search_steps_ > lock_count_) make_index();
+  return found;
 }
 
-void LockTable::index_locks_of(const Token& token) {
-  index_ = {find_lease(token), {}};
-  if (index_.lease == null) return;
-  for (std::uint32_t at = lease(index_.lease).first_lock; at != null; at = lock(at).lease_next) {
-    index_.locks.emplace(lock(at).id(), at);
-  }
+void LockTable::make_index() {
+  long_search_steps_ = 0;
+  index_.emplace();
+  for_each_lock([this](const HeldLock& held) {
+    if (!held.is_cooling) index_->insert(hash_id(held.id), held.handle);
+  });
 }
 
 // A lease can have many locks, and a path many (shared) ones: whichever list ends first.
@@ -163,20 +174,16 @@ std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   const List(&lists)[2] = node(at_node).here;
   std::uint32_t here[2] = {lists[0].first, lists[1].first};
   while (of_lease != null && (here[0] != null || here[1] != null)) {
-    if (lock(of_lease).node == at_node) return found_lock_ = of_lease;
+    if (lock(of_lease).node == at_node) return of_lease;
     of_lease = lock(of_lease).lease_next;
     for (std::size_t list = 0; list < 2; ++list) {
       std::uint32_t& at = here[list];
       if (at == null) continue;
-      if (lock(at).lease == owning) return found_lock_ = at;
+      if (lock(at).lease == owning) return at;
       at = next_of(lists[list], at, found.level);
     }
   }
   return null;
-}
-
-std::optional<HeldLock> LockTable::find(const Token& token, LockId id) const {
-  return lock_unless_null(find_lock(token, id));
 }
 
 std::optional<HeldLock> LockTable::held_by(const Token& token, PathView path) const {
@@ -205,17 +212,13 @@ LivingLease LockTable::lease_at(std::uint32_t handle) const {
 }
 
 std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
-  found_lock_ = held.handle;
   const std::uint32_t at = lock(held.handle).lease;
   if (at == null) return std::nullopt;
   return lease_at(at);
 }
 
-// It may be behind the lock that was found last; else from both ends, as find_lock().
+// From both ends, as find_lock().
 std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) const {
-  const bool is_found =
-      found_lock_ != null && lock(found_lock_).lease == owning && lock(found_lock_).id() == after;
-  if (is_found) return lock(found_lock_).lease_next;
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = null;
   while (older != null && lock(older).id() <= after) {
@@ -232,7 +235,17 @@ std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) c
 void LockTable::for_each_lock_of(const LivingLease& of,
                                  const std::function<bool(const HeldLock&)>& visit,
                                  LockId after) const {
-  for (std::uint32_t at = first_lock_behind(of.handle, after); at != null;) {
+  visit_from(first_lock_behind(of.handle, after), visit);
+}
+
+void LockTable::for_each_lock_behind(const HeldLock& held,
+                                     const std::function<bool(const HeldLock&)>& visit) const {
+  visit_from(lock(held.handle).lease_next, visit);
+}
+
+void LockTable::visit_from(std::uint32_t at,
+                           const std::function<bool(const HeldLock&)>& visit) const {
+  while (at != null) {
     const std::uint32_t next = lock(at).lease_next;
     if (!visit(lock_at(at))) return;
     at = next;

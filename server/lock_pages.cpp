@@ -39,55 +39,43 @@ LockPages::Page LockPages::list(const Query& query) {
 LockPages::Page LockPages::list_held(const Query& query) {
   OpenPage open{query.limit};
   core::LockId last = query.after.value_or(core::LockId{});
-  const std::size_t slot = find_cursor(query);
-  core::LockTable& table = arbiter_.table_for_lists();
-  if (!table.skip_cursor(slot, last, skipped_max)) {
+  auto cursor = take_cursor(query);
+  if (!cursor->skip(last, skipped_max)) {
     // The place is far away. The same page asked for again goes on from here: nobody else waits
     // for as long as it takes to walk over millions of locks.
-    keep_bookmark(slot, query.packed_prefix, last);
+    keep_bookmark({query.packed_prefix, last, std::move(cursor)});
     return {{}, last};
   }
   for (std::size_t looked_at = 0; looked_at < looked_at_max && !open.is_full(); ++looked_at) {
-    const auto held = table.advance_cursor(slot);
-    if (!held) {
-      bookmarks_[slot] = {};
-      return std::move(open.page);
-    }
+    const auto held = cursor->next();
+    if (!held) return std::move(open.page);
     last = held->id;
     if (query.owner && held->owner != *query.owner) continue;
     if (query.state && (*query.state == LockInfo::State::cooling) != held->is_cooling) continue;
     open.add(arbiter_.describe(*held));
   }
   open.page.next = last;
-  keep_bookmark(slot, query.packed_prefix, last);
+  keep_bookmark({query.packed_prefix, last, std::move(cursor)});
   return std::move(open.page);
 }
 
-/// A cursor of the table for this page: the one that the page before left there, or a new one at
-/// the beginning.
-std::size_t LockPages::find_cursor(const Query& query) {
-  core::LockTable& table = arbiter_.table_for_lists();
+/// The one that the page before left there, or a new one at the beginning.
+std::unique_ptr<core::LockCursor> LockPages::take_cursor(const Query& query) {
   const core::PathView prefix{query.packed_prefix};
-  for (std::size_t slot = 0; query.after && slot < bookmarks_.size(); ++slot) {
-    const Bookmark& bookmark = bookmarks_[slot];
-    if (bookmark.after != query.after || bookmark.prefix != query.packed_prefix) continue;
-    table.resume_cursor(slot, prefix);
-    return slot;
-  }
-  const auto least = std::min_element(bookmarks_.begin(), bookmarks_.end(),
-                                      [](const auto& a, const auto& b) { return a.used < b.used; });
-  auto slot = static_cast<std::size_t>(least - bookmarks_.begin());
-  if (least->used != 0 && bookmarks_.size() < core::LockTable::cursors_max) {
-    slot = bookmarks_.size();
-    bookmarks_.emplace_back();
-  }
-  table.open_cursor(slot, prefix);
-  return slot;
+  const auto at = std::find_if(bookmarks_.begin(), bookmarks_.end(), [&](const Bookmark& each) {
+    return query.after == each.after && query.packed_prefix == each.prefix;
+  });
+  if (at == bookmarks_.end()) return std::make_unique<core::LockCursor>(arbiter_.table(), prefix);
+  auto cursor = std::move(at->cursor);
+  bookmarks_.erase(at);
+  cursor->resume(prefix);
+  return cursor;
 }
 
-void LockPages::keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after) {
-  arbiter_.table_for_lists().keep_cursor(slot);
-  bookmarks_[slot] = {prefix, after, ++bookmarks_used_};
+void LockPages::keep_bookmark(Bookmark&& bookmark) {
+  if (bookmarks_.size() == bookmarks_max) bookmarks_.pop_front();
+  bookmark.cursor->keep();
+  bookmarks_.push_back(std::move(bookmark));
 }
 
 LockPages::Page LockPages::list_waiting(const Query& query) const {
@@ -128,9 +116,9 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     return std::find_if(last_of_pages_.begin(), last_of_pages_.end(),
                         [&](const LastOfPage& each) { return each.id == id; });
   };
-  if (const auto before = find_last(last); after && before != last_of_pages_.end()) {
-    // The lock that is found last is where the walk begins; by its path it is found at once.
-    static_cast<void>(table.held_by(lease, core::PathView{before->packed_path}));
+  std::optional<core::HeldLock> before;  // where the walk begins; by its path it is found at once
+  if (const auto known = find_last(last); after && known != last_of_pages_.end()) {
+    before = table.held_by(lease, core::PathView{known->packed_path});
   }
   const auto add = [&](const core::HeldLock& held) {
     if (open.is_full()) {
@@ -141,7 +129,11 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     open.add(arbiter_.describe(held));
     return true;
   };
-  table.for_each_lock_of(lease, add, last);
+  if (before && before->id == last) {
+    table.for_each_lock_behind(*before, add);
+  } else {
+    table.for_each_lock_of(lease, add, last);
+  }
   if (open.page.next && find_last(last) == last_of_pages_.end()) {
     last_of_pages_[next_of_pages_] = {last, open.page.locks.back().packed_path};
     next_of_pages_ = (next_of_pages_ + 1) % last_of_pages_.size();

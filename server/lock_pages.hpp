@@ -3,18 +3,20 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/arbiter.hpp"
+#include "core/lock_cursor.hpp"
 
 namespace locker::server {
 
 /// Lists what is held and what waits, page by page. A page costs some milliseconds at the most,
 /// whatever there is. Remembers where the last pages ended, as long as there are not more lists at
-/// a time than LockTable has cursors, so that the next page of each need not look for its place.
+/// a time than bookmarks_max, so that the next page of each need not look for its place.
 /// Not thread-safe.
 class LockPages {
  public:
@@ -31,7 +33,9 @@ class LockPages {
     std::optional<core::LockId> next;
   };
 
-  /// `arbiter` must outlive this, and nobody else uses the cursors of its table but itself.
+  static constexpr std::size_t bookmarks_max = 256;
+
+  /// `arbiter` must outlive this.
   explicit LockPages(core::Arbiter& arbiter) : arbiter_(arbiter) {}
   LockPages(const LockPages&) = delete;
   LockPages& operator=(const LockPages&) = delete;
@@ -45,8 +49,8 @@ class LockPages {
   /// Where a page ended that another one may follow.
   struct Bookmark {
     std::string prefix;
-    std::optional<core::LockId> after;  // null: it is free
-    std::uint64_t used = 0;
+    core::LockId after;
+    std::unique_ptr<core::LockCursor> cursor;
   };
   /// The last lock of a page of a lease, and where it is.
   struct LastOfPage {
@@ -56,14 +60,11 @@ class LockPages {
 
   [[nodiscard]] Page list_held(const Query& query);
   [[nodiscard]] Page list_waiting(const Query& query) const;
-  [[nodiscard]] std::size_t find_cursor(const Query& query);
-  void keep_bookmark(std::size_t slot, const std::string& prefix, core::LockId after);
+  [[nodiscard]] std::unique_ptr<core::LockCursor> take_cursor(const Query& query);
+  void keep_bookmark(Bookmark&& bookmark);
 
   core::Arbiter& arbiter_;
-  // By slot of the table's cursors. The first ones are Arbiter's, and never free.
-  std::vector<Bookmark> bookmarks_ = std::vector<Bookmark>(
-      core::Arbiter::cursors_of_force, {"", {}, std::numeric_limits<std::uint64_t>::max()});
-  std::uint64_t bookmarks_used_ = 0;
+  std::deque<Bookmark> bookmarks_;  // the one that was kept last is the last one
   std::array<LastOfPage, 16> last_of_pages_;
   std::size_t next_of_pages_ = 0;  // that makes way for another
 };

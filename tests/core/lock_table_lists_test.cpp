@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "core/lock_cursor.hpp"
 #include "core/lock_table.hpp"
 #include "tests/core/oracle_rules.hpp"
 
@@ -45,7 +47,7 @@ class TableWithList {
     bool is_cooling = false;
   };
   struct Cursor {
-    bool is_open = false;
+    std::unique_ptr<LockCursor> tested;  // null: nobody asks for the next page
     std::string prefix;
     LockId last;  // that it has shown, or was moved behind
   };
@@ -199,29 +201,30 @@ class TableWithList {
 
   void open_cursor() {
     const std::size_t slot = random_() % cursors_.size();
-    cursors_[slot] = {true, std::string{random_path().view().packed()}, {}};
-    table_.open_cursor(slot, PathView{cursors_[slot].prefix});
+    const Path prefix = random_path();
+    cursors_[slot] = {
+        std::make_unique<LockCursor>(table_, prefix), std::string{prefix.view().packed()}, {}};
   }
 
   void compare_cursors() {
     const std::size_t slot = random_() % cursors_.size();
     Cursor& cursor = cursors_[slot];
-    if (!cursor.is_open || random_() % 2 == 0) return;
-    table_.resume_cursor(slot, PathView{cursor.prefix});
+    if (cursor.tested == nullptr || random_() % 2 == 0) return;
+    cursor.tested->resume(PathView{cursor.prefix});
     if (random_() % 8 == 0) {
       const LockId behind{std::min(cursor.last.fence + random_() % 4, fence_), 0};
-      while (!table_.skip_cursor(slot, behind, 1)) {
+      while (!cursor.tested->skip(behind, 1)) {
       }
       cursor.last = std::max(cursor.last, behind);
     }
     const auto expected =
         std::find_if(held_.upper_bound(cursor.last), held_.end(),
                      [&](const auto& its) { return is_under(cursor.prefix, its.second.path); });
-    const auto shown = table_.advance_cursor(slot);
+    const auto shown = cursor.tested->next();
     if (random_() % 4 == 0) {
-      cursor.is_open = false;  // nobody asks for the next page
+      cursor.tested.reset();
     } else {
-      table_.keep_cursor(slot);
+      cursor.tested->keep();
     }
     ASSERT_EQ(shown.has_value(), expected != held_.end());
     if (!shown) return;  // others may come
@@ -267,18 +270,22 @@ class TableWithList {
     compare_behind(of_leases);
   }
 
-  /// What each lease has behind any id, its own or another's, the lock found last or not.
+  /// What each lease has behind any id, its own or another's.
   void compare_behind(const std::map<Token, std::vector<LockId>>& of_leases) {
     for (const auto& [token, ids] : of_leases) {
       const LivingLease lease = *table_.find_lease_of(token);
       for (const auto& [after, held] : held_) {
-        if (random_() % 2 == 0) static_cast<void>(table_.find(held.token, after));
         std::vector<LockId> behind;
         const auto add = [&](const HeldLock& its) {
           behind.push_back(its.id);
           return true;
         };
-        table_.for_each_lock_of(lease, add, after);
+        const auto its_own = table_.held_by(lease, PathView{held.path});
+        if (its_own && its_own->id == after && random_() % 2 == 0) {
+          table_.for_each_lock_behind(*its_own, add);
+        } else {
+          table_.for_each_lock_of(lease, add, after);
+        }
         const auto expected = std::upper_bound(ids.begin(), ids.end(), after);
         ASSERT_TRUE(std::equal(behind.begin(), behind.end(), expected, ids.end()));
       }

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "core/lock_cursor.hpp"
 #include "core/url_path.hpp"
 
 namespace locker::core {
@@ -128,25 +129,6 @@ TEST_F(LockTableTest, FlagsFreeTheParentsOrTheChildrenAsTheSeedsExamplesSay) {
   EXPECT_EQ(canhaz("/z/y", "g"), "");
 }
 
-TEST_F(LockTableTest, AMetaThatLiesWhereALockWasIsNotTakenForAnother) {
-  const Path a = path("/a");
-  const Path b = path("/b");
-  const Path below = path("/c/d");
-  table_.apply(Granted{token(1), {1, 0}, {}, "", a});
-  table_.apply(Granted{token(1), {2, 0}, {}, "", b});
-  ASSERT_TRUE(table_.find(token(1), {1, 0}));
-  table_.apply(Ended{token(1), {1, 0}, End::released});
-  // As long as the lock on /a, and from its lease on like a lock whose fence is its size and delay.
-  std::string meta(40, '\0');
-  const std::uint32_t lease = table_.find_lease_of(token(1))->handle;
-  std::memcpy(meta.data() + 4, &lease, sizeof lease);
-  const LockId id{meta.size() << 32U | 5U, 0};
-  table_.apply(Granted{token(1), {3, 0}, {}, "", below, {}, Milliseconds{5}, meta});
-  table_.apply(Granted{token(1), id, {}, "", a});
-  const auto found = table_.find(token(1), id);
-  EXPECT_EQ(found->handle, table_.held_by(token(1), a)->handle);
-}
-
 TEST_F(LockTableTest, TheRootIsAResourceAsAnyOther) {
   EXPECT_EQ(canhaz("/", "a"), "");
   EXPECT_EQ(canhaz("/", "b"), "a");
@@ -249,6 +231,27 @@ TEST_F(LockTableTest, RecordsThatContradictWhatIsHeldAreRefusedAndChangeNothing)
   EXPECT_TRUE(table_.try_apply(Ended{token(1), {5, 0}, End::released}));
 }
 
+TEST_F(LockTableTest, WhatIsLookedForByItsIdTakesNoStepsAnyMoreWithAnIndex) {
+  constexpr int locks = 1'000;
+  for (int number = 1; number <= locks; ++number) {
+    const LockId id{static_cast<Fence>(number), 0};
+    table_.apply(Granted{token(1), id, {}, "", path("/" + std::to_string(number))});
+  }
+  const auto steps_of = [&](LockId id) {
+    const std::uint64_t before = table_.search_steps();
+    EXPECT_EQ(table_.find_ended(Ended{token(1), id, End::released})->id, id);
+    return table_.search_steps() - before;
+  };
+  for (Fence fence = 499; fence < 502; ++fence) EXPECT_GT(steps_of({fence, 0}), 400U);
+  table_.apply(Ended{token(1), {500, 0}, End::released});
+  table_.apply(Granted{token(2), {locks + 1, 0}, {}, "", path("/other")});
+  for (Fence fence = 501; fence < 600; ++fence) EXPECT_EQ(steps_of({fence, 0}), 0U);
+  EXPECT_FALSE(table_.find_ended(Ended{token(1), {500, 0}, End::released}));
+  EXPECT_FALSE(table_.find_ended(Ended{token(1), {locks + 1, 0}, End::released}));
+  table_.forget_index();
+  EXPECT_GT(steps_of({501, 0}), 400U);
+}
+
 // The block of its lock is given to a lock of another depth, which another cursor stands behind.
 TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   const auto deep = [&](std::string text, int depth) {
@@ -264,32 +267,32 @@ TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   const Path second = deep("/y", 28);
   const int older = grant(first, {Mode::shared, true, true});
   const int newer = grant(first, {Mode::shared, true, true});
-  table_.open_cursor(1, first);
-  while (table_.advance_cursor(1)) {
+  LockCursor not_kept{table_, first};
+  while (not_kept.next()) {
   }
   release(newer);
   release(older);
   const std::string meta(260, 'A');
   grant(path("/m"), {}, meta);
   const int last = grant(second, {});
-  table_.open_cursor(2, second);
-  EXPECT_TRUE(table_.advance_cursor(2));
-  table_.keep_cursor(2);
+  LockCursor kept{table_, second};
+  EXPECT_TRUE(kept.next());
+  kept.keep();
   release(last);
   EXPECT_EQ(table_.meta_of(*table_.blocker_for_seed(path("/m"))), meta);
 }
 
 TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {
   for (const char* const at : {"/a", "/b/c", "/d", "/b/e", "/f"}) EXPECT_EQ(canhaz(at, "x"), "");
-  table_.open_cursor(0, path("/"));
-  EXPECT_FALSE(table_.skip_cursor(0, {4, 0}, 1));
-  EXPECT_FALSE(table_.skip_cursor(0, {4, 0}, 2));
+  LockCursor cursor{table_, path("/")};
+  EXPECT_FALSE(cursor.skip({4, 0}, 1));
+  EXPECT_FALSE(cursor.skip({4, 0}, 2));
   release(2);
   release(4);
-  EXPECT_TRUE(table_.skip_cursor(0, {4, 0}, 1));
-  EXPECT_TRUE(table_.skip_cursor(0, {4, 0}, 0));
-  EXPECT_EQ(table_.advance_cursor(0)->id.fence, 5U);
-  EXPECT_FALSE(table_.advance_cursor(0));
+  EXPECT_TRUE(cursor.skip({4, 0}, 1));
+  EXPECT_TRUE(cursor.skip({4, 0}, 0));
+  EXPECT_EQ(cursor.next()->id.fence, 5U);
+  EXPECT_FALSE(cursor.next());
 }
 
 TEST_F(LockTableTest, TheDeepestPathIsHeldAndReleased) {

@@ -129,7 +129,7 @@ TEST_F(LockPagesTest, WhatIsThereAllTheTimeIsListedOnceWhateverComesAndGoes) {
 
 TEST_F(LockPagesTest, MoreListsThanHavePlacesRememberedAreRightAllTheSame) {
   take("a", 0, 30);
-  std::vector<LockPages::Query> queries(2 * core::LockTable::cursors_max);
+  std::vector<LockPages::Query> queries(2 * LockPages::bookmarks_max);
   std::vector<Names> listed(queries.size());
   for (int page = 0; page < 3; ++page) {
     for (std::size_t i = 0; i < queries.size(); ++i) {

@@ -1,0 +1,65 @@
+#include "core/rechecks.hpp"
+
+#include <utility>
+
+namespace locker::core {
+
+void Rechecks::register_in(Waiter& waiter, Dependants& list) {
+  // Most come last. A waiter for any of several can be in a list already.
+  list.emplace_hint(list.end(), waiter.ticket, &waiter);
+  waiter.registrations.push_back(&list);
+}
+
+void Rechecks::unregister(Waiter& waiter) {
+  for (Dependants* const list : waiter.registrations) list->erase(waiter.ticket);
+  waiter.registrations.clear();
+}
+
+void Rechecks::add(Waiter& waiter) {
+  unregister(waiter);
+  delayed_.erase(waiter.ticket);
+  next_.emplace(waiter.ticket, &waiter);
+}
+
+void Rechecks::add_all(Dependants& list) {
+  while (!list.empty()) add(*list.begin()->second);
+}
+
+void Rechecks::take_over(std::unique_ptr<Dependants> list) {
+  if (list == nullptr) return;
+  if (list->size() <= woken_at_once_max_) return add_all(*list);
+  lists_.push_back(std::move(list));
+}
+
+void Rechecks::forget(Waiter& waiter) {
+  unregister(waiter);
+  delayed_.erase(waiter.ticket);
+  next_.erase(waiter.ticket);
+}
+
+void Rechecks::delay(Waiter& waiter, Instant now) {
+  forget(waiter);
+  if (delayed_.empty()) delayed_until_ = now + look_for_room_after;
+  delayed_.emplace(waiter.ticket, &waiter);
+}
+
+Waiter* Rechecks::take_next(Instant now, const std::function<bool(const Waiter&)>& has_room_for) {
+  if (now < held_until_) return nullptr;
+  if (!delayed_.empty() && now >= delayed_until_) {
+    delayed_until_ = now + look_for_room_after;
+    for (auto at = delayed_.begin(); at != delayed_.end();) {
+      const auto delayed = at++;
+      if (has_room_for(*delayed->second)) next_.insert(delayed_.extract(delayed));
+    }
+  }
+  std::erase_if(lists_, [](const auto& list) { return list->empty(); });
+  Waiter* next = next_.empty() ? nullptr : next_.begin()->second;
+  for (const auto& list : lists_) {
+    Waiter* const first = list->begin()->second;
+    if (next == nullptr || first->ticket < next->ticket) next = first;
+  }
+  if (next != nullptr) forget(*next);
+  return next;
+}
+
+}  // namespace locker::core

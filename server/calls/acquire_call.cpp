@@ -9,7 +9,7 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
-#include "server/calls/awaited_decision.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
@@ -195,7 +195,7 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 }
 
 /// A request in the queue. Decided on whatever thread makes way for it.
-class Queued final : public PendingAnswer, public LockService::DecisionListener {
+class Queued final : public PendingAnswer {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later, nor
@@ -210,7 +210,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
 
   /// Null when it is queued, and this has to live; else the answer.
   std::optional<LockService::At<Acquired>> ask() {
-    auto asked = service_.acquire(call_.command, *this);
+    auto asked = service_.acquire(call_.command, &awaited_);
     if (asked.answer.outcome != Outcome::queued) return asked;
     waiter_ = asked.answer.waiter;
     return std::nullopt;
@@ -218,9 +218,6 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   [[nodiscard]] const Call& call() const { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_decided(LockService::At<Acquired>&& decided) override {
-    awaited_.decide(std::move(decided));
-  }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
     auto [acquired, index, now] = awaited_.take();
@@ -239,7 +236,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;
-  AwaitedDecision<LockService::At<Acquired>> awaited_;
+  LockService::AwaitedAcquired awaited_;
 };
 
 void carry_out(LockService& service, Call call, Response& response) {

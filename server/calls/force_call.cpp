@@ -8,7 +8,7 @@
 
 #include "core/url_path.hpp"
 #include "server/access/audited.hpp"
-#include "server/calls/awaited_decision.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
 
@@ -67,12 +67,12 @@ void answer(Call& call, const core::Forced& forced, Index index, Response& respo
 }
 
 /// One that ends so much that others have their turn in between.
-class LongForce final : public PendingAnswer, public LockService::ForceListener {
+class LongForce final : public PendingAnswer {
  public:
   LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
   ~LongForce() override {
-    if (is_asked_ && !awaited_.is_started()) service_.forget(*this);
+    if (is_asked_ && !awaited_.is_started()) service_.forget(awaited_);
   }
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
@@ -81,12 +81,11 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService::At<std::optional<core::Forced>> ask() {
     is_asked_ = true;
     return service_.force(call_.filter, call_.reason, call_.is_audited ? &call_.ended : nullptr,
-                          *this);
+                          awaited_);
   }
   [[nodiscard]] Call& call() { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_forced(const LockService::At<core::Forced>& forced) override { awaited_.decide(forced); }
   void finish(Response& response) override {
     const auto forced = awaited_.take();
     answer(call_, forced.answer, forced.index, response);
@@ -98,7 +97,7 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  AwaitedDecision<LockService::At<core::Forced>> awaited_;
+  LockService::AwaitedForced awaited_;
 };
 
 }  // namespace

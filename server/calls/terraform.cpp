@@ -23,11 +23,6 @@ namespace {
 
 using core::Fault;
 
-/// Never called: these requests do not wait.
-class NobodyWaits final : public LockService::DecisionListener {
-  void on_decided(LockService::At<core::Acquired>&&) override {}
-};
-
 /// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).
 core::Token token_of(const std::string& id) {
   if (const auto token = core::parse_token(id)) return *token;
@@ -118,8 +113,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
   command.owner = who;
   command.ttl = core::Milliseconds{0};  // Terraform sends no heartbeat
   command.meta = request.body;
-  NobodyWaits nobody;
-  auto asked = service.acquire(command, nobody);
+  auto asked = service.acquire(command);
   hide_unreadable(request.caller, asked.answer.blocked_by);
   response.index = asked.index;
   switch (asked.answer.outcome) {

@@ -1,23 +1,15 @@
-#include "server/calls/awaited_decision.hpp"
+#include "server/awaited_decision.hpp"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "tests/server/counted_waker.hpp"
+
 namespace locker::server {
 namespace {
-
-class CountedWaker final : public Waker {
- public:
-  void wake() override {
-    ++wakes;
-    wakes.notify_one();
-  }
-  std::atomic<int> wakes = 0;
-};
 
 TEST(AwaitedDecision, OneThatComesLaterWakes) {
   AwaitedDecision<std::string> awaited;

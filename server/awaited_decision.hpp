@@ -27,7 +27,7 @@ class AwaitedDecision {
     decision_.emplace(std::move(decision));
     if (waker_ != nullptr) waker_->wake();
   }
-  /// REQUIRES: wake() was called.
+  /// REQUIRES: decide() was called.
   [[nodiscard]] Decision take() {
     const std::lock_guard lock{mutex_};
     return std::move(*decision_);

@@ -1,5 +1,6 @@
 #include "server/calls/acquire_call.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <utility>
@@ -166,7 +167,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
 
 std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
   auto note = std::make_unique<AuditNote>();
-  note->outcome = "granted";
+  note->outcome = AuditOutcome::granted;
   for (const auto& lock : acquired.locks) note->packed_paths.push_back(lock.packed_path);
   note->owner = acquired.owner;
   note->fence = acquired.fence;
@@ -202,7 +203,7 @@ class Queued final : public PendingAnswer {
   /// hold what it was granted meanwhile.
   ~Queued() override {
     if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
-    const Acquired acquired = awaited_.take().answer;
+    const Acquired& acquired = awaited_.decision().answer;
     if (has_to_be_told(call_, acquired)) service_.take_back(acquired.token);
   }
   Queued(const Queued&) = delete;
@@ -220,8 +221,22 @@ class Queued final : public PendingAnswer {
   void start(Waker& waker) override { awaited_.start(waker); }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
-    auto [acquired, index, now] = awaited_.take();
+    auto& [acquired, index, now] = awaited_.decision();
     server::finish(service_, call_, acquired, index, now, response);
+  }
+  std::optional<Index> take_back(Response& response) override {
+    const Acquired& acquired = awaited_.decision().answer;
+    Index index = response.index;
+    if (acquired.outcome != Outcome::granted) return index;
+    if (response.delivery) {
+      response.delivery.reset();
+      return service_.status().index;
+    }
+    for (const auto& lock : acquired.locks) {
+      const core::Path path{core::PathView{lock.packed_path}};
+      index = std::max(index, service_.take_back(acquired.token, path));
+    }
+    return index;
   }
   bool abandon() override { return leave_queue(); }
 

@@ -87,7 +87,7 @@ class LongForce final : public PendingAnswer {
 
   void start(Waker& waker) override { awaited_.start(waker); }
   void finish(Response& response) override {
-    const auto forced = awaited_.take();
+    const auto& forced = awaited_.decision();
     answer(call_, forced.answer, forced.index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.

@@ -425,7 +425,7 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
       done.answer.outcome == Outcome::released || (stopped && done.answer.count > 0);
   if (is_audited(request) && has_ended) {
     response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = "released";
+    response.audit->outcome = AuditOutcome::released;
     response.audit->count = done.answer.count;
     for (const AuditedLock& lock : ended) {
       response.audit->packed_paths.push_back(lock.packed_path);

@@ -20,7 +20,7 @@ TEST(AwaitedDecision, OneThatComesLaterWakes) {
   EXPECT_EQ(waker.wakes, 0);
   awaited.decide("granted");
   EXPECT_EQ(waker.wakes, 1);
-  EXPECT_EQ(awaited.take(), "granted");
+  EXPECT_EQ(awaited.decision(), "granted");
 }
 
 TEST(AwaitedDecision, OneThatWasThereBeforeWakesAtOnce) {
@@ -30,7 +30,7 @@ TEST(AwaitedDecision, OneThatWasThereBeforeWakesAtOnce) {
   EXPECT_FALSE(awaited.is_started());
   awaited.start(waker);
   EXPECT_EQ(waker.wakes, 1);
-  EXPECT_EQ(awaited.take(), "blocked");
+  EXPECT_EQ(awaited.decision(), "blocked");
 }
 
 TEST(AwaitedDecision, WhicheverComesFirstItWakesOnceAndCanBeDestroyedThen) {
@@ -40,7 +40,7 @@ TEST(AwaitedDecision, WhicheverComesFirstItWakesOnceAndCanBeDestroyedThen) {
     std::thread deciding{[&awaited = *awaited, i] { awaited.decide(i); }};
     awaited->start(waker);
     waker.wakes.wait(0);
-    EXPECT_EQ(awaited->take(), i);
+    EXPECT_EQ(awaited->decision(), i);
     awaited.reset();
     deciding.join();
     EXPECT_EQ(waker.wakes, 1);

@@ -116,7 +116,7 @@ class ForceWaiter {
   [[nodiscard]] bool is_told() const { return waker_.wakes != 0; }
   core::Forced wait() {
     waker_.wakes.wait(0);
-    return later.take().answer;
+    return later.decision().answer;
   }
 
   LockService::AwaitedForced later;

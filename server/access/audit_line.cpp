@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/url_path.hpp"
-#include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -17,6 +16,7 @@
 #include "server/calls/json_body.hpp"
 #include "server/calls/lock_json.hpp"
 #include "server/calls/parameters.hpp"
+#include "server/calls/several_locks.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
 
@@ -29,7 +29,6 @@ using core::Outcome;
 
 constexpr std::chrono::hours wait_max{24};
 constexpr std::chrono::hours lock_delay_max{1};
-constexpr std::size_t several_max = 256;
 
 struct Call {
   core::AcquireCommand command;
@@ -288,60 +287,6 @@ std::optional<Fault> read_common(const Parameters& parameters, const Request& re
   return fault;
 }
 
-std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
-  std::optional<Fault> fault;
-  if (const std::string_view* const mode = parameters.find("mode"))
-    fault = read_mode(*mode, shape.mode);
-  if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
-  if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
-  return fault;
-}
-
-std::optional<Fault> read_one_of_several(const boost::json::value& value,
-                                         std::vector<core::Wanted>& wanted) {
-  if (!value.is_object()) return Fault{"Each of `locks` must be an object with a path."};
-  Parameters parameters;
-  if (auto fault = parameters.take(value.get_object())) return fault;
-  if (auto fault = parameters.expect_only("path mode lock_parents lock_children")) return fault;
-  const std::string_view* const text = parameters.find("path");
-  if (text == nullptr || !text->starts_with('/')) {
-    return Fault{"Each of `locks` needs a path that starts with a slash."};
-  }
-  core::Path path;
-  if (auto fault = core::parse_url_path(*text, path)) return fault;
-  core::Shape shape;
-  if (auto fault = read_shape(parameters, shape)) return fault;
-  wanted.push_back({std::string{path.view().packed()}, shape});
-  return std::nullopt;
-}
-
-std::optional<Fault> read_several(boost::json::object& body, Call& call) {
-  const boost::json::value* const locks = body.if_contains("locks");
-  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
-    return Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
-  }
-  if (locks->get_array().size() > several_max) {
-    return Fault{"At most 256 locks can be taken at once."};
-  }
-  std::set<std::string> paths;
-  for (const boost::json::value& each : locks->get_array()) {
-    if (auto fault = read_one_of_several(each, call.command.wanted)) return fault;
-    if (!paths.insert(call.command.wanted.back().packed_path).second) {
-      return Fault{"A path stands in `locks` twice; name each once."};
-    }
-  }
-  body.erase("locks");
-  if (const boost::json::value* const any = body.if_contains("any")) {
-    if (!any->is_int64() || any->get_int64() < 1 ||
-        static_cast<std::size_t>(any->get_int64()) > paths.size()) {
-      return Fault{"`any` must be a number from 1 to how many locks there are in the list."};
-    }
-    call.command.any = static_cast<std::size_t>(any->get_int64());
-    body.erase("any");
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
@@ -377,7 +322,7 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   }
   boost::json::object body;
   if (!fault) fault = read_json_object(request, body);
-  if (!fault) fault = read_several(body, call);
+  if (!fault) fault = take_locks(body, call.command.wanted, call.command.any);
   if (!fault) fault = parameters.take(body);
   if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
   if (!fault) fault = read_common(parameters, request, service, call.command);

@@ -26,6 +26,17 @@ std::string text_of(Microseconds duration) {
   return std::to_string(milliseconds) + "ms";
 }
 
+std::optional<Fault> read_mode(std::string_view text, core::Mode& mode) {
+  if (text == "exclusive") {
+    mode = core::Mode::exclusive;
+  } else if (text == "shared") {
+    mode = core::Mode::shared;
+  } else {
+    return Fault{"Parameter 'mode' must be exclusive or shared."};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Fault> check_line(std::string_view what, std::string_view text,
@@ -80,15 +91,14 @@ std::optional<Fault> read_meta(const Parameters& parameters, std::string& meta) 
   return std::nullopt;
 }
 
-std::optional<Fault> read_mode(std::string_view text, core::Mode& mode) {
-  if (text == "exclusive") {
-    mode = core::Mode::exclusive;
-  } else if (text == "shared") {
-    mode = core::Mode::shared;
-  } else {
-    return Fault{"Parameter 'mode' must be exclusive or shared."};
+std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
+  std::optional<Fault> fault;
+  if (const std::string_view* const mode = parameters.find("mode")) {
+    fault = read_mode(*mode, shape.mode);
   }
-  return std::nullopt;
+  if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
+  if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
+  return fault;
 }
 
 std::optional<Fault> read_duration(const Parameters& parameters, std::string_view name,

@@ -38,7 +38,8 @@ inline constexpr std::string_view unknown_owner = "?";
                                                      std::uint64_t most,
                                                      std::optional<std::uint64_t>& value);
 [[nodiscard]] std::optional<core::Fault> read_meta(const Parameters& parameters, std::string& meta);
-[[nodiscard]] std::optional<core::Fault> read_mode(std::string_view text, core::Mode& mode);
+[[nodiscard]] std::optional<core::Fault> read_shape(const Parameters& parameters,
+                                                    core::Shape& shape);
 /// A duration from `least` to `most`.
 [[nodiscard]] std::optional<core::Fault> read_duration(
     const Parameters& parameters, std::string_view name, std::chrono::microseconds least,

@@ -4,7 +4,6 @@
 
 #include "core/assert.hpp"
 #include "core/url_path.hpp"
-#include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {

@@ -9,8 +9,8 @@
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/lock_json.hpp"
 #include "server/calls/parameters.hpp"
+#include "server/json_text.hpp"
 
 namespace locker::server {
 namespace {

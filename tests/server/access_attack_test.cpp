@@ -18,7 +18,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "server/access/gate.hpp"
+#include "server/gate/gate.hpp"
 #include "server/locker.hpp"
 
 namespace locker::server {

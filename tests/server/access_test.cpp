@@ -8,7 +8,7 @@
 #include "server/access/credentials.hpp"
 #include "server/access/key_file.hpp"
 #include "server/access/line_budget.hpp"
-#include "server/access/required_access.hpp"
+#include "server/gate/required_access.hpp"
 
 namespace locker::server {
 namespace {

@@ -1,21 +1,21 @@
-#include "server/access/required_access.hpp"
+#include "server/gate/required_access.hpp"
 
 #include <utility>
 
-#include <boost/json.hpp>
+#include <boost/json/object.hpp>
 
 #include "core/url_path.hpp"
 #include "server/calls/call_kind.hpp"
 #include "server/calls/call_parameters.hpp"
 #include "server/calls/json_body.hpp"
 #include "server/calls/parameters.hpp"
+#include "server/calls/several_locks.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
 
-using core::Fault;
 using core::Right;
 using Who = RequiredAccess::Who;
 
@@ -75,27 +75,13 @@ RequiredAccess acquire_several(const Request& request) {
   RequiredAccess access;
   access.action = "acquire";
   boost::json::object body;
+  std::vector<core::Wanted> wanted;
+  std::size_t any = 0;
   access.fault = read_json_object(request, body);
-  if (access.fault) return access;
-  const boost::json::value* const locks = body.if_contains("locks");
-  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
-    access.fault = Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
-    return access;
-  }
-  for (const boost::json::value& each : locks->get_array()) {
-    const boost::json::value* const path =
-        each.is_object() ? each.get_object().if_contains("path") : nullptr;
-    if (path == nullptr || !path->is_string() || !path->get_string().starts_with('/')) {
-      access.fault = Fault{"Each of `locks` needs a path that starts with a slash."};
-      return access;
-    }
-    need(Right::lock, std::string_view{path->get_string()}, access);
-    if (access.fault) return access;
-  }
-  body.erase("locks");
-  body.erase("any");
+  if (!access.fault) access.fault = take_locks(body, wanted, any);
+  for (core::Wanted& each : wanted) access.at.push_back({Right::lock, std::move(each.packed_path)});
   Parameters parameters;
-  access.fault = parameters.take(body);
+  if (!access.fault) access.fault = parameters.take(body);
   read_lease(parameters, request, access);
   return access;
 }

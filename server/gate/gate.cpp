@@ -1,4 +1,4 @@
-#include "server/access/gate.hpp"
+#include "server/gate/gate.hpp"
 
 #include <algorithm>
 #include <memory>

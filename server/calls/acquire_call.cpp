@@ -4,18 +4,14 @@
 #include <memory>
 #include <utility>
 
-#include <boost/json.hpp>
-
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
 #include "server/awaited_decision.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/json_body.hpp"
 #include "server/calls/lock_json.hpp"
-#include "server/calls/parameters.hpp"
 #include "server/calls/several_locks.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
@@ -24,7 +20,6 @@ namespace locker::server {
 namespace {
 
 using core::Acquired;
-using core::Fault;
 using core::Outcome;
 
 constexpr std::chrono::hours wait_max{24};
@@ -269,22 +264,17 @@ bool client_has_left(const Request& request, const core::AcquireCommand& command
 }
 
 /// What one lock and several have in common.
-std::optional<Fault> read_common(const Parameters& parameters, const Request& request,
-                                 const LockService& service, core::AcquireCommand& command) {
-  auto fault = read_owner(parameters, command.owner);
-  if (!fault) fault = read_meta(parameters, command.meta);
-  if (!fault) fault = read_ttl(parameters, service.options().max_ttl, command.ttl);
-  if (!fault) fault = read_token(parameters, request, command.token);
-  std::optional<core::Duration> duration;
-  if (!fault) fault = read_duration(parameters, "wait", {}, wait_max, duration);
-  if (duration) command.wait = *duration;
-  duration.reset();
-  if (!fault) fault = read_duration(parameters, "lock_delay", {}, lock_delay_max, duration);
-  if (duration) {
-    command.lock_delay = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
-  }
-  command.client_has_left = !fault && client_has_left(request, command);
-  return fault;
+void read_common(CallReader& read, const Request& request, const LockService& service,
+                 core::AcquireCommand& command) {
+  core::Duration lock_delay{};
+  read.owner(command.owner)
+      .meta(command.meta)
+      .ttl(service.options().max_ttl, command.ttl)
+      .token(command.token)
+      .duration("wait", {}, wait_max, command.wait)
+      .duration("lock_delay", {}, lock_delay_max, lock_delay);
+  command.lock_delay = std::chrono::duration_cast<core::Milliseconds>(lock_delay);
+  command.client_has_left = !read.fault() && client_has_left(request, command);
 }
 
 }  // namespace
@@ -294,17 +284,14 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   if (refuse_another_site(request, response)) return;
   Call call;
   core::Path path;
-  Parameters parameters;
   core::Shape shape;
-  auto fault = core::parse_url_path(path_text, path);
-  if (!fault) fault = parameters.parse(query, request);
-  if (!fault) {
-    fault = parameters.expect_only(
-        "owner ttl wait mode lock_parents lock_children token meta lock_delay");
-  }
-  if (!fault) fault = read_shape(parameters, shape);
-  if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.path(path_text, path)
+      .parameters(query)
+      .only("owner ttl wait mode lock_parents lock_children token meta lock_delay")
+      .shape(shape);
+  read_common(read, request, service, call.command);
+  if (read.refused(response)) return;
   if (request.caller != nullptr) call.caller = *request.caller;
   call.command.wanted.push_back({std::string{path.view().packed()}, shape});
   carry_out(service, std::move(call), response);
@@ -315,19 +302,18 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   if (refuse_another_site(request, response)) return;
   Call call;
   call.is_several = true;
-  Parameters parameters;
-  std::optional<Fault> fault;
-  if (!query.empty()) {
-    fault = Fault{"Put everything into the JSON body: {\"locks\": [{\"path\": \"/a\"}], …}."};
-  }
-  boost::json::object body;
-  if (!fault) fault = read_json_object(request, body);
-  if (!fault) fault = take_locks(body, call.command.wanted, call.command.any);
-  if (!fault) fault = parameters.take(body);
-  if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
-  if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_fault(*fault, response);
+  SeveralLocks several;
+  CallReader read{request};
+  read.require(query.empty(),
+               R"(Put everything into the JSON body: {"locks": [{"path": "/a"}], …}.)")
+      .check([&] { return read_several_locks(request, several); })
+      .parameters(several.parameters)
+      .only("owner ttl wait token meta lock_delay");
+  read_common(read, request, service, call.command);
+  if (read.refused(response)) return;
   if (request.caller != nullptr) call.caller = *request.caller;
+  call.command.wanted = std::move(several.wanted);
+  call.command.any = several.any;
   carry_out(service, std::move(call), response);
 }
 

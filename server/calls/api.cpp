@@ -4,8 +4,9 @@
 
 #include "server/calls/acquire_call.hpp"
 #include "server/calls/call_kind.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/parameters.hpp"
+#include "server/calls/force_call.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/calls/ui_files.hpp"
 #include "server/disk_watch.hpp"
@@ -52,7 +53,7 @@ void Api::answer(const Request& request, Response& response) {
     case CallKind::release:
       return v1_.release(path_of_lock(target), query, request, response);
     case CallKind::force:
-      return v1_.force(query, request, response);
+      return answer_force_many(service_, query, request, response);
     case CallKind::look:
       return v1_.look(path_of_lock(target), query, request, response);
     case CallKind::list:
@@ -98,10 +99,9 @@ void Api::answer_operations(std::string_view path, std::string_view query, const
   } else if (path == "/metrics") {
     metrics(response);
   } else {
-    Parameters parameters;
-    auto fault = parameters.parse(query, request);
-    if (!fault) fault = parameters.expect_only("");
-    fault ? answer_fault(*fault, response) : status(response);
+    CallReader read{request};
+    read.parameters(query).only("");
+    if (!read.refused(response)) status(response);
   }
 }
 

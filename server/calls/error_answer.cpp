@@ -120,10 +120,6 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
   response.body += '}';
 }
 
-void answer_fault(const core::Fault& fault, Response& response) {
-  answer_error(400, "bad_request", fault.message, response);
-}
-
 void answer_seed_error(unsigned status, std::string_view sentence, Response& response) {
   response.status = status;
   response.retry_after = can_be_tried_again(status);

@@ -4,7 +4,6 @@
 
 #include "core/arbiter_answers.hpp"
 #include "core/ended_memory.hpp"
-#include "core/error.hpp"
 #include "core/token_use.hpp"
 #include "server/request_handler.hpp"
 
@@ -17,9 +16,6 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 /// The same, left open for more members: append `, "name": value` and a closing brace.
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response);
-
-/// 400 bad_request: what is wrong with a call's parameters.
-void answer_fault(const core::Fault& fault, Response& response);
 
 /// An error as the seed's verbs tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
 /// above.

@@ -8,13 +8,19 @@
 
 #include "core/error.hpp"
 #include "core/request.hpp"
+#include "server/request_handler.hpp"
 
 namespace locker::server {
 
-/// Takes the members `locks` and `any` out of the body of POST /v1/locks. When there is a fault,
-/// `wanted` has what was read before it.
-[[nodiscard]] std::optional<core::Fault> take_locks(boost::json::object& body,
-                                                    std::vector<core::Wanted>& wanted,
-                                                    std::size_t& any);
+/// What the body of POST /v1/locks asks for.
+struct SeveralLocks {
+  std::vector<core::Wanted> wanted;
+  std::size_t any = 0;
+  boost::json::object parameters;  ///< The others.
+};
+
+/// When there is a fault, `several` has what was read before it.
+[[nodiscard]] std::optional<core::Fault> read_several_locks(const Request& request,
+                                                            SeveralLocks& several);
 
 }  // namespace locker::server

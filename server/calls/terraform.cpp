@@ -14,7 +14,7 @@
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/json_body.hpp"
 
@@ -225,15 +225,15 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   core::Path path;
   std::string id;
   std::string who;
-  auto fault = core::parse_url_path(path_text, path);
+  CallReader read{request};
+  read.path(path_text, path);
   // An address that was not finished must not lock everything.
-  if (!fault && request.method == Method::lock && path.view().is_root()) {
-    fault = Fault{"Name what to lock: /terraform/<path>."};
-  }
-  if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
+  read.require(request.method != Method::lock || !path.view().is_root(),
+               "Name what to lock: /terraform/<path>.")
+      .require(query.empty(), "This call takes no parameters in the query.");
   const bool is_forced = request.method == Method::unlock && request.body.empty();
-  if (!fault && !is_forced) fault = read_info(request, id, who);
-  if (fault) return answer_fault(*fault, response);
+  if (!is_forced) read.check([&] { return read_info(request, id, who); });
+  if (read.refused(response)) return;
   if (is_forced) return force(service, path, request, response);
   if (request.method == Method::lock) return take(service, path, id, who, request, response);
   give_back(service, path, id, request, response);

@@ -4,17 +4,15 @@
 #include <charconv>
 
 #include "core/token_text.hpp"
-#include "core/url_path.hpp"
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/accept_header.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/force_call.hpp"
 #include "server/calls/lock_json.hpp"
 #include "server/calls/openapi.hpp"
-#include "server/calls/parameters.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
 
@@ -48,37 +46,38 @@ void answer_text(std::string text, Response& response) {
   response.body = std::move(text);
 }
 
-std::optional<Fault> need_token(const Parameters& parameters, const Request& request,
-                                core::Token& token) {
-  std::optional<core::Token> given;
-  if (auto fault = read_token(parameters, request, given)) return fault;
-  if (!given) return Fault{"Add the lease's token: the parameter token, or the header Lock-Token."};
-  token = *given;
-  return std::nullopt;
-}
-
 /// The place of a page, as `next` tells it.
 std::string text_of(core::LockId place) {
   return std::to_string(place.fence) + "." + std::to_string(place.position);
 }
 
-std::optional<Fault> read_after(const Parameters& parameters, std::optional<core::LockId>& after) {
-  const std::string_view* const text = parameters.find("after");
-  if (text == nullptr) return std::nullopt;
+std::optional<Fault> read_after(std::string_view text, std::optional<core::LockId>& after) {
   // What is no place is not the first page: who asks for one page after the other would for ever.
   core::LockId place;
-  const char* const end = text->data() + text->size();
-  auto read = std::from_chars(text->data(), end, place.fence);
+  const char* const end = text.data() + text.size();
+  auto read = std::from_chars(text.data(), end, place.fence);
   if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '.') {
     read = std::from_chars(read.ptr + 1, end, place.position);
   }
   constexpr std::size_t size_max = 30;
-  if (read.ec != std::errc{} || read.ptr != end || text->size() > size_max) {
+  if (read.ec != std::errc{} || read.ptr != end || text.size() > size_max) {
     return Fault{
         "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
         "page."};
   }
   after = place;
+  return std::nullopt;
+}
+
+std::optional<Fault> read_state(std::string_view text,
+                                std::optional<core::LockInfo::State>& state) {
+  if (text == "cooling") {
+    state = core::LockInfo::State::cooling;
+  } else if (text == "waiting") {
+    state = core::LockInfo::State::waiting;
+  } else if (text != "held") {
+    return Fault{"Parameter 'state' must be held, cooling or waiting."};
+  }
   return std::nullopt;
 }
 
@@ -115,58 +114,20 @@ void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
 
 }  // namespace
 
-void V1::force(std::string_view query, const Request& request, Response& response) {
-  if (refuse_another_site(request, response)) return;
-  Parameters parameters;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("force prefix owner fence cooling waiting reason");
-  bool is_force = false;
-  if (!fault) fault = parameters.read_flag("force", is_force);
-  const bool has_filter = parameters.find("prefix") != nullptr ||
-                          parameters.find("owner") != nullptr ||
-                          parameters.find("fence") != nullptr;
-  if (!fault && !is_force) {
-    fault = Fault{"To end many locks add force=true; to release your own, DELETE /v1/leases."};
-  }
-  if (!fault && !has_filter) fault = Fault{"Say which locks to end: prefix, owner or fence."};
-  // Perhaps of a variable that is not set.
-  for (const std::string_view name : {"prefix", "owner"}) {
-    const std::string_view* const text = parameters.find(name);
-    if (!fault && text != nullptr && text->empty()) {
-      fault = Fault{"Parameter '" + std::string{name} +
-                    "' is empty; write prefix=/ to end everything, and fence=… for locks that have "
-                    "no owner."};
-    }
-  }
-  // As a list shows an owner: taken from there, it was meant for one lock.
-  const std::string_view* const owner = parameters.find("owner");
-  const bool is_narrowed =
-      parameters.find("prefix") != nullptr || parameters.find("fence") != nullptr;
-  if (!fault && owner != nullptr && *owner == unknown_owner && !is_narrowed) {
-    fault = Fault{"owner=? stands for all who named no owner; add prefix=… or fence=…"};
-  }
-  if (fault) return answer_fault(*fault, response);
-  answer_force(service_, {}, parameters, request, response);
-}
-
 void V1::release(std::string_view path_text, std::string_view query, const Request& request,
                  Response& response) {
   if (refuse_another_site(request, response)) return;
-  Parameters parameters;
   core::Path path;
   bool is_force = false;
-  auto fault = core::parse_url_path(path_text, path);
-  if (!fault) fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.read_flag("force", is_force);
-  if (is_force) response.call = CallKind::force;  // which its target alone does not tell
-  if (!fault)
-    fault = parameters.expect_only(is_force ? "force fence cooling waiting reason" : "token force");
-  if (!fault && is_force) {
-    return answer_force(service_, path_text, parameters, request, response);
+  CallReader read{request};
+  read.path(path_text, path).parameters(query).flag("force", is_force);
+  if (is_force) {
+    response.call = CallKind::force;  // which its target alone does not tell
+    return answer_force_one(service_, path, read, request, response);
   }
   core::Token token;
-  if (!fault) fault = need_token(parameters, request, token);
-  if (fault) return answer_fault(*fault, response);
+  read.only("token force").needed_token(token);
+  if (read.refused(response)) return;
   const auto done = service_.release(path, token);
   response.index = done.index;
   using Outcome = core::ReleaseOutcome;
@@ -201,11 +162,9 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
               Response& response) {
   if (!request.reads()) return refuse_unknown_method(request, response);
   core::Path path;
-  Parameters parameters;
-  auto fault = core::parse_url_path(path_text, path);
-  if (!fault) fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("");
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.path(path_text, path).parameters(query).only("");
+  if (read.refused(response)) return;
   auto looked = service_.look_at(path);
   LockService::PathState& state = looked.answer;
   hide_unreadable(request.caller, state.covered_by);
@@ -252,27 +211,19 @@ void V1::look(std::string_view path_text, std::string_view query, const Request&
 void V1::list(std::string_view query, const Request& request, Response& response) {
   if (!request.reads()) return refuse_unknown_method(request, response);
   LockPages::Query wanted;
-  Parameters parameters;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("prefix owner state limit after");
   std::optional<std::string> prefix;
-  if (!fault) fault = read_prefix(parameters, prefix);
-  wanted.packed_prefix = prefix.value_or("");
-  if (!fault) fault = read_owner(parameters, wanted.owner);
-  if (const std::string_view* const state = parameters.find("state")) {
-    if (*state == "cooling") {
-      wanted.state = core::LockInfo::State::cooling;
-    } else if (*state == "waiting") {
-      wanted.state = core::LockInfo::State::waiting;
-    } else if (*state != "held" && !fault) {
-      fault = Fault{"Parameter 'state' must be held, cooling or waiting."};
-    }
-  }
   std::optional<std::uint64_t> limit;
-  if (!fault) fault = read_number(parameters, "limit", 1, 1'000, limit);
+  CallReader read{request};
+  read.parameters(query)
+      .only("prefix owner state limit after")
+      .prefix(prefix)
+      .owner(wanted.owner)
+      .value("state", [&](std::string_view text) { return read_state(text, wanted.state); })
+      .number("limit", 1, 1'000, limit)
+      .value("after", [&](std::string_view text) { return read_after(text, wanted.after); });
+  if (read.refused(response)) return;
+  wanted.packed_prefix = prefix.value_or("");
   wanted.limit = limit.value_or(wanted.limit);
-  if (!fault) fault = read_after(parameters, wanted.after);
-  if (fault) return answer_fault(*fault, response);
   const auto listed = service_.list(wanted);
   const LockPages::Page& page = listed.answer;
   response.index = listed.index;
@@ -292,16 +243,16 @@ void V1::list(std::string_view query, const Request& request, Response& response
 
 void V1::open_lease(std::string_view query, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
-  Parameters parameters;
   std::optional<std::string> owner;
   std::optional<core::Milliseconds> ttl;
   std::optional<core::Token> token;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("owner ttl token");
-  if (!fault) fault = read_owner(parameters, owner);
-  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
-  if (!fault) fault = read_token(parameters, request, token);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.parameters(query)
+      .only("owner ttl token")
+      .owner(owner)
+      .ttl(service_.options().max_ttl, ttl)
+      .token(token);
+  if (read.refused(response)) return;
   const auto opened = service_.open_lease(token, owner, ttl);
   response.index = opened.index;
   using Outcome = core::LeaseOutcome;
@@ -336,14 +287,11 @@ void V1::open_lease(std::string_view query, const Request& request, Response& re
 void V1::renew(std::string_view query, const Request& request, Response& response) {
   if (request.method != Method::post) return refuse_method("POST", response);
   if (refuse_another_site(request, response)) return;
-  Parameters parameters;
   std::optional<core::Milliseconds> ttl;
   core::Token token;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("token ttl");
-  if (!fault) fault = read_ttl(parameters, service_.options().max_ttl, ttl);
-  if (!fault) fault = need_token(parameters, request, token);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.parameters(query).only("token ttl").ttl(service_.options().max_ttl, ttl).needed_token(token);
+  if (read.refused(response)) return;
   const auto renewed = service_.renew(token, ttl);
   response.index = renewed.index;
   using Outcome = core::LeaseOutcome;
@@ -371,14 +319,14 @@ void V1::renew(std::string_view query, const Request& request, Response& respons
 
 void V1::look_at_lease(std::string_view query, const Request& request, Response& response) {
   if (!request.reads()) return refuse_unknown_method(request, response);
-  Parameters parameters;
   core::Token token;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("token after");
   std::optional<core::LockId> after;
-  if (!fault) fault = read_after(parameters, after);
-  if (!fault) fault = need_token(parameters, request, token);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.parameters(query)
+      .only("token after")
+      .value("after", [&](std::string_view text) { return read_after(text, after); })
+      .needed_token(token);
+  if (read.refused(response)) return;
   const auto looked = service_.look_at(token, after);
   const LockService::LeaseContents& contents = looked.answer;
   response.index = looked.index;
@@ -408,12 +356,10 @@ void V1::look_at_lease(std::string_view query, const Request& request, Response&
 
 void V1::release_all(std::string_view query, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
-  Parameters parameters;
   core::Token token;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("token");
-  if (!fault) fault = need_token(parameters, request, token);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.parameters(query).only("token").needed_token(token);
+  if (read.refused(response)) return;
   std::vector<AuditedLock> ended;
   const auto done = service_.release_all(token, is_audited(request) ? &ended : nullptr);
   response.index = done.index;
@@ -451,12 +397,10 @@ void V1::release_all(std::string_view query, const Request& request, Response& r
 
 void V1::events(std::string_view query, const Request& request, Response& response) {
   if (!request.reads()) return refuse_method("GET, HEAD", response);
-  Parameters parameters;
   std::optional<std::string> prefix;
-  auto fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only("prefix");
-  if (!fault) fault = read_prefix(parameters, prefix);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.parameters(query).only("prefix").prefix(prefix);
+  if (read.refused(response)) return;
   response.stream = service_.events().follow(prefix.value_or(""), request.last_event_id);
   if (!response.stream) {
     return answer_error(503, "too_many_event_readers",

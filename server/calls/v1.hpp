@@ -20,7 +20,6 @@ class V1 {
   /// One path, for its holder or, with force=true, for an administrator. `path` as above.
   void release(std::string_view path, std::string_view query, const Request& request,
                Response& response);
-  void force(std::string_view query, const Request& request, Response& response);
   void open_lease(std::string_view query, const Request& request, Response& response);
   void renew(std::string_view query, const Request& request, Response& response);
   void look_at_lease(std::string_view query, const Request& request, Response& response);

@@ -17,6 +17,11 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response);
 
+/// 405. `allowed` is of static lifetime.
+void answer_wrong_method(std::string_view allowed, std::string_view sentence, Response& response);
+/// The same of a method that neither locks nor leases know.
+void answer_unknown_method(const Request& request, Response& response);
+
 /// An error as the seed's verbs tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
 /// above.
 void answer_seed_error(unsigned status, std::string_view sentence, Response& response);

@@ -60,8 +60,8 @@ void refuse_disk_full(Response& response) {
 
 }  // namespace
 
-void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
@@ -76,7 +76,7 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
 
   LockService::Blocker blocker = blocker_for(request);
   const std::string_view owner = id == unknown_owner ? std::string_view{} : id;
-  const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
+  const auto asked = service.acquire_for_seed(path, shape, owner, blocker);
   const LockService::SeedAcquired& acquired = asked.answer;
   response.index = asked.index;
   switch (acquired.outcome) {
@@ -101,8 +101,8 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   }
 }
 
-void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_nowant(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
@@ -114,7 +114,7 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   bool released = false;
   if (const auto token = core::parse_token(read.text("token"))) {
     using Outcome = core::ReleaseOutcome;
-    const auto done = service_.release_for_seed(path, *token);
+    const auto done = service.release_for_seed(path, *token);
     response.index = done.index;
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
     if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
@@ -124,15 +124,15 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }
 
-void SeedVerbs::dohaz(std::string_view path_text, std::string_view query, const Request& request,
-                      Response& response) {
+void answer_dohaz(LockService& service, std::string_view path_text, std::string_view query,
+                  const Request& request, Response& response) {
   if (is_refused_method(request, false, response)) return;
   core::Path path;
   CallReader read{request};
   read.path(path_text, path).parameters(query).only("");
   if (is_refused(read, response)) return;
   LockService::Blocker blocker = blocker_for(request);
-  const auto queried = service_.query(path, blocker);
+  const auto queried = service.query(path, blocker);
   response.index = queried.index;
   response.body = R"({"lockedBy": )";
   if (queried.blocked) {

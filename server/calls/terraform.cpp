@@ -215,11 +215,10 @@ std::optional<Fault> read_terraform_token(const Request& request, core::Token& t
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
                       const Request& request, Response& response) {
   if (request.method != Method::lock && request.method != Method::unlock) {
-    response.allow = "LOCK, UNLOCK";
-    return answer_error(405, "method_not_allowed",
-                        "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
-                        "unlock_address.",
-                        response);
+    return answer_wrong_method("LOCK, UNLOCK",
+                               "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
+                               "unlock_address.",
+                               response);
   }
   if (refuse_another_site(request, response)) return;
   core::Path path;

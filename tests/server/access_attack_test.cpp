@@ -323,6 +323,25 @@ TEST_F(WaitingWithAKey, ThatAGrantWasTakenBackIsToldWhenThatIsOnTheDisk) {
   EXPECT_EQ(response.index, locker_->service().status().index);
 }
 
+TEST_F(WaitingWithAKey, OfALeaseThatHoldsMoreOnlyTheGrantIsTakenBack) {
+  const std::string joined = "4a4b4c4d-1111-4111-8111-111111111111";
+  take("/ci/before", joined, "exclusive");
+  take("/ci/x", ours_, "exclusive");
+  const Response response =
+      wait_for("/v1/locks/ci/x?wait=1h&lock_parents=false&token=" + joined, [this] {
+        load_key("lock /elsewhere");
+        Request release;
+        release.method = Method::delete_;
+        const std::string target = "/v1/locks/ci/x?token=" + ours_;
+        release.target = target;
+        EXPECT_EQ(locker_->call(release).status, 200U);
+      });
+  EXPECT_EQ(response.status, 401U) << response.body;
+  EXPECT_TRUE(held("/ci/x").empty());
+  EXPECT_EQ(held("/ci/before").size(), 1U);
+  EXPECT_EQ(response.index, locker_->service().status().index);
+}
+
 TEST_F(Attack, AQuestionMarkInThePathOfACallBeginsNoParameters) {
   const std::string told = locker_->canhaz("/ci/x?lockChildren=False&id=thief", {{"id", "me"}});
   EXPECT_NE(told.find(R"("ok": true)"), std::string::npos) << told;

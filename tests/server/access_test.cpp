@@ -215,7 +215,10 @@ TEST(RequiredAccess, OfWhatTheBodyNames) {
   for (const std::string_view body :
        {"", "{}", "[]", "{", R"({"locks": []})", R"({"locks": ["/a"]})", R"({"locks": [{}]})",
         R"({"locks": [{"path": "a"}]})", R"({"locks": [{"path": 1}]})",
-        R"({"locks": [{"path": "/a/.."}]})", R"({"locks": [{"path": "/a", "path": "/b"}]})"}) {
+        R"({"locks": [{"path": "/a/.."}]})", R"({"locks": [{"path": "/a", "path": "/b"}]})",
+        R"({"locks": [{"path": "/a", "mode": "x"}]})", R"({"locks": [{"path": "/a", "mode": 1}]})",
+        R"({"locks": [{"path": "/a"}, {"path": "/a"}]})",
+        R"({"locks": [{"path": "/a"}], "any": 2})"}) {
     EXPECT_EQ(text_of(required(post, "/v1/locks", body)), "fault") << body;
     EXPECT_EQ(text_of(required(lock, "/terraform/a", body)), "fault") << body;
   }

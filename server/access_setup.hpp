@@ -8,8 +8,8 @@
 
 #include "core/error.hpp"
 #include "server/access/audit_log.hpp"
-#include "server/access/gate.hpp"
 #include "server/access/key_ring.hpp"
+#include "server/gate/gate.hpp"
 
 namespace locker::server {
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "core/url_path.hpp"
 #include "core/utf8.hpp"
 
 namespace locker::server {
@@ -39,6 +40,16 @@ void append_number(std::uint64_t number, std::string& out) {
   const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
   static_cast<void>(fault);  // twenty digits hold any number
   out.append(digits.data(), end);
+}
+
+void append_path(std::string_view packed, std::string& out) {
+  out += '"';
+  core::append_url_path(core::PathView{packed}, out);
+  out += '"';
+}
+
+void append_owner(std::string_view owner, std::string& out) {
+  append_json_string(owner.empty() ? "?" : owner, out);
 }
 
 }  // namespace locker::server

@@ -13,4 +13,9 @@ void append_json_text(std::string_view text, std::string& out);
 
 void append_number(std::uint64_t number, std::string& out);
 
+/// As in a URL.
+void append_path(std::string_view packed, std::string& out);
+/// "?" in place of none.
+void append_owner(std::string_view owner, std::string& out);
+
 }  // namespace locker::server

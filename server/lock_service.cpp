@@ -128,8 +128,8 @@ bool LockService::advance_forces(const core::Now& now) {
 }
 
 void LockService::tell_end(const Force& force, const core::Now& now) {
-  if (force.listener == nullptr) return;
-  force.listener->on_forced({force.forcing.forced, commit_.last_index(), now});
+  if (force.later == nullptr) return;
+  force.later->decide({force.forcing.forced, commit_.last_index(), now});
 }
 
 void LockService::on_record(const core::Record& record) {
@@ -157,12 +157,12 @@ void LockService::on_event(const core::Event& event) {
 }
 
 void LockService::on_decided(core::WaiterId waiter, core::Acquired&& acquired) {
-  const auto at = listeners_.find(waiter);
-  if (at == listeners_.end()) return;
-  DecisionListener& listener = *at->second;
-  listeners_.erase(at);
+  const auto at = awaited_.find(waiter);
+  if (at == awaited_.end()) return;
+  AwaitedAcquired& awaited = *at->second;
+  awaited_.erase(at);
   count(acquired.outcome);
-  listener.on_decided({std::move(acquired), commit_.last_index(), read_now()});
+  awaited.decide({std::move(acquired), commit_.last_index(), read_now()});
 }
 
 core::Room LockService::room_for(std::size_t bytes, bool reserved) const {
@@ -224,13 +224,13 @@ LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
 }
 
 LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& command,
-                                                     DecisionListener& listener) {
+                                                     AwaitedAcquired* later) {
   command.default_ttl = fitting_ttl({});
   return carry_out([&](const core::Now& now) {
     command.fresh_token = tokens_.next();
     core::Acquired acquired = arbiter_.acquire(command, now);
     count(acquired.outcome);
-    if (acquired.outcome == core::Outcome::queued) listeners_.emplace(acquired.waiter, &listener);
+    if (acquired.outcome == core::Outcome::queued) awaited_.emplace(acquired.waiter, later);
     return acquired;
   });
 }
@@ -238,7 +238,7 @@ LockService::At<core::Acquired> LockService::acquire(core::AcquireCommand& comma
 bool LockService::abandon(core::WaiterId waiter) {
   const auto abandoned = carry_out([&](const core::Now& now) {
     commit_soon();
-    if (listeners_.erase(waiter) == 0) return false;
+    if (awaited_.erase(waiter) == 0) return false;
     ++counts_.abandoned;
     arbiter_.abandon(waiter, now);
     return true;
@@ -298,7 +298,7 @@ LockService::At<core::Forced> LockService::force(const core::ForceFilter& filter
 LockService::At<std::optional<core::Forced>> LockService::force(const core::ForceFilter& filter,
                                                                 const std::string& reason,
                                                                 std::vector<AuditedLock>* ended,
-                                                                ForceListener& listener) {
+                                                                AwaitedForced& later) {
   return carry_out(
       [&](const core::Now& now) -> std::optional<core::Forced> {
         core::Forcing forcing = arbiter_.begin_force(filter, reason);
@@ -309,18 +309,18 @@ LockService::At<std::optional<core::Forced>> LockService::force(const core::Forc
         const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
         if (is_over && !is_half_done) return forced;
         if (clock_.is_stopped()) return core::Forced{core::Outcome::busy, forced.count};
-        forces_.push_back({std::move(forcing), ended, &listener});
+        forces_.push_back({std::move(forcing), ended, &later});
         due_.notify_one();
         return std::nullopt;
       },
       ended);
 }
 
-void LockService::forget(const ForceListener& listener) {
+void LockService::forget(const AwaitedForced& later) {
   const std::lock_guard lock{commit_.mutex()};
   for (Force& force : forces_) {
-    if (force.listener != &listener) continue;
-    force.listener = nullptr;
+    if (force.later != &later) continue;
+    force.later = nullptr;
     force.ended = nullptr;
   }
 }

@@ -19,6 +19,7 @@
 
 #include "core/arbiter.hpp"
 #include "server/access/audit_note.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/event_log.hpp"
 #include "server/group_commit.hpp"
 #include "server/lock_pages.hpp"
@@ -86,16 +87,12 @@ class LockService final : private core::Arbiter::Host {
   /// Whether an exclusive request of the seed's verbs would be refused here, and by whose lock.
   [[nodiscard]] Queried query(core::PathView path, Blocker& blocker);
 
-  /// Who is told, under the mutex, that a queued request was decided.
-  class DecisionListener {
-   public:
-    virtual ~DecisionListener() = default;
-    virtual void on_decided(At<core::Acquired>&& decided) = 0;
-  };
-  /// Fills in fresh token and default TTL. When queued, `listener` hears of the decision exactly
-  /// once, perhaps before this returns, unless abandon() comes first.
+  using AwaitedAcquired = AwaitedDecision<At<core::Acquired>>;
+  /// Fills in fresh token and default TTL. When queued, `later` is decided exactly once, under the
+  /// mutex, perhaps before this returns, unless abandon() comes first. REQUIRES: `later`, if
+  /// `command` waits.
   [[nodiscard]] At<core::Acquired> acquire(core::AcquireCommand& command,
-                                           DecisionListener& listener);
+                                           AwaitedAcquired* later = nullptr);
   /// False: the decision was told.
   [[nodiscard]] bool abandon(core::WaiterId waiter);
 
@@ -115,23 +112,16 @@ class LockService final : private core::Arbiter::Host {
   /// `ended` as in release_all(), and of who waits. In one step: for what ends few locks.
   [[nodiscard]] At<core::Forced> force(const core::ForceFilter& filter, const std::string& reason,
                                        std::vector<AuditedLock>* ended = nullptr);
-  /// Who is told, under the mutex, that a force has done all that it does.
-  class ForceListener {
-   public:
-    virtual void on_forced(const At<core::Forced>& forced) = 0;
-
-   protected:
-    ~ForceListener() = default;
-  };
+  using AwaitedForced = AwaitedDecision<At<core::Forced>>;
   /// The same, in slices between which others are answered; several go on one after the other.
-  /// None: it goes on, and `listener` hears of its end once, perhaps before this returns, unless it
-  /// is forgotten; until then `ended` must live.
+  /// None: it goes on, and when it has done all, `later` is decided once, under the mutex, perhaps
+  /// before this returns, unless it is forgotten; until then `ended` must live.
   [[nodiscard]] At<std::optional<core::Forced>> force(const core::ForceFilter& filter,
                                                       const std::string& reason,
                                                       std::vector<AuditedLock>* ended,
-                                                      ForceListener& listener);
-  /// It is not told any more, if it was not yet. What it is about goes on.
-  void forget(const ForceListener& listener);
+                                                      AwaitedForced& later);
+  /// After this `later` is not decided any more, and may be destroyed. The force itself goes on.
+  void forget(const AwaitedForced& later);
 
   struct PathState {
     static constexpr std::size_t counted_max = 10'000;
@@ -232,7 +222,7 @@ class LockService final : private core::Arbiter::Host {
   struct Force {
     core::Forcing forcing;
     std::vector<AuditedLock>* ended;
-    ForceListener* listener;
+    AwaitedForced* later;
   };
   void tell_end(const Force& force, const core::Now& now);
   struct TakenBack {
@@ -250,7 +240,7 @@ class LockService final : private core::Arbiter::Host {
   core::Arbiter& arbiter_;
   LockPages pages_;
   TokenSource tokens_;
-  std::unordered_map<core::WaiterId, DecisionListener*> listeners_;
+  std::unordered_map<core::WaiterId, AwaitedAcquired*> awaited_;
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command that is carried out
   // The newest lock that there was when all of the lease were known to fit. Those to come have

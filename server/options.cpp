@@ -13,7 +13,7 @@
 #include <boost/program_options.hpp>
 
 #include "core/duration_text.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/exit_code.hpp"
 #include "server/memory_limit.hpp"
 #include "server/option_sources.hpp"

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -115,6 +116,11 @@ class PendingAnswer {
   /// `pending` or `stream`. Called also when the client has gone meanwhile: then the response is
   /// not delivered.
   virtual void finish(Response& response) = 0;
+  /// After finish(), in place of telling its response: the caller may not have what it was granted,
+  /// which is given back. The index by which that is done. None: it is no grant, and stays done.
+  [[nodiscard]] virtual std::optional<std::uint64_t> take_back(Response& /*response*/) {
+    return std::nullopt;
+  }
   /// The client has gone, or the server stops. True: wake() was not called and never will be, and
   /// finish() will not be either. False: wake() was called or is just being called; it arrives.
   [[nodiscard]] virtual bool abandon() = 0;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/url_path.hpp"
-#include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {
@@ -16,8 +15,30 @@ namespace {
 constexpr std::size_t refused_paths_max = 4;
 constexpr std::size_t refused_bytes_max = 256;
 
+std::string_view name_of(AuditOutcome outcome) {
+  switch (outcome) {
+    case AuditOutcome::granted:
+      return "granted";
+    case AuditOutcome::released:
+      return "released";
+    case AuditOutcome::forced:
+      return "forced";
+    case AuditOutcome::not_held:
+      return "not_held";
+    case AuditOutcome::refused_busy:
+      return "refused_busy";
+    case AuditOutcome::taken_back:
+      return "taken_back";
+    case AuditOutcome::refused_401:
+      return "refused_401";
+    case AuditOutcome::refused_403:
+      return "refused_403";
+  }
+  return "";
+}
+
 bool is_refusal(const AuditNote& note) {
-  return note.outcome == "refused_401" || note.outcome == "refused_403";
+  return note.outcome == AuditOutcome::refused_401 || note.outcome == AuditOutcome::refused_403;
 }
 
 /// Of a path or target as in a URL.
@@ -89,7 +110,7 @@ std::string audit_line(const AuditedRequest& request, const AuditNote& note) {
     append_owner(*note.owner, line);
   }
   if (note.fence != 0) line += R"(, "fence": )" + std::to_string(note.fence);
-  append_text("outcome", note.outcome, line);
+  append_text("outcome", name_of(note.outcome), line);
   if (note.count) line += R"(, "count": )" + std::to_string(*note.count);
   if (is_refusal(note) && paths.size() > refused_paths_max) {
     line += R"(, "count": )" + std::to_string(paths.size());

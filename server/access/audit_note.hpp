@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace locker::server {
@@ -16,9 +15,20 @@ struct AuditedLock {
   std::uint64_t fence = 0;
 };
 
+enum class AuditOutcome : std::uint8_t {
+  granted,
+  released,
+  forced,
+  not_held,      ///< A forced end that no lock fitted.
+  refused_busy,  ///< A forced end that stopped amid what it was to end.
+  taken_back,    ///< A grant that nobody was told of.
+  refused_401,
+  refused_403,
+};
+
 /// What the audit log says of something that was done, beside who asked for it.
 struct AuditNote {
-  std::string_view outcome;               ///< Of static lifetime: "granted".
+  AuditOutcome outcome = AuditOutcome::granted;
   std::vector<std::string> packed_paths;  ///< Empty: those that were asked for.
   std::optional<std::string> owner;
   std::uint64_t fence = 0;  ///< Zero: none.

@@ -6,9 +6,9 @@
 namespace locker::server {
 namespace {
 
-std::string_view outcome_of(const core::Forced& forced) {
-  if (forced.outcome != core::Outcome::granted) return "refused_busy";
-  return forced.count == 0 ? "not_held" : "forced";
+AuditOutcome outcome_of(const core::Forced& forced) {
+  if (forced.outcome != core::Outcome::granted) return AuditOutcome::refused_busy;
+  return forced.count == 0 ? AuditOutcome::not_held : AuditOutcome::forced;
 }
 
 }  // namespace
@@ -17,7 +17,7 @@ void note_grant(const Request& request, std::string_view owner, core::Fence fenc
                 Response& response) {
   if (!is_audited(request)) return;
   response.audit = std::make_unique<AuditNote>();
-  response.audit->outcome = "granted";
+  response.audit->outcome = AuditOutcome::granted;
   response.audit->owner = owner;
   response.audit->fence = fence;
 }
@@ -25,7 +25,7 @@ void note_grant(const Request& request, std::string_view owner, core::Fence fenc
 void note_release(const Request& request, core::Fence fence, Response& response) {
   if (!is_audited(request)) return;
   response.audit = std::make_unique<AuditNote>();
-  response.audit->outcome = "released";
+  response.audit->outcome = AuditOutcome::released;
   response.audit->fence = fence;
 }
 

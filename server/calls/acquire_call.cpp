@@ -1,21 +1,18 @@
 #include "server/calls/acquire_call.hpp"
 
+#include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
-
-#include <boost/json.hpp>
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
-#include "server/calls/awaited_decision.hpp"
+#include "server/awaited_decision.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/json_body.hpp"
 #include "server/calls/lock_json.hpp"
-#include "server/calls/parameters.hpp"
+#include "server/calls/several_locks.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
 
@@ -23,12 +20,10 @@ namespace locker::server {
 namespace {
 
 using core::Acquired;
-using core::Fault;
 using core::Outcome;
 
 constexpr std::chrono::hours wait_max{24};
 constexpr std::chrono::hours lock_delay_max{1};
-constexpr std::size_t several_max = 256;
 
 struct Call {
   core::AcquireCommand command;
@@ -166,7 +161,7 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
 
 std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
   auto note = std::make_unique<AuditNote>();
-  note->outcome = "granted";
+  note->outcome = AuditOutcome::granted;
   for (const auto& lock : acquired.locks) note->packed_paths.push_back(lock.packed_path);
   note->owner = acquired.owner;
   note->fence = acquired.fence;
@@ -195,14 +190,14 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
 }
 
 /// A request in the queue. Decided on whatever thread makes way for it.
-class Queued final : public PendingAnswer, public LockService::DecisionListener {
+class Queued final : public PendingAnswer {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later, nor
   /// hold what it was granted meanwhile.
   ~Queued() override {
     if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
-    const Acquired acquired = awaited_.take().answer;
+    const Acquired& acquired = awaited_.decision().answer;
     if (has_to_be_told(call_, acquired)) service_.take_back(acquired.token);
   }
   Queued(const Queued&) = delete;
@@ -210,7 +205,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
 
   /// Null when it is queued, and this has to live; else the answer.
   std::optional<LockService::At<Acquired>> ask() {
-    auto asked = service_.acquire(call_.command, *this);
+    auto asked = service_.acquire(call_.command, &awaited_);
     if (asked.answer.outcome != Outcome::queued) return asked;
     waiter_ = asked.answer.waiter;
     return std::nullopt;
@@ -218,13 +213,24 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   [[nodiscard]] const Call& call() const { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_decided(LockService::At<Acquired>&& decided) override {
-    awaited_.decide(std::move(decided));
-  }
   void set_caller(const Caller& caller) override { call_.caller = caller; }
   void finish(Response& response) override {
-    auto [acquired, index, now] = awaited_.take();
+    auto& [acquired, index, now] = awaited_.decision();
     server::finish(service_, call_, acquired, index, now, response);
+  }
+  std::optional<Index> take_back(Response& response) override {
+    const Acquired& acquired = awaited_.decision().answer;
+    Index index = response.index;
+    if (acquired.outcome != Outcome::granted) return index;
+    if (response.delivery) {
+      response.delivery.reset();
+      return service_.status().index;
+    }
+    for (const auto& lock : acquired.locks) {
+      const core::Path path{core::PathView{lock.packed_path}};
+      index = std::max(index, service_.take_back(acquired.token, path));
+    }
+    return index;
   }
   bool abandon() override { return leave_queue(); }
 
@@ -239,7 +245,7 @@ class Queued final : public PendingAnswer, public LockService::DecisionListener 
   LockService& service_;
   Call call_;
   core::WaiterId waiter_ = 0;
-  AwaitedDecision<LockService::At<Acquired>> awaited_;
+  LockService::AwaitedAcquired awaited_;
 };
 
 void carry_out(LockService& service, Call call, Response& response) {
@@ -258,76 +264,17 @@ bool client_has_left(const Request& request, const core::AcquireCommand& command
 }
 
 /// What one lock and several have in common.
-std::optional<Fault> read_common(const Parameters& parameters, const Request& request,
-                                 const LockService& service, core::AcquireCommand& command) {
-  auto fault = read_owner(parameters, command.owner);
-  if (!fault) fault = read_meta(parameters, command.meta);
-  if (!fault) fault = read_ttl(parameters, service.options().max_ttl, command.ttl);
-  if (!fault) fault = read_token(parameters, request, command.token);
-  std::optional<core::Duration> duration;
-  if (!fault) fault = read_duration(parameters, "wait", {}, wait_max, duration);
-  if (duration) command.wait = *duration;
-  duration.reset();
-  if (!fault) fault = read_duration(parameters, "lock_delay", {}, lock_delay_max, duration);
-  if (duration) {
-    command.lock_delay = core::Milliseconds{static_cast<std::uint32_t>(duration->count() / 1000)};
-  }
-  command.client_has_left = !fault && client_has_left(request, command);
-  return fault;
-}
-
-std::optional<Fault> read_shape(const Parameters& parameters, core::Shape& shape) {
-  std::optional<Fault> fault;
-  if (const std::string_view* const mode = parameters.find("mode"))
-    fault = read_mode(*mode, shape.mode);
-  if (!fault) fault = parameters.read_flag("lock_parents", shape.lock_parents);
-  if (!fault) fault = parameters.read_flag("lock_children", shape.lock_children);
-  return fault;
-}
-
-std::optional<Fault> read_one_of_several(const boost::json::value& value,
-                                         std::vector<core::Wanted>& wanted) {
-  if (!value.is_object()) return Fault{"Each of `locks` must be an object with a path."};
-  Parameters parameters;
-  if (auto fault = parameters.take(value.get_object())) return fault;
-  if (auto fault = parameters.expect_only("path mode lock_parents lock_children")) return fault;
-  const std::string_view* const text = parameters.find("path");
-  if (text == nullptr || !text->starts_with('/')) {
-    return Fault{"Each of `locks` needs a path that starts with a slash."};
-  }
-  core::Path path;
-  if (auto fault = core::parse_url_path(*text, path)) return fault;
-  core::Shape shape;
-  if (auto fault = read_shape(parameters, shape)) return fault;
-  wanted.push_back({std::string{path.view().packed()}, shape});
-  return std::nullopt;
-}
-
-std::optional<Fault> read_several(boost::json::object& body, Call& call) {
-  const boost::json::value* const locks = body.if_contains("locks");
-  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
-    return Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
-  }
-  if (locks->get_array().size() > several_max) {
-    return Fault{"At most 256 locks can be taken at once."};
-  }
-  std::set<std::string> paths;
-  for (const boost::json::value& each : locks->get_array()) {
-    if (auto fault = read_one_of_several(each, call.command.wanted)) return fault;
-    if (!paths.insert(call.command.wanted.back().packed_path).second) {
-      return Fault{"A path stands in `locks` twice; name each once."};
-    }
-  }
-  body.erase("locks");
-  if (const boost::json::value* const any = body.if_contains("any")) {
-    if (!any->is_int64() || any->get_int64() < 1 ||
-        static_cast<std::size_t>(any->get_int64()) > paths.size()) {
-      return Fault{"`any` must be a number from 1 to how many locks there are in the list."};
-    }
-    call.command.any = static_cast<std::size_t>(any->get_int64());
-    body.erase("any");
-  }
-  return std::nullopt;
+void read_common(CallReader& read, const Request& request, const LockService& service,
+                 core::AcquireCommand& command) {
+  core::Duration lock_delay{};
+  read.owner(command.owner)
+      .meta(command.meta)
+      .ttl(service.options().max_ttl, command.ttl)
+      .token(command.token)
+      .duration("wait", {}, wait_max, command.wait)
+      .duration("lock_delay", {}, lock_delay_max, lock_delay);
+  command.lock_delay = std::chrono::duration_cast<core::Milliseconds>(lock_delay);
+  command.client_has_left = !read.fault() && client_has_left(request, command);
 }
 
 }  // namespace
@@ -337,17 +284,14 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   if (refuse_another_site(request, response)) return;
   Call call;
   core::Path path;
-  Parameters parameters;
   core::Shape shape;
-  auto fault = core::parse_url_path(path_text, path);
-  if (!fault) fault = parameters.parse(query, request);
-  if (!fault) {
-    fault = parameters.expect_only(
-        "owner ttl wait mode lock_parents lock_children token meta lock_delay");
-  }
-  if (!fault) fault = read_shape(parameters, shape);
-  if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_fault(*fault, response);
+  CallReader read{request};
+  read.path(path_text, path)
+      .parameters(query)
+      .only("owner ttl wait mode lock_parents lock_children token meta lock_delay")
+      .shape(shape);
+  read_common(read, request, service, call.command);
+  if (read.refused(response)) return;
   if (request.caller != nullptr) call.caller = *request.caller;
   call.command.wanted.push_back({std::string{path.view().packed()}, shape});
   carry_out(service, std::move(call), response);
@@ -358,19 +302,18 @@ void answer_acquire_several(LockService& service, std::string_view query, const 
   if (refuse_another_site(request, response)) return;
   Call call;
   call.is_several = true;
-  Parameters parameters;
-  std::optional<Fault> fault;
-  if (!query.empty()) {
-    fault = Fault{"Put everything into the JSON body: {\"locks\": [{\"path\": \"/a\"}], …}."};
-  }
-  boost::json::object body;
-  if (!fault) fault = read_json_object(request, body);
-  if (!fault) fault = read_several(body, call);
-  if (!fault) fault = parameters.take(body);
-  if (!fault) fault = parameters.expect_only("owner ttl wait token meta lock_delay");
-  if (!fault) fault = read_common(parameters, request, service, call.command);
-  if (fault) return answer_fault(*fault, response);
+  SeveralLocks several;
+  CallReader read{request};
+  read.require(query.empty(),
+               R"(Put everything into the JSON body: {"locks": [{"path": "/a"}], …}.)")
+      .check([&] { return read_several_locks(request, several); })
+      .parameters(several.parameters)
+      .only("owner ttl wait token meta lock_delay");
+  read_common(read, request, service, call.command);
+  if (read.refused(response)) return;
   if (request.caller != nullptr) call.caller = *request.caller;
+  call.command.wanted = std::move(several.wanted);
+  call.command.any = several.any;
   carry_out(service, std::move(call), response);
 }
 

@@ -4,8 +4,14 @@
 
 #include "server/calls/acquire_call.hpp"
 #include "server/calls/call_kind.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/parameters.hpp"
+#include "server/calls/events_call.hpp"
+#include "server/calls/force_call.hpp"
+#include "server/calls/lease_calls.hpp"
+#include "server/calls/lock_calls.hpp"
+#include "server/calls/openapi.hpp"
+#include "server/calls/seed_verbs.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/calls/ui_files.hpp"
 #include "server/disk_watch.hpp"
@@ -16,11 +22,11 @@
 namespace locker::server {
 namespace {
 
-bool reads_only(const Request& request, Response& response) {
-  if (request.method == Method::get || request.method == Method::head) return true;
-  response.allow = "GET, HEAD";
-  answer_error(405, "method_not_allowed", "Use GET for this call.", response);
-  return false;
+void describe(const Request& request, Response& response) {
+  if (!request.reads()) {
+    return answer_wrong_method("GET, HEAD", "Use GET, HEAD for this call.", response);
+  }
+  response.body = openapi_json;
 }
 
 }  // namespace
@@ -29,8 +35,6 @@ Api::Api(LockService& service, const Metrics& metrics, std::string durability_na
          std::string store)
     : service_(service),
       metrics_(metrics),
-      seed_verbs_(service),
-      v1_(service),
       durability_name_(std::move(durability_name)),
       store_(std::move(store)) {}
 
@@ -40,33 +44,33 @@ void Api::answer(const Request& request, Response& response) {
   response.call = call_of(target, request.method);
   switch (response.call) {
     case CallKind::dohaz:
-      return seed_verbs_.dohaz(rest, query, request, response);
+      return answer_dohaz(service_, rest, query, request, response);
     case CallKind::canhaz:
-      return seed_verbs_.canhaz(rest, query, request, response);
+      return answer_canhaz(service_, rest, query, request, response);
     case CallKind::nowant:
-      return seed_verbs_.nowant(rest, query, request, response);
+      return answer_nowant(service_, rest, query, request, response);
     case CallKind::acquire:
       return answer_acquire(service_, path_of_lock(target), query, request, response);
     case CallKind::acquire_several:
       return answer_acquire_several(service_, query, request, response);
     case CallKind::release:
-      return v1_.release(path_of_lock(target), query, request, response);
+      return answer_release(service_, path_of_lock(target), query, request, response);
     case CallKind::force:
-      return v1_.force(query, request, response);
+      return answer_force_many(service_, query, request, response);
     case CallKind::look:
-      return v1_.look(path_of_lock(target), query, request, response);
+      return answer_look(service_, path_of_lock(target), query, request, response);
     case CallKind::list:
-      return v1_.list(query, request, response);
+      return answer_list(service_, query, request, response);
     case CallKind::lease_open:
-      return v1_.open_lease(query, request, response);
+      return answer_open_lease(service_, query, request, response);
     case CallKind::lease_renew:
-      return v1_.renew(query, request, response);
+      return answer_renew(service_, query, request, response);
     case CallKind::lease_look:
-      return v1_.look_at_lease(query, request, response);
+      return answer_look_at_lease(service_, query, request, response);
     case CallKind::lease_release:
-      return v1_.release_all(query, request, response);
+      return answer_release_all(service_, query, request, response);
     case CallKind::events:
-      return v1_.events(query, request, response);
+      return answer_events(service_, query, request, response);
     case CallKind::terraform:
       return answer_terraform(service_, rest, query, request, response);
     case CallKind::page:
@@ -89,8 +93,10 @@ void Api::answer(const Request& request, Response& response) {
 /// What operators and their tools ask for.
 void Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
                             Response& response) {
-  if (path == "/v1/openapi.json") return v1_.describe(request, response);
-  if (!reads_only(request, response)) return;
+  if (path == "/v1/openapi.json") return describe(request, response);
+  if (!request.reads()) {
+    return answer_wrong_method("GET, HEAD", "Use GET for this call.", response);
+  }
   if (path == "/healthz") {
     health(response);
   } else if (path == "/readyz") {
@@ -98,10 +104,9 @@ void Api::answer_operations(std::string_view path, std::string_view query, const
   } else if (path == "/metrics") {
     metrics(response);
   } else {
-    Parameters parameters;
-    auto fault = parameters.parse(query, request);
-    if (!fault) fault = parameters.expect_only("");
-    fault ? answer_fault(*fault, response) : status(response);
+    CallReader read{request};
+    read.parameters(query).only("");
+    if (!read.refused(response)) status(response);
   }
 }
 

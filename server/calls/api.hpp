@@ -3,8 +3,6 @@
 #include <atomic>
 #include <string>
 
-#include "server/calls/seed_verbs.hpp"
-#include "server/calls/v1.hpp"
 #include "server/lock_service.hpp"
 #include "server/metrics.hpp"
 #include "server/request_handler.hpp"
@@ -33,8 +31,6 @@ class Api final : public RequestHandler {
 
   LockService& service_;
   const Metrics& metrics_;
-  SeedVerbs seed_verbs_;
-  V1 v1_;
   const std::string durability_name_;
   const std::string store_;
   std::atomic<bool> draining_ = false;

@@ -4,7 +4,7 @@
 
 #include "core/assert.hpp"
 #include "core/url_path.hpp"
-#include "server/calls/lock_json.hpp"
+#include "server/calls/browser_request.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {
@@ -121,8 +121,15 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
   response.body += '}';
 }
 
-void answer_fault(const core::Fault& fault, Response& response) {
-  answer_error(400, "bad_request", fault.message, response);
+void answer_wrong_method(std::string_view allowed, std::string_view sentence, Response& response) {
+  response.allow = allowed;
+  answer_error(405, "method_not_allowed", sentence, response);
+}
+
+void answer_unknown_method(const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
+  answer_wrong_method("GET, HEAD, POST, DELETE", "Use GET, HEAD, POST, DELETE for this call.",
+                      response);
 }
 
 void answer_seed_error(unsigned status, std::string_view sentence, Response& response) {

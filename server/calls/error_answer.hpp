@@ -4,7 +4,6 @@
 
 #include "core/arbiter_answers.hpp"
 #include "core/ended_memory.hpp"
-#include "core/error.hpp"
 #include "core/token_use.hpp"
 #include "server/request_handler.hpp"
 
@@ -18,8 +17,10 @@ void answer_error(unsigned status, std::string_view code, std::string_view sente
 void begin_error(unsigned status, std::string_view code, std::string_view sentence,
                  Response& response);
 
-/// 400 bad_request: what is wrong with a call's parameters.
-void answer_fault(const core::Fault& fault, Response& response);
+/// 405. `allowed` is of static lifetime.
+void answer_wrong_method(std::string_view allowed, std::string_view sentence, Response& response);
+/// The same of a method that neither locks nor leases know.
+void answer_unknown_method(const Request& request, Response& response);
 
 /// An error as the seed's verbs tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
 /// above.

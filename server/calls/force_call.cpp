@@ -6,16 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "core/url_path.hpp"
 #include "server/access/audited.hpp"
-#include "server/calls/awaited_decision.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/awaited_decision.hpp"
+#include "server/calls/browser_request.hpp"
 #include "server/calls/error_answer.hpp"
 
 namespace locker::server {
 namespace {
-
-using core::Fault;
 
 struct Call {
   core::ForceFilter filter;
@@ -23,31 +20,6 @@ struct Call {
   bool is_audited = false;
   std::vector<AuditedLock> ended;
 };
-
-std::optional<Fault> read_call(std::string_view path_text, const Parameters& parameters,
-                               Call& call) {
-  core::ForceFilter& filter = call.filter;
-  std::optional<Fault> fault;
-  if (!path_text.empty()) {
-    core::Path path;
-    fault = core::parse_url_path(path_text, path);
-    filter.packed_path = path.view().packed();
-  }
-  if (!fault) fault = read_prefix(parameters, filter.packed_prefix);
-  if (!fault) fault = read_owner(parameters, filter.owner);
-  std::optional<std::uint64_t> fence;
-  constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
-  if (!fault) fault = read_number(parameters, "fence", 1, fence_max, fence);
-  filter.fence = fence;
-  if (!fault) fault = parameters.read_flag("cooling", filter.ends_cooling);
-  if (!fault) fault = parameters.read_flag("waiting", filter.ends_waiting);
-  if (!fault && filter.ends_waiting && filter.fence) {
-    fault = Fault{"Who waits has no fence; leave out waiting=true, or the fence."};
-  }
-  if (const std::string_view* const text = parameters.find("reason")) call.reason = *text;
-  if (!fault) fault = check_line("The reason", call.reason, core::owner_bytes_max);
-  return fault;
-}
 
 void answer(Call& call, const core::Forced& forced, Index index, Response& response) {
   response.index = index;
@@ -67,12 +39,12 @@ void answer(Call& call, const core::Forced& forced, Index index, Response& respo
 }
 
 /// One that ends so much that others have their turn in between.
-class LongForce final : public PendingAnswer, public LockService::ForceListener {
+class LongForce final : public PendingAnswer {
  public:
   LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
   /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
   ~LongForce() override {
-    if (is_asked_ && !awaited_.is_started()) service_.forget(*this);
+    if (is_asked_ && !awaited_.is_started()) service_.forget(awaited_);
   }
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
@@ -81,14 +53,13 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService::At<std::optional<core::Forced>> ask() {
     is_asked_ = true;
     return service_.force(call_.filter, call_.reason, call_.is_audited ? &call_.ended : nullptr,
-                          *this);
+                          awaited_);
   }
   [[nodiscard]] Call& call() { return call_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
-  void on_forced(const LockService::At<core::Forced>& forced) override { awaited_.decide(forced); }
   void finish(Response& response) override {
-    const auto forced = awaited_.take();
+    const auto& forced = awaited_.decision();
     answer(call_, forced.answer, forced.index, response);
   }
   /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
@@ -98,22 +69,67 @@ class LongForce final : public PendingAnswer, public LockService::ForceListener 
   LockService& service_;
   Call call_;
   bool is_asked_ = false;
-  AwaitedDecision<LockService::At<core::Forced>> awaited_;
+  LockService::AwaitedForced awaited_;
 };
 
-}  // namespace
-
-void answer_force(LockService& service, std::string_view path_text, const Parameters& parameters,
-                  const Request& request, Response& response) {
-  Call call;
-  if (const auto fault = read_call(path_text, parameters, call)) {
-    return answer_fault(*fault, response);
-  }
+/// `read` has read all that `call` has, and reads the rest.
+void carry_out(LockService& service, Call call, CallReader& read, const Request& request,
+               Response& response) {
+  core::ForceFilter& filter = call.filter;
+  constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
+  read.number("fence", 1, fence_max, filter.fence)
+      .flag("cooling", filter.ends_cooling)
+      .flag("waiting", filter.ends_waiting);
+  call.reason = read.text("reason");
+  read.require(!filter.ends_waiting || !filter.fence,
+               "Who waits has no fence; leave out waiting=true, or the fence.")
+      .check([&] { return check_line("The reason", call.reason, core::owner_bytes_max); });
+  if (read.refused(response)) return;
   call.is_audited = is_audited(request);
   auto force = std::make_unique<LongForce>(service, std::move(call));
   const auto asked = force->ask();
   if (asked.answer) return answer(force->call(), *asked.answer, asked.index, response);
   response.pending = std::move(force);
+}
+
+}  // namespace
+
+void answer_force_one(LockService& service, const core::Path& path, CallReader& read,
+                      const Request& request, Response& response) {
+  Call call;
+  call.filter.packed_path = path.view().packed();
+  read.only("force fence cooling waiting reason");
+  carry_out(service, std::move(call), read, request, response);
+}
+
+void answer_force_many(LockService& service, std::string_view query, const Request& request,
+                       Response& response) {
+  if (refuse_another_site(request, response)) return;
+  bool is_force = false;
+  CallReader read{request};
+  read.parameters(query)
+      .only("force prefix owner fence cooling waiting reason")
+      .flag("force", is_force);
+  const bool is_narrowed = read.has("prefix") || read.has("fence");
+  read.require(is_force,
+               "To end many locks add force=true; to release your own, DELETE /v1/leases.")
+      .require(is_narrowed || read.has("owner"), "Say which locks to end: prefix, owner or fence.");
+  for (const std::string_view name : {"prefix", "owner"}) {
+    // Perhaps of a variable that is not set.
+    read.value(name, [&](std::string_view text) -> std::optional<core::Fault> {
+      if (!text.empty()) return std::nullopt;
+      return core::Fault{"Parameter '" + std::string{name} +
+                         "' is empty; write prefix=/ to end everything, and fence=… for locks that "
+                         "have no owner."};
+    });
+  }
+  Call call;
+  // As a list shows an owner: taken from there, it was meant for one lock.
+  read.require(is_narrowed || read.text("owner") != unknown_owner,
+               "owner=? stands for all who named no owner; add prefix=… or fence=…")
+      .prefix(call.filter.packed_prefix)
+      .owner(call.filter.owner);
+  carry_out(service, std::move(call), read, request, response);
 }
 
 }  // namespace locker::server

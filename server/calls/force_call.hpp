@@ -2,16 +2,19 @@
 
 #include <string_view>
 
-#include "server/calls/parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {
 
-/// DELETE /v1/locks/<path> and DELETE /v1/locks with force=true: from parameters, which have been
-/// checked for what belongs to such a call, to an answer, at once or later. `path_text` still
-/// encoded; empty: of every path.
-void answer_force(LockService& service, std::string_view path_text, const Parameters& parameters,
-                  const Request& request, Response& response);
+// Ends of locks by an administrator, answered at once or later.
+
+/// DELETE /v1/locks/<path> with force=true. `read` has read these two, and reads the rest.
+void answer_force_one(LockService& service, const core::Path& path, CallReader& read,
+                      const Request& request, Response& response);
+/// DELETE /v1/locks: all that fit.
+void answer_force_many(LockService& service, std::string_view query, const Request& request,
+                       Response& response);
 
 }  // namespace locker::server

@@ -63,16 +63,6 @@ void append_meta(std::string_view meta, std::string& out) {
 
 }  // namespace
 
-void append_path(std::string_view packed, std::string& out) {
-  out += '"';
-  core::append_url_path(core::PathView{packed}, out);
-  out += '"';
-}
-
-void append_owner(std::string_view owner, std::string& out) {
-  append_json_string(owner.empty() ? "?" : owner, out);
-}
-
 void append_milliseconds(std::optional<core::Duration> duration, std::string& out) {
   if (!duration) {
     out += "null";

@@ -13,8 +13,6 @@ namespace locker::server {
 
 // How /v1 writes what the core says; API.md describes each. All append to `out`.
 
-void append_path(std::string_view packed, std::string& out);
-void append_owner(std::string_view owner, std::string& out);
 /// A number of milliseconds, or null when there is none.
 void append_milliseconds(std::optional<core::Duration> duration, std::string& out);
 /// Null for zero: no TTL, no fence.

@@ -7,10 +7,9 @@
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/lock_json.hpp"
-#include "server/calls/parameters.hpp"
+#include "server/json_text.hpp"
 
 namespace locker::server {
 namespace {
@@ -31,15 +30,10 @@ bool is_refused_method(const Request& request, bool changes, Response& response)
   return true;
 }
 
-/// Path and parameters of a call; false when it was refused.
-bool read_call(std::string_view path_text, std::string_view query, std::string_view known,
-               const Request& request, core::Path& path, Parameters& parameters,
-               Response& response) {
-  auto fault = core::parse_url_path(path_text, path);
-  if (!fault) fault = parameters.parse(query, request);
-  if (!fault) fault = parameters.expect_only(known);
-  if (fault) answer_seed_error(400, fault->message, response);
-  return !fault;
+/// Answers the fault, if there is one.
+bool is_refused(const CallReader& read, Response& response) {
+  if (read.fault()) answer_seed_error(400, read.fault()->message, response);
+  return read.fault().has_value();
 }
 
 LockService::Blocker blocker_for(const Request& request) {
@@ -66,27 +60,23 @@ void refuse_disk_full(Response& response) {
 
 }  // namespace
 
-void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
-  Parameters parameters;
-  if (!read_call(path_text, query, "id lockParents lockChildren", request, path, parameters,
-                 response)) {
-    return;
-  }
-  const std::string_view* const id = parameters.find("id");
   core::Shape shape;
-  auto fault = id != nullptr ? check_line("The id", *id, core::owner_bytes_max) : std::nullopt;
-  if (!fault) fault = parameters.read_flag("lockParents", shape.lock_parents);
-  if (!fault) fault = parameters.read_flag("lockChildren", shape.lock_children);
-  if (fault) return answer_seed_error(400, fault->message, response);
+  CallReader read{request};
+  read.path(path_text, path).parameters(query).only("id lockParents lockChildren");
+  const std::string_view id = read.text("id");
+  read.check([&] { return check_line("The id", id, core::owner_bytes_max); })
+      .flag("lockParents", shape.lock_parents)
+      .flag("lockChildren", shape.lock_children);
+  if (is_refused(read, response)) return;
 
   LockService::Blocker blocker = blocker_for(request);
-  const bool is_named = id != nullptr && *id != unknown_owner;
-  const std::string_view owner = is_named ? *id : std::string_view{};
-  const auto asked = service_.acquire_for_seed(path, shape, owner, blocker);
+  const std::string_view owner = id == unknown_owner ? std::string_view{} : id;
+  const auto asked = service.acquire_for_seed(path, shape, owner, blocker);
   const LockService::SeedAcquired& acquired = asked.answer;
   response.index = asked.index;
   switch (acquired.outcome) {
@@ -111,22 +101,20 @@ void SeedVerbs::canhaz(std::string_view path_text, std::string_view query, const
   }
 }
 
-void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_nowant(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
-  Parameters parameters;
-  if (!read_call(path_text, query, "token", request, path, parameters, response)) return;
-  const std::string_view* const text = parameters.find("token");
-  if (text == nullptr) {
-    return answer_seed_error(
-        400, "Add the token that canhaz answered: /nowant/<path>?token=<token>.", response);
-  }
+  CallReader read{request};
+  read.path(path_text, path).parameters(query).only("token");
+  read.require(read.has("token"),
+               "Add the token that canhaz answered: /nowant/<path>?token=<token>.");
+  if (is_refused(read, response)) return;
   bool released = false;
-  if (const auto token = core::parse_token(*text)) {
+  if (const auto token = core::parse_token(read.text("token"))) {
     using Outcome = core::ReleaseOutcome;
-    const auto done = service_.release_for_seed(path, *token);
+    const auto done = service.release_for_seed(path, *token);
     response.index = done.index;
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
     if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);
@@ -136,14 +124,15 @@ void SeedVerbs::nowant(std::string_view path_text, std::string_view query, const
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }
 
-void SeedVerbs::dohaz(std::string_view path_text, std::string_view query, const Request& request,
-                      Response& response) {
+void answer_dohaz(LockService& service, std::string_view path_text, std::string_view query,
+                  const Request& request, Response& response) {
   if (is_refused_method(request, false, response)) return;
   core::Path path;
-  Parameters parameters;
-  if (!read_call(path_text, query, "", request, path, parameters, response)) return;
+  CallReader read{request};
+  read.path(path_text, path).parameters(query).only("");
+  if (is_refused(read, response)) return;
   LockService::Blocker blocker = blocker_for(request);
-  const auto queried = service_.query(path, blocker);
+  const auto queried = service.query(path, blocker);
   response.index = queried.index;
   response.body = R"({"lockedBy": )";
   if (queried.blocked) {

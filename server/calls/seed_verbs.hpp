@@ -7,19 +7,15 @@
 
 namespace locker::server {
 
-/// canhaz, nowant and dohaz: the calls of Locker 1.0b, frozen. Their answers have status 200 and
-/// exactly the keys they always had; bad input gets 400 {"ok": false, "error": "<sentence>"}.
-class SeedVerbs {
- public:
-  explicit SeedVerbs(LockService& service) : service_(service) {}
+// canhaz, nowant and dohaz: the calls of Locker 1.0b, frozen. Their answers have status 200 and
+// exactly the keys they always had; bad input gets 400 {"ok": false, "error": "<sentence>"}.
+// `path_text` is the target's path behind the verb, still encoded; `query` what follows its `?`.
 
-  /// `path` is the target's path behind the verb, still encoded; `query` what follows its `?`.
-  void canhaz(std::string_view path, std::string_view query, const Request&, Response&);
-  void nowant(std::string_view path, std::string_view query, const Request&, Response&);
-  void dohaz(std::string_view path, std::string_view query, const Request&, Response&);
-
- private:
-  LockService& service_;
-};
+void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response);
+void answer_nowant(LockService& service, std::string_view path_text, std::string_view query,
+                   const Request& request, Response& response);
+void answer_dohaz(LockService& service, std::string_view path_text, std::string_view query,
+                  const Request& request, Response& response);
 
 }  // namespace locker::server

@@ -14,7 +14,7 @@
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
-#include "server/calls/call_parameters.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/json_body.hpp"
 
@@ -22,11 +22,6 @@ namespace locker::server {
 namespace {
 
 using core::Fault;
-
-/// Never called: these requests do not wait.
-class NobodyWaits final : public LockService::DecisionListener {
-  void on_decided(LockService::At<core::Acquired>&&) override {}
-};
 
 /// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).
 core::Token token_of(const std::string& id) {
@@ -118,8 +113,7 @@ void take(LockService& service, const core::Path& path, const std::string& id,
   command.owner = who;
   command.ttl = core::Milliseconds{0};  // Terraform sends no heartbeat
   command.meta = request.body;
-  NobodyWaits nobody;
-  auto asked = service.acquire(command, nobody);
+  auto asked = service.acquire(command);
   hide_unreadable(request.caller, asked.answer.blocked_by);
   response.index = asked.index;
   switch (asked.answer.outcome) {
@@ -221,25 +215,24 @@ std::optional<Fault> read_terraform_token(const Request& request, core::Token& t
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
                       const Request& request, Response& response) {
   if (request.method != Method::lock && request.method != Method::unlock) {
-    response.allow = "LOCK, UNLOCK";
-    return answer_error(405, "method_not_allowed",
-                        "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
-                        "unlock_address.",
-                        response);
+    return answer_wrong_method("LOCK, UNLOCK",
+                               "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
+                               "unlock_address.",
+                               response);
   }
   if (refuse_another_site(request, response)) return;
   core::Path path;
   std::string id;
   std::string who;
-  auto fault = core::parse_url_path(path_text, path);
+  CallReader read{request};
+  read.path(path_text, path);
   // An address that was not finished must not lock everything.
-  if (!fault && request.method == Method::lock && path.view().is_root()) {
-    fault = Fault{"Name what to lock: /terraform/<path>."};
-  }
-  if (!fault && !query.empty()) fault = Fault{"This call takes no parameters in the query."};
+  read.require(request.method != Method::lock || !path.view().is_root(),
+               "Name what to lock: /terraform/<path>.")
+      .require(query.empty(), "This call takes no parameters in the query.");
   const bool is_forced = request.method == Method::unlock && request.body.empty();
-  if (!fault && !is_forced) fault = read_info(request, id, who);
-  if (fault) return answer_fault(*fault, response);
+  if (!is_forced) read.check([&] { return read_info(request, id, who); });
+  if (read.refused(response)) return;
   if (is_forced) return force(service, path, request, response);
   if (request.method == Method::lock) return take(service, path, id, who, request, response);
   give_back(service, path, id, request, response);

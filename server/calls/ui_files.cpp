@@ -71,8 +71,7 @@ void send_to_page(Response& response) {
 
 void answer_ui(std::string_view rest, const Request& request, Response& response) {
   if (!request.reads()) {
-    response.allow = "GET, HEAD";
-    return answer_error(405, "method_not_allowed", "Use GET for this page.", response);
+    return answer_wrong_method("GET, HEAD", "Use GET for this page.", response);
   }
   if (rest.empty()) return send_to_page(response);
   const ServedFile* const served = find(rest == "/" ? "index.html" : rest.substr(1));

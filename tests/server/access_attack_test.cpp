@@ -18,7 +18,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "server/access/gate.hpp"
+#include "server/gate/gate.hpp"
 #include "server/locker.hpp"
 
 namespace locker::server {
@@ -320,6 +320,25 @@ TEST_F(WaitingWithAKey, ThatAGrantWasTakenBackIsToldWhenThatIsOnTheDisk) {
   });
   EXPECT_EQ(response.status, 401U) << response.body;
   EXPECT_TRUE(held("/ci").empty());
+  EXPECT_EQ(response.index, locker_->service().status().index);
+}
+
+TEST_F(WaitingWithAKey, OfALeaseThatHoldsMoreOnlyTheGrantIsTakenBack) {
+  const std::string joined = "4a4b4c4d-1111-4111-8111-111111111111";
+  take("/ci/before", joined, "exclusive");
+  take("/ci/x", ours_, "exclusive");
+  const Response response =
+      wait_for("/v1/locks/ci/x?wait=1h&lock_parents=false&token=" + joined, [this] {
+        load_key("lock /elsewhere");
+        Request release;
+        release.method = Method::delete_;
+        const std::string target = "/v1/locks/ci/x?token=" + ours_;
+        release.target = target;
+        EXPECT_EQ(locker_->call(release).status, 200U);
+      });
+  EXPECT_EQ(response.status, 401U) << response.body;
+  EXPECT_TRUE(held("/ci/x").empty());
+  EXPECT_EQ(held("/ci/before").size(), 1U);
   EXPECT_EQ(response.index, locker_->service().status().index);
 }
 

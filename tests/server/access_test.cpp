@@ -8,7 +8,7 @@
 #include "server/access/credentials.hpp"
 #include "server/access/key_file.hpp"
 #include "server/access/line_budget.hpp"
-#include "server/access/required_access.hpp"
+#include "server/gate/required_access.hpp"
 
 namespace locker::server {
 namespace {
@@ -131,19 +131,19 @@ TEST(AuditLine, OfARefusalIsNeverLong) {
   request.action = "acquire";
   request.packed_paths.assign(256, std::string{path.view().packed()});
   AuditNote note;
-  for (const std::string_view outcome : {"refused_401", "refused_403"}) {
+  for (const AuditOutcome outcome : {AuditOutcome::refused_401, AuditOutcome::refused_403}) {
     note.outcome = outcome;
     const std::string line = audit_line(request, note);
     EXPECT_LT(line.size(), 2'048U);
     EXPECT_NE(line.find(R"(%22…", )"), std::string::npos) << line;
     EXPECT_TRUE(line.ends_with(R"("count": 256)")) << line;
   }
-  note.outcome = "granted";  // by one who has a key, and all of it counts
+  note.outcome = AuditOutcome::granted;  // by one who has a key, and all of it counts
   EXPECT_GT(audit_line(request, note).size(), std::size_t{256} * 7 * 255);
 
   request.packed_paths.clear();
   request.target = "/" + std::string(8'000, '"');
-  note.outcome = "refused_401";
+  note.outcome = AuditOutcome::refused_401;
   EXPECT_LT(audit_line(request, note).size(), 2'048U);
 }
 
@@ -215,7 +215,10 @@ TEST(RequiredAccess, OfWhatTheBodyNames) {
   for (const std::string_view body :
        {"", "{}", "[]", "{", R"({"locks": []})", R"({"locks": ["/a"]})", R"({"locks": [{}]})",
         R"({"locks": [{"path": "a"}]})", R"({"locks": [{"path": 1}]})",
-        R"({"locks": [{"path": "/a/.."}]})", R"({"locks": [{"path": "/a", "path": "/b"}]})"}) {
+        R"({"locks": [{"path": "/a/.."}]})", R"({"locks": [{"path": "/a", "path": "/b"}]})",
+        R"({"locks": [{"path": "/a", "mode": "x"}]})", R"({"locks": [{"path": "/a", "mode": 1}]})",
+        R"({"locks": [{"path": "/a"}, {"path": "/a"}]})",
+        R"({"locks": [{"path": "/a"}], "any": 2})"}) {
     EXPECT_EQ(text_of(required(post, "/v1/locks", body)), "fault") << body;
     EXPECT_EQ(text_of(required(lock, "/terraform/a", body)), "fault") << body;
   }

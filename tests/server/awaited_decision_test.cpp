@@ -1,23 +1,15 @@
-#include "server/calls/awaited_decision.hpp"
+#include "server/awaited_decision.hpp"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "tests/server/counted_waker.hpp"
+
 namespace locker::server {
 namespace {
-
-class CountedWaker final : public Waker {
- public:
-  void wake() override {
-    ++wakes;
-    wakes.notify_one();
-  }
-  std::atomic<int> wakes = 0;
-};
 
 TEST(AwaitedDecision, OneThatComesLaterWakes) {
   AwaitedDecision<std::string> awaited;
@@ -28,7 +20,7 @@ TEST(AwaitedDecision, OneThatComesLaterWakes) {
   EXPECT_EQ(waker.wakes, 0);
   awaited.decide("granted");
   EXPECT_EQ(waker.wakes, 1);
-  EXPECT_EQ(awaited.take(), "granted");
+  EXPECT_EQ(awaited.decision(), "granted");
 }
 
 TEST(AwaitedDecision, OneThatWasThereBeforeWakesAtOnce) {
@@ -38,7 +30,7 @@ TEST(AwaitedDecision, OneThatWasThereBeforeWakesAtOnce) {
   EXPECT_FALSE(awaited.is_started());
   awaited.start(waker);
   EXPECT_EQ(waker.wakes, 1);
-  EXPECT_EQ(awaited.take(), "blocked");
+  EXPECT_EQ(awaited.decision(), "blocked");
 }
 
 TEST(AwaitedDecision, WhicheverComesFirstItWakesOnceAndCanBeDestroyedThen) {
@@ -48,7 +40,7 @@ TEST(AwaitedDecision, WhicheverComesFirstItWakesOnceAndCanBeDestroyedThen) {
     std::thread deciding{[&awaited = *awaited, i] { awaited.decide(i); }};
     awaited->start(waker);
     waker.wakes.wait(0);
-    EXPECT_EQ(awaited->take(), i);
+    EXPECT_EQ(awaited->decision(), i);
     awaited.reset();
     deciding.join();
     EXPECT_EQ(waker.wakes, 1);

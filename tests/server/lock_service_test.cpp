@@ -4,14 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/server/counted_waker.hpp"
 #include "tests/support/gated_journal.hpp"
 
 namespace locker::server {
@@ -85,12 +83,7 @@ TEST_F(LockServiceTest, WhatACommandThatRecordsNothingFindsDueGetsToTheDisk) {
   EXPECT_TRUE(commit_.is_durable(end));
 }
 
-class NobodyListens final : public LockService::DecisionListener {
-  void on_decided(LockService::At<core::Acquired>&&) override {}
-};
-
 TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
-  NobodyListens nobody;
   const core::Token token = open_lease(std::chrono::hours{1});
   const auto take = [&](const std::string& name) {
     core::Path path;
@@ -98,7 +91,7 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
     core::AcquireCommand command;
     command.token = token;
     command.wanted.push_back({std::string{path.view().packed()}, {}});
-    ASSERT_EQ(service_.acquire(command, nobody).answer.outcome, core::Outcome::granted);
+    ASSERT_EQ(service_.acquire(command).answer.outcome, core::Outcome::granted);
   };
   std::string misfit;
   std::size_t asked = 0;
@@ -141,27 +134,19 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
 }
 
 /// Waits for the end of a force.
-class ForceWaiter final : public LockService::ForceListener {
+class ForceWaiter {
  public:
-  void on_forced(const LockService::At<core::Forced>& forced) override {
-    const std::lock_guard lock{mutex_};
-    forced_ = forced.answer;
-    told_.notify_one();
-  }
-  [[nodiscard]] bool is_told() {
-    const std::lock_guard lock{mutex_};
-    return forced_.has_value();
-  }
+  ForceWaiter() { later.start(waker_); }
+  [[nodiscard]] bool is_told() const { return waker_.wakes != 0; }
   core::Forced wait() {
-    std::unique_lock lock{mutex_};
-    told_.wait(lock, [this] { return forced_.has_value(); });
-    return *forced_;
+    waker_.wakes.wait(0);
+    return later.decision().answer;
   }
 
+  LockService::AwaitedForced later;
+
  private:
-  std::mutex mutex_;
-  std::condition_variable told_;
-  std::optional<core::Forced> forced_;
+  CountedWaker waker_;
 };
 
 class LockServiceForceTest : public LockServiceTest {
@@ -180,21 +165,19 @@ class LockServiceForceTest : public LockServiceTest {
       for (int i = 0; i < 256; ++i) {
         command.wanted.push_back({path(std::to_string(group), i), {}});
       }
-      ASSERT_EQ(service_.acquire(command, nobody_).answer.outcome, core::Outcome::granted);
+      ASSERT_EQ(service_.acquire(command).answer.outcome, core::Outcome::granted);
     }
   }
   core::Outcome take_another() {
     core::AcquireCommand command;
     command.wanted.push_back({path("another", 0), {}});
-    return service_.acquire(command, nobody_).answer.outcome;
+    return service_.acquire(command).answer.outcome;
   }
   static core::ForceFilter everything() {
     core::ForceFilter filter;
     filter.packed_prefix = "";
     return filter;
   }
-
-  NobodyListens nobody_;
 };
 
 TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
@@ -202,7 +185,7 @@ TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   journal_.close_gate();  // so after each slice but the first
   ForceWaiter waiter;
   std::vector<AuditedLock> ended;
-  ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter.later).answer);
   const std::size_t left = service_.status().locks;
   EXPECT_GT(left, 0U);
   EXPECT_LT(left, locks);
@@ -211,7 +194,7 @@ TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   ForceWaiter behind;
   core::ForceFilter filter;
   filter.packed_path = path("another", 0);
-  ASSERT_FALSE(service_.force(filter, "x", nullptr, behind).answer);
+  ASSERT_FALSE(service_.force(filter, "x", nullptr, behind.later).answer);
   EXPECT_FALSE(behind.is_told());
   journal_.open_gate();
   const auto forced = waiter.wait();
@@ -230,12 +213,12 @@ TEST_F(LockServiceForceTest, AForceBehindAnotherOneLeavesAloneTheNextHolder) {
   core::ForceFilter many;
   many.packed_prefix = "";
   many.owner = "";
-  ASSERT_FALSE(service_.force(many, "x", nullptr, waiter).answer);
+  ASSERT_FALSE(service_.force(many, "x", nullptr, waiter.later).answer);
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind.later).answer);
   core::AcquireCommand command;
   command.wanted.push_back({path("next", 0), {}});
-  ASSERT_EQ(service_.acquire(command, nobody_).answer.outcome, core::Outcome::granted);
+  ASSERT_EQ(service_.acquire(command).answer.outcome, core::Outcome::granted);
   journal_.open_gate();
   EXPECT_EQ(waiter.wait().count, locks + 1);
   EXPECT_EQ(behind.wait().count, 0U);
@@ -248,11 +231,11 @@ TEST_F(LockServiceForceTest, AForceThatNobodyHearsOfGoesOnAllTheSame) {
   {
     ForceWaiter gone;
     std::vector<AuditedLock> ended;
-    ASSERT_FALSE(service_.force(everything(), "x", &ended, gone).answer);
-    service_.forget(gone);
+    ASSERT_FALSE(service_.force(everything(), "x", &ended, gone.later).answer);
+    service_.forget(gone.later);
   }
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind.later).answer);
   journal_.open_gate();
   EXPECT_EQ(behind.wait().count, 0U);
   EXPECT_EQ(service_.status().locks, 0U);
@@ -263,8 +246,8 @@ TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
   journal_.close_gate();
   ForceWaiter waiter;
   ForceWaiter behind;
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter).answer);
-  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter.later).answer);
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, behind.later).answer);
   service_.begin_stop();
   const auto forced = waiter.wait();
   EXPECT_EQ(forced.outcome, core::Outcome::busy);
@@ -273,7 +256,7 @@ TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
   EXPECT_EQ(forced.count, locks - left);
 
   ForceWaiter late;
-  const auto asked = service_.force(everything(), "x", nullptr, late);
+  const auto asked = service_.force(everything(), "x", nullptr, late.later);
   ASSERT_TRUE(asked.answer);
   EXPECT_EQ(asked.answer->outcome, core::Outcome::busy);
   EXPECT_GT(service_.status().locks, 0U);
@@ -285,7 +268,7 @@ TEST_F(LockServiceForceTest, AServerThatStopsDoesNotWaitForTheEndOfAForce) {
 TEST_F(LockServiceForceTest, AForceThatEndsLittleIsAnsweredAtOnce) {
   ASSERT_EQ(take_another(), core::Outcome::granted);
   ForceWaiter waiter;
-  const auto forced = service_.force(everything(), "x", nullptr, waiter);
+  const auto forced = service_.force(everything(), "x", nullptr, waiter.later);
   ASSERT_TRUE(forced.answer);
   EXPECT_EQ(forced.answer->count, 1U);
   EXPECT_FALSE(waiter.is_told());

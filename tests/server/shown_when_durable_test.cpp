@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 
 #include "server/calls/api.hpp"
 #include "server/calls/openapi.hpp"
+#include "tests/server/counted_waker.hpp"
 #include "tests/support/gated_journal.hpp"
 #include "tests/support/simulated_disk.hpp"
 
@@ -126,16 +126,6 @@ const std::vector<Call> calls_that_wait_for_nothing{
     {Method::get, "/readyz"},    {Method::get, "/metrics"},
 };
 
-/// Of one that waits.
-class CountedDecision final : public LockService::DecisionListener {
- public:
-  [[nodiscard]] Index count() const { return count_; }
-
- private:
-  void on_decided(LockService::At<core::Acquired>&&) override { ++count_; }
-  Index count_ = 0;
-};
-
 /// The real Api before a journal whose disk is as slow as the test likes.
 class Server {
  public:
@@ -189,7 +179,8 @@ class Server {
     EXPECT_EQ(path.push_back("held"), core::Path::Push::ok);
     command.wanted.push_back({std::string{path.view().packed()}, {}});
     command.wait = std::chrono::hours{1};
-    EXPECT_EQ(service_.acquire(command, waiting_).answer.outcome, core::Outcome::queued);
+    waiting_.start(let_in_);
+    EXPECT_EQ(service_.acquire(command, &waiting_).answer.outcome, core::Outcome::queued);
     commit_.commit_until(last_index());
     journal_.close_gate();
     EXPECT_EQ(call({Method::get, "/canhaz/new?id=other"}).body.find("\"ok\": true"), 1U);
@@ -202,7 +193,7 @@ class Server {
 
   [[nodiscard]] Index last_index() { return service_.status().index; }
   /// Records of grants to who waited.
-  [[nodiscard]] Index let_in() const { return waiting_.count(); }
+  [[nodiscard]] Index let_in() const { return static_cast<Index>(let_in_.wakes); }
   [[nodiscard]] bool is_durable(Index index) const { return commit_.is_durable(index); }
 
  private:
@@ -212,7 +203,8 @@ class Server {
   EventLog events_{10, 0, 1};
   GroupCommit commit_{journal_, 0, [](const core::Fault&) {},
                       [this](Index durable) { events_.publish(durable); }};
-  CountedDecision waiting_;
+  CountedWaker let_in_;
+  LockService::AwaitedAcquired waiting_;
   LockService service_{std::make_unique<core::Arbiter>(1, core::Arbiter::Limits{}),
                        commit_,
                        events_,
@@ -270,12 +262,6 @@ TEST(ShownWhenDurable, NoCallIsLeftOut) {
     }
   }
 }
-
-class CountedWaker final : public Waker {
- public:
-  void wake() override { ++wakes; }
-  std::atomic<int> wakes = 0;
-};
 
 TEST(ShownWhenDurable, AnAnswerThatComesLater) {
   for (const Call& call : std::vector<Call>{

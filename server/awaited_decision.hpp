@@ -27,10 +27,10 @@ class AwaitedDecision {
     decision_.emplace(std::move(decision));
     if (waker_ != nullptr) waker_->wake();
   }
-  /// REQUIRES: wake() was called.
-  [[nodiscard]] Decision take() {
+  /// Nobody else touches it any more. REQUIRES: decide() was called.
+  [[nodiscard]] Decision& decision() {
     const std::lock_guard lock{mutex_};
-    return std::move(*decision_);
+    return *decision_;
   }
 
  private:

@@ -1,21 +1,17 @@
-#include "server/access/required_access.hpp"
+#include "server/gate/required_access.hpp"
 
 #include <utility>
 
-#include <boost/json.hpp>
-
 #include "core/url_path.hpp"
 #include "server/calls/call_kind.hpp"
-#include "server/calls/call_parameters.hpp"
-#include "server/calls/json_body.hpp"
-#include "server/calls/parameters.hpp"
+#include "server/calls/call_reader.hpp"
+#include "server/calls/several_locks.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
 
-using core::Fault;
 using core::Right;
 using Who = RequiredAccess::Who;
 
@@ -45,70 +41,49 @@ RequiredAccess seed_call(std::string_view action, Right right, std::string_view 
   return access;
 }
 
-void read_lease(const Parameters& parameters, const Request& request, RequiredAccess& access) {
-  if (!access.fault) access.fault = read_token(parameters, request, access.lease);
-}
-
 /// At and below the parameter `prefix`; everywhere without one.
 RequiredAccess under_prefix(std::string_view action, Right right, const RequestTarget& target,
                             const Request& request) {
   RequiredAccess access;
   access.action = action;
   access.wants_prefix = true;
-  Parameters parameters;
-  access.fault = parameters.parse(target.query, request);
-  const std::string_view* const prefix = parameters.find("prefix");
-  if (!access.fault) need(right, prefix != nullptr ? *prefix : "/", access);
+  std::optional<std::string> prefix;
+  access.fault = CallReader{request}.parameters(target.query).prefix(prefix).fault();
+  if (!access.fault) access.at.push_back({right, prefix.value_or("")});
   return access;
 }
 
 RequiredAccess acquire_one(std::string_view url_path, const RequestTarget& target,
                            const Request& request) {
   RequiredAccess access = at_path("acquire", Right::lock, url_path);
-  Parameters parameters;
-  if (!access.fault) access.fault = parameters.parse(target.query, request);
-  read_lease(parameters, request, access);
+  if (access.fault) return access;
+  access.fault = CallReader{request}.parameters(target.query).token(access.lease).fault();
   return access;
 }
 
 RequiredAccess acquire_several(const Request& request) {
   RequiredAccess access;
   access.action = "acquire";
-  boost::json::object body;
-  access.fault = read_json_object(request, body);
-  if (access.fault) return access;
-  const boost::json::value* const locks = body.if_contains("locks");
-  if (locks == nullptr || !locks->is_array() || locks->get_array().empty()) {
-    access.fault = Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
-    return access;
+  SeveralLocks several;
+  access.fault = CallReader{request}
+                     .check([&] { return read_several_locks(request, several); })
+                     .parameters(several.parameters)
+                     .token(access.lease)
+                     .fault();
+  for (core::Wanted& each : several.wanted) {
+    access.at.push_back({Right::lock, std::move(each.packed_path)});
   }
-  for (const boost::json::value& each : locks->get_array()) {
-    const boost::json::value* const path =
-        each.is_object() ? each.get_object().if_contains("path") : nullptr;
-    if (path == nullptr || !path->is_string() || !path->get_string().starts_with('/')) {
-      access.fault = Fault{"Each of `locks` needs a path that starts with a slash."};
-      return access;
-    }
-    need(Right::lock, std::string_view{path->get_string()}, access);
-    if (access.fault) return access;
-  }
-  body.erase("locks");
-  body.erase("any");
-  Parameters parameters;
-  access.fault = parameters.take(body);
-  read_lease(parameters, request, access);
   return access;
 }
 
 RequiredAccess end_one(std::string_view url_path, const RequestTarget& target,
                        const Request& request) {
-  Parameters parameters;
   bool is_force = false;
-  auto fault = parameters.parse(target.query, request);
-  if (!fault) fault = parameters.read_flag("force", is_force);
+  CallReader read{request};
+  read.parameters(target.query).flag("force", is_force);
   RequiredAccess access = is_force ? at_path("force", Right::force, url_path)
                                    : at_path("release", Right::lock, url_path);
-  if (fault) access.fault = fault;
+  if (read.fault()) access.fault = read.fault();
   return access;
 }
 
@@ -117,9 +92,7 @@ RequiredAccess whole_lease(std::string_view action, Right right, const RequestTa
   RequiredAccess access;
   access.action = action;
   access.somewhere = access.lease_right = right;
-  Parameters parameters;
-  access.fault = parameters.parse(target.query, request);
-  read_lease(parameters, request, access);
+  access.fault = CallReader{request}.parameters(target.query).token(access.lease).fault();
   return access;
 }
 

@@ -1,4 +1,4 @@
-#include "server/access/gate.hpp"
+#include "server/gate/gate.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -78,7 +78,7 @@ class Gate::AuditedDelivery final : public Delivery {
   ~AuditedDelivery() override {
     if (is_delivered_) return;
     inner_.reset();
-    note_.outcome = "taken_back";
+    note_.outcome = AuditOutcome::taken_back;
     try {
       audit_.add(audit_line(request_, note_));
     } catch (const std::bad_alloc&) {
@@ -127,47 +127,30 @@ class Gate::GatedPending final : public PendingAnswer {
     // What it may read by now, it is told.
     if (now) inner_->set_caller({now, caller_.is_audited});
     inner_->finish(response);
-    // A force is done, and was allowed when it began.
-    if (response.audit && response.audit->outcome != "granted") return;
     const auto is_allowed = [&](const RequiredAccess::At& at) {
       return now->may(at.right, core::PathView{at.packed_path});
     };
     if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
-    take_back(response);
+    const auto taken_back = inner_->take_back(response);
+    if (!taken_back) return;  // a force, which was allowed when it began
     note_taken_back(response);
     ++gate_.metrics_.refused_401;
-    const Index index = response.index;
     const CallKind call = response.call;
     response = {};
-    response.index = index;
+    response.index = *taken_back;  // the answer tells that it is done
     response.call = call;
     answer_error(401, "unknown_key",
                  "The key of this request was revoked, or lost its rules, while it waited; what it "
                  "waited for is not held.",
                  response);
     response.audit = std::make_unique<AuditNote>();
-    response.audit->outcome = "refused_401";
-  }
-
-  /// The answer tells that it is done, so it waits for that as well.
-  void take_back(Response& response) const {
-    if (response.delivery) {
-      response.delivery.reset();
-      response.index = gate_.service_.status().index;
-    }
-    if (!required_.lease || !response.audit || response.audit->outcome != "granted") return;
-    for (const std::string& path : response.audit->packed_paths) {
-      response.index =
-          std::max(response.index,
-                   gate_.service_.take_back(*required_.lease, core::Path{core::PathView{path}}));
-    }
+    response.audit->outcome = AuditOutcome::refused_401;
   }
 
   /// Else the log would have no end of a shared lock that this grant took the place of.
   void note_taken_back(Response& response) const {
-    if (gate_.audit_ == nullptr || !response.audit) return;
-    if (response.audit->outcome != "granted") return;
-    response.audit->outcome = "taken_back";
+    if (!response.audit) return;
+    response.audit->outcome = AuditOutcome::taken_back;
     gate_.audit_->add(audit_line(audited_, *response.audit));
   }
 
@@ -203,8 +186,7 @@ class Gate::KeyedStream final : public Stream {
 };
 
 void Gate::answer(const Request& request, Response& response) {
-  // Of those who wait, what they were granted has to be known, in case that their key goes.
-  Visit visit{request, {}, {nullptr, audit_ != nullptr || keys_ != nullptr}};
+  Visit visit{request, {}, {nullptr, audit_ != nullptr}};
   if (keys_ != nullptr && !identify(visit)) return answer_stranger(visit, response);
   visit.required = required_access(request);
   if (visit.required.who == Who::anybody) return inner_.answer(request, response);
@@ -358,7 +340,7 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
     audited = Visit{visit.request, required_access(visit.request), visit.caller}.audited();
   }
   if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
-  note.outcome = status == 401 ? "refused_401" : "refused_403";
+  note.outcome = status == 401 ? AuditOutcome::refused_401 : AuditOutcome::refused_403;
   audit_->add(audit_line(audited, note));
 }
 

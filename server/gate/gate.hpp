@@ -8,14 +8,16 @@
 #include "server/access/audit_log.hpp"
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
-#include "server/access/required_access.hpp"
+#include "server/gate/required_access.hpp"
 #include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {
 
 /// Stands before the handler of all requests: lets through what a key may, and says in the audit
-/// log what became of it. Without keys and without an audit log nobody needs it. Thread-safe.
+/// log what became of it, as Response::audit tells it. A key is looked up again when a wait ends
+/// and before each piece of a stream. Without keys and without an audit log nobody needs it.
+/// Thread-safe.
 class Gate final : public RequestHandler {
  public:
   /// `keys` and `audit` may be null. All must outlive the gate, and everything that came through

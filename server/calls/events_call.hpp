@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+#include "server/lock_service.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+/// GET /v1/events.
+void answer_events(LockService& service, std::string_view query, const Request& request,
+                   Response& response);
+
+}  // namespace locker::server

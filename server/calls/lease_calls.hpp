@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+#include "server/lock_service.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+// POST, GET and DELETE /v1/leases, and POST /v1/leases/renew.
+
+void answer_open_lease(LockService& service, std::string_view query, const Request& request,
+                       Response& response);
+void answer_look_at_lease(LockService& service, std::string_view query, const Request& request,
+                          Response& response);
+void answer_release_all(LockService& service, std::string_view query, const Request& request,
+                        Response& response);
+void answer_renew(LockService& service, std::string_view query, const Request& request,
+                  Response& response);
+
+}  // namespace locker::server

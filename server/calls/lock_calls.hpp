@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string_view>
+
+#include "server/lock_service.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+// GET /v1/locks, and GET and DELETE /v1/locks/<path>, whose `path_text` is still encoded.
+
+void answer_list(LockService& service, std::string_view query, const Request& request,
+                 Response& response);
+void answer_look(LockService& service, std::string_view path_text, std::string_view query,
+                 const Request& request, Response& response);
+/// For the lock's holder or, with force=true, for an administrator.
+void answer_release(LockService& service, std::string_view path_text, std::string_view query,
+                    const Request& request, Response& response);
+
+}  // namespace locker::server

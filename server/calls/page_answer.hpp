@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "server/lock_pages.hpp"
+#include "server/request_handler.hpp"
+
+namespace locker::server {
+
+// What the answers have in common that list locks: pages, and a table for people in place of JSON.
+
+/// The parameter `after`: a place in a list, as `next` told it.
+[[nodiscard]] std::optional<core::Fault> read_after(std::string_view text,
+                                                    std::optional<core::LockId>& after);
+
+/// `append` gets each with its number.
+template <typename Append>
+void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
+                 const Append& append) {
+  body += '[';
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (i != 0) body += ", ";
+    append(infos[i], i);
+  }
+  body += ']';
+}
+
+/// The last member, and the end of the answer.
+void append_next(std::optional<core::LockId> next, std::string& body);
+
+/// Whether the client wants the table more than JSON.
+[[nodiscard]] bool wants_text(const Request& request);
+[[nodiscard]] std::string text_page(const LockPages::Page& page, const core::Now& now);
+void answer_text(std::string text, Response& response);
+
+}  // namespace locker::server

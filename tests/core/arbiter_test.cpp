@@ -896,6 +896,25 @@ TEST_F(ArbiterTest, AForceInSlicesKeepsItsPlaceBesideOthersThatAreOverAtOnce) {
   EXPECT_LE(slices, 11);
 }
 
+TEST_F(ArbiterTest, AForceThatFoundNoRoomGoesOnWithWhatItHadNoRoomFor) {
+  for (const char* const name : {"0", "1", "2"}) {
+    AcquireCommand command;
+    command.wanted = {{path(name), {}}};
+    command.token = token(1);
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
+  }
+  ForceFilter filter;
+  filter.packed_prefix = "";
+  Forcing forcing = arbiter_->begin_force(filter, "why");
+  room_ = 0;
+  EXPECT_TRUE(arbiter_->advance_force(forcing, 1'000, now()));
+  EXPECT_EQ(forcing.forced.outcome, Outcome::busy);
+  room_ = endless;
+  EXPECT_TRUE(arbiter_->advance_force(forcing, 1'000, now()));
+  EXPECT_EQ(forcing.forced.outcome, Outcome::granted);
+  EXPECT_EQ(forcing.forced.count, 3U);
+}
+
 TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
   constexpr int locks = 100;
   const auto name = [](int number) { return path(std::to_string(number)); };

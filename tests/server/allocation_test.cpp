@@ -100,12 +100,13 @@ TEST_F(AllocationTest, AQueryTakesNone) {
 
 TEST_F(AllocationTest, APairOfTheSeedsVerbsTakesNone) {
   fill_memories();
-  // None, but for a thread that takes over from here when the disk is slow for a while.
+  // One in each pair would be as many as there are rounds. None is; but a thread takes over from
+  // here when the disk is slow for a while, more often on a busy machine.
   EXPECT_LT(count([&] {
               const std::string held = ask(get("/canhaz/some/path?id=me"));
               ask(get("/nowant/some/path?token=" + held.substr(held.size() - 38, 36)));
             }),
-            10U);
+            rounds / 4U);
 }
 
 TEST_F(AllocationTest, APairOfV1TakesFew) {

@@ -57,8 +57,8 @@ std::string read(File& file, std::uint64_t offset, std::size_t size) {
 }
 
 TEST(ReadAheadFile, FromFrontToBackGivesTheFileUpToItsEnd) {
-  for (const std::size_t size : {std::size_t{0}, direct_alignment, 3 * mebibyte, 3 * mebibyte + 4096,
-                                 2 * mebibyte - 100, 5 * mebibyte + 1}) {
+  for (const std::size_t size : {std::size_t{0}, direct_alignment, 3 * mebibyte,
+                                 3 * mebibyte + 4096, 2 * mebibyte - 100, 5 * mebibyte + 1}) {
     for (const std::size_t step : {direct_alignment, 64 * direct_alignment, 2 * mebibyte}) {
       auto whole = std::make_unique<PatternFile>(size);
       const PatternFile& expected = *whole;

@@ -320,8 +320,7 @@ ExitCode serve(const Options& options) {
   if (locker.metrics().write_age() >= disk_patience) {
     spdlog::warn(
         "the process cannot end before the disk of the store answers, mostly also when it is "
-        "killed, "
-        "and until then no other one can open the store");
+        "killed, and until then no other one can open the store");
   }
   locker.handler().set_draining();
   locker.service().begin_stop();

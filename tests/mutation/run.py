@@ -21,6 +21,7 @@ SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__))
 
 # By GoogleTest, unittest and the checker of histories.
 FAILED = re.compile(r"^(?:\[  FAILED  \] ([\w/]+\.[\w/]+)|(?:FAIL|ERROR): (\w+)|([1-9]\d* faults)$)", re.M)
+LONGEST = 1800  # seconds that a test may take without a fault
 BEGUN = re.compile(r"^\[ RUN      \] (\S+)", re.M)
 START = """
 import sys, tempfile
@@ -59,15 +60,15 @@ def build(source, targets):
     return None if done.returncode == 0 else done.stdout
 
 
-def run(command, source):
-    """Exit code, None after too long, and all that it said. What it leaves running is ended."""
+def run(command, source, limit):
+    """Exit code, None after `limit` seconds, and all that it said. What it leaves running is ended."""
     directory = os.path.join(source, "build")
     environment = {**os.environ, "LOCKER_BUILD": directory, "LOCKER_SEEDS": "4000"}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(command, env=environment, start_new_session=True,
                                    stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
         try:
-            code = process.wait(timeout=300)
+            code = process.wait(timeout=limit)
         except subprocess.TimeoutExpired:
             code = None
         finally:
@@ -80,7 +81,7 @@ def run(command, source):
 
 def starts(source):
     program_tests = os.path.join(source, "tests", "program")
-    code, said = run([sys.executable, "-B", "-c", START, program_tests], source)
+    code, said = run([sys.executable, "-B", "-c", START, program_tests], source, 60)
     return code == 0, said
 
 
@@ -97,22 +98,23 @@ def failing(code, said):
     return list(dict.fromkeys(names))
 
 
-def run_test(source, test):
+def run_test(source, test, limit):
     directory = os.path.join(source, "build")
     if is_script(test):
         script, *options = test.split()
-        return run([sys.executable, "-B", os.path.join(source, "tests", script), *options], source)
+        return run([sys.executable, "-B", os.path.join(source, "tests", script), *options], source,
+                   limit)
     target, chosen = test.split()
-    return run([os.path.join(directory, target), f"--gtest_filter={chosen}"], source)
+    return run([os.path.join(directory, target), f"--gtest_filter={chosen}"], source, limit)
 
 
-def outcome(source, test):
+def outcome(source, test, limit):
     """A word, and what there is to say about it."""
     if is_script(test):
         is_up, said = starts(source)
         if not is_up:
             return "DOES NOT START", said
-    code, said = run_test(source, test)
+    code, said = run_test(source, test, limit)
     if code == 0:
         return "NOT SEEN", ""
     names = failing(code, said)
@@ -135,11 +137,14 @@ def main():
     source = os.path.join(work, "source")
     copy_source(source)
     unseen = []
+    limits = {}  # of each test: far more than it takes without a fault, on this machine as busy as it is
     for test in sorted({fault.test for fault in chosen}):
         fault = build(source, targets_of(test))
         if fault is not None:
             sys.exit(fault)
-        result, said = outcome(source, test)
+        began = time.monotonic()
+        result, said = outcome(source, test, LONGEST)
+        limits[test] = 60 + 3 * (time.monotonic() - began)
         if result != "NOT SEEN":
             sys.exit(f"{said}\n{test} fails without any fault: it proves nothing.")
     for fault in chosen:
@@ -154,7 +159,7 @@ def main():
             if broken is not None:
                 result, said = "DOES NOT BUILD", broken
             else:
-                result, said = outcome(source, fault.test)
+                result, said = outcome(source, fault.test, limits[fault.test])
         finally:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(right)

@@ -10,7 +10,7 @@ set(locker_asio_headers
   <boost/asio/steady_timer.hpp> <boost/beast/http.hpp> <boost/json.hpp>)
 if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
   # -fpch-preprocess: ccache then knows what a precompiled header is made of; it also wants
-  # CCACHE_SLOPPINESS, which `dev` and the presets set. The warning: g++ 12 forgets that such a
+  # CCACHE_SLOPPINESS, which the presets set. The warning: g++ 12 forgets that such a
   # header is the system's, and tells of a bound inside std::string_view that cannot occur.
   add_compile_options(
     $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess> $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overread>)

@@ -50,13 +50,10 @@ def copy_source(to):
 
 
 def build(source, targets):
-    directory = os.path.join(source, "build")
-    if not os.path.exists(os.path.join(directory, "build.ninja")):
-        subprocess.run(["cmake", "-S", source, "-B", directory, "-G", "Ninja", "-DLOCKER_TESTS=ON",
-                        "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"],
-                       check=True, stdout=subprocess.DEVNULL)
-    done = subprocess.run(["cmake", "--build", directory, "--target", *targets], check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    subprocess.run(["cmake", "--preset", "release", "-DLOCKER_TESTS=ON"], cwd=source, check=True,
+                   stdout=subprocess.DEVNULL)
+    done = subprocess.run(["cmake", "--build", "--preset", "release", "--target", *targets], cwd=source,
+                          check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return None if done.returncode == 0 else done.stdout
 
 

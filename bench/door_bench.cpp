@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "bench/held_locks.hpp"
-#include "server/group_commit.hpp"
-#include "server/lock_service.hpp"
+#include "server/service/group_commit.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::bench {
 namespace {
@@ -60,8 +60,8 @@ void pairs(benchmark::State& state) {
     server::LockService& service = door->service;
     const core::PathView path{paths[n++ % paths_of_thread]};
     server::LockService::Blocker nobody;
-    const auto taken = service.acquire_for_seed(path, {}, "bench", nobody).answer;
-    const auto given = service.release_for_seed(path, taken.token);
+    const auto taken = service.acquire_legacy(path, {}, "bench", nobody).answer;
+    const auto given = service.release_legacy(path, taken.token);
     if (n % 64 == 0) door->commit.commit_until(given.index);
   }
   state.SetItemsProcessed(2 * state.iterations());

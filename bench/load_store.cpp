@@ -16,7 +16,7 @@
 #include "core/arbiter.hpp"
 #include "persistence/local_journal.hpp"
 #include "persistence/posix_file_system.hpp"
-#include "server/memory_ahead.hpp"
+#include "server/service/memory_ahead.hpp"
 
 namespace locker::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "bench/held_locks.hpp"
-#include "server/memory_ahead.hpp"
+#include "server/service/memory_ahead.hpp"
 
 namespace locker::bench {
 namespace {
@@ -79,8 +79,7 @@ void query(benchmark::State& state) {
   paths.reserve(4096);
   for (int i = 0; i < 4096; ++i) paths.push_back(path_number(1 + random() % held));
   std::size_t next = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(table.blocker_for_seed(paths[next++ % paths.size()]));
+  for (auto _ : state) benchmark::DoNotOptimize(table.legacy_blocker(paths[next++ % paths.size()]));
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(query)->Arg(1'000'000)->Arg(10'000'000);

@@ -85,8 +85,8 @@ class Arbiter {
   /// Also renews the lease of its token, if that lives, whatever the answer is.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
-  /// For a fresh lease with this one lock, by the rule of the seed's verbs; never waits.
-  [[nodiscard]] SeedAcquired acquire_for_seed(PathView path, const Shape& shape,
+  /// For a fresh lease with this one lock, by the rule of the 1.0b calls; never waits.
+  [[nodiscard]] LegacyAcquired acquire_legacy(PathView path, const Shape& shape,
                                               std::string_view owner, const Token& fresh_token,
                                               Milliseconds ttl, const Now& now);
 
@@ -95,7 +95,7 @@ class Arbiter {
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
   /// The same of a lock that the token holds, and of nothing else: neither of what it waits for,
   /// nor of what it released before.
-  [[nodiscard]] Released release_for_seed(const Token& token, PathView path, const Now& now);
+  [[nodiscard]] Released release_legacy(const Token& token, PathView path, const Now& now);
   /// Everything that the lease holds, and the lease; what it waits for it still gets. Of a token
   /// that has no lease: ends all its requests that wait, and gives up its places.
   [[nodiscard]] Released release_all(const Token& token, const Now& now);

@@ -282,7 +282,7 @@ void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   rechecks_.take_over(std::move(watching));
 }
 
-SeedAcquired Arbiter::acquire_for_seed(PathView path, const Shape& shape, std::string_view owner,
+LegacyAcquired Arbiter::acquire_legacy(PathView path, const Shape& shape, std::string_view owner,
                                        const Token& fresh_token, Milliseconds ttl, const Now& now) {
   now_ = now;
   if (const auto held = table_.blocker({path, shape, ClashRule::holder_only, std::nullopt})) {

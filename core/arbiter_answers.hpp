@@ -87,8 +87,8 @@ struct Acquired {
   return acquired;
 }
 
-/// Of Arbiter::acquire_for_seed().
-struct SeedAcquired {
+/// Of Arbiter::acquire_legacy().
+struct LegacyAcquired {
   Outcome outcome = Outcome::granted;
   std::string_view blocked_by;  ///< The owner; good until the next command.
   /// The lock in the way; none when it is a waiter. Good until the next command.

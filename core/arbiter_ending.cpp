@@ -158,7 +158,7 @@ void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
 }
 
 Released Arbiter::release(const Token& token, PathView path, const Now& now) {
-  Released released = release_for_seed(token, path, now);
+  Released released = release_legacy(token, path, now);
   if (released.outcome != ReleaseOutcome::not_held) return released;
   const auto ended = ended_.find_lock(token, path, now_.instant);
   if (Waiter* const waiting = waiters_.who_wants(token, path.packed())) {
@@ -196,7 +196,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   return released;
 }
 
-Released Arbiter::release_for_seed(const Token& token, PathView path, const Now& now) {
+Released Arbiter::release_legacy(const Token& token, PathView path, const Now& now) {
   now_ = now;
   Released released;
   const auto held = table_.held_by(token, path);

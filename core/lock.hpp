@@ -43,7 +43,7 @@ struct Shape {
 
 /// Whose flags are asked when a request meets a held lock.
 enum class ClashRule : std::uint8_t {
-  /// The seed's verbs: only the held lock's flags. What is granted depends on the order.
+  /// The calls of 1.0b: only the held lock's flags. What is granted depends on the order.
   holder_only,
   /// Either's: two locks clash in both orders or in none.
   symmetric,

@@ -58,8 +58,8 @@ class LockTable {
   /// oldest below it.
   [[nodiscard]] std::optional<HeldLock> blocker(const AcquireRequest& request) const;
 
-  /// Who blocks this path for an exclusive request of the seed's verbs: what `dohaz` answers.
-  [[nodiscard]] std::optional<HeldLock> blocker_for_seed(PathView path) const;
+  /// Who blocks this path for an exclusive request of the 1.0b calls: what `dohaz` answers.
+  [[nodiscard]] std::optional<HeldLock> legacy_blocker(PathView path) const;
 
   /// The lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;

@@ -112,7 +112,7 @@ std::optional<HeldLock> LockTable::blocker(const AcquireRequest& request) const 
   return lock_unless_null(find_blocker(request));
 }
 
-std::optional<HeldLock> LockTable::blocker_for_seed(PathView path) const {
+std::optional<HeldLock> LockTable::legacy_blocker(PathView path) const {
   const AcquireRequest request{path, {}, ClashRule::holder_only, std::nullopt};
   return lock_unless_null(find_blocker(request));
 }

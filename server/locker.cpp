@@ -8,8 +8,8 @@
 #include "core/url_path.hpp"
 #include "persistence/posix_file_system.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/token_source.hpp"
-#include "server/wall_clock.hpp"
+#include "server/service/token_source.hpp"
+#include "server/service/wall_clock.hpp"
 
 namespace locker::server {
 namespace {

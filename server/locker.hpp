@@ -12,12 +12,12 @@
 
 #include "persistence/local_journal.hpp"
 #include "server/calls/api.hpp"
-#include "server/event_log.hpp"
-#include "server/group_commit.hpp"
 #include "server/http/http_metrics.hpp"
-#include "server/lock_service.hpp"
-#include "server/memory_ahead.hpp"
 #include "server/metrics.hpp"
+#include "server/service/event_log.hpp"
+#include "server/service/group_commit.hpp"
+#include "server/service/lock_service.hpp"
+#include "server/service/memory_ahead.hpp"
 
 namespace locker::server {
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "server/calls/call_kind.hpp"
-#include "server/process_metrics.hpp"
+#include "server/prometheus/process_metrics.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {

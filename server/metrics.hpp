@@ -5,10 +5,10 @@
 
 #include "persistence/local_journal.hpp"
 #include "server/access/access_metrics.hpp"
-#include "server/group_commit.hpp"
 #include "server/http/http_metrics.hpp"
-#include "server/lock_service.hpp"
-#include "server/prometheus_text.hpp"
+#include "server/prometheus/prometheus_text.hpp"
+#include "server/service/group_commit.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 

@@ -7,7 +7,6 @@
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
 #include "server/access/hidden.hpp"
-#include "server/awaited_decision.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
@@ -15,6 +14,7 @@
 #include "server/calls/several_locks.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
+#include "server/service/awaited_decision.hpp"
 
 namespace locker::server {
 namespace {

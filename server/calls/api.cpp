@@ -9,14 +9,14 @@
 #include "server/calls/events_call.hpp"
 #include "server/calls/force_call.hpp"
 #include "server/calls/lease_calls.hpp"
+#include "server/calls/legacy_calls.hpp"
 #include "server/calls/lock_calls.hpp"
 #include "server/calls/openapi.hpp"
-#include "server/calls/seed_verbs.hpp"
 #include "server/calls/terraform.hpp"
 #include "server/calls/ui_files.hpp"
-#include "server/disk_watch.hpp"
 #include "server/json_text.hpp"
 #include "server/request_target.hpp"
+#include "server/service/disk_watch.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {

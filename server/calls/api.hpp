@@ -3,13 +3,13 @@
 #include <atomic>
 #include <string>
 
-#include "server/lock_service.hpp"
 #include "server/metrics.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 
-/// Which URL does what: the seed's verbs, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
+/// Which URL does what: the 1.0b calls, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
 /// Thread-safe.
 class Api final : public RequestHandler {
  public:

@@ -13,7 +13,7 @@ namespace locker::server {
 inline constexpr std::string_view another_site_sentence =
     "A browser sent this for another site's page or ahead of time; nothing is changed that way.";
 
-/// Answers such a request of all but the seed's calls; false when it is none.
+/// Answers such a request of all but the 1.0b calls; false when it is none.
 [[nodiscard]] bool refuse_another_site(const Request& request, Response& response);
 
 }  // namespace locker::server

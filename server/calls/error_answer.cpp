@@ -132,7 +132,7 @@ void answer_unknown_method(const Request& request, Response& response) {
                       response);
 }
 
-void answer_seed_error(unsigned status, std::string_view sentence, Response& response) {
+void answer_legacy_error(unsigned status, std::string_view sentence, Response& response) {
   response.status = status;
   response.retry_after = can_be_tried_again(status);
   response.body = R"({"ok": false, "error": )";

@@ -22,14 +22,14 @@ void answer_wrong_method(std::string_view allowed, std::string_view sentence, Re
 /// The same of a method that neither locks nor leases know.
 void answer_unknown_method(const Request& request, Response& response);
 
-/// An error as the seed's verbs tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
+/// An error as the 1.0b calls tell it: {"ok": false, "error": "<sentence>"}; with Retry-After as
 /// above.
-void answer_seed_error(unsigned status, std::string_view sentence, Response& response);
+void answer_legacy_error(unsigned status, std::string_view sentence, Response& response);
 
 /// 503: the server has as many locks or leases, or as much memory, as it may have. REQUIRES:
 /// `limit` is too_many_locks, too_many_leases or too_much_memory.
 void answer_limit(core::Outcome limit, Response& response);
-/// What that says, which names the option; for answer_seed_error().
+/// What that says, which names the option; for answer_legacy_error().
 [[nodiscard]] std::string_view sentence_of_limit(core::Outcome limit);
 
 /// 410: the lease was lost before; with the reason, and the administrator's words if there are any.

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "server/access/audited.hpp"
-#include "server/awaited_decision.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/error_answer.hpp"
+#include "server/service/awaited_decision.hpp"
 
 namespace locker::server {
 namespace {

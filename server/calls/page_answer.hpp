@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "server/lock_pages.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/lock_pages.hpp"
 
 namespace locker::server {
 

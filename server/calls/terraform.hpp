@@ -5,8 +5,8 @@
 
 #include "core/error.hpp"
 #include "core/lock.hpp"
-#include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 

@@ -312,8 +312,8 @@ void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
                   const std::string& sentence, Response& response) const {
   // The page at /ui has a dialog of its own.
   response.asks_for_password = visit.request.requested_with.empty();
-  if (visit.required.is_seed_call) {
-    answer_seed_error(status, sentence, response);
+  if (visit.required.is_legacy_call) {
+    answer_legacy_error(status, sentence, response);
   } else {
     answer_error(status, code, sentence, response);
   }

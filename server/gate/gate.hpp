@@ -9,8 +9,8 @@
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
 #include "server/gate/required_access.hpp"
-#include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 

@@ -35,9 +35,9 @@ RequiredAccess at_path(std::string_view action, Right right, std::string_view ur
   return access;
 }
 
-RequiredAccess seed_call(std::string_view action, Right right, std::string_view url_path) {
+RequiredAccess legacy_call(std::string_view action, Right right, std::string_view url_path) {
   RequiredAccess access = at_path(action, right, url_path);
-  access.is_seed_call = true;
+  access.is_legacy_call = true;
   return access;
 }
 
@@ -126,11 +126,11 @@ RequiredAccess required_access(const Request& request) {
   const RequestTarget target{request.target};
   switch (call_of(target, request.method)) {
     case CallKind::dohaz:
-      return seed_call("look", Right::read, target.rest);
+      return legacy_call("look", Right::read, target.rest);
     case CallKind::canhaz:
-      return seed_call("acquire", Right::lock, target.rest);
+      return legacy_call("acquire", Right::lock, target.rest);
     case CallKind::nowant:
-      return seed_call("release", Right::lock, target.rest);
+      return legacy_call("release", Right::lock, target.rest);
     case CallKind::acquire:
       return acquire_one(path_of_lock(target), target, request);
     case CallKind::acquire_several:

@@ -33,7 +33,7 @@ struct RequiredAccess {
   std::optional<core::Token> lease;
   core::Right lease_right = core::Right::lock;
   bool wants_prefix = false;         ///< The paths can be narrowed by a parameter `prefix`.
-  bool is_seed_call = false;         ///< Its errors look as those of the seed's calls.
+  bool is_legacy_call = false;       ///< Its errors look as those of the 1.0b calls.
   std::optional<core::Fault> fault;  ///< What is asked cannot be read; nothing else is known then.
 };
 

@@ -9,9 +9,9 @@
 #include <optional>
 #include <vector>
 
-#include "server/histogram.hpp"
 #include "server/http/shared_count.hpp"
 #include "server/http/tls_context.hpp"
+#include "server/prometheus/histogram.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {

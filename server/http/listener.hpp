@@ -8,8 +8,8 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 
-#include "server/group_commit.hpp"
 #include "server/http/net.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

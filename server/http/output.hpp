@@ -10,10 +10,10 @@
 
 #include <boost/asio/buffer.hpp>
 
-#include "server/group_commit.hpp"
 #include "server/http/response_framing.hpp"
 #include "server/http/shared_count.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

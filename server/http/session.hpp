@@ -11,13 +11,13 @@
 #include <boost/intrusive/slist_hook.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
-#include "server/group_commit.hpp"
 #include "server/http/input_buffer.hpp"
 #include "server/http/output.hpp"
 #include "server/http/request_parser.hpp"
 #include "server/http/response_framing.hpp"
 #include "server/http/transport.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

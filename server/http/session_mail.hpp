@@ -7,9 +7,9 @@
 
 #include <boost/intrusive/slist.hpp>
 
-#include "server/group_commit.hpp"
 #include "server/http/net.hpp"
 #include "server/http/session.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

@@ -9,7 +9,6 @@
 
 #include <boost/intrusive/list.hpp>
 
-#include "server/group_commit.hpp"
 #include "server/http/http_limits.hpp"
 #include "server/http/http_metrics.hpp"
 #include "server/http/listener.hpp"
@@ -20,6 +19,7 @@
 #include "server/http/shared_count.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

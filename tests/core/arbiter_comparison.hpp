@@ -391,7 +391,7 @@ class ArbiterComparison final : public Arbiter::Host {
     if (dice < 81) return open_lease();
     if (dice < 87) return renew();
     if (dice < 93) return abandon();
-    acquire_for_seed();
+    acquire_legacy();
   }
 
   /// Nearly always the same for the same client, so that it comes back for what it has.
@@ -620,14 +620,14 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  void acquire_for_seed() {
+  void acquire_legacy() {
     const Token token = token_of(1'000 + ++number_);
     const Wanted wanted{random_path(), random_shape()};
     const std::string owner = owner_of(number_);
     const Milliseconds ttl = ttl_of(number_);
     const auto acquired =
-        arbiter_->acquire_for_seed(wanted.path(), wanted.shape, owner, token, ttl, now());
-    ASSERT_EQ(acquired.outcome, oracle_.acquire_for_seed(token, wanted, owner, ttl, now_));
+        arbiter_->acquire_legacy(wanted.path(), wanted.shape, owner, token, ttl, now());
+    ASSERT_EQ(acquired.outcome, oracle_.acquire_legacy(token, wanted, owner, ttl, now_));
     if (acquired.blocker) {
       const Path path = arbiter_->table().path_of(*acquired.blocker);
       ASSERT_TRUE(oracle::blocks(path, acquired.blocker->shape, wanted.path()));

@@ -171,7 +171,7 @@ TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRe
   EXPECT_EQ(opened, LeaseOutcome::too_much_memory);
   EXPECT_LT(leases, 50U);
   EXPECT_EQ(
-      arbiter_->acquire_for_seed(PathView{packed("/new")}, {}, "o", fresh, Milliseconds{0}, now())
+      arbiter_->acquire_legacy(PathView{packed("/new")}, {}, "o", fresh, Milliseconds{0}, now())
           .outcome,
       Outcome::too_much_memory);
 

@@ -31,7 +31,7 @@ class LockTableTest : public testing::Test {
   static AcquireRequest request(PathView at, const Token& of) {
     return {.path = at, .shape = {}, .rule = ClashRule::symmetric, .token = of};
   }
-  /// The seed's canhaz: empty when granted, else who is in the way.
+  /// canhaz of 1.0b: empty when granted, else who is in the way.
   std::string canhaz(std::string_view text, std::string_view owner, Shape shape = {}) {
     const Path at = path(text);
     const AcquireRequest request{
@@ -43,7 +43,7 @@ class LockTableTest : public testing::Test {
     return "";
   }
   std::string dohaz(std::string_view text) {
-    const auto held = table_.blocker_for_seed(path(text));
+    const auto held = table_.legacy_blocker(path(text));
     return held ? std::string{held->owner} : "nobody";
   }
   void release(int number) {
@@ -279,7 +279,7 @@ TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   EXPECT_TRUE(kept.next());
   kept.keep();
   release(last);
-  EXPECT_EQ(table_.meta_of(*table_.blocker_for_seed(path("/m"))), meta);
+  EXPECT_EQ(table_.meta_of(*table_.legacy_blocker(path("/m"))), meta);
 }
 
 TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {

@@ -621,8 +621,8 @@ LeaseOutcome OracleArbiter::open_lease(const Token& token, const std::string& ow
   return LeaseOutcome::opened;
 }
 
-Outcome OracleArbiter::acquire_for_seed(const Token& token, const Wanted& wanted,
-                                        const std::string& owner, Milliseconds ttl, Instant now) {
+Outcome OracleArbiter::acquire_legacy(const Token& token, const Wanted& wanted,
+                                      const std::string& owner, Milliseconds ttl, Instant now) {
   const auto is_in_the_way = [&](const std::string& packed_path, const Shape& shape) {
     return !oracle::are_both_shared(shape, wanted.shape) &&
            oracle::blocks(PathView{packed_path}, shape, wanted.path());

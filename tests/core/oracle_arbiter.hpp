@@ -80,9 +80,9 @@ class OracleArbiter {
   LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
                           Instant now);
   LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
-  /// By the rule of the seed's verbs, for a fresh lease.
-  Outcome acquire_for_seed(const Token& token, const Wanted& wanted, const std::string& owner,
-                           Milliseconds ttl, Instant now);
+  /// By the rule of the 1.0b calls, for a fresh lease.
+  Outcome acquire_legacy(const Token& token, const Wanted& wanted, const std::string& owner,
+                         Milliseconds ttl, Instant now);
   Forced force(const ForceFilter& filter, const std::string& detail, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 

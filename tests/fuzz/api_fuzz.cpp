@@ -100,7 +100,7 @@ std::vector<Held> list_locks() {
 }
 
 /// By fence, of grants whose answers tell both: those of /v1. The others' requests can have been by
-/// the rule of the seed's verbs, which does not ask for their own flags.
+/// the rule of the 1.0b calls, which does not ask for their own flags.
 std::map<std::uint64_t, std::string> tokens_by_fence;
 
 bool may_clash(const Held& earlier, const Held& later) {

@@ -91,9 +91,8 @@ void AnswerCheck::run() {
 /// room, and who only looks does not wait for that.
 void AnswerCheck::check_undecided(const Operation& operation) {
   const std::string& error = operation.reply.error;
-  const bool is_of_seed = operation.kind == Kind::canhaz || operation.kind == Kind::nowant;
-  const bool says_so =
-      is_of_seed ? error.find("making room") != std::string::npos : error == "busy";
+  const bool is_legacy = operation.kind == Kind::canhaz || operation.kind == Kind::nowant;
+  const bool says_so = is_legacy ? error.find("making room") != std::string::npos : error == "busy";
   if (operation.status == 503 && says_so && !only_looks(operation.kind)) {
     ++busy_;
     return;

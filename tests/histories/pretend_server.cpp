@@ -356,14 +356,14 @@ void PretendServer::decide(const CallPointer& call) {
 bool PretendServer::refuses_undecided(const CallPointer& call) {
   const Kind kind = call->operation.kind;
   const bool only_looks = kind == Kind::dohaz || kind == Kind::look;
-  const bool is_of_seed = kind == Kind::canhaz || kind == Kind::nowant;
+  const bool is_legacy = kind == Kind::canhaz || kind == Kind::nowant;
   std::string_view error;
   if (goes_wrong(Wrong::full_disk)) error = "disk_full";
   if (goes_wrong(Wrong::draining)) error = "draining";
   if (only_looks && goes_wrong(Wrong::busy_look)) error = "busy";
   if (wrong_ == Wrong::often_busy && !only_looks && choices_.chance(0.7)) {
     ++wrongs_;
-    error = is_of_seed ? "The journal is making room." : "busy";
+    error = is_legacy ? "The journal is making room." : "busy";
   }
   if (error.empty()) return false;
   const json::object body{{"error", error}};

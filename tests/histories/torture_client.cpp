@@ -33,7 +33,7 @@ net::awaitable<void> TortureClient::live() {
     if (dice < 0.50) {
       co_await use_lease(dice < 0.05);
     } else if (dice < 0.70) {
-      co_await use_seed_verbs();
+      co_await use_legacy_calls();
     } else if (dice < 0.985) {
       co_await look_around();
     } else {
@@ -258,7 +258,7 @@ net::awaitable<void> TortureClient::release_each(Lease& lease) {
   }
 }
 
-net::awaitable<void> TortureClient::use_seed_verbs() {
+net::awaitable<void> TortureClient::use_legacy_calls() {
   Operation canhaz;
   canhaz.kind = Kind::canhaz;
   canhaz.client = number_;

@@ -52,7 +52,7 @@ class TortureClient {
   [[nodiscard]] net::awaitable<void> change_mode(Lease& lease);
   [[nodiscard]] net::awaitable<void> end(Lease& lease);
   [[nodiscard]] net::awaitable<void> release_each(Lease& lease);
-  [[nodiscard]] net::awaitable<void> use_seed_verbs();
+  [[nodiscard]] net::awaitable<void> use_legacy_calls();
   [[nodiscard]] net::awaitable<void> look_around();
   [[nodiscard]] net::awaitable<void> force();
   [[nodiscard]] Operation about(const Lease& lease, Kind kind) const;

@@ -123,7 +123,7 @@ class WithoutAKey(AccessCase):
             self.expect(200, None, "GET", target)
             self.expect(200, None, "HEAD", target)
 
-    def test_an_error_of_the_seeds_calls_looks_like_theirs(self):
+    def test_an_error_of_the_legacy_calls_looks_like_theirs(self):
         body = self.expect(401, None, "GET", "/canhaz/ci").body
         self.assertEqual(sorted(body), ["error", "ok"])
         self.assertIs(body["ok"], False)
@@ -158,7 +158,7 @@ class Rules(AccessCase):
             if status == 201:
                 self.expect(200, self.ci, "DELETE", "/v1/leases?token=" + answer["token"])
 
-    def test_the_seeds_calls(self):
+    def test_the_legacy_calls(self):
         for key, path, status in ((self.ci, "/ci/s", 200), (self.ci, "/prod/s", 403),
                                   (self.reader, "/ci/s", 403), (self.ci, "/ci/../prod", 400),
                                   (self.ci, "/ci%2Fs", 403), (self.ci, "//prod/ci", 403)):
@@ -310,7 +310,7 @@ class NothingIsTold(AccessCase):
         self.check(self.expect(200, self.reader, "GET", "/v1/locks/ci/x", None,
                                {"Accept": "text/plain"}))
 
-    def test_by_the_seeds_calls(self):
+    def test_by_the_legacy_calls(self):
         answer = self.expect(200, self.ci, "GET", "/canhaz/ci/x")
         self.assertEqual(answer.body, {"ok": False, "lockedBy": "(hidden)"})
         answer = self.expect(200, self.reader, "GET", "/dohaz/ci/x")

@@ -242,7 +242,7 @@ class WhatIsSaid(AuditCase):
         self.ask(self.root, "DELETE", f"/v1/locks/ci/w?token={first['token']}")
         self.lines(2)
 
-    def test_the_seeds_calls_and_terraform(self):
+    def test_the_legacy_calls_and_terraform(self):
         token = self.ask(self.ci, "GET", "/canhaz/ci/s?id=me")["token"]
         self.secrets.append(token)
         self.ask(self.ci, "GET", f"/nowant/ci/s?token={token}")

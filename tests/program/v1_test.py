@@ -1406,7 +1406,7 @@ class Limits(V1Test):
         self.expect(200, self.client.release("/1", token))
         self.expect(503, waiting.answer(), "too_many_leases")
 
-    def test_locks_of_the_seed_expire_if_the_operator_says_so(self):
+    def test_legacy_locks_expire_if_the_operator_says_so(self):
         self.assertTrue(self.client.ask("GET", "/canhaz/s")["ok"])
         self.assertFalse(self.client.ask("GET", "/canhaz/s")["ok"])
         self.eventually(lambda: self.client.ask("GET", "/canhaz/s")["ok"], "it does not expire")

@@ -5,9 +5,9 @@
 #include <filesystem>
 
 #include "server/calls/take_back.hpp"
-#include "server/event_log.hpp"
 #include "server/http/worker.hpp"
 #include "server/locker.hpp"
+#include "server/service/event_log.hpp"
 #include "tests/server/later_fixture.hpp"
 #include "tests/support/counted_allocation.hpp"
 

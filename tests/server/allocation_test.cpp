@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "server/event_log.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
+#include "server/service/event_log.hpp"
 #include "tests/support/counted_allocation.hpp"
 #include "tests/support/raw_client.hpp"
 
@@ -31,7 +31,7 @@ std::string remove(std::string_view target) {
 
 const std::string token = "8c1f0a52-6f0e-4b43-9f0d-0d8f3a1b2c3d";
 
-/// Queries and the seed's calls take nothing from the heap. A grant of /v1 makes a request that
+/// Queries and the 1.0b calls take nothing from the heap. A grant of /v1 makes a request that
 /// could stand in the queue, which is some 0.2 us of the 20 us and more that it takes in all; the
 /// limit there is to notice what is added.
 class AllocationTest : public testing::Test {
@@ -64,9 +64,9 @@ class AllocationTest : public testing::Test {
     LockService& service = locker_->service();
     for (std::size_t i = 0; i <= core::EndedMemory::capacity; ++i) {
       LockService::Blocker nobody;
-      const auto acquired = service.acquire_for_seed(path, {}, "me", nobody).answer;
+      const auto acquired = service.acquire_legacy(path, {}, "me", nobody).answer;
       ASSERT_EQ(acquired.outcome, core::Outcome::granted);
-      const auto released = service.release_for_seed(path, acquired.token);
+      const auto released = service.release_legacy(path, acquired.token);
       if (i % 1000 == 0) locker_->commit().commit_until(released.index);
     }
   }

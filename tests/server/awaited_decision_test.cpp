@@ -1,4 +1,4 @@
-#include "server/awaited_decision.hpp"
+#include "server/service/awaited_decision.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/disk_watch.hpp"
+#include "server/service/disk_watch.hpp"
 
 #include <string>
 #include <vector>

@@ -1,11 +1,11 @@
-#include "server/fence_watch.hpp"
+#include "server/program/fence_watch.hpp"
 
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "server/wall_clock.hpp"
+#include "server/service/wall_clock.hpp"
 
 namespace locker::server {
 namespace {

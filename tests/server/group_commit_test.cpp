@@ -1,4 +1,4 @@
-#include "server/group_commit.hpp"
+#include "server/service/group_commit.hpp"
 
 #include <new>
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "server/group_commit.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

@@ -1,5 +1,5 @@
 // The lists, without a service around them.
-#include "server/lock_pages.hpp"
+#include "server/service/lock_pages.hpp"
 
 #include <gtest/gtest.h>
 

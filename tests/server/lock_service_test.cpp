@@ -1,5 +1,5 @@
 // The one door to the locks, without connections.
-#include "server/lock_service.hpp"
+#include "server/service/lock_service.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/memory_ahead.hpp"
+#include "server/service/memory_ahead.hpp"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-#include "server/memory_limit.hpp"
+#include "server/program/memory_limit.hpp"
 
 #include <stdlib.h>
 

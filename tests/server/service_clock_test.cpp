@@ -1,4 +1,4 @@
-#include "server/service_clock.hpp"
+#include "server/service/service_clock.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/wall_clock.hpp"
+#include "server/service/wall_clock.hpp"
 
 #include <gtest/gtest.h>
 

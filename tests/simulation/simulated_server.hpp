@@ -14,7 +14,7 @@
 
 #include "core/arbiter.hpp"
 #include "persistence/local_journal.hpp"
-#include "server/group_commit.hpp"
+#include "server/service/group_commit.hpp"
 #include "tests/support/simulated_disk.hpp"
 
 namespace locker::simulation {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/prometheus_text.hpp"
+#include "server/prometheus/prometheus_text.hpp"
 
 namespace locker::server {
 

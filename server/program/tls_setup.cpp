@@ -1,4 +1,4 @@
-#include "server/tls_setup.hpp"
+#include "server/program/tls_setup.hpp"
 
 #include <chrono>
 #include <ctime>

@@ -1,4 +1,4 @@
-#include "server/option_sources.hpp"
+#include "server/program/option_sources.hpp"
 
 #include <unistd.h>
 

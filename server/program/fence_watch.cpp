@@ -1,8 +1,8 @@
-#include "server/fence_watch.hpp"
+#include "server/program/fence_watch.hpp"
 
 #include <string>
 
-#include "server/wall_clock.hpp"
+#include "server/service/wall_clock.hpp"
 
 namespace locker::server {
 namespace {

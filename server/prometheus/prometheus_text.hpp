@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "server/histogram.hpp"
+#include "server/prometheus/histogram.hpp"
 
 namespace locker::server {
 

@@ -23,17 +23,17 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "server/access/line_budget.hpp"
-#include "server/access_setup.hpp"
-#include "server/connection_limits.hpp"
-#include "server/disk_watch.hpp"
-#include "server/exit_code.hpp"
-#include "server/fence_watch.hpp"
 #include "server/http/http_server.hpp"
 #include "server/locker.hpp"
-#include "server/logging.hpp"
-#include "server/options.hpp"
-#include "server/service_notification.hpp"
-#include "server/tls_setup.hpp"
+#include "server/program/access_setup.hpp"
+#include "server/program/connection_limits.hpp"
+#include "server/program/exit_code.hpp"
+#include "server/program/fence_watch.hpp"
+#include "server/program/logging.hpp"
+#include "server/program/options.hpp"
+#include "server/program/service_notification.hpp"
+#include "server/program/tls_setup.hpp"
+#include "server/service/disk_watch.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {

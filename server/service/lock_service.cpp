@@ -1,11 +1,11 @@
-#include "server/lock_service.hpp"
+#include "server/service/lock_service.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <mutex>
 #include <utility>
 
-#include "server/wall_clock.hpp"
+#include "server/service/wall_clock.hpp"
 
 namespace locker::server {
 namespace {
@@ -191,33 +191,32 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   return At<decltype(answer)>{std::move(answer), index, now};
 }
 
-LockService::At<LockService::SeedAcquired> LockService::acquire_for_seed(core::PathView path,
+LockService::At<LockService::LegacyAcquired> LockService::acquire_legacy(core::PathView path,
                                                                          const core::Shape& shape,
                                                                          std::string_view owner,
                                                                          Blocker& blocker) {
   return carry_out([&](const core::Now& now) {
     const core::Token token = tokens_.next();
     const auto acquired =
-        arbiter_.acquire_for_seed(path, shape, owner, token, options_.seed_ttl, now);
+        arbiter_.acquire_legacy(path, shape, owner, token, options_.legacy_ttl, now);
     count(acquired.outcome);
     blocker.owner = acquired.blocked_by;
     if (blocker.wants_place && acquired.blocker) {
       blocker.place = arbiter_.table().path_of(*acquired.blocker);
     }
     const bool is_granted = acquired.outcome == core::Outcome::granted;
-    return SeedAcquired{acquired.outcome, token, is_granted ? arbiter_.last_fence() : 0};
+    return LegacyAcquired{acquired.outcome, token, is_granted ? arbiter_.last_fence() : 0};
   });
 }
 
-LockService::At<core::Released> LockService::release_for_seed(core::PathView path,
-                                                              const core::Token& token) {
-  return carry_out(
-      [&](const core::Now& now) { return arbiter_.release_for_seed(token, path, now); });
+LockService::At<core::Released> LockService::release_legacy(core::PathView path,
+                                                            const core::Token& token) {
+  return carry_out([&](const core::Now& now) { return arbiter_.release_legacy(token, path, now); });
 }
 
 LockService::Queried LockService::query(core::PathView path, Blocker& blocker) {
   const std::lock_guard lock{commit_.mutex()};
-  const auto held = arbiter_.table().blocker_for_seed(path);
+  const auto held = arbiter_.table().legacy_blocker(path);
   if (held) blocker.owner = held->owner;
   if (held && blocker.wants_place) blocker.place = arbiter_.table().path_of(*held);
   return {held.has_value(), commit_.last_index()};

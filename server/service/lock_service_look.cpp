@@ -3,7 +3,7 @@
 #include <mutex>
 #include <utility>
 
-#include "server/lock_service.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/token_source.hpp"
+#include "server/service/token_source.hpp"
 
 #include <sys/random.h>
 

@@ -1,4 +1,4 @@
-#include "server/connection_limits.hpp"
+#include "server/program/connection_limits.hpp"
 
 #include <algorithm>
 #include <limits>

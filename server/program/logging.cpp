@@ -1,4 +1,4 @@
-#include "server/logging.hpp"
+#include "server/program/logging.hpp"
 
 #include <poll.h>
 #include <unistd.h>

@@ -19,12 +19,12 @@
 
 #include "core/arbiter.hpp"
 #include "server/access/audit_note.hpp"
-#include "server/awaited_decision.hpp"
-#include "server/event_log.hpp"
-#include "server/group_commit.hpp"
-#include "server/lock_pages.hpp"
-#include "server/service_clock.hpp"
-#include "server/token_source.hpp"
+#include "server/service/awaited_decision.hpp"
+#include "server/service/event_log.hpp"
+#include "server/service/group_commit.hpp"
+#include "server/service/lock_pages.hpp"
+#include "server/service/service_clock.hpp"
+#include "server/service/token_source.hpp"
 
 namespace locker::server {
 
@@ -45,7 +45,7 @@ class LockService final : private core::Arbiter::Host {
     core::Milliseconds default_ttl{};  ///< Of leases of /v1 that name none; zero: none.
     core::Milliseconds max_ttl{};      ///< Zero: 30 days. Else also the TTL of leases
                                        ///< that would have none.
-    core::Milliseconds seed_ttl{};     ///< Of locks taken by canhaz; zero: none.
+    core::Milliseconds legacy_ttl{};   ///< Of locks taken by canhaz; zero: none.
   };
 
   /// Begins to serve what `arbiter` has replayed. `first_fence` is above every fence ever given.
@@ -64,12 +64,12 @@ class LockService final : private core::Arbiter::Host {
     core::Now now{};
   };
 
-  struct SeedAcquired {
+  struct LegacyAcquired {
     core::Outcome outcome = core::Outcome::granted;
     core::Token token;  ///< Of the fresh lease, when granted.
     core::Fence fence = 0;
   };
-  /// Who is in the way of the seed's verbs. `wants_place` when the caller may not read everything:
+  /// Who is in the way of the 1.0b calls. `wants_place` when the caller may not read everything:
   /// then the owner is told only where it may read.
   struct Blocker {
     std::string owner;  ///< Empty when unknown.
@@ -77,14 +77,14 @@ class LockService final : private core::Arbiter::Host {
     std::optional<core::Path> place{};  ///< None of one that waits itself.
   };
   /// Fills in `blocker` when blocked.
-  [[nodiscard]] At<SeedAcquired> acquire_for_seed(core::PathView path, const core::Shape& shape,
+  [[nodiscard]] At<LegacyAcquired> acquire_legacy(core::PathView path, const core::Shape& shape,
                                                   std::string_view owner, Blocker& blocker);
-  [[nodiscard]] At<core::Released> release_for_seed(core::PathView path, const core::Token& token);
+  [[nodiscard]] At<core::Released> release_legacy(core::PathView path, const core::Token& token);
   struct Queried {
     bool blocked = false;
     Index index = 0;
   };
-  /// Whether an exclusive request of the seed's verbs would be refused here, and by whose lock.
+  /// Whether an exclusive request of the 1.0b calls would be refused here, and by whose lock.
   [[nodiscard]] Queried query(core::PathView path, Blocker& blocker);
 
   using AwaitedAcquired = AwaitedDecision<At<core::Acquired>>;

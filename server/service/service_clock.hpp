@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "core/deadline_queue.hpp"
-#include "server/group_commit.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

@@ -1,4 +1,4 @@
-#include "server/event_log.hpp"
+#include "server/service/event_log.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "server/lock_pages.hpp"
+#include "server/service/lock_pages.hpp"
 
 #include <algorithm>
 #include <utility>

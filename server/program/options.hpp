@@ -6,10 +6,10 @@
 #include <variant>
 #include <vector>
 
-#include "server/access_setup.hpp"
 #include "server/http/http_limits.hpp"
 #include "server/http/tls_context.hpp"
 #include "server/locker.hpp"
+#include "server/program/access_setup.hpp"
 
 namespace locker::server {
 

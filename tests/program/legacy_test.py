@@ -11,7 +11,7 @@ from lockerd import Lockerd
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
 
-class SeedExamples(unittest.TestCase):
+class LegacyExamples(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
         self.server = Lockerd(self.directory.name + "/locks.db")

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "persistence/journal.hpp"
-#include "server/histogram.hpp"
+#include "server/prometheus/histogram.hpp"
 
 namespace locker::server {
 

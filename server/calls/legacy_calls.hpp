@@ -2,8 +2,8 @@
 
 #include <string_view>
 
-#include "server/lock_service.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/lock_service.hpp"
 
 namespace locker::server {
 

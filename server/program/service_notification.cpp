@@ -1,4 +1,4 @@
-#include "server/service_notification.hpp"
+#include "server/program/service_notification.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -1,4 +1,4 @@
-#include "server/process_metrics.hpp"
+#include "server/prometheus/process_metrics.hpp"
 
 #include <dirent.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "server/options.hpp"
+#include "server/program/options.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -14,9 +14,9 @@
 
 #include "core/duration_text.hpp"
 #include "server/calls/call_reader.hpp"
-#include "server/exit_code.hpp"
-#include "server/memory_limit.hpp"
-#include "server/option_sources.hpp"
+#include "server/program/exit_code.hpp"
+#include "server/program/memory_limit.hpp"
+#include "server/program/option_sources.hpp"
 #include "server/version.hpp"
 
 namespace locker::server {
@@ -207,7 +207,7 @@ std::string take_ttls(const Texts& texts, LockService::Options& service) {
   for (const auto& [name, text, ttl] :
        {std::tuple{"--default-ttl", &texts.default_ttl, &service.default_ttl},
         std::tuple{"--max-ttl", &texts.max_ttl, &service.max_ttl},
-        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.seed_ttl}}) {
+        std::tuple{"--canhaz-ttl", &texts.canhaz_ttl, &service.legacy_ttl}}) {
     const auto duration = core::parse_duration(*text);
     const bool is_ttl =
         duration && *duration >= std::chrono::milliseconds{1} && *duration <= ttl_max;

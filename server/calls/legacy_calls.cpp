@@ -1,4 +1,4 @@
-#include "server/calls/seed_verbs.hpp"
+#include "server/calls/legacy_calls.hpp"
 
 #include <optional>
 
@@ -17,7 +17,7 @@ namespace {
 /// A lock must not be taken by a page that a browser visits or guesses it might visit.
 bool is_refused_browser_request(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
-  answer_seed_error(403, another_site_sentence, response);
+  answer_legacy_error(403, another_site_sentence, response);
   return true;
 }
 
@@ -26,13 +26,13 @@ bool is_refused_method(const Request& request, bool changes, Response& response)
   if (request.method == Method::get || request.method == Method::post) return false;
   if (request.method == Method::head && !changes) return false;
   response.allow = changes ? "GET, POST" : "GET, HEAD, POST";
-  answer_seed_error(405, "Use GET or POST for this call.", response);
+  answer_legacy_error(405, "Use GET or POST for this call.", response);
   return true;
 }
 
 /// Answers the fault, if there is one.
 bool is_refused(const CallReader& read, Response& response) {
-  if (read.fault()) answer_seed_error(400, read.fault()->message, response);
+  if (read.fault()) answer_legacy_error(400, read.fault()->message, response);
   return read.fault().has_value();
 }
 
@@ -49,13 +49,13 @@ std::string_view owner_told(const LockService::Blocker& blocker, const Request& 
 }
 
 void refuse_busy(Response& response) {
-  answer_seed_error(
+  answer_legacy_error(
       503, "The journal is making room and takes nothing at this moment; try again now.", response);
 }
 
 void refuse_disk_full(Response& response) {
-  answer_seed_error(507, "The lock server's disk is full; free space there, or try again later.",
-                    response);
+  answer_legacy_error(507, "The lock server's disk is full; free space there, or try again later.",
+                      response);
 }
 
 }  // namespace
@@ -76,8 +76,8 @@ void answer_canhaz(LockService& service, std::string_view path_text, std::string
 
   LockService::Blocker blocker = blocker_for(request);
   const std::string_view owner = id == unknown_owner ? std::string_view{} : id;
-  const auto asked = service.acquire_for_seed(path, shape, owner, blocker);
-  const LockService::SeedAcquired& acquired = asked.answer;
+  const auto asked = service.acquire_legacy(path, shape, owner, blocker);
+  const LockService::LegacyAcquired& acquired = asked.answer;
   response.index = asked.index;
   switch (acquired.outcome) {
     case core::Outcome::granted:
@@ -93,7 +93,7 @@ void answer_canhaz(LockService& service, std::string_view path_text, std::string
     case core::Outcome::too_many_locks:
     case core::Outcome::too_many_leases:
     case core::Outcome::too_much_memory:
-      return answer_seed_error(503, sentence_of_limit(acquired.outcome), response);
+      return answer_legacy_error(503, sentence_of_limit(acquired.outcome), response);
     case core::Outcome::disk_full:
       return refuse_disk_full(response);
     default:
@@ -114,7 +114,7 @@ void answer_nowant(LockService& service, std::string_view path_text, std::string
   bool released = false;
   if (const auto token = core::parse_token(read.text("token"))) {
     using Outcome = core::ReleaseOutcome;
-    const auto done = service.release_for_seed(path, *token);
+    const auto done = service.release_legacy(path, *token);
     response.index = done.index;
     if (done.answer.outcome == Outcome::busy) return refuse_busy(response);
     if (done.answer.outcome == Outcome::disk_full) return refuse_disk_full(response);

@@ -1,4 +1,4 @@
-#include "server/access_setup.hpp"
+#include "server/program/access_setup.hpp"
 
 #include <ctime>
 #include <filesystem>

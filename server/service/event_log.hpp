@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "core/arbiter_answers.hpp"
-#include "server/group_commit.hpp"
 #include "server/request_handler.hpp"
+#include "server/service/group_commit.hpp"
 
 namespace locker::server {
 

@@ -1,4 +1,4 @@
-#include "server/prometheus_text.hpp"
+#include "server/prometheus/prometheus_text.hpp"
 
 #include <charconv>
 #include <cmath>

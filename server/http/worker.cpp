@@ -72,16 +72,15 @@ void Worker::adopt(Socket socket) {
   }
 }
 
-/// Of this worker's own connections the one that has been idle for longest makes way.
+/// Of this worker's own connections the one that has been idle for longest makes way, and the next
+/// one if another worker has been quicker to take the place.
 bool Worker::find_place() {
-  if (!options_.connections || options_.connections->add()) return true;
-  while (!long_idle_.empty()) {
+  while (options_.connections && !options_.connections->add()) {
+    if (long_idle_.empty()) return false;
     const Session::Pointer session{&long_idle_.front()};
-    if (!session->make_way()) continue;
-    metrics_->made_way.add();
-    return options_.connections->add();
+    if (session->make_way()) metrics_->made_way.add();
   }
-  return false;
+  return true;
 }
 
 void Worker::on_closed(bool within_limit) {

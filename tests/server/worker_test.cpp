@@ -184,6 +184,34 @@ TEST_F(FullWorkerTest, OneThatWaitsOrHasBegunARequestStays) {
   EXPECT_EQ(ask(waiting, "").status, 200);
 }
 
+TEST_F(WorkerTest, WhenAnotherWorkerTakesThePlaceThatOneMadeTheNextOneMakesWay) {
+  constexpr int crowd = 100;
+  const auto connections = std::make_shared<SharedCount>(crowd);
+  const auto metrics = std::make_shared<WorkerMetrics>();
+  Worker::Options options{.connections = connections, .metrics = metrics};
+  options.limits.tick = options.limits.makes_way = std::chrono::milliseconds{1};
+  options.limits.heard_max = 0;
+  Worker worker{io_context_, handler_, commit_, options};
+  std::vector<RawClient> clients;
+  const auto connect_to_it = [&] {
+    auto [client, socket] = connect(io_context_);
+    clients.push_back(std::move(client));
+    worker.adopt(std::move(socket));
+  };
+  for (int i = 0; i < crowd; ++i) connect_to_it();
+  io_context_.run_for(std::chrono::milliseconds{100});
+  std::atomic<bool> is_over = false;
+  std::thread other{[&] {  // has one place at most
+    while (!is_over) {
+      if (connections->add()) connections->remove();
+    }
+  }};
+  for (int i = 0; i < crowd / 2; ++i) connect_to_it();
+  is_over = true;
+  other.join();
+  EXPECT_EQ(metrics->turned_away.value(), 0U);
+}
+
 /// A thousand connections that can go on all at once: others have their turn in between.
 class CrowdTest : public WorkerTest {
  protected:

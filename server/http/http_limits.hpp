@@ -35,7 +35,8 @@ struct HttpLimits {
   Milliseconds linger{2'000};  ///< Reading on after a refusal, so that the client sees it and not a
   std::size_t linger_bytes = 16 * 1024 * 1024;  ///< reset, also in the middle of a large body.
   Milliseconds drain_first_byte{500};           ///< For who connected just before a stop.
-  Milliseconds over_limit{1'000};  ///< For the request of a connection too many; then 503.
+  /// For the request of a connection too many; then 503. Also instead of its write_progress.
+  Milliseconds over_limit{1'000};
 
   std::size_t stream_piece = 64 * 1024;  ///< What a stream is asked for at a time.
   Milliseconds stream_silence{15'000};   ///< After so long without an event a comment is sent.

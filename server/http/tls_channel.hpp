@@ -41,6 +41,8 @@ class TlsChannel {
   std::size_t write_some(net::const_buffer buffer, boost::system::error_code& error);
   /// What the socket must be ready for before the last call that would have blocked is tried again.
   [[nodiscard]] Socket::wait_type needs() const { return needs_; }
+  /// Until then no data can be written.
+  [[nodiscard]] bool is_handshake_over() const;
   /// Whether bytes of the socket are here that read_some() has not given out; not always enough of
   /// them for it to give out one.
   [[nodiscard]] bool has_pending() const;

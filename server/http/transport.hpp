@@ -34,6 +34,8 @@ class Transport {
       read(buffer, std::move(handler));
     });
   }
+  /// Whether the client can be told anything yet.
+  [[nodiscard]] bool can_write() const { return !tls_ || tls_->is_handshake_over(); }
   /// What is taken at once.
   std::size_t write_some(net::const_buffer buffer, ErrorCode& error) {
     return tls_ ? tls_->write_some(buffer, error) : socket_.write_some(buffer, error);
@@ -60,7 +62,7 @@ class Transport {
   /// After a read that failed: why, if that was TLS's fault; else empty.
   [[nodiscard]] const std::string& tls_fault() const;
   /// When that was because the client speaks HTTP without TLS, goes on without it, so that it can
-  /// be told. False: it was not.
+  /// be told. False: it was not. REQUIRES: nothing is under way.
   [[nodiscard]] bool turn_plain();
 
  private:

@@ -429,7 +429,7 @@ FAULTS = [
           "    if (session->make_way()) metrics_->made_way.add();\n",
           "    if (!session->make_way()) continue;\n    metrics_->made_way.add();\n"
           "    return options_.connections->add();\n",
-          "http_test WorkerTest.*"),
+          "http_test FullWorkerTest.*"),
     Fault("answered-since-ever", "the durations of refusals are the time since the machine's start",
           "server/http/session.hpp",
           "  SteadyClock::time_point round_began_ = SteadyClock::now();",

@@ -179,10 +179,9 @@ class LocalJournal final : public Journal {
   std::uint64_t larger_needs_free_ = 0;
 
   // Read by room_for() without a lock.
-  std::atomic<std::uint64_t> room_{0};      ///< Bytes after the last frame.
-  std::atomic<std::uint64_t> capacity_{0};  ///< Length of the current segment.
-  std::atomic<std::uint64_t> prepared_room_{
-      0};  ///< Bytes for frames in the prepared segment, or 0.
+  std::atomic<std::uint64_t> room_{0};           ///< Bytes after the last frame.
+  std::atomic<std::uint64_t> capacity_{0};       ///< Length of the current segment.
+  std::atomic<std::uint64_t> prepared_room_{0};  ///< Bytes for frames in the prepared one, or 0.
   /// Bytes available for the segments after those two, when the disk was last examined. Stays 0
   /// from when the disk was full until the next segment is prepared.
   std::atomic<std::uint64_t> later_room_{0};
@@ -221,7 +220,7 @@ class LocalJournal final : public Journal {
   std::optional<SnapshotPolicy::Situation> under_way_;
 
   std::jthread preparer_;  ///< Prepares segments, and signals the compactor when a snapshot is due.
-  std::jthread compactor_;  ///< Can take long for a snapshot.
+  std::jthread compactor_;  ///< A snapshot can take long.
   std::jthread syncer_;     ///< Only with Durability::interval.
 };
 

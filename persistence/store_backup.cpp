@@ -216,7 +216,7 @@ class Backup {
     return true;
   }
 
-  /// Writes STORE last: only with it the copy is a store.
+  /// Writes STORE last: only with it is the copy a store.
   OpenResult<void> publish() {
     const auto text = read_whole(files_, in_directory(source_, identity_name));
     if (!text) return open_fault(text.error());

@@ -96,8 +96,8 @@ bool SimulatedServer::has_locks(const core::Token& token) const {
   return lease && lease->has_locks;
 }
 
-/// Returns the ticket of a client that returns to its place in the queue; for others, a place at
-/// the end.
+/// Returns the ticket of the place in the queue to which the client returns; for others, one after
+/// all tickets.
 core::Ticket SimulatedServer::kept_ticket(const Request& request) const {
   core::Ticket ticket = ~core::Ticket{0};
   const auto is_same = [](const core::Wanted& a, const core::Wanted& b) {

@@ -439,7 +439,7 @@ void Simulation::begin_acquire(Client& client) {
   send(client, std::move(request));
 }
 
-/// Chooses the token of another lease.
+/// Chooses a token for another lease.
 void Simulation::choose_token(Client& client) {
   if (client.can_use_token_again && chance(50)) {
     ++counts_.tokens_again;

@@ -21,9 +21,8 @@ using Result = boost::system::result<T, core::Fault>;
 
 enum class Durability {
   always,    ///< A frame is durable when append() returns.
-  interval,  ///< Written when append() returns, durable within an interval: a power failure can
-             ///< undo it.
-  none,  ///< Written when append() returns; the operating system decides when it becomes durable.
+  interval,  ///< Written on return, durable within an interval: a power failure can undo it.
+  none,      ///< Written on return; the operating system decides when it becomes durable.
 };
 
 /// Returns the value of the option --durability.

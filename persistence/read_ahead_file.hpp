@@ -40,8 +40,7 @@ class ReadAheadFile final : public File {
   void begin(std::uint64_t offset, std::unique_ptr<Piece> piece);
 
   std::unique_ptr<File> file_;
-  std::uint64_t end_of_last_ =
-      0;  ///< Where the last read ended; tells a sequential read from a jump.
+  std::uint64_t end_of_last_ = 0;  ///< End of the last read, to detect a jump.
   std::unique_ptr<Piece> piece_;   ///< The newest piece from next_, or null.
   std::uint64_t next_offset_ = 0;  ///< Of the piece being read.
   std::future<std::unique_ptr<Piece>>

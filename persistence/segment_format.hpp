@@ -18,10 +18,9 @@ inline constexpr std::uint64_t segment_bytes_min = std::uint64_t{256} << 10U;
 
 struct SegmentHeader {
   StoreId store{};
-  std::uint64_t salt = 0;  ///< Seeds every checksum, so that bytes of another file never pass.
-  Index first_index = 0;   ///< Of the first record in the segment.
-  std::uint32_t previous =
-      0;  ///< Checksum of the last frame in the previous segment; 0 if there is none.
+  std::uint64_t salt = 0;      ///< Seeds every checksum, so that bytes of another file never pass.
+  Index first_index = 0;       ///< Of the first record in the segment.
+  std::uint32_t previous = 0;  ///< Checksum of the previous segment's last frame, or 0.
   /// Size of the file, which never changes, so that a truncated file is detected. 0: written by an
   /// older lockerd, which did not record it.
   std::uint64_t bytes = 0;

@@ -20,10 +20,9 @@ enum class Tail {
 };
 
 struct SegmentEnd {
-  std::uint64_t offset = 0;  ///< After the last valid frame.
-  Index next_index = 0;      ///< Of the next record.
-  std::uint32_t checksum =
-      0;  ///< Of the last valid frame; the header's `previous` if there is none.
+  std::uint64_t offset = 0;    ///< After the last valid frame.
+  Index next_index = 0;        ///< Of the next record.
+  std::uint32_t checksum = 0;  ///< Of the last valid frame, or the header's `previous`.
   Tail tail = Tail::clean;
   std::uint64_t tail_bytes = 0;  ///< From `offset` up to the last byte that is not zero.
 };

@@ -75,7 +75,7 @@ class Records {
   [[nodiscard]] const core::LockTable& table() const { return table_; }
   /// The highest fence that a record gave out.
   [[nodiscard]] core::Fence fence_given() const { return fence_given_; }
-  /// Returns the records made since the previous call.
+  /// The records made since the previous take(), encoded.
   struct Bytes {
     std::string bytes;
     std::uint32_t count = 0;

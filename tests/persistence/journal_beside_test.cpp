@@ -131,8 +131,7 @@ class JournalBesideTest : public JournalTest {
     options.segment_bytes = segment_bytes_;
     options.random_number = [this] { return random_(); };
     options.on_warning = [](std::string_view) {};
-    options.on_failure = [](const core::Fault&) {
-    };  // called by the destructor when the disk is off
+    options.on_failure = [](const core::Fault&) {};  // the destructor meets a disk that is off
     options.background = false;
     held.clear();
     auto journal = LocalJournal::open(

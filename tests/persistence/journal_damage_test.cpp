@@ -34,7 +34,8 @@ class SegmentScanTest : public testing::Test {
   [[nodiscard]] SegmentEnd scan() const {
     return scan_segment(bytes_, header_, [](const Frame&) {});
   }
-  /// Computes the verdict by the checksum of everything that could be a frame.
+  /// The same verdict without the shortcut: computes the checksum of everything that could be a
+  /// frame.
   [[nodiscard]] Tail slow_verdict(const SegmentEnd& end) const {
     const std::string_view rest = std::string_view{bytes_}.substr(end.offset);
     if (rest.find_first_not_of('\0') == std::string_view::npos) return Tail::clean;

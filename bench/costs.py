@@ -1,4 +1,4 @@
-"""What Locker costs by itself: with many locks held, during a snapshot, in memory, at a restart."""
+"""Measures Locker alone: with many locks held, during a snapshot, in memory, at a restart."""
 
 import contextlib
 import glob
@@ -33,7 +33,7 @@ def count_text(count):
 
 
 class Stores:
-    """Stores with many held locks, each made once in a run."""
+    """Stores with many held locks, each made once per run."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -44,12 +44,12 @@ class Stores:
         if path not in self.facts:
             command = [BUILD + "/load_store", path, str(count)]
             self.facts[path] = json.loads(output_of(command + ["--snapshot"] * snapshot, 900))
-            os.sync()  # or the next measurement pays for it
+            os.sync()  # otherwise the next measurement pays for it
         return path, self.facts[path]
 
 
 def start_lockerd(store):
-    """(process, seconds until it answered)."""
+    """Returns (process, seconds until it answered)."""
     port, began = free_port(), time.monotonic()
     command = [BUILD + "/lockerd", "--port", str(port), "--log-level", "warning",
                "--connections-max", "20000", "--file", store]
@@ -64,7 +64,7 @@ def start_lockerd(store):
 
 
 def alone(options, _stores, directory, say):
-    """One connection against the disk and the bare round trip."""
+    """Compares one connection with the disk and the bare round trip."""
     syncs, trips, requests, ratios = [], [], [], []
     with contextlib.ExitStack() as stack:
         constant = stack.enter_context(SERVERS["epoll"].start(directory))
@@ -88,7 +88,7 @@ def alone(options, _stores, directory, say):
 
 
 def client(options, _stores, directory, say):
-    """How fast the load generators are themselves."""
+    """Measures how fast the load generators themselves are."""
     rows = {}
     with SERVERS["epoll"].start(directory) as constant:
         for _ in range(options.rounds):
@@ -108,7 +108,7 @@ def client(options, _stores, directory, say):
 
 
 def beside(options, _stores, directory, say):
-    """Queries while others write."""
+    """Measures queries during writes."""
     rows = {name: [] for name in ("alone", "with", "queries", "slowest", "writes", "sync")}
     with SERVERS["locker"].start(directory) as locker:
         for _ in range(options.rounds):
@@ -138,7 +138,7 @@ def beside(options, _stores, directory, say):
 
 
 def held(options, stores, directory, say):
-    """The same work with more and more locks held."""
+    """Measures the same work with more and more locks held."""
     counts = (0, *options.locks)
     works = {"pairs": "acquire and release", "query": "query"}
     measured = {(work, count): [] for work in works for count in counts}
@@ -175,9 +175,9 @@ def held(options, stores, directory, say):
 
 
 def snapshot(options, stores, directory, say):
-    """A store without a snapshot gets one as soon as it is opened."""
+    """Measures a snapshot: a store without one gets one as soon as it is opened."""
     count = max(options.locks)
-    seconds = min(options.seconds, count / 2e6)  # a million a second are written, about
+    seconds = min(options.seconds, count / 2e6)  # about a million locks per second are written
     during, after, ratios, took, starts = [], [], [], [], []
     for _ in range(options.rounds):
         say(f"snapshot: loading {count_text(count)}")

@@ -36,7 +36,7 @@ boost::json::object describe(const Grant& grant) {
   return object;
 }
 
-/// Between single quotes a shell takes nothing for its own but those.
+/// For use in single quotes, in which a shell interprets only the quote itself.
 std::string quotable(const std::string& text) {
   std::string safe;
   for (const char c : text) safe += c == '\'' ? std::string{"%27"} : std::string{c};
@@ -78,7 +78,7 @@ int run_acquire_command(const Arguments& arguments) {
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   const auto refuse = [&values](const Failure& failure) {
-    // Of `eval "$(…)"` the shell sees the status of what is printed only.
+    // In `eval "$(…)"` the shell sees only the status of the printed commands.
     if (values.count("export") != 0) std::cout << "false" << std::endl;
     return complain(failure);
   };
@@ -87,7 +87,7 @@ int run_acquire_command(const Arguments& arguments) {
   how.wait = wanted->wait;
   how.patience = wanted->patience();
   how.token = text_of(values, "token");
-  if (!how.token.empty()) {  // the lease has an owner and a TTL
+  if (!how.token.empty()) {  // the lease has its owner and TTL
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
   }
@@ -102,7 +102,7 @@ int run_acquire_command(const Arguments& arguments) {
     std::cout << granted->token << "\n";
   }
   if (std::cout.flush()) return number(ExitCode::ok);
-  // Who has given the token knows it; of a new one nobody else could give the lock back.
+  // The caller knows a token that it gave. With a new one nobody else could release the lock.
   if (!how.token.empty()) return number(ExitCode::io);
   static_cast<void>(call(*server, release_call(granted->token)));
   return complain("The token cannot be printed, so the lock is given back.", ExitCode::io);

@@ -25,7 +25,7 @@ constexpr const char* help =
 
 constexpr std::size_t shown_max = 20;
 
-/// As the server spells it; what it refuses stays as it is.
+/// The path as the server spells it; unchanged if the server would refuse it.
 std::string spelled(const std::string& typed) {
   core::Path path;
   if (core::parse_url_path(url_path(typed), path)) return url_path(typed);
@@ -34,20 +34,21 @@ std::string spelled(const std::string& typed) {
   return text;
 }
 
-/// Everything of one owner, so also leases that hold nothing, which no list shows.
+/// Whether the force is for everything of one owner, and so also for leases without locks, which no
+/// list shows.
 bool means_leases(const ForceFilter& force) {
   return !force.owner.empty() && force.path.empty() && force.fence.empty() &&
          (force.prefix.empty() || spelled(force.prefix) == "/");
 }
 
-/// `held` of the `count` are locks; the others wait.
+/// `held` of the `count` are locks; the others are waiting requests.
 std::string question(std::size_t count, std::size_t held) {
   if (count == 0) return "No such lock is held. End leases that hold nothing?";
   if (held < count) return count == 1 ? "End this wait?" : "End all of it?";
   return count == 1 ? "End this lock?" : "End " + std::to_string(count) + " locks?";
 }
 
-/// Shows what would end, and asks; whether the user says yes.
+/// Shows what would end and asks; returns whether the user agrees.
 Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   ListFilter filter;
   filter.prefix = force.path.empty() ? force.prefix : force.path;
@@ -84,10 +85,10 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-/// Null, or what is wrong with the arguments.
+/// What is wrong with the arguments, or null.
 std::optional<std::string> find_fault(const options::variables_map& values,
                                       const ForceFilter& force) {
-  for (const char* const name : {"prefix", "owner"}) {  // it would end more than was meant
+  for (const char* const name : {"prefix", "owner"}) {  // empty, it would end more than intended
     if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
     return std::string{"--"} + name + " is empty, perhaps a variable that is not set.";
   }

@@ -1,4 +1,4 @@
-// locker: the command line. Each command is a file of its own.
+// locker, the command line. Each command has a file of its own.
 
 #include <exception>
 #include <iostream>

@@ -38,16 +38,16 @@ constexpr const char* help =
     "  locker renew --token $token --keep --while $$ &\n";
 
 constexpr std::chrono::milliseconds look_every{500};
-/// Who keeps a lease waits for a server that is being restarted from the first renewal on.
+/// With --keep already the first renewal waits for a server that is being restarted.
 constexpr milliseconds keeping_patience{60'000};
 
-/// Also when it has ended and its parent does not ask how.
+/// True also for a zombie, whose parent has not waited for it.
 bool is_gone(pid_t process) {
   if (::kill(process, 0) != 0 && errno != EPERM) return true;
   std::ifstream file{"/proc/" + std::to_string(process) + "/stat"};
   std::string text;
   std::getline(file, text);
-  const std::size_t state = text.rfind(')') + 2;  // behind the name, which can be anything
+  const std::size_t state = text.rfind(')') + 2;  // after the name, which can contain anything
   return state < text.size() && (text[state] == 'Z' || text[state] == 'X');
 }
 

@@ -45,7 +45,7 @@ struct NewKey {
   std::string file;
 };
 
-/// Null, or what is wrong.
+/// Fills `key` from the arguments. Returns what is wrong with them, or null.
 std::optional<std::string> read_key(const options::variables_map& values, NewKey& key) {
   Arguments words;
   if (values.count("words") != 0) words = values["words"].as<Arguments>();
@@ -67,7 +67,7 @@ std::optional<std::string> read_key(const options::variables_map& values, NewKey
   return std::nullopt;
 }
 
-/// 256 random bits, in an alphabet that needs no quoting anywhere; empty when there are none.
+/// 256 random bits in an alphabet that needs no quoting anywhere; empty if the system gives none.
 std::string make_secret() {
   std::array<std::uint8_t, 32> bytes;
   std::size_t filled = 0;
@@ -76,7 +76,7 @@ std::string make_secret() {
     if (got < 0 && errno != EINTR) return "";
     if (got > 0) filled += static_cast<std::size_t>(got);
   }
-  std::string secret = "locker_";  // so that those who search for secrets in files find it
+  std::string secret = "locker_";  // for secret scanners
   for (const std::uint8_t byte : bytes) core::append_hex(byte, secret);
   return secret;
 }
@@ -110,8 +110,8 @@ bool has_name(const std::string& text, const std::string& name) {
   return false;
 }
 
-/// One write at the end of the file, which is made when it is not there: lockerd never reads half a
-/// line unless the disk is full, and that is said.
+/// Appends the line with one write, and creates the file if needed: lockerd never reads half a line
+/// unless the disk is full, which is reported.
 int append(const NewKey& key, const std::string& line) {
   const auto why = [&] { return key.file + " cannot be written: " + std::strerror(errno) + "."; };
   std::ifstream stream{key.file, std::ios::binary};

@@ -35,11 +35,11 @@ constexpr const char* help =
 constexpr std::size_t rows_without_terminal = 20;
 constexpr std::size_t rows_of_headings = 7;
 
-/// Of its own: Asio makes it non-blocking, and what stdin is, stdout and the shell often share.
-/// Negative when there is none.
+/// Opens the terminal afresh, because Asio makes the descriptor non-blocking, and stdin often
+/// shares its file description with stdout and the shell. Negative if there is none.
 int open_keyboard() { return ::open("/dev/tty", O_RDONLY | O_CLOEXEC); }
 
-/// Draws what the server says until q, a signal, or the end of the terminal.
+/// Draws the overview until q, a signal, or the end of the terminal.
 class Top {
  public:
   Top(ServerAddress server, milliseconds interval, int keyboard)
@@ -61,7 +61,7 @@ class Top {
  private:
   void ask() {
     is_asking_ = true;
-    // The half for each of the tables.
+    // Half of the rows for each table.
     const std::size_t rows =
         screen_.rows() < rows_of_headings + 2 ? 1 : (screen_.rows() - rows_of_headings) / 2;
     net::co_spawn(io_context_, async_overview(client_, rows),

@@ -23,7 +23,7 @@ constexpr const char* help =
     "that\n"
     "some are missing. Ends by a signal, or when nobody reads its output.\n";
 
-constexpr milliseconds silence_max{40'000};  // the server says something every 15 s
+constexpr milliseconds silence_max{40'000};  // the server sends something every 15 s
 constexpr milliseconds pause_before_retry{1'000};
 
 void print(const Event& event, bool as_json) {
@@ -54,7 +54,7 @@ void print(const Event& event, bool as_json) {
   std::cout.flush();
 }
 
-/// Until nobody reads the output, or the server refuses. `client` and `call` outlive it.
+/// Runs until the output is closed or the server refuses. `client` and `call` must outlive it.
 net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_json) {
   net::steady_timer timer{co_await net::this_coro::executor};
   EventReader reader;
@@ -69,7 +69,7 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
     bool reads = opened && opened->status == 200;
     if (reads && is_troubled) std::cerr << "locker: the server answers again\n";
     if (reads) is_troubled = false;
-    // Without an event to go on behind, the server cannot know that there is a gap.
+    // Without an event to continue after, the server cannot know that there is a gap.
     if (reads && was_connected && reader.last_id().empty()) print({"reset", "{}"}, as_json);
     was_connected = was_connected || reads;
     std::string trouble = opened ? opened->failure().message : opened.error().message;

@@ -14,8 +14,8 @@ namespace {
 constexpr const char* help =
     "locker acquire [OPTION…] PATH…\n"
     "\n"
-    "Takes locks and prints their token, for scripts that give them back by themselves. Nothing\n"
-    "renews the lease meanwhile: call `locker renew`, or let the TTL be long enough. `locker run`\n"
+    "Acquires locks and prints their token, for scripts that release them themselves. Nothing\n"
+    "renews the lease: call `locker renew`, or choose a TTL that is long enough. `locker run`\n"
     "does all of that.\n"
     "\n"
     "  token=$(locker acquire --ttl 10m --wait 5m /db/backup) || exit\n"
@@ -57,10 +57,10 @@ int run_acquire_command(const Arguments& arguments) {
   add_wanted_options(line.visible);
   auto add = line.visible.add_options();
   add("token", options::value<std::string>()->value_name("UUID"),
-      "a living lease to add the locks to (LOCKER_TOKEN is not asked)");
-  add("json", "print all that is known, as JSON");
+      "add the locks to this living lease (LOCKER_TOKEN is not used)");
+  add("json", "print the whole grant as JSON");
   add("export", "print variables for a shell to eval");
-  add("quiet,q", "do not say who is waited for");
+  add("quiet,q", "do not print who is in the way");
   line.hidden.add_options()("path", options::value<Arguments>());
   line.positional.add("path", -1);
   const auto read = read_arguments(arguments, std::move(line));

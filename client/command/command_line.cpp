@@ -47,17 +47,18 @@ options::options_description server_options() {
   options::options_description description{"Server"};
   auto add = description.add_options();
   add("url", options::value<std::string>()->value_name("URL"),
-      "the server (LOCKER_URL; http://127.0.0.1:8765)");
+      "the server's URL (LOCKER_URL; http://127.0.0.1:8765)");
   add("key-file", options::value<std::string>()->value_name("FILE"),
-      "a file with the API key, if the server wants one (LOCKER_KEY_FILE, or the key itself in "
+      "a file with the API key, if the server requires one (LOCKER_KEY_FILE, or the key itself in "
       "LOCKER_KEY)");
   add("ca-file", options::value<std::string>()->value_name("FILE"),
-      "of https: who may have signed the server's certificate, in PEM (LOCKER_CA_FILE; the "
+      "https: the CAs that may sign the server's certificate, in PEM (LOCKER_CA_FILE; the "
       "system's CAs)");
   add("client-certificate", options::value<std::string>()->value_name("FILE"),
-      "of https: our own certificate, if the server wants one, in PEM (LOCKER_CLIENT_CERTIFICATE)");
+      "https: the client certificate, if the server requires one, in PEM "
+      "(LOCKER_CLIENT_CERTIFICATE)");
   add("client-key", options::value<std::string>()->value_name("FILE"),
-      "its key (LOCKER_CLIENT_KEY; the same file)");
+      "https: the key of the client certificate (LOCKER_CLIENT_KEY; the same file)");
   return description;
 }
 

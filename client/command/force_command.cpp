@@ -16,12 +16,12 @@ namespace {
 constexpr const char* help =
     "locker force --reason TEXT (PATH | --prefix PATH | --owner TEXT | --fence N)… [--yes]\n"
     "\n"
-    "Ends locks of others; their programs are told the reason. On a terminal it shows which and\n"
-    "asks first. --fence, alone or with a path, keeps it from hitting the next holder:\n"
+    "Ends locks of other owners; their programs get the reason. On a terminal it shows which, and\n"
+    "asks first. --fence, alone or with a path, spares the next holder:\n"
     "\n"
     "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n"
     "\n"
-    "--owner alone also ends the leases of this owner that hold nothing.\n";
+    "--owner alone also ends leases of this owner without locks.\n";
 
 constexpr std::size_t shown_max = 20;
 
@@ -110,13 +110,13 @@ int run_force_command(const Arguments& arguments) {
   const auto text = [](const char* name) {
     return options::value<std::string>()->value_name(name);
   };
-  add("reason", text("TEXT"), "why; told to those who lose their locks");
+  add("reason", text("TEXT"), "why; their holders get it");
   add("prefix", text("PATH"), "everything at and below this path");
   add("owner", text("TEXT"), "everything of this owner");
   add("fence", text("N"), "only the lock with this fence");
-  add("cooling", "also what cools after its lock delay began");
-  add("waiting", "also requests that wait, and places that are kept for them");
-  add("yes,y", "do not ask");
+  add("cooling", "also locks in their lock delay");
+  add("waiting", "also waiting requests, and places kept in line");
+  add("yes,y", "do not ask first");
   line.hidden.add_options()("path", options::value<std::string>());
   line.positional.add("path", 1);
   const auto read = read_arguments(arguments, std::move(line));

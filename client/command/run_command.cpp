@@ -37,26 +37,24 @@ constexpr milliseconds guardian_delay{1'000};
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
     "\n"
-    "Waits for the locks, holds them while the command runs, and gives them back.\n"
+    "Waits for the locks, holds them while the command runs, and releases them.\n"
     "\n"
     "  locker run /db/backup -- pg_dump shop\n"
-    "  locker run --wait 0 /cron/report -- ./report    or not at all, if another machine does it\n"
+    "  locker run --wait 0 /cron/report -- ./report    does not wait if another machine runs it\n"
     "  locker run --any 1 /agents/a /agents/b -- sh -c 'build-on \"$LOCKER_PATH\"'\n"
     "\n"
-    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its environment, "
-    "and\n"
-    "LOCKER_CA_FILE and the like with https. It has a process group of its own, which gets the\n"
-    "signals that locker gets. When the lock is lost (forced, or not renewed in time) the group "
-    "gets\n"
-    "TERM, and KILL before others can have the lock; the same when locker is killed. Processes "
-    "that\n"
-    "the command leaves behind are left alone.\n"
+    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its\n"
+    "environment, with https also LOCKER_CA_FILE and the like. It has a process group of its own,\n"
+    "which gets the signals that locker gets. Processes that it leaves behind are left alone.\n"
     "\n"
-    "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
-    "is\n"
-    "unreachable, 70 the lock was lost, 75 not acquired, or refused for now, 77 not permitted, 126 "
-    "and\n"
-    "127 the command cannot be run.\n";
+    "If the lease is not renewed in time, or locker is killed, the group gets TERM, and KILL\n"
+    "before others can have the lock; except when locker and its guardian are killed together.\n"
+    "If the lock is forced, the group gets TERM, and KILL after --kill-after; meanwhile others\n"
+    "can have the lock, unless --lock-delay keeps them out.\n"
+    "\n"
+    "Exit code: the command's, or 128 plus the signal that ended it. 64 usage error, 69 the\n"
+    "server is unreachable, 70 the lock was lost, 75 not acquired, or refused for now, 77 not\n"
+    "permitted, 126 and 127 the command cannot be run.\n";
 
 /// Adds absolute paths, so that a `locker` in the command reaches the same server from any
 /// directory.
@@ -344,8 +342,8 @@ int run_run_command(const Arguments& arguments) {
   add_wanted_options(line.visible);
   auto add = line.visible.add_options();
   add("kill-after", options::value<std::string>()->value_name("TIME")->default_value("5s"),
-      "when the server says that the lock is lost: from TERM to KILL");
-  add("quiet,q", "do not say who is waited for");
+      "time from TERM to KILL when the server says that the lock is lost");
+  add("quiet,q", "do not print who is in the way");
   line.hidden.add_options()("path", options::value<Arguments>());
   line.positional.add("path", -1);
   const auto read = read_arguments({arguments.begin(), separator}, std::move(line));

@@ -88,9 +88,9 @@ int exit_code(Kind kind) {
 constexpr const char* usage =
     "locker store verify STORE               reads a stopped server's store from end to end\n"
     "locker store dump STORE                 the same, and prints a line for each record\n"
-    "locker store backup [STORE] DESTINATION copies a store, also while its server runs, and\n"
-    "                                        reads the copy; STORE else LOCKER_FILE, locks.db\n"
-    "Exit codes: 0 whole, 64 used wrongly, 73 in use or not empty, 74 the disk, 78 damaged.\n";
+    "locker store backup [STORE] DESTINATION copies a store, even while its server runs, and\n"
+    "                                        verifies the copy. STORE: LOCKER_FILE, else locks.db\n"
+    "Exit codes: 0 intact, 64 usage error, 73 in use or not empty, 74 I/O error, 78 damaged.\n";
 
 void print_summary(const std::string& directory, const persistence::Inspected& inspected) {
   std::cout << directory << ": whole. " << inspected.locks << " locks at index "

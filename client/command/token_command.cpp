@@ -27,14 +27,13 @@ namespace {
 constexpr const char* help =
     "locker token new NAME --allow RULE [--allow RULE]… [--file FILE]\n"
     "\n"
-    "Makes a new API key, prints it (this once, nobody can look it up again), and the line for\n"
-    "lockerd's key file, which has only its hash. With --file the line is appended to FILE, and "
-    "only\n"
-    "the key is printed; send lockerd a SIGHUP then.\n"
+    "Makes an API key. Prints the key, which cannot be shown again, and the line for lockerd's\n"
+    "key file, which contains only its hash. With --file it appends the line to FILE and prints\n"
+    "only the key; send lockerd a SIGHUP then.\n"
     "\n"
-    "A RULE is a right and a path, and holds for everything below the path, too:\n"
-    "  read PATH    look, list, follow events         lock PATH    take, renew and release locks\n"
-    "  force PATH   end the locks of others           admin /      everything\n"
+    "A RULE is a right and a path, and also covers everything below the path:\n"
+    "  read PATH    look, list, follow events         lock PATH    acquire, renew, release locks\n"
+    "  force PATH   end locks of others               admin /      everything\n"
     "lock and force include read.\n"
     "\n"
     "  locker token new ci --allow \"lock /ci\" --allow \"read /deploy\" --file /etc/locker/keys\n";
@@ -153,8 +152,9 @@ int make(const NewKey& key) {
 int run_token_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   auto add = line.visible.add_options();
-  add("allow", options::value<Arguments>()->value_name("RULE"), "what the key may, and where");
-  add("file", options::value<std::string>()->value_name("FILE"), "lockerd's key file");
+  add("allow", options::value<Arguments>()->value_name("RULE"), "what the key permits, and where");
+  add("file", options::value<std::string>()->value_name("FILE"),
+      "lockerd's key file, to append the line to");
   line.hidden.add_options()("words", options::value<Arguments>());
   line.positional.add("words", -1);
   const auto read = read_arguments(arguments, std::move(line), false);

@@ -39,7 +39,7 @@ class Acquisition {
   /// Terminal cancellation makes it fail or throw boost::system::system_error (operation_aborted).
   /// It does not withdraw the request: the server may have granted the locks, or may yet. Call
   /// async_give_up() from a coroutine that is not cancelled; otherwise they are held until their
-  /// TTL runs out.
+  /// TTL runs out; without one, until they are released or forced.
   [[nodiscard]] net::awaitable<Result<Grant>> async_run();
   /// After an interruption: leaves the queue and releases what was granted. Uses `client`, which
   /// must not be the one given to the constructor. An async_run() under way asks nothing more and

@@ -19,8 +19,7 @@ class LeaseKeeper {
               std::function<void()> on_renewed = {});
 
   /// Renews the lease every third of its TTL, every 10 s without one. Returns
-  /// - a failure of kind `lost` when the server says that the lease, or one of the grant's locks,
-  /// has
+  /// - a failure of kind `lost` when the server says that the lease or a lock of the grant has
   ///   ended;
   /// - a failure of kind `unreachable` when no renewal has succeeded by warns_at(): the lease lives
   ///   on until ends_at();

@@ -37,7 +37,8 @@ class Lock {
   /// It is true from the moment the TTL may have run out, even if this machine was suspended. Two
   /// ends are known only at the next renewal, a third of the TTL after the last one (10 s without a
   /// TTL): a force, and a release or a shorter TTL by another user of the token. Until then it
-  /// returns false although the next holder may have begun, unless `lock_delay` keeps others out.
+  /// returns false although the next holder may have begun; after a force `lock_delay` can keep
+  /// others out.
   [[nodiscard]] bool is_lost() const;
   /// Releases the whole lease, or the paths that were added to one by Acquisition::Options::token.
   /// Blocks, and retries for up to ten seconds while there is no answer, as the destructor does;

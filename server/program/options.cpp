@@ -38,7 +38,7 @@ const char* const introduction =
     "environment, and that over the file.\n";
 
 struct Texts {
-  // Signed and wide: a negative number read as an unsigned one can be one that is allowed.
+  // Signed and wide: a negative number that is read as an unsigned one can be a valid one.
   std::int64_t port = 0;
   std::string durability;
   std::int64_t sync_interval = 0;
@@ -137,8 +137,8 @@ Farewell usage(const std::string& sentence, bool log_json) {
   return {"lockerd: " + sentence + "\nTry lockerd --help.\n", code};
 }
 
-/// A file that was asked for without its name, as by an empty variable: to go on without keys, or
-/// without TLS, is not what was wanted.
+/// Returns an error if an option for a file is empty, for example because a variable is: running
+/// without keys or without TLS would not be what was intended.
 std::string find_nameless_file(const po::variables_map& values) {
   for (const char* const name :
        {"keys", "audit-log", "tls-certificate", "tls-key", "tls-client-ca"}) {
@@ -149,7 +149,8 @@ std::string find_nameless_file(const po::variables_map& values) {
   return "";
 }
 
-// These take over values that are texts or unchecked numbers so far. Empty, or what is wrong.
+// These functions take over values that are still texts or unchecked numbers. They return an empty
+// text, or an error message.
 
 std::string take_address(const Texts& texts, Options& options) {
   boost::system::error_code error;
@@ -188,7 +189,7 @@ std::string take_threads(const Texts& texts, Options& options) {
 
 std::string check_counts(const Options& options) {
   const LockService::Options& service = options.store.service;
-  // A negative number was read as one that is larger than any.
+  // A negative number was read as an unsigned one above this limit.
   constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
   for (const auto& [name, least, count] :
        {std::tuple{"--connections-max", 1U, options.connections_max},

@@ -62,17 +62,15 @@ po::options_description describe(Options& options, Texts& texts) {
       "Address to listen on; 0.0.0.0 or :: for all. Beyond loopback, everybody who can reach the "
       "port can acquire and end locks, unless --keys is given.");
   add("port", po::value(&texts.port)->default_value(options.port),
-      "Port to listen on. 0: the system chooses one, which the first line of the log names.");
+      "Port to listen on. 0: the system chooses one, and the log says which.");
   add("file", po::value(&store.file)->default_value(store.file),
-      "Directory of the store; created if it does not exist. Only one server at a time can use "
-      "it.");
+      "Directory of the store; created if it does not exist. One server at a time can use it.");
   add("data", po::value<std::string>(), "The same as --file.");
   add("durability",
       po::value(&texts.durability)->default_value(std::string{name_of(store.durability)}),
-      "always: a change is answered when it is on disk. interval: a power failure can lose the "
-      "last "
-      "--sync-interval. none: a power failure can lose whatever the system had not yet written. In "
-      "all three modes a crash of lockerd alone loses nothing.");
+      "always: an answer is sent when what it reports is on disk. interval: a power failure can "
+      "lose the last --sync-interval. none: a power failure can lose whatever the system had not "
+      "yet written. In all three modes a crash of lockerd alone loses nothing.");
   add("sync-interval", po::value(&texts.sync_interval)->default_value(store.sync_interval.count()),
       "Milliseconds between syncs with --durability=interval.");
   add("threads", po::value(&texts.threads)->default_value(options.threads, "one per core"),
@@ -82,8 +80,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "Maximum number of connections. More are turned away with 503.");
   core::Arbiter::Limits& limits = store.service.limits;
   add("locks-max", po::value(&limits.locks_max)->default_value(limits.locks_max),
-      "Maximum number of locks. More are refused with 503. A lock takes about 200 bytes of "
-      "memory.");
+      "Maximum number of locks, of about 200 bytes of memory each. More are refused with 503.");
   add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
       "Maximum number of leases. More are refused with 503.");
   add("memory-max", po::value(&texts.memory_max),
@@ -112,8 +109,7 @@ po::options_description describe(Options& options, Texts& texts) {
   add("keys", po::value(&options.access.keys),
       "File with API keys and their rights; `locker token new` creates its lines. Without keys "
       "everybody may do everything. Reloaded on SIGHUP; if it contains a mistake, the old keys "
-      "stay "
-      "in use.");
+      "stay in use.");
   add("tls-certificate", po::value(&options.tls.certificate),
       "PEM file with the server's certificate, followed by the intermediate ones. The port then "
       "speaks HTTPS only. Reloaded on SIGHUP, as the next two files are; if one is not valid, the "
@@ -125,8 +121,7 @@ po::options_description describe(Options& options, Texts& texts) {
       "connect.");
   add("audit-log", po::value(&options.access.audit_log),
       "File to which a line of JSON is appended for each grant, release, forced release and "
-      "refused "
-      "access. Reopened on SIGHUP, for logrotate.");
+      "refused access. Reopened on SIGHUP, for logrotate.");
   add("log-level", po::value(&options.log_level)->default_value(options.log_level),
       "trace, debug (one line per request), info, warning, error, or off (only the reason if the "
       "server has to end).");

@@ -302,7 +302,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
     return key.may(required.lease_right, path);
   });
   if (fits.answer) return true;
-  response.index = fits.index;  // the refusal tells what the lease holds
+  response.index = fits.index;  // the refusal reveals what the lease holds
   refuse(visit, 403, "not_permitted",
          named(key) + "lacks a rule with " + std::string{core::name_of(required.lease_right)} +
              " for something else that this lease holds.",

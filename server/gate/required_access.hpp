@@ -29,7 +29,7 @@ struct RequiredAccess {
   std::vector<At> at;                 ///< All are required.
   std::optional<core::Right> somewhere;
   /// `lease_right` is required at every path that this lease holds: a token must not extend what
-  /// the extend what the key permits.
+  /// the key permits.
   std::optional<core::Token> lease;
   core::Right lease_right = core::Right::lock;
   bool wants_prefix = false;         ///< The parameter `prefix` can narrow the paths.

@@ -1,5 +1,5 @@
-"""`locker store backup` of a running server: the copy contains everything acknowledged before it, and
-a server starts on it. It never overwrites anything, and leaves nothing half done."""
+"""`locker store backup` of a running server: the copy contains everything acknowledged before it,
+and a server starts on it. It never overwrites anything, and leaves nothing half done."""
 
 import concurrent.futures
 import os

@@ -1,5 +1,5 @@
-"""Checks the server's answers against server/openapi.json. v1_client.py passes every answer it gets,
-so that each test that uses it also tests the description."""
+"""Checks the server's answers against server/openapi.json. v1_client.py passes every answer it
+gets, so that each test that uses it also tests the description."""
 
 import json
 import os

@@ -29,7 +29,7 @@ class Events:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last event read. Pass it to `Client.events` to continue from there."""
+        """The place in the stream: pass it to `Client.events` to continue from there."""
         return self._stream.last_event_id
 
     def close(self) -> None:

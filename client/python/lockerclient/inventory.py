@@ -40,7 +40,7 @@ class Use:
         self.runner = runner
         self.number = next(self._numbers)  # higher for an inner block than for an outer one
         self.loss: LockLost | None = None  # the loss of one of its paths
-        self.surprise: LockLost | None = None  # except for what this block released
+        self.surprise: LockLost | None = None  # as `loss`, but not for its own releases
         self.leaving = Leaving()
 
 

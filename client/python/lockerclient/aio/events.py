@@ -28,7 +28,7 @@ class AsyncEvents:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last event read. Pass it to `AsyncClient.events` to continue from there."""
+        """The place in the stream: pass it to `AsyncClient.events` to continue from there."""
         return self._stream.last_event_id
 
     async def aclose(self) -> None:

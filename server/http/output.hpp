@@ -81,7 +81,7 @@ class Output {
 
  private:
   struct Owed {
-    std::size_t end = std::string::npos;  // of its answer in the bytes
+    std::size_t end = std::string::npos;  // of its answer, in bytes_
     std::unique_ptr<Delivery> delivery;
     bool has_waited = false;  // its answer was pending
   };

@@ -26,7 +26,7 @@ class Worker;
 /// One connection. It does one thing at a time, which is its state. Requests are therefore answered
 /// strictly in order, and a client that does not take its answers is not read from (back-pressure).
 ///
-///   reading* --> yielding --> waiting --> writing* --+--> reading      for the rest, or the next
+///   reading* --> yielding --> waiting --> writing* --+--> reading      the rest, or next request
 ///                   ^                                +--> yielding     more is in the buffer
 ///                   |                                |
 ///                   +-- woken --- pending <----------+

@@ -39,7 +39,7 @@ class SharedPart {
     size_ += more;
     return true;
   }
-  /// Returns the whole share. The SharedCount is not used after that until something is added.
+  /// Releases the whole share. The SharedCount is not used after that until something is added.
   void give_back() {
     if (size_ != 0) all_.remove(std::exchange(size_, 0));
   }

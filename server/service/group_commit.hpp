@@ -85,8 +85,8 @@ class GroupCommit {
   /// immediately, and GroupCommit's own thread commits until no records remain: answers that do not
   /// wait for the disk must not wait for a sync either.
   bool commit_or_hand_over();
-  /// Commits are handed over when the moving average of the last few took longer than this. Waking
-  /// the thread costs 7 to 55 us, so quick syncs (0.1 ms) are better done in place.
+  /// Commits are handed over while the moving average of their duration exceeds this. Waking the
+  /// thread costs 7 to 55 us, so quick syncs (0.1 ms) are better done in place.
   static constexpr std::chrono::milliseconds slow_sync{2};
   /// Returns how long the disk has stood still since the start: the part of each commit beyond
   /// stand_still_min. REQUIRES: mutex() is held.

@@ -59,7 +59,7 @@ LockPages::Page LockPages::list_held(const Query& query) {
   return std::move(open.page);
 }
 
-/// Returns the cursor that the last page left there, or a new one at the beginning.
+/// Returns the cursor that the previous page left there, or a new one at the beginning.
 std::unique_ptr<core::LockCursor> LockPages::take_cursor(const Query& query) {
   const core::PathView prefix{query.packed_prefix};
   const auto at = std::find_if(bookmarks_.begin(), bookmarks_.end(), [&](const Bookmark& each) {

@@ -23,12 +23,12 @@ class LockPages {
     std::string packed_prefix;
     std::optional<std::string> owner;
     std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
-    std::size_t limit = 100;                     ///< A page has fewer if their texts are long.
-    std::optional<core::LockId> after;  ///< Page::next of the last page; null: from the beginning.
+    std::size_t limit = 100;                     ///< Fewer if their texts are long.
+    std::optional<core::LockId> after;  ///< Page::next of the page before; null: the first page.
   };
   struct Page {
     std::vector<core::LockInfo> locks;
-    /// Null: this was the last page. A page that is not full may have another one after it.
+    /// Null: there are no more pages. A page that is not full may have another one after it.
     std::optional<core::LockId> next;
   };
 

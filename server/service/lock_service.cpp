@@ -16,7 +16,8 @@ constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
 // About 4,000 locks, which takes 10 to 20 ms: each slice has a sync of the disk as well.
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
-// The mutex is not fair: a waiting thread that wakes would find it locked again.
+// The mutex is not fair: without this pause a waiting thread would wake only to find it locked
+// again.
 constexpr std::chrono::microseconds between_forced{200};
 
 }  // namespace

@@ -45,7 +45,9 @@ class LockService final : private core::Arbiter::Host {
   struct Options {
     core::Arbiter::Limits limits = {};
     core::Milliseconds default_ttl{};  ///< Of /v1 leases that name none; zero: none.
-    core::Milliseconds max_ttl{};  ///< Zero: 30 days. Else also for leases that would have no TTL.
+    /// The longest TTL that /v1 accepts; zero: 30 days. If not zero, also the TTL of /v1 leases
+    /// that would have none.
+    core::Milliseconds max_ttl{};
     core::Milliseconds legacy_ttl{};  ///< Of locks acquired by canhaz; zero: none.
   };
 

@@ -23,7 +23,8 @@ namespace locker::server {
 
 /// A lock server without sockets, to be embedded in a program: the store, the locks in it, and the
 /// calls on them. open() starts threads. If the disk fails, or memory runs out during a decision or
-/// a commit, the host process is aborted; Options::on_failure can report a failed disk first.
+/// a commit, the host process is aborted; for a failed disk, Options::on_failure is called first
+/// and can end the process in its own way.
 ///
 ///   auto locker = locker::server::Locker::open({.file = "locks.db"});
 ///   if (!locker) …                                     // locker.error().message says why
@@ -40,8 +41,8 @@ namespace locker::server {
 /// authenticate its clients itself, in a RequestHandler of its own in front of handler().
 ///
 /// The supported API of the server library is this header, server/request_handler.hpp,
-/// server/http/worker.hpp and server/http/http_server.hpp. The other headers are installed for
-/// these, which include them, and may change in any release.
+/// server/http/worker.hpp and server/http/http_server.hpp. The other installed headers, including
+/// those that these include, are internal and may change in any release.
 class Locker {
  public:
   struct Options {

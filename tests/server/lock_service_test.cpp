@@ -182,7 +182,7 @@ class LockServiceForceTest : public LockServiceTest {
 
 TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   take_many();
-  journal_.close_gate();  // holds up all slices but the first
+  journal_.close_gate();  // held after each slice but the first
   ForceWaiter waiter;
   std::vector<AuditedLock> ended;
   ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter.later).answer);

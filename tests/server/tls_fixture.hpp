@@ -26,7 +26,7 @@ struct Free {
 };
 using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 
-/// Of TLS 1.3, with a certificate that nobody has signed.
+/// A TLS 1.3 context with a self-signed certificate.
 inline Context server_context() {
   const std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>> key{EVP_EC_gen("P-256")};
   const std::unique_ptr<X509, Free<X509_free>> certificate{X509_new()};
@@ -40,7 +40,7 @@ inline Context server_context() {
   return context;
 }
 
-/// A channel and its client, at the two ends of one connection, on one thread.
+/// A channel and its client, the two ends of one connection, on one thread.
 class TlsFixture : public testing::Test {
  protected:
   void SetUp() override {

@@ -50,10 +50,9 @@ class Arbiter {
     std::size_t memory_max = std::numeric_limits<std::size_t>::max();
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
-    std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, with consecutive records.
-    /// When a lock or a waiter goes, advance() re-examines those that waited for it. Up to this
-    /// many are scheduled immediately; a longer list is kept, and each is taken from it in its
-    /// turn.
+    std::size_t ended_at_once_max = 1'000;  ///< Locks of one lease that end in one step.
+    /// When a lock or a waiter goes, advance() re-examines the waiters behind it. Up to this many
+    /// are scheduled immediately; a longer list is kept, and each is taken from it in its turn.
     std::size_t woken_at_once_max = 64;
   };
 

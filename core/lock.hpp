@@ -9,8 +9,9 @@
 
 namespace locker::core {
 
-// The value types that describe locks and leases: Fence, Token, Shape, LockId, End, Milliseconds.
-// The locks themselves are in LockTable; HeldLock (held_lock.hpp) is a view of one.
+// The value types that describe locks and leases: Fence, Token, Mode, Shape, ClashRule, LockId, End
+// and Milliseconds. The locks themselves are in LockTable; HeldLock (held_lock.hpp) is a view of
+// one.
 
 /// A fencing token. Rises with every grant, also over restarts; below 2^53, so that every JSON
 /// reader represents it exactly. Zero is no fence. A grant's fence is the time of the decision in
@@ -39,7 +40,7 @@ struct Token {
 
 enum class Mode : std::uint8_t { exclusive, shared };
 
-/// How a lock clashes: with which locks (mode), and how far up and down the tree it reaches
+/// How a lock clashes: with which locks (mode), and how far it reaches up and down the tree
 /// (flags).
 struct Shape {
   Mode mode = Mode::exclusive;

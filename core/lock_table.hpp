@@ -177,11 +177,10 @@ class LockTable {
   struct Link;
   /// The nodes on the way to a path.
   struct Found {
-    std::array<std::uint32_t, segments_max + 1>
-        nodes{};                                       // from the root to the deepest that exists
-    std::array<std::uint32_t, segments_max> hashes{};  // of all segments, from the first
-    std::size_t level = 0;                             // of the deepest node that exists
-    std::size_t depth = 0;                             // of the path
+    std::array<std::uint32_t, segments_max + 1> nodes{};  // from the root to the deepest existing
+    std::array<std::uint32_t, segments_max> hashes{};     // of all segments, from the first
+    std::size_t level = 0;                                // of the deepest node that exists
+    std::size_t depth = 0;                                // of the path
     [[nodiscard]] bool is_whole() const { return level == depth; }
   };
   /// The lease of a token.

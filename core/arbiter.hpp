@@ -51,8 +51,9 @@ class Arbiter {
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
     std::size_t ended_at_once_max = 1'000;  ///< Locks of one lease that end in one step.
-    /// When a lock or a waiter goes, advance() re-examines the waiters behind it. Up to this many
-    /// are scheduled immediately; a longer list is kept, and each is taken from it in its turn.
+    /// When a lock ends or a waiter leaves, advance() re-examines the waiters behind it. Up to this
+    /// many are scheduled immediately; a longer list is kept, and each waiter is taken from it in
+    /// its turn.
     std::size_t woken_at_once_max = 64;
   };
 
@@ -170,13 +171,13 @@ class Arbiter {
   using MaybeLease = std::optional<LivingLease>;
   /// A cache for one look at the queue: whether the request passes a waiter.
   using Passed = std::unordered_map<const Waiter*, bool>;
-  /// Wanted locks, each with the lock that the lease holds at its path.
+  /// Wanted locks, each with the lock that the lease already holds at its path.
   using HeldOfWanted = std::vector<std::pair<const Wanted*, HeldLock>>;
   struct ChosenLock {
     LockId id;
     std::uint32_t handle;
   };
-  /// Of the records that end a lock: its own end, and possibly that of its lease.
+  /// The bytes of the records that end a lock: its own end, and possibly that of its lease.
   static constexpr std::size_t end_bytes = 2 * record_head_bytes;
   /// Locks of one lease that are looked at to find the waiters behind them.
   static constexpr std::size_t locks_looked_at_max = 1'000;
@@ -285,7 +286,7 @@ class Arbiter {
   // One sequence for tickets, waiter ids and forces, so that a force ends only earlier waiters.
   std::uint64_t last_number_ = 0;
 
-  // By watched lock: the waiters to re-examine when it goes. There can be as many as locks, so this
+  // By watched lock: the waiters to re-examine when it ends. There can be as many as locks, so this
   // is not a hash table, which would stall everything when it grows.
   std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
 

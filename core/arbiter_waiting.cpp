@@ -7,7 +7,7 @@
 namespace locker::core {
 namespace {
 
-// advance() counts its work in things, each of some microseconds.
+// advance() counts its units of work in things, each of some microseconds.
 constexpr std::chrono::milliseconds retry_after{10};       // while the journal makes room
 constexpr std::size_t retries_at_once_max = 2000;          // of ends by a timer
 constexpr std::chrono::milliseconds grant_retry_after{5};  // the same for grants to waiters
@@ -135,7 +135,7 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
   return *list;
 }
 
-/// Takes the watchers of a lock that goes; null if it never had any.
+/// Takes the watchers of a lock that ends; null if it never had any.
 std::unique_ptr<Dependants> Arbiter::take_watchers(std::uint32_t lock) {
   if (!table_.is_watched(lock)) return nullptr;
   return std::move(watchers_.extract(lock).mapped());

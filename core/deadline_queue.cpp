@@ -124,7 +124,7 @@ std::optional<DeadlineQueue::Due> DeadlineQueue::take_due(Instant now) {
   for (std::size_t moved = 0; moved < moved_at_once; ++moved) {
     const auto due = first_slot(0);
     const auto coarse = slot_to_move(to);
-    // Due entries come first, unless a coarse slot begins earlier: that can have earlier ones.
+    // Due entries come first, unless a coarse slot begins no later: that can have earlier ones.
     if (due && due->number <= to && (!coarse || due->number < coarse->begins_at())) {
       now_ = due->number;
       const std::uint32_t at = wheel_[0][now_ % slots];

@@ -9,17 +9,16 @@
 
 namespace locker::core {
 
-// The value types that describe locks and leases: Fence, Token, Mode, Shape, ClashRule, LockId, End
-// and Milliseconds. The locks themselves are in LockTable; HeldLock (held_lock.hpp) is a view of
-// one.
+// The value types of locks and leases: Fence, Token, Mode, Shape, ClashRule, LockId, End and
+// Milliseconds. The locks themselves are in LockTable; a HeldLock (held_lock.hpp) is a view of one.
 
 /// A fencing token. Rises with every grant, also over restarts; below 2^53, so that every JSON
 /// reader represents it exactly. Zero is no fence. A grant's fence is the time of the decision in
 /// microseconds since 1970, or one more than the fence before it if that is higher; so it also
-/// tells since when a lock is held.
+/// shows since when a lock is held.
 ///
-/// After an older backup is restored, fences go on rising only if the wall clock is right: the
-/// backup does not contain the highest fence, so the clock has to be past it.
+/// After an older backup is restored, fences go on rising only if the wall clock is right, and past
+/// the highest fence ever given: the backup does not contain that one.
 using Fence = std::uint64_t;
 
 /// The secret that proves the possession of a lease: the 16 bytes of a version 4 UUID.
@@ -40,8 +39,7 @@ struct Token {
 
 enum class Mode : std::uint8_t { exclusive, shared };
 
-/// How a lock clashes: with which locks (mode), and how far it reaches up and down the tree
-/// (flags).
+/// How a lock clashes: with which others (mode), and how far up and down the tree (flags).
 struct Shape {
   Mode mode = Mode::exclusive;
   bool lock_parents = true;

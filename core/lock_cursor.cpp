@@ -23,8 +23,8 @@ void LockCursor::open(PathView path) {
   level_ = found.level;
 }
 
-// A node goes with the last of its locks. The locks that the cursor moved past are gone then, too,
-// and everything in a later node is new, even if that is in the same place.
+// A node is removed with the last of its locks. The locks that the cursor moved past are gone then,
+// too, and everything in a later node is new, even if that is in the same place.
 void LockCursor::resume(PathView path) {
   const auto& found = table_.find_nodes(path);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
@@ -78,7 +78,7 @@ bool LockCursor::skip(LockId behind, std::size_t limit) {
   return true;
 }
 
-/// Called before the lock goes.
+/// Called before the lock is removed.
 void LockTable::move_cursors_before(std::uint32_t at) {
   for (LockCursor* const cursor : kept_cursors_) {
     for (std::uint32_t& behind : cursor->behind_) {

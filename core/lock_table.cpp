@@ -112,7 +112,7 @@ LockTable::Below& LockTable::separate_below_for(Node& of) {
   return *arena_.at<Below>(of.below);
 }
 
-/// The result is valid until the next call, or until a node goes.
+/// The result is valid until the next call, or until a node is removed.
 LockTable::Found& LockTable::find_nodes(PathView path) const {
   if (found_is_good_ && found_path_ == path.packed()) return found_;
   found_path_ = path.packed();

@@ -19,19 +19,21 @@ namespace locker::core {
 ///
 /// Invariant: every waiter whose place is not merely kept is either in here, or registered with
 /// something that is in its way (for `any`: with one thing in the way of each wanted lock that is
-/// not free). So no wake-up is lost, and what goes wakes only the waiters registered with it.
+/// not free). So no wake-up is lost, and a lock that ends, or a waiter that leaves, wakes only the
+/// waiters registered with it.
 class Rechecks {
  public:
   /// Lists with more members than this are taken over whole.
   explicit Rechecks(std::size_t woken_at_once_max) : woken_at_once_max_(woken_at_once_max) {}
 
-  /// The waiter is re-examined when the thing that has this list goes. It can be in several lists.
+  /// The waiter is re-examined when the lock or waiter that has this list is gone. It can be in
+  /// several lists.
   static void register_in(Waiter& waiter, Dependants& list);
   /// Schedules the waiter, and removes it from all lists.
   void add(Waiter& waiter);
   void add_all(Dependants& list);
-  /// Like add_all(), for a list whose owner goes; null: there was none. O(1) for a long list: its
-  /// members stay registered in it until their turn comes.
+  /// Like add_all(), for a list whose lock or waiter is gone; null: it had none. O(1) for a long
+  /// list: its members stay registered in it until their turn comes.
   void take_over(std::unique_ptr<Dependants> list);
   /// Removes the waiter from the schedule and from all lists.
   void forget(Waiter& waiter);

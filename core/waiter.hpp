@@ -16,8 +16,8 @@ namespace locker::core {
 
 struct Waiter;
 
-/// The waiters to re-examine when something goes. A waiter is in the list of one thing in its way,
-/// not of all of them: as long as that one stays, nothing can change for the waiter.
+/// The waiters to re-examine when a lock ends or a waiter leaves. A waiter is in the list of one
+/// thing in its way, not of all of them: as long as that one stays, nothing changes for the waiter.
 using Dependants = std::map<Ticket, Waiter*>;
 
 /// A request, and its place in the queue once it is queued.

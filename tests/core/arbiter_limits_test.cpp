@@ -426,7 +426,7 @@ TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
   EXPECT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 1U);
 }
 
-// So would a deadlock search that checks each holder for the locks of each waiter.
+// So would a deadlock search that looks at all holders for each of the waiters.
 TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAskingAllOfAll) {
   constexpr unsigned count = 100'000;
   start();

@@ -1,4 +1,4 @@
-"""Runs a load generator against a server; a measurement is a dict of what it printed."""
+"""Runs a load generator against a server; a measurement is a dict of its output."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def wrk(port, connections, seconds, pipelined=1, threads=2):
         raise Failure("wrk saw " + re.search(r"(Non-2xx.*|Socket errors.*)", text).group(1))
     result = {"per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
               "client_cpu": (client_cpu() - cpu) / took}
-    if pipelined == 1:  # wrk counts from the write of all sixteen, which says little about one
+    if pipelined == 1:  # wrk counts from the write of all sixteen: too long for one
         result["p50_ms"] = milliseconds(text, r"50%\s+([\d.]+)(us|ms|s|m)")
         result["p99_ms"] = milliseconds(text, r"99%\s+([\d.]+)(us|ms|s|m)")
         result["max_ms"] = milliseconds(
@@ -69,7 +69,7 @@ def client_cpu():
 
 
 class Beside:
-    """`cycles` while something else is measured; its own measurement comes at the end."""
+    """Runs `cycles` while something else is measured; its own measurement comes at the end."""
 
     def __init__(self, protocol, port, **options):
         self.process = subprocess.Popen(cycles_command(protocol, port, **options),

@@ -1,4 +1,4 @@
-"""The same work against Locker and its peers, in turn, several rounds."""
+"""Runs the same work against Locker and its peers in turn, for several rounds."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ COUNTS = (1, 16, 64, 256, 1000)
 class Line:
     """One setting under which all servers are measured."""
     text: str
-    needs: str  # one of a server's works
+    needs: str  # one of the works that a server supports
     measure: typing.Callable  # (server, process, seconds) -> measurement
     connections: int
     pipelined: int = 1
@@ -103,7 +103,7 @@ COMPARISONS = {comparison.name: comparison for comparison in (
 
 
 def start_all(chosen, directory, stack):
-    """(processes by name, why the others are not there by name)."""
+    """Returns (processes by name, reasons why the others are missing by name)."""
     processes, failures = {}, {}
     for server in chosen:
         failures[server.name] = server.missing()
@@ -120,7 +120,7 @@ def start_all(chosen, directory, stack):
 
 
 def compare(comparison, names, directory, options, say):
-    """Runs one comparison. The result is what report.py and plot.py take."""
+    """Runs one comparison. Returns the input of report.py and plot.py."""
     chosen = [SERVERS[name] for name in names if comparison.takes(SERVERS[name])]
     result = {"kind": "comparison", "name": comparison.name, "title": comparison.title,
               "explanation": comparison.explanation, "lines": []}

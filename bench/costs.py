@@ -1,4 +1,4 @@
-"""What Locker costs by itself: with many locks held, during a snapshot, in memory, at a restart."""
+"""Measures Locker alone: with many locks held, during a snapshot, in memory, at a restart."""
 
 import contextlib
 import glob
@@ -33,7 +33,7 @@ def count_text(count):
 
 
 class Stores:
-    """Stores with many held locks, each made once in a run."""
+    """Stores with many held locks, each made once per run."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -44,12 +44,12 @@ class Stores:
         if path not in self.facts:
             command = [BUILD + "/load_store", path, str(count)]
             self.facts[path] = json.loads(output_of(command + ["--snapshot"] * snapshot, 900))
-            os.sync()  # or the next measurement pays for it
+            os.sync()  # otherwise the next measurement pays for it
         return path, self.facts[path]
 
 
 def start_lockerd(store):
-    """(process, seconds until it answered)."""
+    """Returns (process, seconds until it answered)."""
     port, began = free_port(), time.monotonic()
     command = [BUILD + "/lockerd", "--port", str(port), "--log-level", "warning",
                "--connections-max", "20000", "--file", store]
@@ -64,7 +64,7 @@ def start_lockerd(store):
 
 
 def alone(options, _stores, directory, say):
-    """One connection against the disk and the bare round trip."""
+    """Compares one connection with the disk and the bare round trip."""
     syncs, trips, requests, ratios = [], [], [], []
     with contextlib.ExitStack() as stack:
         constant = stack.enter_context(SERVERS["epoll"].start(directory))
@@ -88,7 +88,7 @@ def alone(options, _stores, directory, say):
 
 
 def client(options, _stores, directory, say):
-    """How fast the load generators are themselves."""
+    """Measures how fast the load generators themselves are."""
     rows = {}
     with SERVERS["epoll"].start(directory) as constant:
         for _ in range(options.rounds):
@@ -108,7 +108,7 @@ def client(options, _stores, directory, say):
 
 
 def beside(options, _stores, directory, say):
-    """Queries while others write."""
+    """Measures queries during writes."""
     rows = {name: [] for name in ("alone", "with", "queries", "slowest", "writes", "sync")}
     with SERVERS["locker"].start(directory) as locker:
         for _ in range(options.rounds):
@@ -129,8 +129,8 @@ def beside(options, _stores, directory, say):
                 rows[name].append(value)
     return figures("beside", "Queries beside durable writers", f"{READERS} connections query, each "
                    f"as fast as it is answered, while {WRITERS} acquire and release.", [
-                       figure("query without writers, 99 of 100 within", "ms", rows["alone"]),
-                       figure("query beside writers, 99 of 100 within", "ms", rows["with"]),
+                       figure("query without writers, p99", "ms", rows["alone"]),
+                       figure("query beside writers, p99", "ms", rows["with"]),
                        figure("queries beside writers", "a second", rows["queries"]),
                        figure("the slowest write", "ms", rows["slowest"]),
                        figure("pairs beside queries", "a second", rows["writes"]),
@@ -138,7 +138,7 @@ def beside(options, _stores, directory, say):
 
 
 def held(options, stores, directory, say):
-    """The same work with more and more locks held."""
+    """Measures the same work with more and more locks held."""
     counts = (0, *options.locks)
     works = {"pairs": "acquire and release", "query": "query"}
     measured = {(work, count): [] for work in works for count in counts}
@@ -158,7 +158,7 @@ def held(options, stores, directory, say):
     for (work, count), rounds in measured.items():
         what = f"{works[work]}, {count_text(count)} locks held"
         rows.append(figure(what, "a second", [one["per_second"] for one in rounds]))
-        rows.append(figure(what + ", 99 of 100 within", "ms", [one["p99_ms"] for one in rounds]))
+        rows.append(figure(what + ", p99", "ms", [one["p99_ms"] for one in rounds]))
     result = figures("held", "With many locks held", f"{WRITERS} connections. Each request is for "
                      "another random sibling of a held lock; with none held, for the same paths.",
                      rows)
@@ -169,15 +169,15 @@ def held(options, stores, directory, say):
     chart(os.path.join(options.results, "held.svg"),
           [(title, "locks held", [(name, COLOURS[i], False, series(work, key))
                                   for i, (work, name) in enumerate(works.items())])
-           for title, key in (("a second", "per_second"), ("ms, 99 of 100 within", "p99_ms"))],
+           for title, key in (("a second", "per_second"), ("ms, p99", "p99_ms"))],
           list(works.values()))
     return result | {"pictures": ["held.svg"]}
 
 
 def snapshot(options, stores, directory, say):
-    """A store without a snapshot gets one as soon as it is opened."""
+    """Measures a snapshot: a store without one gets one as soon as it is opened."""
     count = max(options.locks)
-    seconds = min(options.seconds, count / 2e6)  # a million a second are written, about
+    seconds = min(options.seconds, count / 2e6)  # about a million locks per second are written
     during, after, ratios, took, starts = [], [], [], [], []
     for _ in range(options.rounds):
         say(f"snapshot: loading {count_text(count)}")
@@ -207,10 +207,10 @@ def snapshot(options, stores, directory, say):
     rows = []
     for what, rounds in (("during the snapshot", during), ("afterwards", after)):
         rows += [figure(f"pairs {what}", "a second", [one["per_second"] for one in rounds]),
-                 figure(f"a request {what}, 99 of 100 within", "ms",
+                 figure(f"a request {what}, p99", "ms",
                         [one["p99_ms"] for one in rounds]),
                  figure(f"the slowest request {what}", "ms", [one["max_ms"] for one in rounds])]
-    rows += [figure("99 of 100: during, against afterwards", "times", ratios),
+    rows += [figure("p99: during, against afterwards", "times", ratios),
              figure("the snapshot took, with this load beside it for a part", "s", took),
              figure("the start, from the journal alone", "s", starts)]
     return figures("snapshot", f"While a snapshot of {count_text(count)} locks is written",

@@ -1,7 +1,7 @@
-// The bare cost of a durable record: 128 bytes written behind the last ones into a file of zeros,
-// and fdatasync. No lock server on this disk answers faster.
+// Measures the bare cost of a durable record: 128 bytes appended to a file of zeros, and fdatasync.
+// No lock server on this disk answers faster.
 //
-//   disk_sync DIRECTORY SECONDS
+// disk_sync DIRECTORY SECONDS
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
-// What every decision costs behind the one door to the table: LockService's mutex, the clocks, the
-// rules, the record in the batch, the event. No HTTP, no disk. The simulation in scaling.py takes
-// its costs from here.
+// Measures the cost of a decision behind the single entry to the table: LockService's mutex, the
+// clocks, the rules, the record in the batch, the event. No HTTP, no disk. The simulation in
+// scaling.py takes its costs from here.
 
 #include <benchmark/benchmark.h>
 
@@ -44,13 +44,13 @@ struct Door {
 
 constexpr std::uint64_t paths_of_thread = 1 << 16U;
 
-/// Each thread takes and gives back paths of its own, siblings of what is held.
+/// Each thread acquires and releases paths of its own, siblings of those that are held.
 void pairs(benchmark::State& state) {
   static std::unique_ptr<Door> door;
   if (state.thread_index() == 0) {
     door = std::make_unique<Door>(static_cast<std::uint64_t>(state.range(0)));
   }
-  std::vector<std::string> paths;  // packed: a core::Path has room for the longest there is
+  std::vector<std::string> paths;  // packed: a core::Path reserves room for the longest path
   for (std::uint64_t n = 0; n < paths_of_thread; ++n) {
     const char leaf = static_cast<char>('e' + state.thread_index());
     paths.emplace_back(path_number(n * 7919 % 1'000'000, leaf).view().packed());

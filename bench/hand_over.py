@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long from a release to the reply of the next in line, and how late leases expire.
+"""Measures the time from a release to the next waiter's reply, and how late leases expire.
 
     build/lockerd --port 8765 &
     bench/hand_over.py 8765

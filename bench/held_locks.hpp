@@ -20,8 +20,9 @@ inline HeldSegment held_segment(char kind, std::uint64_t number) {
   return segment;
 }
 
-/// The n-th of many locks on paths of four segments of eight bytes: ten under each parent, a
-/// hundred parents in each folder, and so on. With another leaf: a sibling of a lock that is held.
+/// Returns the path of the n-th of many locks, of four segments of eight bytes: ten locks under
+/// each parent, a hundred parents in each folder, and so on. With another leaf: a sibling of a held
+/// lock.
 inline core::Path path_number(std::uint64_t n, char leaf = 'd') {
   core::Path path;
   static_cast<void>(path.push_back(held_segment('a', n / 100'000).view()));
@@ -31,7 +32,7 @@ inline core::Path path_number(std::uint64_t n, char leaf = 'd') {
   return path;
 }
 
-/// The text of the path above the n-th lock, without the slash before it.
+/// Returns the text of the n-th lock's parent path, without the leading slash.
 inline std::string held_parent(std::uint64_t n) {
   std::string text{held_segment('a', n / 100'000).view()};
   text.append("/").append(held_segment('b', n / 1'000).view());

@@ -8,7 +8,7 @@
 
 namespace locker::bench {
 
-/// Counts times, so that a percentile is known to one part in 64 however many there are.
+/// A histogram of times that gives any percentile to one part in 64, however many times it counts.
 class LatencyHistogram {
  public:
   using Duration = std::chrono::steady_clock::duration;
@@ -23,7 +23,7 @@ class LatencyHistogram {
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] double max_milliseconds() const { return static_cast<double>(max_) / 1e6; }
 
-  /// The time within which this part of them was (0.99: all but one in a hundred).
+  /// Returns the time of a percentile (0.99: p99).
   [[nodiscard]] double milliseconds(double part) const {
     auto left = static_cast<std::uint64_t>(static_cast<double>(count_) * part);
     for (std::size_t slot = 0; slot < counts_.size(); ++slot) {

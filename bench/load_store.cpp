@@ -1,9 +1,9 @@
-// Makes a store with many held locks, faster than a server can be asked for them.
+// Makes a store with many held locks, faster than by requests to a server.
 //
-//   load_store DIRECTORY COUNT [--snapshot]
+// load_store DIRECTORY COUNT [--snapshot]
 //
-// With --snapshot the store is left as a server leaves it. Without, it has only its journal: how
-// long that takes to read is printed, and a server that opens it writes the snapshot then. The
+// With --snapshot the store is left as a server leaves it. Without, it has only its journal: the
+// time to read that is printed, and a server that opens the store writes the snapshot then. The
 // locks are those of held_locks.hpp, each with a lease of its own.
 
 #include <chrono>
@@ -87,7 +87,7 @@ double read_seconds(const std::string& directory) {
   return open_seconds(directory, {[](auto, const auto&) { return true; }});
 }
 
-/// With the locks held afterwards, as the server does it.
+/// Includes building the table of held locks, as the server does.
 double replay_seconds(const std::string& directory) {
   server::MemoryAhead memory;
   core::Arbiter arbiter{1, {}, &memory};

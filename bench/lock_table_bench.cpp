@@ -1,4 +1,4 @@
-// What does the table cost, and does it stay flat with the number of locks held?
+// Measures the cost of the table, and whether it stays constant with the number of locks held.
 
 #include <benchmark/benchmark.h>
 
@@ -50,8 +50,8 @@ void acquire_and_release(benchmark::State& state) {
 }
 BENCHMARK(acquire_and_release)->Arg(0)->Arg(1'000'000)->Arg(10'000'000);
 
-/// All that is held comes and goes: the oldest is released, and another one is granted. Makes the
-/// paths as it goes, which is a part of the time.
+/// Replaces all held locks: releases the oldest and grants another one. Makes the paths as it goes,
+/// which is part of the time.
 void turn_over(benchmark::State& state) {
   const auto held = static_cast<std::uint64_t>(state.range(0));
   core::LockTable table{42};
@@ -68,7 +68,7 @@ void turn_over(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations());
 }
-// 700 is more than half of what one bucket of the hash table has places for.
+// 700 is more than half of the capacity of one bucket of the hash table.
 BENCHMARK(turn_over)->Arg(700)->Arg(1'000'000)->Iterations(3'000'000);
 
 void query(benchmark::State& state) {

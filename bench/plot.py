@@ -1,4 +1,4 @@
-"""Charts as SVG, without a library: lines over a logarithmic axis, with their spread."""
+"""Draws SVG charts without a library: lines over a logarithmic axis, with their spread."""
 
 import math
 import statistics
@@ -11,7 +11,7 @@ COLOURS = ("#c0392b", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#1
 
 
 class Axis:
-    """From values to places between two ends; logarithmic, but with a place for zero."""
+    """Maps values to positions between two ends; logarithmic, but with a position for zero."""
 
     def __init__(self, values, low, high):
         positive = [value for value in values if value > 0] or [1]
@@ -76,7 +76,7 @@ def panel(left, title, x_name, lines):
 
 
 def chart(path, panels, names):
-    """`panels`: (title, name of x, lines); `names`: what the colours mean, in their order."""
+    """`panels`: (title, name of x, lines); `names`: the legend of the colours, in order."""
     columns = 4
     rows = -(-len(names) // columns)
     width, height = WIDTH * len(panels), HEIGHT + 20 * rows + 12
@@ -95,7 +95,7 @@ def chart(path, panels, names):
 
 
 def comparison_chart(path, result):
-    """Throughput and latency against connections; false when there is nothing to draw."""
+    """Draws throughput and latency against connections; false if there is nothing to draw."""
     drawn = [one for one in result["lines"] if one["plotted"]]
     names = [name for name in result["servers"]
              if any(one["measured"].get(name) for one in drawn)]
@@ -110,7 +110,7 @@ def comparison_chart(path, result):
     chart(path, [
         ("a second", "connections",
          [(name, colours[name], False, series(name, "per_second")) for name in names]),
-        ("milliseconds: median, and dashed 99 of 100", "connections",
+        ("milliseconds: median, and dashed p99", "connections",
          [(name, colours[name], key == "p99_ms", series(name, key))
           for name in names for key in ("p50_ms", "p99_ms")]),
     ], names)

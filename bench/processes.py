@@ -1,4 +1,4 @@
-"""Starts programs on free ports, asks what they use, and ends them."""
+"""Starts programs on free ports, measures their resource use, and ends them."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ BUILD = os.path.join(ROOT, "build")
 
 
 class Failure(Exception):
-    """Something could not be started or measured; the text says what, and goes into the table."""
+    """Something could not be started or measured; the text says what, and appears in the table."""
 
 
 def free_port():
@@ -22,13 +22,13 @@ def free_port():
 
 
 def allow_many_files():
-    """10,000 connections need as many files, here and in what is started from here."""
+    """Raises the limit of open files, here and in child processes, for 10,000 connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Process:
-    """A program that listens on `port`, in a process group of its own. `log` is what it said."""
+    """A program that listens on `port`, in a process group of its own. `log` is its output."""
 
     def __init__(self, port, command, log, before=None):
         self.port = port
@@ -68,11 +68,11 @@ class Process:
                 with open(f"/proc/{pid}/statm", encoding="ascii") as file:
                     total += int(file.read().split()[1]) * resource.getpagesize()
             except OSError:
-                continue  # it ended meanwhile
+                continue  # it has ended in the meantime
         return total
 
     def stop(self):
-        """To the whole group: PostgreSQL waits for those who are connected, and they end so too."""
+        """Signals the whole group: PostgreSQL waits for its connections, which this ends too."""
         try:
             os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""Results as a table in Markdown: medians, ratios, and their spread over the rounds."""
+"""Formats results as Markdown tables: medians, ratios, and their spread over the rounds."""
 
 import statistics
 
@@ -12,7 +12,7 @@ def number(value):
 
 
 def spread(values):
-    """Median (min to max)."""
+    """Formats values as "median (min to max)"."""
     if not values:
         return "–"
     if len(values) == 1:
@@ -26,7 +26,7 @@ def median(rounds, key):
 
 
 def ratios(ours, theirs):
-    """Of each round, because both sides of a round had the machine in the same mood."""
+    """Ratios are taken per round, because both sides of a round ran under the same conditions."""
     return [a["per_second"] / b["per_second"] for a, b in zip(ours, theirs) if b["per_second"] > 0]
 
 
@@ -61,7 +61,7 @@ def comparison_table(result):
 
 
 def summary_table(results):
-    """Every ratio to Locker, durable, in one table."""
+    """Tabulates every ratio to Locker with durability `always`."""
     comparisons = [result for result in results if result["kind"] == "comparison"]
     names = list(dict.fromkeys(name for result in comparisons for name in result["servers"]
                                if name != "locker"))

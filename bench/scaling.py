@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What one lockerd could serve on more cores than it was measured on: a simulation.
+"""Simulates the throughput of one lockerd on more cores than it was measured on.
 
-Each core takes a request, works on it by itself (the kernel's TCP, HTTP, JSON), and goes through the
-door once: the mutex over the table and the open batch. Whoever comes while another is inside waits in
-line. Everything behind the door lies in the cache of the core that was there last, so the way through
-costs more when that was another one. The costs are measured: see SCALING.md.
+Each core takes a request, works on it in parallel (the kernel's TCP, HTTP, JSON), and enters one
+critical section: the mutex over the table and the open batch. Cores that find it taken queue up.
+Everything that it guards is in the cache of the core that entered last, so it costs more if that
+was another core. The costs are measured: see SCALING.md.
 
     bench/scaling.py            the tables of SCALING.md
 """
@@ -15,13 +15,13 @@ import random
 CORES = (1, 2, 4, 8, 16, 32, 64)
 REQUESTS = 60_000
 # Microseconds.
-HAND_OVER = 0.1  # of a request to the one thread that decides, in a batch, and of its answer back
+HAND_OVER = 0.1  # of a request to the single deciding thread, in a batch, and of its answer back
 WORK = {"one at a time": 22.0, "16 deep": 4.0}
-DOOR = {"empty": (0.6, 2.0), "1 million held": (1.3, 3.5)}  # the core was there last; another was
+DOOR = {"empty": (0.6, 2.0), "1 million held": (1.3, 3.5)}  # same core entered last; another
 
 
 def by_mutex(cores, work, door, shards=1, whole=0.0):
-    """Requests a second. `whole` of the requests need all shards: the root, or several at once."""
+    """Returns requests per second. The fraction `whole` needs all shards: the root, or several."""
     rng = random.Random(1)
     stays, moves = door
     free_at = [0.0] * shards
@@ -46,7 +46,7 @@ def by_mutex(cores, work, door, shards=1, whole=0.0):
 
 
 def by_one_thread(cores, work, door):
-    """One core decides all; the others hand requests to it."""
+    """One core makes all decisions; the others hand requests to it."""
     if cores == 1:
         return 1e6 / (work + door[0])
     return min((cores - 1) * 1e6 / (work + HAND_OVER), 1e6 / (door[0] + HAND_OVER))

@@ -1,4 +1,4 @@
-"""Locker and what a user could take instead: how each is started, and what a power cut takes."""
+"""Locker and its alternatives: how each is started, and what it loses in a power failure."""
 
 import dataclasses
 import os
@@ -47,26 +47,26 @@ admin.enableServer=false
 @dataclasses.dataclass(frozen=True)
 class Server:
     name: str
-    loses: str  # in a power cut
-    protocol: str  # as `cycles` calls it
+    loses: str  # in a power failure
+    protocol: str  # the name in `cycles`
     program: str
     packages: tuple
     works: frozenset
     command: typing.Callable  # (a directory of its own) -> Process
-    what: str  # for the table: what a lock is there
+    what: str  # for the table: how it represents a lock
     connections_max: int = 1_000_000
     can_pipeline: bool = True
     like: str = "locker"  # Locker with the same durability
 
     def missing(self):
-        """Null, or a sentence why it cannot be started."""
+        """Returns None, or a sentence why it cannot be started."""
         if find(self.program):
             return None
         return (f"{self.program} is not there; apt-get install {' '.join(self.packages)} "
                 "failed or was not tried")
 
     def start(self, directory):
-        """A process that answers: some listen before they do."""
+        """Starts a process and waits until it answers: some listen before they do."""
         process = self.command(directory)
         work = "query" if self.works & {"query", "http"} else "pairs"
         try:
@@ -79,7 +79,7 @@ class Server:
 
 
 def find(program):
-    """The path of a program, also where Debian hides PostgreSQL's."""
+    """Returns the path of a program, including Debian's directory for PostgreSQL."""
     if os.path.isabs(program):
         return program if os.path.exists(program) else None
     for path in (program, *(f"/usr/lib/postgresql/{version}/bin/{program}"
@@ -167,7 +167,7 @@ def zookeeper(directory):
 
 
 def postgres(directory):
-    """PostgreSQL does not run as root; its package made a user for it."""
+    """PostgreSQL does not run as root; its package creates a user for it."""
     before = None
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")

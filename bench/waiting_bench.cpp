@@ -1,7 +1,7 @@
-// What do many that wait, or whose time runs, cost everybody else? Prints, for 100,000 waiters on
-// one path and under one root, the time to queue them, and the longest that the lock on the table
-// is held while they are granted or leave: the server does up to 256 things at a time. The same for
-// a million leases while their ends come nearer.
+// Measures what many waiters, or many leases whose time runs, cost everybody else. Prints, for
+// 100,000 waiters on one path and under one root, the time to queue them, and the longest time that
+// the table's mutex is held while they are granted or leave: the server does up to 256 things at a
+// time. Prints the same for a million leases as their ends approach.
 
 #include <algorithm>
 #include <chrono>
@@ -59,7 +59,7 @@ struct Queue {
     command.wait = std::chrono::hours{1};
     return arbiter.acquire(command, now);
   }
-  /// The slices that it takes until nothing is left to do, and the longest.
+  /// Prints the number of slices until nothing is left to do, and the longest one.
   void work(const char* what) {
     double longest = 0;
     double sum = 0;

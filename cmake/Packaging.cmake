@@ -10,7 +10,10 @@ install(FILES client/completion/locker.fish DESTINATION share/fish/vendor_comple
 install(FILES cmake/packaging/lockerd.service DESTINATION lib/systemd/system ${packaged})
 install(FILES cmake/packaging/lockerd.conf DESTINATION /etc/locker ${packaged})
 install(FILES README.md DESTINATION share/doc/locker ${packaged})
-install(FILES server/API.md server/ACCESS.md server/OPERATIONS.md DESTINATION share/doc/locker/server ${packaged})
+install(FILES server/API.md server/ACCESS.md server/LOCKER-1.0B.md server/OPERATIONS.md
+  DESTINATION share/doc/locker/server ${packaged})
+install(FILES tests/GUARANTEES.md tests/TRACK_RECORD.md
+  DESTINATION share/doc/locker/tests ${packaged})
 install(FILES client/RECIPES.md DESTINATION share/doc/locker/client ${packaged})
 install(FILES client/command/README.md DESTINATION share/doc/locker/client/command ${packaged})
 install(DIRECTORY docker/monitoring DESTINATION share/doc/locker/docker ${packaged})

@@ -12,25 +12,26 @@
 
 namespace locker::core {
 
-/// What a key may do. Each of them includes `read` of the same paths; `admin` includes everything.
+/// What a key may do. Every right includes `read` on the same paths; `admin` includes all rights.
 enum class Right : std::uint8_t { read, lock, force, admin };
 
 [[nodiscard]] std::string_view name_of(Right right);
 
-/// A right, and where: at this path and at everything below it.
+/// A right on one path and everything below it.
 struct AccessRule {
   Right right = Right::read;
   std::string packed_path;
 };
 
-/// Reads `lock` and `/ci`. The path is spelled as the server spells it: it is compared by people.
+/// Parses a right and a path, as in `lock` and `/ci`. The path must be in the server's canonical
+/// spelling, because people compare the two.
 [[nodiscard]] boost::system::result<AccessRule, Fault> parse_access_rule(std::string_view right,
                                                                          std::string_view path);
 
-/// Whether the rules give `right` at `path` (and thereby at everything below it).
+/// Whether the rules grant `right` at `path` (and therefore at everything below it).
 [[nodiscard]] bool is_allowed(const std::vector<AccessRule>& rules, Right right, PathView path);
 
-/// Letters, digits, `.`, `_` and `-`; 1 to 64 of them.
+/// Whether this is a valid key name: 1 to 64 letters, digits, `.`, `_` or `-`.
 [[nodiscard]] bool is_key_name(std::string_view name);
 
 }  // namespace locker::core

@@ -30,74 +30,77 @@
 
 namespace locker::core {
 
-/// Who grants, refuses, queues, expires: every rule about time and order is here. A state machine:
-/// the same commands at the same times give the same records and answers. No clock, no I/O, no
-/// threads; not thread-safe.
+/// Grants, refuses, queues and expires: every rule about time and order is here. A deterministic
+/// state machine: the same commands at the same times give the same records and answers. No clock,
+/// no I/O, no threads; not thread-safe.
 ///
-/// Who is in whose way: DESIGN.md beside this file. Each decision that lasts is told as a record;
-/// waiters are not recorded, they ask again after a restart.
+/// core/DESIGN.md defines which locks clash. Each lasting decision is emitted as a record. Waiters
+/// are not recorded: their clients ask again after a restart.
 class Arbiter {
  public:
   struct Limits {
-    // Who waits takes none of these two before its turn, when it is refused if there is none.
+    // A waiter counts towards neither of these two until its turn comes; it is refused then if the
+    // limit has been reached.
     std::size_t locks_max = 20'000'000;
     std::size_t leases_max = 20'000'000;
     std::size_t waiters_max = 1'000'000;
-    std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Of memory for all who wait.
-    /// Of memory for all that is held, waits and is remembered. Only what would take more is
-    /// refused: ends, renewals and what is replayed are not.
+    std::size_t waiting_bytes_max = std::size_t{1} << 30U;  ///< Memory of all waiters.
+    /// Memory of everything that is held, waits or is remembered. Only commands that would need
+    /// more are refused; ends, renewals and replay are not.
     std::size_t memory_max = std::numeric_limits<std::size_t>::max();
     std::size_t waiters_of_lease_max = 1'000;
     std::size_t locks_of_lease_max = 100'000;
-    std::size_t ended_at_once_max = 1'000;  ///< Locks of a lease, in one record after the other.
-    /// Who waited for what has gone is looked at again in advance(). If they are no more than this
-    /// they are put in line for that at once; else each is taken from their list in its turn.
+    std::size_t ended_at_once_max = 1'000;  ///< Locks of one lease that end in one step.
+    /// When a lock ends or a waiter leaves, advance() re-examines the waiters behind it. Up to this
+    /// many are scheduled immediately; a longer list is kept, and each waiter is taken from it in
+    /// its turn.
     std::size_t woken_at_once_max = 64;
   };
 
-  /// Where decisions go. Called from inside the commands; must not call back.
+  /// Receives the decisions. Called from inside the commands; must not call back.
   class Host {
    public:
     virtual ~Host() = default;
     virtual void on_record(const Record& record) = 0;
-    /// Right behind its record; `waiting` and `left` have none. What it refers to is good as long
-    /// as this takes.
+    /// Called directly after the event's record; `waiting` and `left` have none. What the event
+    /// refers to is valid only during this call.
     virtual void on_event(const Event& event) = 0;
-    /// A queued request is decided: granted, blocked (its wait is over), …
+    /// A queued request was decided: granted, blocked (its wait is over), …
     virtual void on_decided(WaiterId waiter, Acquired&& acquired) = 0;
-    /// Whether so many bytes of records can be journaled. A reserve is kept for what ends locks:
-    /// that is `reserved`.
+    /// Whether this many bytes of records can be journaled. `reserved`: including the reserve that
+    /// is kept for records that end locks.
     [[nodiscard]] virtual Room room_for(std::size_t bytes, bool reserved) const = 0;
   };
 
-  /// What is held lies in memory of `memory`, which must outlive this.
+  /// Held locks and leases are stored in `memory`, which must outlive this.
   Arbiter(std::uint64_t hash_seed, const Limits& limits,
           std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
-  /// Before the first command: what the journal has. False: it contradicts what is there.
+  /// Applies a record of the journal; before the first command. Returns false if the record
+  /// contradicts the state.
   [[nodiscard]] bool replay(const Record& record);
-  /// A record that is replayed soon: fetches from memory what it will look at first.
+  /// Prefetches what replaying this record will read first.
   void prefetch(const Record& record) const { table_.prefetch(record); }
-  /// After the last record: all clocks start at zero, so every lease has its whole TTL. The fences
-  /// to come are at least `first_fence`. The host must outlive this.
+  /// Call after the last record. Timers start anew, so every lease has its whole TTL, except one
+  /// whose expiry had begun. Fences to come are at least `first_fence`. The host must outlive this.
   void start(Host& host, Fence first_fence);
 
-  /// Also renews the lease of its token, if that lives, whatever the answer is.
+  /// Requests one or more locks. Also renews the token's lease if it is alive, whatever the answer.
   [[nodiscard]] Acquired acquire(const AcquireCommand& command, const Now& now);
 
-  /// For a fresh lease with this one lock, by the rule of the 1.0b calls; never waits.
+  /// Acquires one lock for a fresh lease, by the rule of the 1.0b calls; never waits.
   [[nodiscard]] LegacyAcquired acquire_legacy(PathView path, const Shape& shape,
                                               std::string_view owner, const Token& fresh_token,
                                               Milliseconds ttl, const Now& now);
 
-  /// What the token holds at this path; else ends its request that waits for it, or gives up the
-  /// place that is kept for that.
+  /// Releases the lock that the token holds at this path. If it holds none, ends its request that
+  /// waits for the path, or gives up the place that is kept for it.
   [[nodiscard]] Released release(const Token& token, PathView path, const Now& now);
-  /// The same of a lock that the token holds, and of nothing else: neither of what it waits for,
-  /// nor of what it released before.
+  /// Like release(), but only for a lock that the token holds: ignores what it waits for and what
+  /// it released before.
   [[nodiscard]] Released release_legacy(const Token& token, PathView path, const Now& now);
-  /// Everything that the lease holds, and the lease; what it waits for it still gets. Of a token
-  /// that has no lease: ends all its requests that wait, and gives up its places.
+  /// Releases all locks of the lease, and the lease; its waiting requests stay queued. For a token
+  /// without a lease: ends all its waiting requests, and gives up its kept places.
   [[nodiscard]] Released release_all(const Token& token, const Now& now);
 
   [[nodiscard]] LeaseAnswer open_lease(const std::optional<Token>& chosen, const Token& fresh,
@@ -106,83 +109,84 @@ class Arbiter {
   [[nodiscard]] LeaseAnswer renew(const Token& token, std::optional<Milliseconds> ttl,
                                   const Now& now);
 
-  /// Ends what fits. O(locks at the path or under the prefix, waiters if they are meant, opened
-  /// leases if they are).
+  /// Ends everything that the filter matches. O(locks at the path or under the prefix, plus all
+  /// waiters and all opened leases if the filter includes them).
   [[nodiscard]] Forced force(const ForceFilter& filter, const std::string& detail, const Now& now);
 
-  /// The same in slices.
+  /// Begins a force that advance_force() carries out in slices.
   [[nodiscard]] Forcing begin_force(const ForceFilter& filter, const std::string& detail);
-  /// A slice of it. What is looked at is one step, a lock that ends steps_of_an_end. True: it is
-  /// over, or the journal has no room; if that is made, it can go on.
+  /// Carries out one slice. Looking at one item costs one step, ending a lock steps_of_an_end.
+  /// Returns true when the force is over or the journal has no room; after Outcome::busy it can go
+  /// on once there is room.
   bool advance_force(Forcing& forcing, std::size_t steps, const Now& now);
   static constexpr std::size_t steps_of_an_end = 10;
 
-  /// Nobody waits for this any more. With a token that the client chose the place is kept for
-  /// place_kept. Returns at once; a request for many paths can stand in line for some seconds more,
-  /// in which it is granted nothing, but on_decided() can come for it. False when it was decided or
-  /// abandoned already.
+  /// Tells the arbiter that the waiter's client has left. If the client chose the token, its place
+  /// is kept for place_kept. Returns immediately; a request for many paths can stay queued for some
+  /// seconds more, during which it is granted nothing, but on_decided() can be called for it.
+  /// Returns false if the request was already decided or abandoned.
   bool abandon(WaiterId waiter, const Now& now);
   static constexpr Duration place_kept = std::chrono::seconds{15};
 
-  /// Does up to `limit` things that are due or left over: expiries, ends of waits, grants behind a
-  /// release. True: there is more to do right now.
+  /// Does up to `limit` units of work that is due or pending: expiries, ends of waits, grants after
+  /// a release. Returns true if there is more to do right now.
   bool advance(const Now& now, std::size_t limit);
-  /// When advance() has something to do at the earliest.
+  /// The earliest time at which advance() has something to do.
   [[nodiscard]] std::optional<Instant> next_due() const;
 
   [[nodiscard]] const LockTable& table() const { return table_; }
-  /// What counts for Limits::memory_max. Not what the process takes: blocks that were freed are
-  /// not counted, and are given out again for others of their size. O(1).
+  /// The memory that is compared with Limits::memory_max. Less than the process takes: freed blocks
+  /// are not counted, as they are reused for others of their size. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return table_.memory_bytes() + ended_.memory_bytes() + deadlines_.memory_bytes() +
            (cooling_timers_.size() + opened_.size()) * map_node_bytes +
            watchers_.size() * (map_node_bytes + sizeof(Dependants)) + waiters_.bytes();
   }
   [[nodiscard]] std::size_t waiter_count() const { return waiters_.size(); }
-  /// Of the leases those that were opened by themselves: they live also without locks.
+  /// The leases that were opened explicitly: they live without locks, too.
   [[nodiscard]] std::size_t opened_lease_count() const { return opened_.size(); }
   [[nodiscard]] Fence last_fence() const { return last_fence_; }
 
   [[nodiscard]] LockInfo describe(const HeldLock& held) const;
   [[nodiscard]] static LockInfo describe(const Waiter& waiter, const Wanted& wanted);
-  /// Up to `limit` of each kind; counted up to `counted_max`.
+  /// Lists up to `limit` locks of each kind, and counts them up to `counted_max`.
   [[nodiscard]] Covering covering(PathView path, std::size_t limit, std::size_t counted_max) const;
-  /// The requests for exactly this path, in order, up to `limit`.
+  /// The requests for exactly this path, in queue order, up to `limit`.
   [[nodiscard]] std::vector<LockInfo> waiting_at(PathView path, std::size_t limit) const;
   [[nodiscard]] std::size_t count_waiting_at(PathView path) const { return queue_.count_at(path); }
-  /// The waiter that a request for exactly this path, with both flags, would stand behind; where
-  /// some wait for the path itself, the one that the first of them stands behind.
+  /// The waiter that a new exclusive request for this path, with both flags, would queue behind. If
+  /// requests wait for exactly this path: the waiter that the first of them is queued behind.
   [[nodiscard]] std::optional<LockInfo> awaited_by(PathView path) const;
   [[nodiscard]] std::optional<Instant> expiry_of(const LivingLease& lease) const;
-  /// What became of the token's lease, if it has ended lately.
+  /// How the token's lease ended, if it ended recently.
   [[nodiscard]] std::optional<EndedMemory::Ended> ended_lease(const Token& token) const;
-  /// Calls `visit` for waiters in order of ticket, from this one on, until it returns false.
+  /// Calls `visit` for the waiters in order of ticket, starting at `from`, until it returns false.
   void for_each_waiter(Ticket from, const std::function<bool(const Waiter&)>& visit) const;
-  /// For tests, between two calls: asserts that no waiter is forgotten, and what LockTable asserts.
-  /// O(locks and waiters).
+  /// For tests, between two commands: asserts that no waiter is forgotten, and the invariants of
+  /// LockTable. O(locks and waiters).
   void check_invariants() const;
 
  private:
   class DeadlockSearch;
   using MaybeLease = std::optional<LivingLease>;
-  /// Whom a request passes, as far as that was asked: for one look at the queue.
+  /// A cache for one look at the queue: whether the request passes a waiter.
   using Passed = std::unordered_map<const Waiter*, bool>;
-  /// What is wanted, and the lock that the lease holds there.
+  /// Wanted locks, each with the lock that the lease already holds at its path.
   using HeldOfWanted = std::vector<std::pair<const Wanted*, HeldLock>>;
   struct ChosenLock {
     LockId id;
     std::uint32_t handle;
   };
-  /// Of what ends a lock: its own end, and perhaps that of its lease.
+  /// The bytes of the records that end a lock: its own end, and possibly that of its lease.
   static constexpr std::size_t end_bytes = 2 * record_head_bytes;
-  /// Of one lease, when it is asked who waits for them.
+  /// Locks of one lease that are looked at to find the waiters behind them.
   static constexpr std::size_t locks_looked_at_max = 1'000;
 
   [[nodiscard]] bool has_memory_for(std::size_t bytes) const {
     return memory_bytes() + bytes <= limits_.memory_max;
   }
 
-  // Who is in the way, grants, new waiters: arbiter_acquiring.cpp.
+  // Blockers, grants, new waiters: arbiter_acquiring.cpp.
   [[nodiscard]] Fence take_fence();
   [[nodiscard]] bool is_passed(const Waiter& other, const Token& token,
                                const MaybeLease& lease) const;
@@ -203,7 +207,7 @@ class Arbiter {
   [[nodiscard]] Acquired enqueue(std::unique_ptr<Waiter> request, Duration wait);
   [[nodiscard]] Acquired resume(Waiter& waiter, Duration wait);
 
-  // A token that is known already: arbiter_known_token.cpp.
+  // Requests with a token that is already known: arbiter_known_token.cpp.
   [[nodiscard]] std::optional<Acquired> answer_known_token(const AcquireCommand& command,
                                                            Waiter& request);
   [[nodiscard]] std::optional<Acquired> answer_held(const AcquireCommand& command,
@@ -271,32 +275,32 @@ class Arbiter {
 
   LockTable table_;
   Waiters waiters_;
-  WaitQueue queue_;  // of those that are not kept
+  WaitQueue queue_;  // waiters whose place is not merely kept
   Rechecks rechecks_;
   EndedMemory ended_;
   DeadlineQueue deadlines_;
   Host* host_ = nullptr;
   const Limits limits_;
-  Now now_;  // of the command that is carried out
+  Now now_;  // of the current command
   Fence last_fence_ = 0;
-  // Of tickets, waiters' ids and forces, in one sequence: a force ends who was there before it.
+  // One sequence for tickets, waiter ids and forces, so that a force ends only earlier waiters.
   std::uint64_t last_number_ = 0;
 
-  // Who is looked at again when a lock goes; by lock, of those that are watched. They can be as
-  // many as there are locks: no hash table, which stops everything when it grows.
+  // By watched lock: the waiters to re-examine when it ends. There can be as many as locks, so this
+  // is not a hash table, which would stall everything when it grows.
   std::map<std::uint32_t, std::unique_ptr<Dependants>> watchers_;
 
   SearchBudget search_budget_;
-  std::set<Token> to_search_;  // leases whose requests may wait for themselves now
+  std::set<Token> to_search_;  // leases whose requests may be in a deadlock
 
-  std::set<Token> opened_;    // leases that were opened by themselves
+  std::set<Token> opened_;    // leases that were opened explicitly
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
-  mutable std::map<Token, std::size_t> counts_of_large_leases_;  // of locks
+  mutable std::map<Token, std::size_t> counts_of_large_leases_;  // number of locks
   std::map<LockId, std::uint32_t> cooling_timers_;
 
-  Instant leaves_at_{};      // the last one whose client has left
-  Instant retry_at_{};       // of what found no room for its end last
-  std::size_t retries_ = 0;  // so many have their turn then
+  Instant leaves_at_{};      // when the last waiter whose client has left leaves the queue
+  Instant retry_at_{};       // when the latest end that found no journal room is retried
+  std::size_t retries_ = 0;  // how many ends are retried then
 };
 
 }  // namespace locker::core

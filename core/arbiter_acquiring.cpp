@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t blockers_listed_max = 16;
 
-/// Of records that its grant takes, at most.
+/// The most bytes that the records of its grant take.
 std::size_t bytes_for(const Waiter& request) {
   constexpr std::size_t changed_ttl = 64;
   // An upgrade also ends the lock that was held.
@@ -26,8 +26,8 @@ std::size_t bytes_for(const Waiter& request) {
   return changed_ttl + request.needed() * each + std::min(paths, request.needed() * longest);
 }
 
-/// About what it costs to wait: the queue keeps each prefix of each path, so long and deep paths
-/// cost the square of their length. What is asked for is here and with who asks.
+/// The approximate memory of a waiter: the queue keeps each prefix of each path, so long and deep
+/// paths cost the square of their length. What is requested is stored here and by the requester.
 std::size_t waiting_bytes(const Waiter& request) {
   constexpr std::size_t each = 512;
   constexpr std::size_t each_wanted = 288;
@@ -44,16 +44,16 @@ std::size_t waiting_bytes(const Waiter& request) {
   return bytes;
 }
 
-/// About what a lock takes as the first of its lease, with nodes of its own all the way. With a
-/// lock-delay both have the owner.
+/// The approximate memory of a lock that is the first of its lease and shares no node. With a
+/// lock-delay both the lock and the lease store the owner.
 std::size_t memory_for(PathView path, std::string_view owner, std::string_view meta) {
   constexpr std::size_t each = 256;
   constexpr std::size_t each_segment = 104;
   return each + each_segment * path.depth() + path.packed().size() + 2 * owner.size() + meta.size();
 }
 
-/// The last word counts. But a word that is carried out late, because its request had to wait, does
-/// not take back what renewals have promised meanwhile.
+/// The latest request sets the TTL. But one that is granted late, because it had to wait, does not
+/// shorten the TTL that renewals have promised meanwhile.
 Milliseconds ttl_of_grant(const std::optional<LivingLease>& lease, const Waiter& request) {
   if (!lease) return request.ttl.value_or(request.default_ttl);
   const Milliseconds asked = request.ttl.value_or(lease->ttl);
@@ -74,12 +74,12 @@ Fence Arbiter::take_fence() {
   return last_fence_;
 }
 
-/// Whether the request of this lease need not stand behind the other one: it is the lease's own, or
-/// it cannot be granted before the lease lets go of something anyway.
+/// Whether a request of this lease need not queue behind the other request: that is the lease's
+/// own, or cannot be granted anyway until the lease releases something.
 bool Arbiter::is_passed(const Waiter& other, const Token& token, const MaybeLease& lease) const {
   if (other.token == token) return true;
   if (!lease || !lease->has_locks) return false;
-  std::size_t open = other.wanted.size();  // of what it wants, what the lease may not hold from it
+  std::size_t open = other.wanted.size();  // wanted locks that the lease may not be in the way of
   std::size_t not_held = 0;
   for (const Wanted& wanted : other.wanted) {
     if (table_.holds_clash(*lease, wanted.path(), wanted.shape)) {
@@ -109,7 +109,7 @@ std::optional<HeldLock> Arbiter::holder_in_the_way(const Waiter& request,
   return table_.blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token});
 }
 
-/// Which of the wanted locks could be granted now, in the order they were asked for.
+/// Returns which of the wanted locks could be granted now, in the order of the request.
 std::vector<std::size_t> Arbiter::free_ones(const Waiter& request) const {
   std::vector<std::size_t> free;
   const MaybeLease lease = queue_.is_empty() ? std::nullopt : table_.find_lease_of(request.token);
@@ -134,7 +134,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
     table_.for_each_blocker({wanted.path(), wanted.shape, ClashRule::symmetric, request.token},
                             [&](const HeldLock& held) {
                               blockers.push_back(describe(held));
-                              // Only the first one's is shown (to Terraform), and it can be long.
+                              // Only the first meta is shown (to Terraform), and it can be long.
                               if (blockers.size() > 1) blockers.back().meta = {};
                               return blockers.size() < blockers_listed_max;
                             });
@@ -153,7 +153,7 @@ std::vector<LockInfo> Arbiter::list_blockers(const Waiter& request) const {
 
 std::unique_ptr<Waiter> Arbiter::make_request(const AcquireCommand& command) const {
   auto request = std::make_unique<Waiter>();
-  request->ticket = ~Ticket{0};  // behind all who wait
+  request->ticket = ~Ticket{0};  // behind all waiters
   request->token = command.token.value_or(command.fresh_token);
   request->token_is_chosen = command.token.has_value();
   request->owner = command.owner.value_or("");
@@ -186,7 +186,7 @@ bool Arbiter::has_place_for(std::size_t locks) const {
   return table_.lock_count() + locks <= limits_.locks_max && !table_.is_nearly_full();
 }
 
-/// What the request takes as a waiter it gives back when it is granted.
+/// The memory that the request takes as a waiter is freed when it is granted.
 bool Arbiter::has_memory_for(const Waiter& request) const {
   std::size_t bytes = 0;
   for (const Wanted& wanted : request.wanted) {
@@ -257,7 +257,7 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   } else {
     note_renewal(request.token);
   }
-  // Those who stand before the lease's other requests may be waiting for it now: they are passed.
+  // Waiters before the lease's other requests may be waiting for the lease now: they are passed.
   name_waiters(request.token, acquired.owner);
   bool others_wait = false;
   for (Waiter* const waiter : waiters_.of(request.token)) {
@@ -271,7 +271,8 @@ Acquired Arbiter::grant(const Waiter& request, const std::vector<std::size_t>& c
   return acquired;
 }
 
-/// The lock makes way for one of another mode at the same path; who waited for it looks again.
+/// Ends the lock, to make way for one of another mode at the same path; its waiters are
+/// re-examined.
 void Arbiter::change_lock(const LivingLease& lease, const HeldLock& held) {
   std::unique_ptr<Dependants> watching = take_watchers(held.handle);
   if (!waiters_.of(lease.token).empty()) {
@@ -331,8 +332,8 @@ Acquired Arbiter::enqueue(std::unique_ptr<Waiter> request, Duration wait) {
   return acquired;
 }
 
-/// The client of this waiter asks again. The connection that waited before, if it still does, is
-/// told so.
+/// The client of this waiter asks again. A connection that still waits from before is answered with
+/// Outcome::superseded.
 Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   if (!waiter.is_kept) {
     host_->on_decided(waiter.id, refused(Outcome::superseded));
@@ -351,11 +352,12 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
     return acquired;
   }
   Acquired acquired = refused(Outcome::queued);
-  // Others can be behind it again, at its old place: they count in the search.
+  // At its old place there can be others behind it again, which count in the search.
   queue_.insert(waiter);
   acquired.cycle = DeadlockSearch{*this}.find(waiter);
   if (!acquired.cycle.empty()) {
-    // Others, who came meanwhile, hold what it wants and would stand behind it: so it does.
+    // Others that came meanwhile hold what it wants and would queue behind it, so it goes to the
+    // end of the queue instead.
     queue_.erase(waiter);
     waiters_.change_ticket(waiter, ++last_number_);
     acquired.cycle = DeadlockSearch{*this}.find_by_itself(waiter);
@@ -368,7 +370,7 @@ Acquired Arbiter::resume(Waiter& waiter, Duration wait) {
   }
   waiters_.change_id(waiter, ++last_number_);
   acquired.waiter = waiter.id;
-  if (waiter.has_choice()) to_search_.insert(waiter.token);  // it was not searched from
+  if (waiter.has_choice()) to_search_.insert(waiter.token);  // find() did not start from it
   activate(waiter, now_.instant + wait);
   return acquired;
 }

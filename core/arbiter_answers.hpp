@@ -17,11 +17,11 @@
 
 namespace locker::core {
 
-// What Arbiter answers, and the events that it tells.
+// The answers of Arbiter, and the events that it emits.
 
 enum class Outcome : std::uint8_t {
   granted,
-  held_already,  ///< The same request was granted before: the same answer.
+  held_already,  ///< The same request was granted before; the same answer again.
   blocked,
   queued,
   deadlock,
@@ -38,7 +38,7 @@ enum class Outcome : std::uint8_t {
   superseded,  ///< The same client asked again; its later request has the place.
 };
 
-/// Somebody in the way, or something in a list; owns its text.
+/// A blocker, or an entry of a list; owns its text.
 struct LockInfo {
   enum class State : std::uint8_t { held, cooling, waiting };
   std::string packed_path;
@@ -47,18 +47,18 @@ struct LockInfo {
   State state = State::held;
   Fence fence = 0;                   ///< Zero for a waiter.
   Instant waiting_since{};           ///< Of a waiter.
-  bool is_kept = false;              ///< Of a waiter: nobody waits now, its place is kept.
+  bool is_kept = false;              ///< Of a waiter: its client has left, its place is kept.
   Milliseconds ttl{};                ///< Zero: none.
   std::optional<Instant> expires{};  ///< When the lease or the cooling ends.
   std::string meta{};
 };
 
-/// Who waits for whom in a deadlock.
+/// One step of a deadlock's cycle: an owner, and what it waits for.
 struct CycleStep {
   std::string owner;
   std::string waits_for;   ///< A packed path.
-  std::string blocked_by;  ///< Where the next one is in its way: a packed path.
-  Fence fence = 0;         ///< Of what the next one holds there; zero: it waits for it itself.
+  std::string blocked_by;  ///< Where the next owner is in its way: a packed path.
+  Fence fence = 0;         ///< Of the lock that the next owner holds there; zero: it waits, too.
 };
 
 struct Acquired {
@@ -68,7 +68,7 @@ struct Acquired {
   Fence fence = 0;
   Milliseconds ttl{};
   std::vector<Wanted> locks;                ///< What was granted.
-  bool lease_is_fresh = false;              ///< The grant has opened it.
+  bool lease_is_fresh = false;              ///< The grant opened the lease.
   Duration waited{};                        ///< Of a request that was queued.
   std::vector<LockInfo> blocked_by;         ///< With blocked.
   std::vector<CycleStep> cycle;             ///< With deadlock.
@@ -87,17 +87,17 @@ struct Acquired {
   return acquired;
 }
 
-/// Of Arbiter::acquire_legacy().
+/// The answer of Arbiter::acquire_legacy().
 struct LegacyAcquired {
   Outcome outcome = Outcome::granted;
-  std::string_view blocked_by;  ///< The owner; good until the next command.
-  /// The lock in the way; none when it is a waiter. Good until the next command.
+  std::string_view blocked_by;  ///< The blocker's owner; valid until the next command.
+  /// The blocking lock; null if a waiter is in the way. Valid until the next command.
   std::optional<HeldLock> blocker;
 };
 
 enum class ReleaseOutcome : std::uint8_t {
   released,
-  left,  ///< It held nothing of this, but waited for it; it does so no more.
+  left,  ///< The token held nothing there, but waited for it; that wait was ended.
   released_before,
   lease_ended,
   wrong_token,
@@ -107,8 +107,8 @@ enum class ReleaseOutcome : std::uint8_t {
 };
 struct Released {
   ReleaseOutcome outcome = ReleaseOutcome::released;
-  Fence fence = 0;        ///< Of the lock at the path, also when it was released before.
-  std::size_t count = 0;  ///< Of locks that were released now.
+  Fence fence = 0;        ///< Of the lock at the path, also if it was released before.
+  std::size_t count = 0;  ///< Locks released by this call.
   std::optional<EndedMemory::Ended> ended;  ///< With lease_ended, released_before.
 };
 
@@ -123,28 +123,28 @@ enum class LeaseOutcome : std::uint8_t {
   busy,
   disk_full
 };
-/// Of Arbiter::open_lease() and renew().
+/// The answer of Arbiter::open_lease() and renew().
 struct LeaseAnswer {
   LeaseOutcome outcome = LeaseOutcome::living;
   Token token;
   std::string owner;
   Milliseconds ttl{};
-  std::size_t locks = 0;   ///< Of renew() only, like the next two.
-  Fence newest_fence = 0;  ///< The highest of its locks'; zero: it has none.
+  std::size_t locks = 0;   ///< Set by renew() only, as are the next two.
+  Fence newest_fence = 0;  ///< The highest fence of its locks; zero: it has none.
   std::size_t waiters = 0;
   std::optional<EndedMemory::Ended> ended;  ///< With ended.
-  /// With in_use. Its parameter is none where all is the same, but an acquire opened the lease.
+  /// With in_use. `differs` is none if owner and TTL are the same, but an acquire opened the lease.
   std::optional<TokenUse> in_use;
 };
 
 struct Forced {
-  Outcome outcome = Outcome::granted;  ///< It is done; or busy, disk_full.
-  std::size_t count = 0;               ///< Locks, requests, and leases that held nothing.
+  Outcome outcome = Outcome::granted;  ///< Granted: done; else busy or disk_full.
+  std::size_t count = 0;               ///< Ended locks, requests, and leases that held nothing.
 };
 
-/// Who is in the way of an exclusive request with both flags, waiters aside.
+/// The locks in the way of an exclusive request with both flags; without waiters.
 struct Covering {
-  std::vector<LockInfo> holders;    ///< Of exactly this path.
+  std::vector<LockInfo> holders;    ///< At exactly this path.
   std::vector<LockInfo> elsewhere;  ///< Above and below it.
   std::size_t holder_count = 0;
   std::size_t elsewhere_count = 0;
@@ -155,7 +155,7 @@ enum class EventKind : std::uint8_t {
   released,
   expired,
   forced,
-  cooled,  ///< It blocks no more, by itself or because it was forced once more.
+  cooled,  ///< Its lock-delay is over, because it ran out or because the lock was forced again.
   waiting,
   left
 };
@@ -165,7 +165,7 @@ struct Event {
   Shape shape;
   std::string_view owner;
   Fence fence = 0;
-  Milliseconds cooling{};  ///< Of expired and forced: so long it goes on blocking, until `cooled`.
+  Milliseconds cooling{};  ///< With expired and forced: how long it still blocks, until `cooled`.
 };
 
 }  // namespace locker::core

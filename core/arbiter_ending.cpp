@@ -21,7 +21,7 @@ EventKind event_of(End reason) {
   return EventKind::released;
 }
 
-/// Of a release of what the token does not hold.
+/// The outcome of releasing something that the token does not hold.
 ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
   if (!ended) return ReleaseOutcome::not_held;
   return ended->reason == End::released ? ReleaseOutcome::released_before
@@ -30,7 +30,7 @@ ReleaseOutcome outcome_of(const std::optional<EndedMemory::Ended>& ended) {
 
 }  // namespace
 
-/// The host is told first: what it gets to see can be a view of what the table forgets with this.
+/// The host is called first: its arguments can be views of what the table frees with this record.
 void Arbiter::record(const Record& record, const Event* told,
                      const std::optional<HeldLock>& ended) {
   host_->on_record(record);
@@ -42,7 +42,7 @@ bool Arbiter::has_room(std::size_t bytes, bool reserved) const {
   return host_->room_for(bytes, reserved) == Room::enough;
 }
 
-/// Or begins its cooling. The lease that held it may end with it.
+/// Ends the lock, or begins its cooling. The lease that held it may end with it.
 void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail) {
   const MaybeLease lease = table_.lease_of(held);
   const Token token = lease ? lease->token : Token{};
@@ -57,7 +57,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   const Milliseconds delay = table_.lock_delay_of(held);
   const bool cools =
       lease && delay.count() != 0 && (reason == End::expired || reason == End::forced);
-  // What cools was told to have expired, or to be forced, when that began.
+  // For a cooling lock, `expired` or `forced` was emitted when the cooling began.
   const Event told{event_of(lease ? reason : End::cooled), path, held.shape, held.owner, fence,
                    cools ? delay : Milliseconds::zero()};
   std::unique_ptr<Dependants> watching;
@@ -78,7 +78,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   if (lease_ends) {
     on_lease_gone(token, fence, reason, detail);
   } else if (is_last && reason == End::forced) {
-    // Whoever lost all it had by force shall hear so when it renews.
+    // A client that lost all its locks by force has to learn so when it renews.
     stop_timer(*table_.find_lease_of(token));
     record(Ended{token, opened, reason});
     on_lease_gone(token, fence, reason, detail);
@@ -86,7 +86,7 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   if (lease) on_path_lost(token, path, held.shape);
 }
 
-/// A request to change the mode of a lock that is gone is one like any other now.
+/// A request to change the mode of a lock that is gone becomes an ordinary one.
 void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape) {
   const auto waiting = waiters_.of(token);
   for (Waiter* const waiter : waiting) {
@@ -97,8 +97,8 @@ void Arbiter::on_path_lost(const Token& token, PathView path, const Shape& shape
   if (!waiting.empty()) note_change(token, path, shape);
 }
 
-/// Its holder gives it back, and waits with its token: the lease that it gets then is like it. Who
-/// waits has its owner's name already.
+/// The lease is released while requests with its token wait: the lease that they open later gets
+/// the same TTL. They already have its owner's name.
 void Arbiter::pass_on_terms(const LivingLease& lease) {
   for (Waiter* const waiter : waiters_.of(lease.token)) waiter->default_ttl = lease.ttl;
 }
@@ -112,12 +112,12 @@ void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
     opened_.erase(token);
   }
   if (reason == End::released) return;
-  // Also who waited before there was this lease: with another one under its token it would never
-  // hear what was lost.
+  // Also requests that are older than this lease: if they opened another one under its token, the
+  // client would never learn what it lost.
   while (!waiters_.of(token).empty()) decide(*waiters_.of(token).front(), refused(ended));
 }
 
-/// In one call of end_lease(), the lease's own among them.
+/// The number of ends in one call of end_lease(), including the lease's own.
 std::size_t Arbiter::count_ends_of(const LivingLease& lease) const {
   std::size_t count = 1;
   table_.for_each_lock_of(lease,
@@ -125,8 +125,8 @@ std::size_t Arbiter::count_ends_of(const LivingLease& lease) const {
   return count;
 }
 
-/// Ends its first locks, and with the last of them the lease. False: it has more. So neither its
-/// records are too many for a segment, nor does it keep others waiting for long.
+/// Ends the lease's first locks, and the lease with its last lock. Returns false if it has more, so
+/// that the records fit into a segment, and others do not wait for long.
 bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string& detail) {
   const Token token = lease.token;
   const LockId opened = lease.opened;
@@ -145,8 +145,8 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   return true;
 }
 
-/// It has no place any more. If its token has no lease, and waits for nothing else, the token is
-/// told so for a while: the answer can be lost, or it comes back for a kept place.
+/// Ends the request, and its place. If its token has no lease and no other request, this is
+/// remembered for a while: the answer can get lost, or the client come back for a kept place.
 void Arbiter::end_wait(Waiter& waiter, End reason, const std::string& detail) {
   const Token token = waiter.token;
   const bool is_known = waiter.token_is_chosen;
@@ -165,7 +165,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     const std::vector<Wanted> left = waiting->wanted;
     end_wait(*waiting, End::released, "");
     released.outcome = ReleaseOutcome::left;
-    // It can be the release of what it held here once, sent again: the same answer.
+    // This can be a repeated release of what it held here before: the same answer.
     if (ended && ended->reason == End::released) released.fence = ended->fence;
     for (const Wanted& each : left) {
       const auto before = ended_.find_lock(token, each.path(), now_.instant);
@@ -181,7 +181,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
     return released;
   }
   if (!table_.find_lease_of(token) && waiters_.of(token).empty()) {
-    // Whoever was forced out of the line: that is not remembered by its paths.
+    // A request that was ended by force is remembered by its token, but not by its paths.
     const auto gone = ended_lease(token);
     if (gone && gone->reason == End::forced) {
       released.outcome = ReleaseOutcome::lease_ended;
@@ -191,7 +191,7 @@ Released Arbiter::release(const Token& token, PathView path, const Now& now) {
   }
   table_.for_each_lock_at(path, [&](const HeldLock& held) {
     if (!held.is_cooling) released.outcome = ReleaseOutcome::wrong_token;
-    return held.is_cooling;  // that nobody holds
+    return held.is_cooling;  // such a lock has no holder
   });
   return released;
 }
@@ -234,7 +234,7 @@ Released Arbiter::release_all(const Token& token, const Now& now) {
   };
   Room room = look_for_room();
   while (room == Room::enough && !end_lease(*lease, End::released, "")) room = look_for_room();
-  if (room != Room::enough) {  // what is left is released when it is asked for again
+  if (room != Room::enough) {  // the rest is released when the client asks again
     released.outcome = refusal<ReleaseOutcome>(room);
   }
   released.count = before - table_.lock_count();

@@ -15,7 +15,7 @@ LockId just_before(const LockId& id) {
   return {id.fence - 1, std::numeric_limits<std::uint16_t>::max()};
 }
 
-/// A path that a request wants.
+/// Whether the filter matches a path that a request wants.
 bool fits(const ForceFilter& filter, PathView path) {
   if (filter.packed_path && path.packed() != *filter.packed_path) return false;
   if (!filter.packed_prefix) return true;
@@ -23,7 +23,7 @@ bool fits(const ForceFilter& filter, PathView path) {
   return path == prefix || prefix.is_ancestor_of(path);
 }
 
-/// A lock at its path or under its prefix.
+/// Whether to end a lock that is at the filter's path or under its prefix.
 bool is_meant(const Forcing& forcing, const HeldLock& held) {
   const ForceFilter& filter = forcing.filter;
   return held.id.fence <= forcing.newest && (!held.is_cooling || filter.ends_cooling) &&
@@ -61,7 +61,7 @@ bool Arbiter::advance_force(Forcing& forcing, std::size_t steps, const Now& now)
     switch (forcing.stage) {
       case Stage::waiters:
         if (!force_waiters(forcing, steps)) break;
-        // Those that it would have ended can have been granted what they waited for meanwhile.
+        // Waiters that it would have ended may have been granted their locks meanwhile.
         if (forcing.filter.ends_waiting) forcing.newest = last_fence_;
         forcing.stage = Stage::locks;
         break;
@@ -85,7 +85,7 @@ bool Arbiter::has_room_to_force(Forcing& forcing) const {
   return room == Room::enough;
 }
 
-/// True: there is nothing more to look at; so do the next two.
+/// Returns true if there is nothing more to look at, as do the functions below.
 bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
   if (!forcing.filter.ends_waiting || forcing.filter.fence) return true;
   while (steps > 0) {
@@ -95,7 +95,7 @@ bool Arbiter::force_waiters(Forcing& forcing, std::size_t& steps) {
     forcing.next_ticket = waiter.ticket + 1;
     take_steps(waiter.wanted.size(), steps);
     if (!fits(forcing.filter, waiter)) continue;
-    take_steps(4 * steps_of_an_end, steps);  // what waited behind it is looked at anew
+    take_steps(4 * steps_of_an_end, steps);  // the requests behind it are re-examined
     end_wait(waiter, End::forced, forcing.detail);
     ++forcing.forced.count;
   }
@@ -108,7 +108,7 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   for (const auto& [id, handle] : chosen) {
     if (!has_room_to_force(forcing)) {
       forcing.last_lock = just_before(id);
-      forcing.cursor.reset();  // it stands behind what has not ended
+      forcing.cursor.reset();  // it has moved past locks that have not ended
       return false;
     }
     const HeldLock held = table_.lock_at(handle);
@@ -118,7 +118,7 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
   return is_end;
 }
 
-/// Those that are meant, from where it was the last time.
+/// Collects the locks to end, from where the last slice stopped.
 bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
   const ForceFilter& filter = forcing.filter;
   const PathView path{filter.packed_path     ? *filter.packed_path
@@ -147,7 +147,7 @@ bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<Cho
   return is_end;
 }
 
-/// Those that hold nothing: the others end with the last of their locks.
+/// Ends the leases that hold nothing; the others end with the last of their locks.
 bool Arbiter::force_leases(Forcing& forcing, std::size_t& steps) {
   if (!forcing.filter.means_leases()) return true;
   while (steps > 0) {

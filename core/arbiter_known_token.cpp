@@ -21,8 +21,8 @@ TokenUse use_by_owner(std::string_view owner) {
   return use;
 }
 
-/// How what is asked for differs from what is there, where what is left out stays as it is; the
-/// mode last, because alone it may.
+/// How the request differs from what is there. Parameters that it leaves out do not differ; the
+/// mode is compared last, because it may differ alone.
 TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const Shape& shape,
                     std::string_view meta, Milliseconds lock_delay) {
   using Parameter = TokenUse::Parameter;
@@ -45,8 +45,7 @@ TokenUse difference(const AcquireCommand& command, const Wanted& wanted, const S
   return use;
 }
 
-/// Null when it is the same request. REQUIRES: they want one path or more both, or have different
-/// owners.
+/// Null if it is the same request. REQUIRES: the two have a path in common, or different owners.
 std::optional<TokenUse> use_by_waiting(const AcquireCommand& command, const Waiter& waiter) {
   if (command.owner && waiter.owner != *command.owner) return use_by_owner(waiter.owner);
   const auto is_same_path = [](const Wanted& a, const Wanted& b) {
@@ -76,7 +75,7 @@ std::optional<TokenUse> use_by_waiting(const AcquireCommand& command, const Wait
   return use;
 }
 
-/// Of the lease that somebody wants to open as another one.
+/// How an existing lease differs from the one that a client wants to open with its token.
 TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Milliseconds ttl) {
   if (lease.owner != owner) return use_by_owner(lease.owner);
   TokenUse use;
@@ -89,8 +88,8 @@ TokenUse use_by_lease(const LivingLease& lease, std::string_view owner, Millisec
 
 }  // namespace
 
-/// What a token says that is known already: null when the request is a new one, which then has the
-/// owner of its lease.
+/// Answers a request whose token is known already. Null if the request is a new one, which then has
+/// the owner of its lease.
 std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& command,
                                                     Waiter& request) {
   const Token& token = *command.token;
@@ -113,7 +112,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   }
   Waiter* const first = waiters_.who_wants(token, command.wanted.front().packed_path);
   if (first != nullptr && !use_by_waiting(command, *first)) {
-    // What its client gave up, and has asked for anew, can be read after that.
+    // A request that its client gave up can be read after the one that the client sent next.
     if (command.client_has_left && !first->is_kept) return refused(Outcome::superseded);
     return resume(*first, command.wait);
   }
@@ -123,7 +122,7 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
     if (waiter != nullptr) given_up.emplace(waiter->ticket, waiter);
   }
   for (Waiter* const waiter : waiting) {
-    // The lease that they wait for will have one owner.
+    // The lease that all of them wait for will have one owner.
     if (command.owner && !waiter->owner.empty() && *command.owner != waiter->owner) {
       given_up.emplace(waiter->ticket, waiter);
     } else if (request.owner.empty()) {
@@ -133,13 +132,13 @@ std::optional<Acquired> Arbiter::answer_known_token(const AcquireCommand& comman
   for (const auto& [ticket, waiter] : given_up) {
     if (!waiter->is_kept) return refused(*use_by_waiting(command, *waiter));
   }
-  // A place is kept for who comes back for it; this client wants something else now.
+  // Places are kept for clients that come back for them; this one wants something else.
   for (const auto& [ticket, waiter] : given_up) remove(*waiter);
   return std::nullopt;
 }
 
-/// Null when the lease holds nothing of this, or when only the mode of its lock is to change: then
-/// the request says so.
+/// Null if the lease holds none of the wanted locks, or if only the mode of its lock is to change,
+/// which sets request.changes_mode.
 std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
                                              const LivingLease& lease, Waiter& request) {
   HeldOfWanted held;
@@ -168,8 +167,8 @@ std::optional<Acquired> Arbiter::answer_held(const AcquireCommand& command,
   return std::nullopt;
 }
 
-/// What is nearest at hand: of several the path that is held already; else what it is held with;
-/// else the TTL, when nothing but that differs. Null when it is the same request.
+/// Names one difference: if only some of the wanted locks are held, the path of one; else how a
+/// held lock differs; else the TTL, if only that differs. Null if it is the same request.
 std::optional<TokenUse> Arbiter::use_by_held(const AcquireCommand& command,
                                              const LivingLease& lease, const HeldOfWanted& held,
                                              bool has_all) const {
@@ -185,14 +184,14 @@ std::optional<TokenUse> Arbiter::use_by_held(const AcquireCommand& command,
     same = std::move(use);
     fence = lock.id.fence;
   }
-  // A shorter one can be that of the grant itself, which was not to shorten the lease's.
+  // A shorter one can be that of the same request, whose grant did not shorten the lease's.
   if (!command.ttl || !is_longer_ttl(*command.ttl, lease.ttl)) return std::nullopt;
   same.differs = TokenUse::Parameter::ttl;
   same.duration = lease.ttl;
   return same;
 }
 
-/// The same for a lease that is to be opened.
+/// Like answer_known_token(), for a lease that is to be opened.
 std::optional<LeaseAnswer> Arbiter::answer_known_lease(const Token& token, std::string_view owner,
                                                        Milliseconds ttl) {
   LeaseAnswer answer;

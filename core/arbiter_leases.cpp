@@ -7,7 +7,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::size_t waiters_counted_max = 1'000;
-constexpr std::size_t lease_bytes = 224;  // about what one takes of memory
+constexpr std::size_t lease_bytes = 224;  // the approximate memory of one
 
 }  // namespace
 
@@ -18,12 +18,12 @@ void Arbiter::stop_timer(const LivingLease& lease) {
   table_.set_timer(lease.handle, 0);
 }
 
-/// Its requests that wait do not shorten any more what its clients can count on now.
+/// The lease's waiting requests must not shorten the TTL that its clients can now rely on.
 void Arbiter::note_renewal(const Token& token) {
   for (Waiter* const waiter : waiters_.of(token)) waiter->lease_was_renewed = true;
 }
 
-/// The owner of all that waits for this lease is known now.
+/// Gives the lease's owner to its waiting requests that have none.
 void Arbiter::name_waiters(const Token& token, std::string_view owner) {
   for (Waiter* const waiter : waiters_.of(token)) {
     if (waiter->owner.empty()) waiter->owner = owner;
@@ -43,7 +43,7 @@ void Arbiter::start_timer(const LivingLease& lease, Instant deadline) {
                    deadlines_.add(deadline, DeadlineQueue::Kind::lease, lease.handle));
 }
 
-/// Its timer is to be started anew.
+/// The caller must restart the lease's timer.
 void Arbiter::change_ttl(const LivingLease& lease, Milliseconds ttl) {
   stop_timer(lease);
   record(TtlChanged{lease.token, ttl});
@@ -55,7 +55,7 @@ bool Arbiter::is_only_lock(const LivingLease& lease) const {
   return count == 1;
 }
 
-/// One with very many is counted once, and not for every lock that it gets.
+/// The count of a lease with very many locks is kept, so that it is not made again for each lock.
 std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
   const auto known = counts_of_large_leases_.find(lease.token);
   if (known != counts_of_large_leases_.end()) return known->second;
@@ -65,7 +65,7 @@ std::size_t Arbiter::count_locks_of(const LivingLease& lease) const {
   return count;
 }
 
-/// The lease has got this lock, or has lost it.
+/// Updates the count, if it is kept: the lease has got a lock, or has lost one.
 void Arbiter::count_lock(const Token& token, bool is_new) {
   const auto many = counts_of_large_leases_.find(token);
   if (many == counts_of_large_leases_.end()) return;
@@ -73,13 +73,13 @@ void Arbiter::count_lock(const Token& token, bool is_new) {
   if (many->second == 0) counts_of_large_leases_.erase(many);
 }
 
-/// Not one that is expiring: with the locks that it still has it does not come back to life.
+/// Does not return a lease that is expiring: that still has locks, but cannot be revived.
 Arbiter::MaybeLease Arbiter::find_living(const Token& token) const {
   return expiring_.contains(token) ? std::nullopt : table_.find_lease_of(token);
 }
 
-/// Of one that is expiring whatever else is remembered: it can be so for as long as the journal has
-/// no room for its end.
+/// An expiring lease counts as expired, whatever else is remembered: it can remain in this state
+/// for as long as the journal has no room for its end.
 std::optional<EndedMemory::Ended> Arbiter::ended_lease(const Token& token) const {
   if (expiring_.contains(token)) return EndedMemory::Ended{End::expired, 0, ""};
   return ended_.find_lease(token, now_.instant);
@@ -127,9 +127,10 @@ LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl, 
     return answer;
   }
   answer.token = token;
-  answer.owner = lease->owner;  // before the lease changes, which ends the view
+  answer.owner = lease->owner;  // copied before the lease changes, which invalidates the view
   if (ttl && *ttl != lease->ttl) {
-    // Not of the reserve: one client with ever another TTL would use up what all release with.
+    // Not from the reserve, which all need for releases: one client that keeps changing its TTL
+    // would use it up.
     if (const Room room = host_->room_for(record_bytes_max, false); room != Room::enough) {
       answer.outcome = refusal<LeaseOutcome>(room);
       return answer;
@@ -145,7 +146,7 @@ LeaseAnswer Arbiter::renew(const Token& token, std::optional<Milliseconds> ttl, 
   });
   if (queue_.is_empty()) return answer;
   WaitQueue::Seen seen;
-  std::set<Ticket> waiting;  // one can wait for several
+  std::set<Ticket> waiting;  // one request can wait for several locks
   std::size_t looked_at = 0;
   table_.for_each_lock_of(*lease, [&](const HeldLock& held) {
     if (++looked_at > locks_looked_at_max) return false;

@@ -8,7 +8,7 @@ bool Arbiter::replay(const Record& record) {
   const std::optional<HeldLock> held = table_.find_ended(record);
   Token token;
   End reason = End::released;
-  std::optional<Fence> ended_lease;  // one that was opened by itself
+  std::optional<Fence> ended_lease;  // one that was opened explicitly
   if (const auto* const ended = std::get_if<Ended>(&record)) {
     token = ended->token;
     reason = ended->reason;
@@ -21,7 +21,7 @@ bool Arbiter::replay(const Record& record) {
     opened_.insert(opened->token);
   }
   last_fence_ = std::max(last_fence_, fence_given_by(record));
-  // What has cooled was remembered when that began.
+  // The end of a cooling lock was remembered when its cooling began.
   std::optional<Path> path;
   if (held && !held->is_cooling) path = table_.path_of(*held);
   if (!table_.try_apply(record, held)) return false;
@@ -49,7 +49,8 @@ void Arbiter::start(Host& host, Fence first_fence) {
 }
 
 // Every lease has its whole TTL again, and every cooling lock its whole lock-delay. But a lease
-// whose end had begun is at its end: who renews it would not hear that some of its locks are gone.
+// whose expiry had begun ends immediately: a client that renewed it would not learn that some of
+// its locks are gone.
 void Arbiter::start_timers() {
   table_.for_each_lock([this](const HeldLock& held) {
     if (held.is_cooling) {

@@ -31,7 +31,7 @@ std::optional<Instant> Arbiter::expiry_of(const LivingLease& lease) const {
 
 std::optional<LockInfo> Arbiter::awaited_by(PathView path) const {
   Waiter newcomer;
-  newcomer.ticket = ~Ticket{0};  // behind all who wait
+  newcomer.ticket = ~Ticket{0};  // behind all waiters
   newcomer.wanted.push_back({std::string{path.packed()}, {}});
   const Waiter* first = &newcomer;
   queue_.visit_at(path, [&](const Waiter& waiter) {

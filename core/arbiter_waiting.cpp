@@ -7,16 +7,17 @@
 namespace locker::core {
 namespace {
 
-constexpr std::chrono::milliseconds retry_after{10};       // when the journal makes room
-constexpr std::size_t retries_at_once_max = 2000;          // of what ends by its time
-constexpr std::chrono::milliseconds grant_retry_after{5};  // the same for who waits for a grant
-constexpr std::size_t paths_of_a_thing = 8;                // some microseconds
-constexpr std::size_t ends_of_a_thing = 4;                 // the same
-// The time that a path takes for whose client has left: at most twice as much as it needs.
+// advance() counts its units of work in things, each of some microseconds.
+constexpr std::chrono::milliseconds retry_after{10};       // while the journal makes room
+constexpr std::size_t retries_at_once_max = 2000;          // of ends by a timer
+constexpr std::chrono::milliseconds grant_retry_after{5};  // the same for grants to waiters
+constexpr std::size_t paths_of_a_thing = 8;
+constexpr std::size_t ends_of_a_thing = 4;
+// The time scheduled per path of a waiter whose client has left: at most twice what it needs.
 constexpr std::chrono::microseconds to_leave_a_path{4};
-constexpr std::size_t steps_of_a_thing = 250;  // of a search: as long as one thing of advance()
+constexpr std::size_t steps_of_a_thing = 250;  // of a deadlock search
 
-/// Of advance(): one for hundreds of paths is as much as many small ones.
+/// A request for hundreds of paths counts as much as many small ones.
 std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / paths_of_a_thing; }
 
 }  // namespace
@@ -43,7 +44,7 @@ void Arbiter::set_timer(Waiter& waiter, Instant deadline) {
   waiter.timer = deadlines_.add(deadline, DeadlineQueue::Kind::waiter, waiter.ticket);
 }
 
-/// For each path that it wants but these, which are in rising order.
+/// Emits an event for each wanted path, except those with these indices, in ascending order.
 void Arbiter::tell(EventKind kind, const Waiter& waiter, const std::vector<std::size_t>& except) {
   for (std::size_t index = 0; index < waiter.wanted.size(); ++index) {
     if (std::binary_search(except.begin(), except.end(), index)) continue;
@@ -58,13 +59,13 @@ void Arbiter::remove(Waiter& waiter) {
   waiters_.remove(waiter);
 }
 
-/// Looks whether the request can be granted; else finds what to wait for.
+/// Grants the request if that is possible; else registers it with what is in its way.
 void Arbiter::examine(Waiter& waiter) {
   const MaybeLease lease = table_.find_lease_of(waiter.token);
   const bool is_alone = waiters_.of(waiter.token).size() == 1 && (!lease || !lease->has_locks);
   if (waiter.wanted.size() == 1 && is_alone) {
-    // Whatever is in the way of an equal request before it is in its way too: nothing of its own
-    // lease can be.
+    // Whatever is in the way of an equal request before it is in its way, too: its own lease has
+    // nothing that would make a difference.
     const Wanted& wanted = waiter.wanted.front();
     Waiter* const equal = queue_.latest_equal(wanted.path(), wanted.shape, waiter.ticket);
     if (equal != nullptr) return Rechecks::register_in(waiter, equal->followers);
@@ -95,7 +96,7 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
   queue_.erase(waiter);
   if (acquired.outcome == Outcome::granted && chosen.size() == 1 && waiter.wanted.size() == 1 &&
       !waiter.dependants->empty()) {
-    // Who was behind the waiter is behind the holder now, however many they are.
+    // The requests behind the waiter are behind its lock from here on, however many they are.
     const auto held = table_.held_by(waiter.token, waiter.wanted.front().path());
     table_.watch(held->handle);
     watchers_[held->handle] = std::move(waiter.dependants);
@@ -103,14 +104,15 @@ void Arbiter::grant_queued(Waiter& waiter, const std::vector<std::size_t>& chose
     rechecks_.take_over(std::move(waiter.dependants));
   }
   rechecks_.add_all(waiter.followers);
-  // What it did not get of several it does not wait for any more.
+  // It does not wait any more for those of several paths that it did not get.
   const bool is_granted = acquired.outcome == Outcome::granted;
   tell(EventKind::left, waiter, is_granted ? chosen : std::vector<std::size_t>{});
   host_->on_decided(waiter.id, std::move(acquired));
   remove(waiter);
 }
 
-/// Until the journal has made room. False: it has some, but not for so much, and the wait is over.
+/// Delays the grant until the journal has made room. Returns false if the journal has room, but not
+/// enough for this grant, and the wait is over.
 bool Arbiter::delay(Waiter& waiter) {
   if (!has_room(record_bytes_max, false)) {
     rechecks_.add(waiter);
@@ -118,7 +120,7 @@ bool Arbiter::delay(Waiter& waiter) {
     if (waiter.timer == 0) set_timer(waiter, rechecks_.held_until());  // its wait is over already
     return true;
   }
-  // That can last as long as the journal's segments are small: others do not wait for it.
+  // That can last for as long as the journal's segments are small, so others do not wait for it.
   if (waiter.timer == 0) return false;
   rechecks_.delay(waiter, now_.instant);
   return true;
@@ -133,13 +135,13 @@ Dependants& Arbiter::watchers_of(std::uint32_t lock) {
   return *list;
 }
 
-/// Of a lock that goes; null if it never had any.
+/// Takes the watchers of a lock that ends; null if it never had any.
 std::unique_ptr<Dependants> Arbiter::take_watchers(std::uint32_t lock) {
   if (!table_.is_watched(lock)) return nullptr;
   return std::move(watchers_.extract(lock).mapped());
 }
 
-/// It leaves the queue; its place is kept when its client can come back for it.
+/// Takes the waiter out of the queue; its place is kept if its client can come back for it.
 void Arbiter::stop_waiting(Waiter& waiter) {
   deactivate(waiter);
   waiter.is_leaving = false;
@@ -157,15 +159,15 @@ void Arbiter::decide(Waiter& waiter, Acquired&& acquired) {
   remove(waiter);
 }
 
-/// A lease that waits has got or lost this lock. Whoever waits for it may wait for the lease now;
-/// and the lease passes them no longer, but may stand behind them.
+/// A lease that waits has got or lost this lock. Requests that wait for the lock may wait for the
+/// lease now; or the lease does not pass them any more, and may be behind them.
 void Arbiter::note_change(const Token& token, PathView path, const Shape& shape) {
   const auto is_own = [&](const Waiter& other) { return other.token == token; };
   if (queue_.latest_clash({path, shape}, is_own) != nullptr) to_search_.insert(token);
 }
 
-/// The youngest of its requests that would wait for themselves, until there is none. Returns the
-/// steps that it took.
+/// Refuses the youngest of the lease's requests that are in a deadlock, until none is. Returns the
+/// steps that the searches took.
 std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
   std::vector<Waiter*> youngest_first;
   for (Waiter* const waiter : waiters_.of(token)) {
@@ -181,7 +183,7 @@ std::size_t Arbiter::refuse_deadlocks_of(const Token& token) {
     return cycle;
   };
   for (Waiter* const waiter : youngest_first) {
-    if (search(*waiter, false).empty()) break;  // nor any other of the lease
+    if (search(*waiter, false).empty()) break;  // then no other of the lease is in one
     Acquired acquired = refused(Outcome::deadlock);
     acquired.cycle = search(*waiter, true);
     if (!acquired.cycle.empty()) decide(*waiter, std::move(acquired));
@@ -198,9 +200,9 @@ bool Arbiter::abandon(WaiterId id, const Now& now) {
     stop_waiting(*waiter);
     return true;
   }
-  // To leave 256 lines, and to look at who stood behind, takes up to 0.4 ms. When the machine of
-  // thousands of clients dies that is not done at once, else everybody else would wait for it: 1.2
-  // s for 5,500 of them, in which leases with a short TTL end that are renewed in time.
+  // Leaving 256 queues, and re-examining the requests behind, takes up to 0.4 ms. When a machine
+  // with thousands of clients dies, this is spread out. Otherwise everybody else would wait for it:
+  // 1.2 s for 5,500 of them, during which leases with a short TTL would end though renewed in time.
   leaves_at_ = std::max(leaves_at_, now_.instant) + waiter->wanted.size() * to_leave_a_path;
   waiter->is_leaving = true;
   if (leaves_at_ < deadlines_.deadline_of(waiter->timer)) set_timer(*waiter, leaves_at_);
@@ -224,15 +226,15 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
       things += refuse_deadlocks_of(token) / steps_of_a_thing;
     } else if (const auto timer = deadlines_.next(); !timer || *timer > now_.instant) {
       return false;
-    }  // else it has only moved some timers
+    }  // else take_due() has only moved some timers
     limit -= std::min(limit, things);
   }
   const auto next = next_due();
   return next && *next <= now_.instant;
 }
 
-/// When what has no room for its end now has its turn again. Where very many wait for room they
-/// come one after the other: who tries in vain must not use up the time of all others.
+/// Returns when to retry an end that the journal has no room for. If very many wait for room, their
+/// retries are spread out: vain attempts must not use up the time of all others.
 Instant Arbiter::next_retry() {
   if (retry_at_ <= now_.instant) {
     retry_at_ = now_.instant + retry_after;
@@ -253,7 +255,7 @@ std::optional<Instant> Arbiter::next_due() const {
   return due;
 }
 
-/// Returns how many things of advance() it was as much as.
+/// Returns how many things of advance() this counts as.
 std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
   switch (due.kind) {
     case DeadlineQueue::Kind::lease: {
@@ -261,7 +263,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       table_.set_timer(lease.handle, 0);
       const std::size_t ends = count_ends_of(lease);
       const bool has_begun = has_room(ends * end_bytes, true);
-      std::size_t things = 1 + ends / ends_of_a_thing;  // also where they were only counted
+      std::size_t things = 1 + ends / ends_of_a_thing;  // also if they were only counted
       if (has_begun) {
         for (const Waiter* const waiter : waiters_.of(lease.token)) things += things_of(*waiter);
       }
@@ -269,7 +271,8 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       if (has_begun && expiring_.insert(lease.token).second) {
         on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
       }
-      // It lasts until the end of it can be recorded. With very many locks it takes several turns.
+      // The lease lasts until its end can be recorded. With very many locks that takes several
+      // turns.
       const Instant next = has_begun ? now_.instant : next_retry();
       table_.set_timer(lease.handle, deadlines_.add(next, due.kind, due.subject));
       return things;
@@ -295,11 +298,11 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
   return 1;
 }
 
-/// Or of its kept place.
+/// The end of a request's wait, or of its kept place.
 void Arbiter::on_end_of_wait(Waiter& waiter) {
   if (waiter.is_kept) return remove(waiter);
   if (waiter.is_leaving) return stop_waiting(waiter);
-  // Its turn can have come together with the end of its wait.
+  // Its turn may have come at the same time as the end of its wait.
   const std::vector<std::size_t> free = free_ones(waiter);
   if (free.size() == waiter.needed()) return grant_queued(waiter, free);
   Acquired acquired = refused(Outcome::blocked);

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-/// States what only a bug of ours can break. On in every build: a lock server that goes on after
-/// one is worse than one that stops.
+/// Aborts if the condition does not hold, which only a bug of ours can cause. Active in every
+/// build: a lock server that carries on after a broken invariant is worse than one that stops.
 #define LOCKER_ASSERT(condition)                                                             \
   do {                                                                                       \
     if (!(condition)) [[unlikely]] {                                                         \

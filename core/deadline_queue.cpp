@@ -32,7 +32,7 @@ struct DeadlineQueue::Entry {
 DeadlineQueue::Entry& DeadlineQueue::entry(std::uint32_t at) const { return *arena_.at<Entry>(at); }
 
 std::uint32_t DeadlineQueue::add(Instant deadline, Kind kind, std::uint64_t subject) {
-  static_assert(sizeof(Entry) == 24);  // so much takes each of a million timers
+  static_assert(sizeof(Entry) == 24);  // per timer, of which there can be a million
   const std::uint32_t at = arena_.allocate(UnitArena::units_for(sizeof(Entry)));
   Entry& added = entry(at) = Entry{};
   const std::uint64_t ticks = (microseconds_before(deadline) + tick - 1) / tick;
@@ -54,7 +54,7 @@ Instant DeadlineQueue::deadline_of(std::uint32_t at) const {
   return instant_of(entry(at).deadline);
 }
 
-/// In the finest level that reaches so far.
+/// Links the entry into the finest level that reaches its deadline.
 void DeadlineQueue::link(std::uint32_t at) {
   Entry& linked = entry(at);
   Slot slot{0, std::max(linked.deadline, now_)};
@@ -87,7 +87,7 @@ void DeadlineQueue::unlink(std::uint32_t at) {
   }
 }
 
-/// That has entries.
+/// Returns the first slot of the level that has entries.
 std::optional<DeadlineQueue::Slot> DeadlineQueue::first_slot(std::size_t level) const {
   if (occupied_[level] == 0) return std::nullopt;
   const std::uint64_t current = now_ >> (level_bits * level);
@@ -96,7 +96,7 @@ std::optional<DeadlineQueue::Slot> DeadlineQueue::first_slot(std::size_t level) 
   return Slot{level, current + static_cast<std::uint64_t>(ahead)};
 }
 
-/// Of the coarse slots that can move by then the one that begins first.
+/// Returns, of the coarse slots whose entries can move at `to`, the one that begins first.
 std::optional<DeadlineQueue::Slot> DeadlineQueue::slot_to_move(std::uint64_t to) const {
   std::optional<Slot> found;
   for (std::size_t level = 1; level < levels; ++level) {
@@ -124,7 +124,7 @@ std::optional<DeadlineQueue::Due> DeadlineQueue::take_due(Instant now) {
   for (std::size_t moved = 0; moved < moved_at_once; ++moved) {
     const auto due = first_slot(0);
     const auto coarse = slot_to_move(to);
-    // What is due comes first, unless a coarse slot begins before: earlier ones can be in that.
+    // Due entries come first, unless a coarse slot begins no later: that can have earlier ones.
     if (due && due->number <= to && (!coarse || due->number < coarse->begins_at())) {
       now_ = due->number;
       const std::uint32_t at = wheel_[0][now_ % slots];

@@ -24,7 +24,7 @@ bool Arbiter::DeadlockSearch::somebody_may_wait_for(const Waiter& request) const
   return found;
 }
 
-/// Nearly always nobody can, and that is all that is asked.
+/// Nearly always returns false, and then nothing else is searched.
 bool Arbiter::DeadlockSearch::can_wait_for_itself(const Waiter& request) {
   own_ = request.token;
   return !request.has_choice() && !arbiter_.queue_.is_empty() && somebody_may_wait_for(request);
@@ -61,11 +61,11 @@ void Arbiter::DeadlockSearch::expand(const Waiter& waiter) {
   }
 }
 
-/// Those who hold something in the way: what is held there is looked at, or, when that is more,
-/// what each of the leases holds that can lead further.
+/// Reaches the holders in the way: looks at the locks that are held there or, if these are more
+/// than the leases that can lead further, at what each of those leases holds.
 void Arbiter::DeadlockSearch::expand_holders(const Waiter& waiter, const Wanted& wanted) {
-  // Whoever is in the way of an equal request is reached already, and so is its lease; but what the
-  // lease that it begins with holds is in the way of the others only.
+  // The holders in the way of an equal request are reached already. Requests of the lease that the
+  // search begins with do not count here: what it holds itself is in the way of the others only.
   const Shape& shape = wanted.shape;
   const Place place{wanted.packed_path, shape.mode, shape.lock_parents, shape.lock_children};
   if (waiter.token != own_ && !looked_at_.insert(place).second) return;
@@ -99,7 +99,7 @@ const std::vector<Token>& Arbiter::DeadlockSearch::leases_that_wait_and_hold() {
   return holding_;
 }
 
-/// Who waits for many paths is met at each of them.
+/// Cached, because a waiter for many paths is met at each of them.
 bool Arbiter::DeadlockSearch::is_passed(const Waiter& other, const Waiter& by) {
   if (passing_ != by.token) is_passed_.clear();
   passing_ = by.token;

@@ -13,11 +13,12 @@
 
 namespace locker::core {
 
-/// Whether a request would wait for itself: a search of the graph "lease waits for lease", breadth
-/// first, from the request's own lease. Who has a choice, waiting for any of several, is not
-/// followed: another one may come free. O(waiters and holders that are met); of more holders at one
-/// place than there are leases that wait, these are asked instead. What is not found in the steps
-/// that SearchBudget grants is taken for none, because nobody else is served meanwhile.
+/// Finds the deadlock that a request would close: a breadth-first search of the graph "lease waits
+/// for lease", from the request's own lease. Waiters with a choice (any of several) are not
+/// followed, because another of their locks may become free. O(waiters and holders that are met);
+/// if one place has more holders than there are waiting leases, these are checked instead. A
+/// deadlock that is not found within the steps that SearchBudget grants counts as none, because
+/// nobody else is served during the search.
 class Arbiter::DeadlockSearch {
  public:
   explicit DeadlockSearch(Arbiter& arbiter)
@@ -28,14 +29,14 @@ class Arbiter::DeadlockSearch {
   DeadlockSearch(const DeadlockSearch&) = delete;
   DeadlockSearch& operator=(const DeadlockSearch&) = delete;
 
-  /// The cycle, beginning with the request itself; empty when there is none.
+  /// Returns the cycle, beginning with the request itself; empty if there is none.
   [[nodiscard]] std::vector<CycleStep> find(const Waiter& request);
-  /// The same, but without the other requests of its lease as a beginning. Enough for one that
-  /// nobody stands behind: cycles through the others were looked for when those came. With hundreds
-  /// of them, they are nearly all there is to look at.
+  /// Like find(), but does not start from the other requests of the lease. Enough for a request
+  /// that nobody is queued behind: cycles through the others were searched for when those arrived.
+  /// If a lease has hundreds of requests, they are nearly all of what there is to search.
   [[nodiscard]] std::vector<CycleStep> find_by_itself(const Waiter& request);
 
-  /// What was met, and what was asked to know whether it is in the way.
+  /// The steps taken: waiters and holders met, and checks of whether they are in the way.
   [[nodiscard]] std::size_t steps() const {
     return steps_ + (arbiter_.table_.search_steps() - search_steps_before_);
   }
@@ -43,13 +44,13 @@ class Arbiter::DeadlockSearch {
  private:
   static constexpr std::size_t steps_of_a_path = 2;  // all its prefixes are looked up
   using Place = std::tuple<std::string_view, Mode, bool, bool>;
-  /// How a lease was reached: `from`, a request of another one, waits for it at `wanted`. There it
-  /// holds something, or its own request stands before.
+  /// How a lease was reached: `from`, a request of another lease, waits for it at `wanted`, where
+  /// it holds a lock or has an earlier request.
   struct Reached {
     const Waiter* from = nullptr;
     const Wanted* wanted = nullptr;
-    const Waiter* before = nullptr;       // null: it holds something
-    std::optional<std::uint32_t> lock{};  // that is held, if it is known which
+    const Waiter* before = nullptr;       // the earlier request; null: it holds a lock
+    std::optional<std::uint32_t> lock{};  // the lock that it holds, if known
   };
   [[nodiscard]] bool goes_on() {
     ++steps_;
@@ -77,11 +78,11 @@ class Arbiter::DeadlockSearch {
   std::uint64_t search_steps_before_;
   std::map<Token, Reached> reached_;
   std::deque<Token> next_;
-  std::vector<Token> holding_;  // once it was asked for
-  std::set<Place> looked_at_;   // whose holders are reached
+  std::vector<Token> holding_;  // computed on first use
+  std::set<Place> looked_at_;   // places whose holders are reached
   WaitQueue::Seen seen_;
-  std::vector<const Waiter*> passed_;  // met, but not in the way of the one who met them
-  Token passing_;                      // the lease that passes them, by is_passed_
+  std::vector<const Waiter*> passed_;  // met, but passed by the waiter that met them
+  Token passing_;                      // the lease that is_passed_ is about
   Passed is_passed_;
 };
 

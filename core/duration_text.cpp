@@ -29,7 +29,7 @@ std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
   constexpr double most = 86'400'000;
   const double total = number * seconds;
   if (!(total >= 0 && total <= most)) return std::nullopt;
-  const std::chrono::microseconds least{number > 0 ? 1 : 0};  // for 0 may mean for ever
+  const std::chrono::microseconds least{number > 0 ? 1 : 0};  // 0 may mean for ever
   return std::max(least, std::chrono::microseconds{std::llround(total * 1e6)});
 }
 

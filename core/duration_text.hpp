@@ -6,9 +6,9 @@
 
 namespace locker::core {
 
-/// Reads "500ms", "30s", "5m", "1h", "2d" or a bare number of seconds, each with a fraction if you
-/// like ("0.5"). What is more than nothing is at least a microsecond. Null for anything else, for
-/// negative ones and for more than 1,000 days.
+/// Parses "500ms", "30s", "5m", "1h", "2d" or a bare number of seconds, each optionally with a
+/// fraction ("0.5"). A positive duration yields at least a microsecond. Null for anything else, for
+/// negative durations and for more than 1,000 days.
 [[nodiscard]] std::optional<std::chrono::microseconds> parse_duration(std::string_view text);
 
 }  // namespace locker::core

@@ -41,7 +41,7 @@ void EndedMemory::drop_detail(std::uint32_t number) {
 }
 
 void EndedMemory::remember(const Token& token, std::uint64_t key, const Ended& ended, Instant now) {
-  forget(token, key);  // it is among the latest now
+  forget(token, key);  // it becomes one of the latest
   if (ring_.size() < capacity) ring_.emplace_back();
   Entry& entry = ring_[next_];
   const auto slot = static_cast<std::uint32_t>(next_ + 1);

@@ -15,9 +15,9 @@
 
 namespace locker::core {
 
-/// What became of locks and leases that are no more, for a while: so that a release that is sent
-/// again succeeds, and a holder that lost its lease hears why. The last `capacity` of both, each
-/// for `memory_span` at most.
+/// Remembers for a while how locks and leases ended, so that a repeated release succeeds, and a
+/// holder that lost its lease learns why. Keeps the last `capacity` ends of both together, each for
+/// `memory_span` at most.
 class EndedMemory {
  public:
   static constexpr std::size_t capacity = 262'144;
@@ -35,12 +35,12 @@ class EndedMemory {
   [[nodiscard]] std::optional<Ended> find_lock(const Token& token, PathView path,
                                                Instant now) const;
   [[nodiscard]] std::optional<Ended> find_lease(const Token& token, Instant now) const;
-  /// Of memory that it has taken, about. O(1).
+  /// The approximate memory that it has taken. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return ring_.size() * sizeof(Entry) + slots_.bytes() + 2 * details_.size() * map_node_bytes +
            detail_bytes_;
   }
-  /// The token opens a lease again.
+  /// To be called when the token opens a lease again.
   void forget_lease(const Token& token);
 
  private:
@@ -51,7 +51,7 @@ class EndedMemory {
     Fence fence = 0;
     End reason = End::released;
     bool is_used = false;
-    std::uint32_t detail = 0;  // its number; zero: none
+    std::uint32_t detail = 0;  // the number of its detail; zero: none
   };
   struct Detail {
     std::string text;
@@ -68,14 +68,14 @@ class EndedMemory {
   void drop_detail(std::uint32_t number);
 
   Hash hash_;
-  std::deque<Entry> ring_;  // grows up to the capacity, and copies nothing when it does
-  // Each text once: a force gives the same one to all that it ends.
+  std::deque<Entry> ring_;  // grows up to the capacity, without copying
+  // Each text once: a force gives the same text to everything that it ends.
   std::map<std::uint32_t, Detail> details_;
   std::map<std::string_view, std::uint32_t> detail_numbers_;
   std::uint32_t last_detail_ = 0;
-  std::size_t detail_bytes_ = 0;  // of their texts
+  std::size_t detail_bytes_ = 0;  // of the texts
   std::size_t next_ = 0;
-  ExtendibleTable slots_;  // key -> place in the ring, from 1
+  ExtendibleTable slots_;  // key -> position in the ring, counted from 1
 };
 
 }  // namespace locker::core

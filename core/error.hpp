@@ -4,7 +4,7 @@
 
 namespace locker::core {
 
-/// What is wrong with something a client or a file said, in a sentence for people.
+/// What is wrong with input from a client or a file, as a sentence for people.
 struct Fault {
   std::string message;
   friend bool operator==(const Fault&, const Fault&) = default;

@@ -53,7 +53,7 @@ void ExtendibleTable::split(std::uint32_t hash) {
     directory_ = std::move(doubled);
     ++depth_;
   }
-  // The directory's entries for one bucket stand together; the later half goes to the new one.
+  // The directory's entries for one bucket are contiguous; the second half goes to the new bucket.
   const std::size_t span = std::size_t{1} << (depth_ - depth);
   const std::size_t first = directory_index(hash) & ~(span - 1);
   const auto upper = static_cast<std::uint32_t>(buckets_.size());
@@ -87,7 +87,8 @@ void ExtendibleTable::erase(std::uint32_t hash, std::uint32_t value) {
   }
 }
 
-/// Moves one back that passed the line which has a hole now; then the line that it left has one.
+/// Fills the hole in a line with an entry that passed it; that leaves a hole in a later line, and
+/// so on.
 void ExtendibleTable::fill_from_later(Lines& lines, std::size_t hole) {
   while (lines[hole].passed != 0) {
     --lines[hole].passed;
@@ -107,7 +108,7 @@ void ExtendibleTable::fill_from_later(Lines& lines, std::size_t hole) {
   }
 }
 
-/// The entries of one line that passed an earlier one.
+/// Returns the entries of line `at` that passed the earlier line `passed`.
 ExtendibleTable::Entries ExtendibleTable::passing(const Lines& lines, std::size_t passed,
                                                   std::size_t at) {
   Entries found = 0;

@@ -17,31 +17,31 @@
 namespace locker::core {
 
 /// A hash table from 32-bit hashes to 32-bit values; the caller compares the keys. The hashes must
-/// be well mixed and, where keys come from clients, seeded.
+/// be well mixed and, if clients choose the keys, seeded.
 ///
-/// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables,
-/// of which one is split in two when it fills up. So growing never stops the world: the longest
-/// pause is the split of one bucket (900 slots, a few microseconds) or the doubling of the
-/// directory (some twenty bytes for each 500 or so entries), not a rehash of everything. 18 bytes
-/// an entry on the average. Does not shrink.
+/// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables, the
+/// buckets, each of which is split in two when it fills up. Growth never stops the world: the
+/// longest pause is the split of one bucket (900 slots, a few microseconds) or the doubling of the
+/// directory (some twenty bytes for each 500 or so entries), not a full rehash. 18 bytes per entry
+/// on average. Does not shrink.
 ///
-/// A bucket is an array of cache lines of seven entries, which are compared all at once; what finds
-/// its line full goes to the next one, and each line counts those that passed it, so a search knows
-/// where to stop (as in F14, by Bronson and Shi 2019). Linear probing, whose loops end after
-/// another number of steps each time, has the processor guess wrong at each end: with a million
-/// locks a pair of acquire and release took 1.36 times as long.
+/// A bucket is an array of cache lines of seven entries, which are compared all at once. An entry
+/// that finds its line full goes to the next one, and each line counts the entries that passed it,
+/// so that a search knows where to stop (as in F14, by Bronson and Shi 2019). The loops of linear
+/// probing end after a different number of steps each time, so each end is a branch misprediction:
+/// with a million locks an acquire-release pair took 1.36 times as long.
 ///
-/// Only a full line is passed: when something goes from it, one of those that passed comes back.
-/// Without that, lines that were full once stay in the way of every search, and after as many
-/// insertions and erasures as there are entries no line may be left that ends one.
+/// Entries pass only full lines: when an entry is erased from a line, one of those that passed it
+/// moves back. Otherwise lines that were full once would lengthen every search, and after as many
+/// insertions and erasures as there are entries there might be no line left that ends one.
 class ExtendibleTable {
  public:
   static constexpr std::uint32_t none = 0;
 
-  /// Buckets lie in memory of `memory`, which must outlive this.
+  /// Buckets are allocated from `memory`, which must outlive this.
   explicit ExtendibleTable(std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
-  /// The value under this hash for which `same(value)` holds, or `none`.
+  /// Returns the value under this hash for which `same(value)` holds, or `none`.
   template <typename Same>
   [[nodiscard]] std::uint32_t find(std::uint32_t hash, Same&& same) const {
     const Lines& lines = lines_of(hash);
@@ -54,9 +54,9 @@ class ExtendibleTable {
       if (line.passed == 0) return none;
     }
   }
-  /// Fetches what find() will look at: several lookups then wait for memory once.
+  /// Prefetches what find() will read, so that several lookups wait for memory only once.
   void prefetch(std::uint32_t hash) const { core::prefetch(&lines_of(hash)[hash & line_mask]); }
-  /// A value under this hash, whatever its key; or `none`. For prefetching what find() will
+  /// Returns a value under this hash, whatever its key, or `none`. For prefetching what find() will
   /// compare.
   [[nodiscard]] std::uint32_t peek(std::uint32_t hash) const {
     return find(hash, [](std::uint32_t) { return true; });
@@ -66,14 +66,14 @@ class ExtendibleTable {
   /// REQUIRES: `value` was inserted under this hash.
   void erase(std::uint32_t hash, std::uint32_t value);
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// Of memory that it has taken.
+  /// The memory that it has taken.
   [[nodiscard]] std::size_t bytes() const {
     return buckets_.size() * sizeof(Lines) + buckets_.capacity() * sizeof(Bucket) +
            directory_.capacity() * sizeof(std::uint32_t);
   }
-  /// How many lines the longest search there can be walks. O(slots).
+  /// How many lines the longest possible search walks. O(slots).
   [[nodiscard]] std::size_t longest_search() const;
-  /// Calls `visit` for each value, in no order that means anything. O(slots).
+  /// Calls `visit` for each value, in no particular order. O(slots).
   template <typename Visit>
   void for_each(const Visit& visit) const {
     for (const Bucket& bucket : buckets_) {
@@ -86,7 +86,7 @@ class ExtendibleTable {
   }
 
  private:
-  using Entries = std::uint32_t;  // of a line, a bit for each
+  using Entries = std::uint32_t;  // a set of a line's entries, one bit each
   [[nodiscard]] static std::size_t first_of(Entries entries) {
     return static_cast<std::size_t>(std::countr_zero(entries));
   }
@@ -98,12 +98,12 @@ class ExtendibleTable {
     std::uint32_t hashes[size] = {};
     Entries used = 0;
     std::uint32_t values[size] = {};
-    std::uint32_t passed = 0;  ///< How many are in a later line because this one is full.
+    std::uint32_t passed = 0;  ///< How many entries are in a later line because this one is full.
 
     [[nodiscard]] Entries with(std::uint32_t hash) const {
 #ifdef __SSE2__
-      // Four at a time, 1.15 times as many pairs a second. The eighth is `used`, whose bit is never
-      // set in itself.
+      // Four at a time: 1.15 times as many acquire-release pairs per second. The eighth word is
+      // `used`, whose bit is never set in itself.
       const __m128i wanted = _mm_set1_epi32(static_cast<int>(hash));
       const auto equal = [&](const std::uint32_t* four) {
         const __m128i there = _mm_load_si128(reinterpret_cast<const __m128i*>(four));
@@ -120,18 +120,18 @@ class ExtendibleTable {
   };
   static constexpr std::size_t line_count = 128;
   static constexpr std::size_t line_mask = line_count - 1;
-  // At 6/7 a search walks twice as many lines.
+  // At a load of 6/7 a search walks twice as many lines.
   static constexpr std::size_t entries_max = line_count * Line::size * 5 / 7;
-  // The upper bits choose the bucket, the lower seven the line; more bits there are not.
+  // The lower seven bits of a hash choose the line, which leaves 25 to choose the bucket.
   static constexpr unsigned depth_max = 25;
 
   using Lines = std::array<Line, line_count>;
 
-  // Apart from its lines: the counts of all buckets are then close together and stay in the cache.
+  // Separate from its lines, so that the counts of all buckets lie together and stay in the cache.
   struct Bucket {
     Lines* lines = nullptr;
     std::uint32_t count = 0;
-    unsigned depth = 0;  // how many bits of the directory this bucket answers to
+    unsigned depth = 0;  // how many of the directory's bits select this bucket
   };
 
   [[nodiscard]] Bucket& bucket_of(std::uint32_t hash) {
@@ -147,7 +147,7 @@ class ExtendibleTable {
   [[nodiscard]] static std::size_t distance(std::size_t line, std::size_t later) {
     return (later - line) & line_mask;
   }
-  /// Empty.
+  /// Returns empty lines.
   [[nodiscard]] Lines* new_lines();
   static void insert_into(Bucket& bucket, std::uint32_t hash, std::uint32_t value);
   static void fill_from_later(Lines& lines, std::size_t hole);
@@ -155,7 +155,7 @@ class ExtendibleTable {
   void split(std::uint32_t hash);
 
   MemoryChunks chunks_;
-  std::size_t places_left_ = 0;  // for Lines, in the last chunk
+  std::size_t places_left_ = 0;  // how many Lines fit into the rest of the last chunk
   std::vector<Bucket> buckets_;
   std::vector<std::uint32_t> directory_;  // numbers of buckets
   unsigned depth_ = 0;

@@ -8,8 +8,9 @@
 
 namespace locker::core {
 
-/// Up to sixteen bytes as two words; with the size, different for different bytes. The words
-/// overlap instead of being padded: reads stay within the piece, and there is no loop and no call.
+/// Up to sixteen bytes as two words, which together with the size are unique to these bytes. The
+/// words overlap instead of being padded, so that reads stay within the piece, without a loop or a
+/// call.
 struct ShortPiece {
   std::uint64_t first = 0;
   std::uint64_t last = 0;
@@ -42,15 +43,15 @@ struct ShortPiece {
   }
 };
 
-/// Half as many bits of a hash, made of all of them.
+/// Folds a hash to half as many bits, each of which depends on both halves.
 [[nodiscard]] inline std::uint32_t fold(std::uint64_t hash) {
   return static_cast<std::uint32_t>(hash >> 32U) ^ static_cast<std::uint32_t>(hash);
 }
 
-/// A seeded hash that goes on from one piece to the next: the hash of a path's prefix is the state
-/// from which the hash of the next longer one is made. Not cryptographic; the seed keeps clients
-/// from choosing names that collide. Each step is the 128-bit product of two words folded to one
-/// (as in wyhash, by Wang Yi), with the secret state in both: neither can be made zero by choice.
+/// A seeded, incremental hash: the hash of a path's prefix is the state from which the hash of the
+/// next longer prefix is computed. Not cryptographic; the seed keeps clients from choosing names
+/// that collide. Each step folds the 128-bit product of two words into one (as in wyhash, by Wang
+/// Yi). The secret state is in both words, so that no choice of input can make either zero.
 class Hash {
  public:
   explicit Hash(std::uint64_t seed) : state_(mix(seed ^ odd_a, odd_b)) {}

@@ -7,23 +7,23 @@
 
 namespace locker::core {
 
-// What LockTable has, seen from outside. Both are good until the table changes.
+// Views of the locks and leases in LockTable. Both are valid until the table changes.
 
 struct HeldLock {
   LockId id;
   Shape shape;
   std::string_view owner;    ///< Empty when unknown.
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lock is held.
-  bool is_cooling = false;   ///< No lease has it any more; it only blocks.
+  std::uint32_t handle = 0;  ///< For calls of LockTable; constant until the lock ends.
+  bool is_cooling = false;   ///< It belongs to no lease any more; it only blocks.
 };
 
 struct LivingLease {
   Token token;
   std::string_view owner;
   Milliseconds ttl{};
-  LockId opened;  ///< The id under which it was opened; fence zero: by a grant.
+  LockId opened;  ///< The id under which it was opened explicitly; fence zero: a grant opened it.
   bool has_locks = false;
-  std::uint32_t handle = 0;  ///< For the calls of LockTable; the same as long as the lease lives.
+  std::uint32_t handle = 0;  ///< For calls of LockTable; constant while the lease lives.
 };
 
 }  // namespace locker::core

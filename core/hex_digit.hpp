@@ -14,7 +14,7 @@ namespace locker::core {
   return -1;
 }
 
-/// Appends two lower-case digits.
+/// Appends the byte as two lower-case digits.
 inline void append_hex(std::uint8_t byte, std::string& out) {
   constexpr std::string_view digits = "0123456789abcdef";
   out += digits[byte >> 4U];

@@ -23,8 +23,8 @@ void LockCursor::open(PathView path) {
   level_ = found.level;
 }
 
-// A node goes with the last of its locks. What the cursor stood behind is gone then, too, and all
-// that is there in a later node, be it in the same place, is new.
+// A node is removed with the last of its locks. The locks that the cursor moved past are gone then,
+// too, and everything in a later node is new, even if that is in the same place.
 void LockCursor::resume(PathView path) {
   const auto& found = table_.find_nodes(path);
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
@@ -37,7 +37,7 @@ std::uint32_t LockCursor::next_of(std::size_t list) const {
   return behind_[list] == null ? of.first : table_.next_of(of, behind_[list], level_);
 }
 
-// Only these locks have the mark, so that the end of others costs nothing.
+// Only these locks are marked, so that the end of others costs nothing.
 void LockCursor::keep() {
   table_.kept_cursors_.insert(this);
   for (const std::uint32_t at : behind_) {
@@ -78,7 +78,7 @@ bool LockCursor::skip(LockId behind, std::size_t limit) {
   return true;
 }
 
-/// The lock goes.
+/// Called before the lock is removed.
 void LockTable::move_cursors_before(std::uint32_t at) {
   for (LockCursor* const cursor : kept_cursors_) {
     for (std::uint32_t& behind : cursor->behind_) {

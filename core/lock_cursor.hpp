@@ -11,25 +11,26 @@
 
 namespace locker::core {
 
-/// A place in the locks at a path, or at and below it, in order of grant, which stays right while
-/// locks come and go if it is kept.
+/// A position among the locks at a path, or at and below it, in order of grant. If it is kept, it
+/// stays valid while locks come and go.
 class LockCursor {
  public:
   enum class Reach : std::uint8_t { at_and_below, at };
-  /// Before the oldest lock that it reaches. `table` must outlive this.
+  /// Starts before the oldest lock in its reach. `table` must outlive this.
   LockCursor(const LockTable& table, PathView path, Reach reach = Reach::at_and_below);
   ~LockCursor();
   LockCursor(const LockCursor&) = delete;
   LockCursor& operator=(const LockCursor&) = delete;
 
-  /// The next lock, which the cursor then stands behind; null at the end, where others may come.
+  /// Moves past the next lock and returns it; null at the end, where further locks may be added.
   [[nodiscard]] std::optional<HeldLock> next();
-  /// Moves it behind this lock's place, over at most `limit` locks. False: it is not there yet.
+  /// Moves past all locks up to this id, over at most `limit` of them. Returns false if it has not
+  /// got there yet.
   [[nodiscard]] bool skip(LockId behind, std::size_t limit);
-  /// Before the table changes, if the cursor is used again then.
+  /// Call before the table changes, if the cursor is to be used afterwards.
   void keep();
-  /// After that, with the path that it was opened with. One that was not kept, or that has had no
-  /// lock to reach meanwhile, is opened anew.
+  /// Call after that, with the path that the cursor was opened with. Starts from the beginning if
+  /// the cursor was not kept, or if in between there was no lock at the path or below it.
   void resume(PathView path);
 
  private:
@@ -40,7 +41,8 @@ class LockCursor {
 
   const LockTable& table_;
   const Reach reach_;
-  std::array<std::uint32_t, 6> behind_{};  // by list of the path's node; null: before the first
+  // By list of the path's node: the last lock that it moved past; null: it is before the first.
+  std::array<std::uint32_t, 6> behind_{};
   std::uint32_t node_ = 0;
   std::size_t level_ = 0;
 };

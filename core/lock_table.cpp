@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
-/// Without a call for the common short ones.
+/// Compares short pieces, which are the common ones, without a call.
 bool is_same(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   if (a.size() > ShortPiece::size_max) return a == b;
@@ -103,7 +103,7 @@ void LockTable::remove_node(std::uint32_t at, std::uint32_t hash) {
   arena_.free(at, node_units);
 }
 
-/// Of a node that was made as a leaf, and may be one still.
+/// For a node that was created as a leaf, and may still be one.
 LockTable::Below& LockTable::separate_below_for(Node& of) {
   if (of.below == nothing_below_) {
     of.below = arena_.allocate(below_units);
@@ -112,7 +112,7 @@ LockTable::Below& LockTable::separate_below_for(Node& of) {
   return *arena_.at<Below>(of.below);
 }
 
-/// Good until the next call, or until a node goes.
+/// The result is valid until the next call, or until a node is removed.
 LockTable::Found& LockTable::find_nodes(PathView path) const {
   if (found_is_good_ && found_path_ == path.packed()) return found_;
   found_path_ = path.packed();
@@ -133,7 +133,7 @@ LockTable::Found& LockTable::find_nodes(PathView path) const {
   return found_;
 }
 
-/// The same for the path of a lock's node, upwards.
+/// Like find_nodes(), for the path of a lock, from its node upwards.
 const LockTable::Found& LockTable::find_nodes_of(const Lock& of) {
   if (found_is_good_ && found_.is_whole() && found_.nodes[found_.level] == of.node) return found_;
   found_is_good_ = false;
@@ -151,9 +151,9 @@ const LockTable::Found& LockTable::find_nodes_of(const Lock& of) {
 }
 
 // With a million locks nearly every step down misses all caches. The hashes depend on the path
-// only, so all levels are fetched at once: first their slots, then their nodes. A third less time.
-// What is first under each hash, which nearly always is the path's node, is left in found.nodes, up
-// to the first hash under which there is nothing.
+// only, so all levels are prefetched together: first their slots, then their nodes. That takes a
+// third less time. found.nodes gets the first entry under each hash, which nearly always is the
+// path's node, up to the first hash without an entry.
 void LockTable::hash_segments(PathView path, Found& found) const {
   found.depth = 0;
   Hash hash = hash_;
@@ -196,7 +196,7 @@ void LockTable::remove(List& list, std::uint32_t at, const Link& link, std::size
   links(lock(link.next))[level].previous = link.previous;
 }
 
-/// What append() will read.
+/// Prefetches what append() will read.
 void LockTable::prefetch_pending(const List& list, std::size_t level) const {
   if (list.is_pending) core::prefetch(&links(lock(list.last))[level]);
 }
@@ -225,7 +225,7 @@ void LockTable::unlink_from_nodes(std::uint32_t at) {
   while (level-- > 0) {
     remove(below_for(node(found.nodes[level])).lists[list], at, own[level], level);
   }
-  // A node is empty only when all below it are.
+  // A node is empty only if all nodes below it are.
   for (level = unlinked.depth; level > 0; --level) {
     if (!is_empty(node(found.nodes[level]))) break;
     remove_node(found.nodes[level], found.hashes[level - 1]);
@@ -250,7 +250,7 @@ void LockTable::apply(const Granted& granted, const EndedLock&) {
   added.node = found.nodes[depth];
   added.depth = static_cast<std::uint8_t>(depth);
   added.set_shape(granted.shape);
-  std::string_view owner;  // that the lock itself has to keep: it blocks when its lease is gone
+  std::string_view owner;  // kept by the lock itself if it can outlast its lease
   if (granted.is_cooling) {
     added.set(Lock::bit_cooling);
     cooling_[granted.id] = at;
@@ -387,7 +387,8 @@ std::optional<HeldLock> LockTable::find_ended(const Record& record) {
   }
   const auto* const ended = std::get_if<Ended>(&record);
   if (ended == nullptr) return std::nullopt;
-  // First: it has no token, which is as good as one of zeros, and that may have very many locks.
+  // Cooling locks first: they have no token, that is one of zeros, and a lease with that token may
+  // have very many locks.
   const auto cooling = cooling_.find(ended->id);
   return lock_unless_null(cooling != cooling_.end() ? cooling->second
                                                     : find_lock(ended->token, ended->id));
@@ -451,7 +452,7 @@ std::optional<HeldLock> LockTable::oldest() const {
 }
 
 void LockTable::for_each_lock(const std::function<void(const HeldLock&)>& visit) const {
-  // The root's lists hold everything, each in order of grant: a merge of six.
+  // The root's lists contain all locks, each list in order of grant: a merge of six.
   const Node& root = node(root_);
   std::array<std::uint32_t, 6> next;
   for (std::size_t list = 0; list < 6; ++list) next[list] = list_of(root, list).first;

@@ -23,7 +23,7 @@
 
 namespace locker::core {
 
-/// What is asked of the table: whether a lock is in its way.
+/// A request that the table checks against the locks that are held.
 struct AcquireRequest {
   PathView path;
   Shape shape;
@@ -34,116 +34,118 @@ struct AcquireRequest {
 
 class LockCursor;
 
-/// Which locks are held: a value without clock, I/O, threads or randomness. The same calls give
-/// the same state and the same answers everywhere; the hash seed changes neither.
+/// The held locks and living leases: state without clock, I/O, threads or randomness. The same
+/// calls give the same state and the same answers everywhere; the hash seed affects neither.
 ///
-/// Not thread-safe, and neither are its const calls: it remembers what it found last. A check costs
-/// O(path depth) whatever is held, but for the locks of the request's own lease, which are stepped
-/// over one by one. See core/DESIGN.md for the structure.
+/// Not thread-safe, and neither are its const calls: they cache what they found last. A check costs
+/// O(path depth) whatever is held, except that the locks of the request's own lease are skipped one
+/// by one. core/DESIGN.md describes the structure.
 ///
-/// Invariants (check_invariants() asserts them, but not between an End::changed and the grant that
-/// comes behind it):
+/// Invariants (asserted by check_invariants(); they do not hold between an End::changed and the
+/// grant that follows it):
 ///   1. A node's lists hold exactly the locks at it and below it, in order of grant.
-///   2. Every node but the root holds or covers a lock.
-///   3. Every lease has a lock, or was opened by itself.
-///   4. A cooling lock is in no lease.
+///   2. Every node but the root has a lock at it or below it.
+///   3. Every lease has a lock, or was opened explicitly.
+///   4. A cooling lock belongs to no lease.
 class LockTable {
  public:
-  /// What is held lies in memory of `memory`, which must outlive this.
+  /// Held locks and leases are stored in `memory`, which must outlive this.
   explicit LockTable(std::uint64_t hash_seed = 0,
                      std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
-  /// Null: nothing is in the way, and its Granted may be applied at once. Otherwise the lock that
-  /// is named as the reason: the nearest at or above the path (the path itself first), else the
-  /// oldest below it.
+  /// Returns the lock that is named as the reason of a refusal: the nearest at or above the path
+  /// (the path itself first), else the oldest below it. Null: nothing is in the way, and the
+  /// request's Granted may be applied immediately.
   [[nodiscard]] std::optional<HeldLock> blocker(const AcquireRequest& request) const;
 
-  /// Who blocks this path for an exclusive request of the 1.0b calls: what `dohaz` answers.
+  /// Returns the lock that blocks an exclusive request of the 1.0b calls for this path: the answer
+  /// of `dohaz`.
   [[nodiscard]] std::optional<HeldLock> legacy_blocker(PathView path) const;
 
-  /// The lock that this token holds at exactly this path.
+  /// Returns the lock that this token holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const Token& token, PathView path) const;
 
-  /// Calls `visit` for locks that are in the request's way, until it returns false: those at and
-  /// above the path first, nearest first; then those below. O(their number). Those at exactly the
-  /// path can be left out.
+  /// Calls `visit` for the locks that block the request, until it returns false: first those at and
+  /// above the path, nearest first; then those below. Those at exactly the path can be left out.
+  /// O(their number).
   void for_each_blocker(const AcquireRequest& request,
                         const std::function<bool(const HeldLock&)>& visit,
                         bool also_at_path = true) const;
   /// Calls `visit` for the locks at exactly this path, until it returns false.
   void for_each_lock_at(PathView path, const std::function<bool(const HeldLock&)>& visit) const;
 
-  /// Applies a decision; nothing is checked again. `ended` is the lock that it ends, or that cools
-  /// from now on; null: none. Where it is not given it is looked for by find_ended(). REQUIRES, of
-  /// a grant and of an opened lease: the id is above every other's, and the lease holds no lock at
-  /// the path, or does not live; of the others: the lock is held, the lease lives.
+  /// Applies a decision without checking it again. `ended` is the lock that the record ends or
+  /// begins to cool; null: none. The overload without it calls find_ended(). REQUIRES, for a grant
+  /// and an opened lease: the id is above all others, and the lease holds no lock at the path, or
+  /// is not alive; for other records: the lock is held, the lease is alive.
   void apply(const Record& record, const std::optional<HeldLock>& ended);
   void apply(const Record& record) { apply(record, find_ended(record)); }
 
-  /// For records from a journal, which may contradict what is held when a file was damaged in a
-  /// way that no checksum sees. False: it does, and nothing was changed.
+  /// Applies a record of a journal, which may contradict the state if a file was damaged in a way
+  /// that no checksum detects. Returns false in that case, and changes nothing.
   [[nodiscard]] bool try_apply(const Record& record, const std::optional<HeldLock>& ended);
   [[nodiscard]] bool try_apply(const Record& record) {
     return try_apply(record, find_ended(record));
   }
-  /// By the id that the record has. O(1) for the lease's oldest and newest lock; else it looks
-  /// through what the lease holds, from both ends. When that has taken as much as an index of all
-  /// locks, one is made (up to 26 bytes a lock, which memory_bytes() does not count).
+  /// Finds the lock that the record ends, by its id. O(1) for the lease's oldest and newest lock;
+  /// otherwise searches the locks of the lease from both ends. When long searches have cost as much
+  /// as an index of all locks would, builds one (up to 26 bytes per lock, which memory_bytes() does
+  /// not count).
   [[nodiscard]] std::optional<HeldLock> find_ended(const Record& record);
-  /// After the last record of a journal.
+  /// Drops that index; call after the last record of a journal.
   void forget_index() { index_.reset(); }
-  /// Fetches from memory what applying this record will look at first.
+  /// Prefetches what applying this record will read first.
   void prefetch(const Record& record) const;
 
   [[nodiscard]] std::optional<LivingLease> find_lease_of(const Token& token) const;
   [[nodiscard]] LivingLease lease_at(std::uint32_t handle) const;
-  /// The lock that the lease holds at exactly this path.
+  /// Returns the lock that the lease holds at exactly this path.
   [[nodiscard]] std::optional<HeldLock> held_by(const LivingLease& lease, PathView path) const;
   /// Whether the lease holds a lock that clashes with one of this shape at `path`, by the symmetric
-  /// rule. O(path depth + the shorter of: what the lease holds, what is in the way there). Asked
-  /// many times of one lease, it looks at what that holds once, until some of it ends.
+  /// rule. O(path depth + the smaller of: locks of the lease, locks in the way there). Repeated
+  /// calls for one lease look at its locks only once, until one of them ends.
   [[nodiscard]] bool holds_clash(const LivingLease& lease, PathView path, const Shape& shape) const;
   /// How often holds_clash() was called, and how often it, or a search for a lock by its id, looked
-  /// at a lock: who asks often keeps count by it.
+  /// at a lock. Lets callers limit the cost of repeated calls.
   [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
-  /// Oldest first, those with an id above `after`, until `visit` returns false. The first one is
-  /// looked for from both ends. It may end the lock that it is shown; while any other for_each goes
-  /// on the table must not change.
+  /// Calls `visit` for the locks of the lease with an id above `after`, oldest first, until it
+  /// returns false. The first one is searched for from both ends. `visit` may end the lock that it
+  /// is shown; during every other for_each the table must not change.
   void for_each_lock_of(const LivingLease& lease, const std::function<bool(const HeldLock&)>& visit,
                         LockId after = {}) const;
   /// The same, newest first.
   void for_each_newest_lock_of(const LivingLease& lease,
                                const std::function<bool(const HeldLock&)>& visit) const;
-  /// Those of the lock's lease that are newer than it, oldest first; O(1) to begin with. REQUIRES:
-  /// it is not cooling.
+  /// Calls `visit` for the locks of the same lease that are newer than this one, oldest first,
+  /// until it returns false. O(1) to find the first. REQUIRES: the lock is not cooling.
   void for_each_lock_behind(const HeldLock& held,
                             const std::function<bool(const HeldLock&)>& visit) const;
-  /// The lock's lease; null when it is cooling.
+  /// Returns the lock's lease; null if the lock is cooling.
   [[nodiscard]] std::optional<LivingLease> lease_of(const HeldLock& held) const;
   [[nodiscard]] HeldLock lock_at(std::uint32_t handle) const;
 
-  /// A number that the caller keeps with a lease that has a TTL or was opened by itself: which
-  /// timer ends it. Zero at first, and for others.
+  /// The timer that ends the lease: a number that the caller stores with a lease that has a TTL or
+  /// was opened explicitly. Zero at first, and for other leases.
   [[nodiscard]] std::uint32_t timer_of(std::uint32_t lease) const;
   void set_timer(std::uint32_t lease, std::uint32_t timer);
-  /// Whether there is a lease with a TTL, one that was opened by itself, or a cooling lock.
+  /// Whether there is a lease with a TTL, one that was opened explicitly, or a cooling lock.
   [[nodiscard]] bool has_deadlines() const { return deadline_count_ != 0 || !cooling_.empty(); }
-  /// A mark that the caller sets on a lock that somebody waits for.
+  /// A mark that the caller sets on a lock that requests wait for.
   [[nodiscard]] bool is_watched(std::uint32_t lock) const;
   void watch(std::uint32_t lock);
 
   [[nodiscard]] std::size_t lock_count() const { return lock_count_; }
-  /// Whether its memory, 16 GiB, has nearly been given out, so that no lock should be granted.
-  /// However much is freed then, it stays so until the next start.
+  /// Whether its 16 GiB of memory have nearly all been allocated, so that no lock should be
+  /// granted. Stays true until the next start, however much is freed.
   [[nodiscard]] bool is_nearly_full() const { return arena_.is_nearly_full(); }
-  /// Of memory for what is held, about. O(1).
+  /// The approximate memory of what is held. O(1).
   [[nodiscard]] std::size_t memory_bytes() const {
     return arena_.bytes_in_use() + nodes_.bytes() + leases_.bytes() +
            cooling_.size() * map_node_bytes;
   }
   [[nodiscard]] std::size_t lease_count() const { return leases_.size(); }
-  /// By how many records all that is held ends, at most: one for each lock and each lease, and one
-  /// more for each lock that cools first. O(1).
+  /// The most records that it takes to end everything that is held: one for each lock and each
+  /// lease, and one more for each lock that has yet to cool. O(1).
   [[nodiscard]] std::size_t ends_max() const {
     return lock_count_ + delayed_count_ + leases_.size();
   }
@@ -154,13 +156,13 @@ class LockTable {
   [[nodiscard]] const Token& token_of(const HeldLock& held) const;
   [[nodiscard]] std::string_view meta_of(const HeldLock& held) const;
   [[nodiscard]] Milliseconds lock_delay_of(const HeldLock& held) const;
-  /// The highest id given out.
+  /// The highest id of all records applied so far.
   [[nodiscard]] LockId last_id() const { return last_id_; }
-  /// The lock that was granted first; null: nothing is held.
+  /// Returns the lock that was granted first; null: nothing is held.
   [[nodiscard]] std::optional<HeldLock> oldest() const;
   /// Calls `visit` for each lock, oldest first. O(locks).
   void for_each_lock(const std::function<void(const HeldLock&)>& visit) const;
-  /// For tests: asserts all that the table relies on. O(locks).
+  /// For tests: asserts the invariants. O(locks).
   void check_invariants() const;
 
  private:
@@ -175,9 +177,9 @@ class LockTable {
   struct Link;
   /// The nodes on the way to a path.
   struct Found {
-    std::array<std::uint32_t, segments_max + 1> nodes{};  // from the root to the deepest there is
+    std::array<std::uint32_t, segments_max + 1> nodes{};  // from the root to the deepest existing
     std::array<std::uint32_t, segments_max> hashes{};     // of all segments, from the first
-    std::size_t level = 0;                                // of the deepest node that there is
+    std::size_t level = 0;                                // of the deepest node that exists
     std::size_t depth = 0;                                // of the path
     [[nodiscard]] bool is_whole() const { return level == depth; }
   };
@@ -185,12 +187,12 @@ class LockTable {
   struct FoundLease {
     Token token;
     std::uint32_t hash = 0;
-    std::uint32_t at = UnitArena::null;  // null: none has the token
+    std::uint32_t at = UnitArena::null;  // null: no lease has the token
   };
-  /// Where a lease holds something, as far as that was looked through.
+  /// Where a lease holds locks, as far as these have been looked at.
   struct Holdings {
     std::uint32_t lease = UnitArena::null;
-    std::uint32_t next = UnitArena::null;  // the first of its locks that was not looked at
+    std::uint32_t next = UnitArena::null;  // its first lock that has not been looked at
     std::unordered_map<std::uint32_t, std::uint8_t> nodes;  // bits of here_bit() and below_bit()
   };
   static const std::size_t node_units;
@@ -198,7 +200,7 @@ class LockTable {
   static const std::size_t lease_units;
   [[nodiscard]] static std::size_t lock_units(std::size_t depth);
 
-  // What lies where: lock_table_layout.hpp.
+  // The layout in memory: lock_table_layout.hpp.
   [[nodiscard]] Node& node(std::uint32_t at) const;
   [[nodiscard]] const Below& below(const Node& of) const;
   [[nodiscard]] Below& below_for(Node& of);
@@ -274,7 +276,7 @@ class LockTable {
   [[nodiscard]] std::uint32_t first_lock_behind(std::uint32_t lease, LockId after) const;
   void visit_from(std::uint32_t lock, const std::function<bool(const HeldLock&)>& visit) const;
 
-  // Who is in the way: lock_table_blockers.cpp.
+  // Blockers: lock_table_blockers.cpp.
   [[nodiscard]] std::uint32_t oldest_of_others(std::span<const List* const> lists,
                                                std::size_t level, std::uint32_t own) const;
   template <typename Visit>
@@ -288,25 +290,25 @@ class LockTable {
 
   Hash hash_;
   UnitArena arena_;
-  ExtendibleTable nodes_;        // (parent, segment) -> node; the root is in no table
+  ExtendibleTable nodes_;        // (parent, segment) -> node; without the root
   ExtendibleTable leases_;       // token -> lease
-  std::uint32_t nothing_below_;  // the Below of all leaves
+  std::uint32_t nothing_below_;  // the empty Below that all leaves share
   std::uint32_t root_;
-  // What was found last, and for which packed path and token: a decision asks for the same ones two
-  // to five times. A pair of acquire and release takes a tenth less time for the path, and a sixth
-  // for the lease.
+  // The last lookups, with their packed path and token: a decision repeats the same ones two to
+  // five times. Caching the path saves a tenth of the time of an acquire-release pair, caching the
+  // lease a sixth.
   mutable Found found_;
   mutable std::string found_path_;
   mutable bool found_is_good_ = false;
   mutable FoundLease found_lease_;
-  mutable Holdings holdings_;             // of the lease that was asked for last
-  std::optional<ExtendibleTable> index_;  // id -> lock, of those that do not cool
-  std::uint64_t long_search_steps_ = 0;   // without it
+  mutable Holdings holdings_;             // of the lease that was asked about last
+  std::optional<ExtendibleTable> index_;  // id -> lock; without those that cool
+  std::uint64_t long_search_steps_ = 0;   // of searches without the index
   mutable std::uint64_t search_steps_ = 0;
   LockId last_id_;
   std::size_t lock_count_ = 0;
-  std::size_t delayed_count_ = 0;   // of locks with a lock-delay that do not cool yet
-  std::size_t deadline_count_ = 0;  // of leases
+  std::size_t delayed_count_ = 0;   // locks with a lock-delay that do not cool yet
+  std::size_t deadline_count_ = 0;  // leases with a TTL, or opened explicitly
   std::map<LockId, std::uint32_t> cooling_;
   mutable std::set<LockCursor*> kept_cursors_;
 };

@@ -10,7 +10,7 @@ namespace locker::core {
 namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
-/// Nodes of one lease that are kept in mind: an ordinary one with as many locks as one may have.
+/// How many nodes are noted of one lease: enough for an ordinary one with the most locks allowed.
 constexpr std::size_t noted_max = 200'000;
 
 }  // namespace
@@ -26,8 +26,8 @@ std::uint32_t LockTable::oldest_of_others(std::span<const List* const> lists, st
   return oldest;
 }
 
-/// Calls `visit(lists, level)` for each group of lists that can hold a lock in the way, in the
-/// order in which a reason is named, until it returns true.
+/// Calls `visit(lists, level)` for each group of lists that can have a lock in the way, until it
+/// returns true; in the order in which a lock is named as the reason.
 template <typename Visit>
 void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Found& found,
                                        const Visit& visit) const {
@@ -58,14 +58,14 @@ void LockTable::visit_lists_in_the_way(const AcquireRequest& request, const Foun
 }
 
 std::uint32_t LockTable::find_blocker(const AcquireRequest& request) const {
-  // Fetched while the path is looked for; apply() asks for it again.
+  // Fetched during the search for the path; apply() needs it, too.
   if (request.token) prefetch_lease(*request.token);
   const Found& found = find_nodes(request.path);
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
   std::uint32_t blocking = null;
   visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
-    // At one node there are locks of one mode only, but for those of one lease: whichever is the
-    // oldest of the others speaks for all.
+    // Apart from those of one lease, the locks at one node have one mode: the oldest of the others
+    // stands for all.
     const std::uint32_t oldest = oldest_of_others(lists, level, own);
     if (oldest != null && clash(lock(oldest).shape().mode, request.shape.mode)) blocking = oldest;
     return blocking != null;
@@ -77,7 +77,7 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
                                  const std::function<bool(const HeldLock&)>& visit,
                                  bool also_at_path) const {
   const std::uint32_t own = request.token ? find_lease(*request.token) : null;
-  const Found found = find_nodes(request.path);  // a copy: `visit` may look for others
+  const Found found = find_nodes(request.path);  // a copy: `visit` may look up other paths
   const std::uint32_t left_out =
       !also_at_path && found.is_whole() ? found.nodes[found.level] : null;
   visit_lists_in_the_way(request, found, [&](auto lists, std::size_t level) {
@@ -87,7 +87,7 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
       if (is_left_out) continue;
       for (std::uint32_t at = list->first; at != null; at = next_of(*list, at, level)) {
         if (own != null && lock(at).lease == own) continue;
-        // As in find_blocker(): it speaks for the rest of the list.
+        // As in find_blocker(): it stands for the rest of the list.
         if (!clash(lock(at).shape().mode, request.shape.mode)) break;
         if (!visit(lock_at(at))) return true;
       }
@@ -98,7 +98,7 @@ void LockTable::for_each_blocker(const AcquireRequest& request,
 
 void LockTable::for_each_lock_at(PathView path,
                                  const std::function<bool(const HeldLock&)>& visit) const {
-  const Found found = find_nodes(path);  // a copy: `visit` may look for others
+  const Found found = find_nodes(path);  // a copy: `visit` may look up other paths
   if (!found.is_whole()) return;
   const Node& at_path = node(found.nodes[found.level]);
   for (const List* list : {&at_path.here[1], &at_path.here[0]}) {
@@ -117,7 +117,7 @@ std::optional<HeldLock> LockTable::legacy_blocker(PathView path) const {
   return lock_unless_null(find_blocker(request));
 }
 
-/// The next one of the lease's locks is looked at.
+/// Notes the next one of the lease's locks.
 void LockTable::note_holding(std::uint32_t at) const {
   const Lock& held = lock(at);
   const Shape shape = held.shape();
@@ -129,7 +129,7 @@ void LockTable::note_holding(std::uint32_t at) const {
   };
   note(held.node, here_bit(shape.mode, shape.lock_children));
   const unsigned bit = below_bit(shape.mode, shape.lock_parents);
-  // What is noted of a node is noted of those above it.
+  // What is noted of a node is noted of all nodes above it, too.
   for (std::uint32_t above = held.node; above != root_;) {
     above = node(above).parent;
     if (!note(above, bit)) break;
@@ -137,11 +137,11 @@ void LockTable::note_holding(std::uint32_t at) const {
   holdings_.next = held.lease_next;
 }
 
-/// Whether one of the locks that were looked at clashes with one of this shape.
+/// Whether one of the noted locks clashes with one of this shape.
 bool LockTable::is_noted(const Found& found, const Shape& shape) const {
   for (std::size_t level = 0; level <= found.level; ++level) {
     const auto at = holdings_.nodes.find(found.nodes[level]);
-    if (at == holdings_.nodes.end()) return false;  // nor of those below it
+    if (at == holdings_.nodes.end()) return false;  // nothing below it is noted either
     const bool is_own = level == found.depth;
     unsigned in_the_way = 0;
     for (const Mode mode : {Mode::exclusive, Mode::shared}) {

@@ -10,7 +10,7 @@
 namespace locker::core {
 
 void LockTable::check_invariants() const {
-  // What the lists ought to hold, told by the locks themselves: (node, list) -> locks in order.
+  // What the lists have to contain according to the locks: (node, list) -> locks in order.
   std::map<std::pair<std::uint32_t, std::size_t>, std::vector<std::uint32_t>> expected;
   std::map<std::uint32_t, std::size_t> levels{{root_, 0}};
   std::set<std::uint32_t> leases;

@@ -8,14 +8,14 @@
 
 namespace locker::core {
 
-// How LockTable lies in its arena; for lock_table*.cpp only.
+// How LockTable is laid out in its arena; for lock_table*.cpp and lock_cursor.cpp only.
 
-/// Locks in order of grant, linked at the level of the node that has the list.
+/// A list of locks in order of grant, linked at the level of the node that has the list.
 ///
-/// The link to the last one is written when another comes behind it: until then the last is
-/// pending, and the one before it has no good `next`. So a lock that comes and goes while others
-/// stay touches none of them, at none of its levels: with a million locks those are the accesses
-/// that miss all caches.
+/// The link to the last lock is written when another is appended: until then the last is pending,
+/// and `next` of the one before it is not valid. So a lock that comes and goes while others stay
+/// touches none of them, at none of its levels: with a million locks those are the accesses that
+/// miss all caches.
 struct LockTable::List {
   std::uint32_t first = UnitArena::null;
   std::uint32_t last : UnitArena::number_bits = UnitArena::null;
@@ -27,17 +27,17 @@ struct LockTable::List {
   }
 };
 
-/// One path prefix that holds or covers a lock.
+/// A path prefix that has a lock at it or below it.
 ///
-/// Most are leaves, which nothing is below: those do without the four lists of what is. A node that
-/// is made as an inner one has them right behind it, where they are found without the arena: a pair
-/// of acquire and release takes 5 % fewer instructions.
+/// Most are leaves, with nothing below: those do without the four lists of Below. A node that is
+/// created as an inner one has them directly behind it, where they are found without the arena: an
+/// acquire-release pair takes 5 % fewer instructions.
 struct LockTable::Node {
   std::uint32_t parent = UnitArena::null;
-  std::uint32_t below = UnitArena::null;  // the block of Below; null: right behind
+  std::uint32_t below = UnitArena::null;  // the block of Below; null: directly behind the node
   List here[2];                           // by lock_children
   std::uint8_t segment_size = 0;
-  char segment[15] = {};  // the bytes, or the block that has them when they do not fit
+  char segment[15] = {};  // the bytes, or the number of the block with them if they do not fit
 
   [[nodiscard]] bool has_none_here() const {
     return (here[0].first | here[1].first) == UnitArena::null;
@@ -55,10 +55,10 @@ struct LockTable::Below {
 
 struct LockTable::Link {
   std::uint32_t previous = UnitArena::null;
-  std::uint32_t next = UnitArena::null;  // good when neither this lock nor the next one is the last
+  std::uint32_t next = UnitArena::null;  // valid if neither this lock nor the next one is the last
 };
 
-/// A held lock, followed by depth + 1 links: one for each node from the root to its own.
+/// A held lock, followed by depth + 1 links, one for each node from the root to its own.
 struct LockTable::Lock {
   Fence fence = 0;
   std::uint32_t node = UnitArena::null;
@@ -91,23 +91,23 @@ struct LockTable::Lock {
   }
 };
 
-/// What few locks have, followed by the owner's bytes and the meta's.
+/// Fields that few locks need, followed by the bytes of the owner and of the meta.
 struct LockTable::LockDetails {
   std::uint32_t lock_delay = 0;
   std::uint16_t meta_size = 0;
-  std::uint16_t owner_size = 0;  // only where there is a lock-delay: it can outlast the lease
+  std::uint16_t owner_size = 0;  // zero without a lock-delay, with which it can outlast its lease
 };
 
 struct LockTable::Lease {
   Token token;
   std::uint32_t first_lock = UnitArena::null;
-  /// A block with the terms, if it has any, and the owner's bytes. Without terms a byte with their
-  /// number is before them: an owner of up to 7 takes 8 bytes that way instead of 24.
+  /// A block with the terms, if there are any, and the owner's bytes. Without terms one byte with
+  /// the owner's size precedes it: an owner of up to 7 bytes then takes 8 bytes instead of 24.
   std::uint32_t details : UnitArena::number_bits = UnitArena::null;
   std::uint32_t has_terms : 1 = 0;
 };
 
-/// Of a lease with a TTL, and of one that was opened by itself.
+/// The terms of a lease that has a TTL or was opened explicitly.
 struct LockTable::LeaseTerms {
   Fence opened_fence : 56 = 0;  // zero: opened by a grant
   Fence owner_size : 8 = 0;
@@ -126,11 +126,11 @@ inline const LockTable::Below& LockTable::below(const Node& of) const {
   return of.below == UnitArena::null ? *reinterpret_cast<const Below*>(&of + 1)
                                      : *arena_.at<Below>(of.below);
 }
-/// To write to.
+/// For writing: replaces the shared empty Below of a leaf by one of its own.
 inline LockTable::Below& LockTable::below_for(Node& of) {
   return of.below == UnitArena::null ? *reinterpret_cast<Below*>(&of + 1) : separate_below_for(of);
 }
-/// All six of a node, one after the other.
+/// The six lists of a node by number: 0 and 1 are `here`, 2 to 5 `below`.
 inline const LockTable::List& LockTable::list_of(const Node& of, std::size_t number) const {
   return number < 2 ? of.here[number] : below(of).lists[number - 2];
 }
@@ -147,7 +147,7 @@ inline std::uint32_t LockTable::next_of(const List& list, std::uint32_t at,
 }
 
 inline LockTable::Lease& LockTable::lease(std::uint32_t at) const { return *arena_.at<Lease>(at); }
-/// Null: it has none.
+/// Null if it has none.
 inline LockTable::LeaseTerms* LockTable::terms_of(const Lease& of) const {
   return of.has_terms == 0 ? nullptr : arena_.at<LeaseTerms>(of.details);
 }
@@ -164,7 +164,7 @@ inline std::string_view LockTable::owner_of(const Lease& of) const {
   return (mode == Mode::shared ? 2U : 0U) + (lock_parents ? 1U : 0U);
 }
 
-/// Of Holdings: a lock of this mode below the node, or at it.
+/// Bits of Holdings: a lock of this mode is below the node, or at it.
 [[nodiscard]] constexpr unsigned below_bit(Mode mode, bool lock_parents) {
   return 1U << below_index(mode, lock_parents);
 }

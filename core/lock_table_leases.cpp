@@ -13,7 +13,7 @@ constexpr std::uint32_t null = UnitArena::null;
 
 constexpr std::uint64_t steps_without_index = 64;  // of a search
 
-/// Without a seed: no client chooses ids.
+/// Not seeded, because clients do not choose ids.
 std::uint32_t hash_id(LockId id) {
   constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
   return fold((id.fence << 16U | id.position) * odd);
@@ -54,7 +54,7 @@ std::uint32_t LockTable::add_lease(const Token& token, std::string_view owner, M
   return at;
 }
 
-/// Into a new block.
+/// Stores the owner, with the terms if there are any, in a new block.
 void LockTable::put_details(Lease& of, std::string_view owner, bool has_terms) {
   const std::size_t head = has_terms ? sizeof(LeaseTerms) : 1;
   of.details = arena_.allocate(UnitArena::units_for(head + owner.size())) & UnitArena::number_mask;
@@ -74,7 +74,7 @@ void LockTable::free_details(const Lease& of) {
   arena_.free(of.details, UnitArena::units_for(head + owner_of(of).size()));
 }
 
-/// Those that it has; if it has none, new ones.
+/// Returns the lease's terms; creates them if it has none.
 LockTable::LeaseTerms& LockTable::terms_for(Lease& of) {
   if (of.has_terms == 0) {
     const Lease before = of;
@@ -105,7 +105,7 @@ void LockTable::link_to_lease(std::uint32_t at, std::uint32_t owning) {
   Lock& linked = lock(at);
   Lease& of = lease(owning);
   linked.lease = owning;
-  // A ring backwards, so that the first one leads to the last; forwards it ends.
+  // Backwards the list is a ring, so that the first lock leads to the last; forwards it ends.
   if (of.first_lock == null) of.first_lock = linked.lease_previous = at;
   std::uint32_t& last = lock(of.first_lock).lease_previous;
   if (last != at) lock(last).lease_next = at;
@@ -119,19 +119,19 @@ void LockTable::unlink_from_lease(std::uint32_t at, End reason) {
   if (holdings_.lease == unlinked.lease) holdings_ = {};
   if (index_) index_->erase(hash_id(unlinked.id()), at);
   Lease& of = lease(unlinked.lease);
-  // What comes behind the last one, in its place, is the first one.
+  // In the ring the first lock follows the last.
   const std::uint32_t behind = unlinked.lease_next == null ? of.first_lock : unlinked.lease_next;
   lock(behind).lease_previous = unlinked.lease_previous;
   (of.first_lock == at ? of.first_lock : lock(unlinked.lease_previous).lease_next) =
       unlinked.lease_next;
   const LeaseTerms* const terms = terms_of(of);
   const bool was_opened = terms != nullptr && terms->opened_fence != 0;
-  // After a change the next record gives the lease the lock that takes this one's place.
+  // After a change the next record grants the lease the lock that replaces this one.
   if (of.first_lock == null && !was_opened && reason != End::changed) remove_lease(unlinked.lease);
   unlinked.lease = unlinked.lease_previous = unlinked.lease_next = null;
 }
 
-// From both ends: locks are mostly released in the order they were taken, or in the opposite one.
+// From both ends: locks are mostly released in the order of their grants, or in reverse.
 std::uint32_t LockTable::find_lock(const Token& token, LockId id) {
   const std::uint32_t owning = find_lease(token);
   if (owning == null) return null;
@@ -165,7 +165,7 @@ void LockTable::make_index() {
   });
 }
 
-// A lease can have many locks, and a path many (shared) ones: whichever list ends first.
+// A lease can have many locks, and a path many (shared) ones: walks both lists until one ends.
 std::uint32_t LockTable::find_lock(std::uint32_t owning, PathView path) const {
   const Found& found = find_nodes(path);
   if (!found.is_whole()) return null;
@@ -217,7 +217,7 @@ std::optional<LivingLease> LockTable::lease_of(const HeldLock& held) const {
   return lease_at(at);
 }
 
-// From both ends, as find_lock().
+// From both ends, like find_lock().
 std::uint32_t LockTable::first_lock_behind(std::uint32_t owning, LockId after) const {
   std::uint32_t older = lease(owning).first_lock;
   std::uint32_t newer = null;

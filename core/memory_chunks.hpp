@@ -7,10 +7,10 @@
 
 namespace locker::core {
 
-/// About what an entry of a std::map takes, its text aside.
+/// The approximate size of an entry of a std::map, without its text.
 inline constexpr std::size_t map_node_bytes = 96;
 
-/// Memory that grows by chunks of one size, which are never moved and are given back together.
+/// Memory that grows by chunks of one size, which never move and are all freed together.
 class MemoryChunks {
  public:
   static constexpr std::size_t chunk_bytes = std::size_t{2} << 20U;

@@ -10,14 +10,14 @@ namespace locker::core {
 
 inline constexpr std::size_t segment_bytes_max = 255;
 inline constexpr std::size_t segments_max = 64;
-/// Counted with one slash for each segment, as in the spelling "/foo/bar" (8 bytes).
+/// Includes one slash per segment: "/foo/bar" has 8 bytes.
 inline constexpr std::size_t path_bytes_max = 2048;
 
-/// A resource's name: a list of segments, seen through its packed form.
+/// A view of a resource's path: a list of segments in packed form.
 ///
 /// Packed form: for each segment one length byte (1 to 255), then that many bytes. The root is the
 /// empty string. The journal, the snapshots and the trie all use this form, so that no path is
-/// ever split or escaped twice. A view: the bytes must outlive it.
+/// ever split or escaped twice. The bytes must outlive the view.
 class PathView {
  public:
   class Iterator {
@@ -64,17 +64,17 @@ class PathView {
   std::string_view packed_;
 };
 
-/// Whether the bytes are a packed path within all limits and rules of segments: what a reader of
-/// files asks before it trusts them.
+/// Whether the bytes are a packed path within all limits and rules for segments. Readers of files
+/// check this before they trust the bytes.
 [[nodiscard]] bool is_packed_path(std::string_view bytes);
 
-/// A path that owns its bytes, in place: 2 KiB, so built once and then passed as a PathView.
+/// A path that owns its bytes in place: 2 KiB, so build it once and pass it as a PathView.
 class Path {
  public:
   Path() = default;
   explicit Path(PathView view);
   enum class Push { ok, segment_too_long, too_many_segments, path_too_long };
-  /// Adds a segment at the end. REQUIRES: not empty. What is not `ok` leaves the path as it was.
+  /// Appends a segment. REQUIRES: not empty. Unless it returns `ok`, the path is unchanged.
   [[nodiscard]] Push push_back(std::string_view segment);
   void clear() { size_ = depth_ = 0; }
   [[nodiscard]] std::size_t depth() const { return depth_; }

@@ -2,11 +2,11 @@
 
 namespace locker::core {
 
-/// Begins to fetch the cache line of `place` from memory; changes nothing else.
+/// Begins to fetch the cache line of `place` from memory; has no other effect.
 inline void prefetch(const void* place) {
   __builtin_prefetch(place);
-  // g++ 12 takes a function that only prefetches for one without effect, and leaves its call out
-  // where it did not inline it first. A statement that it must not look into keeps it.
+  // g++ 12 treats a function that only prefetches as one without effects, and removes calls that it
+  // has not inlined. A statement that is opaque to the compiler keeps them.
   asm volatile("");
 }
 

@@ -5,7 +5,7 @@
 namespace locker::core {
 
 void Rechecks::register_in(Waiter& waiter, Dependants& list) {
-  // Most come last. A waiter for any of several can be in a list already.
+  // Most come last. A waiter for any of several locks can be in the list already.
   list.emplace_hint(list.end(), waiter.ticket, &waiter);
   waiter.registrations.push_back(&list);
 }

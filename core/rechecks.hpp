@@ -15,46 +15,49 @@
 
 namespace locker::core {
 
-/// Which waiter is looked at next.
+/// Schedules the waiters that are to be re-examined.
 ///
-/// Invariant: every waiter that is not kept is either in here, or registered with something that is
-/// in its way (for `any`: with one thing in the way of each that is not free). So no wake-up is
-/// lost, and what goes wakes only those who counted on it.
+/// Invariant: every waiter whose place is not merely kept is either in here, or registered with
+/// something that is in its way (for `any`: with one thing in the way of each wanted lock that is
+/// not free). So no wake-up is lost, and a lock that ends, or a waiter that leaves, wakes only the
+/// waiters registered with it.
 class Rechecks {
  public:
-  /// A longer list than this is taken over whole.
+  /// Lists with more members than this are taken over whole.
   explicit Rechecks(std::size_t woken_at_once_max) : woken_at_once_max_(woken_at_once_max) {}
 
-  /// It is looked at again when the list's thing goes. It can be in several lists.
+  /// The waiter is re-examined when the lock or waiter that has this list is gone. It can be in
+  /// several lists.
   static void register_in(Waiter& waiter, Dependants& list);
-  /// It is looked at again, wherever it was.
+  /// Schedules the waiter, and removes it from all lists.
   void add(Waiter& waiter);
   void add_all(Dependants& list);
-  /// The same for a list that goes with what it belonged to; null: there was none. O(1) for a long
-  /// one: its members stay registered in it until it is their turn.
+  /// Like add_all(), for a list whose lock or waiter is gone; null: it had none. O(1) for a long
+  /// list: its members stay registered in it until their turn comes.
   void take_over(std::unique_ptr<Dependants> list);
-  /// It is not looked at any more, nor registered.
+  /// Removes the waiter from the schedule and from all lists.
   void forget(Waiter& waiter);
 
-  /// The journal makes room: nobody is looked at before.
+  /// No waiter is re-examined before this time: the journal is making room.
   void hold_until(Instant instant) { held_until_ = instant; }
   [[nodiscard]] Instant held_until() const { return held_until_; }
-  /// The journal has room, but not for this one: it is looked for again now and then.
+  /// Sets the waiter aside: the journal has room, but not enough for its grant. take_next() checks
+  /// again every look_for_room_after.
   void delay(Waiter& waiter, Instant now);
   static constexpr std::chrono::milliseconds look_for_room_after{50};
 
-  /// First come, first served: the lowest ticket of all that are to be looked at. Null: nobody, or
-  /// not yet.
+  /// Takes the scheduled waiter with the lowest ticket: first come, first served. Null if there is
+  /// none, or if it is not time yet.
   [[nodiscard]] Waiter* take_next(Instant now,
                                   const std::function<bool(const Waiter&)>& has_room_for);
-  /// When take_next() has somebody to look at, or to look for room for.
+  /// When take_next() has a waiter to return, or to check the journal's room for.
   [[nodiscard]] std::optional<Instant> next_due() const {
     if (!next_.empty() || !lists_.empty()) return held_until_;
     if (!delayed_.empty()) return std::max(delayed_until_, held_until_);
     return std::nullopt;
   }
 
-  /// For tests, of this and the next one: but for the lists that were taken over.
+  /// For tests, as is size(): without the lists that were taken over.
   [[nodiscard]] bool contains(const Waiter& waiter) const {
     return next_.contains(waiter.ticket) || delayed_.contains(waiter.ticket);
   }

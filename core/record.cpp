@@ -22,7 +22,7 @@ enum class Kind : std::uint8_t {
 constexpr std::uint8_t flag_shared = 1;
 constexpr std::uint8_t flag_lock_parents = 2;
 constexpr std::uint8_t flag_lock_children = 4;
-// TTL, lock-delay and length of the meta follow the lengths, the meta the path.
+// TTL, lock-delay and the size of the meta follow the other sizes; the meta follows the path.
 constexpr std::uint8_t flag_terms = 8;
 constexpr std::uint8_t flag_cooling = 16;
 constexpr std::uint8_t flags_known = 31;
@@ -31,7 +31,7 @@ struct Head {
   std::uint8_t kind;
   std::uint8_t flags;
   std::uint16_t position;
-  // The fence stands unaligned on purpose: a record is packed, and read by memcpy.
+  // The fence is unaligned on purpose: records are packed, and read by memcpy.
   std::uint8_t fence[8];
   std::uint8_t token[16];
 };
@@ -103,7 +103,7 @@ void append(const TtlChanged& changed, std::string& out) {
   append_number(out, changed.ttl.count());
 }
 
-/// Takes fields off the front; what is asked for beyond the end marks it as spoilt.
+/// Reads fields from the front; a read beyond the end marks it as spoilt.
 class Fields {
  public:
   explicit Fields(std::string_view bytes) : rest_(bytes) {}
@@ -153,7 +153,7 @@ bool read(std::uint8_t flags, Fields& fields, Granted& granted) {
   return true;
 }
 
-/// False when the record is of a form that is not known.
+/// Returns false if the form of the record is unknown.
 bool read(const Head& head, Fields& fields, Record& record) {
   Token token;
   std::memcpy(token.bytes.data(), head.token, sizeof head.token);

@@ -13,10 +13,10 @@ namespace locker::core {
 inline constexpr std::size_t owner_bytes_max = 255;
 inline constexpr std::size_t meta_bytes_max = 4096;
 
-/// The journal's vocabulary: decisions, not requests. Replay applies them and asks nothing again,
-/// and a snapshot is the list of the openings (grants, opened leases) that have not ended.
+// The records of the journal: decisions, not requests. Replay applies them without deciding again.
+// A snapshot is the list of the openings (grants, opened leases) that have not ended.
 
-/// A lock came to be. Opens the lease of this token if there is none yet, with this owner and TTL.
+/// A lock was granted. Opens the lease of this token if there is none yet, with this owner and TTL.
 /// The views point into the bytes that were read.
 struct Granted {
   Token token;
@@ -31,7 +31,7 @@ struct Granted {
   friend bool operator==(const Granted&, const Granted&) = default;
 };
 
-/// A lease was opened that lives without locks, until it ends by itself.
+/// A lease was opened explicitly: it lives without locks, until it is ended by a record of its own.
 struct LeaseOpened {
   Token token;
   LockId id;
@@ -40,15 +40,15 @@ struct LeaseOpened {
   friend bool operator==(const LeaseOpened&, const LeaseOpened&) = default;
 };
 
-/// The lease's TTL is another from now on.
+/// The lease's TTL has changed.
 struct TtlChanged {
   Token token;
   Milliseconds ttl{};
   friend bool operator==(const TtlChanged&, const TtlChanged&) = default;
 };
 
-/// The lease has lost the lock, and for its lock-delay the lock goes on blocking. With its last
-/// lock a lease that was opened by a grant is none either.
+/// The lease has lost the lock, which goes on blocking for its lock-delay. A lease that was opened
+/// by a grant ends with its last lock.
 struct Cooling {
   Token token;
   LockId id;
@@ -56,8 +56,7 @@ struct Cooling {
   friend bool operator==(const Cooling&, const Cooling&) = default;
 };
 
-/// A lock is no more, or an opened lease. With its last lock a lease that was opened by a grant is
-/// none either.
+/// A lock or an opened lease ended. A lease that was opened by a grant ends with its last lock.
 struct Ended {
   Token token;
   LockId id;
@@ -67,29 +66,29 @@ struct Ended {
 
 using Record = std::variant<Granted, Ended, LeaseOpened, TtlChanged, Cooling>;
 
-/// The fence that the record gives out, or zero.
+/// Returns the fence that the record assigns, or zero.
 [[nodiscard]] Fence fence_given_by(const Record& record);
 
-/// Appends the record's bytes. persistence/FORMAT.md has the layout.
+/// Appends the record's bytes; persistence/FORMAT.md defines the layout.
 void append_record(const Record& record, std::string& out);
 
-/// What every record begins with; of an end that is all.
+/// The size of the head that every record begins with; an end has nothing else.
 inline constexpr std::size_t record_head_bytes = 28;
-/// What a grant has behind that, besides its texts, at most: the lengths of owner and path, the
-/// terms.
+/// The most that a grant has after the head, besides its texts: the lengths of owner and path, and
+/// the terms.
 inline constexpr std::size_t grant_fields_bytes = 3 + 10;
-/// The longest a record can be.
+/// The size of the longest possible record.
 inline constexpr std::size_t record_bytes_max =
     record_head_bytes + grant_fields_bytes + owner_bytes_max + path_bytes_max + meta_bytes_max;
 
-/// Takes records off the front of bytes whose checksum was right. What does not read then is not
-/// damage but the writing of a newer version (or a bug), and `fault` says which.
+/// Reads records from bytes whose checksum was right. A record that cannot be read is therefore not
+/// damage: a newer version wrote it (or there is a bug). `fault()` describes it.
 class RecordReader {
  public:
   explicit RecordReader(std::string_view bytes) : rest_(bytes) {}
-  /// False at the end and at the first record that does not read; `fault()` tells the two apart.
+  /// Returns false at the end and at the first unreadable record; `fault()` distinguishes the two.
   [[nodiscard]] bool next(Record& record);
-  /// Null, or a sentence about the record that did not read.
+  /// Null, or a description of the record that could not be read.
   [[nodiscard]] const char* fault() const { return fault_; }
 
  private:

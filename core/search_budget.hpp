@@ -9,18 +9,18 @@
 
 namespace locker::core {
 
-/// How many steps searches for deadlocks may take, while nobody else is served: so that no clients
-/// with very many requests can keep others waiting for long, or all the time.
+/// Limits the steps of deadlock searches. Nobody else is served during a search, so clients with
+/// very many requests must not be able to keep others waiting for long, or all the time.
 ///
-/// One search has steps_of_one_max at most. All together spend from a stock that fills up again by
-/// and by, so those that follow each other closely have fewer; but each has steps_of_one_min,
-/// however many there are.
+/// One search may take steps_of_one_max. All searches draw on one stock that refills over time, so
+/// searches in close succession may take fewer; but each may take steps_of_one_min, however many
+/// there are.
 class SearchBudget {
  public:
   static constexpr std::size_t steps_of_one_max = 100'000;
   static constexpr std::size_t steps_of_one_min = 2'000;
 
-  /// Of a search that begins now. `now` must not go back from call to call.
+  /// The limit of a search that begins now. `now` must not go back from call to call.
   [[nodiscard]] std::size_t for_one(Instant now) {
     const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - filled_at_);
     if (passed.count() > 0) {
@@ -32,7 +32,7 @@ class SearchBudget {
     }
     return std::clamp(stock_, steps_of_one_min, steps_of_one_max);
   }
-  /// What a search has taken.
+  /// Deducts the steps that a search has taken.
   void spend(std::size_t steps) { stock_ -= std::min(stock_, steps); }
 
  private:

@@ -8,10 +8,10 @@
 
 namespace locker::core {
 
-/// Appends the token as people see it: 36 characters, lower case, "cb7edb5c-6b7c-4b60-…".
+/// Appends the token's text form: 36 characters, lower case, "cb7edb5c-6b7c-4b60-…".
 void append_token(const Token& token, std::string& out);
 
-/// Reads that form, in either case; null for anything else.
+/// Parses that form, in either case; null for anything else.
 [[nodiscard]] std::optional<Token> parse_token(std::string_view text);
 
 }  // namespace locker::core

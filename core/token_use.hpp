@@ -9,10 +9,10 @@
 
 namespace locker::core {
 
-/// Why a request cannot use its token: the lease has, or waits for, something else under it.
+/// Why a request cannot use its token: the lease already holds, or waits for, something different.
 struct TokenUse {
   enum class Parameter : std::uint8_t {
-    none,  ///< That the path is in use is all.
+    none,  ///< No single parameter: the path or the lease is in use as such.
     owner,
     ttl,
     mode,
@@ -22,10 +22,10 @@ struct TokenUse {
     lock_delay,
     any,
   };
-  Parameter differs = Parameter::none;       ///< What the request says in another way.
-  std::optional<std::string> packed_path{};  ///< That is in use; null: it is about the lease.
-  bool is_held = false;                      ///< The path is; else a request waits for it.
-  // What it is now:
+  Parameter differs = Parameter::none;       ///< What the request states differently.
+  std::optional<std::string> packed_path{};  ///< The path in use; null: it is about the lease.
+  bool is_held = false;                      ///< The path is held; else a request waits for it.
+  // The current value:
   std::string text{};       ///< `owner` or `meta`.
   Milliseconds duration{};  ///< `ttl` or `lock_delay`; zero: none.
   Shape shape{};

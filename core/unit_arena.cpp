@@ -10,7 +10,7 @@ std::uint32_t UnitArena::allocate_new(std::size_t size) {
     LOCKER_ASSERT(chunks_.size() < chunks_max);
     const auto begin = static_cast<std::uint32_t>(chunks_.size()) << chunk_shift;
     chunks_.add();  // first: it may throw
-    // What is left of the old chunk is kept as a block, if there is one of its size.
+    // The rest of the old chunk is kept as a free block, if there are blocks of its size.
     if (remaining_ > 0 && size_for(remaining_) == remaining_) keep_free(next_, remaining_);
     next_ = begin;
     remaining_ = 1U << chunk_shift;

@@ -11,18 +11,17 @@
 
 namespace locker::core {
 
-/// Hands out blocks of 8-byte units, named by a 32-bit number instead of a pointer: half the size,
-/// and the same in every run. Up to 16 GiB in all.
+/// Allocates blocks of 8-byte units, identified by a 32-bit number instead of a pointer: half the
+/// size, and the same in every run. Up to 16 GiB in all.
 ///
-/// Freed blocks are kept by size and given out again; they are never merged, nor given back to the
-/// system. So the memory in use is the sum of what each size has had at its peak: large blocks have
-/// few sizes, an eighth apart. Grows a chunk at a time, so that no growth ever copies what is
-/// there.
+/// Freed blocks are kept by size and reused; they are never merged, nor returned to the system. So
+/// the memory taken is the sum of the peaks of all sizes; large blocks have few sizes, an eighth
+/// apart. Grows by chunks, so that growth never copies anything.
 class UnitArena {
  public:
   /// No block has this number.
   static constexpr std::uint32_t null = 0;
-  /// A number's highest bit is never set, and free for other use.
+  /// The highest bit of a number is never set, and is free for other use.
   static constexpr unsigned number_bits = 31;
   static constexpr std::uint32_t number_mask = (std::uint32_t{1} << number_bits) - 1;
   static constexpr std::size_t unit_bytes = 8;
@@ -45,7 +44,7 @@ class UnitArena {
     units_in_use_ += size;
     return block;
   }
-  /// REQUIRES: `block` came from allocate(units) and was not freed since.
+  /// REQUIRES: `block` came from allocate(units) and has not been freed since.
   void free(std::uint32_t block, std::size_t units) {
     LOCKER_ASSERT(block != null && units >= 1 && units <= units_max);
     const std::size_t size = size_for(units);
@@ -59,19 +58,19 @@ class UnitArena {
     return reinterpret_cast<T*>(chunks_[block >> chunk_shift] +
                                 std::size_t{block & chunk_mask} * unit_bytes);
   }
-  /// Whether nearly all of the 16 GiB have been given out, so that nothing new should be begun:
-  /// what was freed meanwhile may be of other sizes. It stays so.
+  /// Whether nearly all of the 16 GiB have been allocated, so that nothing new should be started:
+  /// blocks that were freed meanwhile may have other sizes. Once true, it stays true.
   [[nodiscard]] bool is_nearly_full() const { return chunks_.size() + chunks_spare > chunks_max; }
-  /// Of the blocks that are given out. What was freed is not counted: it is given out again.
+  /// The size of the allocated blocks. Freed ones are not counted, as they are reused.
   [[nodiscard]] std::size_t bytes_in_use() const { return units_in_use_ * unit_bytes; }
-  /// Units to hold that many bytes.
+  /// The units that hold this many bytes.
   static constexpr std::size_t units_for(std::size_t bytes) {
     return (bytes + unit_bytes - 1) / unit_bytes;
   }
 
  private:
   static constexpr std::size_t exact_max = 32;
-  /// Of the block that holds so many units.
+  /// The size of the block that is allocated for this many units.
   static constexpr std::size_t size_for(std::size_t units) {
     if (units <= exact_max) return units;
     const std::size_t step = std::bit_floor(units) / 8;

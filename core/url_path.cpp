@@ -65,7 +65,7 @@ std::optional<Fault> push_segment(std::string_view segment, TextFault text_fault
 }  // namespace
 
 std::optional<Fault> percent_decode(std::span<char>& text) {
-  // In its own place: what is written never gets before what is still to be read.
+  // In place: writing never overtakes reading.
   const std::ptrdiff_t length = decode_into({text.data(), text.size()}, text.data());
   if (length < 0) return Fault{broken_percent};
   text = text.first(static_cast<std::size_t>(length));
@@ -74,7 +74,7 @@ std::optional<Fault> percent_decode(std::span<char>& text) {
 
 std::optional<Fault> parse_url_path(std::string_view text, Path& out) {
   out.clear();
-  // Most paths are so, and need be looked at only once.
+  // Most paths are plain, and need to be read only once.
   const bool is_plain = is_printable_ascii(text) && text.find('%') == std::string_view::npos;
   std::array<char, 3 * segment_bytes_max> decoded;
   while (!text.empty()) {

@@ -7,8 +7,8 @@
 namespace locker::core {
 namespace {
 
-/// Length of the sequence that starts with this byte, or 0 when none does. The lowest legal value
-/// of a length (no overlong forms) is asked by the caller.
+/// Returns the length of the sequence that starts with this byte, or 0 if none does. The caller
+/// checks for overlong forms.
 std::size_t sequence_length(std::uint8_t first) {
   if (first < 0x80) return 1;
   if (first >= 0xC2 && first <= 0xDF) return 2;
@@ -29,8 +29,9 @@ bool is_printable_ascii(std::string_view bytes) {
   constexpr std::uint64_t ones = 0x0101010101010101;
   constexpr std::uint64_t high_bits = 0x80 * ones;
   std::uint64_t refused = 0;
-  // Eight at a time. A byte's high bit is set by itself, by a borrow below a space, or by a carry
-  // at DEL; borrows and carries reach others only from a byte that is refused.
+  // Eight bytes at a time. A byte's high bit ends up set if it was set, by a borrow if the byte is
+  // below a space, or by a carry if it is DEL. Borrows and carries reach other bytes only from a
+  // byte that is refused anyway.
   std::size_t at = 0;
   for (; bytes.size() - at >= sizeof refused; at += sizeof refused) {
     std::uint64_t word = 0;

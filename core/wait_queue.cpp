@@ -38,7 +38,7 @@ void WaitQueue::insert(Waiter& waiter) {
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       auto at = prefixes_.find(prefix);
       if (at == prefixes_.end()) at = prefixes_.emplace(std::string{prefix}, Entries{}).first;
-      // Most come last: the end of their group is where they go.
+      // Most come last, but in their group and not in the map: a hint would not help.
       at->second.emplace(Key{is_own ? shape : shapes + shape, waiter.ticket}, &waiter);
     });
   }
@@ -50,7 +50,7 @@ void WaitQueue::erase(Waiter& waiter) {
     const unsigned shape = index_of(wanted.shape);
     for_each_prefix(wanted.path(), [&](std::string_view prefix, bool is_own) {
       const auto at = prefixes_.find(prefix);
-      if (at == prefixes_.end()) return;  // with another of its locks
+      if (at == prefixes_.end()) return;  // erased with another of its locks
       at->second.erase(Key{is_own ? shape : shapes + shape, waiter.ticket});
       if (at->second.empty()) prefixes_.erase(at);
     });

@@ -16,11 +16,11 @@
 
 namespace locker::core {
 
-/// Who waits where in the tree: finds the waiters that clash with a request. A pure index; who
-/// may be granted is decided by Arbiter. Not thread-safe.
+/// An index of the waiters by path: finds those that clash with a request. Arbiter decides which
+/// are granted. Not thread-safe.
 ///
-/// Under each path prefix there is an ordered map of the waiters for exactly that path and below
-/// it, by shape and then ticket. So the last one before a ticket is found in O(depth x log n).
+/// Each path prefix has an ordered map of the waiters for exactly that path and below it, by shape
+/// and then ticket. So the last one before a ticket is found in O(depth x log n).
 class WaitQueue {
  public:
   explicit WaitQueue(std::uint64_t hash_seed) : prefixes_(16, PrefixHash{Hash{hash_seed}}) {}
@@ -36,28 +36,29 @@ class WaitQueue {
     ClashRule rule = ClashRule::symmetric;
     Ticket before = ~Ticket{0};
   };
-  /// The latest waiter that clashes with the request, among those before its ticket that `passes`
-  /// does not hold for; null when there is none.
+  /// Returns the latest waiter before the request's ticket that clashes with it and for which
+  /// `passes` returns false; null if there is none.
   [[nodiscard]] Waiter* latest_clash(const Request& request,
                                      const std::function<bool(const Waiter&)>& passes) const;
-  /// The latest waiter before the ticket that wants exactly the same lock; null when there is none,
-  /// or when that one also wants others.
+  /// Returns the latest waiter before the ticket that wants exactly the same lock; null if there is
+  /// none, or if that one also wants others.
   [[nodiscard]] Waiter* latest_equal(PathView path, const Shape& shape, Ticket before) const;
 
-  /// What visit_clashes() has shown already, so that a search looks at each waiter once.
+  /// What visit_clashes() has already shown, so that a search visits each waiter once.
   using Seen = std::map<std::pair<const void*, unsigned>, Ticket>;
   /// Calls `visit` for every waiter that clashes with the request and was not seen, until it
-  /// returns false. Then what it was not shown counts as seen, too.
+  /// returns false. Waiters that were not shown after that count as seen, too.
   void visit_clashes(const Request& request, Seen& seen,
                      const std::function<bool(const Waiter&)>& visit) const;
-  /// The waiters for exactly this path, in order of ticket, until `visit` returns false.
+  /// Calls `visit` for the waiters for exactly this path, in order of ticket, until it returns
+  /// false.
   void visit_at(PathView path, const std::function<bool(const Waiter&)>& visit) const;
   [[nodiscard]] std::size_t count_at(PathView path) const;
 
  private:
   static constexpr unsigned shapes = 8;
-  /// group: 0 to 7 at the prefix itself by shape, 8 to 15 below it. Who wants several locks of one
-  /// shape below a prefix is there once.
+  /// group: 0 to 7 for waiters at the prefix itself, by shape; 8 to 15 for waiters below it. A
+  /// waiter for several locks of one shape below a prefix has one entry.
   struct Key {
     unsigned group = 0;
     Ticket ticket = 0;

@@ -11,15 +11,16 @@
 
 namespace locker::persistence {
 
-/// A file that bypasses the page cache, for appending to zeros: writes whole blocks, the last of
-/// which is written again with what comes behind. One connection alone acquires and releases 1.13
-/// times as often as when each write goes through the cache and is synced. One thread writes.
+/// A file that bypasses the page cache, for overwriting zeros sequentially. Writes whole blocks;
+/// the next write rewrites the last block with what follows. A single connection acquires and
+/// releases 1.13 times as often as with cached writes that are then synced. Only one thread may
+/// write.
 class AppendFile final : public File {
  public:
-  /// REQUIRES: File::bypass_cache() was true.
+  /// REQUIRES: File::bypass_cache() returned true.
   explicit AppendFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
 
-  /// What stands behind the bytes in the last block becomes zeros, unless they begin in that block.
+  /// Zeroes the rest of the last block after `bytes`, unless `bytes` begin in that block.
   [[nodiscard]] IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override;
   [[nodiscard]] IoResult<std::size_t> read_at(std::uint64_t offset,
                                               std::span<char> bytes) override {
@@ -35,8 +36,8 @@ class AppendFile final : public File {
   static constexpr std::uint64_t none = UINT64_MAX;
 
   std::unique_ptr<File> file_;
-  AlignedBytes blocks_{direct_alignment};  ///< The last block that was written, then free memory.
-  std::uint64_t last_block_ = none;        ///< Its offset in the file; none: it is not known.
+  AlignedBytes blocks_{direct_alignment};  ///< The last block written, then scratch space.
+  std::uint64_t last_block_ = none;        ///< Its offset in the file; none if unknown.
 };
 
 }  // namespace locker::persistence

@@ -16,8 +16,8 @@ namespace {
 template <typename T>
 using Compacted = boost::system::result<T, CompactionFault>;
 
-/// One that was read from or sealed by this very process, and is gone, is as good as one that the
-/// disk does not give back: all that it said is in memory.
+/// Classifies a fault of an input file. A file that this process read or sealed, and that is
+/// missing, is as unusable as one that cannot be read; everything in it is in memory.
 CompactionFault input_fault(OpenFault fault) {
   CompactionFault told{std::move(fault)};
   if (told.kind != OpenFault::Kind::io) return told;
@@ -30,14 +30,14 @@ CompactionFault input_fault(OpenFault fault) {
 }
 
 /// Calls `on_record` for each record of a sealed segment. `previous` is the checksum of the last
-/// frame in the segment before, if one was read, and then of the last one in this.
+/// frame in the previous segment, if one was read; it is set to that of the last frame in this one.
 Compacted<void> read_segment(FileSystem& files, const std::string& directory, const StoreId& store,
                              const SealedSegment& segment, std::optional<std::uint32_t>& previous,
                              const std::function<void(const core::Record&)>& on_record) {
   auto reader = SegmentReader::open(files, directory, segment.first_index, store);
   if (!reader) return input_fault(reader.error());
   const std::string path = in_directory(directory, segment_name(segment.first_index));
-  // Not every one has been looked at since the start: those that only the older snapshot needs.
+  // Segments that only the older snapshot needs have not been read since the start.
   if (previous && reader->header().previous != *previous) {
     return OpenFault{OpenFault::Kind::damaged, path + " does not continue the segment before it."};
   }
@@ -59,15 +59,14 @@ Compacted<void> read_segment(FileSystem& files, const std::string& directory, co
   return {};
 }
 
-/// What happened in the segments to what was opened in them or before.
+/// What the segments say about locks and leases opened in them or before.
 struct Changes {
   std::vector<core::LockId> ended;
   std::vector<core::LockId> cooling;
-  std::map<core::Token, core::Milliseconds> ttls;  // the last one of each lease that got another
+  std::map<core::Token, core::Milliseconds> ttls;  // the last TTL of each lease that changed it
   core::Fence last_fence = 0;
 
-  /// A token can open another lease once its first one has ended; each opening tells the TTL of
-  /// then.
+  /// Once a token's lease has ended, the token can open another; each opening states its own TTL.
   void note_ttl(const core::Record& record) {
     if (const auto* const changed = std::get_if<core::TtlChanged>(&record)) {
       ttls[changed->token] = changed->ttl;
@@ -78,7 +77,7 @@ struct Changes {
     }
   }
 
-  /// The opening as it stands at the end, or null when it has ended.
+  /// Returns the opening as it is after the changes, or null if it has ended.
   [[nodiscard]] std::optional<core::Record> apply_to(const core::Record& opening) const {
     return std::visit([this](const auto& kind) { return apply_to(kind); }, opening);
   }
@@ -103,7 +102,7 @@ struct Changes {
   }
 };
 
-/// Not all of them when it was given up.
+/// Returns the changes; incomplete if stopped.
 Compacted<Changes> collect_changes(FileSystem& files, const std::string& directory,
                                    const CompactionInput& input, Pace& pace) {
   Changes changes;
@@ -166,7 +165,7 @@ Compacted<std::uint64_t> compact(FileSystem& files, const std::string& directory
   if (older) {
     auto read = older->read(keep);
     if (!written) return open_fault(written.error());
-    if (pace.is_stopped()) return 0U;  // what is not read to its end looks damaged
+    if (pace.is_stopped()) return 0U;  // a snapshot that was not read to its end looks damaged
     if (!read) return snapshot_fault(read.error());
   }
   std::optional<std::uint32_t> previous;

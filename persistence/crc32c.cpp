@@ -15,7 +15,7 @@ constexpr std::uint32_t polynomial_reflected = 0x82f63b78;
 constexpr std::size_t slices = 8;
 using Tables = std::array<std::array<std::uint32_t, 256>, slices>;
 
-/// tables[k][b] is the effect of byte b with k more bytes behind it: eight bytes in one step.
+/// tables[k][b] is the effect of byte b followed by k more bytes: slicing by eight.
 constexpr Tables make_tables() {
   Tables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {

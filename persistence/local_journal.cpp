@@ -9,17 +9,17 @@
 namespace locker::persistence {
 namespace {
 
-/// One that is written now and synced later is for the page cache.
+/// Bypasses the page cache only with Durability::always; writes that are synced later belong in it.
 std::unique_ptr<File> for_appending(std::unique_ptr<File> file, Durability durability) {
   if (durability != Durability::always || !file->bypass_cache()) return file;
   return std::make_unique<AppendFile>(std::move(file));
 }
 
-/// What ends a lock or a lease, or begins to, in a frame of its own.
+/// The size of a record that ends a lock or a lease, or makes a lock cool, in a frame of its own.
 constexpr std::uint64_t end_bytes_max = core::record_head_bytes + frame_overhead_max;
 
-/// Part of a segment that only ends of locks may use: an eighth while the next one is on its way,
-/// a quarter at least when the disk has no room for it.
+/// Returns the part of a segment that is reserved for ends of locks: an eighth while the next
+/// segment is being prepared, a quarter if the disk has no room for it.
 std::uint64_t reserve_of(std::uint64_t segment_bytes, bool is_full) {
   return segment_bytes / (is_full ? 4 : 8);
 }
@@ -41,11 +41,12 @@ OpenResult<std::unique_ptr<LocalJournal>> LocalJournal::open(FileSystem& files,
   if (!file) return open_fault(file.error());
   std::unique_ptr<LocalJournal> journal(
       new LocalJournal(files, options, std::move(*opened), std::move(*file)));
-  // A crash may have come between a snapshot's name and this, and there may be no room for another.
+  // A crash may have come between renaming a snapshot and this, and there may be no room for
+  // another.
   if (auto removed = journal->remove_covered(); !removed) {
     return OpenFault{OpenFault::Kind::io, removed.error().message};
   }
-  // Before the first grant: the preparing thread comes to it only when it has prepared a segment.
+  // Before the first grant: the preparing thread does this only after it has prepared a segment.
   journal->look_for_room();
   if (options.background) journal->start_threads();
   return journal;
@@ -83,12 +84,12 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
   const std::uint64_t needed = bytes + 2 * frame_overhead_max;
   const Space space = space_.load(std::memory_order_acquire);
   const bool is_full = space == Space::full;
-  // The prepared one first: append() publishes in the other order, so that what moves from one to
-  // the other is never seen in neither, and for an instant in both.
+  // The prepared segment first: append() publishes in the opposite order, so room that moves from
+  // one to the other is never seen in neither, and briefly in both.
   const std::uint64_t prepared = prepared_room_.load(std::memory_order_acquire);
   const std::uint64_t room = room_.load(std::memory_order_acquire);
   const std::uint64_t later = later_room_.load(std::memory_order_acquire);
-  // What is granted now has its end too, which is the shorter one of the two.
+  // The new grant must have room for its end too; an end is the shorter record of the two.
   const std::uint64_t kept = reserved ? 0 : bytes + ends * end_bytes_max;
   const auto fits = [&](std::uint64_t segment_room, std::uint64_t segment_bytes) {
     return needed + (reserved ? 0 : reserve_of(segment_bytes, is_full)) <= segment_room;
@@ -97,7 +98,7 @@ core::Room LocalJournal::room_for(std::size_t bytes, bool reserved, std::size_t 
       fits(prepared, prepared) || fits(room, capacity_.load(std::memory_order_acquire));
   ends_.store(ends, std::memory_order_relaxed);
   if (has_place && needed + kept <= prepared + room + later) return core::Room::enough;
-  // No use to wait where the next one is there, and too small.
+  // Waiting does not help if the next segment is prepared and too small.
   const bool is_too_much = space == Space::prepared && prepared != 0;
   return is_full || is_too_much ? core::Room::none : core::Room::soon;
 }
@@ -131,7 +132,7 @@ Result<void> LocalJournal::append(std::string_view records, std::uint32_t count)
   Frame frame{written_index_ + 1, count, 0, previous_, 0, records};
   if (frame.size() > segment_bytes_ - offset_) {
     if (auto begun = begin_next_segment(); !begun) return fault(begun.error());
-    LOCKER_ASSERT(frame.size() <= segment_bytes_ - offset_);  // room_for() promised it
+    LOCKER_ASSERT(frame.size() <= segment_bytes_ - offset_);  // guaranteed by room_for()
   }
   frame.synced_index = synced_index_.load(std::memory_order_relaxed);
   frame_.clear();
@@ -160,7 +161,7 @@ Result<void> LocalJournal::barrier() {
 }
 
 IoResult<void> LocalJournal::begin_next_segment() {
-  // Whatever the durability: recovery takes a gap before the last segment for damage.
+  // Whatever the durability: recovery treats a gap before the last segment as damage.
   if (auto synced = file_->sync(); !synced) return synced.error();
   synced_index_.store(written_index_, std::memory_order_relaxed);
   auto prepared = take_prepared();
@@ -170,7 +171,7 @@ IoResult<void> LocalJournal::begin_next_segment() {
   if (auto published = publish_segment(files_, options_.directory, *prepared, next); !published) {
     return published.error();
   }
-  // Only now: a sealed segment without a next one is damage.
+  // Only after that: a sealed segment without a next one is damage.
   if (auto sealed = seal_segment(*file_, segment_.salt, next.first_index); !sealed) {
     return sealed.error();
   }
@@ -198,7 +199,7 @@ IoResult<PreparedSegment> LocalJournal::take_prepared() {
     return prepare_segment(files_, options_.directory, {.bytes = next_segment_bytes_});
   }
   wake_.wait(lock, [this] { return prepared_ || space_ == Space::full; });
-  LOCKER_ASSERT(prepared_);  // room_for() promised it
+  LOCKER_ASSERT(prepared_);  // guaranteed by room_for()
   PreparedSegment taken = std::move(*prepared_);
   prepared_.reset();
   space_.store(Space::taken, std::memory_order_release);

@@ -1,5 +1,5 @@
-// The background threads: one keeps the next segment prepared and tells another when a snapshot is
-// due, which makes it; with Durability::interval a third one syncs.
+// The background threads. One keeps the next segment prepared and signals a second one when a
+// snapshot is due; the second makes snapshots; with Durability::interval a third one syncs.
 
 #include <algorithm>
 #include <chrono>
@@ -13,15 +13,15 @@
 namespace locker::persistence {
 namespace {
 
-/// How often a full disk is looked at again, and one that has no more than this left: about what
-/// it takes to end all that can be held by default.
+/// How often a full disk is examined again, and one with no more than this left: about what it
+/// takes to end everything that can be held by default.
 constexpr std::chrono::milliseconds full_disk_interval{250};
 constexpr std::uint64_t scarce_bytes = std::uint64_t{4} << 30U;
 
-/// How often it is looked whether the directory still has its name.
+/// How often the journal checks that the directory still has its name.
 constexpr std::chrono::milliseconds directory_interval{1000};
 
-/// What is not made for this is tried again now and then.
+/// Whether the error may pass, so that the operation is retried at intervals.
 bool may_pass(const IoError& error) {
   return is_full_disk(error) || is_short_of_descriptors(error.code);
 }
@@ -49,7 +49,7 @@ void LocalJournal::prepare_and_watch(const std::stop_token& stop) {
     end_if_failed(prepare_next(stop));
     look_for_room();
     std::unique_lock lock{mutex_};
-    // Only now: where there is little room, the next segment comes before a snapshot.
+    // Only after preparing: when room is scarce, the next segment takes precedence over a snapshot.
     if (!is_compacting_ && !segments_to_compact().empty()) {
       is_compacting_ = true;
       wake_.notify_all();
@@ -135,23 +135,23 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   SegmentWish wish{.bytes = next_segment_bytes_, .spare_bytes = spare_wanted()};
   const std::uint64_t wanted_free = wish.bytes + wish.spare_bytes;
   const bool was_compacting = is_compacting_;
-  // Else before the second try a snapshot may free the room for a larger one.
+  // Otherwise a snapshot may free room for a larger segment before the second try.
   const bool is_all_tried = space_ == Space::full || snapshot_policy_.is_off() ||
                             snapshot_policy_.is_put_off() || segments_since_snapshot().empty();
   const auto under_way = under_way_;
-  // One that is under way may grow by all that it reads.
+  // A snapshot in progress may grow by everything that it reads.
   if (was_compacting) {
     wish.spare_bytes += under_way ? under_way->sealed_bytes : bytes_of(segments_to_compact());
   }
   lock.unlock();
-  if (under_way) {  // what it has written is not free any more
+  if (under_way) {  // what it has written is already not free
     const std::uint64_t written = size_of(unfinished_snapshot_name(under_way->last_index));
     wish.spare_bytes -= std::min(written, wish.spare_bytes - spare_bytes_min);
   }
   const auto free = files_.free_space(options_.directory);
   if (!free) return fault(free.error());
 
-  // What was prepared before the start stays as large: locks are held that rely on it.
+  // A segment prepared before the start keeps its size: locks are held that rely on it.
   std::optional<PreparedSegment> kept;
   if (!std::exchange(has_tried_, true)) {
     auto again = prepare_again(files_, options_.directory);
@@ -184,9 +184,10 @@ Result<void> LocalJournal::prepare_next(const std::stop_token& stop) {
   return {};
 }
 
-/// Where no snapshot like the last one fits beside it. Where locks filled the disk and were
-/// released, the last one says nothing of the next: with what that takes at most beside this
-/// segment, one more leads to a snapshot that frees the rest.
+/// Prepares the smallest segment when a snapshot like the last one does not fit alongside it. If
+/// locks filled the disk and were released, the size of the last snapshot says nothing about the
+/// next: with the most that the next one takes left free, one more segment leads to a snapshot that
+/// frees the rest.
 IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
   const std::uint64_t next_snapshot = snapshot_bytes_max(ends_.load(std::memory_order_relaxed));
   return prepare_segment(
@@ -194,7 +195,8 @@ IoResult<PreparedSegment> LocalJournal::prepare_for_ends() {
       {.bytes = segment_bytes_min, .spare_bytes = std::min(spare_bytes_min, next_snapshot)});
 }
 
-/// The one that is there stays until the larger one is: room_for() has promised it.
+/// Replaces the prepared segment with a larger one, if that fits. The smaller one stays until the
+/// larger one is ready: room_for() has promised it.
 Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   if (!prepared_ || is_compacting_) return {};
@@ -213,10 +215,10 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
     return {};
   }
   lock.lock();
-  // Who takes one finds it by its name.
+  // append() finds a prepared segment by its name, so a rename must not overlap with another.
   wake_.wait(lock, stop, [this] { return space_ != Space::taken; });
-  if (stop.stop_requested()) return {};  // what was begun is removed at the next start
-  // Not under the mutex: the disk may not answer.
+  if (stop.stop_requested()) return {};  // the unfinished file is removed at the next start
+  // Not under the mutex: the disk may hang.
   space_.store(Space::taken, std::memory_order_release);
   prepared_.reset();
   lock.unlock();
@@ -229,18 +231,19 @@ Result<void> LocalJournal::prepare_larger(const std::stop_token& stop) {
   space_.store(Space::prepared, std::memory_order_release);
   lock.unlock();
   wake_.notify_all();
-  // Before anything is promised that a power cut could take back.
+  // Before promising anything that a power failure could undo.
   auto synced = files_.sync_directory(options_.directory);
   if (!synced) return fault(synced.error());
   lock.lock();
-  if (prepared_) note_prepared(std::move(*prepared_));  // else append() has taken it
+  if (prepared_) note_prepared(std::move(*prepared_));  // otherwise append() has taken it
   lock.unlock();
   wake_.notify_all();
   tell_of_space();
   return {};
 }
 
-/// What is free is less now; it is looked at again when no snapshot is made.
+/// Records the prepared segment, and reduces the later room by its size until look_for_room()
+/// updates that.
 void LocalJournal::note_prepared(PreparedSegment prepared) {
   const std::uint64_t later = later_room_.load(std::memory_order_relaxed);
   later_room_.store(later - std::min(later, prepared.bytes), std::memory_order_release);
@@ -262,12 +265,15 @@ void LocalJournal::tell_of_space() {
   options_.on_warning("There is space for the journal again.");
 }
 
-/// Half of what is free: snapshots take their part. The next one may have all that has been written
-/// since the last. Not while one is made: it takes room for a while, and frees more. Where there is
-/// no room for the next segment what is free is none, whatever the disk says: it may be a quota.
-/// Where that is too little for a lock, the next snapshot makes room if it and another like it are
-/// expected to take less than is kept for it and goes for it: by a quarter of it, else where locks
-/// come and go at the limit all that is held is written anew behind each segment.
+/// Computes later_room_: half of the free space, because snapshots need their part. The next
+/// snapshot may take as much as the last one and everything sealed since. Does nothing while a
+/// snapshot is being made, which takes room for a while and then frees more. If there is no room
+/// for the next segment, the later room is 0 whatever the disk reports, because a quota may apply.
+///
+/// If that is too little for a lock, the next snapshot makes room if it and another like it are
+/// expected to take less than what is set aside for it plus what it replaces. The gain must be at
+/// least a quarter of its size; otherwise, when locks come and go at the limit, everything that is
+/// held would be rewritten after each segment.
 void LocalJournal::look_for_room() {
   std::unique_lock lock{mutex_};
   if (is_compacting_) return;

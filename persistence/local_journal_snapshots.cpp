@@ -1,4 +1,4 @@
-// Of what the next snapshot is made, and what goes for it.
+// Which files the next snapshot is made of, and which it replaces.
 
 #include <algorithm>
 #include <chrono>
@@ -20,7 +20,7 @@ std::span<const SealedSegment> LocalJournal::segments_since_snapshot() const {
 std::span<const SealedSegment> LocalJournal::segments_to_compact() const {
   if (snapshot_policy_.is_off()) return {};
   const auto segments = segments_since_snapshot();
-  // As much new as there is old: what is written twice stays within what is written once.
+  // As much new data as old, so that rewriting the old costs no more than journaling the new.
   const bool is_due =
       bytes_of(segments) >= std::max(snapshot_bytes_, first_segment_bytes(options_.segment_bytes));
   return is_due || is_tight_ || makes_room_ ? segments : std::span<const SealedSegment>{};
@@ -49,7 +49,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   const std::uint64_t replaced_bytes = freed_by_next_snapshot();
 
   lock.lock();
-  // Where a quota is in the way of the segment, what is free does not grow.
+  // If a quota is what stops the segment, the free space does not grow.
   const bool segment_fits_again =
       has_no_next_segment() &&
       *free >= segment_bytes_min + std::max(spare_wanted(), free_when_tried_);
@@ -71,7 +71,7 @@ Result<void> LocalJournal::compact_if_due(const std::stop_token& stop) {
   return made;
 }
 
-/// What a snapshot frees when it is made: what only the one before the newest needs.
+/// Returns what the next snapshot frees: the files that only the snapshot before the newest needs.
 std::uint64_t LocalJournal::freed_by_next_snapshot() const {
   std::unique_lock lock{mutex_};
   const std::vector<Index> snapshots = snapshots_;
@@ -84,7 +84,7 @@ std::uint64_t LocalJournal::freed_by_next_snapshot() const {
 }
 
 std::uint64_t LocalJournal::size_of(const std::string& name) const {
-  // Not for reading, which would sync it and drop its cache.
+  // Not opened for reading, which would sync it and drop its cache.
   const auto file = files_.open(in_directory(options_.directory, name), Access::write);
   const auto size = file ? (*file)->size() : IoResult<std::uint64_t>{file.error()};
   return size ? *size : 0;
@@ -105,7 +105,7 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
       bytes = compact(files_, options_.directory, input, pace_of(stop));
     }
   }
-  if (bytes && *bytes == 0) return {};  // stopped; what was begun is removed at the next start
+  if (bytes && *bytes == 0) return {};  // stopped; the unfinished file is removed at the next start
   if (!bytes) {
     const bool is_io = bytes.error().kind == OpenFault::Kind::io;
     if (is_io && !bytes.error().may_pass) return core::Fault{bytes.error().message};
@@ -125,8 +125,9 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
   return remove_covered();
 }
 
-/// Without rests while it is waited for, so that room comes soon; and once as much again has been
-/// sealed, else where the journal grows faster than this each one would be behind by more.
+/// Returns the pace of a snapshot. It does not rest while its room is needed, nor once as much
+/// again has been sealed: otherwise, if the journal grows faster than this, each snapshot would lag
+/// further.
 Pace LocalJournal::pace_of(const std::stop_token& stop) {
   if (!options_.background) return Pace{stop};
   const auto is_urgent = [this] {
@@ -139,9 +140,9 @@ Pace LocalJournal::pace_of(const std::stop_token& stop) {
               }};
 }
 
-/// The same snapshot, made as a start makes the state where the newest one is damaged: from the one
-/// before, or from the first record on. Null when not all of that is there: behind a restored
-/// backup's snapshot there is nothing.
+/// Returns the input for the same snapshot without the newest one, which is damaged, as recovery
+/// does: from the one before, or from the first record on. Null if not all of that is there: a
+/// restored backup has nothing older than its snapshot.
 std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionInput input) const {
   const std::lock_guard lock{mutex_};
   input.snapshot.reset();
@@ -158,17 +159,18 @@ std::optional<CompactionInput> LocalJournal::without_newest_snapshot(CompactionI
   return input;
 }
 
-/// Whether it is news: for want of a descriptor it may be tried several times a second.
+/// Records that no snapshot was made. Returns whether to log it: for lack of file descriptors it
+/// may be tried several times a second.
 bool LocalJournal::note_no_snapshot(SnapshotPolicy::Situation then, const CompactionFault& why) {
   const std::string unfinished = unfinished_snapshot_name(then.last_index);
   const bool did_not_fit = why.kind == OpenFault::Kind::disk_full;
-  // Others may have come while it was written, and leave again. Not asked once it is removed: some
-  // file systems free what it took only later.
+  // Other writers may have used space in the meantime, and may free it again. Measured before the
+  // file is removed: some file systems free its space only later.
   if (const auto free = files_.free_space(options_.directory); did_not_fit && free) {
     then.free_bytes = std::min(then.free_bytes, *free + size_of(unfinished));
   }
   const auto removed = files_.remove(in_directory(options_.directory, unfinished));
-  static_cast<void>(removed);  // a left-over is removed at the next start
+  static_cast<void>(removed);  // a leftover is removed at the next start
   const std::lock_guard lock{mutex_};
   const bool is_news = !why.may_pass || !snapshot_policy_.is_put_off();
   if (did_not_fit || why.may_pass) {
@@ -180,7 +182,7 @@ bool LocalJournal::note_no_snapshot(SnapshotPolicy::Situation then, const Compac
   return is_news;
 }
 
-/// It takes the place of the newest one, if that is bad.
+/// Records a new snapshot, which replaces the newest one if that is bad.
 void LocalJournal::note_snapshot(Index index, std::uint64_t bytes, std::chrono::nanoseconds took,
                                  std::uint64_t ends, bool newest_is_bad) {
   const std::lock_guard lock{mutex_};
@@ -199,7 +201,7 @@ Result<void> LocalJournal::remove_covered() {
   if (snapshots_.empty()) return {};
   if (snapshots_.size() > 2) snapshots_.erase(snapshots_.begin(), snapshots_.end() - 2);
   const std::vector<Index> kept = snapshots_;
-  // The first one needs every segment beside it: nothing else is there when it is damaged.
+  // The first snapshot needs every segment: nothing else is there if it is damaged.
   const Index covered_index = kept.size() < 2 ? 0 : kept.front();
   std::vector<std::string> names;
   std::erase_if(sealed_, [&](const SealedSegment& segment) {
@@ -210,7 +212,7 @@ Result<void> LocalJournal::remove_covered() {
   lock.unlock();
   const auto listed = files_.list(options_.directory);
   if (!listed && !is_short_of_descriptors(listed.error().code)) return fault(listed.error());
-  StoreFiles found;  // else they are looked for behind the next snapshot
+  StoreFiles found;  // otherwise they are looked for after the next snapshot
   if (listed) found = sort_files(*listed);
   for (const Index index : found.snapshots) {
     if (index < kept.back() && index != kept.front()) names.push_back(snapshot_name(index));

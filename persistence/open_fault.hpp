@@ -8,20 +8,20 @@
 
 namespace locker::persistence {
 
-/// Why a store, or a file of it, cannot be opened or made.
+/// The reason why a store, or one of its files, cannot be opened or created.
 struct OpenFault {
   enum class Kind {
-    in_use,        ///< Another process has it.
-    damaged,       ///< What was acknowledged cannot be read any more.
+    in_use,        ///< Another process has the store open.
+    damaged,       ///< Acknowledged records cannot be read.
     newer_format,  ///< Written by a newer version.
-    not_a_store,   ///< Something else is there.
-    unreadable,    ///< The disk does not give back a part of a file.
-    disk_full,     ///< There is no room for what has to be written.
-    io,            ///< The system refused a call.
+    not_a_store,   ///< Something other than a store is there.
+    unreadable,    ///< A part of a file cannot be read.
+    disk_full,     ///< There is no room for what must be written.
+    io,            ///< A system call failed.
   };
   Kind kind = Kind::io;
-  std::string message;               ///< Sentences that name the file, and what to do.
-  boost::system::error_code code{};  ///< What the system said, if it was asked.
+  std::string message;               ///< Sentences that name the file and the remedy.
+  boost::system::error_code code{};  ///< The system's error, if there was one.
 };
 
 template <typename T>

@@ -27,9 +27,9 @@ IoError last_error(const char* what, const std::string& path) {
   return {code, std::string("cannot ") + what + " " + path + ": " + code.message()};
 }
 
-/// Calls until no signal came between. Not for close(): on Linux the number is gone at once. A file
-/// system that says EINTR again and again does not work, and is an error like any other: without a
-/// bound the process would neither answer nor end.
+/// Repeats a call that a signal interrupted. Not for close(): on Linux the descriptor is released
+/// even then. A file system that keeps returning EINTR does not work, and is an error like any
+/// other: without a bound the process would neither answer nor end.
 template <typename Call>
 auto without_interruption(Call call) {
   constexpr int interruptions_max = 1000;
@@ -65,7 +65,7 @@ class PosixFile final : public File {
                         static_cast<off_t>(offset));
       });
       if (written < 0) return last_error("write", path_);
-      // A short write tells nothing but where to go on; the next try names the reason.
+      // A short write says only where to continue; the next attempt reports the reason.
       bytes.remove_prefix(static_cast<std::size_t>(written));
       offset += static_cast<std::uint64_t>(written);
     }
@@ -86,14 +86,15 @@ class PosixFile final : public File {
         return error;
       }
       total += static_cast<std::size_t>(count);
-      // An unaligned count is the end of the file; O_DIRECT could not go on from there anyway.
+      // An unaligned count means the end of the file; O_DIRECT could not continue from there
+      // anyway.
       if (count == 0 || total % direct_alignment != 0) break;
     }
     return total;
   }
 
   IoResult<void> sync() override {
-    // EINTR is no failure of the disk: nothing was reported and nothing was dropped.
+    // EINTR is not a disk failure: nothing was reported and nothing was dropped.
     if (without_interruption([&] { return ::fdatasync(descriptor_.number()); }) != 0) {
       return last_error("sync", path_);
     }
@@ -118,7 +119,7 @@ class PosixFile final : public File {
     if (flags < 0 || ::fcntl(descriptor_.number(), F_SETFL, flags | O_DIRECT) != 0) return false;
     AlignedBytes block{direct_alignment};
     if (read_at(0, block.span())) return true;
-    // Some disks want larger blocks.
+    // Some disks require larger blocks.
     ::fcntl(descriptor_.number(), F_SETFL, flags);
     return false;
   }
@@ -141,8 +142,8 @@ Descriptor open_descriptor(int directory, const char* path, int flags) {
       [&] { return ::openat(directory, path, flags | O_CLOEXEC | O_NOFOLLOW, file_mode); }));
 }
 
-/// Leaves nothing in the cache that is not on the disk. Also needed where O_DIRECT works: a later
-/// write to a part of a page would carry the rest of a stale one to the disk.
+/// Drops from the cache everything that may not be on the disk. Needed even if O_DIRECT works: a
+/// later write to part of a page would carry the rest of a stale page to the disk.
 IoResult<void> drop_cache(int descriptor, const std::string& path) {
   if (without_interruption([&] { return ::fdatasync(descriptor); }) != 0) {
     return last_error("sync", path);
@@ -161,7 +162,8 @@ IoResult<std::unique_ptr<File>> open_for_reading(int directory, const char* name
   if (cached.number() < 0) return last_error("open", path);
   if (auto dropped = drop_cache(cached.number(), path); !dropped) return dropped.error();
   Descriptor direct = open_descriptor(directory, name, O_RDONLY | O_DIRECT);
-  // Not every file system has O_DIRECT (tmpfs); the cache that was just dropped does as well.
+  // Not every file system has O_DIRECT (tmpfs does not); a read after the cache was dropped serves
+  // as well.
   return std::make_unique<ReadAheadFile>(std::make_unique<PosixFile>(
       direct.number() >= 0 ? std::move(direct) : std::move(cached), path));
 }
@@ -172,7 +174,7 @@ bool names_same(const std::string& path, const struct stat& wanted) {
          named.st_ino == wanted.st_ino;
 }
 
-/// A sentence about a directory that `path` does not name any more.
+/// Returns a sentence about a directory that `path` does not name any more.
 std::string describe_loss(const std::string& path, int descriptor, const struct stat& status) {
   if (status.st_nlink == 0) {
     return "the store's directory " + path +
@@ -196,11 +198,11 @@ std::string describe_loss(const std::string& path, int descriptor, const struct 
 
 struct PosixFileSystem::HeldDirectory {
   Descriptor descriptor;
-  std::string name;  // as paths begin with it
-  std::string path;  // for every working directory
+  std::string name;  // the prefix of paths
+  std::string path;  // independent of the working directory
 };
 
-/// For the calls that end in "at".
+/// Arguments for the system calls that end in "at".
 struct PosixFileSystem::Place {
   int directory = AT_FDCWD;
   const char* path = "";
@@ -225,7 +227,7 @@ IoResult<void> PosixFileSystem::hold_directory(const std::string& path) {
   if (::fstat(descriptor.number(), &status) != 0) return last_error("look at", path);
   std::error_code unknown;
   std::string absolute = std::filesystem::absolute(path, unknown).string();
-  // Who may use the working directory may perhaps not look it up from the root.
+  // A process may use its working directory and still lack the right to look it up from the root.
   if (unknown || !names_same(absolute, status)) absolute = path;
   held_ = std::make_unique<const HeldDirectory>(
       HeldDirectory{std::move(descriptor), path, std::move(absolute)});
@@ -238,7 +240,7 @@ IoResult<void> PosixFileSystem::check_held_directory() {
   if (::fstat(held_->descriptor.number(), &status) != 0) return last_error("look at", held_->path);
   errno = 0;
   if (names_same(held_->path, status)) return {};
-  // Any other error tells nothing of the name.
+  // Any other error says nothing about the name.
   if (errno != 0 && errno != ENOENT && errno != ENOTDIR) return {};
   return IoError{boost::system::error_code(ESTALE, boost::system::system_category()),
                  describe_loss(held_->path, held_->descriptor.number(), status)};
@@ -287,7 +289,7 @@ IoResult<std::vector<std::string>> PosixFileSystem::list(const std::string& dire
     if (name != "." && name != "..") names.push_back(std::move(name));
     errno = 0;
   }
-  // The end and an error both give null; only errno tells them apart.
+  // Both the end and an error return null; only errno distinguishes them.
   if (errno != 0) {
     IoError error = last_error("list", directory);
     ::closedir(stream);
@@ -311,7 +313,7 @@ IoResult<void> PosixFileSystem::sync_directory(const std::string& path) {
     if (without_interruption([&] { return ::fsync(descriptor); }) == 0) return {};
     return last_error("sync the directory", path);
   };
-  // What was written there has to get its name also when no descriptor is left.
+  // Names must become durable even if no file descriptor is left.
   if (place.directory != AT_FDCWD && place.path == std::string_view(".")) {
     return sync(place.directory);
   }
@@ -333,7 +335,7 @@ IoResult<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& pat
   whole_file.l_type = is_reader ? F_RDLCK : F_WRLCK;
   whole_file.l_whence = SEEK_SET;
   if (::fcntl(descriptor.number(), F_OFD_SETLK, &whole_file) != 0) {
-    if (errno == EACCES) errno = EWOULDBLOCK;  // POSIX lets a system say either
+    if (errno == EACCES) errno = EWOULDBLOCK;  // POSIX permits either
     return last_error("lock", path);
   }
   return std::make_unique<PosixLock>(std::move(descriptor));

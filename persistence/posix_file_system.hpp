@@ -4,7 +4,7 @@
 
 namespace locker::persistence {
 
-/// The disk of this machine, through POSIX and Linux calls.
+/// The local disk, through POSIX and Linux calls.
 class PosixFileSystem final : public FileSystem {
  public:
   PosixFileSystem();
@@ -19,7 +19,7 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] IoResult<std::vector<std::string>> list(const std::string& directory) override;
   [[nodiscard]] IoResult<void> make_directory(const std::string& path) override;
   [[nodiscard]] IoResult<void> sync_directory(const std::string& path) override;
-  /// An open-file-description lock: it also keeps out a second holder in the same process.
+  /// Takes an open-file-description lock, which also excludes a second holder in the same process.
   [[nodiscard]] IoResult<std::unique_ptr<FileLock>> lock(const std::string& path,
                                                          Locking locking) override;
   [[nodiscard]] IoResult<std::uint64_t> free_space(const std::string& directory) override;
@@ -29,7 +29,7 @@ class PosixFileSystem final : public FileSystem {
  private:
   struct HeldDirectory;
   struct Place;
-  /// What is in the held directory is looked up by its descriptor.
+  /// Resolves paths in the held directory relative to its descriptor.
   [[nodiscard]] Place place_of(const std::string& path) const;
 
   std::unique_ptr<const HeldDirectory> held_;  ///< Or null.

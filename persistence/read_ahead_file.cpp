@@ -16,7 +16,7 @@ void ReadAheadFile::begin(std::uint64_t offset, std::unique_ptr<Piece> piece) {
       return std::move(piece);
     });
   } catch (const std::system_error&) {
-    // No thread at the moment: the caller reads for itself.
+    // No thread is available: the caller reads by itself.
   }
 }
 
@@ -32,7 +32,7 @@ IoResult<std::size_t> ReadAheadFile::read_at(std::uint64_t offset, std::span<cha
     const std::string_view rest = piece_->bytes.view().substr(0, *piece_->size);
     done += rest.substr(std::min<std::uint64_t>(at - piece_->offset, rest.size()))
                 .copy(bytes.data() + done, bytes.size() - done);
-    if (rest.size() < piece_bytes && done < bytes.size()) return done;  // the file's end
+    if (rest.size() < piece_bytes && done < bytes.size()) return done;  // end of file
   }
   if (done == bytes.size()) return done;
   auto size = file_->read_at(offset + done, bytes.subspan(done));

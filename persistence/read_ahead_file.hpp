@@ -10,9 +10,10 @@
 
 namespace locker::persistence {
 
-/// A file that is opened for reading. When it is read from front to back, a thread reads the next
-/// piece while the caller works on this one: a read around the page cache waits for the disk, and
-/// nobody else reads ahead. Where the system gives no thread, the caller waits. One thread calls.
+/// A file opened for reading, with read-ahead. When it is read sequentially, a thread reads the
+/// next piece while the caller works on the current one: uncached reads wait for the disk, and the
+/// kernel does not read ahead for them. If no thread can be started, the caller waits. Not
+/// thread-safe.
 class ReadAheadFile final : public File {
  public:
   explicit ReadAheadFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
@@ -35,14 +36,15 @@ class ReadAheadFile final : public File {
   };
   static constexpr std::size_t piece_bytes = std::size_t{256} << 10U;
 
-  /// Reads the next piece, into the memory of one that is done with.
+  /// Starts to read the piece at `offset`, reusing the memory of `piece` if not null.
   void begin(std::uint64_t offset, std::unique_ptr<Piece> piece);
 
   std::unique_ptr<File> file_;
-  std::uint64_t end_of_last_ = 0;  ///< Where the last read ended: it goes on there, or jumps.
-  std::unique_ptr<Piece> piece_;   ///< The newest that next_ gave, or null.
-  std::uint64_t next_offset_ = 0;  ///< Of the one that is read.
-  std::future<std::unique_ptr<Piece>> next_;  ///< Its destructor waits. Not valid: none is read.
+  std::uint64_t end_of_last_ = 0;  ///< End of the last read, to detect a jump.
+  std::unique_ptr<Piece> piece_;   ///< The newest piece from next_, or null.
+  std::uint64_t next_offset_ = 0;  ///< Of the piece being read.
+  std::future<std::unique_ptr<Piece>>
+      next_;  ///< Its destructor waits. Not valid: no piece is being read.
 };
 
 }  // namespace locker::persistence

@@ -9,9 +9,9 @@
 
 namespace locker::persistence {
 
-/// Takes records off the front of bytes, and tells of each some time before it gives it out. With
-/// millions of locks every record touches memory that is in no cache; who is told can fetch it
-/// meanwhile.
+/// Decodes records from bytes, and announces each one some time before returning it. With millions
+/// of locks, every record touches memory that is in no cache; the announcement allows prefetching
+/// it.
 class RecordWindow {
  public:
   using OnComing = std::function<void(const core::Record&)>;
@@ -20,7 +20,8 @@ class RecordWindow {
   RecordWindow(std::string_view bytes, const OnComing& on_coming)
       : reader_(bytes), on_coming_(on_coming) {}
 
-  /// Good until the next call. Null at the end and before the first record that does not read.
+  /// Returns the next record, valid until the next call; null at the end and at the first record
+  /// that cannot be decoded.
   [[nodiscard]] const core::Record* next() {
     while (count_ < size && reader_.next(at(count_))) {
       if (on_coming_) on_coming_(at(count_));

@@ -32,7 +32,7 @@ class Recovery {
     if (auto read = read_snapshot(); !read) return read.error();
     if (auto replayed = replay_segments(); !replayed) {
       OpenFault fault = replayed.error();
-      // Of a snapshot that was passed over: what is missing may be missing because of it.
+      // If a snapshot was skipped, the records may be missing because of it.
       for (const std::string& warning : store_.warnings) fault.message += " Before: " + warning;
       return fault;
     }
@@ -82,7 +82,7 @@ class Recovery {
     return {};
   }
 
-  /// Takes the records behind last_index out of a frame.
+  /// Replays the records of a frame after last_index.
   OpenResult<void> replay_frame(const Frame& frame, const std::string& path) {
     RecordWindow records{frame.records, visitor_.on_coming};
     Index index = frame.first_index;
@@ -108,7 +108,7 @@ class Recovery {
   }
 
   OpenResult<void> replay_segments() {
-    // The last segment that begins at or before the first record that is needed.
+    // The last segment that begins at or before the first record needed.
     auto first = std::upper_bound(found_.segments.begin(), found_.segments.end(),
                                   store_.summary.last_index + 1);
     if (first == found_.segments.begin()) return missing(store_.summary.last_index + 1, *first);
@@ -128,7 +128,7 @@ class Recovery {
 
   OpenFault missing(Index from, Index to) const { return missing_records(directory_, from, to); }
 
-  /// Segments that the newest snapshot covers; kept for the one before it.
+  /// Lists the segments that the newest snapshot covers, which are kept for the one before it.
   OpenResult<void> list_older(std::vector<Index>::const_iterator end) {
     for (auto at = found_.segments.begin(); at != end; ++at) {
       auto file = files_.open(in_directory(directory_, segment_name(*at)), Access::read);
@@ -161,16 +161,16 @@ class Recovery {
     return {};
   }
 
-  /// A segment is synced before the next one begins: what is cut short in one that is not the last
-  /// shows as a gap in the indexes.
+  /// Records a sealed segment. A segment is synced before the next one begins, so a truncated
+  /// segment that is not the last shows as a gap in the indexes.
   OpenResult<void> note_sealed(const SegmentReader& segment, const SegmentEnd& end,
                                const std::string& path) {
     const Index first_index = segment.header().first_index;
     const Index next =
         *std::upper_bound(found_.segments.begin(), found_.segments.end(), first_index);
     if (end.next_index != next) {
-      // Zeros behind the last frame: the records were in a file that is not there. Otherwise
-      // something that was a frame stands there.
+      // Zeros after the last frame: the records were in a file that is missing. Otherwise what
+      // follows was a frame.
       if (end.tail == Tail::clean) return missing(end.next_index, next);
       return damaged(describe_damage(path, end));
     }

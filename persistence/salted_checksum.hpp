@@ -10,16 +10,17 @@
 
 namespace locker::persistence {
 
-// What the files of a store have in common; for segment_format.cpp and snapshot_format.cpp only.
+// Common to the files of a store; for segment_format.cpp and snapshot_format.cpp only.
 
-/// The bytes of a header up to its checksum, which is its last member.
+/// Returns the bytes of a header up to its checksum, which is its last member.
 template <typename Bytes>
 [[nodiscard]] std::string_view before_checksum(const Bytes& bytes) {
   static_assert(offsetof(Bytes, checksum) + sizeof bytes.checksum == sizeof bytes);
   return {reinterpret_cast<const char*>(&bytes), offsetof(Bytes, checksum)};
 }
 
-/// Of a header without its checksum and what follows it, in a file with this salt.
+/// Returns the checksum of a header, without its checksum member, and the records that follow it,
+/// in a file with this salt.
 template <typename Bytes>
 [[nodiscard]] std::uint32_t salted_checksum(const Bytes& bytes, std::string_view records,
                                             std::uint64_t salt) {

@@ -19,7 +19,7 @@ struct HeaderBytes {
   StoreId store;
   std::uint64_t salt;
   Index first_index;
-  std::uint32_t blocks;  // of the file, as large as the header
+  std::uint32_t blocks;  // of the file, in units of the header's size
   std::uint32_t checksum;
 };
 static_assert(sizeof(HeaderBytes) == 56);
@@ -42,7 +42,7 @@ struct FrameBytes {
 static_assert(sizeof(FrameBytes) == 32);
 static_assert(sizeof(FrameBytes) + frame_alignment <= frame_overhead_max);
 
-/// All but the checksum.
+/// Returns the header without the checksum.
 FrameBytes header_of(const Frame& frame) {
   return {static_cast<std::uint32_t>(frame.records.size()),
           frame.count,
@@ -98,7 +98,7 @@ std::string encode_seal(Index next_index, std::uint64_t salt) {
 }
 
 bool is_sealed(std::string_view bytes) {
-  // Whatever stands there, something was written: a seal that is damaged is one all the same.
+  // Anything but zeros means that a seal was written: a damaged seal is still a seal.
   return bytes.substr(seal_offset, sizeof(SealBytes)).find_first_not_of('\0') !=
          std::string_view::npos;
 }

@@ -17,12 +17,12 @@ std::uint64_t largest_segment_bytes(std::uint64_t limit) {
 constexpr std::size_t zeros_at_a_time = std::size_t{1} << 20U;
 
 IoResult<void> write_zeros(File& file, std::uint64_t bytes) {
-  // Told before the writing starts that there is no room, not in the middle of it.
+  // Reports a full disk before writing starts, not in the middle of it.
   if (auto allocated = file.allocate(bytes); !allocated) return allocated.error();
   const std::string zeros(std::min<std::uint64_t>(bytes, zeros_at_a_time), '\0');
   for (std::uint64_t offset = 0; offset < bytes; offset += zeros.size()) {
     if (auto written = file.write_at(offset, zeros); !written) return written.error();
-    // All at the end would keep the journal's next sync waiting for it.
+    // One sync at the end would delay the journal's next sync.
     if (auto synced = file.sync(); !synced) return synced.error();
   }
   return {};
@@ -72,7 +72,7 @@ IoResult<PreparedSegment> prepare_segment(FileSystem& files, const std::string& 
     auto file = create_of_zeros(files, directory, path, bytes);
     if (file) return PreparedSegment{std::move(*file), bytes};
     if (!is_full_disk(file.error())) return file.error();
-    fault = file.error();  // which says whether it is the disk, or a limit
+    fault = file.error();  // says whether it is the disk or a limit
     if (auto removed = remove_if_there(files, path); !removed) return removed.error();
   }
   return fault;
@@ -100,7 +100,7 @@ IoResult<void> publish_segment(FileSystem& files, const std::string& directory,
   header.bytes = prepared.bytes;
   if (auto written = prepared.file->write_at(0, encode(header)); !written) return written.error();
   if (auto synced = prepared.file->sync(); !synced) return synced.error();
-  // What comes into it would be acknowledged, and found by no start.
+  // Otherwise records in it would be acknowledged, and no start would find them.
   if (auto checked = files.check_held_directory(); !checked) return checked.error();
   const std::string path = in_directory(directory, segment_name(header.first_index));
   if (auto renamed = files.rename(in_directory(directory, prepared_name), path); !renamed) {

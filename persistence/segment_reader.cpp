@@ -42,7 +42,7 @@ std::string_view SegmentReader::in_memory(std::uint64_t offset) const {
 IoResult<std::string_view> SegmentReader::from(std::uint64_t offset, std::uint64_t size) {
   size = std::min(size, size_ - offset);
   if (const std::string_view there = in_memory(offset); there.size() >= size) return there;
-  // What is there already of what is asked for moves to the front, and the rest is read behind it.
+  // Moves the part that is in memory already to the front, and reads the rest after it.
   const std::uint64_t begin = offset / direct_alignment * direct_alignment;
   const std::string_view kept = in_memory(begin);
   const std::size_t kept_bytes = kept.size();
@@ -61,7 +61,7 @@ IoResult<std::string_view> SegmentReader::from(std::uint64_t offset, std::uint64
   const auto read = file_->read_at(begin + kept_bytes, bytes_.span().subspan(kept_bytes));
   if (!read) return read.error();
   filled_ += *read;
-  // What is missing would look like zeros that nothing was written to.
+  // The missing bytes would look like zeros that were never overwritten.
   if (begin_ + filled_ < std::min<std::uint64_t>(begin_ + bytes_.view().size(), size_)) {
     return cut_short(path_, begin_ + filled_, size_);
   }

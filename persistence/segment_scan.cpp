@@ -10,7 +10,8 @@
 namespace locker::persistence {
 namespace {
 
-/// Bytes up to the last that is not zero. In large steps: up to 64 MiB of a segment are empty.
+/// Returns the length up to the last byte that is not zero. Takes large steps: up to 64 MiB of a
+/// segment are empty.
 std::size_t used_bytes(std::string_view bytes) {
   static constexpr std::array<char, 4096> zeros{};
   while (bytes.ends_with(std::string_view{zeros.data(), zeros.size()})) {
@@ -20,14 +21,15 @@ std::size_t used_bytes(std::string_view bytes) {
   return last == std::string_view::npos ? 0 : last + 1;
 }
 
-/// Whether a whole frame further on was written when the record `index` was on disk. The segment
+/// Whether a valid frame further on was written when the record `index` was durable. The segment
 /// has fewer than `records_max` records.
 bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t records_max,
                            std::uint64_t salt) {
   for (std::size_t at = 0; at < rest.size(); at += frame_alignment) {
     const auto frame = read_unchecked_frame(rest.substr(at));
-    // First its indexes, which say so in a frame of this segment and hardly anywhere else. Among
-    // records much looks like a length, and the checksum of so much at each would take for ever.
+    // Checks the indexes first, which match in a frame of this segment and hardly ever elsewhere.
+    // Much of the records looks like a length, and computing a checksum at each of those places
+    // would take far too long.
     const bool says_so = frame && frame->synced_index >= index &&
                          frame->first_index > frame->synced_index &&
                          frame->first_index - index < records_max;
@@ -36,7 +38,7 @@ bool later_frame_relies_on(std::string_view rest, Index index, std::uint64_t rec
   return false;
 }
 
-/// What is looked through for its last byte that is not zero.
+/// The step of the search for the last byte that is not zero.
 constexpr std::size_t looked_at_once = std::size_t{256} << 10U;
 
 class BytesInMemory final : public SegmentBytes {
@@ -80,8 +82,8 @@ IoResult<SegmentEnd> scan_segment(SegmentBytes& bytes, const SegmentHeader& head
     if (used != 0) end.tail_bytes = at - end.offset + used;
   }
   if (end.tail_bytes == 0) return end;
-  // A record can end in zeros, but does not begin with one: the last frame ends no further than
-  // one record behind the last byte that is not zero.
+  // A record can end in zeros but does not begin with one, so the last frame ends at most one
+  // record after the last byte that is not zero.
   const std::uint64_t rest_bytes = end.tail_bytes + core::record_bytes_max;
   const auto rest = bytes.from(end.offset, rest_bytes);
   if (!rest) return rest.error();
@@ -114,7 +116,7 @@ IoResult<WholeFile> read_whole(FileSystem& files, const std::string& path) {
   AlignedBytes bytes{rounded};
   const auto read = (*file)->read_at(0, bytes.span());
   if (!read) return read.error();
-  // What is missing would look like zeros that nothing was written to.
+  // The missing bytes would look like zeros that were never overwritten.
   if (*read < *size) return cut_short(path, *read, *size);
   std::fill(bytes.span().begin() + static_cast<std::ptrdiff_t>(*read), bytes.span().end(), '\0');
   return WholeFile{std::move(bytes), *size};

@@ -42,7 +42,7 @@ void SnapshotPolicy::note_put_off(const Situation& then, bool did_not_fit) {
 std::uint64_t SnapshotPolicy::bytes_max(const Situation& now) {
   const std::uint64_t left = now.free_bytes + now.replaced_bytes;
   const std::uint64_t bytes = left - std::min(left, spare_bytes_min);
-  // What is sealed may hold more than what is held now.
+  // The sealed segments may contain more than is held.
   return is_sure_to_fit(now) ? std::max(bytes, snapshot_bytes_max(now.held)) : bytes;
 }
 

@@ -7,7 +7,7 @@
 namespace locker::persistence {
 namespace {
 
-/// Null, or what is wrong with the records.
+/// Returns null, or what is wrong with the records.
 const char* read_records(const SnapshotBlock& block,
                          const std::function<bool(const core::Record&)>& on_opening,
                          const RecordWindow::OnComing& on_coming) {

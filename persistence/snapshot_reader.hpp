@@ -10,21 +10,21 @@
 
 namespace locker::persistence {
 
-/// Reads a snapshot block by block, from the disk.
+/// Reads a snapshot from the disk, block by block.
 class SnapshotReader {
  public:
-  /// Opens it and checks that its header says this store and this index.
+  /// Opens the snapshot and checks that its header has this store and this index.
   [[nodiscard]] static OpenResult<SnapshotReader> open(FileSystem& files, const std::string& path,
                                                        Index index, const StoreId& store);
-  /// Reads it from end to end, to know whether it is whole.
+  /// Reads the whole snapshot to verify it.
   [[nodiscard]] static OpenResult<void> check(FileSystem& files, const std::string& path,
                                               Index index, const StoreId& store);
   [[nodiscard]] const SnapshotHeader& header() const { return header_; }
   [[nodiscard]] IoResult<std::uint64_t> file_bytes() const { return file_->size(); }
 
-  /// Calls `on_opening` for each grant and each opened lease, in order of id, and checks every byte
-  /// on the way; the file is known to be whole only when this has returned. False from `on_opening`
-  /// is a contradiction. `on_coming` is told of them some time before.
+  /// Calls `on_opening` for each grant and each opened lease, in order of id, and verifies every
+  /// byte on the way; the file is known to be valid only after this has returned. `on_opening`
+  /// returns false for a contradiction. `on_coming` is called for each record some time before.
   [[nodiscard]] OpenResult<void> read(const std::function<bool(const core::Record&)>& on_opening,
                                       const RecordWindow::OnComing& on_coming = {});
 

@@ -8,7 +8,7 @@
 namespace locker::persistence {
 namespace {
 
-// All at the end would keep the journal's next sync waiting for a third of a second.
+// One sync at the end would delay the journal's next sync by a third of a second.
 constexpr std::uint32_t blocks_per_sync = 4;
 
 }  // namespace
@@ -17,7 +17,7 @@ IoResult<SnapshotWriter> SnapshotWriter::create(FileSystem& files, std::string d
                                                 const SnapshotHeader& header,
                                                 std::uint64_t bytes_max) {
   const std::string path = in_directory(directory, unfinished_snapshot_name(header.index));
-  // What a run before left behind is worth nothing.
+  // A leftover of an earlier run is worthless.
   auto file = files.open(path, Access::create);
   if (!file && file.error().code == boost::system::errc::file_exists) {
     if (auto removed = files.remove(path); !removed) return removed.error();

@@ -9,20 +9,22 @@
 
 namespace locker::persistence {
 
-/// Writes a snapshot aside, and publishes it only when all of it is known to be on the disk.
+/// Writes a snapshot to a temporary file, and publishes it only when all of it is known to be on
+/// the disk.
 class SnapshotWriter {
  public:
-  /// One that gets larger than `bytes_max` is not written: is_full_disk(error).
+  /// A snapshot that exceeds `bytes_max` is not completed: is_full_disk(error).
   [[nodiscard]] static IoResult<SnapshotWriter> create(FileSystem& files, std::string directory,
                                                        const SnapshotHeader& header,
                                                        std::uint64_t bytes_max);
 
-  /// A grant or an opened lease. REQUIRES: in ascending order of id.
+  /// Adds a grant or an opened lease. REQUIRES: in ascending order of id.
   [[nodiscard]] IoResult<void> add(const core::Record& opening);
 
-  /// Writes the rest, syncs, reads everything back, looks whether the directory has its name,
-  /// renames, syncs the directory. Durable on return. False when given up before all was read.
-  /// A fault of kind `damaged` says that the disk does not give back what it was given.
+  /// Writes the rest, syncs, reads everything back, checks that the directory still has its name,
+  /// renames the file, and syncs the directory. Durable on return. Returns false if stopped before
+  /// everything was read back. A fault of kind `damaged` says that the disk returned something
+  /// other than what was written.
   [[nodiscard]] OpenResult<bool> publish(Pace& pace);
 
   [[nodiscard]] std::uint64_t bytes() const {

@@ -1,9 +1,10 @@
-// Why this is right beside a server at work. What is copied is the newest snapshot (the one before,
-// if that is damaged) and the segments behind it. Snapshots and sealed segments never change; they
-// can only vanish, when two newer snapshots cover them, and then the copy begins again. The last
-// segment changes: frames are added to it, one at a time. Its copy ends with the last frame that
-// was whole when it was read, and what was acknowledged before was whole before. Segments that are
-// begun after the listing are left out: nothing in them was acknowledged before it.
+// Why this is correct while a server is running. The backup copies the newest snapshot (the one
+// before, if that is damaged) and the segments after it. Snapshots and sealed segments never
+// change; they can only be removed, when two newer snapshots cover them, and then the copy starts
+// over. The last segment changes: frames are appended, one at a time. Its copy ends with the last
+// frame that was complete when it was read, and everything acknowledged earlier was complete
+// earlier. Segments begun after the listing are left out: nothing in them was acknowledged before
+// it.
 #include "persistence/store_backup.hpp"
 
 #include <algorithm>
@@ -22,8 +23,8 @@ namespace {
 
 using boost::system::errc::errc_t;
 
-/// A copy that a compaction passed by begins again; each compaction writes as much as it removes,
-/// so that a copy that loses this often is on a disk that is too slow for it.
+/// How often a copy that was overtaken by a compaction starts over. Each compaction writes as much
+/// as it removes, so a copy that is overtaken this often is on a disk that is too slow for it.
 constexpr int tries_max = 20;
 constexpr std::size_t copied_at_once = std::size_t{1} << 20U;
 
@@ -38,7 +39,7 @@ class Backup {
     if (auto made = make_destination(); !made) return made.error();
     auto inspected = copy_whole(*id);
     if (inspected || !may_be_damage(inspected.error()) || !newest_) return inspected;
-    // As a start does: the state before the newest one, and the journal behind that.
+    // As recovery does: the snapshot before the newest one, and the journal after it.
     passed_over_ = newest_;
     auto older = copy_whole(*id);
     if (!older) return inspected;
@@ -54,7 +55,8 @@ class Backup {
     return fault.kind == OpenFault::Kind::damaged || fault.kind == OpenFault::Kind::unreadable;
   }
 
-  /// What is wrong with the snapshot itself: the fault that was met tells of a copy that is gone.
+  /// Says what is wrong with the snapshot itself: the fault at hand concerns a copy that was
+  /// removed.
   std::string describe_passed_over(const StoreId& id, Index index) {
     const std::string path = in_directory(source_, snapshot_name(index));
     const auto read = SnapshotReader::check(files_, path, index, id);
@@ -90,7 +92,7 @@ class Backup {
     }
     if (!names) return open_fault(names.error());
     const bool is_empty = std::all_of(names->begin(), names->end(), [](const std::string& name) {
-      return name == lock_name;  // an earlier backup that failed leaves it
+      return name == lock_name;  // left by an earlier backup that failed
     });
     if (is_empty) return {};
     return OpenFault{OpenFault::Kind::in_use,
@@ -110,7 +112,7 @@ class Backup {
                          " times; try again when it has less to do, or copy to a faster disk."};
   }
 
-  /// False: a file vanished, or it seems so.
+  /// Returns false if a file was removed, or appears to have been.
   OpenResult<bool> copy_once(const StoreId& id) {
     const auto names = files_.list(source_);
     if (!names) return open_fault(names.error());
@@ -133,11 +135,11 @@ class Backup {
       if (!copied || !*copied) return copied;
       first_needed = snapshot + 1;
     }
-    // From the last one that begins at or before the first record that is needed.
+    // From the last segment that begins at or before the first record needed.
     auto at = std::upper_bound(found.segments.begin(), found.segments.end(), first_needed);
     if (at == found.segments.begin()) {
-      // A listing beside a server may have missed what came, and seen what vanished for it. The
-      // next one shows that; what is the same twice is damage.
+      // A listing taken while a server works may miss a new file and show the removal that followed
+      // from it. The next listing settles that; the same result twice is damage.
       if (found.segments == seen_.segments && found.snapshots == seen_.snapshots) {
         return missing_records(source_, first_needed, found.segments.front());
       }
@@ -151,7 +153,7 @@ class Backup {
     return copy_last_segment(*at, id);
   }
 
-  /// False: it vanished.
+  /// Returns false if the file was removed.
   OpenResult<bool> copy_file(const std::string& name) {
     auto from = files_.open(in_directory(source_, name), Access::read);
     if (!from) return vanished_or(from.error());
@@ -170,7 +172,7 @@ class Backup {
     return true;
   }
 
-  /// False: it vanished.
+  /// Returns false if the file was removed.
   OpenResult<bool> copy_last_segment(Index first_index, const StoreId& id) {
     const std::string path = in_directory(source_, segment_name(first_index));
     auto file = read_whole(files_, path);
@@ -178,7 +180,7 @@ class Backup {
     AlignedBytes& bytes = file->bytes;
     const auto header = check_segment(bytes.view(), file->size, path, first_index, id);
     if (!header) return header.error();
-    if (is_sealed(bytes.view())) {  // meanwhile, or the one that it tells of is missing
+    if (is_sealed(bytes.view())) {  // in the meantime, or the segment after it is missing
       const auto names = files_.list(source_);
       if (!names) return open_fault(names.error());
       const std::vector<Index> segments = sort_files(*names).segments;
@@ -191,7 +193,7 @@ class Backup {
     }
     const SegmentEnd end = scan_segment(bytes.view(), *header, [](const Frame&) {});
     if (end.tail == Tail::damaged) {
-      // Either a frame was written just when the reading came past, and is whole by now, or it is
+      // Either a frame was being written while this was read, and is complete by now, or it is
       // damaged for good.
       auto again = SegmentReader::open(files_, source_, first_index, id);
       if (!again) return again.error();
@@ -203,7 +205,7 @@ class Backup {
     }
     const auto span = bytes.span();
     std::fill(span.begin() + static_cast<std::ptrdiff_t>(end.offset), span.end(), '\0');
-    // It may have been sealed meanwhile; in the copy it is the last one.
+    // It may have been sealed in the meantime; in the copy it is the last segment.
     std::fill(span.begin() + seal_offset, span.begin() + segment_header_bytes, '\0');
     auto to = create(segment_name(first_index));
     if (!to) return open_fault(to.error());
@@ -214,7 +216,7 @@ class Backup {
     return true;
   }
 
-  /// STORE comes last: only then it is one.
+  /// Writes STORE last: only with it is the copy a store.
   OpenResult<void> publish() {
     const auto text = read_whole(files_, in_directory(source_, identity_name));
     if (!text) return open_fault(text.error());
@@ -252,7 +254,7 @@ class Backup {
   void remove_copied() {
     for (auto name = copied_.rbegin(); name != copied_.rend(); ++name) {
       const auto removed = files_.remove(in_directory(destination_, *name));
-      static_cast<void>(removed);  // the fault that is told is the one before
+      static_cast<void>(removed);  // the earlier fault is reported
     }
     copied_.clear();
   }
@@ -266,9 +268,9 @@ class Backup {
   const std::string& source_;
   const std::string& destination_;
   std::vector<std::string> copied_;
-  std::optional<Index> newest_;       // snapshot, as it was listed last
-  std::optional<Index> passed_over_;  // the same, when it is damaged
-  StoreFiles seen_;                   // in the last listing that did not hold together
+  std::optional<Index> newest_;       // snapshot in the last listing
+  std::optional<Index> passed_over_;  // that snapshot, if it is damaged
+  StoreFiles seen_;                   // the last inconsistent listing
 };
 
 }  // namespace

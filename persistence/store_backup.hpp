@@ -6,14 +6,14 @@
 
 namespace locker::persistence {
 
-/// Copies a store into `destination`, a directory that is not there yet or is empty; its parent
-/// must exist. A server may have the store open and goes on: nothing of it is locked, stopped or
-/// changed. Blocks.
+/// Copies a store into `destination`, a directory that does not exist yet or is empty; its parent
+/// must exist. A server may have the store open and continue to work: nothing of the store is
+/// locked, stopped or changed. Blocks.
 ///
-/// Everything that was acknowledged before this was called is in the copy. What comes meanwhile may
-/// be, up to some record and none behind it. The copy is on the disk and has been read back whole
-/// on return; before, it has no STORE file, and is no store. After a fault the destination is empty
-/// again, where that could be done.
+/// The copy has everything that was acknowledged before the call. Of what is acknowledged during
+/// it, the copy has everything up to some record and nothing after that. On return the copy is
+/// durable and has been read back and verified; until then it has no STORE file, so it is not a
+/// store. After a fault the destination is empty again, if it could be emptied.
 [[nodiscard]] OpenResult<Inspected> back_up_store(FileSystem& files, const std::string& source,
                                                   const std::string& destination);
 

@@ -38,7 +38,8 @@ std::optional<Index> number_in(std::string_view name, std::string_view prefix,
   return index;
 }
 
-/// Takes "<word> <rest of the line>\n" off the front; null when it is not there.
+/// Removes "<word> <rest of the line>\n" from the front and returns the rest of the line; null if
+/// it is not there.
 std::optional<std::string_view> take_line(std::string_view& text, std::string_view word) {
   const std::size_t end = text.find('\n');
   if (end == std::string_view::npos || !text.starts_with(word)) return std::nullopt;

@@ -12,31 +12,31 @@
 
 namespace locker::persistence {
 
-/// The names in a store's directory; FORMAT.md has what is in the files.
+/// The names in a store's directory; FORMAT.md specifies the contents of the files.
 inline constexpr std::string_view identity_name = "STORE";
 inline constexpr std::string_view lock_name = "LOCK";
 /// The next segment, zeros only.
 inline constexpr std::string_view prepared_name = "prepared.tmp";
-/// While it is made, a larger one that takes the place of that.
+/// A larger one that is to replace it, while it is being made.
 inline constexpr std::string_view larger_name = "larger.tmp";
 
 [[nodiscard]] std::string segment_name(Index first_index);
 [[nodiscard]] std::string snapshot_name(Index index);
-/// While it is written.
+/// The name while the snapshot is being written.
 [[nodiscard]] std::string unfinished_snapshot_name(Index index);
 [[nodiscard]] std::string in_directory(std::string_view directory, std::string_view name);
 
-/// What a listing of the directory shows, each in ascending order.
+/// The directory's listing, sorted by kind, each in ascending order.
 struct StoreFiles {
   bool has_identity = false;
   std::vector<Index> segments;         ///< By first index.
-  std::vector<Index> snapshots;        ///< By the index they stand at.
-  std::vector<std::string> temporary;  ///< Names that end in .tmp: begun and never published.
-  std::vector<std::string> foreign;    ///< What is none of ours.
+  std::vector<Index> snapshots;        ///< By index.
+  std::vector<std::string> temporary;  ///< Names that end in .tmp: begun, never published.
+  std::vector<std::string> foreign;    ///< Names that are not the store's.
 };
 [[nodiscard]] StoreFiles sort_files(const std::vector<std::string>& names);
 
-/// Tells files of one store from those of another.
+/// Distinguishes the files of one store from those of another.
 using StoreId = std::array<std::uint8_t, 16>;
 
 /// The format that this version writes, and the newest that it reads. FORMAT.md says what changed.
@@ -45,7 +45,7 @@ inline constexpr std::uint32_t format_version = 2;
   return version >= 1 && version <= format_version;
 }
 
-/// The text in STORE, for people too: three lines.
+/// Returns the text of STORE, three lines that people can read too.
 [[nodiscard]] std::string identity_text(const StoreId& id);
 [[nodiscard]] OpenResult<StoreId> parse_identity(std::string_view text, const std::string& path);
 

@@ -8,7 +8,7 @@
 namespace locker::persistence {
 namespace {
 
-/// But the one that the recovery began with: that was read from end to end.
+/// Checks all snapshots but the one that recovery began with, which it read from end to end.
 OpenResult<void> check_other_snapshots(FileSystem& files, const std::string& directory,
                                        const StoreFiles& found, const RecoveredStore& recovered) {
   for (const Index index : found.snapshots) {

@@ -17,7 +17,7 @@ OpenFault not_a_store(const std::string& directory, const std::string& what) {
 
 bool is_not_a_directory(const IoError& error) { return error.code == errc_t::not_a_directory; }
 
-/// Which one it is, where the name of a directory is that of a file, or leads through one.
+/// Returns the path of the file in the way, when `path` names a file or leads through one.
 std::string file_in_the_way(FileSystem& files, std::string path) {
   std::size_t end = path.rfind('/');
   while (end != std::string::npos && end != 0) {
@@ -29,7 +29,8 @@ std::string file_in_the_way(FileSystem& files, std::string path) {
   return path;
 }
 
-/// The names in the directory, which is made if it is not there; `was_there` says so.
+/// Returns the names in the directory, which is created if it does not exist; `was_there` says
+/// whether it did.
 OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::string& directory,
                                                   bool& was_there) {
   auto names = files.list(directory);
@@ -46,7 +47,7 @@ OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::
   return std::vector<std::string>{};
 }
 
-/// A mistyped option makes no store of a directory in which somebody keeps other files.
+/// Keeps a mistyped option from making a store of a directory that holds other files.
 OpenResult<void> check_ours(const std::string& directory, const StoreFiles& found) {
   const bool is_ours = found.has_identity || !found.segments.empty() || !found.snapshots.empty();
   const auto foreign = std::find_if(found.foreign.begin(), found.foreign.end(),
@@ -56,7 +57,7 @@ OpenResult<void> check_ours(const std::string& directory, const StoreFiles& foun
                                     "); name an empty or a new one.");
 }
 
-/// A creation that was cut short left at most the first segment, without a frame in it.
+/// A creation that was interrupted left at most the first segment, without a frame in it.
 bool is_unfinished_creation(FileSystem& files, const std::string& directory,
                             const StoreFiles& found) {
   if (found.segments.empty() && found.snapshots.empty()) return true;
@@ -81,15 +82,15 @@ OpenResult<void> write_identity(FileSystem& files, const std::string& directory,
   return {};
 }
 
-/// The directory's own name is on the disk. Whoever made it may not have seen to that: an operator,
-/// or a start that was killed in between. A parent that may not be read was not made by us.
+/// Makes the directory's own name durable. An operator who created it, or a start that was killed
+/// in between, may not have done so. A parent that may not be read was not created by this process.
 OpenResult<void> sync_parent(FileSystem& files, const std::string& directory, bool was_there) {
   const auto synced = files.sync_directory(directory + "/..");
   if (synced || (was_there && synced.error().code == errc_t::permission_denied)) return {};
   return open_fault(synced.error());
 }
 
-/// STORE comes last: a store that has it has a segment too.
+/// Writes STORE last: a store that has it has a segment too.
 OpenResult<void> create_store(FileSystem& files, const std::string& directory,
                               const StoreFiles& found, bool was_there, std::uint64_t segment_bytes,
                               const std::function<std::uint64_t()>& random_number) {
@@ -115,8 +116,8 @@ OpenResult<void> create_store(FileSystem& files, const std::string& directory,
   return write_identity(files, directory, id);
 }
 
-/// Overwrites what stands behind the last frame with zeros, so that nothing of it is ever taken
-/// for a part of the chain; a second crash on the way leaves less of the same.
+/// Overwrites everything after the last frame with zeros, so that none of it is ever taken for part
+/// of the chain; after a second crash on the way, less of it is left.
 OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
                           const RecoveredStore& store) {
   const SegmentEnd& end = store.last_end;
@@ -135,8 +136,8 @@ OpenResult<void> cut_tail(FileSystem& files, const std::string& directory,
   return {};
 }
 
-/// What a crash between the name of the last segment and the seal of the one before left undone:
-/// without it nobody would miss the last one.
+/// Completes what a crash between renaming the last segment and sealing the one before left undone:
+/// without the seal, the loss of the last segment would go unnoticed.
 OpenResult<void> seal_if_missing(FileSystem& files, const std::string& directory,
                                  const RecoveredStore& store) {
   if (!store.unsealed) return {};
@@ -148,7 +149,8 @@ OpenResult<void> seal_if_missing(FileSystem& files, const std::string& directory
   return {};
 }
 
-/// But for what is prepared: its room is not given away before it is prepared again.
+/// Removes temporary files except the prepared segment, whose room must not be given away before it
+/// is prepared again.
 OpenResult<StoreFiles> remove_temporary(FileSystem& files, const std::string& directory) {
   const auto names = files.list(directory);
   if (!names) return open_fault(names.error());
@@ -177,7 +179,7 @@ OpenResult<std::unique_ptr<FileLock>> lock_file(FileSystem& files, const std::st
   return lock_fault(directory, lock.error());
 }
 
-/// Unless it is locked already.
+/// Locks STORE unless `lock` is set already.
 OpenResult<void> lock_identity(FileSystem& files, const std::string& directory,
                                std::unique_ptr<FileLock>& lock) {
   if (lock != nullptr) return {};
@@ -224,10 +226,10 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
     auto locked = lock_identity(files, directory, identity_lock);
     if (!locked) return locked.error();
   }
-  // A process that was killed, or whose sync failed, has left names that are in the cache alone:
-  // nothing may be built on one that a power cut can take back.
+  // A process that was killed, or whose sync failed, may have left names that are only in the
+  // cache: nothing may be built on one that a power failure can undo.
   if (auto synced = files.sync_directory(directory); !synced) return open_fault(synced.error());
-  // Listed again: another process may have worked here until the lock was ours.
+  // Listed again: another process may have worked here until this one got the lock.
   auto found = remove_temporary(files, directory);
   if (!found) return found.error();
 

@@ -8,33 +8,34 @@
 
 namespace locker::persistence {
 
-/// A store that this process alone may write, and what was found in it.
+/// A store that only this process may write, and its contents.
 struct OpenedStore {
   std::unique_ptr<FileLock> lock;
-  /// Of STORE, for the case that somebody takes LOCK for a remainder and removes it.
+  /// On STORE, in case somebody takes LOCK for a leftover and removes it.
   std::unique_ptr<FileLock> identity_lock;
   RecoveredStore recovered;
 };
 
-/// Holds and locks the directory, makes a new store in it when it is not there or empty, recovers,
-/// and cuts a torn tail off: afterwards the last segment has zeros only behind its last frame, on
-/// the disk, and the one before it has its seal. A new store is named and salted by
-/// `random_number`, and its first segment has `segment_bytes`.
+/// Holds and locks the directory, creates a new store in it if it does not exist or is empty,
+/// recovers it, and cuts off a torn tail: afterwards the last segment durably has only zeros after
+/// its last frame, and the one before it is sealed. For a new store, `random_number` supplies id
+/// and salt, and the first segment has `segment_bytes`.
 [[nodiscard]] OpenResult<OpenedStore> open_store(
     FileSystem& files, const std::string& directory, std::uint64_t segment_bytes,
     const std::function<std::uint64_t()>& random_number, const RecordVisitor& on_record);
 
-/// Only locks the directory, by its file LOCK, which is made if it is not there.
+/// Locks the directory by its file LOCK, which is created if it does not exist, and does nothing
+/// else.
 [[nodiscard]] OpenResult<std::unique_ptr<FileLock>> lock_store(FileSystem& files,
                                                                const std::string& directory);
 
-/// What keeps servers off a store while somebody reads it.
+/// Keeps servers off a store while somebody reads it.
 struct ReadingLock {
-  std::unique_ptr<FileLock> lock;  ///< Null without a file LOCK: a copy need not have one.
+  std::unique_ptr<FileLock> lock;  ///< Null if there is no file LOCK: a copy may lack it.
   std::unique_ptr<FileLock> identity_lock;
 };
-/// Locks a store for reading, by LOCK and STORE, and writes nothing: it may be on a file system
-/// that is read-only.
+/// Locks a store for reading, by LOCK and STORE, and writes nothing, so that the file system may be
+/// read-only.
 [[nodiscard]] OpenResult<ReadingLock> lock_for_reading(FileSystem& files,
                                                        const std::string& directory);
 

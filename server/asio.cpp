@@ -1,3 +1,3 @@
-// The one place where Asio's and Beast's own functions are compiled.
+// The one translation unit that compiles Asio and Beast.
 #include <boost/asio/impl/src.hpp>
 #include <boost/beast/src.hpp>

@@ -11,7 +11,7 @@ namespace locker::server {
 
 void append_json_string(std::string_view text, std::string& out) {
   out += '"';
-  std::size_t begin = 0;  // of what is not appended yet
+  std::size_t begin = 0;  // start of the text not yet appended
   for (std::size_t at = 0; at < text.size(); ++at) {
     const auto c = static_cast<unsigned char>(text[at]);
     if (c >= 0x20 && c != '"' && c != '\\') continue;
@@ -38,7 +38,7 @@ void append_json_text(std::string_view text, std::string& out) {
 void append_number(std::uint64_t number, std::string& out) {
   std::array<char, 20> digits;
   const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-  static_cast<void>(fault);  // twenty digits hold any number
+  static_cast<void>(fault);  // twenty digits hold any 64-bit number
   out.append(digits.data(), end);
 }
 

@@ -6,16 +6,17 @@
 
 namespace locker::server {
 
-/// Appends a JSON string with its quotes. REQUIRES: `text` is valid UTF-8.
+/// Appends `text` as a quoted JSON string. REQUIRES: `text` is valid UTF-8.
 void append_json_string(std::string_view text, std::string& out);
-/// The same of any text, such as a file's name: "(not UTF-8)" in place of one that is none.
+/// Like append_json_string(), for text from outside, such as a file name: appends "(not UTF-8)" if
+/// it is not valid UTF-8.
 void append_json_text(std::string_view text, std::string& out);
 
 void append_number(std::uint64_t number, std::string& out);
 
-/// As in a URL.
+/// Appends a packed path as a quoted JSON string, in its URL form.
 void append_path(std::string_view packed, std::string& out);
-/// "?" in place of none.
+/// Appends an owner as a quoted JSON string; "?" if it is empty.
 void append_owner(std::string_view owner, std::string& out);
 
 }  // namespace locker::server

@@ -14,9 +14,9 @@
 namespace locker::server {
 namespace {
 
-/// Above every fence ever given, also when an old backup was put back: no server grants a million
-/// locks a second for longer than it has been running. With a clock that cannot be right, above
-/// those that the store knows of.
+/// Returns a fence above every fence ever issued, even if an old backup was restored: the clock in
+/// microseconds, because no server grants a million locks a second for longer than it has been
+/// running. If the clock cannot be right, returns one above those that the store knows of.
 core::Fence first_fence(core::Fence last_fence) {
   return std::max(last_fence + 1, wall_for_fences(std::chrono::system_clock::now()));
 }
@@ -33,7 +33,7 @@ void append_query_value(std::string_view value, std::string& out) {
   }
 }
 
-/// For a caller that has no connection, and nothing else to do.
+/// Blocks a caller that has no connection, and nothing else to do.
 class BlockingWaker final : public Waker {
  public:
   void wake() override {
@@ -131,7 +131,7 @@ std::string Locker::call_verb(std::string_view verb, std::string_view path, Para
   std::string target{verb};
   if (!path.starts_with('/')) target += '/';
   for (const char c : path) {
-    // Else who names the path could add parameters.
+    // Otherwise whoever chooses the path could inject parameters.
     if (c == '?') {
       core::append_percent_encoded(c, target);
     } else {

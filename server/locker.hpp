@@ -21,57 +21,80 @@
 
 namespace locker::server {
 
-/// The whole lock server but its sockets: a store, the locks in it, and the calls on them. What a
-/// program uses to have Locker inside of it, without any HTTP server or behind its own.
+/// A lock server without sockets, to be embedded in a program: the store, the locks in it, and the
+/// calls on them. open() starts threads. If the disk fails, or memory runs out during a decision or
+/// a commit, the host process is aborted; for a failed disk, Options::on_failure is called first
+/// and can end the process in its own way.
 ///
 ///   auto locker = locker::server::Locker::open({.file = "locks.db"});
 ///   if (!locker) …                                     // locker.error().message says why
 ///   std::string reply = (*locker)->canhaz("/my/resource", {{"id", "timmy"}});
 ///
-/// Thread-safe. The calls that return JSON block until what they tell is on disk. For a server of
-/// one's own, give handler() and commit() to a Worker (server/http/worker.hpp) on one's own
-/// executor.
+/// Thread-safe. canhaz(), nowant(), dohaz() and call() block until what they return is durable.
+///
+/// To serve HTTP, pass handler() and commit() to a Worker (server/http/worker.hpp) on an executor
+/// of the program, or to an HttpServer (server/http/http_server.hpp).
+///
+/// **Neither keys nor the audit log apply here**: handler() and call() permit everything to
+/// everybody, so a Worker on handler() is an unauthenticated server. The Gate, which enforces keys
+/// and writes the audit log, is composed by lockerd (server/program). An embedding program has to
+/// authenticate its clients itself, in a RequestHandler of its own in front of handler().
+///
+/// The supported API of the server library is this header, server/request_handler.hpp,
+/// server/http/worker.hpp and server/http/http_server.hpp. The other installed headers, including
+/// those that these include, are internal and may change in any release.
 class Locker {
  public:
   struct Options {
+    /// The store, which is a directory.
     std::string file = "locks.db";
     persistence::Durability durability = persistence::Durability::always;
     std::chrono::milliseconds sync_interval{1000};
     std::uint64_t segment_bytes = std::uint64_t{64} << 20U;
     LockService::Options service = {};
     std::size_t event_readers_max = 1'000;
-    /// Told what is odd but no reason to stop. Any thread.
+    /// Receives warnings: a condition that an operator should know of, but that does not stop the
+    /// server. Called on any thread. By default warnings are dropped.
     std::function<void(std::string_view)> on_warning = {};
-    /// Told once when the disk failed, or the store lost its name; the process must end then, and
-    /// is aborted if this returns.
+    /// Called when the disk failed, or the store's directory was moved or removed, on the thread
+    /// that noticed. The process must end then, and is aborted if this returns. By default the
+    /// error is printed to stderr.
     std::function<void(const core::Fault&)> on_failure = {};
   };
 
-  /// Opens the store, or makes it when there is none, and reads all of it.
+  /// Opens the store, or creates it if there is none, and replays it.
   [[nodiscard]] static boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open(
       const Options& options);
-  /// Makes everything durable and closes the store. No call may be under way.
+  /// Makes everything durable and closes the store. REQUIRES: no call is under way, and the Workers
+  /// that use handler() or commit() are destroyed.
   ~Locker();
   Locker(const Locker&) = delete;
   Locker& operator=(const Locker&) = delete;
 
   using Parameters = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-  /// `path` as in a URL ("/my/resource"); the parameters as in the HTTP call, not encoded.
+  /// The calls of 1.0b; each returns the JSON body of its answer. `path` is encoded as in a URL
+  /// ("/my/resource"); the parameters are those of the HTTP call, not encoded.
   std::string canhaz(std::string_view path, Parameters parameters = {});
   std::string nowant(std::string_view path, Parameters parameters = {});
   std::string dohaz(std::string_view path);
 
-  /// Answers any request of the HTTP API but events; blocks until the answer may be told, with
-  /// `wait` until there is one.
+  /// Answers any request of the HTTP API except for events, which get 501. Blocks until the answer
+  /// is durable, and for a request that waits for its lock until there is an answer.
   [[nodiscard]] Response call(const Request& request);
 
+  /// The HTTP API, without any access control.
   [[nodiscard]] Api& handler() { return api_; }
+  /// Makes decisions durable.
   [[nodiscard]] GroupCommit& commit() { return commit_; }
-  /// What /metrics shows of connections: for HttpServer::Options, or for Workers of one's own.
+  /// What /metrics shows of connections: for HttpServer::Options, or for the program's own Workers.
   [[nodiscard]] HttpMetrics& http_metrics() { return http_metrics_; }
   [[nodiscard]] Metrics& metrics() { return metrics_; }
+  /// The typed calls. They return before their decision is durable, along with its index. Before
+  /// the caller acts on an answer or passes it on, it must wait for that index:
+  /// commit().commit_until(answer.index), which blocks, or commit().wait(). This also holds for the
+  /// answers of queries and refusals, and for a decision that comes later (AwaitedAcquired).
   [[nodiscard]] LockService& service() { return service_; }
-  /// What was found when the store was opened.
+  /// What recovery found when the store was opened.
   [[nodiscard]] const persistence::Recovered& recovered() const { return recovered_; }
 
  private:
@@ -84,7 +107,7 @@ class Locker {
   const persistence::Recovered recovered_;
   const std::unique_ptr<persistence::FileSystem> files_;  ///< Holds the store's directory.
   const std::unique_ptr<persistence::LocalJournal> journal_;
-  const std::unique_ptr<MemoryAhead> memory_;  ///< Of the locks that are held.
+  const std::unique_ptr<MemoryAhead> memory_;  ///< For the locks that are held.
   EventLog events_;
   GroupCommit commit_;
   LockService service_;

@@ -12,20 +12,22 @@
 
 namespace locker::server {
 
-/// What /metrics says. No label has a path or an owner as its value, so that there are as many
-/// lines whatever is locked. Thread-safe.
+/// Renders /metrics. No label value is a path or an owner, so the number of series does not depend
+/// on what is locked. Thread-safe.
 class Metrics {
  public:
-  /// All of them must outlive this.
+  /// All arguments must outlive this object.
   Metrics(LockService& service, const GroupCommit& commit, const persistence::LocalJournal& journal,
           const HttpMetrics& http)
       : service_(service), commit_(commit), journal_(journal), http_(http) {}
 
-  /// From now on these are shown too. They must outlive this. Before anybody asks.
+  /// Adds the access metrics to the output. Call before the first write(); `access` must outlive
+  /// this object.
   void show(const AccessMetrics& access) { access_ = &access; }
-  /// Appends all of it in Prometheus' text format. Waits for no sync.
+  /// Appends all metrics in the Prometheus text format. Does not wait for a sync.
   void write(std::string& out) const;
-  /// For how long the disk has not answered; zero: it is not waited for. Takes no lock.
+  /// Returns how long the disk has not answered the write or sync under way; zero if there is none.
+  /// Lock-free.
   [[nodiscard]] std::chrono::nanoseconds write_age() const {
     return journal_.write_age(persistence::LocalJournal::Clock::now());
   }

@@ -5,13 +5,13 @@
 
 namespace locker::server {
 
-/// The parts of a request's target, as they stand in it: still encoded. Everybody who decides by a
-/// target splits it here, so that no two can understand it differently.
+/// The parts of a request target, verbatim: still percent-encoded. All code that decides by a
+/// target splits it here, so that no two places can interpret it differently.
 struct RequestTarget {
-  std::string_view path;   ///< All before the `?`.
-  std::string_view query;  ///< All behind it.
-  std::string_view verb;   ///< The path's first segment with its slash: "/canhaz".
-  std::string_view rest;   ///< What of the path comes behind the verb.
+  std::string_view path;   ///< Everything before the `?`.
+  std::string_view query;  ///< Everything after the `?`.
+  std::string_view verb;   ///< The first segment of the path, with its slash: "/canhaz".
+  std::string_view rest;   ///< The rest of the path, after the verb.
 
   explicit RequestTarget(std::string_view target) {
     const std::size_t question = std::min(target.find('?'), target.size());

@@ -9,14 +9,14 @@
 
 namespace locker::bench {
 
-/// Numbers as HTTP/2, ZooKeeper and PostgreSQL write them.
+/// Appends a number as HTTP/2, ZooKeeper and PostgreSQL encode it.
 template <std::integral Number>
 void append_big_endian(std::type_identity_t<Number> number, std::string& out) {
   const auto bits = static_cast<std::uint64_t>(number);
   for (std::size_t i = sizeof(Number); i-- > 0;) out += static_cast<char>(bits >> (8 * i));
 }
 
-/// REQUIRES: the bytes are there.
+/// Reads such a number. REQUIRES: the bytes are there.
 template <std::integral Number>
 [[nodiscard]] Number read_big_endian(std::string_view bytes, std::size_t at) {
   std::uint64_t bits = 0;
@@ -26,8 +26,8 @@ template <std::integral Number>
   return static_cast<Number>(bits);
 }
 
-/// Puts the length of what stands behind `at` there, when it is known at last. `at` is where four
-/// bytes were left for it; `counts_itself` as the protocol has it.
+/// Fills in the length of what follows `at`, where four bytes were left for it. `counts_itself`:
+/// whether the protocol includes those four bytes in the length.
 inline void set_length(std::size_t at, bool counts_itself, std::string& out) {
   const std::size_t length = out.size() - at - (counts_itself ? 0 : 4);
   for (std::size_t i = 0; i < 4; ++i) out[at + i] = static_cast<char>(length >> (8 * (3 - i)));

@@ -75,7 +75,7 @@ void Connection::start() {
 
 void Connection::part() {
   dialogue_->part(output_);
-  ErrorCode ignored;  // the server may have gone first
+  ErrorCode ignored;  // the server may have closed first
   server::net::write(socket_, buffer(output_), ignored);
 }
 

@@ -13,40 +13,40 @@
 
 namespace locker::bench {
 
-/// What all connections do, and what came of it.
+/// The work of all connections, and its results.
 struct Run {
   Work work = Work::pairs;
-  std::size_t lanes = 1;  ///< What each connection has under way at a time.
+  std::size_t lanes = 1;  ///< Requests in flight per connection.
   std::size_t depth = 2;  ///< Segments of a path.
-  /// Of so many held locks (held_locks.hpp) a sibling is locked, another one each time; 0: each
+  /// Each cycle locks a sibling of another one of this many held locks (held_locks.hpp); 0: each
   /// lane locks a path of its own again and again.
   std::uint64_t among = 0;
 
   bool counts = false;       ///< Off while the servers warm up.
-  std::size_t answered = 0;  ///< Connections that have had an answer.
-  bool finished = false;     ///< What is held is given back, and nothing is begun.
+  std::size_t answered = 0;  ///< Connections that have received an answer.
+  bool finished = false;     ///< Locks are released, and nothing new is begun.
   std::uint64_t done = 0;
   std::uint64_t refusals = 0;
-  /// From a request to its answer; of hand-overs, from a release to the next one's grant.
+  /// From a request to its answer; for hand-overs, from a release to the next holder's grant.
   LatencyHistogram latencies;
   std::chrono::steady_clock::time_point released;
 };
 
-/// One client. Sends a lane's next request as soon as the one before is answered, all that are due
-/// in one write.
+/// One client. Sends a lane's next request as soon as the previous one is answered, and all that
+/// are due in one write.
 class Connection {
  public:
   /// Connects and exchanges greetings; blocks.
   Connection(server::net::io_context& io_context, const server::tcp::endpoint& server,
              std::unique_ptr<Dialogue> dialogue, std::size_t number, Run& run);
 
-  /// Asks this of every lane, one after the other, and waits for the answers; blocks.
-  /// REQUIRES: not begun, or nothing is under way any more.
+  /// Sends this request for every lane, one after the other, and waits for the answers; blocks.
+  /// REQUIRES: not started, or nothing is in flight.
   void ask_all(Verb verb);
 
-  /// Begins to work until the run is finished.
+  /// Starts the work, which continues until the run is finished.
   void start();
-  /// Says what the protocol ends with. REQUIRES: nothing is under way.
+  /// Sends what the protocol ends with. REQUIRES: nothing is in flight.
   void part();
 
  private:

@@ -1,8 +1,9 @@
-// etcd by gRPC, which is HTTP/2 with a protobuf message behind five bytes. Spoken by hand: what a
-// gRPC library costs the client would count against etcd, because both share the machine.
+// etcd over gRPC, which is HTTP/2 with a protobuf message after a prefix of five bytes. Encoded by
+// hand: the cost of a gRPC library in the client would count against etcd, because both share the
+// machine.
 //
-// A lock is a key that a transaction makes only if it is not there, bound to the connection's
-// lease, and deletes only if it has our value. Waiting is etcd's own lock service.
+// A lock is a key, bound to the connection's lease. A transaction creates it only if it does not
+// exist, and deletes it only if it has the client's value. Waiting uses etcd's own lock service.
 
 #include "bench/cycles/big_endian.hpp"
 #include "bench/cycles/dialogue.hpp"
@@ -37,7 +38,7 @@ void append_frame(Type type, unsigned flags, std::uint32_t stream, std::string_v
   out.insert(at + frame_head, payload);
 }
 
-/// HPACK's strings, without compression. REQUIRES: shorter than 127 bytes.
+/// Appends an HPACK string, uncompressed. REQUIRES: shorter than 127 bytes.
 void append_text(std::string_view text, std::string& out) {
   out += static_cast<char>(text.size());
   out += text;
@@ -51,7 +52,7 @@ std::string header_block(std::string_view path) {
   append_text("bench", block);
   block += "\x0f\x10";  // content-type, the 31st of the static table
   append_text("application/grpc", block);
-  block += '\0';  // a name of its own
+  block += '\0';  // a literal name
   append_text("te", block);
   append_text("trailers", block);
   return block;
@@ -85,7 +86,7 @@ class EtcdDialogue final : public Dialogue {
     std::string more;
     append_big_endian<std::uint32_t>(window, more);
     append_frame(window_update, 0, 0, more, out);
-    // The lease may be there since another run; then this is refused, and that is as good.
+    // The lease may exist from an earlier run; then this is refused, which is as good.
     call("/etcdserverpb.Lease/LeaseGrant", number_field(1, lease_seconds) + number_field(2, lease_),
          out);
   }
@@ -152,7 +153,7 @@ class EtcdDialogue final : public Dialogue {
     return bytes_field(1, has_value) + bytes_field(2, bytes_field(3, bytes_field(1, key)));
   }
 
-  /// `yes`: the call has ended, and message_ is what it answered.
+  /// `yes`: the call has ended, and message_ is its answer.
   Heard take_frame(std::string_view bytes, std::string& out) {
     if (bytes.size() < frame_head) return {};
     const std::size_t length = read_big_endian<std::uint32_t>(bytes, 0) >> 8U;

@@ -1,4 +1,4 @@
-// HTTP, for Locker and for the stand-in of its predecessor, which has the same calls.
+// HTTP, for Locker and for the stand-in for its predecessor, which has the same calls.
 
 #include <charconv>
 

@@ -1,8 +1,9 @@
-// One client for every lock server: how many acquires and releases, queries, renewals, refusals or
-// hand-overs a second do N connections get, and how long does one take? All servers of a
-// comparison are asked by the same program, because it shares the machine with them.
+// One client for every lock server. Measures how many acquire-release pairs, queries, renewals,
+// refusals or hand-overs per second N connections achieve, and the latency of each. All servers of
+// a comparison are measured with the same program, because it shares the machine with them.
 //
-//   cycles SERVER PORT [OPTION…]        cycles --help
+// cycles SERVER PORT [OPTION…]
+// cycles --help
 
 #include <sys/resource.h>
 
@@ -41,7 +42,7 @@ struct Settings {
   bool json = false;
 };
 
-/// False when only the help was wanted.
+/// Returns false if only the help was wanted.
 bool read_settings(int argc, char** argv, Settings& settings, Run& run) {
   po::options_description options{
       "cycles SERVER PORT [OPTION…]\n"
@@ -130,7 +131,8 @@ void work(const Settings& settings, Run& run) {
   run.released = std::chrono::steady_clock::now();
   for (const auto& connection : connections) connection->start();
   run_for(io_context, settings.warm_up);
-  // Until then some are still on their way to the server, or to their first place in the line.
+  // Until each has an answer, some are still connecting, or on their way to their first place in
+  // the queue.
   for (double waited = 0; run.answered < settings.connections; waited += 0.01) {
     if (waited > patience) throw Unexpected{"connections without an answer"};
     run_for(io_context, 0.01);
@@ -144,7 +146,7 @@ void work(const Settings& settings, Run& run) {
   print(settings, run, took.count(), cpu_seconds() - cpu);
 
   run.finished = true;
-  run_for(io_context, patience);  // gives back what is held
+  run_for(io_context, patience);  // releases what is held
   if (!io_context.stopped()) throw Unexpected{"requests that are not answered"};
   if (run.work == Work::renewal) {
     for (const auto& connection : connections) connection->ask_all(Verb::release);

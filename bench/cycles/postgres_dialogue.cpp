@@ -1,5 +1,5 @@
-// PostgreSQL's protocol with prepared statements, the cheapest way to ask it. A lock is a row that
-// is inserted and deleted, or an advisory lock, which is in memory only and can be waited for.
+// PostgreSQL's protocol with prepared statements, its cheapest form of request. A lock is a row
+// that is inserted and deleted, or an advisory lock, which is only in memory and can be waited for.
 
 #include <array>
 
@@ -10,10 +10,10 @@ namespace locker::bench {
 namespace {
 
 struct Statement {
-  std::string_view text;  ///< Empty: this kind of lock cannot do it.
+  std::string_view text;  ///< Empty: this kind of lock does not support the verb.
   bool has_token = false;
 };
-/// By verb. A statement says yes by one row.
+/// By verb. A statement says yes by returning one row.
 using Statements = std::array<Statement, 5>;
 
 constexpr Statements of_rows = {{
@@ -106,7 +106,7 @@ class PostgresDialogue final : public Dialogue {
     out += text;
   }
 
-  /// `yes`: the server is ready for the next.
+  /// `yes`: the server is ready for the next request.
   Heard take_message(std::string_view bytes) {
     if (bytes.size() < 5) return {};
     const std::size_t size = 1 + read_big_endian<std::uint32_t>(bytes, 1);

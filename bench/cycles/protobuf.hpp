@@ -7,7 +7,7 @@
 
 namespace locker::bench {
 
-// As much of protobuf's encoding as the few messages of etcd need.
+// The part of protobuf's encoding that the few etcd messages need.
 
 inline void append_varint(std::uint64_t number, std::string& out) {
   for (; number >= 0x80; number >>= 7U) out += static_cast<char>(number | 0x80U);
@@ -25,11 +25,12 @@ inline void append_field(unsigned field, std::string_view bytes, std::string& ou
   out += bytes;
 }
 
-/// Walks over the fields of a message. Only numbers and bytes: etcd's messages have no others.
+/// Iterates over the fields of a message. Supports only numbers and bytes: etcd's messages have no
+/// others.
 class FieldReader {
  public:
   explicit FieldReader(std::string_view message) : rest_(message) {}
-  /// False at the end.
+  /// Returns false at the end.
   bool next() {
     if (rest_.empty()) return false;
     const std::uint64_t key = varint();

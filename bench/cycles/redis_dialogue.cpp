@@ -1,6 +1,7 @@
-// Redis, as its documentation says to lock with one server: SET NX PX, and a script that deletes
-// the key only if it still has our value. Waiting is BLPOP on a list that holds the lock when it
-// is free; such a lock is lost with its holder, which costs Redis less than what Locker does.
+// Redis, as its documentation recommends for locking with one server: SET NX PX, and a script that
+// deletes the key only if it still has the client's value. Waiting is BLPOP on a list that holds
+// the lock while it is free; such a lock is lost with its holder, which costs Redis less than what
+// Locker does.
 
 #include <charconv>
 
@@ -16,7 +17,7 @@ constexpr std::string_view renew_if_ours =
     "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('pexpire',KEYS[1],60000) "
     "else return 0 end";
 
-/// The size of the reply at the front, or 0 when it is not all there.
+/// Returns the size of the reply at the front, or 0 if it is incomplete.
 std::size_t reply_size(std::string_view bytes) {
   const std::size_t line = bytes.find("\r\n");
   if (line == std::string_view::npos) return 0;

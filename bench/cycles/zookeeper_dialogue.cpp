@@ -1,5 +1,5 @@
-// ZooKeeper's own protocol: a lock is an ephemeral node. Waiting is the recipe of its
-// documentation: a node with a number under one parent, and a watch on the one before it.
+// ZooKeeper's own protocol: a lock is an ephemeral node. Waiting follows the recipe in its
+// documentation: a sequential node under a common parent, and a watch on its predecessor.
 
 #include <algorithm>
 #include <vector>
@@ -40,7 +40,7 @@ std::string_view read_text(std::string_view bytes, std::size_t& at) {
   return text;
 }
 
-/// A node cannot be made without its parent, so a path is one name here.
+/// A node cannot be created without its parent, so a path is a single name here.
 std::string node(std::string_view name) {
   std::string path = "/" + std::string{name};
   std::replace(path.begin() + 1, path.end(), '/', '.');
@@ -67,7 +67,7 @@ class ZooKeeperDialogue final : public Dialogue {
     if (is_connected_) return {Heard::What::yes, size};
     is_connected_ = true;
     if (!waits_) return {Heard::What::yes, size};
-    ask_create(std::string{queue}, 0, out);  // another connection may have made it
+    ask_create(std::string{queue}, 0, out);  // another connection may have created it
     return {Heard::What::aside, size};
   }
 
@@ -153,12 +153,12 @@ class ZooKeeperDialogue final : public Dialogue {
     set_length(at, false, out);
   }
 
-  /// One step of the recipe.
+  /// Does one step of the recipe.
   Heard::What stand_in_line(std::string_view reply, std::int32_t number, std::int32_t error,
                             Lane& lane, std::string& out) {
     std::size_t at = reply_head;
     if (!is_queued_) {
-      if (number == watch_event) return Heard::What::aside;  // of the time before
+      if (number == watch_event) return Heard::What::aside;  // from the previous cycle
       if (error != 0) throw Unexpected{"ZooKeeper makes no node in the queue"};
       lane.token = read_text(reply, at);
       is_queued_ = true;
@@ -170,14 +170,14 @@ class ZooKeeperDialogue final : public Dialogue {
       ask_looking(exists, before, true, out);
       return Heard::What::aside;
     } else if (number != watch_event && error == 0) {
-      return Heard::What::aside;  // it is there, and watched
+      return Heard::What::aside;  // it exists and is watched
     }
     asked_for_children_ = true;
     ask_looking(get_children, queue, false, out);
     return Heard::What::aside;
   }
 
-  /// The node that stands before ours, or nothing when ours is the first.
+  /// Returns the node before `ours`, or nothing if `ours` is the first.
   static std::string predecessor(std::string_view reply, std::string_view ours) {
     std::string_view before;
     const std::string_view name = ours.substr(queue.size() + 1);

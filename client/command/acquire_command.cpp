@@ -14,8 +14,8 @@ namespace {
 constexpr const char* help =
     "locker acquire [OPTION…] PATH…\n"
     "\n"
-    "Takes locks and prints their token, for scripts that give them back by themselves. Nothing\n"
-    "renews the lease meanwhile: call `locker renew`, or let the TTL be long enough. `locker run`\n"
+    "Acquires locks and prints their token, for scripts that release them themselves. Nothing\n"
+    "renews the lease: call `locker renew`, or choose a TTL that is long enough. `locker run`\n"
     "does all of that.\n"
     "\n"
     "  token=$(locker acquire --ttl 10m --wait 5m /db/backup) || exit\n"
@@ -36,7 +36,7 @@ boost::json::object describe(const Grant& grant) {
   return object;
 }
 
-/// Between single quotes a shell takes nothing for its own but those.
+/// For use in single quotes, in which a shell interprets only the quote itself.
 std::string quotable(const std::string& text) {
   std::string safe;
   for (const char c : text) safe += c == '\'' ? std::string{"%27"} : std::string{c};
@@ -57,10 +57,10 @@ int run_acquire_command(const Arguments& arguments) {
   add_wanted_options(line.visible);
   auto add = line.visible.add_options();
   add("token", options::value<std::string>()->value_name("UUID"),
-      "a living lease to add the locks to (LOCKER_TOKEN is not asked)");
-  add("json", "print all that is known, as JSON");
+      "add the locks to this living lease (LOCKER_TOKEN is not used)");
+  add("json", "print the whole grant as JSON");
   add("export", "print variables for a shell to eval");
-  add("quiet,q", "do not say who is waited for");
+  add("quiet,q", "do not print who is in the way");
   line.hidden.add_options()("path", options::value<Arguments>());
   line.positional.add("path", -1);
   const auto read = read_arguments(arguments, std::move(line));
@@ -78,7 +78,7 @@ int run_acquire_command(const Arguments& arguments) {
   const auto server = server_of(values);
   if (!server) return complain(server.error());
   const auto refuse = [&values](const Failure& failure) {
-    // Of `eval "$(…)"` the shell sees the status of what is printed only.
+    // In `eval "$(…)"` the shell sees only the status of the printed commands.
     if (values.count("export") != 0) std::cout << "false" << std::endl;
     return complain(failure);
   };
@@ -87,7 +87,7 @@ int run_acquire_command(const Arguments& arguments) {
   how.wait = wanted->wait;
   how.patience = wanted->patience();
   how.token = text_of(values, "token");
-  if (!how.token.empty()) {  // the lease has an owner and a TTL
+  if (!how.token.empty()) {  // the lease has its owner and TTL
     if (values.count("owner") == 0) wanted->wanted.owner.clear();
     if (values["ttl"].defaulted()) wanted->wanted.ttl.clear();
   }
@@ -102,7 +102,7 @@ int run_acquire_command(const Arguments& arguments) {
     std::cout << granted->token << "\n";
   }
   if (std::cout.flush()) return number(ExitCode::ok);
-  // Who has given the token knows it; of a new one nobody else could give the lock back.
+  // The caller knows a token that it gave. With a new one nobody else could release the lock.
   if (!how.token.empty()) return number(ExitCode::io);
   static_cast<void>(call(*server, release_call(granted->token)));
   return complain("The token cannot be printed, so the lock is given back.", ExitCode::io);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int terminal = STDIN_FILENO;
 
-/// A stopped or background process that changes the terminal's group is sent SIGTTOU.
+/// Blocks SIGTTOU, which a background process gets when it changes the terminal's group.
 void set_terminal_group(pid_t group) {
   sigset_t blocked;
   sigset_t before;
@@ -27,7 +27,7 @@ void set_terminal_group(pid_t group) {
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 
-/// Pointers to the texts, and null behind them, as exec wants them.
+/// Pointers to the texts, terminated by null, for exec.
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   pointers.reserve(texts.size() + 1);
@@ -36,7 +36,7 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-/// Ours, with what is added.
+/// Our environment, with `added` in addition or instead.
 std::vector<std::string> environment_with(
     const std::vector<std::pair<std::string, std::string>>& added) {
   std::vector<std::string> all;
@@ -51,7 +51,7 @@ std::vector<std::string> environment_with(
   return all;
 }
 
-/// In the child: only what is safe after a fork.
+/// Runs in the child: async-signal-safe calls only.
 [[noreturn]] void become(const ChildProcess::Start& start, const std::vector<char*>& arguments,
                          const std::vector<char*>& environment, bool wants_terminal, int go,
                          int report) {
@@ -94,18 +94,18 @@ std::pair<std::optional<ChildProcess>, int> ChildProcess::start(const Start& sta
     ::close(go[1]);
     become(start, arguments, environment, wants_terminal, go[0], report[1]);
   }
-  ::setpgid(pid, pid);  // whichever of the two comes first
+  ::setpgid(pid, pid);  // also done by the child: whichever comes first
   if (wants_terminal) set_terminal_group(pid);
   ::close(go[0]);
   ::close(report[1]);
   if (start.before_exec) start.before_exec(pid);
   const auto told = ::write(go[1], "", 1);
-  static_cast<void>(told);  // if it has ended already, that is seen below
+  static_cast<void>(told);  // if the child has ended already, the read below notices
   ::close(go[1]);
   int error = 0;
   ssize_t got = 0;
   do {
-    got = ::read(report[0], &error, sizeof error);  // ends when exec closes the pipe
+    got = ::read(report[0], &error, sizeof error);  // returns when exec closes the pipe
   } while (got < 0 && errno == EINTR);
   ::close(report[0]);
   ChildProcess child{pid, has_terminal, wants_terminal};
@@ -123,7 +123,7 @@ ChildProcess::State ChildProcess::look(int& status) const {
   return WIFSTOPPED(status) ? State::stopped : State::ended;
 }
 
-// Who was stopped may be continued in the background, where the terminal is the shell's.
+// After a stop we may be continued in the background, where the shell has the terminal.
 void ChildProcess::give_terminal() {
   if (!wants_terminal_) return;
   const pid_t owner = ::tcgetpgrp(terminal);
@@ -135,14 +135,15 @@ void ChildProcess::give_terminal() {
 }
 
 bool ChildProcess::has_shell(bool wants_terminal) {
-  if (::tcgetpgrp(terminal) == ::getpgrp()) has_terminal_ = true;  // `fg` has brought us there
+  if (::tcgetpgrp(terminal) == ::getpgrp()) has_terminal_ = true;  // moved there by `fg`
   if (has_terminal_ || !wants_terminal) return has_terminal_;
   const pid_t session = ::getsid(0);
-  // Whose parent is gone, as of `( locker run … & )`, nobody brings back: the kernel does not stop
-  // it.
+  // A process whose parent is gone, as after `( locker run … & )`, is continued by nobody, so the
+  // kernel does not stop it.
   const bool is_job =
       ::getpgrp() != session && ::tcgetsid(terminal) == session && ::getsid(::getppid()) == session;
-  if (is_job) wants_terminal_ = true;  // it gets it when we are continued in the foreground
+  if (is_job)
+    wants_terminal_ = true;  // it has the terminal once we are continued in the foreground
   return is_job;
 }
 

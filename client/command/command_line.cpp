@@ -30,9 +30,9 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// The user's own, else the machine's; empty when there is none.
+/// The path of the user's config file, else of the machine's; empty if there is none.
 std::string config_file() {
-  // LOCKER_CONFIG is lockerd's, which may run in the same environment.
+  // Not LOCKER_CONFIG: that is lockerd's, which may run in the same environment.
   if (std::string named = environment("LOCKER_CLIENT_CONFIG"); !named.empty()) return named;
   std::string home = environment("XDG_CONFIG_HOME");
   if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.config";
@@ -47,21 +47,22 @@ options::options_description server_options() {
   options::options_description description{"Server"};
   auto add = description.add_options();
   add("url", options::value<std::string>()->value_name("URL"),
-      "the server (LOCKER_URL; http://127.0.0.1:8765)");
+      "the server's URL (LOCKER_URL; http://127.0.0.1:8765)");
   add("key-file", options::value<std::string>()->value_name("FILE"),
-      "a file with the API key, if the server wants one (LOCKER_KEY_FILE, or the key itself in "
+      "a file with the API key, if the server requires one (LOCKER_KEY_FILE, or the key itself in "
       "LOCKER_KEY)");
   add("ca-file", options::value<std::string>()->value_name("FILE"),
-      "of https: who may have signed the server's certificate, in PEM (LOCKER_CA_FILE; the "
+      "https: the CAs that may sign the server's certificate, in PEM (LOCKER_CA_FILE; the "
       "system's CAs)");
   add("client-certificate", options::value<std::string>()->value_name("FILE"),
-      "of https: our own certificate, if the server wants one, in PEM (LOCKER_CLIENT_CERTIFICATE)");
+      "https: the client certificate, if the server requires one, in PEM "
+      "(LOCKER_CLIENT_CERTIFICATE)");
   add("client-key", options::value<std::string>()->value_name("FILE"),
-      "its key (LOCKER_CLIENT_KEY; the same file)");
+      "https: the key of the client certificate (LOCKER_CLIENT_KEY; the same file)");
   return description;
 }
 
-/// The server's options, from a file of lines `name = value`.
+/// Reads the server options from a file with lines `name = value`.
 Result<options::variables_map> read_config(const std::string& path) {
   options::variables_map values;
   if (path.empty()) return values;
@@ -81,7 +82,7 @@ Result<options::variables_map> read_config(const std::string& path) {
   return values;
 }
 
-/// Without the end of the line that an editor, or `cat`, leaves behind it.
+/// Removes trailing blanks and line ends, such as an editor leaves.
 std::string& trim(std::string& text) {
   while (!text.empty() && std::string_view{" \t\r\n"}.find(text.back()) != std::string_view::npos) {
     text.pop_back();
@@ -105,7 +106,7 @@ Result<std::string> read_key(const std::string& path) {
   return key;
 }
 
-/// It becomes a line of the request.
+/// Checks a key for what a header line of the request cannot contain.
 std::optional<Failure> check_key(const std::string& key) {
   const bool is_printable =
       std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
@@ -124,8 +125,8 @@ bool names_empty_path(const options::variables_map& values) {
   return paths != nullptr && std::find(paths->begin(), paths->end(), "") != paths->end();
 }
 
-/// An option that must not be empty, and is: a script whose variable is not set would end the lock
-/// of somebody else (fence), use the lease around it (token), or hold for ever (ttl).
+/// The name of an option that is empty and must not be. With an unset variable, a script would end
+/// somebody else's lock (fence), use the surrounding lease (token), or hold for ever (ttl).
 std::optional<std::string> empty_option(const options::variables_map& values) {
   for (const char* const name : {"fence", "lock-delay", "token", "ttl", "wait"}) {
     if (values.count(name) != 0 && text_of(values, name).empty()) return name;
@@ -143,7 +144,7 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
   options::variables_map values;
   try {
     options::command_line_parser parser{arguments};
-    // Whole names only: what an abbreviation means would change with the next option.
+    // No abbreviations: a new option could change their meaning.
     constexpr int style =
         options::command_line_style::unix_style & ~options::command_line_style::allow_guessing;
     options::store(parser.options(all).positional(line.positional).style(style).run(), values);
@@ -199,7 +200,7 @@ int complain(const Failure& failure) { return complain(failure, exit_code_of(fai
 
 int complain(const Failure& failure, ExitCode code) {
   std::string message = failure.message;
-  // What the server advises behind that is for those who write HTTP.
+  // Cuts the server's advice, which is for HTTP users.
   if (failure.code == "locked") message.resize(std::min(message.size(), message.rfind("; ")));
   if (failure.code == "no_key") {
     message = "This server wants an API key: set LOCKER_KEY, or name a file with --key-file.";

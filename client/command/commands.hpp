@@ -4,7 +4,7 @@
 
 namespace locker::client {
 
-// The commands of `locker`: each takes what stands behind its name, and returns the exit code.
+// The commands of `locker`. Each takes the arguments after its name, and returns the exit code.
 int run_acquire_command(const Arguments& arguments);
 int run_force_command(const Arguments& arguments);
 int run_list_command(const Arguments& arguments);

@@ -16,7 +16,8 @@ std::vector<Event> EventReader::take(std::string_view piece) {
 void EventReader::take_line(std::string_view line, std::vector<Event>& whole) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.empty()) {
-    if (!coming_id_.empty()) last_id_ = coming_id_;  // also without an event: where it begins
+    if (!coming_id_.empty())
+      last_id_ = coming_id_;  // also without an event: the point at which the stream begins
     if (!coming_.name.empty()) whole.push_back(coming_);
     coming_ = {};
     return;

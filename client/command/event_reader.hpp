@@ -6,25 +6,25 @@
 
 namespace locker::client {
 
-/// A server-sent event (the WHATWG's text/event-stream).
+/// A server-sent event (WHATWG's text/event-stream).
 struct Event {
   std::string name;
   std::string data;
 };
 
-/// Puts events together from the pieces of a stream.
+/// Assembles events from the pieces of a stream.
 class EventReader {
  public:
-  /// Those that are whole now.
+  /// Appends a piece; returns the events that are now complete.
   [[nodiscard]] std::vector<Event> take(std::string_view piece);
-  /// On a new connection: what was begun on the old one is dropped.
+  /// For a new connection: drops an event that is incomplete.
   void begin_again() {
     rest_.clear();
     coming_ = {};
     coming_id_ = last_id_;
   }
-  /// Of the last whole event, or of the place where the stream begins; what to send as
-  /// Last-Event-ID.
+  /// The id to send as Last-Event-ID: of the last complete event, or of the point at which the
+  /// stream began.
   [[nodiscard]] const std::string& last_id() const { return last_id_; }
 
  private:

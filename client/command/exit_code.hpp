@@ -4,17 +4,17 @@
 
 namespace locker::client {
 
-/// What the exit codes of `locker` mean; the numbers are those of BSD's sysexits.h where it has
-/// one. `locker run` ends with the command's own code when it ran to its end.
+/// The exit codes of `locker`, numbered as in BSD's sysexits.h where that has a code. `locker run`
+/// ends with the command's own code if the command ran to its end.
 enum class ExitCode : int {
   ok = 0,
   refused = 1,         ///< The server refused it; the message says why.
   usage = 64,          ///< An option or argument is wrong.
   unreachable = 69,    ///< No answer from the server.
   lost = 70,           ///< The lock was lost while it was held.
-  no_resources = 71,   ///< The system gives too little memory, or too few open files.
-  io = 74,             ///< Nothing could be written to the output.
-  not_acquired = 75,   ///< Somebody else holds it, or waiting would never end. `run`: or refused.
+  no_resources = 71,   ///< Out of memory or open files.
+  io = 74,             ///< The output could not be written.
+  not_acquired = 75,   ///< Held by somebody else, or a deadlock. `run`: or refused.
   not_permitted = 77,  ///< The key is missing, or may not do this.
   cannot_run = 126,    ///< The command was found and cannot be run.
   not_found = 127,     ///< There is no such command.
@@ -41,7 +41,7 @@ constexpr int number(ExitCode code) { return static_cast<int>(code); }
   return is_forbidden ? ExitCode::not_permitted : ExitCode::refused;
 }
 
-/// Of `run`, whose 1 is the command's.
+/// For `run`, whose 1 is the command's code.
 [[nodiscard]] inline ExitCode exit_code_without_running(const Failure& failure) {
   const ExitCode code = exit_code_of(failure);
   if (code != ExitCode::refused) return code;

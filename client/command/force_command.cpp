@@ -16,16 +16,16 @@ namespace {
 constexpr const char* help =
     "locker force --reason TEXT (PATH | --prefix PATH | --owner TEXT | --fence N)… [--yes]\n"
     "\n"
-    "Ends locks of others; their programs are told the reason. On a terminal it shows which and\n"
-    "asks first. --fence, alone or with a path, keeps it from hitting the next holder:\n"
+    "Ends locks of other owners; their programs get the reason. On a terminal it shows which, and\n"
+    "asks first. --fence, alone or with a path, spares the next holder:\n"
     "\n"
     "  locker force --reason 'ci-7 is gone' --fence 1795526454779061 /deploy/production\n"
     "\n"
-    "--owner alone also ends the leases of this owner that hold nothing.\n";
+    "--owner alone also ends leases of this owner without locks.\n";
 
 constexpr std::size_t shown_max = 20;
 
-/// As the server spells it; what it refuses stays as it is.
+/// The path as the server spells it; unchanged if the server would refuse it.
 std::string spelled(const std::string& typed) {
   core::Path path;
   if (core::parse_url_path(url_path(typed), path)) return url_path(typed);
@@ -34,20 +34,21 @@ std::string spelled(const std::string& typed) {
   return text;
 }
 
-/// Everything of one owner, so also leases that hold nothing, which no list shows.
+/// Whether the force is for everything of one owner, and so also for leases without locks, which no
+/// list shows.
 bool means_leases(const ForceFilter& force) {
   return !force.owner.empty() && force.path.empty() && force.fence.empty() &&
          (force.prefix.empty() || spelled(force.prefix) == "/");
 }
 
-/// `held` of the `count` are locks; the others wait.
+/// `held` of the `count` are locks; the others are waiting requests.
 std::string question(std::size_t count, std::size_t held) {
   if (count == 0) return "No such lock is held. End leases that hold nothing?";
   if (held < count) return count == 1 ? "End this wait?" : "End all of it?";
   return count == 1 ? "End this lock?" : "End " + std::to_string(count) + " locks?";
 }
 
-/// Shows what would end, and asks; whether the user says yes.
+/// Shows what would end and asks; returns whether the user agrees.
 Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   ListFilter filter;
   filter.prefix = force.path.empty() ? force.prefix : force.path;
@@ -84,10 +85,10 @@ Result<bool> confirm(const ServerAddress& server, const ForceFilter& force) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-/// Null, or what is wrong with the arguments.
+/// What is wrong with the arguments, or null.
 std::optional<std::string> find_fault(const options::variables_map& values,
                                       const ForceFilter& force) {
-  for (const char* const name : {"prefix", "owner"}) {  // it would end more than was meant
+  for (const char* const name : {"prefix", "owner"}) {  // empty, it would end more than intended
     if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
     return std::string{"--"} + name + " is empty, perhaps a variable that is not set.";
   }
@@ -109,13 +110,13 @@ int run_force_command(const Arguments& arguments) {
   const auto text = [](const char* name) {
     return options::value<std::string>()->value_name(name);
   };
-  add("reason", text("TEXT"), "why; told to those who lose their locks");
+  add("reason", text("TEXT"), "why; their holders get it");
   add("prefix", text("PATH"), "everything at and below this path");
   add("owner", text("TEXT"), "everything of this owner");
   add("fence", text("N"), "only the lock with this fence");
-  add("cooling", "also what cools after its lock delay began");
-  add("waiting", "also requests that wait, and places that are kept for them");
-  add("yes,y", "do not ask");
+  add("cooling", "also locks in their lock delay");
+  add("waiting", "also waiting requests, and places kept in line");
+  add("yes,y", "do not ask first");
   line.hidden.add_options()("path", options::value<std::string>());
   line.positional.add("path", 1);
   const auto read = read_arguments(arguments, std::move(line));

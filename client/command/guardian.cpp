@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr Guardian::Clock::time_point never = Guardian::Clock::time_point::max();
 
-/// What it is told.
+/// A message to the guardian.
 struct Told {
   pid_t group = 0;  // 0: not known yet
   Guardian::Clock::time_point term_at = never;
@@ -29,8 +29,8 @@ struct Told {
   milliseconds grace{0};
 };
 
-/// All that was told: only the last of it counts, and we may have been stopped for long. False when
-/// who tells is gone.
+/// Reads all pending messages, of which only the last counts: we may have been stopped for long.
+/// False if the sender is gone.
 bool read_told(int socket, Told& told) {
   Told read;
   for (int flags = 0;;) {
@@ -43,7 +43,7 @@ bool read_told(int socket, Told& told) {
   }
 }
 
-/// True when there is something to read, or who tells is gone; false at `when`.
+/// Waits. True when there is a message, or the sender is gone; false at `when`.
 bool is_told_before(int socket, Guardian::Clock::time_point when) {
   for (;;) {
     int timeout = -1;
@@ -73,7 +73,7 @@ void ask_to_end(pid_t group) {
 
 /// Kernels before 5.9 do not know close_range, and some sandboxes forbid it.
 void close_range_slowly(unsigned first, unsigned last) {
-  constexpr rlim_t limit_max = 1U << 20U;  // where there is no limit this must end as well
+  constexpr rlim_t limit_max = 1U << 20U;  // bounds the loop if there is no limit
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const auto end = static_cast<unsigned>(std::min(limit.rlim_cur, limit_max));
@@ -84,19 +84,19 @@ void close_between(unsigned first, unsigned last) {
   if (first <= last && ::close_range(first, last, 0) != 0) close_range_slowly(first, last);
 }
 
-/// What we were started with may be a pipe that somebody reads to its end, or hold a lock of
-/// flock(): none of that must wait for the guardian.
+/// Closes inherited descriptors: a reader that waits for the end of a pipe, or a lock of flock(),
+/// must not depend on the guardian.
 void close_all_but(int kept) {
   const auto number = static_cast<unsigned>(kept);
   if (number > 0) close_between(0, number - 1);
   close_between(number + 1, std::numeric_limits<unsigned>::max());
 }
 
-/// Only what is safe after a fork.
+/// The guardian's process. Async-signal-safe calls only, after a fork.
 [[noreturn]] void guard(int socket) {
-  ::setsid();                         // the terminal's signals are not for us
-  ::prctl(PR_SET_NAME, "lockguard");  // nor is what `killall locker` sends
-  // Handlers are inherited, and would tell our parent of what we are sent.
+  ::setsid();                         // no signals from the terminal
+  ::prctl(PR_SET_NAME, "lockguard");  // nor from `killall locker`
+  // Inherited handlers would report our signals to the parent.
   for (int number = 1; number <= SIGRTMAX; ++number) ::signal(number, SIG_IGN);
   close_all_but(socket);
   Told told;
@@ -112,7 +112,7 @@ void close_all_but(int kept) {
   }
   if (told.group <= 0) ::_exit(0);
   ask_to_end(told.group);
-  // Who was stopped before it was killed has left less than the grace of the lease.
+  // If the parent was stopped before it was killed, the lease may end before the grace period.
   const auto kill_at = std::min(Guardian::Clock::now() + told.grace, told.kill_at);
   while (Guardian::Clock::now() < kill_at && is_alive(told.group)) sleep_for(milliseconds{50});
   ::kill(-told.group, SIGKILL);
@@ -141,7 +141,7 @@ void Guardian::watch(pid_t group, const Lease& lease) const {
     told.term_at = ends_at - ttl / 10;
     told.kill_at = ends_at - ttl / 40;
   }
-  // One that is stopped itself must not stop us; that it is gone is told by is_gone().
+  // Does not block if the guardian is stopped; is_gone() reports one that was killed.
   const auto sent = ::send(socket_, &told, sizeof told, MSG_DONTWAIT | MSG_NOSIGNAL);
   static_cast<void>(sent);
 }
@@ -154,7 +154,7 @@ bool Guardian::is_gone() {
 
 void Guardian::dismiss() {
   if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);  // before it sees the socket closed
+    ::kill(pid_, SIGKILL);  // before it sees that the socket is closed
     ::waitpid(pid_, nullptr, 0);
     pid_ = -1;
   }

@@ -8,38 +8,39 @@
 
 namespace locker::client {
 
-/// A small process beside ours that ends the command when we cannot: it must not outlive the lease.
+/// A small process that ends the command when `locker run` cannot, so that the command does not
+/// outlive the lease:
 ///
-/// - We are killed (SIGKILL, out of memory): a socket from us is closed, so it notices at once. The
-///   command's group gets SIGTERM, and SIGKILL after the grace.
-/// - We are stopped, or hang, and renew nothing: shortly before the lease ends the group gets
-///   SIGTERM, and SIGKILL.
+/// - `locker run` is killed (SIGKILL, out of memory): its end of a socket closes, so the guardian
+///   notices immediately. The command's group gets SIGTERM, and SIGKILL after the grace period.
+/// - `locker run` is stopped or hangs, and renews nothing: the group gets SIGTERM and then SIGKILL
+///   shortly before the lease ends.
 ///
-/// When it is killed as well (a whole container is), nobody is left to end anything.
+/// If both are killed together, as in a container, nothing ends the command.
 class Guardian {
  public:
   using Clock = BootClock;
 
   struct Lease {
     std::chrono::milliseconds ttl{0};
-    Clock::time_point ends_at = Clock::time_point::max();  ///< That is never.
-    /// From TERM to KILL when we die, if the lease does not end before.
+    Clock::time_point ends_at = Clock::time_point::max();  ///< max(): never.
+    /// From SIGTERM to SIGKILL after our death, unless the lease ends before.
     std::chrono::milliseconds grace{0};
   };
 
-  /// What it guards it is told later, by watch().
+  /// Starts the process, which has nothing to guard before watch().
   Guardian();
-  /// As if we died: who ends by an exception leaves the command to it.
+  /// Acts on the process as our death does: after an exception it ends the command.
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  /// From now on the group must have ended by the time at which the lease ends. To be called again
-  /// after each renewal, for that may have brought another TTL.
+  /// Makes it end the group before the lease ends. Call it again after each renewal, which may have
+  /// changed the TTL.
   void watch(pid_t group, const Lease& lease) const;
-  /// Whether somebody has killed it.
+  /// Whether the process has been killed.
   [[nodiscard]] bool is_gone();
-  /// The command has ended, or we end it: nothing is left to guard.
+  /// Ends the process, when nothing is left to guard: the command has ended, or we end it.
   void dismiss();
 
  private:

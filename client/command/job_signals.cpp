@@ -10,15 +10,15 @@ namespace {
 volatile std::sig_atomic_t is_continued = 0;
 void (*handler_before)(int) = nullptr;
 
-/// Whether the terminal's signal has stopped us, and somebody has continued us; seldom false though
-/// it is so, for we may look before the handler runs. The kernel does not stop a group that no
-/// shell could continue, wherever in it the one is whose shell is gone.
+/// Stops our group as the terminal does; returns whether we were stopped and continued. Rarely
+/// false although we were, because we may look before the handler has run. The kernel does not stop
+/// a group that no shell could continue.
 bool stop_as_terminal_does(int number) {
   struct sigaction ours {};
   struct sigaction noting {};
   ::sigaction(SIGCONT, nullptr, &ours);
   handler_before = ours.sa_handler;
-  // It may run on another thread, and passes the signal on to those who await it by itself.
+  // It may run on another thread, and passes the signal on to the handler before it.
   noting.sa_handler = [](int cont) {
     is_continued = 1;
     handler_before(cont);
@@ -44,7 +44,7 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
   for (const int number : {SIGCONT, SIGCHLD, SIGWINCH}) await(number);
   for (int number = 1; number <= SIGRTMAX; ++number) {
     struct sigaction before {};
-    if (::sigaction(number, nullptr, &before) != 0) continue;  // it is the C library's own
+    if (::sigaction(number, nullptr, &before) != 0) continue;  // one that the C library reserves
     const bool is_passed_on =
         ends_job(number) || number == SIGUSR1 || number == SIGUSR2 || number == SIGTSTP;
     if (before.sa_handler == SIG_IGN) {
@@ -54,7 +54,7 @@ sigset_t await_job_signals(boost::asio::signal_set& signals) {
     }
   }
   outlive_failing_output();
-  // Whoever starts us can have blocked some: nobody would tell us of the command's end.
+  // Our parent may have blocked some, and we would not learn of the command's end.
   ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
   return ignored;
 }

@@ -8,12 +8,12 @@
 
 namespace locker::client {
 
-/// Numbers the leases of a store in the order in which they come to be: a name for each that is no
-/// secret. Remembers those that live.
+/// Numbers the leases of a store in the order in which they begin, as names that are not secret.
+/// Remembers only living leases.
 class LeaseNumbers {
  public:
-  /// Of the lease that the record is about, from 1 on; zero: no lease has this lock any more. Takes
-  /// the records in the order of the journal.
+  /// The number, from 1, of the lease that the record is about; 0 if no lease has this lock any
+  /// more. Call it with the records in journal order.
   [[nodiscard]] std::uint64_t number_of(const core::Record& record);
 
  private:
@@ -21,7 +21,7 @@ class LeaseNumbers {
     std::uint64_t number = 0;
     std::size_t locks = 0;
     core::LockId opened;
-    bool is_changing = false;  // one of its locks makes way for the next record's
+    bool is_changing = false;  // the next record replaces one of its locks
   };
 
   std::map<core::Token, Lease> living_;

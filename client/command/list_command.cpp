@@ -13,11 +13,11 @@ namespace {
 constexpr const char* help =
     "locker ls [OPTION…] [PREFIX]\n"
     "\n"
-    "What is held at and below a path, as a tree; everything without one.\n"
+    "Lists the locks at and below a path as a tree; without a path, all locks.\n"
     "\n"
-    "  locker ls --table --owner ci-7      in order of age\n"
-    "  locker ls --state waiting           who stands in line\n"
-    "  locker ls --json /ci | jq .path     a JSON object a line\n";
+    "  locker ls --table --owner ci-7      oldest first\n"
+    "  locker ls --state waiting           who waits in line\n"
+    "  locker ls --json /ci | jq .path     one JSON object per line\n";
 
 Row row_of(const boost::json::object& lock) {
   const std::string since = text_field(lock, "state") == "waiting" ? "waiting_ms" : "held_ms";
@@ -32,11 +32,11 @@ Row row_of(const boost::json::object& lock) {
 int run_list_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   auto add = line.visible.add_options();
-  add("table,l", "as a table in order of age");
-  add("json", "a JSON object a line, as the server says it");
-  add("owner", options::value<std::string>()->value_name("TEXT"), "only this owner's");
+  add("table,l", "as a table, oldest first");
+  add("json", "one JSON object per line, as the server sends it");
+  add("owner", options::value<std::string>()->value_name("TEXT"), "only locks of this owner");
   add("state", options::value<std::string>()->value_name("STATE"),
-      "held (with what is cooling; the default), cooling, waiting");
+      "held (with those in their lock delay; the default), cooling, waiting");
   line.hidden.add_options()("prefix", options::value<std::string>());
   line.positional.add("prefix", 1);
   const auto read = read_arguments(arguments, std::move(line));

@@ -13,7 +13,7 @@
 namespace locker::client {
 namespace {
 
-constexpr std::string_view take = "\x1b[?1049h\x1b[?25l";  // the other screen; no cursor
+constexpr std::string_view take = "\x1b[?1049h\x1b[?25l";  // alternate screen; no cursor
 constexpr std::string_view give_back = "\x1b[?25h\x1b[?1049l";
 
 bool write_all(std::string_view bytes) {
@@ -72,7 +72,7 @@ bool LiveScreen::draw(std::string_view text) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     if (row != 0) picture += '\n';
     picture += shortened(text.substr(0, end), size.ws_col);
-    picture += "\x1b[K";  // what was longer before
+    picture += "\x1b[K";  // clears the rest of a longer line
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return write_all(picture + "\x1b[J");

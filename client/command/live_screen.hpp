@@ -7,9 +7,9 @@
 
 namespace locker::client {
 
-/// The terminal at stdin and stdout, taken for a picture that changes: keys come at once and are
-/// not shown, and what was on the screen is there again at the end. VT100's sequences, which every
-/// terminal of today has. At most one at a time.
+/// Takes over the terminal at stdin and stdout for a picture that changes. Keys arrive unbuffered
+/// and without echo; the destructor restores the screen. Uses VT100 sequences. At most one at a
+/// time.
 class LiveScreen {
  public:
   /// Whether stdin and stdout are a terminal.
@@ -20,10 +20,10 @@ class LiveScreen {
   LiveScreen(const LiveScreen&) = delete;
   LiveScreen& operator=(const LiveScreen&) = delete;
 
-  /// Lines that do not fit are cut. False: nobody sees it any more.
+  /// Draws the text, cut to the screen. Returns false if the terminal is gone.
   [[nodiscard]] bool draw(std::string_view text);
   [[nodiscard]] std::size_t rows() const;
-  /// Gives the terminal back, stops the process as Ctrl-Z does, and takes it again afterwards.
+  /// Restores the terminal, stops the process as Ctrl-Z does, and takes over again when continued.
   void suspend();
 
  private:

@@ -50,7 +50,7 @@ void LockTree::print(std::ostream& out) const {
 
 void LockTree::print(const Node& node, const std::string& indent, std::ostream& out) {
   for (const auto& [name, child] : node.children) {
-    // What holds nothing and has one thing below it needs no line of its own.
+    // A segment without holders and with one child shares the line of its child.
     std::string line = "/" + name;
     const Node* shown = &child;
     while (shown->holders.empty() && shown->children.size() == 1) {

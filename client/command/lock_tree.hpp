@@ -9,15 +9,15 @@
 
 namespace locker::client {
 
-/// Whether this is the place of one who does not wait at the moment, as the server lists it.
+/// Whether a listed waiter is a kept place: its client is not connected at the moment.
 [[nodiscard]] bool is_kept_place(const boost::json::object& lock);
 
-/// What is held, by path, for people.
+/// The held locks as a tree of paths, for people.
 class LockTree {
  public:
-  /// A lock as the server lists it.
+  /// Adds a lock as the server lists it.
   void add(const boost::json::object& lock);
-  /// A line for each path segment, with who holds it.
+  /// Prints a line for each path segment, with its holders.
   void print(std::ostream& out) const;
 
  private:

@@ -1,4 +1,4 @@
-// locker: the command line. Each command is a file of its own.
+// locker, the command line. Each command has a file of its own.
 
 #include <exception>
 #include <iostream>
@@ -19,23 +19,23 @@ struct Command {
 
 constexpr Command commands[] = {
     {"run", "hold locks while a command runs", run_run_command},
-    {"acquire", "take locks, and print the token", run_acquire_command},
-    {"release", "give locks back", run_release_command},
-    {"renew", "the heartbeat of a lease", run_renew_command},
-    {"ls", "what is held, as a tree or a table", run_list_command},
-    {"show", "who holds a path, and who waits for it", run_show_command},
-    {"watch", "what happens, as it happens", run_watch_command},
-    {"top", "who waits longest and for whom, live", run_top_command},
-    {"force", "end somebody else's locks", run_force_command},
-    {"status", "how the server is", run_status_command},
+    {"acquire", "acquire locks, and print their token", run_acquire_command},
+    {"release", "release locks", run_release_command},
+    {"renew", "renew a lease, once or all the time", run_renew_command},
+    {"ls", "list locks, as a tree or a table", run_list_command},
+    {"show", "show who holds a path and who waits for it", run_show_command},
+    {"watch", "print events as they happen", run_watch_command},
+    {"top", "show the longest waits and the oldest locks, live", run_top_command},
+    {"force", "end locks of other owners", run_force_command},
+    {"status", "show the state of the server", run_status_command},
     {"token", "make an API key for the server", run_token_command},
     {"store", "verify, dump or back up a store on this machine", run_store_command},
 };
 
 void print_usage(std::ostream& out) {
-  out << "locker: takes turns on resources by a lock server (lockerd).\n\n"
+  out << "locker: the command-line client of lockerd, a lock server.\n\n"
          "  locker run /deploy/production -- ./deploy.sh\n\n"
-         "Commands (locker COMMAND --help tells more):\n";
+         "Commands (for details: locker COMMAND --help):\n";
   for (const Command& command : commands) {
     std::string name = command.name;
     name.resize(10, ' ');
@@ -43,7 +43,7 @@ void print_usage(std::ostream& out) {
   }
   out << "\nThe server is --url of each command, else LOCKER_URL, else `url = …` in\n"
          "~/.config/locker/locker.conf or /etc/locker/locker.conf, else http://127.0.0.1:8765.\n"
-         "Exit codes: 0, 1 refused, 64 used wrongly, 69 server unreachable, 70 lock lost,\n"
+         "Exit codes: 0, 1 refused, 64 usage error, 69 server unreachable, 70 lock lost,\n"
          "71 out of memory or open files, 74 output not written, 75 not acquired,\n"
          "77 not permitted; those of `store` are in its help.\n";
 }

@@ -37,8 +37,7 @@ net::awaitable<Result<json::object>> async_ask(HttpClient& client, const Call& c
   co_return reply->json();
 }
 
-/// The paths that are waited for, each once, with how long its first request waits; those that
-/// began first come first.
+/// The paths with waiters, each once, with the time of its longest waiter; the longest wait first.
 std::vector<std::pair<std::string, milliseconds>> paths_waited_for(const json::object& page,
                                                                    std::size_t most) {
   std::vector<std::pair<std::string, milliseconds>> paths;
@@ -55,7 +54,7 @@ std::vector<std::pair<std::string, milliseconds>> paths_waited_for(const json::o
   return paths;
 }
 
-/// Who is in the way of those who wait for a path; empty when it is another one who waits.
+/// The lock in the way of a path's waiters; empty if only another waiter is.
 json::object holder_of(const json::object& state) {
   for (const char* const name : {"holders", "covered_by"}) {
     const json::array list = list_field(state, name);
@@ -69,7 +68,7 @@ std::string queues_text(const Overview& overview) {
       {"WAITED FOR", "IN LINE", "LONGEST", "FIRST", "HELD BY", "AT", "SINCE", "EXPIRES"}};
   for (const Overview::Queue& queue : overview.queues) {
     const json::array waiters = list_field(queue.state, "waiters");
-    if (waiters.empty() || !waiters.front().is_object()) continue;  // it is over
+    if (waiters.empty() || !waiters.front().is_object()) continue;  // the wait is over
     const json::object holder = holder_of(queue.state);
     rows.push_back({text_field(queue.state, "path"),
                     grouped(number_of(queue.state, "waiter_count")), short_duration(queue.wait),

@@ -14,24 +14,24 @@
 
 namespace locker::client {
 
-/// What `locker top` shows: some of the oldest waiters and locks, never all of them. The answers
-/// are those of /v1.
+/// What `locker top` shows: some of the oldest waiters and locks, never all of them. The JSON is
+/// that of /v1.
 struct Overview {
-  /// A path that is waited for.
+  /// A path with waiters.
   struct Queue {
     boost::json::object state;       ///< GET /v1/locks/<path>.
-    std::chrono::milliseconds wait;  ///< Of the one that has waited longest.
+    std::chrono::milliseconds wait;  ///< Of the longest waiter.
   };
   boost::json::object status;
-  std::vector<Queue> queues;  ///< Those that began to wait first, first.
-  boost::json::array oldest;  ///< The locks that are held longest.
+  std::vector<Queue> queues;  ///< The longest wait first.
+  boost::json::array oldest;  ///< The locks held longest.
   SteadyClock::time_point asked_at;
 };
 
-/// Asks for at most `rows` of each. `client` outlives it.
+/// Asks for at most `rows` queues and locks. `client` must outlive the coroutine.
 [[nodiscard]] net::awaitable<Result<Overview>> async_overview(HttpClient& client, std::size_t rows);
 
-/// For a terminal, in lines. `before` is an earlier one, for what happens in a second.
+/// The overview as lines for a terminal. `before` is an earlier one, for the rate of changes.
 [[nodiscard]] std::string text_of(const Overview& overview, const ServerAddress& server,
                                   const std::optional<Overview>& before);
 

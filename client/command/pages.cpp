@@ -9,7 +9,7 @@ namespace {
 
 using Visit = std::function<void(const boost::json::object&)>;
 
-// All live as long as for_each_lock() below.
+// The arguments live in for_each_lock() below.
 net::awaitable<std::optional<Failure>> async_list(HttpClient& client, const ListFilter& filter,
                                                   const Visit& visit) {
   std::string after;

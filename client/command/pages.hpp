@@ -8,7 +8,7 @@
 
 namespace locker::client {
 
-/// Asks for a list page by page, on one connection; `visit` is told of each lock in order of fence.
+/// Lists locks page by page on one connection; calls `visit` for each, in order of fence. Blocks.
 [[nodiscard]] Result<void> for_each_lock(
     const ServerAddress& server, const ListFilter& filter,
     const std::function<void(const boost::json::object&)>& visit);

@@ -4,11 +4,11 @@
 
 namespace locker::client {
 
-/// For a release: a server that is restarted is back by then, and may have made room on its disk.
+/// For a release: a restarted server is back by then, and a full disk may have room again.
 constexpr milliseconds release_patience{5'000};
 
-/// Asks again, for so long, while the server is away, as when it is restarted, or its disk is full;
-/// says so once. Each time `timeout` is for an answer.
+/// Makes a call, and retries it for `patience` while the server is away, such as during a restart,
+/// or its disk is full; prints that once. `timeout` bounds each attempt.
 [[nodiscard]] Result<Reply> call_patiently(const ServerAddress& server, const Call& request,
                                            milliseconds patience,
                                            milliseconds timeout = milliseconds{10'000});

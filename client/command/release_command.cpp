@@ -7,16 +7,15 @@ namespace {
 constexpr const char* help =
     "locker release [--token UUID] [PATH…]\n"
     "\n"
-    "Gives back all locks of a lease, or some of its paths. The token is LOCKER_TOKEN when --token "
-    "is\n"
-    "not there. To release twice does no harm.\n";
+    "Releases all locks of a lease, or some of its paths. Without --token the token is\n"
+    "LOCKER_TOKEN. Releasing twice does no harm.\n";
 
 }  // namespace
 
 int run_release_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   line.visible.add_options()("token", options::value<std::string>()->value_name("UUID"),
-                             "the lease's (LOCKER_TOKEN)");
+                             "the token of the lease (LOCKER_TOKEN)");
   line.hidden.add_options()("path", options::value<Arguments>());
   line.positional.add("path", -1);
   const auto read = read_arguments(arguments, std::move(line));

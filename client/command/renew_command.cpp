@@ -29,25 +29,23 @@ namespace {
 constexpr const char* help =
     "locker renew [--token UUID] [--ttl TIME] [--keep [--while PID]]\n"
     "\n"
-    "The heartbeat of a lease: it lives for another TTL, with all its locks. With --keep it goes "
-    "on\n"
-    "doing that until it is killed (exit code by the signal), the lease is lost (70), or the "
-    "process\n"
-    "that --while names is gone (0), such as the script that wants the lease:\n"
+    "Renews a lease and all its locks for another TTL. With --keep it goes on doing so until it\n"
+    "is killed (exit code of the signal), the lease is lost (70), or the process that --while\n"
+    "names is gone (0), such as the script that uses the lease:\n"
     "\n"
     "  locker renew --token $token --keep --while $$ &\n";
 
 constexpr std::chrono::milliseconds look_every{500};
-/// Who keeps a lease waits for a server that is being restarted from the first renewal on.
+/// With --keep already the first renewal waits for a server that is being restarted.
 constexpr milliseconds keeping_patience{60'000};
 
-/// Also when it has ended and its parent does not ask how.
+/// True also for a zombie, whose parent has not waited for it.
 bool is_gone(pid_t process) {
   if (::kill(process, 0) != 0 && errno != EPERM) return true;
   std::ifstream file{"/proc/" + std::to_string(process) + "/stat"};
   std::string text;
   std::getline(file, text);
-  const std::size_t state = text.rfind(')') + 2;  // behind the name, which can be anything
+  const std::size_t state = text.rfind(')') + 2;  // after the name, which can contain anything
   return state < text.size() && (text[state] == 'Z' || text[state] == 'X');
 }
 
@@ -90,12 +88,13 @@ int keep(const ServerAddress& server, const Grant& grant, pid_t process) {
 int run_renew_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   auto add = line.visible.add_options();
-  add("token", options::value<std::string>()->value_name("UUID"), "the lease's (LOCKER_TOKEN)");
-  add("ttl", options::value<std::string>()->value_name("TIME"), "change the lease's TTL to this");
-  add("keep", "go on until killed or lost");
+  add("token", options::value<std::string>()->value_name("UUID"),
+      "the token of the lease (LOCKER_TOKEN)");
+  add("ttl", options::value<std::string>()->value_name("TIME"), "the new TTL of the lease");
+  add("keep", "go on until killed, or the lease is lost");
   add("while", options::value<pid_t>()->value_name("PID"),
       "with --keep: as long as this process lives");
-  add("json", "print the answer");
+  add("json", "print the server's answer");
   const auto read = read_arguments(arguments, std::move(line));
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);

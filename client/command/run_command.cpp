@@ -37,28 +37,27 @@ constexpr milliseconds guardian_delay{1'000};
 constexpr const char* help =
     "locker run [OPTION…] PATH… -- COMMAND [ARGUMENT…]\n"
     "\n"
-    "Waits for the locks, holds them while the command runs, and gives them back.\n"
+    "Waits for the locks, holds them while the command runs, and releases them.\n"
     "\n"
     "  locker run /db/backup -- pg_dump shop\n"
-    "  locker run --wait 0 /cron/report -- ./report    or not at all, if another machine does it\n"
+    "  locker run --wait 0 /cron/report -- ./report    does not wait if another machine runs it\n"
     "  locker run --any 1 /agents/a /agents/b -- sh -c 'build-on \"$LOCKER_PATH\"'\n"
     "\n"
-    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its environment, "
-    "and\n"
-    "LOCKER_CA_FILE and the like with https. It has a process group of its own, which gets the\n"
-    "signals that locker gets. When the lock is lost (forced, or not renewed in time) the group "
-    "gets\n"
-    "TERM, and KILL before others can have the lock; the same when locker is killed. Processes "
-    "that\n"
-    "the command leaves behind are left alone.\n"
+    "The command finds LOCKER_PATH, LOCKER_TOKEN, LOCKER_FENCE and LOCKER_URL in its\n"
+    "environment, with https also LOCKER_CA_FILE and the like. It has a process group of its own,\n"
+    "which gets the signals that locker gets. Processes that it leaves behind are left alone.\n"
     "\n"
-    "Exit code: the command's, or 128 and the signal that ended it. 64 used wrongly, 69 the server "
-    "is\n"
-    "unreachable, 70 the lock was lost, 75 not acquired, or refused for now, 77 not permitted, 126 "
-    "and\n"
-    "127 the command cannot be run.\n";
+    "If the lease is not renewed in time, or locker is killed, the group gets TERM, and KILL\n"
+    "before others can have the lock; except when locker and its guardian are killed together.\n"
+    "If the lock is forced, the group gets TERM at the next renewal, and KILL after --kill-after;\n"
+    "meanwhile others can have the lock, unless --lock-delay keeps them out.\n"
+    "\n"
+    "Exit code: the command's, or 128 plus the signal that ended it. 64 usage error, 69 the\n"
+    "server is unreachable, 70 the lock was lost, 75 not acquired, or refused for now, 77 not\n"
+    "permitted, 126 and 127 the command cannot be run.\n";
 
-/// So that a `locker` in the command can ask the same server, wherever it is started.
+/// Adds absolute paths, so that a `locker` in the command reaches the same server from any
+/// directory.
 void add_files(const ServerAddress::Tls& tls, const std::string& key_file,
                std::vector<std::pair<std::string, std::string>>& environment) {
   for (const auto& [name, file] :
@@ -71,7 +70,7 @@ void add_files(const ServerAddress::Tls& tls, const std::string& key_file,
   }
 }
 
-/// Everything of one run; on one thread.
+/// One `locker run`, from the acquire to the release. Single-threaded.
 class Run {
  public:
   Run(ServerAddress server, std::string key_file, Wanted wanted, Acquisition::Options how,
@@ -101,12 +100,12 @@ class Run {
     while (!ended_ && io_context_.run_one() != 0) {
     }
     if (interrupted_while_waiting_) leave_the_line();
-    // A shell script goes on after a program that only returns 130; it ends with one that SIGINT
+    // A shell script continues after a program that returns 130, and ends after one that SIGINT
     // has killed.
     const bool is_by_interrupt = interrupted_while_waiting_ && *ended_ == 128 + SIGINT;
     if (is_by_interrupt || is_interrupted_by_key_) ::signal(SIGINT, SIG_DFL);
     if (is_by_interrupt) ::raise(SIGINT);
-    if (is_interrupted_by_key_) ::kill(0, SIGINT);  // so is whoever waits for us
+    if (is_interrupted_by_key_) ::kill(0, SIGINT);  // also for the shell that waits for us
     return *ended_;
   }
 
@@ -140,12 +139,12 @@ class Run {
       return on_child();
     }
     if (number == SIGINT) is_sent_interrupt_ = true;
-    if (number == SIGCONT) {  // we were stopped, and so the lease was not renewed
+    if (number == SIGCONT) {  // we were stopped and have not renewed the lease
       keeper_->hurry();
       child_->give_terminal();
     }
     child_->signal(number);
-    if (ends_job(number)) child_->signal(SIGCONT);  // it may be stopped, and would never see it
+    if (ends_job(number)) child_->signal(SIGCONT);  // a stopped command would not see the signal
   }
 
   void on_decided(const Result<Grant>& granted) {
@@ -183,7 +182,7 @@ class Run {
                     rethrow(error);
                     if (failure && !ended_) on_lost(*failure);
                   });
-    on_child();  // it may have ended before its signal was waited for
+    on_child();  // it may have ended before we waited for SIGCHLD
   }
 
   void on_child() {
@@ -200,19 +199,19 @@ class Run {
     keeper_->stop();
     guardian_->dismiss();
     if (is_lost_) {
-      child_->signal(SIGKILL);  // what is left of the group
+      child_->signal(SIGKILL);  // the rest of the group
       ended_ = number(ExitCode::lost);
       release();  // others need not wait for the TTL
       return;
     }
     ended_ = exit_code_of_status(status);
     if (!release()) ended_ = number(ExitCode::lost);
-    // The key interrupts the group that has the terminal: the command's alone, and not ours.
+    // Ctrl-C interrupts only the foreground group: the command's, and not ours.
     is_interrupted_by_key_ =
         had_terminal && !is_sent_interrupt_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT;
   }
 
-  /// The command may have changed it since the grant: `locker renew --ttl`.
+  /// The current TTL: the command may have changed it with `locker renew --ttl`.
   [[nodiscard]] std::optional<milliseconds> ttl() const {
     return keeper_ ? keeper_->ttl() : grant_.ttl;
   }
@@ -238,9 +237,9 @@ class Run {
 
   void tell_guardian() const { guardian_->watch(child_->group(), lease()); }
 
-  /// The command is stopped. So are we then: the shell shall see it, and can bring both back.
-  /// Meanwhile nothing is renewed. Without a shell whoever has stopped the command brings it back
-  /// alone, and it needs its lock then.
+  /// After the command was stopped, stops this process too, so that the shell sees it and can
+  /// continue both; nothing is renewed in between. Without a shell only the command is continued,
+  /// by whoever stopped it, and it needs its lock then: we go on renewing.
   void stop_too(int number) {
     const bool wants_terminal = number == SIGTTIN || number == SIGTTOU;
     if (wants_terminal && child_->lend_terminal()) return child_->signal(SIGCONT);
@@ -258,13 +257,13 @@ class Run {
     is_lost_ = true;
     child_->signal(SIGTERM);
     child_->signal(SIGCONT);
-    // Where the server could not be asked, the lease still lives; where it said that it has ended,
-    // every moment counts, and the command gets a short one.
+    // If the server did not answer, the lease still lives, and the command has time until shortly
+    // before its end. If the server said that the lease has ended, it has kill_after_ only.
     const auto now = BootClock::now();
     auto kill_at = now + kill_after_;
     if (failure.kind != Failure::Kind::lost) {
       kill_at = std::max(now, keeper_->ends_at() - ttl().value_or(milliseconds{0}) / 20);
-    } else {  // we may be stopped until then; if so, the guardian kills, a little later
+    } else {  // if we are stopped by then, the guardian kills a little later
       guardian_->watch(child_->group(),
                        {.ends_at = kill_at + guardian_delay, .grace = kill_after_});
     }
@@ -275,10 +274,10 @@ class Run {
       say(has_time ? "the command does not end, and is killed"
                    : "no time is left, and the command is killed");
     });
-    say("the lock is lost: " + failure.message);  // may take long where nobody reads it
+    say("the lock is lost: " + failure.message);  // last: may block if nobody reads it
   }
 
-  /// False: it was lost before.
+  /// Returns false if the lock had been lost before.
   bool release() const {
     const auto patience = is_lost_ ? milliseconds{0} : release_patience;
     const auto answered =
@@ -324,11 +323,11 @@ class Run {
   WaitingLine line_;
   Acquisition acquisition_;
   Grant grant_;
-  sigset_t ignored_;  // by whoever starts us
+  sigset_t ignored_;  // by our parent's choice
   std::optional<Guardian> guardian_;
   std::optional<ChildProcess> child_;
   std::optional<LeaseKeeper> keeper_;
-  std::optional<int> ended_;  // with which exit code
+  std::optional<int> ended_;  // the exit code
   bool is_lost_ = false;
   bool is_sent_interrupt_ = false;
   bool is_interrupted_by_key_ = false;
@@ -343,8 +342,8 @@ int run_run_command(const Arguments& arguments) {
   add_wanted_options(line.visible);
   auto add = line.visible.add_options();
   add("kill-after", options::value<std::string>()->value_name("TIME")->default_value("5s"),
-      "when the server says that the lock is lost: from TERM to KILL");
-  add("quiet,q", "do not say who is waited for");
+      "time from TERM to KILL when the server says that the lock is lost");
+  add("quiet,q", "do not print who is in the way");
   line.hidden.add_options()("path", options::value<Arguments>());
   line.positional.add("path", -1);
   const auto read = read_arguments({arguments.begin(), separator}, std::move(line));

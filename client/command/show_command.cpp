@@ -13,10 +13,10 @@ namespace {
 constexpr const char* help =
     "locker show [--json] PATH\n"
     "\n"
-    "Who holds a path, what elsewhere in the tree is in its way, and who waits for it, in order.\n"
-    "Exit code: 0, whether it is free or not.\n";
+    "Shows who holds a path, what elsewhere in the tree is in its way, and who waits for it, in\n"
+    "order. Exit code: 0, whether the path is free or not.\n";
 
-/// `count` names how many there are, which may be more than the list has.
+/// `count` names the field with their number, which may exceed the length of the list.
 void print_locks(const boost::json::object& state, const char* name, const std::string& title,
                  const char* count = "") {
   const boost::json::array list = list_field(state, name);

@@ -10,9 +10,8 @@ namespace {
 constexpr const char* help =
     "locker status [--json]\n"
     "\n"
-    "What the server says of itself. Exit code: 0 when it wants requests, 1 when it is stopping, "
-    "69\n"
-    "when it does not answer.\n";
+    "Prints the server's version and state. Exit code: 0 if it accepts requests, 1 if it is\n"
+    "stopping, 69 if it does not answer.\n";
 
 }  // namespace
 

@@ -61,7 +61,7 @@ boost::json::object describe(const core::Ended& ended) {
           {"position", ended.id.position}};
 }
 
-/// A line for each record; tokens are secrets and stay out, a number stands for each lease.
+/// Prints a record as one line. Tokens are secret, so a number stands for each lease.
 bool print_record(persistence::Index index, const core::Record& record, LeaseNumbers& leases) {
   boost::json::object object = std::visit([](const auto& kind) { return describe(kind); }, record);
   const std::uint64_t lease = leases.number_of(record);
@@ -74,7 +74,7 @@ bool print_record(persistence::Index index, const core::Record& record, LeaseNum
 
 using Kind = persistence::OpenFault::Kind;
 
-/// Behind the store's name. What the store itself says is for lockerd.
+/// Follows the store's name, instead of the store's own message, which is for lockerd.
 constexpr const char* in_use =
     " is in use by a running server. Stop that one, or read a copy that `locker store backup` "
     "makes.";
@@ -88,9 +88,9 @@ int exit_code(Kind kind) {
 constexpr const char* usage =
     "locker store verify STORE               reads a stopped server's store from end to end\n"
     "locker store dump STORE                 the same, and prints a line for each record\n"
-    "locker store backup [STORE] DESTINATION copies a store, also while its server runs, and\n"
-    "                                        reads the copy; STORE else LOCKER_FILE, locks.db\n"
-    "Exit codes: 0 whole, 64 used wrongly, 73 in use or not empty, 74 the disk, 78 damaged.\n";
+    "locker store backup [STORE] DESTINATION copies a store, even while its server runs, and\n"
+    "                                        verifies the copy. STORE: LOCKER_FILE, else locks.db\n"
+    "Exit codes: 0 intact, 64 usage error, 73 in use or not empty, 74 I/O error, 78 damaged.\n";
 
 void print_summary(const std::string& directory, const persistence::Inspected& inspected) {
   std::cout << directory << ": whole. " << inspected.locks << " locks at index "
@@ -104,10 +104,11 @@ void print_summary(const std::string& directory, const persistence::Inspected& i
   std::cout << ".\n";
 }
 
-/// Also by way of links; the directory need not be there yet. Nothing is inside what is no store.
+/// Whether `directory`, which need not exist, is inside `store`, also through links. False if
+/// `store` is not a store.
 bool is_inside(const std::string& directory, const std::string& store) {
   namespace fs = std::filesystem;
-  std::error_code error;  // what is not there, or may not be looked at, is not the store
+  std::error_code error;  // what is missing or unreadable is not the store
   const bool is_store =
       fs::exists(persistence::in_directory(store, persistence::identity_name), error);
   if (!is_store) return false;
@@ -118,7 +119,7 @@ bool is_inside(const std::string& directory, const std::string& store) {
   return false;
 }
 
-/// The exit code.
+/// Flushes stdout; returns the exit code.
 int end_of_output() {
   if (std::cout.flush()) return 0;
   std::cerr << "locker: the output could not be written.\n";
@@ -142,7 +143,7 @@ int back_up(const std::string& source, const std::string& destination) {
   return end_of_output();
 }
 
-/// Where lockerd would look.
+/// The store that lockerd would use.
 std::string default_store() {
   const char* const named =
       std::getenv("LOCKER_FILE");  // NOLINT(concurrency-mt-unsafe): one thread
@@ -152,7 +153,7 @@ std::string default_store() {
 }  // namespace
 
 int run_store_command(const std::vector<std::string>& arguments) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a write that fails is told by what it returns
+  std::signal(SIGXFSZ, SIG_IGN);  // a failed write reports itself
   const auto is_help = [](const std::string& text) { return text == "--help" || text == "-h"; };
   if (std::any_of(arguments.begin(), arguments.end(), is_help)) {
     std::cout << usage;

@@ -14,7 +14,7 @@ std::string format(const char* pattern, long long first, long long second) {
   return text;
 }
 
-/// Code points, which is near enough to columns for aligning.
+/// The number of code points, which is close enough to columns for alignment.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;

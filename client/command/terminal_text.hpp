@@ -10,24 +10,24 @@
 
 namespace locker::client {
 
-/// The text without what would command a terminal: control characters stand as \xNN.
+/// The text with its control characters, which a terminal would obey, as \xNN.
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// At most so many characters; "…" stands for the rest.
+/// The text cut to at most this many characters; "…" replaces the rest.
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t most);
 
 /// "1.5s", "12s", "3m05s", "2h10m", "4d3h".
 [[nodiscard]] std::string short_duration(std::chrono::milliseconds time);
-/// A field in milliseconds as short_duration(); "-" when it is null or not there.
+/// A field in milliseconds as short_duration(); "-" if it is null or missing.
 [[nodiscard]] std::string duration_field(const boost::json::object& object, std::string_view name);
-/// A field as text that a terminal can have; empty when it is null or not there.
+/// A field as printable() text; empty if it is null or missing.
 [[nodiscard]] std::string text_field(const boost::json::object& object, std::string_view name);
-/// A field as an array; empty when it is none.
+/// A field as an array; empty if it is not one.
 [[nodiscard]] boost::json::array list_field(const boost::json::object& object,
                                             std::string_view name);
 
 using Row = std::vector<std::string>;
-/// Columns that are as wide as they must be, two spaces between them.
+/// The rows as aligned columns, two spaces apart.
 [[nodiscard]] std::string table(const std::vector<Row>& rows);
 
 }  // namespace locker::client

@@ -27,14 +27,13 @@ namespace {
 constexpr const char* help =
     "locker token new NAME --allow RULE [--allow RULE]… [--file FILE]\n"
     "\n"
-    "Makes a new API key, prints it (this once, nobody can look it up again), and the line for\n"
-    "lockerd's key file, which has only its hash. With --file the line is appended to FILE, and "
-    "only\n"
-    "the key is printed; send lockerd a SIGHUP then.\n"
+    "Makes an API key. Prints the key, which cannot be shown again, and the line for lockerd's\n"
+    "key file, which contains only its hash. With --file it appends the line to FILE and prints\n"
+    "only the key; send lockerd a SIGHUP then.\n"
     "\n"
-    "A RULE is a right and a path, and holds for everything below the path, too:\n"
-    "  read PATH    look, list, follow events         lock PATH    take, renew and release locks\n"
-    "  force PATH   end the locks of others           admin /      everything\n"
+    "A RULE is a right and a path, and also covers everything below the path:\n"
+    "  read PATH    look, list, follow events         lock PATH    acquire, renew, release locks\n"
+    "  force PATH   end locks of others               admin /      everything\n"
     "lock and force include read.\n"
     "\n"
     "  locker token new ci --allow \"lock /ci\" --allow \"read /deploy\" --file /etc/locker/keys\n";
@@ -45,7 +44,7 @@ struct NewKey {
   std::string file;
 };
 
-/// Null, or what is wrong.
+/// Fills `key` from the arguments. Returns what is wrong with them, or null.
 std::optional<std::string> read_key(const options::variables_map& values, NewKey& key) {
   Arguments words;
   if (values.count("words") != 0) words = values["words"].as<Arguments>();
@@ -67,7 +66,7 @@ std::optional<std::string> read_key(const options::variables_map& values, NewKey
   return std::nullopt;
 }
 
-/// 256 random bits, in an alphabet that needs no quoting anywhere; empty when there are none.
+/// 256 random bits in an alphabet that needs no quoting anywhere; empty if the system gives none.
 std::string make_secret() {
   std::array<std::uint8_t, 32> bytes;
   std::size_t filled = 0;
@@ -76,7 +75,7 @@ std::string make_secret() {
     if (got < 0 && errno != EINTR) return "";
     if (got > 0) filled += static_cast<std::size_t>(got);
   }
-  std::string secret = "locker_";  // so that those who search for secrets in files find it
+  std::string secret = "locker_";  // for secret scanners
   for (const std::uint8_t byte : bytes) core::append_hex(byte, secret);
   return secret;
 }
@@ -110,8 +109,8 @@ bool has_name(const std::string& text, const std::string& name) {
   return false;
 }
 
-/// One write at the end of the file, which is made when it is not there: lockerd never reads half a
-/// line unless the disk is full, and that is said.
+/// Appends the line with one write, and creates the file if needed: lockerd never reads half a line
+/// unless the disk is full, which is reported.
 int append(const NewKey& key, const std::string& line) {
   const auto why = [&] { return key.file + " cannot be written: " + std::strerror(errno) + "."; };
   std::ifstream stream{key.file, std::ios::binary};
@@ -153,8 +152,9 @@ int make(const NewKey& key) {
 int run_token_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   auto add = line.visible.add_options();
-  add("allow", options::value<Arguments>()->value_name("RULE"), "what the key may, and where");
-  add("file", options::value<std::string>()->value_name("FILE"), "lockerd's key file");
+  add("allow", options::value<Arguments>()->value_name("RULE"), "what the key permits, and where");
+  add("file", options::value<std::string>()->value_name("FILE"),
+      "lockerd's key file, to append the line to");
   line.hidden.add_options()("words", options::value<Arguments>());
   line.positional.add("words", -1);
   const auto read = read_arguments(arguments, std::move(line), false);

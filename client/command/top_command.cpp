@@ -27,19 +27,18 @@ namespace {
 constexpr const char* help =
     "locker top [--interval 2s] [--once]\n"
     "\n"
-    "Who waits longest and for whom, and what is held longest, again and again. It asks for some "
-    "of\n"
-    "the locks only, so that it costs little however many there are. q ends it, a space asks "
-    "now.\n";
+    "Shows the longest waits, who is in the way, and the oldest locks; updates until q. A space\n"
+    "updates immediately. It reads only some of the locks, so it costs little however many there\n"
+    "are.\n";
 
 constexpr std::size_t rows_without_terminal = 20;
 constexpr std::size_t rows_of_headings = 7;
 
-/// Of its own: Asio makes it non-blocking, and what stdin is, stdout and the shell often share.
-/// Negative when there is none.
+/// Opens the terminal afresh, because Asio makes the descriptor non-blocking, and stdin often
+/// shares its file description with stdout and the shell. Negative if there is none.
 int open_keyboard() { return ::open("/dev/tty", O_RDONLY | O_CLOEXEC); }
 
-/// Draws what the server says until q, a signal, or the end of the terminal.
+/// Draws the overview until q, a signal, or the end of the terminal.
 class Top {
  public:
   Top(ServerAddress server, milliseconds interval, int keyboard)
@@ -61,7 +60,7 @@ class Top {
  private:
   void ask() {
     is_asking_ = true;
-    // The half for each of the tables.
+    // Half of the rows for each table.
     const std::size_t rows =
         screen_.rows() < rows_of_headings + 2 ? 1 : (screen_.rows() - rows_of_headings) / 2;
     net::co_spawn(io_context_, async_overview(client_, rows),
@@ -153,8 +152,8 @@ int print_once(const ServerAddress& server) {
 int run_top_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
   auto add = line.visible.add_options();
-  add("interval", options::value<std::string>()->value_name("TIME"), "how often it asks (2s)");
-  add("once", "print it once; so it does, too, where there is no terminal");
+  add("interval", options::value<std::string>()->value_name("TIME"), "time between updates (2s)");
+  add("once", "print once, as without a terminal");
   const auto read = read_arguments(arguments, std::move(line));
   if (const int* const code = std::get_if<int>(&read)) return *code;
   const auto& values = std::get<options::variables_map>(read);

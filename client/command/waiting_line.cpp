@@ -23,7 +23,7 @@ constexpr milliseconds silent_for{300};
 constexpr milliseconds interval{2'000};
 constexpr milliseconds timeout{5'000};
 
-/// Who is in the way: the holder, else who covers it, else the first in line.
+/// What is in the way: a holder, else a lock that covers the path, else the first waiter.
 std::optional<boost::json::object> reason_of(const boost::json::object& state) {
   for (const char* const name : {"holders", "covered_by", "awaited_by", "waiters"}) {
     const boost::json::array list = list_field(state, name);
@@ -32,7 +32,7 @@ std::optional<boost::json::object> reason_of(const boost::json::object& state) {
   return std::nullopt;
 }
 
-/// "you are 3rd of 5 in line".
+/// "number 3 of 5 in line".
 std::string place_of(const boost::json::object& state, const std::string& owner) {
   std::string place;
   for (const auto& waiter : list_field(state, "waiters")) {
@@ -45,7 +45,7 @@ std::string place_of(const boost::json::object& state, const std::string& owner)
   return "number " + place + " of " + count + " in line";
 }
 
-/// "held by ci-7", or "/ci is held by ci-7" when it is in the way of what is below it.
+/// "held by ci-7", or "/ci is held by ci-7" if the lock is at another path.
 std::string who_of(const boost::json::object& reason, const std::string& wanted_path) {
   const std::string at = text_field(reason, "path");
   const bool waits = text_field(reason, "state") == "waiting";
@@ -54,7 +54,7 @@ std::string who_of(const boost::json::object& reason, const std::string& wanted_
           : at != wanted_path ? "is held by "
                               : "held by ") +
          text_field(reason, "owner");
-  // Nobody else knows that it waits for us as well.
+  // The server cannot see this deadlock: that `locker run` waits for the command we are part of.
   const char* const around = std::getenv("LOCKER_FENCE");
   if (around != nullptr && text_field(reason, "fence") == around) {
     who +=
@@ -114,7 +114,7 @@ net::awaitable<void> WaitingLine::async_run() {
     if (cancelled || is_stopped_) co_return;
     Result<Reply> answered = co_await client_.async_call(look_, timeout);
     if (is_stopped_) co_return;
-    if (!answered) {  // only this look is tried again for sure
+    if (!answered) {  // only this look is sure to be repeated
       say(printable(answered.error().message), answered.error().message);
     }
     if (!answered || answered->status != 200) continue;

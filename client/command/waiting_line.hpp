@@ -8,19 +8,19 @@
 
 namespace locker::client {
 
-/// Says on stderr, while a lock is waited for, who holds it and how long the line is. On a terminal
-/// it is one line that changes; else a new line when something else is to be said.
+/// Prints to stderr, during a wait, who holds the lock and how long the queue is. On a terminal it
+/// updates one line; elsewhere it prints a new line when something has changed.
 class WaitingLine {
  public:
   WaitingLine(net::io_context& io_context, const ServerAddress& server, const Wanted& wanted);
   WaitingLine(const WaitingLine&) = delete;
   WaitingLine& operator=(const WaitingLine&) = delete;
 
-  /// Until stop(); silent for the first moment, in which most locks are granted.
+  /// Runs until stop(). Silent for the first 300 ms, in which most locks are granted.
   [[nodiscard]] net::awaitable<void> async_run();
-  /// Clears the line.
+  /// Ends async_run() and clears the line.
   void stop();
-  /// The server cannot be asked at the moment, and is asked again.
+  /// Reports a failure that is retried.
   void say_trouble(const Failure& failure);
 
  private:
@@ -32,11 +32,11 @@ class WaitingLine {
   const std::string path_;
   const std::string owner_;
   const bool is_terminal_;
-  std::string said_;  // without the times, which always change
+  std::string said_;  // the last text, without the times, which always change
   bool is_stopped_ = false;
 };
 
-/// Acquires, and says who is waited for if `says`. Blocks; for `acquire`.
+/// Acquires for `locker acquire`, with a WaitingLine if `says`. Blocks.
 [[nodiscard]] Result<Grant> acquire_and_say(const ServerAddress& server, const Wanted& wanted,
                                             Acquisition::Options how, bool says);
 

@@ -13,18 +13,19 @@ void add_wanted_options(options::options_description& description) {
   const auto text = [](const char* name, const char* without) {
     return options::value<std::string>()->value_name(name)->default_value(without);
   };
-  add("ttl", text("TIME", "30s"), "others get the lock so long after this machine was heard last");
-  add("wait", text("TIME", "forever"), "wait so long for the lock, in line; 0: do not");
+  add("ttl", text("TIME", "30s"), "the lease ends this long after its last renewal");
+  add("wait", text("TIME", "forever"),
+      "wait in line for the lock at most this long; 0: do not wait");
   add("owner", options::value<std::string>()->value_name("TEXT"),
-      "who you are, for people who ask (user@host:pid)");
-  add("meta", options::value<std::string>()->value_name("TEXT"), "why, for people who ask");
-  add("shared", "together with others who want it shared");
-  add("no-lock-parents", "do not keep others from what is above the path");
-  add("no-lock-children", "do not keep others from what is below the path");
+      "who holds the lock, for people who look (user@host:pid)");
+  add("meta", options::value<std::string>()->value_name("TEXT"), "why, for people who look");
+  add("shared", "hold the lock together with others who want it shared");
+  add("no-lock-parents", "leave the paths above free for others");
+  add("no-lock-children", "leave the paths below free for others");
   add("any", options::value<unsigned>()->value_name("COUNT"),
-      "so many of the paths, whichever are free first");
+      "acquire this many of the paths, whichever are free first");
   add("lock-delay", options::value<std::string>()->value_name("TIME"),
-      "when the lock is lost, keep others out for so long");
+      "after an expiry or a force, keep others out this long");
 }
 
 std::optional<WantedOptions> read_wanted_options(const options::variables_map& values) {

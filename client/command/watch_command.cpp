@@ -18,12 +18,11 @@ namespace {
 constexpr const char* help =
     "locker watch [--json] [PREFIX]\n"
     "\n"
-    "What happens at and below a path, as it happens: granted, released, expired, forced, cooled,\n"
-    "waiting, left. When the connection breaks it goes on behind the last event; `reset` means "
-    "that\n"
-    "some are missing. Ends by a signal, or when nobody reads its output.\n";
+    "Prints events at and below a path as they happen: granted, released, expired, forced,\n"
+    "cooled, waiting, left. After a broken connection it continues after the last event; `reset`\n"
+    "means that some are missing. Runs until a signal, or until its output is closed.\n";
 
-constexpr milliseconds silence_max{40'000};  // the server says something every 15 s
+constexpr milliseconds silence_max{40'000};  // the server sends something every 15 s
 constexpr milliseconds pause_before_retry{1'000};
 
 void print(const Event& event, bool as_json) {
@@ -54,7 +53,7 @@ void print(const Event& event, bool as_json) {
   std::cout.flush();
 }
 
-/// Until nobody reads the output, or the server refuses. `client` and `call` outlive it.
+/// Runs until the output is closed or the server refuses. `client` and `call` must outlive it.
 net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_json) {
   net::steady_timer timer{co_await net::this_coro::executor};
   EventReader reader;
@@ -69,7 +68,7 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
     bool reads = opened && opened->status == 200;
     if (reads && is_troubled) std::cerr << "locker: the server answers again\n";
     if (reads) is_troubled = false;
-    // Without an event to go on behind, the server cannot know that there is a gap.
+    // Without an event to continue after, the server cannot know that there is a gap.
     if (reads && was_connected && reader.last_id().empty()) print({"reset", "{}"}, as_json);
     was_connected = was_connected || reads;
     std::string trouble = opened ? opened->failure().message : opened.error().message;
@@ -94,7 +93,7 @@ net::awaitable<int> async_watch(HttpClient& client, const Call& call, bool as_js
 
 int run_watch_command(const Arguments& arguments) {
   CommandLine line{help, options::options_description{"Options"}};
-  line.visible.add_options()("json", "a JSON object a line");
+  line.visible.add_options()("json", "print one JSON object per line");
   line.hidden.add_options()("prefix", options::value<std::string>());
   line.positional.add("prefix", 1);
   const auto read = read_arguments(arguments, std::move(line));

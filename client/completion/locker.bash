@@ -1,9 +1,9 @@
-# Completion of `locker` for bash: commands, options as --help prints them, paths that are held, files.
+# Completion of `locker` for bash: commands, options as --help prints them, held paths, files.
 
 _locker() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} i
   for ((i = 2; i < COMP_CWORD; i++)); do
-    if [[ ${COMP_WORDS[i]} == -- ]]; then # what is run
+    if [[ ${COMP_WORDS[i]} == -- ]]; then # the command to run
       _command_offset $((i + 1)) 2>/dev/null
       return
     fi
@@ -25,8 +25,8 @@ _locker() {
   elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --state ]]; then
     names='held cooling waiting'
   elif [[ $command == @(run|acquire|release|ls|show|watch|force) ]]; then
-    # A path can be /$(reboot). compgen -W would carry that out, and so would the shell if it stood in
-    # the line as it is.
+    # A path can be /$(reboot): compgen -W would execute that, and so would the shell if it were
+    # completed without quoting.
     local path
     while read -r path; do
       printf -v path %q "$path"

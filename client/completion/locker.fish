@@ -1,10 +1,10 @@
-# Completion of `locker` for fish: commands, options as --help prints them, paths that are held, files.
+# Completion of `locker` for fish: commands, options as --help prints them, held paths, files.
 
 function __locker_commands
     locker help 2>/dev/null | sed -n 's/^  \([a-z]*\)  *\([a-z].*\)/\1\t\2/p' | grep -v '^locker	'
 end
 
-# What stands behind the command, by what was typed before it.
+# Candidates for the word after a command, by the words before it.
 function __locker_words
     set -l words (commandline --tokenize --current-process --cut-at-cursor)
     set -l command $words[2]

@@ -10,25 +10,25 @@
 namespace locker::client {
 namespace {
 
-// Many a proxy cuts a request that is silent for 30 s. The server keeps the place between two
-// pieces of a wait.
+// Many proxies cut a request that is silent for 30 s, so a long wait consists of pieces. The server
+// keeps the place in between.
 constexpr milliseconds piece_max{20'000};
 
-/// What has held a request for so long may have cut it for its length.
+/// A request that is cut after this time may have been cut for its length, by a proxy.
 constexpr milliseconds cut_min{1'000};
 
-/// A server that is silent for so long has put who waits into the line.
+/// A server that is silent for this time has queued a waiting request.
 constexpr milliseconds silent_min{250};
 
-/// For each step, when somebody waits for us to end.
+/// Timeout of each step while somebody waits for us to end.
 constexpr milliseconds hurry{2'000};
 
-/// What another try would not mend.
+/// Whether a retry cannot help.
 bool is_final(const Failure& failure) {
   return failure.kind == Failure::Kind::refused || failure.code == "untrusted";
 }
 
-/// Longer from try to try, and never of the same length for two clients.
+/// Exponential back-off, with jitter so that clients do not retry in step.
 milliseconds pause_before(unsigned attempt) {
   static thread_local std::minstd_rand random{std::random_device{}()};
   const int longest = std::min(50 << std::min(attempt, 5U), 1'000);
@@ -53,17 +53,17 @@ milliseconds Acquisition::piece() const {
   return std::clamp(left, milliseconds{0}, piece_max);
 }
 
-/// Of the wait what is left.
+/// The request with the rest of the wait.
 Call Acquisition::next_call() {
   const milliseconds wait = piece();
   has_waited_ = has_waited_ || wait.count() > 0;
   return acquire_call(wanted_, token_, wait);
 }
 
-/// It was granted, but we could not be told before it ended: ask anew.
+/// Whether the lock was granted but expired before the answer arrived: ask afresh.
 bool Acquisition::has_expired(const Failure& failure) const {
   const auto* const reason = failure.answer.if_contains("reason");
-  const bool is_forced = reason != nullptr && *reason == "forced";  // somebody wants it to be so
+  const bool is_forced = reason != nullptr && *reason == "forced";  // somebody intended that
   return failure.kind == Failure::Kind::lost && !is_forced && !joins();
 }
 
@@ -87,18 +87,18 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(Call call, bool needs_lease
       silent_since = now;
       attempt = 0;
     }
-    // Something else that listens there would answer at once, or close the connection.
+    // Another program on that port would answer immediately, or close the connection.
     if (has_waited_ && client_.has_connected() && now - asked >= silent_min) has_answered_ = true;
     Failure failure = answered ? answered->failure() : answered.error();
     if (is_given_up_) co_return failure;
-    // A server that was trusted before may be again, when its new certificate is mended.
+    // A server that was trusted before may be trusted again once its certificate is fixed.
     if (!has_answered_ && !answered && is_final(failure)) co_return failure;
     const milliseconds pause = pause_before(attempt);
     const milliseconds patience = has_answered_ ? options_.patience : options_.first_patience;
     if (now - silent_since + pause > patience) co_return failure;
     if (options_.on_trouble) options_.on_trouble(failure);
     co_await async_pause(pause);
-    // It can have ended meanwhile, and a server that was restarted does not know who waited.
+    // The lease may have ended, and a restarted server does not know its waiters.
     if (needs_lease) {
       if (const auto ended = co_await async_renew_lease()) co_return *ended;
     }
@@ -123,7 +123,7 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
                       "A path is empty, perhaps a variable that is not set; write / for "
                       "everything."};
   }
-  // Who waits for longer than a clock can say waits for ever.
+  // A wait beyond the range of the clock is for ever.
   const bool has_end = options_.wait && *options_.wait < std::chrono::years{100};
   until_ = has_end ? SteadyClock::now() + *options_.wait : SteadyClock::time_point::max();
   unsigned superseded = 0;
@@ -138,8 +138,8 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
     const bool waits_on =
         failure.kind == Failure::Kind::not_acquired && SteadyClock::now() < until_;
     if (waits_on) continue;
-    // By an earlier request of ours that came late: nobody waits for its answer. With a token that
-    // we were given another client may, and has the place then.
+    // A late copy of our own request has the place, and nobody awaits its answer: take it back.
+    // With a token that we were given it may be another client's, which keeps the place.
     if (failure.code == "superseded" && !joins()) {
       const milliseconds pause = pause_before(superseded++);
       const milliseconds left = piece();
@@ -151,17 +151,17 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   }
 }
 
-/// A copy of a request, made by something on the way, may wait there and be granted later.
+/// Leaves the queue: a copy of the request, made by a proxy, may wait there and be granted later.
 net::awaitable<void> Acquisition::async_leave_line(const Failure& failure) {
   const bool may_stay =
       failure.kind != Failure::Kind::unreachable && failure.kind != Failure::Kind::lost;
   if (!may_stay || !has_waited_ || joins() || is_given_up_) co_return;
   const Call leave = release_call(token_);
   const Result<Reply> answered = co_await client_.async_call(leave, hurry);
-  static_cast<void>(answered);  // without an answer it ends by its TTL
+  static_cast<void>(answered);  // without an answer it ends by its TTL, if granted
 }
 
-/// When the answer took long, nobody here knows since when the TTL counts: a renewal makes it sure.
+/// Renews the lease if the answer took long: it is unknown then since when the TTL counts.
 net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   if (!grant.ttl || BootClock::now() - grant.sent < *grant.ttl / 10) co_return grant;
   Result<Reply> answered = co_await async_ask(renew_call(grant.token));
@@ -172,7 +172,7 @@ net::awaitable<Result<Grant>> Acquisition::async_confirm(Grant grant) {
   co_return grant;
 }
 
-/// If it had ended the server would open one that has neither owner nor TTL.
+/// Checks that the lease lives. If it had ended, the acquire would open one without owner and TTL.
 net::awaitable<std::optional<Failure>> Acquisition::async_renew_lease() {
   const Result<Reply> answered = co_await async_ask(renew_call(token_));
   const Result<Renewal> renewed = answered ? parse_renewal(*answered) : answered.error();
@@ -189,7 +189,7 @@ net::awaitable<std::optional<Failure>> Acquisition::async_look_at_lease() {
   co_return std::nullopt;
 }
 
-/// What was sent is carried out before what takes it back.
+/// Ends the call of async_run() such that the server carries it out before its withdrawal.
 net::awaitable<void> Acquisition::async_hang_up() {
   client_.hang_up();
   const auto until = SteadyClock::now() + hurry;
@@ -200,16 +200,16 @@ net::awaitable<void> Acquisition::async_hang_up() {
 net::awaitable<bool> Acquisition::async_give_up(HttpClient& client) {
   is_given_up_ = true;
   co_await async_hang_up();
-  if (joins() && !lease_) co_return true;  // nothing was asked for
-  // Asking without waiting takes the request out of the line; releasing alone could come before a
-  // grant. Releasing also gives up the place, which would be kept for a while.
+  if (joins() && !lease_) co_return true;  // nothing was requested
+  // An acquire without a wait takes the request out of the queue; a release alone could come before
+  // the grant. The release then gives up the place too, which the server would keep for a while.
   const Call ask = acquire_call(wanted_, token_, milliseconds{0});
   Result<Reply> answered = co_await client.async_call(ask, hurry);
   if (is_away(answered)) co_return false;
   const Result<Grant> granted = parse_grant(*answered);
   if (!granted && joins()) co_return true;
   for (const std::string& path : paths_to_release(granted ? *granted : Grant{}, joins())) {
-    // What the lease had before it keeps; of one with many locks nobody has looked at all.
+    // The lease keeps what it had before. Of one with many locks only the first page is known.
     if (joins() && (!lease_->next.empty() || lease_->locks.contains(path))) continue;
     const Call release = release_call(token_, path);
     const Result<Reply> released = co_await client.async_call(release, hurry);

@@ -10,37 +10,48 @@
 
 namespace locker::client {
 
-/// One acquire, asked again until it is decided: the token is the client's own, so the place in the
-/// line is kept while connections break and while the server is restarted, and nothing is ever
-/// locked twice.
+/// One acquire, retried until the server grants or refuses it. The client chooses the token, so the
+/// request keeps its place in the queue across broken connections and restarts of the server, and a
+/// retry never locks twice. The HttpClient must outlive it. Not thread-safe: use it on the thread
+/// that runs the client's io_context.
 class Acquisition {
  public:
   struct Options {
-    std::optional<milliseconds> wait = milliseconds{0};  ///< None: for ever.
-    /// Of a living lease to join; empty: of a fresh one. Another client that asks for the same
-    /// later, with the same token, takes our place in the line.
+    /// How long to wait in the queue; 0: do not wait. None: for ever.
+    std::optional<milliseconds> wait = milliseconds{0};
+    /// The token of a living lease to join; empty: a new lease. A later request for the same locks
+    /// by another client with this token takes over the place in the queue.
     std::string token = {};
-    milliseconds timeout{10'000};  ///< To connect, and for an answer, its wait aside.
-    /// How long the server may be away once it has answered, or has let us wait. A try that is
-    /// under way goes on.
+    milliseconds timeout{10'000};  ///< For connecting, and for an answer in addition to its wait.
+    /// How long to retry while the server is away, once it has answered or has held a waiting
+    /// request, which may be in its queue. An attempt under way goes on.
     milliseconds patience{60'000};
-    /// The same before it ever has. Who waits may be in the line of a server that is silent.
+    /// The same before that.
     milliseconds first_patience{5'000};
-    /// Told of each failure after which it is asked again.
+    /// Called with each failure that is retried.
     std::function<void(const Failure&)> on_trouble = {};
   };
 
   Acquisition(HttpClient& client, Wanted wanted, Options options);
 
+  /// Returns the grant, or why there is none.
+  ///
+  /// Terminal cancellation makes it fail or throw boost::system::system_error (operation_aborted).
+  /// It does not withdraw the request: the server may have granted the locks, or may yet. Call
+  /// async_give_up() from a coroutine that is not cancelled; otherwise they are held until their
+  /// TTL runs out; without one, until they are released or forced.
   [[nodiscard]] net::awaitable<Result<Grant>> async_run();
-  /// After an interruption, by another client: leaves the line, and gives back what was granted.
-  /// async_run(), if it is under way, asks nothing more and fails. False if there was no answer.
+  /// After an interruption: leaves the queue and releases what was granted. Uses `client`, which
+  /// must not be the one given to the constructor. An async_run() under way asks nothing more and
+  /// fails. Returns false if the server did not answer.
   [[nodiscard]] net::awaitable<bool> async_give_up(HttpClient& client);
-  /// When async_run() has failed: whether the lock may be held all the same, and would not end by
-  /// itself.
+  /// After a failure of async_run(): whether the locks may be held all the same and would not end
+  /// by themselves.
   [[nodiscard]] bool may_stay_held(const Failure& failure) const {
     return failure.kind == Failure::Kind::unreachable && (joins() || wanted_.ttl.empty());
   }
+  /// The lease's token. Without Options::token it is a new one, and changes if a grant expires
+  /// before its answer arrives.
   [[nodiscard]] const std::string& token() const { return token_; }
 
  private:
@@ -60,7 +71,7 @@ class Acquisition {
   const Wanted wanted_;
   const Options options_;
   std::string token_;
-  std::optional<LeasePage> lease_;  // that is joined, as it was before
+  std::optional<LeasePage> lease_;  // the joined one, as it was before
   SteadyClock::time_point until_;
   bool has_answered_ = false;
   bool has_waited_ = false;

@@ -23,7 +23,7 @@ BackgroundReturns& BackgroundReturns::all() {
   return returns;
 }
 
-/// OpenSSL clears up when the process ends, and has to do so after them.
+/// Initialises OpenSSL first, so that it cleans up at exit only after the threads have ended.
 BackgroundReturns::BackgroundReturns() { ::OPENSSL_init_ssl(0, nullptr); }
 
 BackgroundReturns::~BackgroundReturns() {
@@ -33,12 +33,12 @@ BackgroundReturns::~BackgroundReturns() {
 
 void BackgroundReturns::begin(const std::string& token, std::vector<std::string> paths,
                               std::function<bool()> is_answered) {
-  if (are_over_) return;  // a lock that lives as long as the process can end after us
+  if (are_over_) return;  // a static lock may be destroyed after us
   const std::lock_guard lock{mutex_};
   const auto entry = returns_.insert(returns_.end(), Return{token, std::move(paths)});
   try {
     std::thread{&BackgroundReturns::work, this, entry, std::move(is_answered)}.detach();
-  } catch (const std::system_error&) {  // no thread is to be had
+  } catch (const std::system_error&) {  // no thread can be started
     returns_.erase(entry);
   }
 }
@@ -58,9 +58,9 @@ void BackgroundReturns::work(std::list<Return>::iterator entry, std::function<bo
       if (is_answered()) break;
     }
   } catch (const std::exception&) {
-    // No memory to ask with.
+    // Out of memory.
   }
-  is_answered = {};  // before the process may end
+  is_answered = {};  // destroys what it captured before the process may end
   const std::lock_guard lock{mutex_};
   returns_.erase(entry);
   changed_.notify_all();
@@ -72,7 +72,7 @@ bool BackgroundReturns::is_over_after(milliseconds wait, const Return& entry) {
 }
 
 void BackgroundReturns::end_those(const std::function<bool(const Return&)>& is_meant) {
-  if (are_over_ || process_ != ::getpid()) return;  // in a fork there are none of them
+  if (are_over_ || process_ != ::getpid()) return;  // a forked child has none of the threads
   std::unique_lock lock{mutex_};
   for (Return& each : returns_) each.is_over = each.is_over || is_meant(each);
   changed_.notify_all();

@@ -14,21 +14,22 @@
 
 namespace locker::client {
 
-/// Threads that give back what could not be given back for want of an answer, and would stay held.
-/// Each goes on until there is one, or this process ends. Thread-safe.
+/// Background threads that retry releases which got no answer, for locks that would otherwise stay
+/// held. Each retries until the server answers or this process ends. Thread-safe.
 class BackgroundReturns {
  public:
-  /// Those of this process.
+  /// The instance of this process.
   static BackgroundReturns& all();
   BackgroundReturns(const BackgroundReturns&) = delete;
   BackgroundReturns& operator=(const BackgroundReturns&) = delete;
 
-  /// `is_answered` asks the server once for an end of these paths of the lease, and says whether it
-  /// has answered. Nothing happens if no thread is to be had.
+  /// Starts a thread that calls `is_answered` until it returns true. `is_answered` asks the server
+  /// once to release these paths of the lease, and returns whether it answered. Does nothing if no
+  /// thread can be started.
   void begin(const std::string& token, std::vector<std::string> paths,
              std::function<bool()> is_answered);
-  /// One of these paths is wanted again by the same lease, which shall keep it then. Blocks until
-  /// nobody gives it back any more.
+  /// Ends the threads that release one of these paths of the lease, which wants it again and must
+  /// be able to keep it. Blocks until they have ended.
   void end_those_of(const std::string& token, const std::vector<std::string>& paths);
 
  private:
@@ -44,7 +45,7 @@ class BackgroundReturns {
   [[nodiscard]] bool is_over_after(std::chrono::milliseconds wait, const Return& entry);
   void end_those(const std::function<bool(const Return&)>& is_meant);
 
-  static inline std::atomic<bool> are_over_ = false;  // a lock may outlive this, at the very end
+  static inline std::atomic<bool> are_over_ = false;  // a static lock may outlive this object
   const pid_t process_ = ::getpid();
   std::mutex mutex_;
   std::condition_variable changed_;  // an entry is over, or gone

@@ -8,8 +8,8 @@
 
 namespace locker::client {
 
-/// For how long a lease lives. While this machine is suspended the server goes on counting, and so
-/// does this clock; std::chrono::steady_clock stands still then.
+/// The clock for the lifetime of leases. It goes on counting while this machine is suspended, as
+/// the server does; std::chrono::steady_clock does not.
 struct BootClock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
@@ -19,15 +19,16 @@ struct BootClock {
 
   static time_point now() noexcept {
     timespec time{};
-    ::clock_gettime(CLOCK_BOOTTIME, &time);  // fails on no Linux of this decade
+    ::clock_gettime(CLOCK_BOOTTIME, &time);  // cannot fail since Linux 2.6.39
     return time_point{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
   }
 };
 
-/// What the system waits with stands still as well, so it must not wait for long without a look at
-/// the clock: after a resume an end is noticed so soon.
+/// The longest that a BootTimer waits before it reads the clock again. The system's own timers stop
+/// while the machine is suspended, so after a resume an expiry is noticed within this time.
 constexpr std::chrono::seconds longest_without_a_look{2};
 
+/// Wait traits for BootTimer: no wait is longer than `longest_without_a_look`.
 struct BootWait {
   static BootClock::duration to_wait_duration(BootClock::duration left) {
     return std::min<BootClock::duration>(left, longest_without_a_look);
@@ -37,7 +38,7 @@ struct BootWait {
   }
 };
 
-/// Asio looks at the clock when such a wait is over, and goes on waiting if it was too short.
+/// A timer on BootClock. After each wait Asio reads the clock, and waits again if it is too early.
 using BootTimer = boost::asio::basic_waitable_timer<BootClock, BootWait>;
 
 }  // namespace locker::client

@@ -10,7 +10,7 @@ namespace {
 
 using boost::beast::http::verb;
 
-// core/url_path.hpp has the same; but a program that links this library need not link core.
+// The same as in core/url_path.hpp, so that programs that link this library need not link core.
 void append_encoded(char c, std::string& out) {
   constexpr char digits[] = "0123456789ABCDEF";
   const auto byte = static_cast<unsigned char>(c);
@@ -49,7 +49,7 @@ bool is_shared(const boost::json::object& lock) {
   return mode != nullptr && *mode == "shared";
 }
 
-/// Of what has the status of a success.
+/// For an answer whose status says success.
 Failure no_answer_of_a_lock_server(const Reply& reply) {
   Failure failure = reply.failure();
   failure.kind = Failure::Kind::unreachable;
@@ -67,7 +67,7 @@ boost::json::object shape_of(const Wanted& wanted) {
 }  // namespace
 
 std::string fresh_token() {
-  boost::uuids::random_generator generate;  // of the system's random source
+  boost::uuids::random_generator generate;  // from the system's random source
   return to_string(generate());
 }
 
@@ -209,7 +209,7 @@ std::vector<std::string> paths_to_release(const Grant& grant, bool has_joined) {
   return has_joined ? grant.paths : std::vector<std::string>{""};
 }
 
-// None is what the second answer says, when the first one was lost.
+// A count of 0 answers a repeated release, when the answer to the first was lost.
 bool tells_of_loss(const Reply& released, const Grant& grant) {
   const boost::json::object object = released.json();
   const auto* const count = object.if_contains("released");

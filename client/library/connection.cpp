@@ -26,7 +26,7 @@ using ErrorCode = boost::system::error_code;
 
 constexpr auto as_result = net::as_tuple(net::use_awaitable);
 
-/// Certificates name addresses without the zone that a link-local one has here.
+/// Requires a certificate for an IP address, without its zone: certificates do not name zones.
 bool expect_address(SSL* ssl, const net::ip::address& address) {
   X509_VERIFY_PARAM* const parameters = SSL_get0_param(ssl);
   if (address.is_v4()) {
@@ -39,7 +39,8 @@ bool expect_address(SSL* ssl, const net::ip::address& address) {
 
 }  // namespace
 
-/// Lives until the system has answered, which nothing can hurry; who asked may have gone by then.
+/// A name resolution. It lives until the system has answered, which cannot be cut short; the caller
+/// may be gone by then.
 struct Connection::Resolving {
   explicit Resolving(const net::any_io_executor& executor) : resolver(executor), timer(executor) {}
 
@@ -49,7 +50,7 @@ struct Connection::Resolving {
   net::ip::tcp::resolver::results_type found;
 };
 
-/// The CAs that are trusted, and what proves who we are.
+/// Loads the trusted CAs, and the client's certificate and key.
 ErrorCode Connection::load_files(const ServerAddress::Tls& files) {
   ErrorCode error;
   const auto is_bad = [&](const char* what, const std::string& path) {
@@ -80,8 +81,8 @@ void Connection::hang_up() {
 void Connection::close() {
   ErrorCode ignored;
   if (const auto resolving = resolving_.lock()) resolving->timer.cancel();
-  // HTTP says where an answer ends: no farewell is needed. What is under way ends later, and uses
-  // tls_ and the buffer then.
+  // HTTP delimits its answers, so TLS needs no close_notify. An operation under way ends later, and
+  // uses tls_ and the buffer until then.
   stream_.socket().close(ignored);
   is_open_ = false;
 }
@@ -89,7 +90,7 @@ void Connection::close() {
 ErrorCode Connection::prepare_tls(const ServerAddress& address) {
   context_.emplace(net::ssl::context::tls_client);
   SSL_CTX* const context = context_->native_handle();
-  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {  // openssl.cnf may want more
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {  // openssl.cnf may require more
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   }
   SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -105,11 +106,11 @@ ErrorCode Connection::prepare_tls(const ServerAddress& address) {
               : expect_address(ssl, number);
   if (is_set) return {};
   const unsigned long why = ::ERR_get_error();
-  if (why == 0) return net::error::invalid_argument;  // not every refusal has one
+  if (why == 0) return net::error::invalid_argument;  // not every refusal sets an error
   return {static_cast<int>(why), net::error::get_ssl_category()};
 }
 
-/// With `timeout` for all of it.
+/// `timeout` bounds the whole resolution.
 net::awaitable<ErrorCode> Connection::async_resolve(const ServerAddress& address,
                                                     std::chrono::milliseconds timeout,
                                                     net::ip::tcp::resolver::results_type& found) {
@@ -126,20 +127,21 @@ net::awaitable<ErrorCode> Connection::async_resolve(const ServerAddress& address
   auto [is_over] = co_await resolving->timer.async_wait(as_result);
   static_cast<void>(is_over);
   resolving_.reset();
-  // It need not be looked up any more, if it still waits for its turn.
+  // Drops the lookup if it is still queued.
   resolving->resolver.cancel();
   found = std::move(resolving->found);
   co_return resolving->error;
 }
 
-/// One address after the other. One that is silent must not take the time of all the others.
+/// Tries the addresses in turn. Each has an equal share of the timeout, so that a silent one leaves
+/// time for the others.
 net::awaitable<ErrorCode> Connection::async_reach(const net::ip::tcp::resolver::results_type& found,
                                                   std::chrono::milliseconds timeout) {
   const auto each = timeout / static_cast<int>(std::max<std::size_t>(found.size(), 1));
   ErrorCode refused = net::error::host_not_found;
   for (const auto& entry : found) {
     ErrorCode ignored;
-    stream_.socket().close(ignored);  // it can be of the other family
+    stream_.socket().close(ignored);  // the next address may be of the other family
     stream_.expires_after(each);
     auto [error] = co_await stream_.async_connect(entry.endpoint(), as_result);
     refused = error;
@@ -162,7 +164,7 @@ net::awaitable<ErrorCode> Connection::async_connect(const ServerAddress& address
   if (refused) co_return refused;
   ErrorCode ignored;
   stream_.socket().set_option(net::ip::tcp::no_delay{true}, ignored);
-  ::fcntl(stream_.socket().native_handle(), F_SETFD, FD_CLOEXEC);  // not for programs we start
+  ::fcntl(stream_.socket().native_handle(), F_SETFD, FD_CLOEXEC);  // not for child processes
   if (address.is_tls) {
     const ErrorCode unprepared = prepare_tls(address);
     if (unprepared) co_return unprepared;

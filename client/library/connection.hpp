@@ -25,9 +25,10 @@ namespace locker::client {
 
 namespace net = boost::asio;
 
-/// One TCP connection to a server, through TLS if its URL says https: then the server needs a
-/// certificate for its name that the system's CAs, or that of the address, have signed. One
-/// operation at a time, each bounded by expires_after(). On the thread that runs the executor.
+/// One TCP connection to a server, with TLS if its URL is https: the server then needs a
+/// certificate for its host name that one of the system's CAs, or of the address's CA file, has
+/// signed. Not thread-safe: one operation at a time, on the thread that runs the io_context.
+/// expires_after() bounds the operations that follow.
 class Connection {
  public:
   using ErrorCode = boost::system::error_code;
@@ -36,8 +37,8 @@ class Connection {
 
   explicit Connection(net::io_context& io_context) : stream_(io_context) {}
 
-  /// The time is for each of name resolution, connecting (to all addresses of the name together)
-  /// and TLS's handshake.
+  /// `timeout` bounds each of name resolution, connecting (all addresses of the name together) and
+  /// the TLS handshake.
   [[nodiscard]] net::awaitable<ErrorCode> async_connect(const ServerAddress& address,
                                                         std::chrono::milliseconds timeout);
   void expires_after(std::chrono::milliseconds timeout) { stream_.expires_after(timeout); }
@@ -45,15 +46,15 @@ class Connection {
   [[nodiscard]] net::awaitable<ErrorCode> async_write(Request& request);
   [[nodiscard]] net::awaitable<ErrorCode> async_read_header(Parser& parser);
   [[nodiscard]] net::awaitable<ErrorCode> async_read(Parser& parser);
-  /// A part of the body whose header was read.
+  /// Reads part of the body, after async_read_header().
   [[nodiscard]] net::awaitable<ErrorCode> async_read_some(Parser& parser);
-  /// Nothing more is sent. What is under way ends when the server has closed its side, too.
+  /// Shuts down the sending side. An operation under way ends when the server closes its side.
   void hang_up();
   void close();
   [[nodiscard]] bool is_open() const { return is_open_; }
-  /// What is wrong with the server's certificate, when that made async_connect() fail; else empty.
+  /// What is wrong with the server's certificate, if that made async_connect() fail; else empty.
   [[nodiscard]] const std::string& distrust() const { return distrust_; }
-  /// Which of our own files made it fail, and why; else empty.
+  /// Which of our own TLS files made async_connect() fail, and why; else empty.
   [[nodiscard]] const std::string& bad_file() const { return bad_file_; }
 
  private:

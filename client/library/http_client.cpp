@@ -18,7 +18,7 @@ using ErrorCode = boost::system::error_code;
 
 constexpr std::size_t body_max = 16U << 20U;
 
-/// An idle connection that the server has closed breaks before that.
+/// A connection that the server had closed while it was idle fails within this time.
 constexpr std::chrono::seconds break_time_max{1};
 
 std::string text_of(const boost::json::object& object, std::string_view name) {
@@ -34,13 +34,13 @@ Failure::Kind kind_of(unsigned status, std::string_view code) {
   return Failure::Kind::refused;
 }
 
-/// Whether what answered a greeting of TLS was something else.
+/// Whether the peer answered the TLS handshake with something other than TLS.
 bool is_plain_answer(const ErrorCode& error) {
   return error.category() == net::error::get_ssl_category() &&
          ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_WRONG_VERSION_NUMBER;
 }
 
-/// Whether the other side has ended it, and not we.
+/// Whether the peer ended the connection, and not a timeout or this client.
 bool is_cut(const ErrorCode& error) {
   return error != beast::error::timeout && error != net::error::operation_aborted;
 }
@@ -100,7 +100,7 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
   return failure;
 }
 
-/// What would end its line in the header, and begin another one.
+/// Refuses a line break, which would end the header line and begin another one.
 std::optional<Failure> HttpClient::find_line_break(const Call& call) const {
   const auto has_one = [](const std::string& text) {
     return text.find_first_of(std::string_view{"\r\n\0", 3}) != std::string::npos;
@@ -136,7 +136,7 @@ net::awaitable<ErrorCode> HttpClient::async_exchange(Connection::Request& reques
     parser.body_limit(body_max);
     const ErrorCode not_read = co_await connection_.async_read(parser);
     if (not_read) co_return not_read;
-    if (parser.get().result_int() < 200) continue;  // it announces the real one
+    if (parser.get().result_int() < 200) continue;  // 1xx: the final answer follows
     connection_.expires_never();
     reply.status = parser.get().result_int();
     reply.body = std::move(parser.get().body());
@@ -158,13 +158,13 @@ net::awaitable<Result<Reply>> HttpClient::async_call(const Call& call, milliseco
     if (!error) co_return reply;
     connection_.close();
     was_cut_ = is_cut(error);
-    // The server closes idle connections: what came then was not answered, and is sent again.
+    // The server closes idle connections: a request that crossed that got no answer; send it again.
     if (!was_cut_ || BootClock::now() - reply.sent >= break_time_max) co_return unreachable(error);
   }
   if (closings != closings_) co_return unreachable(aborted);
-  was_cut_ = false;  // from here on it is sent anew, or not at all
+  was_cut_ = false;  // from here on the request is sent afresh, or not at all
   const ErrorCode refused = co_await connection_.async_connect(address_, timeout);
-  if (closings != closings_) {  // while the name was looked up, for example
+  if (closings != closings_) {  // during name resolution, for example
     connection_.close();
     co_return unreachable(aborted);
   }

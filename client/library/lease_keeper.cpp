@@ -9,9 +9,9 @@
 namespace locker::client {
 namespace {
 
-// Without a TTL nothing has to be renewed; but an administrator may have ended it.
+// A lease without a TTL needs no renewal, but an administrator may have ended it.
 constexpr milliseconds interval_without_ttl{10'000};
-constexpr milliseconds pause_max{1'000};  // between two tries
+constexpr milliseconds pause_max{1'000};  // between two attempts
 
 }  // namespace
 
@@ -59,14 +59,14 @@ net::awaitable<void> LeaseKeeper::async_sleep_until(BootClock::time_point when) 
   is_hurried_ = false;
 }
 
-/// How long something may take that is begun now, so that its end can still be told in time.
+/// The longest that a step which begins now may take so that its end is still reported in time.
 BootClock::duration LeaseKeeper::spare() const {
   return std::min<BootClock::duration>(pause(), (ends_at() - BootClock::now()) / 4);
 }
 
-/// The timeouts of a call stand still while the machine is suspended; the deadline does not.
+/// A call's timeouts stand still while the machine is suspended; the deadline does not.
 net::awaitable<Result<Renewal>> LeaseKeeper::async_renew() {
-  // A connection that is kept can be dead, and nobody says so: there must be time for another one.
+  // A kept connection can be dead without notice: leave time for another one.
   milliseconds timeout = client_.is_open() ? interval() / 2 : interval();
   if (ttl_) {
     const auto now = BootClock::now();
@@ -88,12 +88,13 @@ net::awaitable<Result<Renewal>> LeaseKeeper::async_renew() {
   co_return renewed;
 }
 
-/// What the lease holds, or none when it does not say all of it.
+/// The locks that the lease holds; none if they could not all be read.
 net::awaitable<std::optional<LeaseKeeper::Locks>> LeaseKeeper::async_look() {
   Locks held;
   std::string after;
   do {
-    // There can be a hundred pages. What ends the lease meanwhile is told by the next renewal.
+    // There can be a hundred pages, so renew in between. If that fails, the next renewal of
+    // async_run() reports why.
     if (BootClock::now() >= sent_ + interval() && !co_await async_renew()) co_return std::nullopt;
     if (is_stopped_) co_return std::nullopt;
     const Call call = lease_call(token_, after);
@@ -106,22 +107,22 @@ net::awaitable<std::optional<LeaseKeeper::Locks>> LeaseKeeper::async_look() {
   co_return held;
 }
 
-/// Whether the lease has the locks that were looked at: each that is lost makes them fewer, and
-/// each that joins has the highest fence. An older server says only how many they are.
+/// Whether the lease still has the locks that were read last: a lost one lowers the count, and one
+/// that joins has the highest fence. An older server reports only the count.
 bool LeaseKeeper::is_as_seen(const Renewal& renewed) const {
   if (!renewed.newest_fence && renewed.locks != paths_.size()) return false;
   return seen_ && seen_->locks == renewed.locks && seen_->newest_fence == renewed.newest_fence;
 }
 
 /// Whether our lock was lost, and this is another grant to the same lease: a later one, or an
-/// earlier one, when the server has begun from a backup. A change of the mode, by somebody else who
-/// has the token, raises the fence, too, and is no loss: then one of the two is shared.
+/// earlier one if the server was restored from a backup. A change of mode by another user of the
+/// token also raises the fence but is no loss; then one of the two modes is shared.
 bool LeaseKeeper::is_another(const LeasePage::Held& held) const {
   if (fence_ == 0 || held.fence == fence_) return false;
   return held.fence < fence_ || (!shared_ && !held.shared);
 }
 
-/// A lease lives on when an administrator ends one of its locks.
+/// Looks for a lock that the lease has lost: it lives on when an administrator ends one of them.
 net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Renewal& renewed) {
   if (paths_.empty() || is_as_seen(renewed)) co_return std::nullopt;
   const auto held = co_await async_look();
@@ -136,7 +137,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Re
       ++i;
       continue;
     }
-    // The server says what became of it; there is nothing that this could release.
+    // The lease does not have it, so this releases nothing; the answer says what became of it.
     const Result<Reply> asked =
         co_await client_.async_call(release_call(token_, paths_[i]), interval() / 2);
     if (!asked) co_return std::nullopt;
@@ -145,7 +146,8 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Re
       loss.kind = Failure::Kind::lost;
       co_return loss;
     }
-    paths_.erase(paths_.begin() + static_cast<std::ptrdiff_t>(i));  // who has the token released it
+    paths_.erase(paths_.begin() +
+                 static_cast<std::ptrdiff_t>(i));  // another user of the token released it
   }
   seen_ = renewed;
   co_return std::nullopt;
@@ -157,7 +159,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_run() {
   while (!is_stopped_) {
     co_await async_sleep_until(next);
     if (is_stopped_) break;
-    // After a longer sleep than that, as of a suspended machine, there is time for one try.
+    // After a sleep beyond warns_at(), such as a suspend, there is time for one attempt.
     const bool has_tried = !trouble.message.empty();
     if (BootClock::now() >= (has_tried ? warns_at() : ends_at())) {
       trouble.kind = Failure::Kind::unreachable;

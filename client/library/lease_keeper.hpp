@@ -10,30 +10,41 @@
 
 namespace locker::client {
 
-/// Renews a lease until it is lost or stopped. On the thread that runs the io_context.
+/// Renews a lease until it is lost or stopped. Not thread-safe: use it on the thread that runs the
+/// io_context.
 class LeaseKeeper {
  public:
-  /// `on_renewed`, if not empty, is told of each renewal: ends_at() is later then.
+  /// `on_renewed`, if not empty, is called after each successful renewal, which changes ends_at().
   LeaseKeeper(net::io_context& io_context, ServerAddress address, const Grant& grant,
               std::function<void()> on_renewed = {});
 
-  /// Returns when the lease, or one of the grant's locks, has ended, as the server says, or when
-  /// nothing was heard until warns_at(); then the failure's kind is `unreachable`, and the lease
-  /// lives on until ends_at(). Without a failure: stop() was called.
+  /// Renews the lease every third of its TTL, every 10 s without one. Returns
+  /// - a failure of kind `lost` when the server says that the lease or a lock of the grant has
+  ///   ended;
+  /// - a failure of kind `unreachable` when no renewal has succeeded by warns_at(): the lease lives
+  ///   on until ends_at();
+  /// - no failure after stop().
+  ///
+  /// Terminal cancellation makes it throw boost::system::system_error (operation_aborted). Neither
+  /// that nor stop() releases the lease.
   [[nodiscard]] net::awaitable<std::optional<Failure>> async_run();
+  /// Makes async_run() return.
   void stop();
-  /// To be called before async_run(): nothing has to end before the lease does, so it goes on until
-  /// ends_at().
+  /// Makes async_run() retry until ends_at() instead of warns_at(), for a caller that has nothing
+  /// to end before the lease does. Call it before async_run().
   void go_on_to_the_end() { is_to_warn_ = false; }
-  /// Renew now: the process was stopped for a while.
+  /// Renews immediately: for a process that was stopped for a while.
   void hurry();
 
-  /// As the server said last: whoever has the token can change it. None: it does not end by itself.
+  /// The TTL in the last answer: every user of the token can change it. None: the lease does not
+  /// end by itself.
   [[nodiscard]] std::optional<milliseconds> ttl() const { return ttl_; }
-  /// Until then nobody else has the locks, whatever happens. time_point::max() without a TTL.
+  /// When the TTL may have run out; time_point::max() without one. Nobody else has the locks
+  /// before, except after a force, or a release or a shorter TTL by another user of the token:
+  /// those are known only at the next renewal.
   [[nodiscard]] BootClock::time_point ends_at() const;
-  /// Two thirds of the way there: time to end what the locks protect, in good order. After
-  /// go_on_to_the_end(): as ends_at().
+  /// Two thirds of the TTL after the last successful renewal was sent: the time to end in good
+  /// order what the locks protect. After go_on_to_the_end() the same as ends_at().
   [[nodiscard]] BootClock::time_point warns_at() const;
 
  private:
@@ -58,7 +69,7 @@ class LeaseKeeper {
   const std::function<void()> on_renewed_;
   std::optional<milliseconds> ttl_;
   BootClock::time_point sent_;
-  std::optional<Renewal> seen_;  // the last one after which the locks were looked at
+  std::optional<Renewal> seen_;  // the last one after which the locks were read
   bool is_to_warn_ = true;
   bool is_stopped_ = false;
   bool is_hurried_ = false;

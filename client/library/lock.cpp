@@ -23,7 +23,7 @@ namespace {
 constexpr milliseconds release_time_max{10'000};
 constexpr milliseconds pause_between_tries{200};
 
-/// All that lock() asks with.
+/// What lock() acquires with.
 struct Asking {
   Asking(const ServerAddress& address, Wanted wanted, const Acquisition::Options& options)
       : client(io_context, address), acquisition(client, std::move(wanted), options) {}
@@ -33,13 +33,13 @@ struct Asking {
   Acquisition acquisition;
 };
 
-/// One spelling for each path, so that they can be compared.
+/// The paths in one spelling, for comparison.
 std::vector<std::string> spelled(std::vector<std::string> paths) {
   for (std::string& path : paths) path = url_path(path);
   return paths;
 }
 
-/// In the background: takes back what `asking` has asked for, and got no answer to.
+/// Withdraws, in the background, an acquire that got no answer.
 void give_up_later(const std::shared_ptr<Asking>& asking, const Wanted& wanted) {
   BackgroundReturns::all().begin(asking->acquisition.token(), spelled(wanted.paths), [asking] {
     HttpClient another{asking->io_context, asking->client.address()};
@@ -56,7 +56,7 @@ void release_later(const ServerAddress& address, const std::string& token,
 
 }  // namespace
 
-/// Shared by the lock and its thread: a lock that is destroyed by its own callback goes first.
+/// Shared by the lock and its thread, because on_lost may destroy the lock.
 struct Lock::Keeping {
   Keeping(const ServerAddress& address, const Grant& grant, OnLost told)
       : keeper(io_context, address, grant), ends_at(keeper.ends_at()), on_lost(std::move(told)) {}
@@ -73,7 +73,7 @@ struct Lock::Keeping {
     while (io_context.run_one() != 0) ends_at = keeper.ends_at();
   }
 
-  /// Whether this is what on_lost does.
+  /// Whether the caller is on_lost.
   [[nodiscard]] bool is_own_thread() const { return current == this; }
 
   void end_thread() {
@@ -88,9 +88,9 @@ struct Lock::Keeping {
   std::atomic<bool> is_lost = false;
   const OnLost on_lost;
   std::atomic<bool> is_released = false;
-  std::shared_ptr<Keeping> kept_for_ever;  ///< Itself, in a process where it cannot be destroyed.
+  std::shared_ptr<Keeping> kept_for_ever;  ///< Itself, in a forked child, which cannot destroy it.
   const pid_t process = ::getpid();
-  std::mutex mutex;  // of the thread's end
+  std::mutex mutex;  // serialises end_thread()
   std::thread thread;
 };
 
@@ -105,16 +105,16 @@ Lock::Lock(const ServerAddress& address, Grant grant, bool has_joined, OnLost on
 }
 
 Lock::~Lock() {
-  if (is_of_another_process()) {  // its thread is not there, and can be neither joined nor detached
+  if (is_of_another_process()) {  // a forked child has no such thread to join or detach
     keeping_->kept_for_ever = keeping_;
     return;
   }
   try {
     if (keeping_->is_own_thread()) keeping_->thread.detach();
     const Result<void> released = release();
-    static_cast<void>(released);  // who wants to know calls it
+    static_cast<void>(released);  // a caller that needs the result calls it
   } catch (const std::exception&) {
-    // No memory to ask with: it ends by its TTL.
+    // Out of memory: the lock ends by its TTL.
   }
 }
 
@@ -125,7 +125,7 @@ bool Lock::is_lost() const {
          BootClock::now() >= keeping_->ends_at.load();
 }
 
-/// Asks again while there is no answer.
+/// Retries while there is no answer, or the server's disk is full.
 Result<Reply> Lock::ask(const Call& request) const {
   const auto until = SteadyClock::now() + release_time_max;
   for (;;) {
@@ -145,7 +145,8 @@ Result<void> Lock::release() {
   }
   const bool was_lost = is_lost();
   const bool was_released = keeping_->is_released.exchange(true);
-  // A thread cannot wait for its own end, nor for who waits for that; and it renews no more then.
+  // The thread can neither join itself nor wait for a caller that joins it. It does not renew while
+  // it runs on_lost.
   if (!keeping_->is_own_thread()) {
     const std::lock_guard lock{keeping_->mutex};
     keeping_->end_thread();
@@ -159,7 +160,7 @@ Result<void> Lock::release() {
       if (auto loss = find_loss(address_, grant_)) return std::move(*loss);
       continue;
     }
-    // A lease of its own with a TTL ends by itself.
+    // A lease of its own ends by its TTL, if it has one.
     const bool stays = has_joined_ || keeping_->ends_at.load() == BootClock::time_point::max();
     if (is_away_or_full(answered) && stays) release_later(address_, grant_.token, path);
     Failure failure = answered ? answered->failure() : answered.error();
@@ -174,7 +175,7 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
   const bool has_joined = !options.token.empty();
   Wanted asked = wanted;
   if (has_joined) {
-    asked.ttl.clear();  // who keeps the lease already would renew it too late for a shorter one
+    asked.ttl.clear();  // the keeper of the lease would renew too late for a shorter one
     BackgroundReturns::all().end_those_of(options.token, spelled(wanted.paths));
   }
   auto asking = std::make_shared<Asking>(address, std::move(asked), options);
@@ -185,7 +186,7 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
   }
   try {
     return std::unique_ptr<Lock>{new Lock{address, *granted, has_joined, std::move(on_lost)}};
-  } catch (const std::exception&) {  // no thread is to be had: nobody else would give it back
+  } catch (const std::exception&) {  // no thread can be started: release here, nobody else would
     for (const std::string& path : paths_to_release(*granted, has_joined)) {
       static_cast<void>(call(address, release_call(granted->token, path)));
     }
@@ -195,7 +196,7 @@ Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& w
 
 std::optional<Failure> find_loss(const ServerAddress& address, const Grant& grant) {
   for (const std::string& path : grant.paths) {
-    // Who wants to release a lock is told what became of it.
+    // The answer to a release says what became of the lock.
     const auto answered = call(address, release_call(grant.token, path));
     if (!answered || answered->status == 200) continue;
     Failure loss = answered->failure();
@@ -209,7 +210,7 @@ Result<Reply> call(const ServerAddress& address, const Call& request, millisecon
     net::io_context io_context{1};
     HttpClient client{io_context, address};
     return run_to_end(io_context, client.async_call(request, timeout));
-  } catch (const boost::system::system_error& error) {  // no descriptor is left, or no thread
+  } catch (const boost::system::system_error& error) {  // out of file descriptors or threads
     return Failure{Failure::Kind::unreachable, 0, "unreachable",
                    "The lock server cannot be asked: " + error.code().message() + "."};
   }

@@ -9,21 +9,21 @@
 
 namespace locker::client {
 
-/// A lock for programs without an event loop: taken by lock(), renewed by a thread of its own,
-/// given back by release() or the destructor.
+/// A lock for programs without an event loop. lock() acquires it, a thread of its own renews it,
+/// and release() or the destructor releases it.
 ///
 ///   auto lock = locker::client::lock(address, {.paths = {"/db/backup"}}, {.wait = 10min});
 ///   if (!lock) …                          // lock.error().message says why
 ///   write_with((*lock)->fence());
 ///   if ((*lock)->is_lost()) …             // before each step that must not be done twice
 ///
-/// It belongs to the process that took it: in a fork of that it is lost, and its destructor gives
-/// nothing back. Thread-safe. With coroutines use Acquisition and LeaseKeeper, of which this is
-/// made.
+/// It belongs to the process that acquired it: in a forked child is_lost() is true, and the
+/// destructor releases nothing. Thread-safe. It is built on Acquisition and LeaseKeeper, which
+/// programs with coroutines use directly.
 class Lock {
  public:
-  /// Called once from the thread that renews, when the lock is lost or may soon be. May release the
-  /// lock, and destroy it.
+  /// Called at most once, on the renewing thread: when the server says that the lock is lost, or
+  /// after two thirds of the TTL without a successful renewal. May release and destroy the lock.
   using OnLost = std::function<void(const Failure&)>;
 
   ~Lock();
@@ -32,13 +32,18 @@ class Lock {
 
   [[nodiscard]] const Grant& grant() const { return grant_; }
   [[nodiscard]] std::uint64_t fence() const { return grant_.fence; }
-  /// Whether the lock may be somebody else's; also after release(). Asks nobody. A forced end is
-  /// known at the next renewal, after a third of the TTL at the latest.
+  /// Whether somebody else may have the lock; also true after release(). Makes no request.
+  ///
+  /// It is true from the moment the TTL may have run out, even if this machine was suspended. Two
+  /// ends are known only at the next renewal, a third of the TTL after the last one (10 s without a
+  /// TTL): a force, and a release or a shorter TTL by another user of the token. Until then it
+  /// returns false although the next holder may have begun; after a force `lock_delay` can keep
+  /// others out.
   [[nodiscard]] bool is_lost() const;
-  /// Gives it back: all of the lease, or what was added to one by Acquisition::Options::token.
-  /// While there is no answer it tries for up to ten seconds, and the destructor does the same;
-  /// then a thread goes on with what does not end by itself. A failure of kind `lost`: it was lost
-  /// before. Called again, nothing happens.
+  /// Releases the whole lease, or the paths that were added to one by Acquisition::Options::token.
+  /// Blocks, and retries for up to ten seconds while there is no answer, as the destructor does;
+  /// after that a background thread retries for a lock that would not end by itself. Fails with the
+  /// kind `lost` if the lock was lost before. Further calls do nothing.
   Result<void> release();
 
  private:
@@ -51,21 +56,22 @@ class Lock {
 
   const ServerAddress address_;
   const Grant grant_;
-  const bool has_joined_;  // a lease that has other locks, too
+  const bool has_joined_;  // joined a lease, which may have other locks
   const std::shared_ptr<Keeping> keeping_;
 };
 
-/// Blocks until it is decided. With Acquisition::Options::token the TTL is that of the lease. What
-/// was granted without an answer and does not end by itself is given back by a thread.
+/// Acquires a lock; blocks until it is granted or refused. With Acquisition::Options::token it
+/// joins that lease, whose TTL stays as it is. If there is no answer, and the lock may be held and
+/// would not end by itself, a background thread releases it. Throws if no thread can be started.
 [[nodiscard]] Result<std::unique_ptr<Lock>> lock(const ServerAddress& address, const Wanted& wanted,
                                                  const Acquisition::Options& options = {},
                                                  Lock::OnLost on_lost = {});
 
-/// After the release of a lease that had lost a part of its locks before, as tells_of_loss() says:
-/// how it lost them; null if somebody had given them back.
+/// For a released lease that had lost some of its locks before (see tells_of_loss()): asks the
+/// server how. Null if another user of the token had released them.
 [[nodiscard]] std::optional<Failure> find_loss(const ServerAddress& address, const Grant& grant);
 
-/// One call of any kind, without coroutines.
+/// Makes one call of any kind on a connection of its own; blocks.
 [[nodiscard]] Result<Reply> call(const ServerAddress& address, const Call& request,
                                  milliseconds timeout = milliseconds{10'000});
 

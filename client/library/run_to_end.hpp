@@ -12,14 +12,14 @@ namespace locker::client {
 
 namespace net = boost::asio;
 
-/// For a coroutine's completion handler: what it threw leaves the run() that drives it. Given as
-/// the handler itself, it is for a coroutine that returns nothing.
+/// Rethrows a coroutine's exception from its completion handler, so that it leaves run(). Is itself
+/// a completion handler for coroutines that return void.
 inline void rethrow(const std::exception_ptr& error) {
   if (error) std::rethrow_exception(error);
 }
 
-/// Runs a coroutine on this thread until neither it nor anything else in the io_context has work
-/// left; returns its result, or throws what it threw.
+/// Runs a coroutine, and all other work of the io_context, to the end on the calling thread.
+/// Returns the coroutine's result or throws its exception.
 template <typename T>
 [[nodiscard]] T run_to_end(net::io_context& io_context, net::awaitable<T> work) {
   std::optional<T> result;

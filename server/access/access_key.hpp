@@ -10,22 +10,22 @@
 
 namespace locker::server {
 
-/// A key as the server knows it: not the key itself, but its hash.
+/// A key as the server knows it: by its hash, not the key itself.
 struct AccessKey {
   std::string name;
   core::Sha256 digest{};
   std::vector<core::AccessRule> rules;
-  std::uint64_t number = 0;  ///< Of these rules of this key: no two in a KeyRing ever had the same.
+  std::uint64_t number = 0;  ///< Of this key with these rules; never reused in a KeyRing.
 
   [[nodiscard]] bool may(core::Right right, core::PathView path) const {
     return core::is_allowed(rules, right, path);
   }
 };
 
-/// On whose behalf a request is carried out.
+/// The client on whose behalf a request is carried out.
 struct Caller {
-  std::shared_ptr<const AccessKey> key;  ///< Null: there are no keys, everybody may everything.
-  bool is_audited = false;               ///< Who carries it out fills in Response::audit.
+  std::shared_ptr<const AccessKey> key;  ///< Null without --keys: everything is permitted.
+  bool is_audited = false;               ///< The handler has to fill in Response::audit.
 };
 
 }  // namespace locker::server

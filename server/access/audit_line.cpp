@@ -10,8 +10,8 @@
 namespace locker::server {
 namespace {
 
-// A refusal costs who asks nothing, often not even a key, and what it names is as long as they
-// like: only the beginnings of the first few are written.
+// A refused request costs its sender nothing, often not even a key, and can name many long paths:
+// only the first few are written, each truncated.
 constexpr std::size_t refused_paths_max = 4;
 constexpr std::size_t refused_bytes_max = 256;
 
@@ -41,7 +41,7 @@ bool is_refusal(const AuditNote& note) {
   return note.outcome == AuditOutcome::refused_401 || note.outcome == AuditOutcome::refused_403;
 }
 
-/// Of a path or target as in a URL.
+/// Truncates a percent-encoded path or target.
 std::string shortened(std::string text) {
   if (text.size() <= refused_bytes_max) return text;
   text.resize(refused_bytes_max);

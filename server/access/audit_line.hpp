@@ -10,17 +10,17 @@
 
 namespace locker::server {
 
-/// Who asked for what.
+/// A request as the audit log shows it.
 struct AuditedRequest {
   std::optional<std::string> key;  ///< The key's name.
   Peer peer;
-  std::string_view action;  ///< Of static lifetime.
+  std::string_view action;  ///< Has static lifetime.
   std::vector<std::string> packed_paths;
-  /// The target without its query, of what could not be read further; else empty.
+  /// The target without its query, of a refused request whose paths are not known; otherwise empty.
   std::string target;
 };
 
-/// The members of a line of the audit log, but for its time.
+/// Returns the members of a line of the audit log, without its time.
 [[nodiscard]] std::string audit_line(const AuditedRequest& request, const AuditNote& note);
 
 }  // namespace locker::server

@@ -16,7 +16,8 @@
 namespace locker::server {
 namespace {
 
-/// -1 when it cannot be opened. Readable by its owner and group only: it says who works on what.
+/// Returns -1 if the file cannot be opened. A new file is readable by its owner and group only,
+/// because it says who works on what.
 int open_file(const std::string& file) {
   return ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
 }
@@ -97,7 +98,7 @@ void AuditLog::run(const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   while (true) {
     arrived_.wait(lock, stop, [this] { return queued_count_ != 0 || wants_reopen_; });
-    if (queued_count_ == 0 && !wants_reopen_) return;  // told to stop
+    if (queued_count_ == 0 && !wants_reopen_) return;  // stop was requested
     std::string lines;
     const std::uint64_t lost = lost_;
     if (lost != told_lost_) {
@@ -109,7 +110,7 @@ void AuditLog::run(const std::stop_token& stop) {
     const bool reopens = std::exchange(wants_reopen_, false);
     lock.unlock();
     const std::uint64_t failed = count == 0 ? 0 : write(lines, count);
-    // Last: what was said before goes into the file that was.
+    // Last, so that lines queued before go to the old file.
     if (reopens && !open_again()) {
       const std::string why = std::strerror(errno);
       warn_("the audit log " + file_ + " cannot be opened again: " + why +
@@ -122,13 +123,13 @@ void AuditLog::run(const std::stop_token& stop) {
   }
 }
 
-/// What is written to a file that has no name any more is gone when it is closed.
+/// Whether the file was deleted: what is written to it would be gone when it is closed.
 bool AuditLog::is_deleted() const {
   struct stat status {};
   return ::fstat(descriptor_, &status) == 0 && status.st_nlink == 0;
 }
 
-/// False, and errno, when it cannot be opened; what was open stays open.
+/// Returns false and sets errno if the file cannot be opened; the old one then stays open.
 bool AuditLog::open_again() {
   const int descriptor = open_file(file_);
   if (descriptor < 0) return false;
@@ -137,7 +138,7 @@ bool AuditLog::open_again() {
   return true;
 }
 
-/// Once, when it begins. `what` failed with errno.
+/// Warns when writing begins to fail, once until it succeeds again. `what` failed with errno.
 void AuditLog::warn_of_loss(std::string_view what) {
   if (std::exchange(is_failing_, true)) return;
   const std::string why = std::strerror(errno);
@@ -145,7 +146,7 @@ void AuditLog::warn_of_loss(std::string_view what) {
         "; its lines are lost until it can");
 }
 
-/// Returns how many of the lines did not get into the file.
+/// Returns how many of the lines were not written.
 std::uint64_t AuditLog::write(const std::string& lines, std::uint64_t count) {
   if (is_deleted() && !open_again()) {
     warn_of_loss("was deleted, and cannot be made anew");
@@ -159,7 +160,7 @@ std::uint64_t AuditLog::write(const std::string& lines, std::uint64_t count) {
     if (size <= 0) {
       warn_of_loss("cannot be written");
       if (written != 0) is_torn_ = text[written - 1] != '\n';
-      // Those at the end: the first may tell of others that were lost.
+      // Counted from the end, because the first line may be the report of lost ones.
       const auto rest =
           std::count(text.begin() + static_cast<std::ptrdiff_t>(written), text.end(), '\n');
       return std::min(count, static_cast<std::uint64_t>(rest));

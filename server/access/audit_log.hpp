@@ -16,31 +16,32 @@
 
 namespace locker::server {
 
-/// A file that lines are appended to by a thread of its own: who writes a line never waits for the
-/// disk. When that is too slow, or fails, or the file was deleted and cannot be made anew, lines
-/// are lost, and counted: the next line that gets to the file says how many. Thread-safe.
+/// A file to which a thread of its own appends lines, so that callers never wait for the disk. If
+/// the disk is too slow or fails, or the file was deleted and cannot be created again, lines are
+/// lost and counted; the next line that gets to the file says how many. Thread-safe.
 class AuditLog {
  public:
   static constexpr std::size_t queued_bytes_max = std::size_t{8} << 20U;
 
-  /// Told in a sentence when lines begin to be lost, and when the file cannot be opened again. On
-  /// the log's thread.
+  /// Called with a sentence when lines begin to be lost, and when the file cannot be reopened. Runs
+  /// on the log's thread.
   using Warn = std::function<void(std::string_view)>;
 
   [[nodiscard]] static boost::system::result<std::unique_ptr<AuditLog>, core::Fault> open(
       const std::string& file, Warn warn);
-  /// Writes what is queued.
+  /// Writes the queued lines.
   ~AuditLog();
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
 
-  /// `members`: those of a JSON object behind its time, such as `"action": "reload"`.
+  /// Queues a line. `members` are those of a JSON object after its time, such as `"action":
+  /// "reload"`.
   void add(std::string_view members);
-  /// There was no memory to make it.
+  /// Counts a line as lost because there was no memory to build it.
   void lose_line();
-  /// Closes the file and opens what is there by its name now: after a rename by logrotate.
+  /// Closes the file and opens the one that has its name then: after logrotate has renamed it.
   void reopen();
-  /// Lines that never got to the file.
+  /// Returns how many lines never got to the file.
   [[nodiscard]] std::uint64_t lost() const;
 
  private:
@@ -53,9 +54,9 @@ class AuditLog {
 
   const std::string file_;
   const Warn warn_;
-  int descriptor_;           // this and the next two of the thread alone
-  bool is_torn_ = false;     // the file's last line has no end
-  bool is_failing_ = false;  // and that was said
+  int descriptor_;           // the thread alone uses this and the next two
+  bool is_torn_ = false;     // the last line of the file is incomplete
+  bool is_failing_ = false;  // and a warning was given
   mutable std::mutex mutex_;
   std::condition_variable_any arrived_;
   std::string queued_;

@@ -13,17 +13,18 @@
 
 namespace locker::server {
 
-/// Whether Response::audit is wanted.
+/// Whether the handler has to fill in Response::audit.
 [[nodiscard]] inline bool is_audited(const Request& request) {
   return request.caller != nullptr && request.caller->is_audited;
 }
 
-/// One lock was granted: Response::audit says so, if it is wanted.
+/// Records the grant of one lock in Response::audit, if is_audited().
 void note_grant(const Request& request, std::string_view owner, core::Fence fence,
                 Response& response);
-/// The same of one that was released.
+/// Records the release of one lock in Response::audit, if is_audited().
 void note_release(const Request& request, core::Fence fence, Response& response);
-/// A forced end, also one that ended nothing. `ended`: what LockService::force() put there.
+/// Returns the note for a force, also for one that ended nothing. `ended` is what
+/// LockService::force() filled in.
 [[nodiscard]] std::unique_ptr<AuditNote> note_of_force(const core::ForceFilter& filter,
                                                        const core::Forced& forced,
                                                        std::vector<AuditedLock> ended,

@@ -6,7 +6,7 @@
 namespace locker::server {
 namespace {
 
-/// Whether it begins with the scheme (in any case) and a space; then that is cut off.
+/// If the text begins with the scheme (in any case) and a space, removes them and returns true.
 bool take_scheme(std::string_view scheme, std::string_view& text) {
   if (text.size() <= scheme.size() || text[scheme.size()] != ' ') return false;
   for (std::size_t i = 0; i < scheme.size(); ++i) {

@@ -6,8 +6,8 @@
 
 namespace locker::server {
 
-/// The key in a header Authorization: `Bearer <key>`, or the password of `Basic` (whose user name
-/// does not matter). Null when there is none.
+/// Returns the key in a header Authorization: `Bearer <key>`, or the password of `Basic`, whose
+/// user name is ignored. Null if there is none.
 [[nodiscard]] std::optional<std::string> read_credentials(std::string_view authorization);
 
 }  // namespace locker::server

@@ -67,8 +67,8 @@ std::optional<Fault> parse_line(std::string_view line, AccessKey& key) {
   return std::nullopt;
 }
 
-/// Null when it cannot be read. By read(), which tells of a disk's fault in the stream's state; an
-/// iterator throws then.
+/// Returns null if the file cannot be read. Uses read(), which reports a disk error in the state of
+/// the stream, where an iterator would throw.
 std::optional<std::string> read_text(const std::string& file) {
   std::ifstream stream{file, std::ios::binary};
   std::string text;
@@ -95,8 +95,7 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
     const auto at_line = [&](std::string_view what) {
       std::string sentence = file;
       sentence.append(":").append(std::to_string(number)).append(": ").append(what);
-      if (!what.ends_with('.'))
-        sentence += '.';  // what a path or a rule lacks is told in sentences
+      if (!what.ends_with('.')) sentence += '.';  // faults of paths and rules are sentences already
       return Fault{std::move(sentence)};
     };
     for (const char c : line) {

@@ -11,12 +11,12 @@
 
 namespace locker::server {
 
-/// Reads the text of a key file (ACCESS.md describes it). One mistake, and nothing of it is taken:
-/// the fault names `file` and the line.
+/// Parses the text of a key file (see ACCESS.md). A single mistake rejects the whole file; the
+/// fault names `file` and the line.
 [[nodiscard]] boost::system::result<std::vector<AccessKey>, core::Fault> parse_key_file(
     std::string_view text, const std::string& file);
 
-/// The same of a file on disk, which must be a regular one.
+/// Reads and parses a key file, which must be a regular file.
 [[nodiscard]] boost::system::result<std::vector<AccessKey>, core::Fault> read_key_file(
     const std::string& file);
 

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t secret_bytes_max = 256;
 
-// Where a digest is looked for tells something of the digest by the time it takes, and nothing of
-// a key: nobody can make a key whose digest begins as wanted other than by trying.
+// The time that this lookup takes reveals something about a digest but nothing about a key: a key
+// whose digest has a given beginning can be found only by trial.
 std::uint64_t beginning_of(const core::Sha256& digest) {
   std::uint64_t beginning = 0;
   std::memcpy(&beginning, digest.data(), sizeof beginning);

@@ -15,16 +15,16 @@
 
 namespace locker::server {
 
-/// The keys that are good at the moment. Thread-safe.
+/// The keys that are currently valid. Thread-safe.
 class KeyRing {
  public:
   using Pointer = std::shared_ptr<const AccessKey>;
 
-  /// In place of what there was; when there is a fault all stays as it was.
+  /// Replaces all keys by those in the file. If there is a fault, nothing changes.
   [[nodiscard]] std::optional<core::Fault> load(const std::string& file);
-  /// Null: no such key.
+  /// Returns null if there is no such key.
   [[nodiscard]] Pointer find(std::string_view secret) const;
-  /// The key with the rules that it has now; null when it was revoked.
+  /// Returns the key with its current rules, or null if it was revoked.
   [[nodiscard]] Pointer find_again(const AccessKey& key) const;
   [[nodiscard]] std::size_t size() const;
 

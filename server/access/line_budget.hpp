@@ -7,8 +7,8 @@
 
 namespace locker::server {
 
-/// How many lines a log spends in a period on what anybody can cause, such as requests without a
-/// good key: else anybody could fill the disk. The first `size` of each period are written.
+/// Limits the log lines per period for events that anybody can cause, such as requests without a
+/// valid key, so that nobody can fill the disk. The first `size` lines of each period are allowed.
 /// Thread-safe.
 class LineBudget {
  public:
@@ -19,7 +19,7 @@ class LineBudget {
 
   struct Spent {
     bool is_allowed = false;
-    std::uint64_t left_out = 0;  ///< Lines that were not since the last one that was.
+    std::uint64_t left_out = 0;  ///< Lines not allowed since the last allowed one.
   };
   [[nodiscard]] Spent spend(Clock::time_point now) {
     const std::lock_guard lock{mutex_};

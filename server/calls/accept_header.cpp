@@ -7,7 +7,8 @@ namespace {
 
 constexpr int most = 1000;
 
-/// "0.25" as 250; what is no such number as most.
+/// Returns a quality value in thousandths: "0.25" is 250. Text that is not a quality value counts
+/// as 1000.
 int read_quality(std::string_view text) {
   if (text.empty() || (text[0] != '0' && text[0] != '1')) return most;
   int quality = (text[0] - '0') * most;
@@ -19,7 +20,7 @@ int read_quality(std::string_view text) {
   return quality < most ? quality : most;
 }
 
-/// 3: the type itself, 2: of its kind, 1: anything, 0: another one.
+/// How specifically a media range matches: 3 the type itself, 2 "type/*", 1 "*/*", 0 no match.
 int exactness_of(std::string_view range, std::string_view media_type) {
   const auto equal = [](std::string_view a, std::string_view b) {
     return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
@@ -38,7 +39,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
-/// Takes the text up to the separator off the front.
+/// Removes the text up to the separator from the front of `text` and returns it, trimmed.
 std::string_view take(std::string_view& text, char separator) {
   const std::size_t end = text.find(separator);
   const std::string_view taken = text.substr(0, end);

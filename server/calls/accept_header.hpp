@@ -4,10 +4,10 @@
 
 namespace locker::server {
 
-/// How much a client wants a media type such as "text/plain", in thousandths, by its header Accept
-/// (RFC 9110, section 12.5.1): 0 not at all, 1000 most. Without the header everything is as good.
-/// Of several ranges that fit the most exact one counts. Parameters other than q are ignored, and
-/// so are ranges that are no such.
+/// Returns how much a client prefers a media type such as "text/plain" according to its Accept
+/// header (RFC 9110, section 12.5.1), in thousandths: 0 is not acceptable, 1000 is most preferred.
+/// Without the header every type is 1000. If several media ranges match, the most specific one
+/// counts. Parameters other than q and malformed ranges are ignored.
 [[nodiscard]] int quality_of(std::string_view media_type, std::string_view accept);
 
 }  // namespace locker::server

@@ -28,7 +28,7 @@ constexpr std::chrono::hours lock_delay_max{1};
 struct Call {
   core::AcquireCommand command;
   bool is_several = false;
-  Caller caller = {};  // the request itself is gone when a queued one is answered
+  Caller caller = {};  // a copy: a queued call outlives its request
 };
 
 void append_granted(const Call& call, const Acquired& acquired, std::string& body) {
@@ -168,20 +168,21 @@ std::unique_ptr<AuditNote> note_of(const Acquired& acquired) {
   return note;
 }
 
-/// Nobody else knows the token of what was granted.
+/// Whether the token is known only from the answer: the lease is new and the server chose its
+/// token. If the answer is not delivered, the grant must be taken back.
 bool has_to_be_told(const Call& call, const Acquired& acquired) {
   return acquired.outcome == Outcome::granted && acquired.lease_is_fresh && !call.command.token;
 }
 
 void finish(LockService& service, const Call& call, Acquired& acquired, Index index,
             const core::Now& now, Response& response) {
-  // First: where there is no memory for the rest, the grant is taken back, too.
+  // First, so that the grant is also taken back if memory runs out below.
   if (has_to_be_told(call, acquired)) {
     response.delivery = take_back_unless_delivered(service, acquired.token);
   }
   hide_unreadable(&call.caller, acquired.blocked_by);
   hide_unreadable(&call.caller, acquired.cycle);
-  // What in_use tells is of a path that the caller asked to lock, and may read.
+  // in_use needs no hiding: it names a path that the caller asked to lock and therefore may read.
   answer(call, acquired, now, response);
   if (call.caller.is_audited && acquired.outcome == Outcome::granted) {
     response.audit = note_of(acquired);
@@ -189,12 +190,12 @@ void finish(LockService& service, const Call& call, Acquired& acquired, Index in
   response.index = index;
 }
 
-/// A request in the queue. Decided on whatever thread makes way for it.
+/// A queued request. The thread that removes what blocks it also decides it.
 class Queued final : public PendingAnswer {
  public:
   Queued(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
-  /// Who was not begun to wait for, as when there is no memory for it, must not be told later, nor
-  /// hold what it was granted meanwhile.
+  /// If start() was never called, for example for lack of memory, the service must not report to
+  /// this object later, and a grant whose token the client does not know is taken back.
   ~Queued() override {
     if (waiter_ == 0 || awaited_.is_started() || leave_queue()) return;
     const Acquired& acquired = awaited_.decision().answer;
@@ -203,7 +204,7 @@ class Queued final : public PendingAnswer {
   Queued(const Queued&) = delete;
   Queued& operator=(const Queued&) = delete;
 
-  /// Null when it is queued, and this has to live; else the answer.
+  /// Returns the answer, or nothing if the request was queued; this object must then stay alive.
   std::optional<LockService::At<Acquired>> ask() {
     auto asked = service_.acquire(call_.command, &awaited_);
     if (asked.answer.outcome != Outcome::queued) return asked;
@@ -235,7 +236,7 @@ class Queued final : public PendingAnswer {
   bool abandon() override { return leave_queue(); }
 
  private:
-  /// False: it is decided on already.
+  /// Returns false if the request has already been decided.
   bool leave_queue() {
     if (!service_.abandon(waiter_)) return false;
     waiter_ = 0;
@@ -257,13 +258,14 @@ void carry_out(LockService& service, Call call, Response& response) {
   response.pending = std::move(queued);
 }
 
-/// Only of who may wait in another's place it is asked: that is a system call.
+/// Whether the client has closed its connection. Checked only if the request could take over the
+/// place of a queued one (it has a token and a wait), because the check is a system call.
 bool client_has_left(const Request& request, const core::AcquireCommand& command) {
   return command.token && command.wait > core::Duration{} && request.connection != nullptr &&
          request.connection->has_left();
 }
 
-/// What one lock and several have in common.
+/// Reads the parameters that both acquire calls share.
 void read_common(CallReader& read, const Request& request, const LockService& service,
                  core::AcquireCommand& command) {
   core::Duration lock_delay{};

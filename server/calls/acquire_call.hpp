@@ -7,13 +7,13 @@
 
 namespace locker::server {
 
-// POST /v1/locks/<path> and POST /v1/locks: from parameters to AcquireCommand and from Acquired to
-// an answer, at once or later.
+// POST /v1/locks/<path> and POST /v1/locks: build an AcquireCommand from the parameters, and the
+// answer from Acquired, immediately or after a wait.
 
-/// One lock; `path_text` still encoded.
+/// Acquires one lock. `path_text` is still percent-encoded.
 void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
                     const Request& request, Response& response);
-/// Several, or some of several.
+/// Acquires all of several locks, or as many of them as `any` says.
 void answer_acquire_several(LockService& service, std::string_view query, const Request& request,
                             Response& response);
 

@@ -90,7 +90,8 @@ void Api::answer(const Request& request, Response& response) {
       response);
 }
 
-/// What operators and their tools ask for.
+/// Answers the calls for operators and their tools: /v1/openapi.json, /healthz, /readyz, /metrics
+/// and /v1/status.
 void Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
                             Response& response) {
   if (path == "/v1/openapi.json") return describe(request, response);
@@ -110,7 +111,7 @@ void Api::answer_operations(std::string_view path, std::string_view query, const
   }
 }
 
-/// Waits for nothing: it must be there just when the disk is not.
+/// Does not wait for the disk: metrics are needed most when it hangs.
 void Api::metrics(Response& response) const {
   response.content_type = PrometheusText::content_type;
   metrics_.write(response.body);

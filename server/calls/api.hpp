@@ -9,16 +9,16 @@
 
 namespace locker::server {
 
-/// Which URL does what: the 1.0b calls, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
+/// Routes requests by URL: the 1.0b calls, /v1, /terraform, /ui, /healthz, /readyz and /metrics.
 /// Thread-safe.
 class Api final : public RequestHandler {
  public:
-  /// `durability_name` and `store` stand in /v1/status; `metrics` must outlive this.
+  /// /v1/status reports `durability_name` and `store`. `metrics` must outlive this object.
   Api(LockService& service, const Metrics& metrics, std::string durability_name, std::string store);
 
   void answer(const Request& request, Response& response) override;
 
-  /// From now on /readyz answers 503: load balancers shall send nobody here any more.
+  /// Makes /readyz answer 503, so that load balancers stop sending traffic here.
   void set_draining() { draining_.store(true, std::memory_order_relaxed); }
 
  private:

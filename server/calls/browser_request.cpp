@@ -7,7 +7,7 @@
 namespace locker::server {
 namespace {
 
-/// Whether a URL, or an origin, begins with this host and port. "null" does not.
+/// Whether a URL or an origin names this host and port. The origin "null" never does.
 bool is_at_host(std::string_view url, std::string_view host) {
   const std::size_t scheme = url.find("://");
   if (scheme == std::string_view::npos) return false;
@@ -25,7 +25,7 @@ bool is_sent_for_another_site(const Request& request) {
   if (!request.sec_fetch_site.empty()) {
     return request.sec_fetch_site == "cross-site" || request.sec_fetch_site == "same-site";
   }
-  // Of a server without HTTPS a browser tells less.
+  // Browsers omit Sec-Fetch-Site when the server is reached without HTTPS.
   if (!request.origin.empty()) return !is_at_host(request.origin, request.host);
   return !request.referer.empty() && !is_at_host(request.referer, request.host);
 }

@@ -6,14 +6,16 @@
 
 namespace locker::server {
 
-/// Whether a browser sent this for another site's page, or ahead of time: nothing may change then.
+/// Whether a browser sent this request for another site's page or ahead of time (prefetch,
+/// prerender). Such a request must not change anything.
 [[nodiscard]] bool is_sent_for_another_site(const Request& request);
 
-/// Why such a request is refused, with 403.
+/// The message of the 403 with which such a request is refused.
 inline constexpr std::string_view another_site_sentence =
     "A browser sent this for another site's page or ahead of time; nothing is changed that way.";
 
-/// Answers such a request of all but the 1.0b calls; false when it is none.
+/// Answers 403 and returns true if is_sent_for_another_site(). Not for the 1.0b calls, whose errors
+/// have another form.
 [[nodiscard]] bool refuse_another_site(const Request& request, Response& response);
 
 }  // namespace locker::server

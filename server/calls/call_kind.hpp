@@ -7,15 +7,17 @@
 
 namespace locker::server {
 
-/// What metrics call this kind of call; of static lifetime.
+/// Returns the name of this kind of call in the metrics. It has static lifetime.
 [[nodiscard]] std::string_view name_of(CallKind call);
 
-/// Which call this is: for who carries it out, who asks what it needs of a key, and metrics. A
-/// method that there is not for its path counts as one that reads, so each of those asks for it. A
-/// forced end of one path is a release here; who reads its parameters sets it right.
+/// Classifies a request for routing, access control and metrics. On /v1/locks and /v1/leases an
+/// unsupported method is classified as the call that reads, so each user of this function checks
+/// the method itself. A forced release of one path (force=true) is classified as a release; the
+/// handler corrects that after it has read the parameters.
 [[nodiscard]] CallKind call_of(const RequestTarget& target, Method method);
 
-/// "/a/b" of "/v1/locks/a/b", still encoded. REQUIRES: call_of() is acquire, release or look.
+/// Returns "/a/b" for "/v1/locks/a/b", still percent-encoded. REQUIRES: call_of() is acquire,
+/// release or look.
 [[nodiscard]] std::string_view path_of_lock(const RequestTarget& target);
 
 }  // namespace locker::server

@@ -15,7 +15,7 @@ namespace {
 using core::Fault;
 using Microseconds = std::chrono::microseconds;
 
-/// In the largest unit in which it is a whole number.
+/// Writes the duration as a whole number of the largest unit that divides it.
 std::string text_of(Microseconds duration) {
   const auto milliseconds = duration.count() / 1000;
   for (const auto& [size, unit] :
@@ -70,7 +70,8 @@ std::optional<Fault> read_duration(std::string_view name, std::string_view text,
 std::optional<Fault> read_token(const Parameters& parameters, const Request& request,
                                 std::optional<core::Token>& token) {
   const std::string_view* const text = parameters.find("token");
-  // An empty one is there, too, as an empty parameter is: perhaps of a variable that is not set.
+  // An empty token counts as given, in the header as well as in the parameter: it may come from an
+  // unset variable of a script, and must be refused.
   const bool is_in_header = request.lock_token.data() != nullptr;
   if (text != nullptr && is_in_header) {
     return Fault{"The token stands in a parameter and in the header Lock-Token; use one of them."};

@@ -14,20 +14,20 @@
 
 namespace locker::server {
 
-/// The longest TTL that can be asked for: 30 days.
+/// The longest TTL that a client can request: 30 days.
 inline constexpr core::Milliseconds ttl_max{30U * 86'400'000U};
 
-/// As an owner is shown that nobody named. Who names this one has named none, so that what is shown
-/// by it is what is found by it.
+/// Shown as the owner of locks that have none. Read as "no owner" when a client sends it, so that
+/// filtering by a displayed owner finds the lock.
 inline constexpr std::string_view unknown_owner = "?";
 
-/// Whether `text` has so many bytes at most, is valid UTF-8 and has no control characters; the
-/// fault begins with `what`, such as "The owner".
+/// Checks that `text` has at most `bytes_max` bytes, is valid UTF-8 and contains no control
+/// characters. The fault's message begins with `what`, such as "The owner".
 [[nodiscard]] std::optional<core::Fault> check_line(std::string_view what, std::string_view text,
                                                     std::size_t bytes_max);
 
-/// Reads what a call is asked with, one thing after the other. The first fault stays: what comes
-/// behind it reads nothing. A value stays as it is when its parameter is not given.
+/// Reads and checks the inputs of a call, one after another. The first fault is kept, and all later
+/// reads do nothing. A value is left unchanged if its parameter is not given.
 ///
 ///   CallReader read{request};
 ///   read.path(path_text, path).parameters(query).only("owner token").owner(owner).token(token);
@@ -36,34 +36,36 @@ class CallReader {
  public:
   explicit CallReader(const Request& request) : request_(request) {}
 
-  /// `url_path` as it stands in a URL.
+  /// Parses a path that is still percent-encoded.
   CallReader& path(std::string_view url_path, core::Path& path);
-  /// Those of the query or of the body, which all that follow look into. Once, as the next one.
+  /// Parses the parameters that all later reads look up, from the query or the body, or from
+  /// `object`. Call only one of the two, once.
   CallReader& parameters(std::string_view query);
   CallReader& parameters(const boost::json::object& object);
-  /// No others are given, and none twice. `known` is a space-separated list.
+  /// Fails if a parameter is not in `known`, a space-separated list, or is given twice.
   CallReader& only(std::string_view known);
 
   CallReader& owner(std::optional<std::string>& owner);
-  /// A path, packed.
+  /// Reads a path and packs it.
   CallReader& prefix(std::optional<std::string>& packed);
   CallReader& meta(std::string& meta);
   CallReader& shape(core::Shape& shape);
-  /// `max_ttl` zero: up to ttl_max.
+  /// Accepts 1 ms to `max_ttl`, or to ttl_max if `max_ttl` is zero.
   CallReader& ttl(core::Milliseconds max_ttl, std::optional<core::Milliseconds>& ttl);
-  /// From the parameter, else from the header Lock-Token.
+  /// Reads the parameter `token` or the header Lock-Token. Giving both is a fault.
   CallReader& token(std::optional<core::Token>& token);
-  /// One has to be given.
+  /// Like token(), but fails if there is none.
   CallReader& needed_token(core::Token& token);
 
   CallReader& flag(std::string_view name, bool& value);
-  /// From `least` to `most`.
+  /// Reads a number from `least` to `most`, inclusive.
   CallReader& number(std::string_view name, std::uint64_t least, std::uint64_t most,
                      std::optional<std::uint64_t>& value);
-  /// The same of a duration.
+  /// Reads a duration from `least` to `most`, inclusive.
   CallReader& duration(std::string_view name, std::chrono::microseconds least,
                        std::chrono::microseconds most, std::chrono::microseconds& value);
-  /// Any other: `read` gets its text, if it is given, and returns the fault.
+  /// Reads any other parameter: if it is given, calls `read` with its text. `read` returns the
+  /// fault.
   template <typename Read>
   CallReader& value(std::string_view name, const Read& read) {
     if (fault_) return *this;
@@ -71,15 +73,15 @@ class CallReader {
     return *this;
   }
   [[nodiscard]] bool has(std::string_view name) const { return parameters_.find(name) != nullptr; }
-  /// Empty if it is not given. Lives as long as this does.
+  /// Returns the text of the parameter, empty if it is not given. Valid as long as this object.
   [[nodiscard]] std::string_view text(std::string_view name) const {
     const std::string_view* const text = parameters_.find(name);
     return text != nullptr ? *text : std::string_view{};
   }
 
-  /// `is_fit`, or else this is the fault.
+  /// Fails with `fault` unless `is_fit`.
   CallReader& require(bool is_fit, const char* fault);
-  /// `check` returns the fault.
+  /// Calls `check`, which returns the fault.
   template <typename Check>
   CallReader& check(const Check& check) {
     if (!fault_) fault_ = check();
@@ -87,7 +89,7 @@ class CallReader {
   }
 
   [[nodiscard]] const std::optional<core::Fault>& fault() const { return fault_; }
-  /// Answers the fault, if there is one: 400.
+  /// If there is a fault, answers 400 and returns true.
   [[nodiscard]] bool refused(Response& response) const;
 
  private:

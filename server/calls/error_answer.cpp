@@ -36,7 +36,8 @@ std::string_view name_of(Parameter parameter) {
   return "";
 }
 
-/// As it is sent; empty: not at all.
+/// Returns the current value of the parameter that differs, as a client would send it; empty if a
+/// client would leave it out.
 std::string value_of(const core::TokenUse& use) {
   const auto flag = [](bool is_set) { return std::string{is_set ? "true" : "false"}; };
   switch (use.differs) {

@@ -24,7 +24,7 @@ void answer_events(LockService& service, std::string_view query, const Request& 
                         response);
   }
   response.content_type = "text/event-stream";
-  // A proxy like nginx would else collect kilobytes before it passes on the first one.
+  // Otherwise a proxy such as nginx buffers kilobytes before it forwards the first event.
   response.other_fields = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
 }
 

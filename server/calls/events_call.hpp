@@ -7,7 +7,7 @@
 
 namespace locker::server {
 
-/// GET /v1/events.
+/// Answers GET /v1/events with a stream of events.
 void answer_events(LockService& service, std::string_view query, const Request& request,
                    Response& response);
 

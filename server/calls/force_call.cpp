@@ -38,18 +38,19 @@ void answer(Call& call, const core::Forced& forced, Index index, Response& respo
   response.body = R"({"ended": )" + std::to_string(forced.count) + "}";
 }
 
-/// One that ends so much that others have their turn in between.
+/// A force that ends so many locks that the service serves other requests in between.
 class LongForce final : public PendingAnswer {
  public:
   LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
-  /// Who was not begun to wait for, as when there is no memory for it, must not be told later.
+  /// If start() was never called, for example for lack of memory, the service must not report to
+  /// this object later.
   ~LongForce() override {
     if (is_asked_ && !awaited_.is_started()) service_.forget(awaited_);
   }
   LongForce(const LongForce&) = delete;
   LongForce& operator=(const LongForce&) = delete;
 
-  /// What it did; none when it goes on, and this has to live.
+  /// Returns the result, or none if the force is still running; this object must then stay alive.
   LockService::At<std::optional<core::Forced>> ask() {
     is_asked_ = true;
     return service_.force(call_.filter, call_.reason, call_.is_audited ? &call_.ended : nullptr,
@@ -62,7 +63,8 @@ class LongForce final : public PendingAnswer {
     const auto& forced = awaited_.decision();
     answer(call_, forced.answer, forced.index, response);
   }
-  /// It goes on to its end, whoever wants to know: half of it is nothing that anybody asked for.
+  /// Returns false: a force runs to completion even if its client leaves, because nobody asked for
+  /// half of it.
   bool abandon() override { return false; }
 
  private:
@@ -72,7 +74,7 @@ class LongForce final : public PendingAnswer {
   LockService::AwaitedForced awaited_;
 };
 
-/// `read` has read all that `call` has, and reads the rest.
+/// `read` has already read what `call` contains; this function reads the rest.
 void carry_out(LockService& service, Call call, CallReader& read, const Request& request,
                Response& response) {
   core::ForceFilter& filter = call.filter;
@@ -115,7 +117,7 @@ void answer_force_many(LockService& service, std::string_view query, const Reque
                "To end many locks add force=true; to release your own, DELETE /v1/leases.")
       .require(is_narrowed || read.has("owner"), "Say which locks to end: prefix, owner or fence.");
   for (const std::string_view name : {"prefix", "owner"}) {
-    // Perhaps of a variable that is not set.
+    // An empty value may come from an unset variable of a script.
     read.value(name, [&](std::string_view text) -> std::optional<core::Fault> {
       if (!text.empty()) return std::nullopt;
       return core::Fault{"Parameter '" + std::string{name} +
@@ -124,7 +126,8 @@ void answer_force_many(LockService& service, std::string_view query, const Reque
     });
   }
   Call call;
-  // As a list shows an owner: taken from there, it was meant for one lock.
+  // Lists show "?" for a missing owner. A client that copied it from there meant one lock, not all
+  // locks without an owner.
   read.require(is_narrowed || read.text("owner") != unknown_owner,
                "owner=? stands for all who named no owner; add prefix=… or fence=…")
       .prefix(call.filter.packed_prefix)

@@ -8,12 +8,13 @@
 
 namespace locker::server {
 
-// Ends of locks by an administrator, answered at once or later.
+// Forced ends: an administrator ends locks. Answered immediately or later.
 
-/// DELETE /v1/locks/<path> with force=true. `read` has read these two, and reads the rest.
+/// DELETE /v1/locks/<path> with force=true. `read` has already read the path and `force`; this
+/// function reads the rest.
 void answer_force_one(LockService& service, const core::Path& path, CallReader& read,
                       const Request& request, Response& response);
-/// DELETE /v1/locks: all that fit.
+/// DELETE /v1/locks: ends all locks that match.
 void answer_force_many(LockService& service, std::string_view query, const Request& request,
                        Response& response);
 

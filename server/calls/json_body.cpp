@@ -16,11 +16,11 @@ using core::Fault;
 using ErrorCode = boost::json::error_code;
 using Text = boost::json::string_view;
 
-/// Builds the value as Boost's own parsers do, and looks at the members' names, which they do not:
-/// of two members with one name they keep the last one.
+/// Builds the value as Boost's own parsers do, and also detects duplicate member names, of which
+/// Boost's parsers keep the last.
 class Builder {
  public:
-  // More is in no call, and is refused before it takes memory.
+  // No call needs more; larger input is refused before it takes memory.
   static constexpr std::size_t max_object_size = 64;
   static constexpr std::size_t max_array_size = 256;
   static constexpr std::size_t max_key_size = json::string::max_size();
@@ -28,7 +28,7 @@ class Builder {
 
   Builder() { values_.reset(); }
   [[nodiscard]] json::value release() { return values_.release(); }
-  /// Whether an object has two members of one name.
+  /// Whether an object has two members with the same name.
   [[nodiscard]] bool has_twins() const { return has_twins_; }
 
   bool on_document_begin(ErrorCode&) { return true; }
@@ -96,8 +96,8 @@ class Builder {
 
  private:
   json::value_stack values_;
-  std::string name_;                // as far as it is read
-  std::vector<std::string> names_;  // of the members of all objects that are open
+  std::string name_;                // of the current member, so far
+  std::vector<std::string> names_;  // of the members of all open objects
   bool has_twins_ = false;
 };
 

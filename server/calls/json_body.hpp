@@ -9,9 +9,9 @@
 
 namespace locker::server {
 
-/// Reads a body that must be a JSON object, in which no object names a member twice: of two, each
-/// reader takes another one. Without a body the object is empty: then the caller says what is
-/// missing.
+/// Parses a body that must be a JSON object. Duplicate member names are a fault, because readers
+/// differ in which one they keep. Without a body the object is empty, and the caller reports what
+/// is missing.
 [[nodiscard]] std::optional<core::Fault> read_json_object(const Request& request,
                                                           boost::json::object& object);
 

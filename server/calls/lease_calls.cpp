@@ -119,7 +119,7 @@ void answer_release_all(LockService& service, std::string_view query, const Requ
   const auto done = service.release_all(token, is_audited(request) ? &ended : nullptr);
   response.index = done.index;
   using Outcome = core::ReleaseOutcome;
-  // Where the journal has no room, a part of a large lease can have ended all the same.
+  // If the journal has no room, part of a large lease may have ended nevertheless.
   const bool stopped =
       done.answer.outcome == Outcome::busy || done.answer.outcome == Outcome::disk_full;
   const bool has_ended =

@@ -14,14 +14,15 @@
 namespace locker::server {
 namespace {
 
-/// A lock must not be taken by a page that a browser visits or guesses it might visit.
+/// A page that a browser visits, or loads because it guesses that it will be visited, must not
+/// acquire a lock.
 bool is_refused_browser_request(const Request& request, Response& response) {
   if (!is_sent_for_another_site(request)) return false;
   answer_legacy_error(403, another_site_sentence, response);
   return true;
 }
 
-/// GET and POST for all, HEAD where nothing changes.
+/// Refuses all methods but GET, POST and, if the call changes nothing, HEAD.
 bool is_refused_method(const Request& request, bool changes, Response& response) {
   if (request.method == Method::get || request.method == Method::post) return false;
   if (request.method == Method::head && !changes) return false;
@@ -30,19 +31,20 @@ bool is_refused_method(const Request& request, bool changes, Response& response)
   return true;
 }
 
-/// Answers the fault, if there is one.
+/// If there is a fault, answers 400 and returns true.
 bool is_refused(const CallReader& read, Response& response) {
   if (read.fault()) answer_legacy_error(400, read.fault()->message, response);
   return read.fault().has_value();
 }
 
 LockService::Blocker blocker_for(const Request& request) {
-  LockService::Blocker blocker;  // without braces: they would fill two kilobytes with zeros
+  LockService::Blocker blocker;  // no braces: they would zero two kilobytes
   blocker.wants_place = !may_read(request.caller, core::PathView{});
   return blocker;
 }
 
-/// Hidden when the caller may not read where it is; one that waits itself may be anywhere.
+/// Returns the owner to report, hidden if the caller may not read the path of the blocker. A
+/// blocker that is itself waiting has no place and is always hidden from such a caller.
 std::string_view owner_told(const LockService::Blocker& blocker, const Request& request) {
   if (!blocker.wants_place) return blocker.owner;
   return blocker.place && may_read(request.caller, *blocker.place) ? blocker.owner : hidden;

@@ -8,8 +8,9 @@
 namespace locker::server {
 
 // canhaz, nowant and dohaz: the calls of Locker 1.0b, frozen. Their answers have status 200 and
-// exactly the keys they always had; bad input gets 400 {"ok": false, "error": "<sentence>"}.
-// `path_text` is the target's path behind the verb, still encoded; `query` what follows its `?`.
+// exactly their original keys; bad input gets 400 {"ok": false, "error": "<sentence>"}. `path_text`
+// is the part of the target's path after the verb, still percent-encoded; `query` is what follows
+// its `?`.
 
 void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
                    const Request& request, Response& response);

@@ -32,7 +32,7 @@ std::optional<Fault> read_state(std::string_view text,
   return std::nullopt;
 }
 
-/// Of a list that does not show all there are.
+/// Appends how many entries a truncated list leaves out.
 void append_rest(std::size_t count, std::size_t shown, std::string_view what, std::string& text) {
   if (count <= shown) return;
   text += "… and " + std::to_string(count - shown);
@@ -135,7 +135,7 @@ void answer_release(LockService& service, std::string_view path_text, std::strin
   CallReader read{request};
   read.path(path_text, path).parameters(query).flag("force", is_force);
   if (is_force) {
-    response.call = CallKind::force;  // which its target alone does not tell
+    response.call = CallKind::force;  // call_of() cannot tell it from the target
     return answer_force_one(service, path, read, request, response);
   }
   core::Token token;

@@ -7,13 +7,13 @@
 
 namespace locker::server {
 
-// GET /v1/locks, and GET and DELETE /v1/locks/<path>, whose `path_text` is still encoded.
+// GET /v1/locks, and GET and DELETE /v1/locks/<path>. `path_text` is still percent-encoded.
 
 void answer_list(LockService& service, std::string_view query, const Request& request,
                  Response& response);
 void answer_look(LockService& service, std::string_view path_text, std::string_view query,
                  const Request& request, Response& response);
-/// For the lock's holder or, with force=true, for an administrator.
+/// Releases the lock for its holder or, with force=true, ends it for an administrator.
 void answer_release(LockService& service, std::string_view path_text, std::string_view query,
                     const Request& request, Response& response);
 

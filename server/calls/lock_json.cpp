@@ -17,7 +17,8 @@ std::optional<core::Duration> remaining(const LockInfo& info, const core::Now& n
   return std::max(*info.expires - now.instant, core::Duration{0});
 }
 
-/// What a terminal could take for a command is blanks: C0, DEL, and C1, which has two bytes.
+/// Replaces characters that a terminal could interpret as commands by blanks: C0, DEL, and C1,
+/// which has two bytes in UTF-8.
 std::string one_line(std::string text) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     const auto byte = static_cast<unsigned char>(text[at]);
@@ -30,7 +31,7 @@ std::string one_line(std::string text) {
   return text;
 }
 
-/// In characters, however many bytes each of them has.
+/// Returns the number of UTF-8 characters, not bytes.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
@@ -182,7 +183,7 @@ void append_blockers(const std::vector<LockInfo>& blockers, const core::Now& now
 
 std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now) {
   constexpr std::size_t columns = 8;
-  constexpr std::size_t aligned_max = 64;  // else one long path would make every line as long
+  constexpr std::size_t aligned_max = 64;  // so that one long path does not widen every line
   std::vector<std::array<std::string, columns>> rows{
       {"PATH", "OWNER", "MODE", "STATE", "SINCE", "EXPIRES", "FENCE", "META"}};
   for (const LockInfo& info : infos) {

@@ -11,30 +11,31 @@
 
 namespace locker::server {
 
-// How /v1 writes what the core says; API.md describes each. All append to `out`.
+// Writes the results of the core as the JSON of /v1, which API.md describes. All functions append
+// to `out`.
 
-/// A number of milliseconds, or null when there is none.
+/// Appends the duration in milliseconds, or null if there is none.
 void append_milliseconds(std::optional<core::Duration> duration, std::string& out);
-/// Null for zero: no TTL, no fence.
+/// Appends the number, or null for zero, which stands for no TTL or no fence.
 void append_number_or_null(std::uint64_t number, std::string& out);
-/// `"ttl_ms": …, "expires_in_ms": …` of a lease that was renewed just now.
+/// Appends `"ttl_ms": …, "expires_in_ms": …` of a lease that has just been renewed.
 void append_ttl(core::Milliseconds ttl, std::string& out);
 void append_shape(const core::Shape& shape, std::string& out);
 
-/// A lock of a list, of a path's state, of a lease.
+/// Appends a lock as it appears in a list, in the state of a path, and in a lease.
 void append_lock(const core::LockInfo& info, const core::Now& now, std::string& out);
-/// A request that waits; `place` counts from 1, 0 leaves it out.
+/// Appends a waiting request. `place` is its place in the queue, from 1; 0 leaves it out.
 void append_waiter(const core::LockInfo& info, const core::Now& now, std::size_t place,
                    std::string& out);
-/// [{…}, …] of a refusal: who is in the way.
+/// Appends the blockers of a refused request: [{…}, …].
 void append_blockers(const std::vector<core::LockInfo>& blockers, const core::Now& now,
                      std::string& out);
 
-/// For how long it is held or waits.
+/// Returns how long the lock has been held or the request has been waiting.
 [[nodiscard]] core::Duration age_of(const core::LockInfo& info, const core::Now& now);
 [[nodiscard]] std::string_view name_of(core::LockInfo::State state);
 
-/// The same as a table for people, columns aligned.
+/// Returns the same as a table for people, with aligned columns.
 [[nodiscard]] std::string text_table(const std::vector<core::LockInfo>& infos,
                                      const core::Now& now);
 

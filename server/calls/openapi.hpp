@@ -4,7 +4,7 @@
 
 namespace locker::server {
 
-/// The description of the API for programs, as /v1/openapi.json serves it (OpenAPI 3.0).
+/// The OpenAPI 3.0 description of the API, as served by /v1/openapi.json.
 extern const std::string_view openapi_json;
 
 }  // namespace locker::server

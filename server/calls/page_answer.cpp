@@ -11,7 +11,7 @@ namespace {
 
 using core::Fault;
 
-/// The place of a page, as `next` tells it.
+/// Formats the position of a page as in the member `next`.
 std::string text_of(core::LockId place) {
   return std::to_string(place.fence) + "." + std::to_string(place.position);
 }
@@ -19,7 +19,8 @@ std::string text_of(core::LockId place) {
 }  // namespace
 
 std::optional<Fault> read_after(std::string_view text, std::optional<core::LockId>& after) {
-  // What is no place is not the first page: who asks for one page after the other would for ever.
+  // A malformed position must not mean the first page: a client that reads page after page would
+  // never finish.
   core::LockId place;
   const char* const end = text.data() + text.size();
   auto read = std::from_chars(text.data(), end, place.fence);

@@ -12,13 +12,13 @@
 
 namespace locker::server {
 
-// What the answers have in common that list locks: pages, and a table for people in place of JSON.
+// What the answers that list locks share: pages, and a table for people instead of JSON.
 
-/// The parameter `after`: a place in a list, as `next` told it.
+/// Reads the parameter `after`: a position in a list, as given in `next`.
 [[nodiscard]] std::optional<core::Fault> read_after(std::string_view text,
                                                     std::optional<core::LockId>& after);
 
-/// `append` gets each with its number.
+/// Appends a JSON array; `append` writes an element, given the element and its index.
 template <typename Append>
 void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
                  const Append& append) {
@@ -30,10 +30,10 @@ void append_list(const std::vector<core::LockInfo>& infos, std::string& body,
   body += ']';
 }
 
-/// The last member, and the end of the answer.
+/// Appends `next`, the last member, and closes the object.
 void append_next(std::optional<core::LockId> next, std::string& body);
 
-/// Whether the client wants the table more than JSON.
+/// Whether the client prefers the table to JSON.
 [[nodiscard]] bool wants_text(const Request& request);
 [[nodiscard]] std::string text_page(const LockPages::Page& page, const core::Now& now);
 void answer_text(std::string text, Response& response);

@@ -29,7 +29,7 @@ bool starts_with_type(std::string_view content_type, std::string_view type) {
 
 Fault too_many() { return {"There are too many parameters; see the API's description."}; }
 
-/// Whether a list of words that are separated by spaces has this one.
+/// Whether a space-separated list contains the word.
 bool has_word(std::string_view list, std::string_view word) {
   while (!list.empty()) {
     const std::size_t end = std::min(list.find(' '), list.size());
@@ -39,8 +39,8 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-/// For showing a client's own text back: only if it can be shown, and its beginning only if it is
-/// long.
+/// Quotes text from a client for an error message: "(unprintable)" if it cannot be shown, and only
+/// the beginning of a long one.
 std::string quoted(std::string_view name) {
   constexpr std::size_t shown_max = 64;
   if (core::check_text(name) != core::TextFault::none) return "(unprintable)";
@@ -50,7 +50,8 @@ std::string quoted(std::string_view name) {
   return "'" + std::string{name.substr(0, size)} + "…'";
 }
 
-/// No parameter's name begins so: a client that says nothing of the type, as curl, calls it a form.
+/// No parameter name begins with a brace. Clients that are given no type, such as curl, declare a
+/// body to be a form.
 bool looks_like_json(std::string_view form) {
   const std::size_t begin = form.find_first_not_of(" \t\r\n");
   return begin != std::string_view::npos && form[begin] == '{';
@@ -87,7 +88,8 @@ std::string_view Parameters::keep(std::string_view text) {
   return {text_.data() + at, text.size()};
 }
 
-/// Form decoding: a plus is a space here (clients that encode a form write it so), unlike in paths.
+/// Decodes a part of a form. Unlike in a path, a plus is a space, because clients encode forms that
+/// way.
 std::optional<Fault> Parameters::decode(std::string_view text, std::string_view& decoded) {
   const std::size_t at = text_.size();
   static_cast<void>(keep(text));
@@ -99,7 +101,7 @@ std::optional<Fault> Parameters::decode(std::string_view text, std::string_view&
 }
 
 std::optional<Fault> Parameters::parse_form(std::string_view text) {
-  LOCKER_ASSERT(all_.empty());  // what it has are views into text_
+  LOCKER_ASSERT(all_.empty());  // its elements are views into text_
   text_.reserve(text.size());
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('&'), text.size());
@@ -118,7 +120,7 @@ std::optional<Fault> Parameters::parse_form(std::string_view text) {
 
 std::optional<Fault> Parameters::take(const boost::json::object& object) {
   LOCKER_ASSERT(all_.empty());
-  constexpr std::size_t number_size_max = 330;  // of 1e308 as std::to_string() writes it
+  constexpr std::size_t number_size_max = 330;  // fits 1e308 as std::to_string() writes it
   std::size_t size = 0;
   for (const auto& [name, member] : object) {
     size += name.size() + (member.is_string() ? member.get_string().size() : number_size_max);
@@ -128,7 +130,7 @@ std::optional<Fault> Parameters::take(const boost::json::object& object) {
     if (all_.size() == count_max) return too_many();
     Parameter& added = all_.emplace_back();
     added.name = keep(name);
-    // A number for a text would be another text than the one that was written: 1.50 as 1.500000.
+    // Converting a number to text would change what the client wrote: 1.50 would become 1.500000.
     const bool is_other_text = member.is_number() || member.is_bool();
     if (is_other_text && has_word("owner meta token reason", added.name)) {
       return Fault{"Parameter " + quoted(added.name) + " must be a string; put it in quotes."};

@@ -12,14 +12,14 @@
 
 namespace locker::server {
 
-/// What the body of POST /v1/locks asks for.
+/// The contents of the body of POST /v1/locks.
 struct SeveralLocks {
   std::vector<core::Wanted> wanted;
   std::size_t any = 0;
-  boost::json::object parameters;  ///< The others.
+  boost::json::object parameters;  ///< The remaining ones.
 };
 
-/// When there is a fault, `several` has what was read before it.
+/// Parses the body. If there is a fault, `several` contains what was read before it.
 [[nodiscard]] std::optional<core::Fault> read_several_locks(const Request& request,
                                                             SeveralLocks& several);
 

@@ -7,7 +7,8 @@
 
 namespace locker::server {
 
-/// Takes back the lease that a client could not be told of and knows no token for.
+/// Takes back a lease unless the answer with its token is delivered: without the answer the client
+/// does not know the token.
 class TakeBack final : public Delivery {
  public:
   TakeBack(LockService& service, const core::Token& token) : service_(service), token_(token) {}
@@ -24,7 +25,8 @@ class TakeBack final : public Delivery {
   bool is_delivered_ = false;
 };
 
-/// At once where there is no memory to wait for the delivery.
+/// Returns the guard of a lease. If there is no memory for the guard, takes the lease back
+/// immediately and rethrows.
 [[nodiscard]] inline std::unique_ptr<TakeBack> take_back_unless_delivered(
     LockService& service, const core::Token& token) try {
   return std::make_unique<TakeBack>(service, token);

@@ -23,7 +23,7 @@ namespace {
 
 using core::Fault;
 
-/// The ID as a token; one that is no UUID is made into one (version 5, RFC 9562).
+/// Returns the ID as a token. An ID that is not a UUID is hashed into one (version 5, RFC 9562).
 core::Token token_of(const std::string& id) {
   if (const auto token = core::parse_token(id)) return *token;
   boost::uuids::name_generator_sha1 generate{boost::uuids::ns::oid()};
@@ -50,14 +50,14 @@ std::optional<Fault> read_info(const Request& request, std::string& id, std::str
   return std::nullopt;
 }
 
-/// Whether Terraform took it: then its meta is the lock info.
+/// Whether Terraform acquired the lock; its meta is then the lock info.
 bool is_terraforms(const core::LockInfo& holder) {
   boost::system::error_code error;
   const boost::json::value meta = boost::json::parse(holder.meta, error);
   return !error && meta.is_object() && meta.get_object().contains("ID");
 }
 
-/// What Terraform is shown in place of an ID and an Info for what no Terraform holds.
+/// The ID and Info shown to Terraform for a blocker that is not a lock held by Terraform.
 struct MadeUp {
   std::string id;
   std::string_view info;
@@ -77,8 +77,8 @@ MadeUp made_up_for(const core::LockInfo& blocker, const std::string& owner) {
   return {"held by " + owner + fence, "held outside of Terraform"};
 }
 
-/// The holder's lock info, as it was sent; made up for one that came another way, and for what is
-/// not held. Of that, Terraform prints the ID only.
+/// Returns the holder's lock info as it was sent. If the blocker was not acquired by Terraform, or
+/// is not held, the info is made up; Terraform prints only the ID of that.
 std::string info_of(const core::LockInfo& blocker) {
   if (blocker.state == core::LockInfo::State::held && is_terraforms(blocker)) return blocker.meta;
   const std::string owner = blocker.owner.empty() ? "?" : blocker.owner;
@@ -97,8 +97,8 @@ void answer_held(const std::vector<core::LockInfo>& blockers, Response& response
   response.body = blockers.empty() ? "{}" : info_of(blockers.front());
 }
 
-/// Looks again, so it may tell of a later grant than the request met, and waits for that one's
-/// disk.
+/// Answers with the current holder. Looks it up anew, so it may report a later grant than the one
+/// the request met; the answer waits until that grant is on disk.
 void answer_held_now(LockService& service, const core::Path& path, Response& response) {
   const auto looked = service.look_at(path);
   response.index = looked.index;
@@ -168,7 +168,8 @@ void give_back(LockService& service, const core::Path& path, const std::string& 
   }
 }
 
-/// `terraform force-unlock`: sends no lock info. Ends what a Terraform holds here, nothing else.
+/// Serves `terraform force-unlock`, which sends no lock info. Ends only a lock that Terraform holds
+/// at this path.
 void force(LockService& service, const core::Path& path, const Request& request,
            Response& response) {
   const std::string reason = "terraform force-unlock";
@@ -178,7 +179,7 @@ void force(LockService& service, const core::Path& path, const Request& request,
   if (!holders.empty() && !is_terraforms(holders.front())) return answer_held(holders, response);
   core::ForceFilter filter;
   filter.packed_path = path.view().packed();
-  filter.ends_cooling = true;  // else nothing could be done about what cools here
+  filter.ends_cooling = true;  // otherwise nothing could end a cooling lock here
   core::Forced forced;
   std::vector<AuditedLock> ended;
   if (!holders.empty()) {
@@ -226,7 +227,7 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   std::string who;
   CallReader read{request};
   read.path(path_text, path);
-  // An address that was not finished must not lock everything.
+  // An incomplete address must not lock everything.
   read.require(request.method != Method::lock || !path.view().is_root(),
                "Name what to lock: /terraform/<path>.")
       .require(query.empty(), "This call takes no parameters in the query.");

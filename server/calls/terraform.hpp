@@ -10,13 +10,14 @@
 
 namespace locker::server {
 
-/// LOCK and UNLOCK /terraform/<path>: what Terraform's and OpenTofu's http backend asks of
-/// `lock_address` and `unlock_address`. The ID in the lock info is the lease's token, so that the
-/// same request again gets the same answer; it is no secret there, by the protocol.
+/// LOCK and UNLOCK /terraform/<path>: the `lock_address` and `unlock_address` of the http backend
+/// of Terraform and OpenTofu. The ID in the lock info is the lease's token, so a repeated request
+/// gets the same answer. By that protocol the ID is not a secret.
 void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
                       const Request& request, Response& response);
 
-/// The token that a lock info's ID stands for: of the lease that LOCK takes, or takes a lock into.
+/// Reads the token that the ID of the lock info stands for: that of the lease which LOCK opens, or
+/// to which it adds a lock.
 [[nodiscard]] std::optional<core::Fault> read_terraform_token(const Request& request,
                                                               core::Token& token);
 

@@ -10,7 +10,8 @@
 namespace locker::server {
 namespace {
 
-/// Nothing from elsewhere, nothing inline, and no text becomes markup or code.
+/// Allows no content from elsewhere and nothing inline, and keeps text from becoming markup or
+/// code.
 constexpr std::string_view security_fields =
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -21,7 +22,8 @@ constexpr std::string_view security_fields =
     "X-Content-Type-Options: nosniff\r\n"
     "X-Frame-Options: DENY\r\n";
 
-/// Relative, so that it stays right behind a proxy that serves Locker below a path of its own.
+/// The location is relative, so it stays valid behind a proxy that serves Locker under a path
+/// prefix.
 constexpr std::string_view to_page =
     "Location: ui/\r\n"
     "Vary: Accept\r\n"
@@ -35,7 +37,7 @@ std::string_view content_type_of(std::string_view name) {
   return "text/plain; charset=utf-8";
 }
 
-/// A file and its header lines, which are made once: a response only points to them.
+/// A file and its header fields, which are built once: responses only refer to them.
 struct ServedFile {
   const UiFile* file;
   std::string fields;
@@ -45,8 +47,8 @@ const ServedFile* find(std::string_view name) {
   static const std::vector<ServedFile> all = [] {
     std::vector<ServedFile> made;
     for (const UiFile& file : ui_files()) {
-      // no-cache: asked for again each time, and then mostly answered 304. So a new program's page
-      // is never put together from old files.
+      // no-cache: browsers ask again each time and mostly get 304, so the page of a new version is
+      // never mixed with files of an old one.
       std::string fields = "Cache-Control: no-cache\r\nETag: ";
       fields += file.etag;
       fields += "\r\n";
@@ -91,7 +93,7 @@ void answer_ui(std::string_view rest, const Request& request, Response& response
 }
 
 bool answer_browser_at_root(const Request& request, Response& response) {
-  // Programs take anything; a browser wants a page more than JSON.
+  // Programs accept anything; a browser prefers a page to JSON.
   const bool wants_page =
       quality_of("text/html", request.accept) > quality_of("application/json", request.accept);
   if (!request.reads() || !wants_page) return false;

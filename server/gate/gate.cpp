@@ -34,7 +34,8 @@ bool may_somewhere(const AccessKey& key, Right right) {
   });
 }
 
-/// " Add prefix=/a or prefix=/b." of a key that may do it only there; empty when nowhere.
+/// Returns " Add prefix=/a or prefix=/b." with the paths where the key has the right; empty if
+/// there are none.
 std::string advise_prefixes(const AccessKey& key, Right right) {
   std::set<std::string> paths;
   for (const core::AccessRule& rule : key.rules) {
@@ -50,7 +51,7 @@ std::string advise_prefixes(const AccessKey& key, Right right) {
 
 }  // namespace
 
-/// A request on its way through.
+/// A request that passes through the gate.
 struct Gate::Visit {
   const Request& request;
   RequiredAccess required;
@@ -66,7 +67,7 @@ struct Gate::Visit {
   }
 };
 
-/// Says that a grant was taken back, because nobody was there to be told of it.
+/// Logs that a grant was taken back because its answer could not be delivered.
 class Gate::AuditedDelivery final : public Delivery {
  public:
   AuditedDelivery(AuditLog& audit, AuditedRequest request, AuditNote note,
@@ -100,8 +101,8 @@ class Gate::AuditedDelivery final : public Delivery {
   bool is_delivered_ = false;
 };
 
-/// Gets what it waited for only if its key may still have it then; the audit log says what became
-/// of it.
+/// A waiting request. Gets what it waited for only if its key still permits it when the wait ends;
+/// the audit log records the outcome.
 class Gate::GatedPending final : public PendingAnswer {
  public:
   GatedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
@@ -124,7 +125,7 @@ class Gate::GatedPending final : public PendingAnswer {
  private:
   void finish_with_key(Response& response) {
     const auto now = gate_.keys_->find_again(*caller_.key);
-    // What it may read by now, it is told.
+    // The answer shows what the key may read at this point.
     if (now) inner_->set_caller({now, caller_.is_audited});
     inner_->finish(response);
     const auto is_allowed = [&](const RequiredAccess::At& at) {
@@ -132,12 +133,12 @@ class Gate::GatedPending final : public PendingAnswer {
     };
     if (now && std::all_of(required_.at.begin(), required_.at.end(), is_allowed)) return;
     const auto taken_back = inner_->take_back(response);
-    if (!taken_back) return;  // a force, which was allowed when it began
+    if (!taken_back) return;  // a force: it was allowed when it began
     note_taken_back(response);
     ++gate_.metrics_.refused_401;
     const CallKind call = response.call;
     response = {};
-    response.index = *taken_back;  // the answer tells that it is done
+    response.index = *taken_back;  // the answer waits until this is durable
     response.call = call;
     answer_error(401, "unknown_key",
                  "The key of this request was revoked, or lost its rules, while it waited; what it "
@@ -147,7 +148,8 @@ class Gate::GatedPending final : public PendingAnswer {
     response.audit->outcome = AuditOutcome::refused_401;
   }
 
-  /// Else the log would have no end of a shared lock that this grant took the place of.
+  /// Logs that the grant was taken back. Otherwise the log would lack the end of a shared lock that
+  /// this grant had upgraded.
   void note_taken_back(Response& response) const {
     if (!response.audit) return;
     response.audit->outcome = AuditOutcome::taken_back;
@@ -161,7 +163,7 @@ class Gate::GatedPending final : public PendingAnswer {
   const std::unique_ptr<PendingAnswer> inner_;
 };
 
-/// Ends with the key that it was opened with.
+/// A stream that ends when the key which opened it is revoked or loses the right to read.
 class Gate::KeyedStream final : public Stream {
  public:
   KeyedStream(const KeyRing& keys, KeyRing::Pointer key, std::string packed_prefix,
@@ -206,7 +208,7 @@ bool Gate::answer_early(const Request& request, Response& response) {
 
 void Gate::answer_stranger(Visit& visit, Response& response) const {
   Request bodiless = visit.request;
-  bodiless.body = {};  // is read for the few lines of the audit log alone
+  bodiless.body = {};  // only the audit log needs it, for few lines
   visit.required = required_access(bodiless);
   if (visit.required.who == Who::anybody) return inner_.answer(visit.request, response);
   refuse_stranger(visit, response);
@@ -226,7 +228,7 @@ void Gate::conclude(const Visit& visit, Response& response) {
   if (audit_ != nullptr && response.audit) report(visit.audited(), response);
 }
 
-/// Into the audit log, if there is one and something was done.
+/// Writes to the audit log, if there is one and something was done.
 void Gate::report(const AuditedRequest& request, Response& response) const {
   if (audit_ == nullptr || !response.audit) return;
   audit_->add(audit_line(request, *response.audit));
@@ -289,8 +291,8 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   return is_permitted_for_lease(visit, response);
 }
 
-// Not one step with what is done then: somebody else with this token and another key can add a lock
-// in between. Both have the token, so one of them gave it to the other.
+// This check and the operation are not atomic: a client with the same token and another key can add
+// a lock in between. Both clients have the token, so one of them gave it to the other.
 bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   const AccessKey& key = *visit.caller.key;
   const RequiredAccess& required = visit.required;
@@ -300,7 +302,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
     return key.may(required.lease_right, path);
   });
   if (fits.answer) return true;
-  response.index = fits.index;  // the refusal tells what the lease holds
+  response.index = fits.index;  // the refusal reveals what the lease holds
   refuse(visit, 403, "not_permitted",
          named(key) + "lacks a rule with " + std::string{core::name_of(required.lease_right)} +
              " for something else that this lease holds.",
@@ -310,7 +312,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
 
 void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
                   const std::string& sentence, Response& response) const {
-  // The page at /ui has a dialog of its own.
+  // The page at /ui has its own dialog.
   response.asks_for_password = visit.request.requested_with.empty();
   if (visit.required.is_legacy_call) {
     answer_legacy_error(status, sentence, response);
@@ -326,7 +328,7 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
   AuditNote note;
   AuditedRequest audited;
   if (visit.caller.key) {
-    // The line has room for the first few: else those that the key may have could hide the others.
+    // The line has room for a few paths only: put those that the key may not access first.
     Visit refused{visit.request, visit.required, visit.caller};
     std::stable_partition(refused.required.at.begin(), refused.required.at.end(),
                           [&](const RequiredAccess::At& at) {

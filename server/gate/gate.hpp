@@ -14,20 +14,21 @@
 
 namespace locker::server {
 
-/// Stands before the handler of all requests: lets through what a key may, and says in the audit
-/// log what became of it, as Response::audit tells it. A key is looked up again when a wait ends
-/// and before each piece of a stream. Without keys and without an audit log nobody needs it.
+/// Controls access to the handler of all requests: lets through what a key permits, and writes the
+/// outcome, as given in Response::audit, to the audit log. Looks a key up again when a wait ends
+/// and before each piece of a stream. Not needed without keys and without an audit log.
 /// Thread-safe.
 class Gate final : public RequestHandler {
  public:
-  /// `keys` and `audit` may be null. All must outlive the gate, and everything that came through
-  /// it.
+  /// `keys` and `audit` may be null. All arguments must outlive the gate and everything that came
+  /// through it.
   Gate(RequestHandler& inner, LockService& service, AccessMetrics& metrics, const KeyRing* keys,
        AuditLog* audit)
       : inner_(inner), service_(service), metrics_(metrics), keys_(keys), audit_(audit) {}
 
   void answer(const Request& request, Response& response) override;
-  /// Strangers: their bodies would take up memory for nothing.
+  /// Refuses requests without a valid key before their bodies are read, which would only take
+  /// memory.
   bool answer_early(const Request& request, Response& response) override;
 
  private:

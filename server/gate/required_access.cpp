@@ -21,7 +21,7 @@ RequiredAccess open_to(Who who) {
   return access;
 }
 
-/// Adds a path as it stands in a URL.
+/// Requires the right at a path that is still percent-encoded.
 void need(Right right, std::string_view url_path, RequiredAccess& access) {
   core::Path path;
   access.fault = core::parse_url_path(url_path, path);
@@ -41,7 +41,7 @@ RequiredAccess legacy_call(std::string_view action, Right right, std::string_vie
   return access;
 }
 
-/// At and below the parameter `prefix`; everywhere without one.
+/// Requires the right at and below the path in the parameter `prefix`; without it, everywhere.
 RequiredAccess under_prefix(std::string_view action, Right right, const RequestTarget& target,
                             const Request& request) {
   RequiredAccess access;
@@ -117,7 +117,7 @@ RequiredAccess for_operations(std::string_view path) {
   return access;
 }
 
-/// With any key one is told that there is none.
+/// An unsupported method. Any valid key gets the answer that says so.
 RequiredAccess no_method() { return open_to(Who::any_key); }
 
 }  // namespace

@@ -12,12 +12,12 @@
 
 namespace locker::server {
 
-/// What a request needs of its key.
+/// The access that a request requires.
 struct RequiredAccess {
   enum class Who : std::uint8_t {
-    anybody,    ///< No key at all.
-    any_key,    ///< A good key; `at`, `somewhere` and `lease` say more.
-    admin_only  ///< No known call: for all but an administrator's key it is not there.
+    anybody,    ///< No key needed.
+    any_key,    ///< A valid key, with the rights in `at`, `somewhere` and `lease`.
+    admin_only  ///< Not a known call: any key but an administrator's gets 404.
   };
   struct At {
     core::Right right = core::Right::read;
@@ -26,20 +26,20 @@ struct RequiredAccess {
 
   Who who = Who::any_key;
   std::string_view action = "other";  ///< For the audit log.
-  std::vector<At> at;                 ///< Each of them.
+  std::vector<At> at;                 ///< All are required.
   std::optional<core::Right> somewhere;
-  /// The right is needed wherever this lease holds something: a token alone shall not reach beyond
-  /// the rules.
+  /// `lease_right` is required at every path that this lease holds: a token must not extend what
+  /// the key permits.
   std::optional<core::Token> lease;
   core::Right lease_right = core::Right::lock;
-  bool wants_prefix = false;         ///< The paths can be narrowed by a parameter `prefix`.
-  bool is_legacy_call = false;       ///< Its errors look as those of the 1.0b calls.
-  std::optional<core::Fault> fault;  ///< What is asked cannot be read; nothing else is known then.
+  bool wants_prefix = false;         ///< The parameter `prefix` can narrow the paths.
+  bool is_legacy_call = false;       ///< Errors have the form of the 1.0b calls.
+  std::optional<core::Fault> fault;  ///< The request is malformed; the rest is incomplete then.
 };
 
-/// The table of all calls. A call that is not in it is not reachable with a key but an
-/// administrator's: whoever adds a call has to add it here. Reads the request by the same functions
-/// as those who carry it out.
+/// Returns the access that a request requires. This is the table of all calls: a call that is
+/// missing here is reachable only with an administrator's key, so every new call must be added.
+/// Parses the request with the same functions as the handlers.
 [[nodiscard]] RequiredAccess required_access(const Request& request);
 
 }  // namespace locker::server

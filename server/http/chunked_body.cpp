@@ -12,11 +12,12 @@ struct Chunk {
   enum class State { incomplete, bad, whole };
   State state = State::incomplete;
   std::size_t data_size = 0;   ///< Once it is known.
-  std::string_view data;       ///< When the chunk is whole, as is the next one.
-  std::size_t whole_size = 0;  ///< With what frames it.
+  std::string_view data;       ///< If the chunk is whole, as is the next one.
+  std::size_t whole_size = 0;  ///< With its framing.
 };
 
-/// The chunk that the bytes begin with. The last one, without data, is whole with the body's end.
+/// Reads the chunk at the start of `bytes`. The last chunk, which has no data, is whole when the
+/// body is.
 Chunk read_chunk(std::string_view bytes) {
   Chunk chunk;
   std::size_t size = 0;
@@ -47,7 +48,7 @@ Chunk read_chunk(std::string_view bytes) {
 ChunkedBody::Outcome ChunkedBody::find_end(std::string_view bytes, std::size_t size_max) {
   while (true) {
     const Chunk chunk = read_chunk(bytes.substr(size_));
-    // With what frames those before it: of tiny chunks that is the most.
+    // Includes the framing of the chunks before it, which is most of it if they are tiny.
     const bool is_too_large = chunk.data_size > 0 && size_ + chunk.data_size > size_max;
     if (is_too_large) return Outcome::too_large;
     if (chunk.state == Chunk::State::bad) return Outcome::bad;

@@ -6,24 +6,24 @@
 
 namespace locker::server {
 
-/// The body of one request as it comes with `Transfer-Encoding: chunked`. Takes neither extensions
-/// of chunks nor trailers. Not thread-safe.
+/// Decodes a request body with `Transfer-Encoding: chunked`. Refuses chunk extensions and trailers.
+/// Not thread-safe.
 class ChunkedBody {
  public:
   enum class Outcome {
     incomplete,
     too_large,
     bad,
-    whole,  ///< The body are the first size() bytes.
+    whole,  ///< The encoded body is the first size() bytes.
   };
-  /// Goes on behind the chunks that were found before in these bytes, which are all from the body's
-  /// begin. `size_max` is of the data with what frames all but the last of it.
+  /// Goes on after the chunks found by earlier calls. `bytes` always starts at the beginning of the
+  /// body. `size_max` bounds the data, plus the framing of all chunks but the last.
   [[nodiscard]] Outcome find_end(std::string_view bytes, std::size_t size_max);
-  /// Of the chunks that were found so far.
+  /// Size of the chunks found so far, with their framing.
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// The data, good until reset(). REQUIRES: the bytes are a whole body.
+  /// Returns the data, valid until reset(). REQUIRES: `bytes` is a whole body.
   [[nodiscard]] std::string_view join(std::string_view bytes);
-  /// For the next request.
+  /// Prepares for the next request.
   void reset();
 
  private:

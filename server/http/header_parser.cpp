@@ -43,9 +43,10 @@ Method method_of(http::verb verb) {
   }
 }
 
-/// Of a target in absolute form, as proxies are asked (RFC 9112, 3.2.2); zero: it is none.
+/// Returns the length of the scheme of a target in absolute form, as sent to proxies (RFC 9112,
+/// 3.2.2); zero for any other target.
 std::size_t scheme_size(std::string_view target) {
-  if (target.starts_with('/')) return 0;  // 180 instructions less for nearly everybody
+  if (target.starts_with('/')) return 0;  // saves nearly every request 180 instructions
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (boost::beast::iequals(beast_view(target.substr(0, scheme.size())), beast_view(scheme))) {
       return scheme.size();
@@ -59,7 +60,7 @@ bool is_fit_target(std::string_view target) {
          target.find('#') == std::string_view::npos;
 }
 
-/// What a name of RFC 3986 is made of, but for what is percent-encoded.
+/// The characters of a name in RFC 3986, other than percent-encoded ones.
 constexpr std::array<bool, 256> make_name_characters() {
   std::array<bool, 256> table{};
   for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
@@ -75,7 +76,7 @@ bool is_of_name(char c) {
   return name_characters[static_cast<unsigned char>(c)];
 }
 
-/// How much of the text is a name, which may be none.
+/// Returns the length of the name that `text` begins with; zero if there is none.
 std::size_t name_size(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size()) {
@@ -91,8 +92,8 @@ std::size_t name_size(std::string_view text) {
   return size;
 }
 
-/// Of an IPv6 address with its brackets, at the beginning of the text; zero: it is none. Some
-/// clients send the name of an interface with it.
+/// Returns the length of the bracketed IPv6 address that `text` begins with; zero if there is none.
+/// Some clients include the name of an interface (a zone) in it.
 std::size_t bracketed_size(std::string_view text) {
   const std::size_t end = text.find(']');
   if (end == std::string_view::npos) return 0;
@@ -102,7 +103,7 @@ std::size_t bracketed_size(std::string_view text) {
   return is_fit ? end + 1 : 0;
 }
 
-/// host[:port] (RFC 9112, 3.2); empty when the client knows none.
+/// host[:port] (RFC 9112, 3.2); empty if the client knows none.
 bool is_fit_host(std::string_view host) {
   const bool is_bracketed = host.starts_with('[');
   const std::size_t size = is_bracketed ? bracketed_size(host) : name_size(host);
@@ -113,7 +114,7 @@ bool is_fit_host(std::string_view host) {
           std::all_of(port.begin() + 1, port.end(), [](char c) { return c >= '0' && c <= '9'; }));
 }
 
-/// Whether the request line would be well-formed in another version of HTTP.
+/// Returns whether the request line would be well-formed in another version of HTTP.
 bool names_a_version(std::string_view header) {
   const std::string_view line = header.substr(0, header.find("\r\n"));
   if (std::count(line.begin(), line.end(), ' ') != 2) return false;
@@ -123,8 +124,8 @@ bool names_a_version(std::string_view header) {
          is_digit(name[7]);
 }
 
-/// Beast checks the syntax; this keeps what the handler may need and refuses what Beast lets by.
-/// Lives for one header, which is there as a whole, so that the views point into the buffer.
+/// Beast checks the syntax; this class keeps what the handler may need and refuses what Beast lets
+/// pass. Lives for one header, which has arrived whole, so that the views point into the buffer.
 class HeaderParser final : public http::basic_parser<true> {
  public:
   HeaderParser(const HttpLimits& limits, RequestHeader& header) : limits_(limits), header_(header) {
@@ -133,7 +134,7 @@ class HeaderParser final : public http::basic_parser<true> {
   }
   [[nodiscard]] const Refusal* refusal() const { return refusal_; }
 
-  /// What no field alone tells. REQUIRES: all of them are parsed. Null: nothing is wrong.
+  /// Checks what no single field shows. REQUIRES: all fields are parsed. Null: nothing is wrong.
   [[nodiscard]] const Refusal* conclude() {
     const bool is_1_1 = header_.version == 11;
     if (hosts_ > 1 || (hosts_ == 0 && is_1_1)) return &bad_host;
@@ -169,7 +170,7 @@ class HeaderParser final : public http::basic_parser<true> {
     if (!is_fit_target(request.target)) return refuse(bad_target, error);
   }
 
-  /// Makes origin form of the absolute one. False: it names no host.
+  /// Converts an absolute target to origin form. False: its host is missing or malformed.
   bool take_authority(std::size_t scheme_size) {
     Request& request = header_.request;
     const std::string_view rest = request.target.substr(scheme_size);
@@ -256,7 +257,7 @@ class HeaderParser final : public http::basic_parser<true> {
     kept = value;
   }
 
-  // Bodies are not Beast's business here, and responses are not parsed.
+  // Bodies are not handled by Beast, and responses are not parsed.
   void on_response_impl(int, BeastView, int, ErrorCode&) override {}
   void on_header_impl(ErrorCode&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
@@ -272,7 +273,7 @@ class HeaderParser final : public http::basic_parser<true> {
   const Refusal* refusal_ = nullptr;
   std::string_view content_length_;
   unsigned hosts_ = 0;
-  bool has_authority_ = false;  // in the target; it counts instead of the field Host
+  bool has_authority_ = false;  // in the target; it overrides the field Host
   bool asked_to_close_ = false;
   bool asked_to_keep_ = false;
 };

@@ -19,7 +19,8 @@ namespace locker::server {
 /// Statuses by their first digit, 1 to 5.
 inline constexpr std::size_t status_classes = 5;
 
-/// What one worker counts. Only its thread adds; in cache lines that no other worker writes to.
+/// The counters of one worker. Only its thread adds. They share no cache line with another
+/// worker's.
 class alignas(128) WorkerMetrics {
  public:
   void count_answer(CallKind call, unsigned status) {
@@ -38,12 +39,12 @@ class alignas(128) WorkerMetrics {
   Counter tls_failed;
 };
 
-/// The counts of all workers, also of those that are gone. Thread-safe.
+/// The counters of all workers, including those that have ended. Thread-safe.
 class HttpMetrics {
  public:
-  /// For one worker more.
+  /// Returns the counters for one more worker.
   [[nodiscard]] std::shared_ptr<WorkerMetrics> add_worker();
-  /// What all workers share, shown as it is when somebody asks.
+  /// Sets what all workers share; totals() reads the current values.
   void watch(std::shared_ptr<const SharedCount> connections,
              std::shared_ptr<const SharedCount> buffered, std::shared_ptr<const TlsContext> tls);
 
@@ -57,7 +58,7 @@ class HttpMetrics {
     std::uint64_t connections = 0;
     std::uint64_t buffered_bytes = 0;
     std::optional<std::chrono::system_clock::time_point> certificate_expires_at;
-    bool tls_is_current = true;  ///< False: the last reload of its files failed.
+    bool tls_is_current = true;  ///< False: the last reload of the TLS files failed.
   };
   [[nodiscard]] Totals totals() const;
 

@@ -19,7 +19,7 @@ struct HttpServer::Thread {
         io_context.run();
         return;
       } catch (const std::exception& exception) {
-        // Out of memory where no connection sees to it itself, as when its TLS waits again.
+        // Out of memory where no connection handles it itself, such as when its TLS waits again.
         if (hooks.on_error) hooks.on_error(exception.what());
       }
     }
@@ -72,8 +72,8 @@ void HttpServer::stop(std::chrono::milliseconds grace) {
   for (const auto& thread : threads_) {
     net::post(thread->io_context, [&worker = thread->worker, grace] { worker.drain(grace); });
   }
-  // No thread is stopped by force: each runs out of work once its connections are closed, and
-  // what it was to commit for others is committed.
+  // No thread is stopped by force: each runs out of work once its connections are closed and what
+  // it had to commit for others is committed.
   for (const auto& thread : threads_) {
     if (thread->thread.joinable()) thread->thread.join();  // start() may have failed
   }

@@ -11,36 +11,36 @@
 
 namespace locker::server {
 
-/// A pool of threads with a Worker each. Its own methods are called by one thread at a time.
+/// A pool of threads with one Worker each. Its methods must be called by one thread at a time.
 class HttpServer {
  public:
   struct Options {
-    unsigned threads = 0;  ///< 0: one for each core.
+    unsigned threads = 0;  ///< 0: one per core.
     std::size_t connections_max = 10'000;
     HttpLimits limits = {};
     HttpHooks hooks = {};  ///< Called from all threads.
-    /// Where everything is counted; none: nobody looks. Must outlive the server.
+    /// Collects the counters; null: nobody reads them. Must outlive the server.
     HttpMetrics* metrics = nullptr;
-    /// Loaded; none: connections are without TLS. With it the program has to ignore SIGPIPE.
+    /// Must be loaded; null: connections without TLS. With TLS the program must ignore SIGPIPE.
     std::shared_ptr<const TlsContext> tls = {};
   };
-  /// Handler and commit must outlive the server.
+  /// `handler` and `commit` must outlive the server.
   HttpServer(RequestHandler& handler, GroupCommit& commit, Options options);
-  /// Closes everything at once when it still runs.
+  /// Closes all connections immediately if the server still runs.
   ~HttpServer();  // NOLINT(bugprone-exception-escape): without memory to stop, it ends
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// Listens, and serves from now on. Called once. After an error nothing runs.
+  /// Starts to listen and to serve. Call once. After an error nothing runs.
   [[nodiscard]] boost::system::error_code start(const tcp::endpoint& endpoint);
-  /// Where it listens, with the port that was chosen.
+  /// Returns the endpoint that it listens on, with the actual port.
   [[nodiscard]] const tcp::endpoint& endpoint() const { return endpoint_; }
-  /// Accepts nothing more, answers what has been asked, and returns when all threads have ended:
-  /// soon after the grace at the latest.
+  /// Graceful shutdown: accepts nothing more, answers what was asked, and returns when all threads
+  /// have ended, soon after `grace` at the latest.
   void stop(std::chrono::milliseconds grace = std::chrono::seconds{8});
-  /// Open connections.
+  /// Number of open connections.
   [[nodiscard]] std::size_t connections() const { return connections_->value(); }
-  /// Bytes that they hold beyond what an idle one keeps.
+  /// Bytes that the connections hold beyond what idle ones keep.
   [[nodiscard]] std::size_t buffered() const { return buffered_->value(); }
 
  private:

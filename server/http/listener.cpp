@@ -21,16 +21,16 @@ using ErrorCode = boost::system::error_code;
 using ReusePort = net::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
 constexpr int backlog = 4096;
-// What the kernel keeps of a connection: answers that the client does not take, requests that are
-// not read yet; twice as much with its own use. Left alone both grow to megabytes, and a thousand
-// clients that do not read take all the memory that the machine has for TCP.
+// Kernel buffers per connection, for answers that the client does not take and requests that are
+// not read yet; the kernel doubles them for its own overhead. Left alone they grow to megabytes,
+// and a thousand clients that do not read take all the memory that the machine has for TCP.
 constexpr int send_buffer_bytes = 128 * 1024;
 constexpr int receive_buffer_bytes = 64 * 1024;
-constexpr int accepts_max = 64;  // of one wake-up, so that connections get their turn
+constexpr int accepts_max = 64;  // per wake-up, so that connections get their turn
 
 int open_spare_descriptor() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
-/// Throws boost::system::system_error, like the next one.
+/// Throws boost::system::system_error, like the next function.
 void bind_to(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
   acceptor.open(endpoint.protocol());
   acceptor.set_option(net::socket_base::reuse_address(true));
@@ -41,7 +41,8 @@ void bind_to(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
 
 void open(Acceptor& acceptor, const tcp::endpoint& endpoint, bool shared) {
   bind_to(acceptor, endpoint, shared);
-  // Before listen(): the receive buffer's size is part of what connections agree on. They inherit.
+  // Before listen(): the size of the receive buffer takes part in the handshake. Connections
+  // inherit both.
   acceptor.set_option(net::socket_base::send_buffer_size(send_buffer_bytes));
   acceptor.set_option(net::socket_base::receive_buffer_size(receive_buffer_bytes));
   acceptor.listen(backlog);
@@ -61,8 +62,8 @@ boost::system::result<std::vector<Acceptor>> open_acceptors(
   tcp::endpoint chosen = endpoint;
   const bool shared = executors.size() > 1;
   if (shared && chosen.port() != 0) {
-    // SO_REUSEPORT would let us in beside another server of the same user. This one does not
-    // listen: whoever connected to it would be cut off.
+    // SO_REUSEPORT would let us in alongside another server of the same user. This probe does not
+    // listen: a client that connected to it would be cut off.
     Acceptor probe{executors.front()};
     bind_to(probe, chosen, false);
   }
@@ -103,8 +104,8 @@ void Listener::wait() {
 }
 
 void Listener::on_ready() {
-  // First, in the memory of the wait that is over: when there is no other for a connection, and
-  // something throws, the next ones are accepted all the same.
+  // First, in the memory of the finished wait: if there is no more for a connection, and something
+  // throws, later connections are still accepted.
   wait();
   if (accept_those_there(accepts_max) != Found::no_descriptor) return;
   turn_one_away();
@@ -118,7 +119,7 @@ Listener::Found Listener::accept_those_there(int at_most) {
     acceptor_.accept(socket, error);
     if (error == net::error::would_block) return Found::all;
     if (is_shortage(error)) return Found::no_descriptor;
-    if (!error) on_accept_(std::move(socket));  // else: it went away again
+    if (!error) on_accept_(std::move(socket));  // else: the client has gone again
     if (!acceptor_.is_open()) return Found::all;
   }
   return Found::some;

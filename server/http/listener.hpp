@@ -13,17 +13,19 @@
 
 namespace locker::server {
 
-/// Opens one acceptor for each executor, all at one endpoint: the kernel spreads the connections
-/// over them. Refuses a port that somebody else listens at. Port 0: one that the system chooses,
-/// the same for all. An IPv6 wildcard takes IPv4 too.
+/// Opens one acceptor per executor, all at one endpoint: the kernel spreads the connections over
+/// them. Fails if another server listens on the port. Port 0: the system chooses one, the same for
+/// all. An IPv6 wildcard address accepts IPv4 too.
 [[nodiscard]] boost::system::result<std::vector<Acceptor>> open_acceptors(
     const tcp::endpoint& endpoint, const std::vector<Executor>& executors);
 
-/// Accepts connections and gives them away, many at each wake-up. Out of file descriptors it turns
-/// one client away, with a 503 if it can, and pauses, so that it never spins. On one thread.
+/// Accepts connections and passes them on, many per wake-up. When it runs out of file descriptors
+/// it turns one client away, with a 503 if it can, and pauses, so that it never spins. On one
+/// thread.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  /// `commit` must live until close(). `speaks_plain_http`: who is turned away can be told why.
+  /// `commit` must live until close(). `speaks_plain_http`: a client that is turned away can be
+  /// told why.
   Listener(Acceptor acceptor, const GroupCommit& commit, std::chrono::milliseconds pause,
            bool speaks_plain_http, std::function<void(Socket)> on_accept);
   ~Listener();
@@ -31,7 +33,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   Listener& operator=(const Listener&) = delete;
 
   void start();
-  /// Gives away what has connected already, then closes.
+  /// Passes on the connections that are already made, then closes.
   void finish();
   void close();
 
@@ -50,7 +52,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   const bool speaks_plain_http_;
   const std::function<void(Socket)> on_accept_;
   bool is_waiting_ = false;
-  int spare_descriptor_;  // given up when there is no other, to be able to accept and close
+  int spare_descriptor_;  // closed, if there is no other, to accept and turn away
 };
 
 }  // namespace locker::server

@@ -13,8 +13,8 @@ namespace locker::server {
 namespace net = boost::asio;
 using tcp = net::ip::tcp;
 
-// Asio's types with the executor spelled out: the type-erased default costs an indirect call and
-// a reference count in every operation.
+// Asio's types with the executor spelled out: the type-erased default costs an indirect call and a
+// reference count per operation.
 using Executor = net::io_context::executor_type;
 using Socket = net::basic_stream_socket<tcp, Executor>;
 using Acceptor = net::basic_socket_acceptor<tcp, Executor>;

@@ -17,17 +17,19 @@
 
 namespace locker::server {
 
-/// The answers of one round until they are sent, and what is owed with them. Not thread-safe.
+/// The answers of one round until they are sent, and the deliveries that belong to them. Not
+/// thread-safe.
 class Output {
  public:
-  /// Keeps memory for so many bytes from round to round; more is counted while somebody waits.
+  /// Keeps memory for `kept` bytes from round to round; more is counted in `buffered` while it is
+  /// held.
   Output(std::size_t kept, SharedCount& buffered) : kept_(kept), counted_(buffered) {}
 
-  /// Takes the response's delivery, too: told when the answer is sent, else only destroyed. `index`
-  /// is the Locker-Index.
+  /// Appends an answer. Takes over its delivery, which is notified when the answer is sent, and
+  /// otherwise only destroyed. `index` is the Locker-Index.
   void append(Response& response, std::string_view date, Index index, ConnectionField connection,
               bool to_head) {
-    // First, so that it is undone when memory runs out for this or for the rest.
+    // First, so that it is undone if memory runs out for this or for the rest.
     const bool is_owed = response.delivery != nullptr;
     if (is_owed) {
       owed_.push_back({.delivery = std::move(response.delivery),
@@ -37,19 +39,20 @@ class Output {
     append_response(response, date, index, connection, to_head, bytes_);
     if (is_owed) owed_.back().end = bytes_.size();
   }
-  /// For what is no answer, and for the pieces of a stream.
+  /// For output that is no answer, and for the pieces of a stream.
   [[nodiscard]] std::string& bytes() { return bytes_; }
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }
   [[nodiscard]] bool is_empty() const { return bytes_.empty(); }
 
-  /// The highest index among the answers; 0: they wait for none.
+  /// The highest index that an answer waits for; 0: none waits.
   [[nodiscard]] Index awaited() const { return awaited_; }
-  /// Whether a delivery is owed with an answer that was waited for.
+  /// Returns whether there is a delivery for an answer that was pending.
   [[nodiscard]] bool owes_who_waited() const {
     return std::any_of(owed_.begin(), owed_.end(),
                        [](const Owed& owed) { return owed.has_waited; });
   }
-  /// To be called when it cannot leave at once. False: all connections together have too much.
+  /// Call when the output cannot be sent immediately. False: all connections together hold too
+  /// much.
   [[nodiscard]] bool hold() {
     const bool is_counted = !counted_.is_empty() || bytes_.capacity() <= kept_;
     return is_counted || counted_.add(bytes_.capacity());
@@ -61,7 +64,7 @@ class Output {
   void add_sent(std::size_t size) { sent_ += size; }
   [[nodiscard]] bool is_sent() const { return sent_ == bytes_.size(); }
 
-  /// For the next round. REQUIRES: is_sent().
+  /// Prepares for the next round. REQUIRES: is_sent().
   void finish() {
     end_deliveries();
     sent_ = 0;
@@ -70,7 +73,7 @@ class Output {
     if (bytes_.capacity() > kept_) std::string{}.swap(bytes_);
     bytes_.clear();
   }
-  /// The connection is closed. The bytes stay, because a write may be under way.
+  /// Call when the connection is closed. The bytes stay, because a write may be under way.
   void give_up() {
     counted_.give_back();
     end_deliveries();
@@ -78,9 +81,9 @@ class Output {
 
  private:
   struct Owed {
-    std::size_t end = std::string::npos;  // of its answer in the bytes
+    std::size_t end = std::string::npos;  // of its answer, in bytes_
     std::unique_ptr<Delivery> delivery;
-    bool has_waited = false;  // it is a pending answer's
+    bool has_waited = false;  // its answer was pending
   };
 
   void end_deliveries() {

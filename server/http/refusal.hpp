@@ -4,8 +4,8 @@
 
 namespace locker::server {
 
-/// Why a request is not given to the handler. After one the connection is closed: where the next
-/// request would begin is not known for sure, and guessing is how requests are smuggled.
+/// Why a request is not passed to the handler. The connection is closed afterwards: where the next
+/// request would begin is uncertain, and guessing is how requests are smuggled.
 struct Refusal {
   unsigned status = 400;
   std::string_view code;

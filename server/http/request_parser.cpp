@@ -8,7 +8,7 @@
 namespace locker::server {
 namespace {
 
-/// What speaks another protocol (TLS, SSH, Redis) would otherwise be told only when its time is up.
+/// Other protocols (TLS, SSH, Redis) would otherwise be refused only after the timeout.
 bool can_begin_a_request(std::string_view line) {
   return line.empty() || line.front() == '\r' || (line.front() > ' ' && line.front() < '\x7f');
 }
@@ -43,7 +43,7 @@ RequestParser::Outcome RequestParser::parse(std::string_view bytes) {
     }
   }
   if (bytes.size() < whole_size_) return Outcome::incomplete;
-  // The buffer may have moved since; to read the header again is simpler than to mend views.
+  // The buffer may have moved since; reading the header again is simpler than adjusting the views.
   if (was_parsed && !read_header(bytes.substr(0, header_size_))) return Outcome::refused;
   const std::string_view body = bytes.substr(header_size_, whole_size_ - header_size_);
   header_.request.body = header_.is_chunked ? chunked_body_.join(body) : body;

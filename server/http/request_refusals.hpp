@@ -2,7 +2,7 @@
 
 #include "server/http/refusal.hpp"
 
-// What a request can be refused for before anybody asks what it means.
+// Refusals of a request before its meaning is looked at.
 namespace locker::server {
 
 inline constexpr Refusal bad_syntax{

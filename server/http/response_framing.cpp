@@ -136,7 +136,7 @@ void append_response(const Response& response, std::string_view date, std::uint6
     out += response.allow;
   }
   if (response.status == 401) {
-    // Two, because browsers know only the first, and ask their user for a password by it.
+    // Two, because browsers know only the first, which makes them prompt for a password.
     if (response.asks_for_password) {
       out += "\r\nWWW-Authenticate: Basic realm=\"locker\", charset=\"UTF-8\"";
     }
@@ -159,14 +159,14 @@ void fill_in(const Refusal& refusal, Response& response) {
   response.body = R"({"error": ")";
   response.body += refusal.code;
   response.body += R"(", "message": ")";
-  response.body += refusal.message;  // our own sentences: nothing in them needs escaping
+  response.body += refusal.message;  // our own sentences: nothing to escape
   response.body += R"("})";
 }
 
 void reset(Response& response, std::size_t body_kept) {
   std::string body = std::move(response.body);
   std::destroy_at(&response);
-  new (&response) Response;  // without braces: they would fill it with zeros first
+  new (&response) Response;  // without braces, which would fill it with zeros first
   if (body.capacity() > body_kept) return;
   body.clear();
   response.body = std::move(body);

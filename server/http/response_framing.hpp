@@ -24,20 +24,20 @@ class DateText {
 };
 
 enum class ConnectionField {
-  none,        ///< HTTP/1.1 goes on: that is what leaving it out means.
-  keep_alive,  ///< HTTP/1.0 goes on.
+  none,        ///< HTTP/1.1 stays open, which is its default.
+  keep_alive,  ///< HTTP/1.0 stays open.
   close,
 };
 
-/// Appends the whole answer; without its body, but with its length, when it answers a HEAD. Of a
-/// stream only the header. `index` is the Locker-Index.
+/// Appends the whole response. To a HEAD, the header with the length of the body; for a stream,
+/// only the header. `index` is the Locker-Index.
 void append_response(const Response& response, std::string_view date, std::uint64_t index,
                      ConnectionField connection, bool to_head, std::string& out);
 
-/// Makes the answer to a request that the handler does not get to see.
+/// Fills in the response to a request that is not passed to the handler.
 void fill_in(const Refusal& refusal, Response& response);
 
-/// Makes it a fresh one but for its body's capacity, up to `body_kept` bytes of it.
+/// Makes it a fresh one, but keeps the body's memory if that is at most `body_kept` bytes.
 void reset(Response& response, std::size_t body_kept);
 
 }  // namespace locker::server

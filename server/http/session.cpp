@@ -33,7 +33,8 @@ constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
 
-/// Of who watches the server, and must not lose sight of it when it is busiest.
+/// Whether the request is from monitoring, which must not lose sight of the server when it is
+/// busiest.
 bool is_of_probe(const Request& request) {
   const std::string_view path = RequestTarget{request.target}.path;
   return path == "/healthz" || path == "/readyz" || path == "/metrics";
@@ -84,12 +85,12 @@ void Session::read() {
     refuse_over_limit();
     return send();
   }
-  // The parser refuses what is too large, so this ends.
+  // This ends, because the parser refuses what is too large.
   if (input_.is_full() && !input_.grow(parser_.knows_size() ? parser_.size() : unlimited)) {
     refuse_unread(too_much_buffered);
     return send();
   }
-  // What may belong to the next request is not taken in by much: it can have to wait in the buffer.
+  // Not much of what may belong to the next request is read: it may have to wait in the buffer.
   begin_read(parser_.knows_size() ? unlimited : worker_.limits().read_buffer);
 }
 
@@ -131,8 +132,8 @@ void Session::on_bytes(std::size_t size) {
 }
 
 void Session::on_end() {
-  // A client that has shut down its side is only read from after everything it asked is answered,
-  // unless it waited: then it may not be there any more.
+  // If a client has shut down its side, the session closes only after it has answered everything,
+  // unless an answer is pending: then the client may have gone.
   const bool is_owed =
       state_ == State::yielding || state_ == State::waiting || state_ == State::writing;
   if (!is_owed || stream_) return close();
@@ -150,7 +151,7 @@ void Session::on_tls_fault() {
 }
 
 void Session::enter(Phase phase) {
-  if (!within_limit_) return;  // over the limit there is one deadline for all of it
+  if (!within_limit_) return;  // over the limit, one deadline covers everything
   const bool same_request = phase == phase_ && (phase == Phase::header || phase == Phase::body);
   if (same_request) return;  // a byte now and then buys no time
   phase_ = phase;
@@ -184,9 +185,9 @@ void Session::run_round() try {
   fail();
 }
 
-/// No memory for a buffer, or a stream that fails: this connection goes, and gives back what it
-/// had. Left alone it could live on, by a read or by who wakes it, and nobody would go on with it.
-/// REQUIRES: an exception is being handled, and the caller holds a reference.
+/// After an exception (no memory for a buffer, or a stream that fails): closes this connection and
+/// releases what it had. Otherwise a read or a wake could keep the session alive, and nothing would
+/// continue it. REQUIRES: an exception is being handled, and the caller holds a reference.
 void Session::fail() {
   worker_.report_exception();
   close();
@@ -221,7 +222,7 @@ void Session::answer_requests() {
   }
 }
 
-/// Over the limit: who asks how the server is gets an answer, and everybody else is turned away.
+/// Over the limit: a monitoring request is answered, and any other one is turned away.
 void Session::answer_probe() {
   const RequestParser::Outcome outcome = parser_.parse(input_.unread());
   if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
@@ -247,7 +248,7 @@ void Session::answer_request() {
   append_answer(response, asked(), input_.unread().size() == parser_.size());
 }
 
-/// Without a large body, before it has come. False: it is needed.
+/// Answers without a large body, before it has arrived. False: the body is needed.
 bool Session::answer_early() {
   const bool is_small = parser_.knows_size() && parser_.size() <= worker_.limits().read_buffer;
   if (is_small) return false;
@@ -269,7 +270,8 @@ Session::Asked Session::asked() {
 void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }
 
 void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
-  // A server that stops still answers what it has read: the last of these answers says so.
+  // A server that stops still answers what it has read; the last of these answers says `Connection:
+  // close`.
   last_round_ = !asked.keep_alive || (worker_.is_draining() && nothing_unread);
   append(response, asked,
          last_round_         ? ConnectionField::close
@@ -305,7 +307,7 @@ void Session::end_hearing() {
 void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
   end_hearing();
   const std::size_t before = output_.size();
-  // Not read in vain: a thread that commits writes to where it is.
+  // Loaded only if needed: the committing thread writes to its cache line.
   const Index index = response.index != 0 ? response.index : worker_.commit().durable_index();
   output_.append(response, worker_.date(), index, connection, asked.to_head);
   worker_.metrics().count_answer(response.call, response.status);
@@ -341,7 +343,7 @@ void Session::resume() {
   if (state_ == State::closed) return;
   LOCKER_ASSERT(state_ == State::waiting);
   try {
-    send();  // it may end, or wait again
+    send();  // the session may end, or wait again
   } catch (...) {
     fail();
   }
@@ -349,9 +351,9 @@ void Session::resume() {
 
 void Session::send() {
   state_ = State::writing;
-  // The client may have left while an answer that it waited for was at the disk. The kernel would
-  // take that all the same; and the read that would tell may not have had its turn, because this
-  // thread itself was at the disk.
+  // The client may have left while the answer that it waited for was being made durable. The kernel
+  // would take the answer nevertheless, and the read that would notice may not have had its turn,
+  // because this thread itself was committing.
   if (output_.owes_who_waited() && has_left()) return close();
   ErrorCode error;
   output_.add_sent(transport_.write_some(output_.unsent(), error));
@@ -389,7 +391,7 @@ void Session::count_round() {
     worker_.metrics().add_duration(call, now - began, answered_[at]);
   }
   answered_ = {};
-  round_began_ = now;  // of what was read meanwhile
+  round_began_ = now;  // for what was read in the meantime
 }
 
 void Session::finish_round() {
@@ -404,7 +406,7 @@ void Session::finish_round() {
   if (later_ || stream_) return hold();
   if (input_.is_empty()) {
     if (phase_ != Phase::fresh) enter(Phase::idle);
-    // This answer did not say that it is the last one, so the next request may be on its way.
+    // This answer did not say `Connection: close`, so the next request may be on its way.
     if (worker_.is_draining()) hurry();
   } else {
     enter(parser_.awaits_body() ? Phase::body : Phase::header);
@@ -413,7 +415,7 @@ void Session::finish_round() {
 }
 
 void Session::yield() {
-  // The other connections come first: one that pipelines without end must not have it all.
+  // The other connections come first: one that pipelines without end must not occupy the thread.
   state_ = State::yielding;
   net::post(worker_.executor(), [self = Pointer{this}] {
     if (self->state_ == State::yielding) self->run_round();
@@ -428,9 +430,9 @@ void Session::hold() {
 void Session::watch() {
   if (reads_) return;
   if (read_ended_) return close();
-  if (stream_) input_.clear();  // nobody looks at what comes behind the request
+  if (stream_) input_.clear();  // what follows the request is ignored
   input_.compact();
-  // More than an idle connection has is not taken in before its turn comes.
+  // Until its turn comes, no more is read than an idle connection's buffer holds.
   const std::size_t size_max = worker_.limits().read_buffer;
   const std::size_t size = input_.unread().size();
   if (size < size_max) begin_read(size_max - size);
@@ -438,7 +440,7 @@ void Session::watch() {
 
 void Session::linger() {
   ErrorCode error;
-  // Bytes that nobody reads make the kernel send a reset, and that can overtake the answer.
+  // Unread bytes make the kernel send a reset, which can overtake the answer.
   const bool unread_bytes = !input_.is_empty() || transport_.has_unread();
   if (!refused_ && !unread_bytes) return close();
   transport_.shut_down_sending(error);
@@ -494,7 +496,7 @@ void Session::time_out() {
     return close();
   }
   round_began_ = SteadyClock::now();
-  // The read that is under way stays so, and becomes the one that lingers.
+  // The read that is under way goes on, and becomes the one that lingers.
   if (within_limit_) {
     refuse_unread(too_slow);
   } else {
@@ -507,7 +509,7 @@ void Session::drain() try {
   if (later_) return drain_pending();
   if (stream_) return drain_stream();
   if (state_ != State::reading || !input_.is_empty()) return;
-  if (phase_ == Phase::fresh) return hurry();  // also when there is a part of its handshake
+  if (phase_ == Phase::fresh) return hurry();  // even if a part of its handshake has come
   if (!transport_.has_unread()) close();
 } catch (...) {
   fail();
@@ -517,8 +519,8 @@ void Session::hurry() {
   deadline_ = std::min(deadline_, worker_.now() + worker_.limits().drain_first_byte);
 }
 
-/// Closes with a reset if the client has not taken all that it was sent. After an orderly end the
-/// kernel would keep that until it does, for minutes.
+/// Closes, with a reset if the client has not taken everything that was sent. After an orderly
+/// close the kernel would keep that until the client takes it, for minutes.
 void Session::cut_off() {
   int untaken = 0;
   const bool is_known = ::ioctl(transport_.socket().native_handle(), SIOCOUTQ, &untaken) == 0;

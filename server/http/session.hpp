@@ -23,33 +23,32 @@ namespace locker::server {
 
 class Worker;
 
-/// One connection. It does one thing at a time, which is its state. So requests are answered
-/// strictly in order, and a client that does not take its answers is not read from either.
+/// One connection. It does one thing at a time, which is its state. Requests are therefore answered
+/// strictly in order, and a client that does not take its answers is not read from (back-pressure).
 ///
-///   reading* --> yielding --> waiting --> writing* --+--> reading      for the rest, or the next
+///   reading* --> yielding --> waiting --> writing* --+--> reading      the rest, or next request
 ///                   ^                                +--> yielding     more is in the buffer
 ///                   |                                |
 ///                   +-- woken --- pending <----------+
 ///                   +-- woken --- streaming* <-------+
 ///                                 lingering* <-------+  after the last answer
 ///
-/// waiting (for the disk) and writing are left out where there is nothing to wait for or to write.
-/// closed can come after each. Those with a * have a deadline: behind it who reads a request gets
-/// 408, a stream gets a comment, and everybody else is closed.
+/// waiting (for the disk) and writing are skipped if there is nothing to wait for or to write.
+/// closed can follow any state. The states with a * have a deadline: when it passes, a request that
+/// is being read gets 408, a stream gets a comment, and any other connection is closed.
 ///
-/// A round: all requests that are in the buffer are answered into one output, which goes out in
-/// one write once the highest index among the answers is durable. A pending answer ends the round,
-/// and begins another one when it is there. A stream ends the round that its header is in; from
-/// then on each round is what one Stream::read() gives.
+/// A round: all requests in the buffer are answered into one output, which is sent in one write
+/// once the highest index among the answers is durable. A pending answer ends the round, and begins
+/// another one when it is there. A stream ends the round that its header is in; after that, each
+/// round is what one Stream::read() returns.
 ///
-/// While it waits for a pending answer or a stream, a read is under way all the same, to notice
-/// that the client has gone. It stays so when the waiting ends, whatever is done then; the next
-/// read() finds it there. When the buffer is full of what comes behind a pending answer, tick()
-/// looks instead.
+/// While the session waits for a pending answer or a stream, it keeps a read under way, to notice
+/// that the client has gone. The read stays under way when the waiting ends; the next read() finds
+/// it there. If the buffer is full of bytes behind the pending request, tick() checks instead.
 ///
-/// Lives as long as an operation of it is under way: each handler holds a reference, and so does
-/// the session itself as long as it waits in GroupCommit, and as long as it may be woken. All on
-/// its worker's thread but on_durable(), on_commit_needed() and wake().
+/// Lives as long as one of its operations is under way: each handler holds a reference, and so does
+/// the session itself while it waits in GroupCommit and while it may be woken. All calls are made
+/// on its worker's thread, except on_durable(), on_commit_needed() and wake().
 class Session final : public DurabilityWaiter,
                       public Waker,
                       public Connection,
@@ -58,53 +57,54 @@ class Session final : public DurabilityWaiter,
  public:
   using Pointer = boost::intrusive_ptr<Session>;
 
-  /// `peer` is what the access hook is told; `within_limit`: there are not too many connections.
+  /// `peer` is passed to the access hook; `within_limit`: there are not too many connections.
   Session(Worker& worker, Transport transport, std::string peer, bool within_limit);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void start();
-  /// Answers 503 and closes. First, if not too many others do so, has a moment for the request: one
-  /// for /healthz, /readyz or /metrics is answered. Else a supervisor would end a server that is
-  /// only busy, and a monitor would take it for one that is down.
+  /// Answers 503 and closes. Unless too many others are doing so, it first gives the client a
+  /// moment to send its request, and answers one for /healthz, /readyz or /metrics. Otherwise a
+  /// supervisor would kill a server that is only busy, and monitoring would report it as down.
   void turn_away();
-  /// Looks at the deadline, and tells the worker when it has been idle for long. REQUIRES: the
-  /// caller holds a reference.
+  /// Checks the deadline, and reports to the worker when the session has been idle for long.
+  /// REQUIRES: the caller holds a reference.
   void tick(SteadyClock::time_point now);
-  /// Closes, so that another one can come in. False: its next request has come just now. REQUIRES:
-  /// the worker was told that it is idle, and the caller holds a reference.
+  /// Closes, so that another connection can be admitted. False: its next request has just come.
+  /// REQUIRES: the worker was told that it is idle, and the caller holds a reference.
   [[nodiscard]] bool make_way();
-  /// After the clock stood still for the client's bytes: no deadline may pass because of us.
+  /// Extends the deadline by time in which the worker did not read the client's bytes: no deadline
+  /// may pass because of us.
   void extend_deadline(SteadyClock::duration by) { deadline_ += by; }
-  /// Closes when nothing is asked or answered at the moment; else the next answer is the last. A
-  /// pending answer is a 503 now. REQUIRES: the caller holds a reference.
+  /// Graceful shutdown: closes if nothing is being asked or answered; otherwise the next answer is
+  /// the last. A pending answer becomes a 503. REQUIRES: the caller holds a reference.
   void drain();
-  /// At once. While it waits in GroupCommit or is being woken the session lives on, with nothing
-  /// left to say. May give up the last reference.
+  /// Closes immediately. While the session waits in GroupCommit or is being woken it lives on,
+  /// without sending anything. May release the last reference.
   void close();
-  /// Hands the session over to its worker. Any thread.
+  /// Passes the session to its worker. Any thread.
   void on_durable() override;
   /// Asks its worker to commit. Any thread.
   void on_commit_needed() override;
-  /// What was waited for is durable; on the worker's thread.
+  /// Continues after the awaited index became durable; on the worker's thread.
   void resume();
-  /// Hands the session over to its worker. Any thread.
+  /// Passes the session to its worker. Any thread.
   void wake() override;
-  /// The wake has arrived; on the worker's thread.
+  /// Handles a wake; on the worker's thread.
   void on_wake();
   [[nodiscard]] bool has_left() override;
 
-  /// Linked as long as it has been idle for HttpLimits::makes_way.
+  /// Linked while it has been idle for HttpLimits::makes_way.
   boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
       idle_hook;
-  // SessionMail's.
+  // Used by SessionMail.
   boost::intrusive::slist_member_hook<> ready_hook;
-  boost::intrusive::slist_member_hook<> woken_hook;  ///< Under its mutex.
+  boost::intrusive::slist_member_hook<> woken_hook;  ///< Guarded by its mutex.
 
  private:
   enum class State : std::uint8_t {
     reading,
-    yielding,  // in a round, or its next one comes when the others had their turn
+    yielding,  // in a round, or until the other connections had their turn
     waiting,   // in GroupCommit
     writing,
     pending,    // everything before the pending answer is sent
@@ -114,7 +114,8 @@ class Session final : public DurabilityWaiter,
   };
   enum class Phase : std::uint8_t { fresh, idle, header, body };  // what reading waits for
 
-  /// What an answer needs of its request. All that is known when the request was refused.
+  /// What an answer needs to know of its request. If the request was refused as HTTP, only what
+  /// could be read of it.
   struct Asked {
     std::string_view method = {};
     std::string_view target = {};
@@ -122,7 +123,7 @@ class Session final : public DurabilityWaiter,
     bool keep_alive = false;
     bool is_http_1_0 = false;
   };
-  /// A pending answer, whose request has left the buffer.
+  /// A pending answer. Its request has left the buffer.
   struct Later {
     enum class Progress : std::uint8_t { awaited, woken, abandoned };
     std::unique_ptr<PendingAnswer> answer;
@@ -156,7 +157,7 @@ class Session final : public DurabilityWaiter,
   void append_answer(Response& response, const Asked& asked, bool nothing_unread);
   void append_refusal(Response& response, const Asked& asked);
   void refuse(const Refusal& refusal, const Asked& asked);
-  /// Of a request that may not be whole: its first bytes tell whether it is a HEAD.
+  /// For a request that may be incomplete: its first bytes tell whether it is a HEAD.
   void refuse_unread(const Refusal& refusal);
   void refuse_over_limit();
   void append(Response& response, const Asked& asked, ConnectionField connection);
@@ -197,27 +198,27 @@ class Session final : public DurabilityWaiter,
   Peer peer_;
   RequestParser parser_;
   SteadyClock::time_point deadline_;
-  // When what it answers was read, or could be looked at.
+  // When the requests that it answers were read, or could first be looked at.
   SteadyClock::time_point round_began_ = SteadyClock::now();
-  SteadyClock::time_point waiting_began_;  // of the answer of this round that was waited for
-  std::array<std::uint8_t, call_count> answered_{};  // of this round
+  SteadyClock::time_point waiting_began_;            // since when its pending answer was awaited
+  std::array<std::uint8_t, call_count> answered_{};  // in this round
   InputBuffer input_;
   Output output_;
   std::unique_ptr<Later> later_;
   std::unique_ptr<Stream> stream_;
-  Pointer while_committing_;  // to itself: GroupCommit knows it
-  Pointer while_wakeable_;    // the same of a pending answer or a stream
-  std::size_t lingered_ = 0;  // bytes thrown away
+  Pointer while_committing_;  // to itself, while GroupCommit knows it
+  Pointer while_wakeable_;    // to itself, for a pending answer or a stream
+  std::size_t lingered_ = 0;  // bytes discarded
   unsigned references_ = 0;
   State state_ = State::reading;
   Phase phase_ = Phase::fresh;
   bool reads_ = false;         // a read is under way
-  bool read_ended_ = false;    // by the client's end or an error
+  bool read_ended_ = false;    // by the client's end of stream or an error
   bool stream_begun_ = false;  // its header is sent
   bool more_ = false;          // the round ended before the buffer or the stream did
   bool last_round_ = false;    // close after this output
-  bool refused_ = false;       // what follows in the stream is not looked at any more
-  bool is_heard_ = false;      // over the limit, and has not been answered yet
+  bool refused_ = false;       // what follows in the byte stream is ignored
+  bool is_heard_ = false;      // over the limit, and not answered yet
   const bool within_limit_;
 };
 

@@ -1,4 +1,4 @@
-// The part of Session that deals with pending answers and streams.
+// The part of Session for pending answers and streams.
 #include <poll.h>
 
 #include <utility>
@@ -43,7 +43,7 @@ bool Session::abandon_pending() {
 
 void Session::drain_pending() {
   if (later_->progress != Later::Progress::awaited || !abandon_pending()) return;
-  while_wakeable_.reset();  // the caller holds another
+  while_wakeable_.reset();  // the caller holds another reference
   if (state_ == State::pending) run_round();
 }
 
@@ -82,8 +82,8 @@ void Session::on_wake() {
     more_ = true;
     return;
   }
-  // No reference is needed any more: a pending answer wakes once, and a stream that is no longer
-  // there has left this wake behind.
+  // The reference is not needed after this: a pending answer wakes once, and otherwise this wake is
+  // left over from a stream that has ended.
   while_wakeable_.reset();
   if (!later_) return;
   worker_.mail().end_await_wake();
@@ -92,7 +92,7 @@ void Session::on_wake() {
   if (state_ == State::pending) run_round();
 }
 
-/// After close().
+/// Call after close().
 void Session::give_up_pending() {
   switch (later_->progress) {
     case Later::Progress::awaited:
@@ -106,7 +106,8 @@ void Session::give_up_pending() {
   }
 }
 
-/// What was done for the client is in the response; nobody is there to be told.
+/// Finishes an answer that nobody receives. Destroying the response, with its Delivery, undoes what
+/// it granted.
 void Session::finish_unseen() {
   const std::unique_ptr<Later> later = std::move(later_);
   Response response;
@@ -119,7 +120,7 @@ void Session::finish_unseen() {
 
 void Session::begin_stream(Response& response, const Asked& asked) {
   append(response, asked, ConnectionField::close);
-  // Who asks while the server stops gets no stream either.
+  // A request that comes while the server stops gets no stream either.
   last_round_ = asked.to_head || worker_.is_draining();
   if (last_round_) return response.stream.reset();
   stream_ = std::move(response.stream);
@@ -141,14 +142,14 @@ void Session::read_stream() {
   }
 }
 
-/// May give up the last reference.
+/// May release the last reference.
 void Session::end_stream() {
   stream_.reset();
   if (worker_.mail().has_mail(*this)) return;  // on_wake() releases it
   while_wakeable_.reset();
 }
 
-/// At once, but for the answers before the stream.
+/// Ends immediately, except for the answers before the stream.
 void Session::drain_stream() {
   if (state_ == State::writing && stream_begun_) return cut_off();
   last_round_ = true;

@@ -20,7 +20,7 @@ SessionMail::SessionMail(net::io_context& io_context, GroupCommit& commit)
 SessionMail::~SessionMail() {
   await_wakes();
   await_durability();
-  // commit() may have left records to us that other workers wait for.
+  // commit() may have left us records that other workers wait for.
   while (commit_posted_ && commit_.commit()) {
   }
   *alive_ = nullptr;
@@ -28,7 +28,7 @@ SessionMail::~SessionMail() {
 
 void SessionMail::await_wakes() {
   constexpr auto all = std::numeric_limits<std::size_t>::max();
-  while (deliver_wakes(all)) {  // also those of streams, which nobody has to wait for
+  while (deliver_wakes(all)) {  // including wakes of streams, which are not counted
   }
   while (awaited_wakes_ != 0) {
     {
@@ -64,16 +64,16 @@ bool SessionMail::post_later() noexcept {
   }
 }
 
-// Who commits. A session that waits has a commit posted behind the handlers that are ready now, so
-// that what their connections ask joins the batch. Nobody waits for ever:
+// Who commits: a session that waits has a commit posted behind the handlers that are ready now, so
+// that the requests of their connections join the batch. No session waits for ever:
 //   When wait() returns true its index is not durable, so under GroupCommit's mutex its record was
-//   either in the open batch, or in the one under way. Under way: the thread at work takes the
+//   either in the open batch or in the one under way. Under way: the committing thread takes the
 //   waiter along, because it unlinks the ripe ones under the mutex after durable_index_ is set; a
 //   wait() that comes after that returns false. In the open batch: the commit() posted here takes
-//   it, or finds another thread at work and returns false. Then that thread is not past its last
-//   critical section, will find records in the open batch there, and its commit() returns true:
-//   its caller has taken on to call again. A worker does so here; ~SessionMail does for what it
-//   leaves; commit_until() hands it on to a session that waits.
+//   it, or finds another thread committing and returns false. That thread is then not past its
+//   last critical section, finds records in the open batch there, and its commit() returns true:
+//   its caller has undertaken to call again. A worker does so in commit_batch(); ~SessionMail does
+//   for what it leaves; commit_until() hands it on to a session that waits.
 bool SessionMail::await_durable(Session& session, Index index) {
   if (!commit_posted_) {
     post_later<&SessionMail::commit_batch>();
@@ -112,8 +112,8 @@ void SessionMail::on_durable(Session& session) {
 }
 
 void SessionMail::on_woken(Session& session) {
-  // Also on this worker's own thread, where a post() is cheap: the session's turn comes later, not
-  // inside of whatever wakes it.
+  // Also on this worker's own thread, where a post() is cheap: the session gets its turn later, not
+  // inside the code that wakes it.
   const std::lock_guard lock{mutex_};
   if (session.woken_hook.is_linked()) return;
   woken_.push_back(session);
@@ -150,8 +150,8 @@ void SessionMail::take_mail() {
   post_mail();
 }
 
-// A session stays in the mail until its turn comes: only then may it be put into the list again.
-/// Returns whether some are left.
+// Returns whether any are left. A session stays in the mail until its turn comes: only then may it
+// be put into the list again.
 bool SessionMail::deliver_wakes(std::size_t limit) {
   std::unique_lock lock{mutex_};
   for (; limit > 0 && !woken_.empty(); --limit) {
@@ -174,7 +174,7 @@ void SessionMail::resume(std::size_t limit) {
 }
 
 void SessionMail::tick() {
-  // Where there was no memory to post it.
+  // If there was no memory to post it.
   if (commit_posted_ || waiting_ != 0) commit_batch();
   if (!is_mail_posted()) take_mail();
 }

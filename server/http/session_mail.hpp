@@ -14,39 +14,39 @@
 namespace locker::server {
 
 /// Brings sessions back to their worker's thread: those whose index is durable, and those that were
-/// woken. Any thread puts them in. For as long as one is in here, its way out is posted to the
-/// io_context, or where there was no memory for that, tick() takes it out. On the worker's thread
-/// but where it says so.
+/// woken. Any thread puts them in. While a session is in here, a handler that takes it out is
+/// posted to the io_context; if there was no memory for that, tick() takes it out. All calls are
+/// made on the worker's thread unless noted.
 class SessionMail {
  public:
-  /// Both must outlive it.
+  /// Both must outlive this object.
   SessionMail(net::io_context& io_context, GroupCommit& commit);
-  /// Blocks until nobody else knows a session: until wakes that were under way have arrived, and
-  /// what they wait for is durable. REQUIRES: all sessions are closed.
+  /// Blocks until no other thread knows a session: until wakes under way have arrived, and the
+  /// awaited indices are durable. REQUIRES: all sessions are closed.
   ~SessionMail();
   SessionMail(const SessionMail&) = delete;
   SessionMail& operator=(const SessionMail&) = delete;
 
-  /// False when `index` is durable already; else true, and Session::resume() follows.
+  /// Returns false if `index` is durable already. Otherwise Session::resume() follows.
   [[nodiscard]] bool await_durable(Session& session, Index index);
-  void on_durable(Session& session);  ///< Any thread, as the next two.
+  void on_durable(Session& session);  ///< Any thread, like the next two.
   void on_commit_needed();
-  /// Session::on_wake() follows. More wakes until then are the same one.
+  /// Session::on_wake() follows. Further wakes before that are merged into it.
   void on_woken(Session& session);
-  /// For a session that is woken once for sure, and must be waited for.
+  /// Announces that a session is certain to be woken once, which the destructor must wait for.
   void begin_await_wake() { ++awaited_wakes_; }
   void end_await_wake() { --awaited_wakes_; }
-  /// Whether on_wake() follows, for a session that nobody wakes any more.
+  /// Whether on_wake() follows, for a session that will not be woken again.
   [[nodiscard]] bool has_mail(const Session& session);
 
-  /// To be called again and again as long as it has something to wait for.
+  /// Call repeatedly while waits() is true.
   void tick();
   [[nodiscard]] bool waits() const {
     return waiting_ != 0 || awaited_wakes_ != 0 || commit_posted_;
   }
 
  private:
-  /// First in, first out.
+  /// A FIFO queue.
   template <auto hook>
   using SessionList = boost::intrusive::slist<
       Session, boost::intrusive::member_hook<Session, boost::intrusive::slist_member_hook<>, hook>,
@@ -54,12 +54,12 @@ class SessionMail {
   using ReadyList = SessionList<&Session::ready_hook>;
   using WokenList = SessionList<&Session::woken_hook>;
 
-  /// Sessions that go on in one turn. When very many can at once (a hundred thousand shared locks
-  /// are granted) the other connections get theirs in between.
+  /// Sessions that go on per turn. When very many can go on together (a hundred thousand shared
+  /// locks are granted), other connections get their turn in between.
   static constexpr std::size_t resumed_in_turn = 128;
 
-  /// Calls commit_batch(), take_mail() or resume_some() later, unless this is gone by then. False:
-  /// there is no memory for that.
+  /// Posts a call to commit_batch(), take_mail() or resume_some(), which does nothing if this
+  /// object is gone by then. False: there is no memory for that.
   template <void (SessionMail::*member)()>
   bool post_later() noexcept;
   void commit_batch();
@@ -75,21 +75,21 @@ class SessionMail {
 
   net::io_context& io_context_;
   GroupCommit& commit_;
-  std::shared_ptr<SessionMail*> alive_;  // what late handlers look at; null when this is gone
+  std::shared_ptr<SessionMail*> alive_;  // for late handlers; null when this object is gone
   bool commit_posted_ = false;
   bool resume_posted_ = false;
   std::size_t waiting_ = 0;  // sessions in GroupCommit, mailed_ or ready_
   std::size_t awaited_wakes_ = 0;
   Index awaited_max_ = 0;
-  ReadyList ready_;  // whose index this very thread made durable, or that came by mail
+  ReadyList ready_;  // whose index this thread made durable, or that came by mail
 
-  // Where other threads put sessions whose index is durable, and any thread those that it wakes;
-  // one post() carries all of them. Under the mutex:
+  // Guarded by the mutex: sessions whose index another thread made durable, and sessions that any
+  // thread woke. One post() carries all of them.
   std::mutex mutex_;
   std::condition_variable arrived_;
   ReadyList mailed_;
   WokenList woken_;
-  bool mail_posted_ = false;  // take_mail() is
+  bool mail_posted_ = false;  // take_mail() is posted
 };
 
 }  // namespace locker::server

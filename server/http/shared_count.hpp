@@ -6,11 +6,11 @@
 
 namespace locker::server {
 
-/// How much of something all workers together have: connections, or bytes. Thread-safe.
+/// A total over all workers, of connections or of bytes. Thread-safe.
 class SharedCount {
  public:
   explicit SharedCount(std::size_t max) : max_(max) {}
-  /// False when there is as much as may be. The last that is added may go beyond.
+  /// False: the maximum is reached. The last addition may exceed it.
   [[nodiscard]] bool add(std::size_t more = 1) {
     std::size_t now = value();
     while (now < max_) {
@@ -26,7 +26,7 @@ class SharedCount {
   std::atomic<std::size_t> count_ = 0;
 };
 
-/// What one buffer has of it. Not thread-safe.
+/// The share of one buffer in a SharedCount. Not thread-safe.
 class SharedPart {
  public:
   explicit SharedPart(SharedCount& all) : all_(all) {}
@@ -35,13 +35,13 @@ class SharedPart {
   SharedPart& operator=(const SharedPart&) = delete;
 
   [[nodiscard]] bool is_empty() const { return size_ == 0; }
-  /// False when all together have as much as may be.
+  /// False: the maximum is reached.
   [[nodiscard]] bool add(std::size_t more) {
     if (!all_.add(more)) return false;
     size_ += more;
     return true;
   }
-  /// Everything. After that nobody needs the SharedCount, until something is added.
+  /// Releases the whole share. The SharedCount is not used after that until something is added.
   void give_back() {
     if (size_ != 0) all_.remove(std::exchange(size_, 0));
   }

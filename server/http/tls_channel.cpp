@@ -16,10 +16,10 @@ using ErrorCode = boost::system::error_code;
 
 namespace {
 
-// OpenSSL reads on for as long as no data comes. Messages of TLS itself (a change of keys costs its
-// sender 27 bytes) would have this thread for ever, and all other connections of it would wait.
+// OpenSSL reads on while no data comes. TLS's own messages (a key update costs its sender 27 bytes)
+// would occupy this thread for ever, and all its other connections would wait.
 constexpr unsigned socket_reads_of_call = 2;  // a record is often in two pieces
-// More than a handshake with any usual chain of certificates takes; nobody changes keys that often.
+// More than a handshake with any usual certificate chain takes; nobody updates keys that often.
 constexpr std::size_t bytes_without_data_max = 64 * std::size_t{1024};
 
 }  // namespace
@@ -32,7 +32,7 @@ TlsChannel::TlsChannel(Ssl ssl) : ssl_(std::move(ssl)) {
   BIO_set_callback_ex(socket, before_socket_read);
 }
 
-/// OpenSSL calls it before and after everything that it does with the socket.
+/// OpenSSL calls this before and after every operation on the socket.
 long TlsChannel::before_socket_read(BIO* socket, int operation, const char*, std::size_t, int, long,
                                     int result, std::size_t* processed) {
   auto& self = *reinterpret_cast<TlsChannel*>(BIO_get_callback_arg(socket));
@@ -49,7 +49,7 @@ long TlsChannel::before_socket_read(BIO* socket, int operation, const char*, std
   return -1;
 }
 
-/// False: nothing may be done any more.
+/// False: the channel must not be used any more.
 bool TlsChannel::begin_call(ErrorCode& error) {
   error = {};
   if (is_broken_) {
@@ -82,7 +82,7 @@ std::size_t TlsChannel::write_some(net::const_buffer buffer, ErrorCode& error) {
                                     buffer.size() - written, &size);
     if (result <= 0) {
       explain(result, error);
-      if (written != 0) error = {};  // if it is one that stays, the next call has it again
+      if (written != 0) error = {};  // if the error persists, the next call gets it again
       break;
     }
     written += size;
@@ -141,7 +141,7 @@ std::string TlsChannel::client_certificate() const {
 void TlsChannel::shut_down() {
   if (is_broken_ || !is_handshake_over()) return;
   ERR_clear_error();
-  static_cast<void>(SSL_shutdown(ssl_.get()));  // who does not take it sees the connection's end
+  static_cast<void>(SSL_shutdown(ssl_.get()));  // without it the client sees the connection end
   ERR_clear_error();
 }
 

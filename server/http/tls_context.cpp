@@ -17,7 +17,7 @@ namespace {
 
 using core::Fault;
 
-constexpr int security_level = 2;  // no keys and hashes of less than 112 bits
+constexpr int security_level = 2;  // no keys and hashes below 112 bits
 constexpr unsigned char http_1_1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 std::string reason() {
@@ -25,7 +25,7 @@ std::string reason() {
   return text != nullptr ? text : "unknown error";
 }
 
-/// Null, or why the file cannot be read at all.
+/// Returns why the file cannot be read at all; nullopt if it can.
 std::optional<Fault> check_readable(const char* what, const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "re");
   if (file == nullptr) {
@@ -77,7 +77,7 @@ std::optional<Fault> require_client_certificates(SSL_CTX* context, const std::st
   return std::nullopt;
 }
 
-/// At least; what openssl.cnf of the machine wants beyond that stays.
+/// Sets minimums; stricter settings in the machine's openssl.cnf stay.
 void require_strength(SSL_CTX* context) {
   if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -95,7 +95,7 @@ void choose_manners(SSL_CTX* context) {
   SSL_CTX_set_read_ahead(context, 1);                       // one read for a record, not two
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-  // Without it a client that has a certificate could not resume a session.
+  // Without this a client that has a certificate could not resume a session.
   static constexpr std::string_view name = "lockerd";
   SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(name.data()),
                                  name.size());

@@ -13,28 +13,29 @@ struct ssl_ctx_st;  // OpenSSL's
 
 namespace locker::server {
 
-/// The server's certificate and key, and whose certificates clients must have. TLS 1.2 and 1.3 with
-/// what OpenSSL thinks is good. Thread-safe.
+/// The server's certificate and key, and the CA that clients' certificates must be signed by. TLS
+/// 1.2 and 1.3, with OpenSSL's defaults. Thread-safe.
 class TlsContext {
  public:
-  /// All of them in PEM.
+  /// All in PEM format.
   struct Files {
-    std::string certificate;  ///< The server's, and those between it and the root behind it.
+    std::string certificate;  ///< The server's, followed by its intermediates.
     std::string key;          ///< Without a passphrase.
-    std::string client_ca;    ///< Not empty: clients need a certificate that one of these signed.
+    std::string client_ca;    ///< If not empty, clients need a certificate signed by one of these.
   };
   explicit TlsContext(Files files) : files_(std::move(files)) {}
   [[nodiscard]] const Files& files() const { return files_; }
 
-  /// Reads the files. When they are no good this says why, and everything stays as it was;
-  /// otherwise new connections get what is in them now.
+  /// Reads the files. If they are unusable, returns why, and nothing changes; otherwise new
+  /// connections use what is in them now.
   [[nodiscard]] std::optional<core::Fault> load();
-  /// False: load() was told of a mistake in the files, and what was in them before is still used.
+  /// False: the last load() found a mistake in the files, and their earlier contents are still in
+  /// use.
   [[nodiscard]] bool is_current() const;
-  /// Until when the certificate is good.
+  /// When the certificate expires.
   [[nodiscard]] std::chrono::system_clock::time_point expires_at() const;
-  /// For a connection that has just come. REQUIRES: load() succeeded once; the socket does not
-  /// block. Throws std::bad_alloc.
+  /// Sets up TLS for a new connection. REQUIRES: load() has succeeded once; the socket is
+  /// non-blocking. Throws std::bad_alloc.
   [[nodiscard]] std::unique_ptr<TlsChannel> accept(int descriptor) const;
 
  private:

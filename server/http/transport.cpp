@@ -21,13 +21,13 @@ bool Transport::has_unread() {
 
 void Transport::notice_dead_host() {
   ErrorCode ignored;
-  // Who waits for a pending answer sends nothing for long.
+  // A client that waits for a pending answer sends nothing for a long time.
   socket_.set_option(net::socket_base::keep_alive(true), ignored);
   socket_.set_option(TcpOption<TCP_KEEPIDLE>(15), ignored);
   socket_.set_option(TcpOption<TCP_KEEPINTVL>(5), ignored);
   socket_.set_option(TcpOption<TCP_KEEPCNT>(3), ignored);
-  // While something is under way there are no such probes; the kernel would send it again and again
-  // for a quarter of an hour.
+  // While data is unacknowledged there are no such probes; the kernel would retransmit for a
+  // quarter of an hour.
   socket_.set_option(TcpOption<TCP_USER_TIMEOUT>(30'000), ignored);
 }
 

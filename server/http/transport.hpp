@@ -13,19 +13,19 @@
 
 namespace locker::server {
 
-/// The bytes of one connection, through TLS or as they are. One read and one write at a time; the
+/// The byte stream of one connection, with or without TLS. One read and one write at a time; the
 /// owner keeps it alive while one is under way. On one thread.
 class Transport {
  public:
   using ErrorCode = boost::system::error_code;
 
-  /// `tls` null: without.
+  /// `tls` null: without TLS.
   Transport(Socket socket, std::unique_ptr<TlsChannel> tls)
       : socket_(std::move(socket)), tls_(std::move(tls)) {}
 
   [[nodiscard]] Socket& socket() { return socket_; }
 
-  /// `handler(error, size)`, never from inside of this call.
+  /// Calls `handler(error, size)`, never from inside this call.
   template <typename Handler>
   void async_read_some(net::mutable_buffer buffer, Handler handler) {
     if (!tls_) return socket_.async_read_some(buffer, std::move(handler));
@@ -34,35 +34,35 @@ class Transport {
       read(buffer, std::move(handler));
     });
   }
-  /// Whether the client can be told anything yet.
+  /// False during the handshake of TLS: nothing can be sent yet.
   [[nodiscard]] bool can_write() const { return !tls_ || tls_->is_handshake_over(); }
-  /// What is taken at once.
+  /// Writes what the socket takes immediately.
   std::size_t write_some(net::const_buffer buffer, ErrorCode& error) {
     return tls_ ? tls_->write_some(buffer, error) : socket_.write_some(buffer, error);
   }
-  /// The rest of what write_some() did not take.
+  /// Writes some of what write_some() did not take.
   template <typename Handler>
   void async_write_some(net::const_buffer buffer, Handler handler) {
     if (!tls_) return socket_.async_write_some(buffer, std::move(handler));
     write_when_ready(buffer, std::move(handler));
   }
 
-  /// Whether something is there that nobody has read.
+  /// Returns whether there are bytes that have not been read.
   [[nodiscard]] bool has_unread();
-  /// From now on the connection ends with an error when the client's host has vanished: when it
-  /// has answered nothing, or taken nothing of what it was sent, for 30 s.
+  /// Makes the connection end with an error when the client's host has vanished: when it has
+  /// answered nothing, or taken nothing of what it was sent, for 30 s.
   void notice_dead_host();
-  /// Nothing more is sent.
+  /// Sends nothing more.
   void shut_down_sending(ErrorCode& error);
-  /// What is under way ends soon with an error.
+  /// Closes; operations under way end soon with an error.
   void close();
 
   /// The subject of the client's certificate; empty without one.
   [[nodiscard]] std::string client_certificate() const;
-  /// After a read that failed: why, if that was TLS's fault; else empty.
+  /// Why the last read failed, if TLS was the reason; otherwise empty.
   [[nodiscard]] const std::string& tls_fault() const;
-  /// When that was because the client speaks HTTP without TLS, goes on without it, so that it can
-  /// be told. False: it was not. REQUIRES: nothing is under way.
+  /// If the reason was that the client speaks HTTP without TLS, goes on without TLS, so that the
+  /// client can be told. False: it was not. REQUIRES: nothing is under way.
   [[nodiscard]] bool turn_plain();
 
  private:
@@ -87,7 +87,8 @@ class Transport {
     socket_.async_wait(tls_->needs(),
                        [this, buffer, handler = std::move(handler)](ErrorCode error) mutable {
                          std::size_t size = 0;
-                         // Closed meanwhile: its descriptor may be another connection's by now.
+                         // Closed in the meantime: its descriptor may be another connection's by
+                         // now.
                          if (!socket_.is_open()) error = net::error::operation_aborted;
                          if (!error) size = tls_->write_some(buffer, error);
                          if (error != net::error::would_block) return handler(error, size);

@@ -57,7 +57,7 @@ void Worker::adopt(Socket socket) {
     if (turned_away_ == options_.limits.turned_away_max) return count_turned_away();
     ++turned_away_;
   }
-  bool is_made = false;  // from then on the session gives its place back
+  bool is_made = false;  // from then on the session releases its place
   try {
     auto tls = options_.tls ? options_.tls->accept(socket.native_handle()) : nullptr;
     const Session::Pointer session{
@@ -66,14 +66,14 @@ void Worker::adopt(Socket socket) {
     sessions_.push_back(*session);
     has_place ? session->start() : session->turn_away();
   } catch (...) {
-    // No memory for it: this connection is closed, and the next one is accepted all the same.
+    // No memory for it: this connection is closed, and the next one is accepted nevertheless.
     if (!is_made) on_closed(has_place);
     report_exception();
   }
 }
 
-/// Of this worker's own connections the one that has been idle for longest makes way, and the next
-/// one if another worker has been quicker to take the place.
+/// Finds room for a connection, if necessary by closing the one of this worker that has been idle
+/// longest; also the next one, if another worker has taken its place meanwhile.
 bool Worker::find_place() {
   while (options_.connections && !options_.connections->add()) {
     if (long_idle_.empty()) return false;
@@ -155,11 +155,11 @@ void Worker::schedule_tick() {
 }
 
 void Worker::tick() {
-  schedule_tick();  // first, in the memory of the wait that is over: there may be no other
+  schedule_tick();  // first, in the memory of the finished wait: there may be no other
   const SteadyClock::time_point before = now_;
   read_clocks();
-  // This thread was held up (a slow disk, a stopped process): what clients sent meanwhile has not
-  // been looked at, so the time does not count against them.
+  // This thread was held up (a slow disk, a stopped process): what clients sent in the meantime has
+  // not been looked at, so the time does not count against them.
   const auto held_up = now_ - before - options_.limits.tick;
   const bool pardon = held_up > 5 * options_.limits.tick;
   for (auto next = sessions_.begin(); next != sessions_.end();) {
@@ -169,7 +169,8 @@ void Worker::tick() {
   }
   if (now_ >= drained_by_) stop();
   mail_.tick();
-  // While somebody waits for another thread's commit or wake the ticks keep the io_context running.
+  // While a session waits for another thread's commit or wake, the ticks keep the io_context
+  // running.
   ticking_ = !sessions_.empty() || mail_.waits();
   if (!ticking_) timer_.cancel();
 }

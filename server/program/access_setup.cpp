@@ -33,7 +33,7 @@ std::unique_ptr<Gate> AccessSetup::make_gate(RequestHandler& inner, LockService&
                                 audit_.get());
 }
 
-/// Who may write it may do everything.
+/// Warns if others than its owner can write the key file: they can give themselves every right.
 void AccessSetup::warn_of_writers() const {
   using std::filesystem::perms;
   std::error_code error;
@@ -55,8 +55,8 @@ void AccessSetup::report_keys() {
   }
 }
 
-/// A file of no bytes is half written, or was emptied by mistake; who wants to let nobody in can
-/// leave a comment in it.
+/// Refuses a file of zero bytes: it is half written or was emptied by mistake. A file with only a
+/// comment in it lets nobody in.
 std::optional<core::Fault> AccessSetup::load_keys() {
   std::error_code error;
   if (std::filesystem::file_size(options_.keys, error) == 0 && !error) {
@@ -90,7 +90,7 @@ void AccessSetup::reload() {
     }
     audit_->add(line);
   }
-  audit_->reopen();  // behind the line, so that it is the last one of the old file
+  audit_->reopen();  // after the line, which is thus the last one of the old file
 }
 
 }  // namespace locker::server

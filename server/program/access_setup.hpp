@@ -13,8 +13,8 @@
 
 namespace locker::server {
 
-/// The keys and the audit log that lockerd's options ask for; reads them again when it is told to.
-/// Not thread-safe; what it hands out is.
+/// The keys and the audit log that lockerd's options name, and their reload. Not thread-safe, but
+/// the objects it hands out are.
 class AccessSetup {
  public:
   struct Options {
@@ -24,13 +24,14 @@ class AccessSetup {
   [[nodiscard]] static boost::system::result<std::unique_ptr<AccessSetup>, core::Fault> open(
       const Options& options);
 
-  /// False: everything is as without this class.
+  /// False if there are neither keys nor an audit log; then no gate is needed.
   [[nodiscard]] bool is_wanted() const { return has_keys() || audit_; }
   [[nodiscard]] bool has_keys() const { return !options_.keys.empty(); }
-  /// All three must outlive the gate.
+  /// This object and both arguments must outlive the gate.
   [[nodiscard]] std::unique_ptr<Gate> make_gate(RequestHandler& inner, LockService& service);
   [[nodiscard]] AccessMetrics& metrics() { return metrics_; }
-  /// Takes the key file as it is now, if there is no mistake in it, and opens the audit log anew.
+  /// Reads the key file again, keeping the old keys if there is a mistake in it, and reopens the
+  /// audit log.
   void reload();
 
  private:

@@ -6,12 +6,12 @@
 namespace locker::server {
 namespace {
 
-/// Descriptors that are no connections: of the store, which ends the process when it gets none,
-/// and the log; of each thread: epoll with its timer and its wake-up, a listening socket, a spare
-/// one, one that is just accepted.
+/// File descriptors that are not connections. Once: those of the store, which ends the process if
+/// it gets none, and of the log. Per thread: epoll, its timer and its wake-up, a listening socket,
+/// a spare one, and a connection that is being accepted.
 constexpr std::uint64_t descriptors_kept = 32;
 constexpr std::uint64_t descriptors_of_thread = 6;
-/// An eighth of them is for those who neither wait nor follow events.
+/// An eighth of them is reserved for clients that neither wait nor follow events.
 constexpr std::uint64_t connections_min = 8;
 
 std::uint64_t kept_of(const HttpServer::Options& options) {

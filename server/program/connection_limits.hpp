@@ -8,22 +8,22 @@
 
 namespace locker::server {
 
-// How many connections a server can have, and what they can be used for: arithmetic, which neither
-// asks the system nor changes anything of it. REQUIRES, of all: Options::threads is not zero.
+// Computes how many connections a server can have and what they can be used for, without querying
+// or changing the system. All functions REQUIRE: Options::threads is not zero.
 
-/// File descriptors of a server with all the connections that these options let it have.
+/// Returns how many file descriptors a server needs for all the connections that its options allow.
 [[nodiscard]] std::uint64_t descriptors_wanted(const HttpServer::Options& options);
 
-/// With fewer it is no server.
+/// Returns the minimum number of file descriptors that a server needs.
 [[nodiscard]] std::uint64_t descriptors_min(const HttpServer::Options& options);
 
-/// Takes connections_max and turned_away_max down to what fits into so many descriptors.
-/// REQUIRES: these are descriptors_min() at least.
+/// Lowers connections_max and turned_away_max to what fits into `descriptors`. REQUIRES:
+/// `descriptors` is at least descriptors_min().
 void limit_connections(std::uint64_t descriptors, HttpServer::Options& options);
 
-/// Who waits and who follows events has a connection each. An eighth of them is left for those who
-/// renew, release, look and force, else nobody could do what is waited for; and no more than
-/// another eighth is for events.
+/// Limits waiters and event readers, each of which occupies a connection. An eighth of the
+/// connections is reserved for clients that renew, release, look and force: without them, nobody
+/// could end what the others wait for. Event readers get at most another eighth.
 void share_connections(std::size_t connections, Locker::Options& options);
 
 }  // namespace locker::server

@@ -8,7 +8,7 @@ namespace locker::server {
 namespace {
 
 constexpr core::Fence of_a_second = 1'000'000;
-/// Clocks that are kept right are set back by less.
+/// A synchronised clock is never set back by as much.
 constexpr core::Fence lead_min = 10 * of_a_second;
 
 }  // namespace

@@ -9,14 +9,14 @@
 
 namespace locker::server {
 
-/// Tells once of fences that are ahead of the clock, as after one that was wrong: an old backup put
-/// back then would give lower ones again.
+/// Warns once when fences are ahead of the clock, for example after the clock was wrong: an old
+/// backup restored in that state would issue lower fences again.
 class FenceWatch {
  public:
   explicit FenceWatch(std::function<void(std::string_view)> on_warning)
       : on_warning_(std::move(on_warning)) {}
 
-  /// Now and then, with the highest fence that was given.
+  /// To be called periodically with the highest fence issued.
   void look(core::Fence last_fence, std::chrono::system_clock::time_point now);
 
  private:

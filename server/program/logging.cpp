@@ -24,7 +24,8 @@
 namespace locker::server {
 namespace {
 
-/// {"time": "…", "level": "…", "message": "…"}: spdlog's own patterns do not escape the message.
+/// Formats a line as {"time": "…", "level": "…", "message": "…"}. spdlog's own patterns do not
+/// escape the message.
 class JsonFormatter final : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
@@ -44,10 +45,10 @@ class JsonFormatter final : public spdlog::formatter {
                                   spdlog::pattern_time_type::utc, ""};
 };
 
-/// Of time, milliseconds and message.
-std::string_view last_line_format = "lockerd: {2}\n";  // when there is no log yet
+/// The format of say_last_words(). Its arguments are time, milliseconds and message.
+std::string_view last_line_format = "lockerd: {2}\n";  // before start_logging()
 
-/// Long enough for who reads and is only busy.
+/// Long enough for a reader that is merely busy.
 constexpr std::chrono::milliseconds patience{200};
 
 bool takes_more(std::chrono::milliseconds wait) {
@@ -58,11 +59,11 @@ bool takes_more(std::chrono::milliseconds wait) {
   }
 }
 
-/// Returns how much of the text was taken.
+/// Returns how many bytes were written.
 std::size_t write_to_stderr(std::string_view text, std::chrono::milliseconds wait) {
   std::size_t written = 0;
   while (written < text.size() && takes_more(wait)) {
-    // A pipe that has room at all takes so much without making its writer wait.
+    // A pipe that poll() reports as writable takes PIPE_BUF bytes without blocking.
     const std::size_t size = std::min<std::size_t>(text.size() - written, PIPE_BUF);
     const ssize_t count = ::write(STDERR_FILENO, text.data() + written, size);
     if (count > 0) {
@@ -74,9 +75,10 @@ std::size_t write_to_stderr(std::string_view text, std::chrono::milliseconds wai
   return written;
 }
 
-/// A log that nobody reads, such as a full pipe, must not hold up who writes to it: the threads
-/// that serve, and the end of the process. A line that is not taken is lost, and those behind it at
-/// once, until one is taken: it stands behind the number of those that are lost.
+/// Writes to stderr. A log that nobody reads, such as a full pipe, must not block its writers: the
+/// threads that serve, and the end of the process. A line that is not taken within `patience` is
+/// lost. Later lines are then tried without waiting, until one is taken; it is preceded by the
+/// number of lost lines.
 class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -97,7 +99,7 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   std::uint64_t lost_ = 0;
-  bool is_cut_ = false;  ///< A part of the last line was taken.
+  bool is_cut_ = false;  ///< The last line was written in part.
 };
 
 }  // namespace
@@ -126,7 +128,7 @@ void start_logging(const std::string& level, bool as_json) {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
     last_line_format = "{0}.{1:03}Z critical: {2}\n";
   }
-  // Why the process ends is told also where nothing else is.
+  // The reason why the process ends is logged even at level off.
   logger->set_level(std::min(spdlog::level::from_str(level), spdlog::level::critical));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));

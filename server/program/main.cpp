@@ -1,4 +1,4 @@
-// lockerd: reads its options, opens the store, serves until it is told to stop.
+// lockerd: reads its options, opens the store, and serves until it is stopped.
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -63,7 +63,8 @@ ExitCode exit_code(const persistence::OpenFault& fault) {
   return ExitCode::disk;
 }
 
-/// How many descriptors the process may have then; as many as are wanted if nobody can say.
+/// Raises the limit of open files to `wanted`, as far as the system permits. Returns the resulting
+/// limit, or `wanted` if it is not known.
 std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
@@ -75,8 +76,8 @@ std::uint64_t raise_descriptor_limit(std::uint64_t wanted) {
   return limit.rlim_cur;
 }
 
-/// As many connections as the system lets us have, of those that the options want. Returns an empty
-/// text, or what is wrong when these are too few to serve anybody.
+/// Lowers the options to as many connections as the system permits. Returns an empty text, or an
+/// error message if these are too few to serve anybody.
 std::string allow_connections(HttpServer::Options& options) {
   const std::uint64_t wanted = descriptors_wanted(options);
   const std::uint64_t allowed = raise_descriptor_limit(wanted);
@@ -97,14 +98,15 @@ bool is_shortage_of_descriptors(const boost::system::error_code& error) {
          error == boost::system::errc::too_many_files_open_in_system;
 }
 
-/// The state of the disk is not known: nothing may be answered any more, not even an error.
+/// The state of the disk is unknown: nothing may be answered any more, not even an error.
 void end_on_disk_failure(const core::Fault& fault) {
   spdlog::critical("{} The server ends at once; what it acknowledged was written before.",
                    fault.message);
   ::_exit(static_cast<int>(ExitCode::disk));
 }
 
-/// Something was thrown where the server cannot go on, such as in the middle of a decision.
+/// Called when an exception is thrown where the server cannot go on, such as in the middle of a
+/// decision.
 [[noreturn]] void end_without_memory() {
   say_last_words(no_memory);
   ::_exit(static_cast<int>(ExitCode::resources));
@@ -120,7 +122,7 @@ void log_tls_failure(std::string_view why, std::string_view peer) {
   spdlog::debug("{} failed by TLS: {}", peer, why);
 }
 
-/// As many lines as connections that are turned away would make a flood of these one of the log.
+/// Warns at most once a minute: a flood of connections must not become a flood of log lines.
 std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
   const auto budget = std::make_shared<LineBudget>(1, std::chrono::minutes{1});
   return [budget, connections_max] {
@@ -167,8 +169,8 @@ void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
   }
 }
 
-/// Where the environment is all that configures a server, one letter too few would leave it without
-/// keys. It cannot be refused: others put variables there, too.
+/// If a server is configured by the environment alone, a mistyped name could leave it without keys.
+/// This can only be a warning, because other programs have variables there, too.
 void warn_of_unknown_variables(const Options& options) {
   for (const std::string& name : options.unknown_variables) {
     spdlog::warn("{} in the environment is no option of lockerd, and is left alone; see --help",
@@ -185,7 +187,7 @@ void reload_on_hangup(net::signal_set& hangups, AccessSetup& access, TlsSetup& t
   });
 }
 
-/// What nobody asks for. On the main thread, as that one does not wait for the store's disk.
+/// Periodic checks. They run on the main thread, because it never waits for the disk of the store.
 struct Watch {
   void look_now_and_then() {
     disk.look(locker.metrics().write_age());
@@ -202,12 +204,13 @@ struct Watch {
   FenceWatch fences{warn};
 };
 
-/// Returns when the first SIGTERM or SIGINT came; the next one ends the process at once.
+/// Returns after the first SIGTERM or SIGINT; the next one ends the process immediately.
 void wait_for_signal(net::io_context& io_context, net::signal_set& signals) {
   signals.async_wait([&](const boost::system::error_code&, int number) {
     std::signal(number, SIG_DFL);
     spdlog::info("stopping: {}", number == SIGINT ? "SIGINT" : "SIGTERM");
-    // A SIGHUP that came together with this signal would wait for the next one otherwise.
+    // Cancelling the other waits would not do: the handler of a SIGHUP that came together with this
+    // signal would start the next one.
     io_context.stop();
   });
   io_context.run();
@@ -251,7 +254,7 @@ void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
       access.has_keys() ? "keys from " + options.access.keys : "no keys");
 }
 
-/// On a terminal that is closed, a server that has nothing to read again ends.
+/// Whether to reload on SIGHUP. With nothing to reload, a server ends when its terminal is closed.
 bool heeds_hangup(const Options& options) {
   return !options.access.keys.empty() || !options.access.audit_log.empty() ||
          !options.tls.certificate.empty() || ::isatty(STDIN_FILENO) == 0;
@@ -274,7 +277,8 @@ ExitCode cannot_listen(const boost::system::error_code& error, const Options& op
 }
 
 ExitCode serve(const Options& options) {
-  // Before anything is read: a signal that comes meanwhile is served as soon as the store is open.
+  // Before anything is read: a signal that arrives meanwhile is handled as soon as the store is
+  // open.
   net::io_context io_context{1};
   net::signal_set signals{io_context};
   net::signal_set hangups{io_context};
@@ -330,8 +334,8 @@ ExitCode serve(const Options& options) {
   return ExitCode::ok;
 }
 
-/// Started with one of them closed, the log would go into the file or the connection that got its
-/// number.
+/// If the process was started with one of these streams closed, a file or a connection would get
+/// its number, and the log would go there.
 void open_standard_streams() {
   int opened = 0;
   do {
@@ -360,19 +364,18 @@ int main(int argc, char** argv) try {
   start_logging(options.log_level, options.log_json);
   std::set_terminate(end_without_memory);
 #ifdef __GLIBC__
-  // By default this rises with what is freed, and the buffers of a snapshot stay in the heap of its
-  // thread: 7 MB.
+  // By default this threshold grows with the blocks that are freed, and the buffers of a snapshot,
+  // 7 MB, would stay in the heap of its thread.
   ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
-  // A call that fails is told by what it returns.
+  // The failing calls report these conditions in their results.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(serve(options));
 } catch (const std::bad_alloc&) {
   locker::server::end_without_memory();
 } catch (const std::exception& error) {
-  // Threads or descriptors that the system does not give: nothing was acknowledged that is not on
-  // disk.
+  // The system refuses threads or descriptors. Nothing was acknowledged that is not on disk.
   using namespace locker::server;
   say_last_words("the system gives no more threads or open files (" + std::string{error.what()} +
                  "). Raise its limits (ulimit -u, -v and -n, or TasksMax), or take fewer threads "

@@ -9,8 +9,8 @@
 namespace locker::server {
 namespace {
 
-/// Null: no file, or no number in it, such as `max`. Version 1 says `no limit` by a number that is
-/// larger than all memory.
+/// Returns null if there is no file, or no number in it, such as `max`. Version 1 writes "no limit"
+/// as a number larger than any memory.
 std::optional<std::uint64_t> read_limit(const std::string& path) {
   constexpr std::uint64_t no_limit_from = std::uint64_t{1} << 60U;
   std::ifstream file{path};
@@ -19,8 +19,8 @@ std::optional<std::uint64_t> read_limit(const std::string& path) {
   return limit;
 }
 
-/// The lowest of the group's and those above it. In a container the group's own directory may not
-/// be there, and the one at the top is the container's.
+/// Returns the lowest limit of the group and the groups above it. In a container the directory of
+/// the group itself may be missing; the one at the top is then that of the container.
 std::optional<std::uint64_t> lowest_limit(const std::string& mount, std::string group,
                                           const std::string& name) {
   std::optional<std::uint64_t> lowest;
@@ -47,7 +47,8 @@ std::uint64_t rest_of(std::uint64_t cgroup_limit) {
 std::optional<std::uint64_t> read_cgroup_limit(const std::string& root) {
   std::optional<std::uint64_t> lowest;
   std::ifstream groups{root + "/proc/self/cgroup"};
-  // number:controllers:/path; of version 2 the number is 0, and no controllers are named.
+  // Each line is number:controllers:/path. In version 2 the number is 0, and no controllers are
+  // named.
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);

@@ -21,7 +21,7 @@ namespace po = boost::program_options;
 
 constexpr std::string_view variable_prefix = "LOCKER_";
 
-/// What `locker`, the Python client and the recipes read, which may run in the same environment.
+/// Variables of `locker`, the Python client and the recipes, which may run in the same environment.
 bool is_of_client(std::string_view name) {
   static constexpr std::string_view names[] = {"CA_FILE",       "CLIENT_CERTIFICATE",
                                                "CLIENT_CONFIG", "CLIENT_KEY",
@@ -32,8 +32,8 @@ bool is_of_client(std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-/// Kubernetes tells each pod of the services that there are: of one named `locker`, or `locker-ui`,
-/// LOCKER_UI_SERVICE_HOST, LOCKER_UI_SERVICE_PORT_HTTP, LOCKER_UI_PORT=tcp://… and
+/// Variables that Kubernetes sets in each pod for every service. For one named `locker` or
+/// `locker-ui`: LOCKER_UI_SERVICE_HOST, LOCKER_UI_SERVICE_PORT_HTTP, LOCKER_UI_PORT=tcp://… and
 /// LOCKER_UI_PORT_80_TCP_ADDR.
 bool is_of_kubernetes(std::string_view name, std::string_view value) {
   const std::string all = "_" + std::string{name};
@@ -47,8 +47,8 @@ bool is_of_kubernetes(std::string_view name, std::string_view value) {
   return all.ends_with("_PORT") && value.find("://") != std::string_view::npos;
 }
 
-/// LOCKER_SYNC_INTERVAL -> sync-interval; what is no option of ours is left alone, because other
-/// programs (locker itself) have variables with that prefix too.
+/// Returns "sync-interval" for LOCKER_SYNC_INTERVAL, and nothing for a variable that is not an
+/// option: other programs (locker itself) use this prefix, too.
 std::string option_of_variable(const po::options_description& all, const std::string& variable) {
   if (!variable.starts_with(variable_prefix)) return "";
   std::string name = variable.substr(variable_prefix.size());
@@ -60,7 +60,7 @@ std::string option_of_variable(const po::options_description& all, const std::st
   return known ? name : "";
 }
 
-/// --data is --file, whoever gives it where: the first that has either wins.
+/// Renames --data to --file, so that the first source that has either of them wins.
 po::parsed_options with_one_name(po::parsed_options parsed) {
   for (po::option& option : parsed.options) {
     if (option.string_key == "data") option.string_key = "file";
@@ -68,8 +68,8 @@ po::parsed_options with_one_name(po::parsed_options parsed) {
   return parsed;
 }
 
-/// The file's text, without the mark that some editors for Windows put before UTF-8. A device that
-/// never ends, named by mistake, must not fill the memory.
+/// Returns the text of the file, without the byte order mark that some editors for Windows write.
+/// Limits its size, because an endless device that is named by mistake must not fill the memory.
 std::string read_config_file(const std::string& path) {
   constexpr std::size_t size_max = 1024 * 1024;
   std::string text(size_max + 1, '\0');
@@ -89,8 +89,8 @@ std::string read_config_file(const std::string& path) {
   return text;
 }
 
-/// A server that prints its version and ends well is taken for one that did what it should, and
-/// another file is not read.
+/// Refuses help, version and config in a file: a server that prints its version and exits with 0
+/// would be taken for one that succeeded, and a second file is not read.
 void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
   for (const po::option& option : parsed.options) {
     const std::string& name = option.string_key;
@@ -103,7 +103,7 @@ void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
 
 void read_option_sources(int argc, const char* const* argv, const po::options_description& all,
                          po::variables_map& values) {
-  // Whole names only: what an abbreviation means would change with the next option.
+  // No abbreviations: their meaning would change when an option is added.
   constexpr int style =
       po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
   po::store(with_one_name(po::command_line_parser(argc, argv)

@@ -8,20 +8,22 @@
 
 namespace locker::server {
 
-// The places where options come from: the command line, the environment (LOCKER_PORT for --port),
-// and the config file that one of these names. The first one that has an option wins.
+// The sources of options, in the order of precedence: the command line, the environment
+// (LOCKER_PORT for --port), and the config file that one of these names.
 
-/// Reads them all, and notifies those who want the values. Throws what Boost throws, with a
-/// sentence for who wrote the option.
+/// Reads all sources and notifies `values`. Throws the exceptions of Boost, with a message for the
+/// author of the option.
 void read_option_sources(int argc, const char* const* argv,
                          const boost::program_options::options_description& all,
                          boost::program_options::variables_map& values);
 
-/// Variables of the environment that look like an option's, and are none's: perhaps mistyped.
+/// Returns the environment variables that look like options but are none, perhaps because they are
+/// mistyped.
 [[nodiscard]] std::vector<std::string> find_unknown_variables(
     const boost::program_options::options_description& all);
 
-/// Whether mistakes are to be told as JSON, as far as that is known before all options are good.
+/// Whether errors are to be reported as JSON, as far as that is known before all options have been
+/// checked.
 [[nodiscard]] bool asks_for_json(int argc, const char* const* argv,
                                  const boost::program_options::variables_map& values);
 

@@ -25,20 +25,20 @@ namespace {
 namespace po = boost::program_options;
 
 const char* const introduction =
-    "lockerd: a lock server for scripts, CI jobs and workers. Resources are paths: who locks\n"
-    "/foo/bar keeps others from /foo and /foo/bar/baz, but not from /foo/zip.\n"
+    "lockerd: a lock server for scripts, CI jobs and workers. Resources are paths: a lock on\n"
+    "/foo/bar excludes others from /foo and /foo/bar/baz, but not from /foo/zip.\n"
     "\n"
     "  lockerd                                  serve on 127.0.0.1:8765, store in ./locks.db\n"
     "  lockerd --ip 0.0.0.0 --port 8080 --file /var/lib/locker\n"
     "  curl http://127.0.0.1:8765/canhaz/my/resource?id=me\n"
     "  curl -X POST 'http://127.0.0.1:8765/v1/locks/my/resource?owner=me&ttl=30s&wait=5m'\n"
     "\n"
-    "Every option can also stand in the environment (LOCKER_PORT=8080) and in a config file\n"
-    "(port = 8080; the rest of a line behind # is a comment). The command line wins over the\n"
-    "environment, and that over the file.\n";
+    "Every option can also be set in the environment (LOCKER_PORT=8080) and in a config file\n"
+    "(port = 8080; # starts a comment). The command line overrides the environment, and the\n"
+    "environment overrides the file.\n";
 
 struct Texts {
-  // Signed and wide: a negative number read as an unsigned one can be one that is allowed.
+  // Signed and wide: a negative number that is read as an unsigned one can be a valid one.
   std::int64_t port = 0;
   std::string durability;
   std::int64_t sync_interval = 0;
@@ -57,77 +57,76 @@ po::options_description describe(Options& options, Texts& texts) {
   auto add = all.add_options();
   add("help,h", "Print this and exit.");
   add("version", "Print the version and exit.");
-  add("config", po::value<std::string>(), "File with options, a line each: name = value.");
+  add("config", po::value<std::string>(), "File with options, one per line: name = value.");
   add("ip", po::value(&options.ip)->default_value(options.ip),
-      "Address to listen on. 0.0.0.0 or :: for all: then everybody who reaches the port can take "
-      "locks, unless there are --keys.");
+      "Address to listen on; 0.0.0.0 or :: for all. Beyond loopback, everybody who can reach the "
+      "port can acquire and end locks, unless --keys is given.");
   add("port", po::value(&texts.port)->default_value(options.port),
-      "Port to listen on; 0 lets the system choose one, which the start line names.");
+      "Port to listen on. 0: the system chooses one, and the log says which.");
   add("file", po::value(&store.file)->default_value(store.file),
-      "The store, a directory; made when it is not there. One server at a time.");
+      "Directory of the store; created if it does not exist. One server at a time can use it.");
   add("data", po::value<std::string>(), "The same as --file.");
   add("durability",
       po::value(&texts.durability)->default_value(std::string{name_of(store.durability)}),
-      "always: an answer leaves when it is on disk. interval: a power cut can undo the last "
-      "--sync-interval. none: a power cut can undo whatever the system had not written. With all "
-      "three a crash of lockerd alone loses nothing.");
+      "always: an answer is sent when what it reports is on disk. interval: a power failure can "
+      "lose the last --sync-interval. none: a power failure can lose whatever the system had not "
+      "yet written. In all three modes a crash of lockerd alone loses nothing.");
   add("sync-interval", po::value(&texts.sync_interval)->default_value(store.sync_interval.count()),
       "Milliseconds between syncs with --durability=interval.");
   add("threads", po::value(&texts.threads)->default_value(options.threads, "one per core"),
       "Threads that serve connections.");
   add("connections-max",
       po::value(&options.connections_max)->default_value(options.connections_max),
-      "More connections than these are turned away with 503.");
+      "Maximum number of connections. More are turned away with 503.");
   core::Arbiter::Limits& limits = store.service.limits;
   add("locks-max", po::value(&limits.locks_max)->default_value(limits.locks_max),
-      "More locks than these are refused with 503. A lock costs about 200 bytes of memory.");
+      "Maximum number of locks, of about 200 bytes of memory each. More are refused with 503.");
   add("leases-max", po::value(&limits.leases_max)->default_value(limits.leases_max),
-      "More leases than these are refused with 503.");
+      "Maximum number of leases. More are refused with 503.");
   add("memory-max", po::value(&texts.memory_max),
-      "MiB of memory for locks, leases, waiting requests and what is remembered of ended ones. "
-      "What "
-      "would take more is refused with 503; releases and renewals are not. 0: no limit. Without "
-      "it: "
-      "half of what the cgroup may have beside 64 MiB, where that has a limit.");
+      "MiB of memory for locks, leases, waiting requests and the memory of ended ones. Requests "
+      "that need more are refused with 503, except releases and renewals. 0: unlimited. Default: "
+      "(cgroup limit - 64 MiB) / 2, but at least 32; unlimited without a cgroup limit.");
   add("waiters-max", po::value(&limits.waiters_max)->default_value(limits.waiters_max),
-      "More waiting requests than these are refused with 503, and those that take more than 1 GiB "
-      "of memory together. Each has a connection; an eighth of these is left for others, and one "
-      "for followers of /v1/events.");
+      "Maximum number of waiting requests. More are refused with 503, and so are those that would "
+      "take more than 1 GiB of memory in total. Each occupies a connection; an eighth of the "
+      "connections is reserved for other requests, and up to an eighth for /v1/events.");
   add("event-readers-max",
       po::value(&store.event_readers_max)->default_value(store.event_readers_max),
-      "More followers of /v1/events than these, or an eighth of the connections, are refused with "
-      "503.");
+      "Maximum number of readers of /v1/events, and an eighth of the connections at most. More are "
+      "refused with 503.");
   add("default-ttl", po::value(&texts.default_ttl)->default_value("0"),
-      "TTL of leases of /v1 that name none, such as 30s; 0: they are held until released.");
+      "TTL of /v1 leases that specify none, such as 30s. 0: that of --max-ttl; if that is 0, too, "
+      "they are held until released.");
   add("max-ttl", po::value(&texts.max_ttl)->default_value("0"),
-      "The longest TTL that /v1 takes, and that of leases it opens which name none. 0: 30 days.");
+      "Longest TTL that /v1 accepts, such as 1h. 0: 30 days.");
   add("canhaz-ttl", po::value(&texts.canhaz_ttl)->default_value("0"),
-      "TTL of locks taken by canhaz, which has no call to renew them; 0: held until released.");
+      "TTL of locks acquired by canhaz, which cannot be renewed. 0: they are held until released.");
   add("segment-size",
       po::value(&texts.segment_size)
           ->default_value(static_cast<std::int64_t>(store.segment_bytes >> 20U)),
-      "MiB of disk that the journal takes at a time. Smaller ones are used when space is short.");
+      "MiB of disk that the journal allocates at a time. It allocates less when space is short.");
   add("keys", po::value(&options.access.keys),
-      "File with API keys and what each may do; `locker token new` makes its lines. Without it "
-      "everybody may everything. Read again on SIGHUP; with a mistake in it the keys stay as they "
-      "were.");
+      "File with API keys and their rights; `locker token new` creates its lines. Without keys "
+      "everybody may do everything. Reloaded on SIGHUP; if it contains a mistake, the old keys "
+      "stay in use.");
   add("tls-certificate", po::value(&options.tls.certificate),
-      "File with the server's certificate and those between it and the root, in PEM: the port "
-      "speaks HTTPS then, and nothing else. Read again on SIGHUP, as the next two are; when they "
-      "are no good then, the old ones stay in use.");
+      "PEM file with the server's certificate, followed by the intermediate ones. The port then "
+      "speaks HTTPS only. Reloaded on SIGHUP, as the next two files are; if one is not valid, the "
+      "old ones stay in use.");
   add("tls-key", po::value(&options.tls.key),
-      "File with the certificate's key, in PEM, without a passphrase.");
+      "PEM file with the private key of the certificate, without a passphrase.");
   add("tls-client-ca", po::value(&options.tls.client_ca),
-      "File with CA certificates in PEM: only clients with a certificate that one of these signed "
-      "can connect.");
+      "PEM file with CA certificates. Only clients with a certificate signed by one of these can "
+      "connect.");
   add("audit-log", po::value(&options.access.audit_log),
-      "File to append a JSON object a line to for each grant, release, forced end and refused "
-      "access. Opened again on SIGHUP, for logrotate.");
+      "File to which a line of JSON is appended for each grant, release, forced release and "
+      "refused access. Reopened on SIGHUP, for logrotate.");
   add("log-level", po::value(&options.log_level)->default_value(options.log_level),
-      "trace, debug (a line for each request), info, warning, error, or off: only why it ends when "
-      "it has to.");
+      "trace, debug (one line per request), info, warning, error, or off (only the reason if the "
+      "server has to end).");
   add("log-format", po::value(&texts.log_format)->default_value("text"),
-      "text, or json: one JSON object a line.");
+      "text, or json: one JSON object per line.");
   return all;
 }
 
@@ -137,8 +136,8 @@ Farewell usage(const std::string& sentence, bool log_json) {
   return {"lockerd: " + sentence + "\nTry lockerd --help.\n", code};
 }
 
-/// A file that was asked for without its name, as by an empty variable: to go on without keys, or
-/// without TLS, is not what was wanted.
+/// Returns an error if an option for a file is empty, for example because a variable is: running
+/// without keys or without TLS would not be what was intended.
 std::string find_nameless_file(const po::variables_map& values) {
   for (const char* const name :
        {"keys", "audit-log", "tls-certificate", "tls-key", "tls-client-ca"}) {
@@ -149,7 +148,8 @@ std::string find_nameless_file(const po::variables_map& values) {
   return "";
 }
 
-// These take over values that are texts or unchecked numbers so far. Empty, or what is wrong.
+// These functions take over values that are still texts or unchecked numbers. They return an empty
+// text, or an error message.
 
 std::string take_address(const Texts& texts, Options& options) {
   boost::system::error_code error;
@@ -188,7 +188,7 @@ std::string take_threads(const Texts& texts, Options& options) {
 
 std::string check_counts(const Options& options) {
   const LockService::Options& service = options.store.service;
-  // A negative number was read as one that is larger than any.
+  // A negative number was read as an unsigned one above this limit.
   constexpr std::size_t count_max = std::numeric_limits<std::size_t>::max() / 2;
   for (const auto& [name, least, count] :
        {std::tuple{"--connections-max", 1U, options.connections_max},

@@ -9,16 +9,16 @@
 
 namespace locker::server {
 
-/// The certificate that lockerd's options ask for: says what it is in the log, and reads it again
-/// when it is told to. Not thread-safe; what it hands out is.
+/// The certificate that lockerd's options name: logs until when it is valid, and reloads it. Not
+/// thread-safe, but the context it hands out is.
 class TlsSetup {
  public:
   [[nodiscard]] static boost::system::result<TlsSetup, core::Fault> open(
       const TlsContext::Files& files);
 
-  /// Null: without TLS.
+  /// Returns null without TLS.
   [[nodiscard]] std::shared_ptr<const TlsContext> context() const { return context_; }
-  /// Takes the files as they are now, if there is no mistake in them.
+  /// Reads the files again, keeping the old certificate if there is a mistake in them.
   void reload();
 
  private:

@@ -7,8 +7,8 @@
 
 namespace locker::server {
 
-/// Only goes up. One thread at a time adds, any thread reads: so adding needs no locked
-/// instruction.
+/// A monotonic counter. One thread at a time may add and any thread may read, so adding needs no
+/// locked instruction.
 class Counter {
  public:
   void add(std::uint64_t more = 1) {
@@ -20,15 +20,16 @@ class Counter {
   std::atomic<std::uint64_t> value_ = 0;
 };
 
-/// What a histogram had counted at some time, or several of them together.
+/// The counts of a histogram at some time, or the sum of several.
 template <std::size_t bounds_count>
 struct HistogramCounts {
-  /// Of values up to each bound and above the one before; the last of those above all bounds.
+  /// Element i counts the values up to bound i and above the previous one; the last element counts
+  /// those above all bounds.
   std::array<std::uint64_t, bounds_count + 1> counts{};
   std::uint64_t sum = 0;
 };
 
-/// Sorts values by `bounds`, which ascend. One thread at a time adds, any thread reads.
+/// Counts values by `bounds`, which ascend. One thread at a time may add, any thread may read.
 template <const auto& bounds>
 class Histogram {
  public:
@@ -36,7 +37,7 @@ class Histogram {
   using Counts = HistogramCounts<bounds_count>;
 
   void add(std::uint64_t value, std::uint64_t times = 1) {
-    std::size_t at = 0;  // from the front: nearly all are small
+    std::size_t at = 0;  // linear: nearly all values are small
     while (at < bounds_count && value > bounds[at]) ++at;
     counts_[at].add(times);
     sum_.add(value * times);
@@ -51,14 +52,14 @@ class Histogram {
   Counter sum_;
 };
 
-/// Of how long something took, in nanoseconds: 50 us to 30 s.
+/// Bounds for durations in nanoseconds: 50 us to 30 s.
 inline constexpr std::array<std::uint64_t, 17> duration_bounds{
     50'000,      100'000,      250'000,       500'000,        1'000'000,     2'500'000,
     5'000'000,   10'000'000,   25'000'000,    50'000'000,     100'000'000,   250'000'000,
     500'000'000, 1000'000'000, 2'500'000'000, 10'000'000'000, 30'000'000'000};
 using DurationHistogram = Histogram<duration_bounds>;
 
-/// Of how many there were at once.
+/// Bounds for the number of items handled at a time.
 inline constexpr std::array<std::uint64_t, 12> size_bounds{1,  2,   4,   8,    16,   32,
                                                            64, 128, 256, 1024, 4096, 16384};
 using SizeHistogram = Histogram<size_bounds>;

@@ -27,7 +27,7 @@ std::string read_text(const char* path) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-/// In pages: all that is mapped, and what of it is in memory.
+/// In pages: mapped, and of these in memory.
 struct Memory {
   std::uint64_t mapped = 0;
   std::uint64_t resident = 0;
@@ -43,7 +43,7 @@ std::optional<Memory> read_memory() {
 std::optional<std::uint64_t> count_descriptors() {
   constexpr const char* path = "/proc/self/fd";
   struct stat status {};
-  // Since Linux 6.2 its size is their number.
+  // Since Linux 6.2 the size of the directory is the number of descriptors.
   if (::stat(path, &status) == 0 && status.st_size > 0) {
     return static_cast<std::uint64_t>(status.st_size);
   }
@@ -56,7 +56,7 @@ std::optional<std::uint64_t> count_descriptors() {
 }
 
 std::optional<double> read_start() {
-  // The second field is the program's name in parentheses, which may have any character in it.
+  // The second field is the program's name in parentheses, which can contain any character.
   const std::string stat = read_text("/proc/self/stat");
   const std::size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;

@@ -4,8 +4,8 @@
 
 namespace locker::server {
 
-/// What the system knows of this process, by the names that Prometheus' own clients use. What it
-/// does not tell is left out.
+/// Writes what the system reports about this process, under the names that Prometheus' own clients
+/// use. Leaves out what is not available.
 void write_process_metrics(PrometheusText& text);
 
 }  // namespace locker::server

@@ -18,7 +18,7 @@ std::string_view name_of(PrometheusText::Type type) {
   return "histogram";
 }
 
-/// The shortest text that reads as the same number.
+/// Returns the shortest text that reads as the same number.
 std::string text_of(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";

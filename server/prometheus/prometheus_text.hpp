@@ -12,29 +12,30 @@
 
 namespace locker::server {
 
-/// Writes metrics in Prometheus' text format, version 0.0.4. Samples belong to the family that was
-/// begun last.
+/// Writes metrics in Prometheus' text format, version 0.0.4. Samples belong to the family begun
+/// last.
 class PrometheusText {
  public:
   static constexpr std::string_view content_type = "text/plain; version=0.0.4; charset=utf-8";
   using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
   enum class Type : std::uint8_t { counter, gauge, histogram };
 
-  /// Appends to `out`, which must outlive this.
+  /// Appends to `out`, which must outlive this object.
   explicit PrometheusText(std::string& out) : out_(out) {}
 
-  /// `name` must be of letters, digits and underscores.
+  /// Begins a metric family. `name` must consist of letters, digits and underscores.
   void begin_family(std::string_view name, Type type, std::string_view help);
   void add(std::uint64_t value, Labels labels = {});
   void add(double value, Labels labels = {});
-  /// The values and their sum are shown divided by `unit`: 1e9 makes seconds of nanoseconds.
+  /// Adds a histogram. Values and sum are written divided by `unit`: 1e9 turns nanoseconds into
+  /// seconds.
   template <std::size_t count>
   void add(const HistogramCounts<count>& histogram, const std::array<std::uint64_t, count>& bounds,
            double unit, Labels labels = {}) {
     add_histogram(histogram.counts, histogram.sum, bounds, unit, labels);
   }
 
-  /// A family of one sample.
+  /// Adds a family with one sample.
   template <typename Value>
   void add_one(std::string_view name, Type type, std::string_view help, Value value) {
     begin_family(name, type, help);

@@ -8,13 +8,14 @@
 
 namespace locker::server {
 
-/// What any thread decides once and a connection waits for. Either can come first: a decision that
-/// is there before start() wakes inside of it, a later one wakes inside of decide(). Waker::wake()
-/// is called under the mutex, so that who is woken finds decide() over, and may destroy this then.
+/// A decision that is made once, on any thread, and that a connection waits for. The two can come
+/// in either order: if the decision precedes start(), start() wakes the connection, otherwise
+/// decide() does. Waker::wake() is called under the mutex, so that decision() returns only when
+/// decide() is over; the object may be destroyed then.
 template <typename Decision>
 class AwaitedDecision {
  public:
-  /// Called at most once, on the connection's thread, as all but decide().
+  /// Called at most once, on the connection's thread, like everything except decide().
   void start(Waker& waker) {
     const std::lock_guard lock{mutex_};
     waker_ = &waker;
@@ -27,7 +28,8 @@ class AwaitedDecision {
     decision_.emplace(std::move(decision));
     if (waker_ != nullptr) waker_->wake();
   }
-  /// Nobody else touches it any more. REQUIRES: decide() was called.
+  /// Returns the decision; no other thread touches the object after that. REQUIRES: decide() was
+  /// called.
   [[nodiscard]] Decision& decision() {
     const std::lock_guard lock{mutex_};
     return *decision_;

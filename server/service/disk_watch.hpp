@@ -7,22 +7,21 @@
 
 namespace locker::server {
 
-/// A write or a sync that has lasted this long is one of a disk that hangs: /readyz says so, and
-/// the log.
+/// A write or sync that takes this long means that the disk hangs: /readyz and the log report it.
 inline constexpr std::chrono::seconds disk_patience{5};
 
-/// Tells of a disk that neither answers nor fails, once, and once when it answers again.
+/// Warns once when the disk neither answers nor fails, and once when it answers again.
 class DiskWatch {
  public:
   explicit DiskWatch(std::function<void(std::string_view)> on_warning)
       : on_warning_(std::move(on_warning)) {}
 
-  /// Now and then, with the age of the write that is under way; zero: none is.
+  /// Call periodically, with the age of the write under way; zero: there is none.
   void look(std::chrono::nanoseconds write_age);
 
  private:
   std::function<void(std::string_view)> on_warning_;
-  std::chrono::nanoseconds hung_for_{0};  ///< At the last look; zero: not told of.
+  std::chrono::nanoseconds hung_for_{0};  ///< At the last look(); zero: no hang is reported.
 };
 
 }  // namespace locker::server

@@ -34,7 +34,7 @@ std::string_view name_of(core::EventKind kind) {
 
 class EventLog::Reader final : public Stream {
  public:
-  /// Events of one read(), wanted or not: whoever decides waits meanwhile.
+  /// Bounds the events that one read() looks at, wanted or not: deciding threads wait for it.
   static constexpr std::size_t looked_at_max = 4'096;
 
   Reader(EventLog& log, std::string packed_prefix, Place next, bool is_reset)
@@ -57,7 +57,7 @@ class EventLog::Reader final : public Stream {
   Outcome read(std::string& out, std::size_t limit) override {
     const std::lock_guard lock{log_.mutex_};
     out += std::exchange(opening_, {});
-    if (next_ < log_.oldest_) return Outcome::over;  // too slow: it would miss some
+    if (next_ < log_.oldest_) return Outcome::over;  // too slow: it would miss events
     const core::PathView prefix{packed_prefix_};
     const std::size_t before = out.size();
     for (std::size_t looked_at = 0; next_ < log_.shown_; ++next_, ++looked_at) {
@@ -70,8 +70,9 @@ class EventLog::Reader final : public Stream {
     return Outcome::waits;
   }
 
-  /// With the place that all was looked at to. Who follows a quiet prefix would else know none but
-  /// that where it began, and after a cut what it asks for is forgotten though it missed nothing.
+  /// Includes the position up to which everything was looked at. Otherwise a reader of a quiet
+  /// prefix would know only the id where it began, and after a disconnect that event may be gone
+  /// from the log although the reader missed nothing.
   void append_comment(std::string& out) override {
     const std::lock_guard lock{log_.mutex_};
     out += ": \n" + log_.place_name(next_) + "\n";
@@ -83,8 +84,8 @@ class EventLog::Reader final : public Stream {
   }
 
  private:
-  /// Also shows the client that it is being served. Who is told of a reset gets the id with that,
-  /// and not before: it could break off in between, and never hear of it.
+  /// Also shows the client that it is being served. After a reset the id comes with the reset event
+  /// and not before: a client that disconnected in between would never learn of the reset.
   static std::string open_at(const std::string& id, bool is_reset) {
     const std::string retry = "retry: 1000\n";
     return is_reset ? retry + "\n" + id + "event: reset\ndata: {}\n\n" : retry + id + "\n";
@@ -122,7 +123,7 @@ void EventLog::forget_oldest() {
   text_bytes_ -= entry.text_bytes();
   std::string{}.swap(entry.packed_path);
   std::string{}.swap(entry.owner);
-  text_bytes_ += entry.text_bytes();  // what a string has in itself
+  text_bytes_ += entry.text_bytes();  // what the strings store inline
 }
 
 void EventLog::publish(Index durable) {
@@ -139,8 +140,8 @@ void EventLog::show_until_durable() {
   for (Reader* const reader : readers_) reader->wake();
 }
 
-/// False: that event is not known, or not any more, and so what came behind it is not either;
-/// `place` stays as it is.
+/// False: the event is unknown, or no longer kept, and so is what followed it; `place` stays
+/// unchanged.
 bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   Id id;
   const char* const end = last_event_id.data() + last_event_id.size();
@@ -160,7 +161,7 @@ bool EventLog::find_place(std::string_view last_event_id, Place& place) const {
   return true;
 }
 
-/// The line with the id of the event before this place; empty: that one is not known any more.
+/// Returns the line with the id of the event before `place`; empty if that event is no longer kept.
 std::string EventLog::place_name(Place place) const {
   std::string line;
   if (place == 0) {
@@ -173,7 +174,7 @@ std::string EventLog::place_name(Place place) const {
 
 std::unique_ptr<Stream> EventLog::follow(std::string packed_prefix,
                                          std::string_view last_event_id) {
-  std::unique_ptr<Reader> reader;  // before the lock, which its destructor takes, too
+  std::unique_ptr<Reader> reader;  // before the lock, which its destructor acquires, too
   const std::lock_guard lock{mutex_};
   if (readers_.size() >= readers_max_) return nullptr;
   Place place = shown_;

@@ -15,40 +15,43 @@
 
 namespace locker::server {
 
-/// The last events, and who follows them. An event is shown when what it tells is durable.
-/// Thread-safe; its mutex is taken inside GroupCommit's and never the other way round.
+/// The most recent events, and the streams that follow them. An event is shown once the change that
+/// it reports is durable. Thread-safe; its mutex is acquired inside GroupCommit's, never the other
+/// way round.
 class EventLog {
  public:
   static constexpr std::size_t capacity = 65'536;
-  /// What the texts of all of them may take. Fewer are kept where they are long.
+  /// Bound on the text of all events together. When the texts are long, fewer events are kept.
   static constexpr std::size_t text_bytes_max = std::size_t{16} << 20U;
 
-  /// `index`: of the last record there is. What happened up to then is not known here.
-  /// `first_number`: higher by two than all numbers of events before, so that none gets the name of
-  /// another, nor does the start itself, which is named as if it were the event before the first.
+  /// `index` is that of the last record at the start; what happened up to it is not known here.
+  /// `first_number` is at least two above the number of every earlier event, so that no id is used
+  /// twice: neither by an event nor by the start itself, which is named like an event before the
+  /// first.
   EventLog(std::size_t readers_max, Index index, std::uint64_t first_number)
       : readers_max_(readers_max),
         start_index_(index),
         first_number_(first_number),
         durable_(index) {}
-  /// Under GroupCommit's mutex, so that events come in the order of decisions.
+  /// Call under GroupCommit's mutex, so that events are in the order of the decisions.
   void add(const core::Event& event, Index index);
-  /// Everything up to `durable` may be shown.
+  /// Shows everything up to `durable`.
   void publish(Index durable);
 
-  /// Follows the events at and below `packed_prefix`; from now on, or from behind the event
-  /// `last_event_id` when that is not empty. It begins with an id that names this place, so that
-  /// who breaks off before the first event can go on from there as well. Null: there are as many
-  /// readers as may be.
+  /// Returns a stream of the events at and below `packed_prefix`: from now on, or, if
+  /// `last_event_id` is not empty, from the one after that event. The stream begins with an id for
+  /// this position, so that a client which disconnects before the first event can resume as well.
+  /// Null: the limit of readers is reached.
   [[nodiscard]] std::unique_ptr<Stream> follow(std::string packed_prefix,
                                                std::string_view last_event_id);
   [[nodiscard]] std::size_t readers() const;
 
  private:
   class Reader;
-  /// Names an event for ever: the journal's index, and a number that rises by one from event to
-  /// event. The index alone does not: what waits and leaves is not in the journal, and where its
-  /// end was lost, or a backup was put back, other events have the same indices again.
+  /// Identifies an event for ever: the journal's index, and a number that rises by one per event.
+  /// The index alone is not unique: the journal does not record that a request waits or leaves, and
+  /// after the journal lost its end, or a backup was restored, other events get the same indices
+  /// again.
   struct Id {
     Index index = 0;
     std::uint64_t number = 0;
@@ -81,11 +84,11 @@ class EventLog {
   const Index start_index_;
   const std::uint64_t first_number_;  // of the first event since the start
   mutable std::mutex mutex_;
-  std::deque<Entry> ring_;      // grows up to its capacity, and copies nothing when it does
-  Place oldest_ = 0;            // that is kept
-  Place end_ = 0;               // behind the newest event
-  Place shown_ = 0;             // behind the newest that may be shown
-  std::size_t text_bytes_ = 0;  // of the ring, beyond what its entries have in themselves
+  std::deque<Entry> ring_;      // grows up to its capacity, without copying entries
+  Place oldest_ = 0;            // oldest event that is kept
+  Place end_ = 0;               // one past the newest event
+  Place shown_ = 0;             // one past the newest event that may be shown
+  std::size_t text_bytes_ = 0;  // of the ring's strings, beyond what they store inline
   Index durable_;
   std::set<Reader*> readers_;
 };

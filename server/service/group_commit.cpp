@@ -42,8 +42,8 @@ void GroupCommit::commit_until(Index index) {
   if (more) pass_on();
 }
 
-// Those whose commit() found us at work count on us to go on; a blocking caller under constant load
-// would go on for ever.
+// Threads whose commit() found this one committing rely on it to go on; under constant load a
+// blocking caller would go on for ever.
 void GroupCommit::pass_on() {
   const std::lock_guard lock{mutex_};
   if (!committing_ && open_count_ != 0 && waiters_first_ != nullptr) {
@@ -73,21 +73,21 @@ bool GroupCommit::commit() {
   committed_.notify_all();
   if (on_durable_) on_durable_(reached);
   for (DurabilityWaiter* waiter = ripe; waiter != nullptr;) {
-    DurabilityWaiter* const next = waiter->next_;  // on_durable() may put it in the list again
+    DurabilityWaiter* const next = waiter->next_;  // on_durable() may queue it again
     waiter->on_durable();
     waiter = next;
   }
   return more;
 }
 
-/// Returns when it was done.
+/// Returns when the append was done.
 GroupCommit::Clock::time_point GroupCommit::append_under_way(std::uint32_t count) {
-  // What it throws, for want of memory, is like an error: what the disk holds is unknown. A caller
-  // that caught it would have everybody wait for this commit for ever.
+  // An exception, for want of memory, is like an error: the contents of the disk are unknown. If a
+  // caller caught it, everybody would wait for this commit for ever.
   const auto appended = [&]() noexcept { return journal_.append(under_way_, count); }();
   if (!appended) {
     on_failure_(appended.error());
-    std::abort();  // What the disk holds is unknown now: nothing may be answered any more.
+    std::abort();  // The contents of the disk are unknown: no answer may leave any more.
   }
   const Clock::time_point ended = Clock::now();
   const std::chrono::nanoseconds took = ended - commit_began_;

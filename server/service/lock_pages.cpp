@@ -11,8 +11,8 @@ using core::LockInfo;
 constexpr std::size_t looked_at_max = 10'000;
 constexpr std::size_t skipped_max = 100'000;
 constexpr std::size_t lease_page_max = 1'000;
-/// Of the texts of one page, and of what is written around them: who asks for much and does not
-/// read it must not cost much.
+/// Bound on the texts of a page and what is written around them: a client that asks for a lot and
+/// does not read it must not cost a lot.
 constexpr std::size_t page_bytes_max = 512 * 1024;
 
 /// A page that is being filled.
@@ -41,8 +41,8 @@ LockPages::Page LockPages::list_held(const Query& query) {
   core::LockId last = query.after.value_or(core::LockId{});
   auto cursor = take_cursor(query);
   if (!cursor->skip(last, skipped_max)) {
-    // The place is far away. The same page asked for again goes on from here: nobody else waits
-    // for as long as it takes to walk over millions of locks.
+    // The place is far away. If the same page is requested again, it goes on from here: no other
+    // request waits while millions of locks are walked.
     keep_bookmark({query.packed_prefix, last, std::move(cursor)});
     return {{}, last};
   }
@@ -59,7 +59,7 @@ LockPages::Page LockPages::list_held(const Query& query) {
   return std::move(open.page);
 }
 
-/// The one that the page before left there, or a new one at the beginning.
+/// Returns the cursor that the previous page left there, or a new one at the beginning.
 std::unique_ptr<core::LockCursor> LockPages::take_cursor(const Query& query) {
   const core::PathView prefix{query.packed_prefix};
   const auto at = std::find_if(bookmarks_.begin(), bookmarks_.end(), [&](const Bookmark& each) {
@@ -81,7 +81,7 @@ void LockPages::keep_bookmark(Bookmark&& bookmark) {
 LockPages::Page LockPages::list_waiting(const Query& query) const {
   OpenPage open{query.limit};
   const core::PathView prefix{query.packed_prefix};
-  // A ticket, and which of its paths.
+  // A waiter's ticket, and the position of one of its paths.
   const core::LockId first = query.after.value_or(core::LockId{});
   std::size_t looked_at = 0;
   arbiter_.for_each_waiter(first.fence, [&](const core::Waiter& waiter) {
@@ -116,7 +116,7 @@ LockPages::Page LockPages::list_lease(const core::LivingLease& lease,
     return std::find_if(last_of_pages_.begin(), last_of_pages_.end(),
                         [&](const LastOfPage& each) { return each.id == id; });
   };
-  std::optional<core::HeldLock> before;  // where the walk begins; by its path it is found at once
+  std::optional<core::HeldLock> before;  // where the walk begins; its path leads there directly
   if (const auto known = find_last(last); after && known != last_of_pages_.end()) {
     before = table.held_by(lease, core::PathView{known->packed_path});
   }

@@ -14,22 +14,21 @@
 
 namespace locker::server {
 
-/// Lists what is held and what waits, page by page. A page costs some milliseconds at the most,
-/// whatever there is. Remembers where the last pages ended, as long as there are not more lists at
-/// a time than bookmarks_max, so that the next page of each need not look for its place.
-/// Not thread-safe.
+/// Lists held locks and waiting requests, page by page. A page costs a few milliseconds at most,
+/// however many there are. Remembers where the last pages ended, for up to bookmarks_max lists at a
+/// time, so that the next page need not search for its place. Not thread-safe.
 class LockPages {
  public:
   struct Query {
     std::string packed_prefix;
     std::optional<std::string> owner;
     std::optional<core::LockInfo::State> state;  ///< None: held and cooling.
-    std::size_t limit = 100;                     ///< Fewer when their texts are long.
-    std::optional<core::LockId> after;           ///< As `next` said; null: from the beginning.
+    std::size_t limit = 100;                     ///< Fewer if their texts are long.
+    std::optional<core::LockId> after;  ///< Page::next of the page before; null: the first page.
   };
   struct Page {
     std::vector<core::LockInfo> locks;
-    /// Null: this was the last one. Others can have one behind them without being full.
+    /// Null: there are no more pages. A page that is not full may have another one after it.
     std::optional<core::LockId> next;
   };
 
@@ -40,19 +39,19 @@ class LockPages {
   LockPages(const LockPages&) = delete;
   LockPages& operator=(const LockPages&) = delete;
 
-  /// In order of grant, or of the queue.
+  /// Returns a page in order of grant, or in the order of the queue.
   [[nodiscard]] Page list(const Query& query);
-  /// What the lease holds, in order of grant.
+  /// Returns a page of the locks that the lease holds, in order of grant.
   [[nodiscard]] Page list_lease(const core::LivingLease& lease, std::optional<core::LockId> after);
 
  private:
-  /// Where a page ended that another one may follow.
+  /// Where a page ended that may have another one after it.
   struct Bookmark {
     std::string prefix;
     core::LockId after;
     std::unique_ptr<core::LockCursor> cursor;
   };
-  /// The last lock of a page of a lease, and where it is.
+  /// The last lock on a page of a lease, and its path.
   struct LastOfPage {
     core::LockId id;
     std::string packed_path;
@@ -64,9 +63,9 @@ class LockPages {
   void keep_bookmark(Bookmark&& bookmark);
 
   core::Arbiter& arbiter_;
-  std::deque<Bookmark> bookmarks_;  // the one that was kept last is the last one
+  std::deque<Bookmark> bookmarks_;  // the most recent is the last one
   std::array<LastOfPage, 16> last_of_pages_;
-  std::size_t next_of_pages_ = 0;  // that makes way for another
+  std::size_t next_of_pages_ = 0;  // index of the next one to overwrite
 };
 
 }  // namespace locker::server

@@ -14,16 +14,17 @@ using core::Arbiter;
 
 constexpr std::size_t done_after_command = 64;  // the timekeeper does the rest
 constexpr std::size_t done_at_once = 256;
-// About 4,000 locks, which takes 10 to 20 ms: each slice has a sync of the disk, too.
+// About 4,000 locks, which takes 10 to 20 ms: each slice has a sync of the disk as well.
 constexpr std::size_t forced_at_once = 4'000 * Arbiter::steps_of_an_end;
-// The mutex is not fair: who waits for it would see it taken again when it wakes.
+// The mutex is not fair: without this pause a waiting thread would wake only to find it locked
+// again.
 constexpr std::chrono::microseconds between_forced{200};
 
 }  // namespace
 
-/// The mutex while something is decided. What throws in between, for want of memory, has left half
-/// a decision, and perhaps one that the journal will not have: the process ends, and the journal
-/// knows what was decided.
+/// Holds the mutex during a decision. An exception, for want of memory, would leave half a
+/// decision, perhaps one that the journal will never have: the process ends, and the journal knows
+/// what was decided.
 class LockService::Decision {
  public:
   explicit Decision(std::mutex& mutex) : lock_(mutex) {}
@@ -68,7 +69,8 @@ void LockService::after_command(const core::Now& now) {
   if (due && *due < wakes_at_) due_.notify_one();
 }
 
-/// What is recorded under this hold of the mutex gets to the disk, though nobody waits for it.
+/// Ensures that what is recorded under this hold of the mutex reaches the disk, although no request
+/// waits for it.
 void LockService::commit_soon() {
   commit_wanted_ = true;
   due_.notify_one();
@@ -94,7 +96,7 @@ void LockService::keep_time(const std::stop_token& stop) {
       continue;
     }
     if (more) {
-      lock.unlock();  // others get in between
+      lock.unlock();  // let others in between
       std::this_thread::yield();
       if (more_is_forced) std::this_thread::sleep_for(between_forced);
       lock.lock();
@@ -112,14 +114,14 @@ void LockService::keep_time(const std::stop_token& stop) {
   }
 }
 
-/// A slice of the first one. True: there is more to do.
+/// Runs one slice of the first force. True: there is more to do.
 bool LockService::advance_forces(const core::Now& now) {
   if (forces_.empty()) return false;
   Force& force = forces_.front();
   ended_ = force.ended;
   const bool is_over = arbiter_.advance_force(force.forcing, forced_at_once, now);
   ended_ = nullptr;
-  // It goes on when the journal has made room: nobody can say what half of it was.
+  // The force goes on when the journal has room again: nobody could say which half of it was done.
   forces_wait_ = force.forcing.forced.outcome == core::Outcome::busy;
   if (!is_over || forces_wait_) return !forces_wait_;
   tell_end(force, now);
@@ -147,7 +149,8 @@ void LockService::on_record(const core::Record& record) {
 
 void LockService::on_event(const core::Event& event) {
   events_.add(event, commit_.last_index());
-  // Of a release or a force: `cooled` is the end of what cooled already, `left` that of a wait.
+  // What a release or a force ends: `cooled` is the end of a lock that cooled already, `left` that
+  // of a wait.
   const bool is_wanted =
       event.kind == core::EventKind::released || event.kind == core::EventKind::forced ||
       event.kind == core::EventKind::cooled || event.kind == core::EventKind::left;
@@ -175,7 +178,7 @@ core::Milliseconds LockService::fitting_ttl(std::optional<core::Milliseconds> as
   return options_.default_ttl.count() != 0 ? options_.default_ttl : options_.max_ttl;
 }
 
-/// One command: under the mutex, at one time, and what it made possible with it.
+/// Executes one command and what it makes possible: under the mutex, at a single point in time.
 template <typename Command>
 auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* ended) {
   const Decision decision{commit_.mutex()};
@@ -186,7 +189,7 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   ended_ = nullptr;
   const Index index = commit_.last_index();  // before it lets others in
   after_command(now);
-  // The caller commits what the command recorded, and all behind it.
+  // The caller commits what the command recorded, and everything after it.
   if (index == before && commit_.last_index() != index) commit_soon();
   return At<decltype(answer)>{std::move(answer), index, now};
 }
@@ -263,7 +266,7 @@ Index LockService::take_back(const core::Token& token, const std::optional<core:
   return commit_.last_index();
 }
 
-/// False: the journal has no room for it.
+/// False: the journal has no room for the release.
 bool LockService::try_to_take_back(const TakenBack& what, const core::Now& now) {
   const auto released = what.path ? arbiter_.release(what.token, what.path->view(), now)
                                   : arbiter_.release_all(what.token, now);
@@ -275,7 +278,7 @@ LockService::At<core::LeaseAnswer> LockService::open_lease(const std::optional<c
                                                            const std::optional<std::string>& owner,
                                                            std::optional<core::Milliseconds> ttl) {
   return carry_out([&](const core::Now& now) {
-    // Sent again without one it is the same request, also where the default is another one now.
+    // A repeated request without a TTL is the same request, even if the default has changed since.
     const auto lease = chosen ? arbiter_.table().find_lease_of(*chosen) : std::nullopt;
     if (lease && !ttl) ttl = lease->ttl;
     return arbiter_.open_lease(chosen, tokens_.next(), owner, fitting_ttl(ttl), now);
@@ -301,7 +304,7 @@ LockService::At<std::optional<core::Forced>> LockService::force(const core::Forc
   return carry_out(
       [&](const core::Now& now) -> std::optional<core::Forced> {
         core::Forcing forcing = arbiter_.begin_force(filter, reason);
-        // Behind another one it does nothing yet: that one's place in the table would be lost.
+        // Behind another force it does nothing yet: the other's place in the table would be lost.
         const bool is_over =
             forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
         core::Forced& forced = forcing.forced;

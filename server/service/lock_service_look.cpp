@@ -1,4 +1,4 @@
-// The part of LockService that changes nothing.
+// The read-only part of LockService.
 #include <algorithm>
 #include <mutex>
 #include <utility>
@@ -9,7 +9,7 @@ namespace locker::server {
 namespace {
 
 constexpr std::size_t shown_max = 100;
-// To ask about all locks of a lease of 100,000, under the mutex and at each renewal, takes 9 ms.
+// Asking about all locks of a lease of 100,000, under the mutex and at each renewal, takes 9 ms.
 constexpr std::size_t asked_again_max = 100;
 constexpr std::size_t known_to_fit_max = 1'000;
 

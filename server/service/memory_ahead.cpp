@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t page_bytes = 4096;
 
-/// Aligned to its size: then it can be one huge page. Null: there is no memory left.
+/// Returns a block aligned to its size, so that it can be one huge page. Null: out of memory.
 void* map_block(std::size_t size) {
   void* const mapped =
       ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -24,7 +24,7 @@ void* map_block(std::size_t size) {
 }
 
 void touch(void* block, std::size_t size, const std::stop_token& stop) {
-  ::madvise(block, size, MADV_HUGEPAGE);  // an advice: without it there are more first touches
+  ::madvise(block, size, MADV_HUGEPAGE);  // only advice: without it there are more page faults
   for (std::size_t at = 0; at < size && !stop.stop_requested(); at += page_bytes) {
     static_cast<volatile std::byte*>(block)[at] = std::byte{0};
   }
@@ -43,7 +43,7 @@ void MemoryAhead::start_thread() {
     ready_.reserve(ready_max);
     thread_ = std::jthread{[this](const std::stop_token& stop) { work(stop); }};
   } catch (const std::exception&) {
-    // No thread is to be had, or no memory for it: blocks are touched by those who ask for them.
+    // No thread, or no memory for one: blocks are then first touched by those who allocate them.
     is_without_thread_ = true;
   }
 }
@@ -53,7 +53,7 @@ void MemoryAhead::work(const std::stop_token& stop) {
   while (taken_.wait(lock, stop, [this] { return ready_.size() < ready_max; })) {
     lock.unlock();
     void* const block = map_block(block_bytes);
-    if (block == nullptr) return;  // who needs it is told
+    if (block == nullptr) return;  // whoever allocates next gets the error
     touch(block, block_bytes, stop);
     lock.lock();
     ready_.push_back(block);

@@ -12,21 +12,21 @@
 
 namespace locker::server {
 
-/// Memory in blocks of one size that a thread has touched before they are asked for, as one huge
-/// page each where the system has them. Without that, the first touch of new memory, where the
-/// kernel fills it with zeros, takes as long as a third of the rest while a store is read back; and
-/// with a million locks held a pair of acquire and release takes a quarter more time, because the
-/// processor looks up four levels of page tables again and again.
+/// A memory resource of equally sized blocks, which a thread touches before they are requested, as
+/// one huge page each if the system has them. Without it, the first touch of new memory, when the
+/// kernel fills it with zeros, takes a third as long as the rest of a recovery; and with a million
+/// locks held, an acquire and release take a quarter longer, because the processor walks four
+/// levels of page tables again and again.
 ///
-/// The first few blocks are not touched: a small store needs a small part of each. Two are kept
-/// ready: they are memory that nothing is in, and a start must not need much more than the server
-/// that ran before it. Any thread may allocate; other sizes and alignments come from the default
+/// The first few blocks are not touched: a small store needs only a small part of each. Two blocks
+/// are kept ready; they are unused memory, and a start must not need much more than the server that
+/// ran before it. Any thread may allocate; other sizes and alignments come from the default
 /// resource.
 class MemoryAhead final : public std::pmr::memory_resource {
  public:
   static constexpr std::size_t block_bytes = core::MemoryChunks::chunk_bytes;
 
-  /// REQUIRES: everything was given back.
+  /// REQUIRES: everything has been deallocated.
   ~MemoryAhead() override;
 
  private:
@@ -39,7 +39,7 @@ class MemoryAhead final : public std::pmr::memory_resource {
   void work(const std::stop_token& stop);
 
   static constexpr std::size_t untouched = 8;
-  static constexpr std::size_t ready_max = 2;  // of some 10,000 locks each
+  static constexpr std::size_t ready_max = 2;  // some 10,000 locks each
 
   std::mutex mutex_;
   std::condition_variable_any taken_;

@@ -7,22 +7,22 @@
 
 namespace locker::server {
 
-/// What leases and waits are counted in: the time since the start, without that in which clients
-/// could not renew. Left out are
-///   1. a gap between two reads: a process, or a machine, that was stopped;
-///   2. the time in which the disk stood still: the renewals of clients whose thread waits for it
-///      are unread in their sockets, and all others are not answered;
+/// The clock of leases and waits: the time since the start, without that in which clients could not
+/// renew. It leaves out
+///   1. a gap between two reads: the process or the machine was stopped;
+///   2. the time in which the disk stood still: renewals on the thread that waits for it are unread
+///      in their sockets, and all others are not answered;
 ///   3. everything after stop().
 /// Not thread-safe.
 class ServiceClock {
  public:
   using Steady = std::chrono::steady_clock;
-  /// Has to be read as often at least.
+  /// Must be read at least this often.
   static constexpr std::chrono::milliseconds read_every{100};
 
   explicit ServiceClock(Steady::time_point began) : began_(began), last_read_(began) {}
 
-  /// `disk_stood_still`: since the start, as GroupCommit tells it.
+  /// `disk_stood_still` is the total since the start, from GroupCommit::stood_still().
   [[nodiscard]] core::Instant read(Steady::time_point now, Steady::duration disk_stood_still) {
     const Steady::duration by_disk = disk_stood_still - disk_stood_still_;
     const Steady::duration gap = now - last_read_ - by_disk;
@@ -36,7 +36,7 @@ class ServiceClock {
     }
     return core::Instant{std::chrono::duration_cast<core::Duration>(now - began_ - left_out_)};
   }
-  /// Stands still from the last read on.
+  /// Stops the clock at the last read.
   void stop() { is_stopped_ = true; }
   [[nodiscard]] bool is_stopped() const { return is_stopped_; }
 

@@ -29,7 +29,7 @@ core::Token TokenSource::next() {
   }
   core::Token token;
   std::memcpy(token.bytes.data(), bytes_.data() + used_, sizeof token.bytes);
-  std::memset(bytes_.data() + used_, 0, sizeof token.bytes);  // a secret is kept in one place only
+  std::memset(bytes_.data() + used_, 0, sizeof token.bytes);  // keep each secret in one place only
   used_ += sizeof token.bytes;
   token.bytes[6] = static_cast<std::uint8_t>((token.bytes[6] & 0x0FU) | 0x40U);
   token.bytes[8] = static_cast<std::uint8_t>((token.bytes[8] & 0x3FU) | 0x80U);

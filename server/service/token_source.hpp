@@ -8,11 +8,11 @@
 
 namespace locker::server {
 
-/// Makes tokens: UUIDs of version 4 (RFC 9562) from the system's CSPRNG, fetched a page at a time.
+/// Generates tokens: version 4 UUIDs (RFC 9562) from the system's CSPRNG, read a page at a time.
 /// Not thread-safe.
 class TokenSource {
  public:
-  /// Aborts when the kernel has no randomness to give, which it has once it is up.
+  /// Aborts if the kernel cannot provide randomness, which it can once it is up.
   [[nodiscard]] core::Token next();
 
  private:
@@ -20,8 +20,8 @@ class TokenSource {
   std::size_t used_ = sizeof bytes_;
 };
 
-/// Eight bytes from the system's CSPRNG: where hashes start, so that no client can choose names
-/// that collide.
+/// Returns eight bytes from the system's CSPRNG, for seeding hashes, so that no client can choose
+/// names that collide.
 [[nodiscard]] std::uint64_t random_seed();
 
 }  // namespace locker::server

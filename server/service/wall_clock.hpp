@@ -6,9 +6,9 @@
 
 namespace locker::server {
 
-/// The microseconds since 1970 that fences are made of. Zero when the clock cannot be right, before
-/// 2020 or from 2200 on: one fence of such a clock would be for ever the least, also when the clock
-/// is right again, and one before 1970 has no number below 2^53.
+/// Returns the microseconds since 1970 that fences are made of. Zero if the clock cannot be right,
+/// before 2020 or from 2200 on: a single fence from such a clock would be the lower bound for ever,
+/// even once the clock is right again, and a time before 1970 has no number below 2^53.
 [[nodiscard]] constexpr core::Fence wall_for_fences(std::chrono::system_clock::time_point now) {
   using std::chrono::sys_days;
   using std::chrono::year;

@@ -1,4 +1,4 @@
-// The key to a server that wants one: kept as long as this tab, told to nobody but the server.
+// The access key for a server that requires one. Kept until the tab closes; sent only to the server.
 
 const place = "locker.key";
 
@@ -9,7 +9,7 @@ export class AccessKey {
     try {
       this.#value = sessionStorage.getItem(place) ?? "";
     } catch {
-      // Storage is forbidden here: the key lives as long as the page.
+      // No storage allowed: the key lives as long as the page.
     }
   }
 

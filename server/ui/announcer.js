@@ -1,6 +1,6 @@
-// Tells screen readers what changed, politely and not for every event.
+// Announces changes to screen readers, politely and not for every event.
 
-const quietFor = 700; // milliseconds; only the last of what is said in between is told
+const quietFor = 700; // milliseconds; of several announcements within it only the last is made
 
 export class Announcer {
   #region;

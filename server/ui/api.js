@@ -1,6 +1,6 @@
-// Calls of the server's /v1. The key, when there is one, goes along with each.
+// Calls the server's /v1. Each call carries the key, if there is one.
 
-/** The server said no: `status`, its `code`, and its sentence as the message. */
+/** An error that the server answered: `status`, its `code`, and its sentence as the message. */
 export class Refused extends Error {
   constructor(status, code, sentence) {
     super(sentence);
@@ -8,13 +8,13 @@ export class Refused extends Error {
     this.code = code;
   }
 
-  /** Whether the same request may be answered later. */
+  /** Whether a retry of the same request may succeed. */
   get isPassing() {
     return this.status === 429 || this.status >= 500;
   }
 }
 
-/** No answer came. */
+/** The server did not answer. */
 export class Unreachable extends Error {}
 
 async function refusalOf(response) {
@@ -22,15 +22,15 @@ async function refusalOf(response) {
   try {
     told = await response.json();
   } catch {
-    // A proxy's own page, perhaps.
+    // Not JSON: perhaps a proxy's own error page.
   }
   const sentence = told.message ?? told.error ?? `The server answered ${response.status}.`;
   return new Refused(response.status, told.message ? told.error : "", sentence);
 }
 
-/** `path` beside the page, below any path that a proxy adds. A page that was opened with name and
- * password in its address has them in all of its URLs, and fetch takes none of those; the browser
- * sends them by itself. */
+/** The URL of `path` next to the page, under any path prefix that a proxy adds. If the page was
+ * opened with a name and password in its address, all of its URLs contain them, and fetch rejects
+ * such URLs; the browser sends the credentials by itself. */
 export function siteUrl(path) {
   const url = new URL(`../${path}`, document.baseURI);
   url.username = url.password = "";
@@ -41,13 +41,13 @@ export class Api {
   #base = siteUrl("");
   #key;
 
-  /** `key` has read() and is asked before each call. */
+  /** `key.read()` is called before each call. */
   constructor(key) {
     this.#key = key;
   }
 
-  /** The page's address names a path, and everybody can make an address: with `..` it would lead to
-   * another call, such as canhaz, which takes a lock. */
+  /** Refuses paths with `.` or `..`. The page's address names a path, and anybody can craft an
+   * address: with `..` it would lead to another call, such as canhaz, which acquires a lock. */
   #urlOf(path) {
     const url = new URL(path.replaceAll("\\", "%5C"), this.#base);
     const countSegments = (text) => text.split("/").filter(Boolean).length;
@@ -57,7 +57,7 @@ export class Api {
     return url;
   }
 
-  /** Resolves with the response once its header is there; rejects when it is a refusal. */
+  /** Resolves with the response once its header has arrived; rejects if it is an error. */
   async open(path, { method = "GET", parameters = {}, headers = {}, signal } = {}) {
     const url = this.#urlOf(path);
     url.search = Object.entries(parameters)
@@ -67,7 +67,7 @@ export class Api {
     const key = this.#key.read();
     const all = {
       ...headers,
-      "X-Requested-With": "XMLHttpRequest", // else a 401 makes the browser ask for a password itself
+      "X-Requested-With": "XMLHttpRequest", // or a 401 opens the browser's own password dialog
       ...(key ? { Authorization: `Bearer ${key}` } : {}),
     };
     let response;
@@ -81,7 +81,7 @@ export class Api {
     return response;
   }
 
-  /** The body as an object, the journal index it was decided at, and when it came. */
+  /** Resolves with the body as an object, the journal index of its decision, and its arrival time. */
   async call(path, options) {
     const response = await this.open(path, options);
     try {
@@ -94,7 +94,7 @@ export class Api {
     }
   }
 
-  /** Ends exactly this grant; the fence keeps it from the next holder. */
+  /** Ends exactly this grant; the fence protects the next holder. */
   force({ path, fence, state }, reason) {
     const cooling = state === "cooling" ? "true" : undefined;
     return this.call(`v1/locks${path}`, {

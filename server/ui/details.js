@@ -1,4 +1,4 @@
-// The panel that tells all of one path: who holds it, what covers it, who waits at which place.
+// The details panel of a path: its holders, the locks that cover it, and the queue of its waiters.
 
 import { Refused } from "./api.js";
 import { chosenDuration, duration, pointInTime } from "./durations.js";
@@ -33,11 +33,11 @@ export class Details {
   #mirror;
   #clock;
   #on;
-  #times = []; // functions of now that bring the times up to date
-  #shape = ""; // of what is shown, without its times
+  #times = []; // functions that update the displayed times
+  #shape = ""; // what is displayed, without the times
   #looked = null;
 
-  /** on.force(lock), on.select(path), on.close(). */
+  /** Callbacks: on.force(lock), on.select(path), on.close(). */
   constructor(panel, mirror, clock, on) {
     this.#panel = panel;
     this.#mirror = mirror;
@@ -70,13 +70,13 @@ export class Details {
     this.#panel.replaceChildren();
   }
 
-  /** Asks the server; changes what is shown only where it changed. */
+  /** Asks the server, and redraws only if something other than the times has changed. */
   async refresh() {
     const { path } = this;
     if (!path) return;
     try {
       const looked = await this.#mirror.look(path);
-      if (this.path !== path) return; // another one is open by now
+      if (this.path !== path) return; // another path has been opened meanwhile
       this.#looked = looked;
       const shape = JSON.stringify(looked.body, (name, value) => (/_ms$/.test(name) && name !== "ttl_ms" ? 0 : value));
       if (shape !== this.#shape) {
@@ -87,7 +87,7 @@ export class Details {
       this.tick();
     } catch (error) {
       if (this.path !== path || error.name === "AbortError") return;
-      if (this.#looked && !(error instanceof Refused)) return; // the connection's state tells it
+      if (this.#looked && !(error instanceof Refused)) return; // the connection's state shows it
       this.#shape = "";
       this.#draw([element("p", { class: "problem" }, error.message)]);
     }
@@ -180,7 +180,7 @@ export class Details {
     );
   }
 
-  /** The holder as it is now, since the times of the last answer have gone on. */
+  /** The holder with its times advanced since the last answer. */
   #now(i) {
     const lock = this.#looked.body.holders[i];
     const since = Date.now() - this.#looked.at;

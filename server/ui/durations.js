@@ -1,4 +1,4 @@
-// Lengths of time and points in time, in few characters.
+// Formats durations and points in time, in few characters.
 
 const second = 1000;
 const minute = 60 * second;
@@ -17,7 +17,7 @@ export function duration(milliseconds) {
   return `${whole(day)}d ${whole(hour) % 24}h`;
 }
 
-/** A length that somebody chose: `30s`, `1m 30s`, `10m`, `1.5s`. */
+/** A duration that somebody configured: `30s`, `1m 30s`, `10m`, `1.5s`. */
 export function chosenDuration(milliseconds) {
   const parts = [
     [day, "d"],
@@ -38,7 +38,7 @@ export function chosenDuration(milliseconds) {
 const timeOnly = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const dateAndTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
-/** In the reader's time zone; with the date when that is not today. */
+/** In the user's time zone, with the date unless it is today. */
 export function pointInTime(milliseconds) {
   const date = new Date(milliseconds);
   const isToday = date.toDateString() === new Date().toDateString();

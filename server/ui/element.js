@@ -1,4 +1,4 @@
-// Makes elements. Texts become text nodes: whatever stands in them is only ever shown.
+// Creates elements. Texts become text nodes, so their contents are displayed and never interpreted.
 
 import { piecesByDirection } from "./readable_text.js";
 
@@ -17,20 +17,20 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** What a text from left to right consists of, whatever letters are in it: the order on the screen is
- * that of the text, as that of a path has to be. Belongs into an element with `dir="ltr"`. */
+/** The child nodes that display a text from left to right, whatever letters it contains: the order on
+ * the screen must be that of the text, as in a path. For an element with `dir="ltr"`. */
 export function inOrder(text) {
   return piecesByDirection(text).map((piece, i) => (i % 2 ? element("bdi", { dir: "rtl" }, piece) : piece));
 }
 
-/** As setText, of a text from left to right. */
+/** Like setText, for a text from left to right. */
 export function setTextInOrder(target, text) {
   if (target.textContent !== text) target.replaceChildren(...inOrder(text).filter(Boolean));
 }
 
 const longFrom = 300; // characters
 
-/** The element; when its text is long, as high as some lines, and scrolled, by the keyboard as well. */
+/** Returns the element. If its text is long, limits its height and makes it scrollable, also by keyboard. */
 export function bounded(made) {
   if (made.textContent.length >= longFrom) {
     made.classList.add("long");
@@ -39,7 +39,7 @@ export function bounded(made) {
   return made;
 }
 
-/** Changes the text only when it is another: everything else costs layout. */
+/** Changes the text only if it differs, because every change costs a layout. */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -1,5 +1,5 @@
-# cmake -D OUTPUT=<file> -P embed.cmake -- <file>…: writes the files as text into a .cpp that
-# defines what server/calls/ui_files.hpp declares. The ETag is the content's checksum.
+# cmake -D OUTPUT=<file> -P embed.cmake -- <file>…: embeds the files as text in a .cpp that
+# defines ui_files() of server/calls/ui_files.hpp. The ETag is a checksum of the contents.
 math(EXPR last "${CMAKE_ARGC} - 1")
 set(is_file FALSE)
 set(entries "")

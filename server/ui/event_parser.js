@@ -1,11 +1,11 @@
-// The text of server-sent events, in whatever pieces it comes, into events.
+// Parses server-sent events from text that arrives in arbitrary pieces.
 
 export class EventParser {
   #rest = "";
 
   /**
-   * The events that are whole with this piece: `{ id, kind, data }`. Comments are left out; what only
-   * names a place, where the stream begins or where it is after a silence, has no kind.
+   * Returns the events that this piece completes: `{ id, kind, data }`. Comments are left out. An
+   * event that only gives the position, at the beginning or after a silence, has no kind.
    */
   feed(text) {
     this.#rest += text;

@@ -1,5 +1,5 @@
-// Follows the server's events and goes on where it was after every break. Not EventSource: that
-// cannot send a key.
+// Follows the server's events and resumes after every disconnection. Not EventSource, which cannot
+// send a key.
 
 import { Refused, Unreachable } from "./api.js";
 import { EventParser } from "./event_parser.js";
@@ -15,11 +15,11 @@ const pause = (milliseconds, signal) =>
   });
 
 /**
- * Runs until `signal` aborts, or until the server refuses for good, which it throws.
+ * Runs until `signal` aborts. Throws if the server refuses permanently.
  *
- * onOpen({ isContinued }): events come from now on; isContinued: none was missed so far. onEvents
- * (events): in their order. onReset(): what happened in between is not known. onDown(error): the
- * connection is gone, it will be tried again.
+ * onOpen({ isContinued }): the stream is open; isContinued: no event was missed so far.
+ * onEvents(events): events in their order. onReset(): events were missed. onDown(error): the
+ * connection is lost and will be retried.
  */
 export async function followEvents({ api, prefix, signal, onOpen, onEvents, onReset, onDown }) {
   let lastId = "";

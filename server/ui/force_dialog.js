@@ -1,4 +1,4 @@
-// Asks whether a lock is really to be ended, and why; then ends exactly that one.
+// Asks for confirmation and a reason, then ends exactly that lock.
 
 import { Refused } from "./api.js";
 import { duration, pointInTime } from "./durations.js";
@@ -15,9 +15,9 @@ export class ForceDialog {
   #on;
   #lock = null;
   #isSending = false;
-  #isOver = false; // the lock is gone: nothing is left to confirm
+  #isOver = false; // the lock has ended: nothing is left to confirm
 
-  /** on.ended(lock): done. */
+  /** on.ended(lock): the lock was ended. */
   constructor(dialog, api, clock, on) {
     this.#dialog = dialog;
     this.#api = api;
@@ -32,7 +32,7 @@ export class ForceDialog {
     dialog.addEventListener("close", () => (this.#lock = null));
   }
 
-  /** `lock` as the server lists it; `waiting`: how many requests wait for its path. */
+  /** `lock` as listed by the server; `waiting`: the number of requests that wait for its path. */
   open(lock, waiting) {
     this.#lock = lock;
     const fact = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
@@ -63,7 +63,7 @@ export class ForceDialog {
     this.#check();
   }
 
-  /** To be called when locks have ended: the question may have become idle. */
+  /** To be called when locks have ended: the question may have become moot. */
   review(isHeld) {
     if (!this.#lock || this.#isSending || this.#isOver || isHeld(this.#lock)) return;
     this.#isOver = true;
@@ -109,7 +109,7 @@ export class ForceDialog {
       this.#dialog.close();
       this.#on.ended(lock);
     } catch (error) {
-      if (this.#lock !== lock) return; // the dialog was closed meanwhile
+      if (this.#lock !== lock) return; // the dialog has been closed meanwhile
       this.#isOver = error instanceof Refused && error.status === 404;
       this.#tell(this.#sentenceOf(error));
     } finally {

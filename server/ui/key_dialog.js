@@ -1,10 +1,10 @@
-// Asks for the key to a server that wants one.
+// Asks for the access key of a server that requires one.
 
 export class KeyDialog {
   #dialog;
   #key;
 
-  /** onChange(): the key is another one now. */
+  /** onChange(): the key has changed. */
   constructor(dialog, key, onChange) {
     this.#dialog = dialog;
     this.#key = key;
@@ -15,10 +15,10 @@ export class KeyDialog {
     });
     dialog.querySelector(".forget").addEventListener("click", () => this.#set("", onChange));
     dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => (input.value = "")); // it stays in no field
+    dialog.addEventListener("close", () => (input.value = "")); // no field keeps the key
   }
 
-  /** `sentence`: what the server said, if it did. */
+  /** `sentence`: the server's message, if there is one. */
   open(sentence = "") {
     const problem = this.#dialog.querySelector(".problem");
     problem.textContent = sentence;

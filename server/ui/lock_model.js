@@ -1,20 +1,20 @@
-// What is held, as far as it is known here. Told by listings and by events, which overtake each
-// other on their way; the journal index that each was decided at tells which of two is newer.
+// The known locks and waiters. Listings and events update it and may overtake each other; each carries
+// the journal index of its decision, and the greater index is newer.
 
 import { LockTree } from "./lock_tree.js";
 
 const keyOf = ({ path, fence }) => `${path} ${fence}`;
-/** Two locks of one path. */
+/** Whether two locks of the same path are compatible. */
 const canStandTogether = (a, b) => a.mode === "shared" && b.mode === "shared";
 const endings = new Set(["released", "expired", "forced", "cooled"]);
 
 export class LockModel {
   tree = new LockTree();
-  locks = new Map(); // by path and fence, which never come again together
+  locks = new Map(); // by path and fence, a pair that never recurs
   waiters = [];
   cooling = 0;
-  #ended = new Map(); // by path: ends that a listing under way may not know yet
-  #listings = 0; // under way
+  #ended = new Map(); // by path: ends that a listing in progress may not know yet
+  #listings = 0; // in progress
   #generation = 0;
   #onChange;
   #clock;
@@ -33,14 +33,14 @@ export class LockModel {
     this.#onChange();
   }
 
-  /** Whatever the server says next is newer than all that is known, also when its index is lower:
-   * it may have another store now. */
+  /** Treats everything known as older than whatever the server reports next, even with a lower index:
+   * it may have another store by then. */
   distrust() {
     for (const lock of this.locks.values()) lock.index = 0;
     this.#ended.clear();
   }
 
-  /** Around each request for a list, so that an end is remembered until its answer is there. */
+  /** Encloses each request for a list, so that ends are remembered until its answer has arrived. */
   beginListing() {
     ++this.#listings;
   }
@@ -49,29 +49,29 @@ export class LockModel {
     if (--this.#listings === 0) this.#ended.clear();
   }
 
-  /** Before a listing of everything; sweep() after it. */
+  /** Call before a listing of everything, and sweep() after it. */
   beginGeneration() {
     return ++this.#generation;
   }
 
-  /** Of a listing of everything whose first answer was decided at `index`: what it did not name is
-   * gone, but for what came later. */
+  /** Removes the locks that a listing of everything did not name, except those newer than `index`, at
+   * which its first answer was decided. */
   sweep(generation, index) {
-    if (generation !== this.#generation) return; // a newer listing has begun meanwhile
+    if (generation !== this.#generation) return; // a newer listing has started
     for (const lock of [...this.locks.values()]) {
       if (lock.generation !== generation && lock.index <= index) this.#remove(lock);
     }
     this.#onChange();
   }
 
-  /** Locks as the server's lists have them, decided at `index`, received `at`. */
+  /** Applies locks from a list of the server, decided at `index` and received `at`. */
   applyListed(listed, index, at) {
     for (const told of listed) {
       const key = keyOf(told);
       this.#clock.learnFromLock(told.fence, told.held_ms, at);
       const known = this.locks.get(key);
       if (known && known.index > index) {
-        known.generation = this.#generation; // it lives; which of its times is right comes later
+        known.generation = this.#generation; // it exists; its right times follow later
         if (known.isDetailed) continue;
       }
       if (!known) {
@@ -100,7 +100,7 @@ export class LockModel {
     this.#onChange();
   }
 
-  /** All that is held at one path. */
+  /** Applies the complete list of holders of one path. */
   applyHolders(path, holders, index, at) {
     this.applyListed(holders, index, at);
     const named = new Set(holders.map(keyOf));
@@ -134,7 +134,7 @@ export class LockModel {
     const key = keyOf(event);
     if (this.locks.has(key)) return;
     this.#replaceBy(event, event.index);
-    // Gone by now, but it has shown that what was there before it is gone as well.
+    // It has ended already, but it shows that the locks which it replaced have ended, too.
     if (this.#isOver(event, event.index)) return this.#rememberEnd(event, event.index);
     this.#put(undefined, {
       key,
@@ -151,7 +151,7 @@ export class LockModel {
       meta: "",
       index: event.index,
       at: Date.now(),
-      arrivedAt: Date.now(), // to be seen that it is new
+      arrivedAt: Date.now(), // to highlight it as new
       isDetailed: false,
       generation: this.#generation,
     });
@@ -160,12 +160,13 @@ export class LockModel {
   #end(event) {
     this.#rememberEnd(event, event.index);
     const lock = this.locks.get(keyOf(event));
-    // A listing of later may have said already that it cools.
+    // A later listing may have reported already that it is cooling.
     if (lock && lock.index < event.index) this.#remove(lock);
   }
 
-  /** A lease that changes its lock's mode tells no end of the old one, but of two locks of a path
-   * that cannot stand together the later grant shows that the other is gone. */
+  /** Removes the locks that this one replaces. When a lease changes the mode of its lock, there is no
+   * event for the end of the old one; but of two incompatible locks of a path, the one granted earlier
+   * has ended. */
   #replaceBy(lock, index) {
     for (const other of [...(this.tree.find(lock.path)?.locks ?? [])]) {
       if (other.fence > lock.fence || canStandTogether(other, lock)) continue;
@@ -182,7 +183,7 @@ export class LockModel {
     this.#ended.set(path, ends);
   }
 
-  /** Whether what was decided at `index` names a lock that has gone since, or was replaced. */
+  /** Whether a lock named at `index` has since ended or been replaced. */
   #isOver(lock, index) {
     const replaces = (other) => other.fence > lock.fence && !canStandTogether(other, lock);
     const ends = this.#ended.get(lock.path) ?? [];

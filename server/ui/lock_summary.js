@@ -1,20 +1,20 @@
-// What a row tells of its path, in few words.
+// Summarises the locks and waiters of a path for its row.
 
 import { duration } from "./durations.js";
 import { counted, readable } from "./readable_text.js";
 
-/** Each text once, however many say it. */
+/** Joins the texts without duplicates. */
 const joined = (texts, separator) => [...new Set(texts)].filter(Boolean).map(readable).join(separator);
 
 const oldest = (items) => Math.min(...items.map((item) => item.since));
 
-/** Of several locks the one that ends first; null when none has an end. */
+/** Returns the lock that expires first, or null if none expires. */
 export function firstToEnd(locks) {
   const ending = locks.filter((lock) => lock.expiresAt !== null);
   return ending.length === 0 ? null : ending.reduce((a, b) => (b.expiresAt < a.expiresAt ? b : a));
 }
 
-/** `{ kind, text }` of a path's locks and waiters. */
+/** The state of a path as `{ kind, text }`; null if it has neither locks nor waiters. */
 function stateOf({ locks, waiters }) {
   if (locks.length === 0) return waiters.length > 0 ? { kind: "wanted", text: "wanted" } : null;
   if (locks.every((lock) => lock.state === "cooling")) return { kind: "cooling", text: "cooling" };
@@ -36,7 +36,7 @@ function endOf(locks, now) {
   return { text: locks.every((lock) => lock.isDetailed) ? "on release" : "…", left: null };
 }
 
-/** Everything that changes with the clock. */
+/** The part of a row that changes with time. */
 export function timesOf({ locks, waiters }, now) {
   const shown = locks.length > 0 ? locks : waiters;
   return {
@@ -45,7 +45,7 @@ export function timesOf({ locks, waiters }, now) {
   };
 }
 
-/** Everything else. */
+/** The rest of a row. */
 export function summaryOf({ node, isOpen, isParent }) {
   const { locks, waiters } = node;
   const isBare = locks.length === 0 && waiters.length === 0;

@@ -1,8 +1,8 @@
-// The tree of paths that have a lock or a waiter at or below them. Knows nothing of the server.
+// The tree of the paths with a lock or a waiter at or below them. Independent of the server.
 
 import { readableSegment } from "./readable_text.js";
 
-/** Numbers in names are sorted by their value. Not Intl.Collator: it takes ten times as long. */
+/** Sorts numbers in names by value. Not Intl.Collator, which takes ten times as long. */
 const sortKeyOf = (name) => name.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
 function isBefore(a, b) {
@@ -10,7 +10,7 @@ function isBefore(a, b) {
   return a.path < b.path;
 }
 
-/** Where `node` is, or belongs, among the sorted `nodes`. */
+/** The index at which `node` is, or belongs, in the sorted `nodes`. */
 function placeOf(nodes, node) {
   let low = 0;
   for (let high = nodes.length; low < high; ) {
@@ -51,7 +51,7 @@ export class LockTree {
     this.#prune(node);
   }
 
-  /** All waiters there are, in their order. */
+  /** Replaces all waiters. They are in the order of the queue. */
   setWaiters(waiters) {
     const before = [...this.#nodes.values()].filter((node) => node.waiters.length > 0);
     for (const node of before) {
@@ -78,7 +78,7 @@ export class LockTree {
       children: [], // sorted
       locks: [],
       waiters: [],
-      heldBelow: 0, // with its own
+      heldBelow: 0, // including its own
       waitingBelow: 0,
     };
     this.#nodes.set(path, node);
@@ -101,7 +101,7 @@ export class LockTree {
 
   #prune(node) {
     for (let at = node; at.parent && at.heldBelow + at.waitingBelow === 0; at = at.parent) {
-      if (this.#nodes.get(at.path) !== at) return; // pruned before
+      if (this.#nodes.get(at.path) !== at) return; // already pruned
       this.#nodes.delete(at.path);
       at.parent.children.splice(placeOf(at.parent.children, at), 1);
     }

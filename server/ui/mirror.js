@@ -1,19 +1,19 @@
-// Keeps the model as the server has it: a listing of everything, events from then on, and small
-// questions for what events do not tell (times, reasons, the order of who waits).
+// Keeps the model in step with the server: a listing of everything, then events, and small requests
+// for what events do not carry (times, reasons, the order of the waiters).
 
 import { Refused, Unreachable } from "./api.js";
 import { followEvents } from "./event_stream.js";
 import { PacedTask } from "./paced_task.js";
 
 const pageSize = 1000;
-const locksMax = 50_000; // shown at a time; more are better looked at below a path
-const locksFew = 40_000; // of a list that was cut: there is room for more of it
+const locksMax = 50_000; // shown at a time; for more, the user narrows the path
+const locksFew = 40_000; // below this, a truncated list is continued
 const waitersMax = 5_000; // shown
-const placesMax = 20_000; // looked at for them: many may only be kept
-const refreshedMax = 12; // paths asked for their locks' expiry at a time
+const placesMax = 20_000; // entries read to find these: many may be kept places
+const refreshedMax = 12; // paths whose expiries are requested at a time
 const freshFor = 10_000; // milliseconds
 
-/** Sorts behind every lock granted before this fence. */
+/** A position after every lock granted before this fence. */
 const justBefore = (fence) => `${fence - 1}.65535`;
 
 export class Mirror {
@@ -23,8 +23,8 @@ export class Mirror {
   #report;
   #prefix = "";
   #stop = new AbortController();
-  #firstUndetailed = Infinity; // the lowest fence of those that only an event told of
-  #next = null; // where the list goes on that was cut
+  #firstUndetailed = Infinity; // the lowest fence of the locks known from events only
+  #next = null; // where a truncated list continues
   #generation = 0; // of that list
   #isRefreshing = false;
   #details = new PacedTask(() => this.#quietly(() => this.#fetchDetails()), 150);
@@ -34,8 +34,8 @@ export class Mirror {
 
   /**
    * report.connection(state, error): connecting, live, reconnecting, paused, or refused for good.
-   * report.listed({ isWhole, isAnew }): the list is complete now, or cut; isAnew: because it had been
-   * lost sight of. report.waiters(isWhole). report.events(events).
+   * report.listed({ isWhole, isAnew }): the list is complete, or truncated; isAnew: it was read again
+   * because events were missed. report.waiters(isWhole). report.events(events).
    */
   constructor({ api, model, clock, report }) {
     this.#api = api;
@@ -44,20 +44,20 @@ export class Mirror {
     this.#report = report;
   }
 
-  /** Forgets all and begins anew, at and below this path. */
+  /** Discards everything and starts again, at and below this path. */
   start(prefix) {
     this.#prefix = prefix === "/" ? "" : prefix;
     this.#model.clear();
     this.#begin();
   }
 
-  /** Asks nothing more, until it is started or resumed. */
+  /** Sends no more requests until started or resumed. */
   pause() {
     this.#halt();
     this.#report.connection("paused");
   }
 
-  /** After a pause: what is known stays to be seen while it is asked for anew. */
+  /** Ends a pause. What is known stays visible while it is read again. */
   resume() {
     this.#model.distrust();
     this.#begin();
@@ -79,7 +79,7 @@ export class Mirror {
 
   async #follow(signal) {
     let hasBeenOpen = false;
-    let hasListed = false; // before that
+    let hasListed = false; // without being open
     try {
       await followEvents({
         api: this.#api,
@@ -90,7 +90,7 @@ export class Mirror {
           if (!isContinued) {
             this.#relist(signal, hasBeenOpen);
           } else {
-            this.#waiting.ask(); // a server that was started anew has none, and tells no event
+            this.#waiting.ask(); // a restarted server has none and sends no event
             this.#cooling.ask();
           }
           hasBeenOpen = true;
@@ -99,7 +99,7 @@ export class Mirror {
         onEvents: (events) => this.#onEvents(events),
         onDown: (error) => {
           this.#report.connection("reconnecting", error);
-          // Who gets no events, because too many follow them, sees at least what is held now.
+          // Without events, for example because of too many readers, show at least what is held.
           if (error instanceof Refused && !hasBeenOpen && !hasListed) {
             hasListed = true;
             this.#relist(signal, false);
@@ -153,7 +153,7 @@ export class Mirror {
     }
   }
 
-  /** Goes on with a list that was cut, once there is room again: many of its locks have ended. */
+  /** Continues a truncated list once enough of its locks have ended. */
   async #listMore() {
     const { signal } = this.#stop;
     const generation = this.#generation;
@@ -164,11 +164,11 @@ export class Mirror {
       this.#next = next;
       this.#report.listed({ isWhole: next === null, isAnew: false });
     } catch (error) {
-      this.#onListError(error, signal, () => this.#more.ask()); // no event may come that would ask again
+      this.#onListError(error, signal, () => this.#more.ask()); // maybe no event triggers it again
     }
   }
 
-  /** Goes on with what failed for now after a second; what fails for good ends all. */
+  /** Retries a temporary failure after a second; a permanent one stops everything. */
   #onListError(error, signal, again) {
     if (signal.aborted) return;
     const isRefused = error instanceof Refused;
@@ -181,8 +181,8 @@ export class Mirror {
     this.#report.connection("refused", error);
   }
 
-  /** Page by page into the model. Resolves with where the list goes on when `goesOn(page)` wanted no
-   * more of it; else null. */
+  /** Reads a list page by page into the model. Resolves with the position to continue at if
+   * `goesOn(page)` stopped it, otherwise with null. */
   async #list({ after, ...parameters }, signal, goesOn = () => true) {
     while (after !== null) {
       this.#model.beginListing();
@@ -233,7 +233,7 @@ export class Mirror {
     this.#report.waiters(after === null);
   }
 
-  /** What failed here is asked for again with the next event or the next connection. */
+  /** Ignores expected failures: the next event or connection triggers the request again. */
   async #quietly(task) {
     try {
       await task();
@@ -244,7 +244,7 @@ export class Mirror {
     }
   }
 
-  /** Asks again for those of these locks whose expiry may have moved: renewals tell no event. */
+  /** Requests the locks whose expiry may have moved, because renewals send no event. */
   async refresh(locks) {
     if (this.#isRefreshing || this.#stop.signal.aborted) return;
     const now = Date.now();
@@ -258,8 +258,8 @@ export class Mirror {
     this.#isRefreshing = false;
   }
 
-  /** Of a path that more hold than its view names: a page of the list, from the one on that was not
-   * heard of for the longest time. */
+  /** For a path with more holders than its view names: reads a page of the list, from the lock that was
+   * updated the longest time ago. */
   async #lookAtOldest(path) {
     const locks = [...(this.#model.tree.find(path)?.locks ?? [])];
     if (locks.length === 0) return;
@@ -269,7 +269,7 @@ export class Mirror {
     this.#model.applyListed(page.body.locks, page.index, page.at);
   }
 
-  /** The server's view of one path; its holders go into the model as well. */
+  /** Resolves with the server's view of one path, and puts its holders into the model. */
   async look(path) {
     this.#model.beginListing();
     try {

@@ -1,5 +1,4 @@
-// A task that is wanted often and done seldom: never twice at once, and never more than a fifth of
-// the time.
+// A rate-limited task: it never runs twice at the same time, nor for more than a fifth of the time.
 
 export class PacedTask {
   #run;
@@ -8,7 +7,7 @@ export class PacedTask {
   #isRunning = false;
   #isWanted = false;
 
-  /** `run` is async and must not throw. `gap`: milliseconds from being asked to the run, at least. */
+  /** `run` is async and must not throw. `gap`: minimum delay between ask() and the run, in milliseconds. */
   constructor(run, gap) {
     this.#run = run;
     this.#gap = gap;

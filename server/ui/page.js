@@ -1,4 +1,4 @@
-// The page: brings its parts together, and keeps the address in step with what is shown.
+// The page: connects its parts, and keeps the address in step with what is displayed.
 
 import { AccessKey } from "./access_key.js";
 import { Announcer } from "./announcer.js";
@@ -18,8 +18,8 @@ import { rowsOf } from "./tree_rows.js";
 
 const at = (id) => document.getElementById(id);
 const hiddenMax = 60_000; // milliseconds
-const drawGapOfListing = 200; // milliseconds: page after page comes in
-const restAfterDrawing = 3; // the rest after drawing is so many times as long
+const drawGapOfListing = 200; // milliseconds; pages of the list arrive in quick succession
+const restAfterDrawing = 3; // pause after drawing, as a multiple of its duration
 
 const clock = new ServerClock();
 const key = new AccessKey();
@@ -32,7 +32,7 @@ let isWhole = true;
 let areWaitersWhole = true;
 let prefix = "/";
 
-// Drawing: once for all that changes until the next frame.
+// Drawing: once per frame for all changes.
 
 let isDrawWanted = false;
 let drawNotBefore = 0;
@@ -89,7 +89,7 @@ function showEmpty(rows) {
   setText(at("empty-command"), `curl${withKey} -X POST '${url.href.replaceAll("'", "%27")}'`);
 }
 
-// What the server tells.
+// Data from the server.
 
 const model = new LockModel(clock, wantDraw);
 const detailsTask = new PacedTask(() => details.refresh(), 300);
@@ -165,8 +165,8 @@ function isNear(a, b) {
   return below(a, b) || below(b, a);
 }
 
-/** `path`: whose details are to be open. The address named it perhaps before there was a key, or before
- * Below was written. */
+/** `path`: the path whose details to open. The address may have named it before a key was given or Below
+ * was changed. */
 function start(path = details.path) {
   isListed = false;
   isWhole = areWaitersWhole = true;
@@ -176,7 +176,7 @@ function start(path = details.path) {
   else closeDetails();
 }
 
-// What the reader does.
+// Actions of the user.
 
 const grid = new TreeGrid(at("grid"), at("canvas"), {
   open: (path) => openDetails(path, { moveFocus: true }),
@@ -243,8 +243,8 @@ function closeDetails() {
   writeAddress();
 }
 
-// The address: ?below=, ?search=, ?show=, and the path whose details are open behind the #. Each of
-// these paths is an entry in the history, so that Back does not leave the page.
+// The address: ?below=, ?search=, ?show=, and after the # the path whose details are open. Each of these
+// paths is an entry in the history, so that Back does not leave the page.
 
 function writeAddress() {
   const url = new URL(location.href);
@@ -253,7 +253,7 @@ function writeAddress() {
   url.search = "";
   for (const [name, value] of Object.entries(parts)) if (value) url.searchParams.set(name, value);
   url.hash = details.path;
-  // Relative: a name and a password in the address are not in location, and must stay the same.
+  // Relative, because location omits a name and password in the address, which must not change.
   const relative = url.pathname + url.search + url.hash;
   const wasOpen = pathInAddress() !== "";
   if (url.hash !== location.hash && (details.isOpen || wasOpen)) history.pushState(null, "", relative);
@@ -334,7 +334,7 @@ window.addEventListener("popstate", () => {
   const path = pathInAddress();
   if (path && path !== details.path) openDetails(path, { moveFocus: false });
   else if (!path && details.isOpen) closeDetails();
-  else writeAddress(); // what was searched for meanwhile stays
+  else writeAddress(); // a search made meanwhile stays
 });
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest?.("input, select, dialog");
@@ -348,8 +348,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A browser has six connections to a server for all its tabs together: one that nobody looks at
-// gives its own back.
+// A browser allows six connections to a server for all of its tabs: a tab in the background closes its
+// own.
 let pauseTimer = 0;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(pauseTimer);

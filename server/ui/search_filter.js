@@ -1,8 +1,8 @@
-// What is searched for: `owner:ci path:/build why:release words`, and a state.
+// A search: `owner:ci path:/build why:release words`, and a state.
 
 const fields = new Set(["owner", "path", "why"]);
 
-/** `text` into terms that all have to be found. A term with no field is looked for everywhere. */
+/** Splits `text` into terms, all of which must match. A term without a field is searched in all fields. */
 function termsOf(text) {
   const terms = [];
   for (const [, field, quoted, plain] of text.matchAll(/(?:(\w+):)?(?:"([^"]*)"|(\S+))/g)) {
@@ -15,7 +15,7 @@ function termsOf(text) {
   return terms;
 }
 
-/** A lock or waiter in lower case, kept until it changes. */
+/** The texts of a lock or waiter in lower case, cached until it changes. */
 function textOf(item, node) {
   item.searchText ??= {
     path: `${node.readable}\n${item.path}`.toLowerCase(),
@@ -39,7 +39,7 @@ export class SearchFilter {
     return this.#terms.length > 0 || this.#state !== "all";
   }
 
-  /** Whether a node itself, not what is below it, is to be seen. */
+  /** Whether the node itself matches, regardless of what is below it. */
   matches(node) {
     const fitsState = {
       all: true,

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as the button said last. Runs before anything is painted.
+// Light or dark: the system's setting, or the last choice of the user. Runs before the first paint.
 (() => {
   "use strict";
   const choices = ["auto", "light", "dark"];
@@ -8,7 +8,7 @@
     const kept = localStorage.getItem("locker.theme");
     if (choices.includes(kept)) choice = kept;
   } catch {
-    // Storage is forbidden here: the choice lives as long as the page.
+    // No storage allowed: the choice lives as long as the page.
   }
 
   const apply = () => {

@@ -1,10 +1,10 @@
-// The tree on the screen: a treegrid that has elements only for the rows that can be seen. The
-// focus stays on the grid; aria-activedescendant says which row the keyboard is at.
+// The tree on the screen: a treegrid with elements for the visible rows only. The focus stays on the
+// grid; aria-activedescendant names the active row.
 
 import { setAttribute } from "./element.js";
 import { TreeRow } from "./tree_row.js";
 
-const overscan = 8; // rows above and below what is seen
+const overscan = 8; // extra rows above and below the visible ones
 const typeaheadPause = 700; // milliseconds
 
 export class TreeGrid {
@@ -22,7 +22,7 @@ export class TreeGrid {
   #typedAt = 0;
   #isPaintWanted = false;
 
-  /** on.open(path), on.toggle(path, isOpen), on.force(path), on.leave(). */
+  /** Callbacks: on.open(path), on.toggle(path, isOpen), on.force(path), on.leave(). */
   constructor(grid, canvas, on) {
     this.#grid = grid;
     this.#canvas = canvas;
@@ -57,7 +57,7 @@ export class TreeGrid {
     this.#paint();
   }
 
-  /** The locks of the rows that can be seen. */
+  /** The locks of the rows that have elements. */
   shownLocks() {
     return [...this.#shown.values()].flatMap((shown) => shown.row.node.locks);
   }
@@ -67,7 +67,7 @@ export class TreeGrid {
     for (const shown of this.#shown.values()) shown.tick(now);
   }
 
-  /** Goes to this path if it has a row. */
+  /** Moves to the row of this path. Returns false if it has none. */
   select(path) {
     const index = this.#places.get(path);
     if (index !== undefined) this.#goTo(index);
@@ -75,7 +75,7 @@ export class TreeGrid {
     return index !== undefined;
   }
 
-  /** What is at the top now stays there when rows come and go above it. */
+  /** The row at the top, which stays there when rows above it come and go. */
   #anchor() {
     const top = this.#grid.scrollTop;
     if (top === 0) return null;
@@ -130,7 +130,7 @@ export class TreeGrid {
       }
       shown.show(row, index, index === active, now);
       shown.element.style.transform = `translateY(${index * this.#rowHeight}px)`;
-      // In the order of the rows, for who reads by the order of the elements.
+      // Screen readers follow the order of the elements.
       if (shown.element === next) next = next.nextSibling;
       else this.#canvas.insertBefore(shown.element, next);
     }
@@ -179,7 +179,7 @@ export class TreeGrid {
     }
   }
 
-  /** False: this key means nothing here. */
+  /** Returns false if the key has no meaning here. */
   #act({ key, shiftKey }, row) {
     const page = Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 2);
     switch (key) {
@@ -214,7 +214,7 @@ export class TreeGrid {
         return this.#on.leave();
       case "/":
       case "?":
-        return false; // the page's own
+        return false; // handled by the page
     }
     if (key.length !== 1 || (shiftKey && key === " ")) return false;
     this.#typeahead(key);
@@ -225,7 +225,7 @@ export class TreeGrid {
     return this.#typed !== "" && performance.now() - this.#typedAt < typeaheadPause;
   }
 
-  /** To the next row that begins with what is typed. */
+  /** Moves to the next row that begins with the typed text. */
   #typeahead(key) {
     const goesOn = this.#isTyping();
     this.#typed = (goesOn ? this.#typed : "") + key.toLowerCase();

@@ -1,10 +1,10 @@
-// One row of the tree on the screen. Its elements are made once and then only changed.
+// One row of the tree on the screen. Its elements are created once and then updated.
 
 import { element, setAttribute, setText, setTextInOrder } from "./element.js";
 import { summaryOf, timesOf } from "./lock_summary.js";
 import { keptInOrder } from "./readable_text.js";
 
-const indentMax = 16; // levels; deeper ones stand no further to the right and say their level
+const indentMax = 16; // levels; deeper ones are not indented further and show their level
 const freshFor = 1_200; // milliseconds
 
 export class TreeRow {
@@ -44,7 +44,7 @@ export class TreeRow {
     const { node } = row;
     const target = this.element;
     setAttribute(target, "id", `row-${index}`);
-    setAttribute(target, "aria-rowindex", index + 2); // the heading is the first
+    setAttribute(target, "aria-rowindex", index + 2); // the header row is the first
     setAttribute(target, "aria-level", row.level);
     setAttribute(target, "aria-posinset", row.place);
     setAttribute(target, "aria-setsize", row.siblings);
@@ -71,7 +71,7 @@ export class TreeRow {
     this.tick(now);
   }
 
-  /** Only what the clock changes. */
+  /** Updates what changes with time. */
   tick(now) {
     const { age, end } = timesOf(this.row.node, now);
     setText(this.#age, age);

@@ -1,8 +1,8 @@
-// The tree as the lines that are to be seen, top to bottom.
+// Flattens the tree into the visible rows, top to bottom.
 
 const isBare = (node) => node.locks.length === 0 && node.waiters.length === 0;
 
-/** The nodes that match, with all that lead to them; and how many match. */
+/** Returns the matching nodes with their ancestors, and the number of matches. */
 function findVisible(model, filter) {
   const visible = new Set();
   const seen = new Set();
@@ -22,8 +22,8 @@ function findVisible(model, filter) {
 
 /**
  * `{ rows, matching }`. A row: `{ node, lead, name, level, place, siblings, isParent, isOpen,
- * parentIndex }`. A path on which nothing is held and that leads to one other only shares that
- * one's row: `lead` is that part. `collapsed`: paths whose children are not shown.
+ * parentIndex }`. A path with no locks or waiters and only one child shares the row of that child;
+ * `lead` is its part of the label. `collapsed`: paths whose children are hidden.
  */
 export function rowsOf(model, filter, collapsed) {
   const isFiltered = filter.isActive;

@@ -1,4 +1,4 @@
-"""A server, and the program `locker` asked against it."""
+"""The base of the tests that run the program `locker` against a server."""
 
 import json
 import os
@@ -12,11 +12,11 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "program"))
 from lockerd import LOCKER, Lockerd  # pylint: disable=wrong-import-position,unused-import
 
-for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # what runs in the background may
-    if signal.getsignal(number) == signal.SIG_IGN:  # ignore them, and so would what it starts
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # background jobs may
+    if signal.getsignal(number) == signal.SIG_IGN:  # ignore them, and children inherit that
         signal.signal(number, signal.SIG_DFL)
 
-LONG = 60  # for what must happen, however slow the machine is
+LONG = 60  # seconds; for what must happen, however slow the machine is
 
 
 class CommandCase(unittest.TestCase):
@@ -38,7 +38,7 @@ class CommandCase(unittest.TestCase):
         self.server = Lockerd(self.file("store"), port=port)
 
     def start(self, *arguments, **how):
-        """Starts `locker`; killed at the end of the test, with all that it started."""
+        """Starts `locker`; it is killed at the end of the test, with everything it started."""
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                **how}
         process = subprocess.Popen([LOCKER, *arguments], env=self.environment, text=True, **how)
@@ -52,7 +52,7 @@ class CommandCase(unittest.TestCase):
         process.communicate()
 
     def locker(self, *arguments, code=0, **how):
-        """Runs `locker` to its end; what it printed."""
+        """Runs `locker` to its end; returns what it printed."""
         done = subprocess.run([LOCKER, *arguments], env=self.environment, capture_output=True,
                               text=True, timeout=LONG, check=False, **{"input": "", **how})
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)

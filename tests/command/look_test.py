@@ -1,4 +1,4 @@
-"""The commands of `locker` that look, and those for scripts."""
+"""The read-only commands of `locker`, and those for scripts."""
 
 import http.server
 import json
@@ -64,9 +64,9 @@ class ScriptTest(CommandCase):
     def test_who_keeps_a_lease_goes_on_as_long_as_it_lives(self):
         token = self.locker("acquire", "--ttl", "12s", "/a").strip()
         keeper = self.start("renew", "--token", token, "--keep", "--json")
-        keeper.stdout.readline()  # it was renewed
+        keeper.stdout.readline()  # the first renewal
         self.server.process.send_signal(signal.SIGSTOP)
-        time.sleep(9)  # longer than two thirds, at which a command would have to end
+        time.sleep(9)  # more than two thirds, after which `run` would end its command
         self.server.process.send_signal(signal.SIGCONT)
         self.eventually(lambda: self.state("/a")["holders"][0]["expires_in_ms"] > 6_000, "renewal")
         self.assertIsNone(keeper.poll())
@@ -93,7 +93,7 @@ class ScriptTest(CommandCase):
             asking = self.start(*arguments, "--token", token, stderr=unread)
             with socket.create_server(("127.0.0.1", self.server.port)) as away:
                 away.settimeout(LONG)
-                for _ in range(2):  # after the first one it says that it tries again
+                for _ in range(2):  # after the first failure it prints that it retries
                     away.accept()[0].close()
             self.restart()
             return asking
@@ -140,7 +140,7 @@ class ScriptTest(CommandCase):
         self.assertTrue(self.is_free("/a") and self.is_free("/b"))
 
     def test_nothing_joins_a_lease_that_is_not_there(self):
-        """The server would open one, without a TTL and without an owner."""
+        """The server would open a lease without a TTL and without an owner."""
         unknown = str(uuid.uuid4())
         self.locker("acquire", "--token", unknown, "/a", code=70)
         self.assertIn("No lease has this token", self.said)
@@ -175,7 +175,7 @@ class ScriptTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def test_an_empty_value_is_not_taken_for_none(self):
-        """As of a variable that is not set: it would end the lock of others, or of a lease around."""
+        """Such as an unset variable: it would end others' locks, or those of an enclosing lease."""
         self.environment["LOCKER_TOKEN"] = self.locker("acquire", "/a").strip()
         owner = self.state("/a")["holders"][0]["owner"]
         force = ["force", "--yes", "--reason", "x"]
@@ -239,7 +239,7 @@ class ScriptTest(CommandCase):
         token = self.locker("acquire", "--ttl", "1m", "/a").strip()
         script = subprocess.Popen(["sleep", "1000"])
         keeping = self.start("renew", "--token", token, "--keep", "--while", str(script.pid))
-        script.kill()  # and stays there, as a zombie
+        script.kill()  # and leaves a zombie
         self.assertEqual(keeping.wait(LONG), 0)
         script.wait()
 
@@ -322,7 +322,7 @@ class LookTest(CommandCase):
         self.acquire("/a")
         waiting = self.start("acquire", "--owner", "third", "/a")
         self.eventually(lambda: "third, waiting for" in self.locker("ls", "--state", "waiting"))
-        waiting.kill()  # without a word to the server: its place is kept for a while
+        waiting.kill()  # without telling the server, which keeps its place for a while
         self.eventually(lambda: "third, place kept for" in self.locker("ls", "--state", "waiting"))
         self.assertRegex(self.locker("ls", "--table", "--state", "waiting"), r"/a +\S+ +exclusive +kept ")
 
@@ -368,7 +368,7 @@ class LookTest(CommandCase):
             self.assertEqual(self.is_free("/a"), code == 0)
 
     def test_nothing_commands_the_terminal(self):
-        # The server refuses control characters; C1 ones and bidirectional marks are text to it.
+        # The server rejects control characters, but accepts C1 ones and bidirectional marks.
         self.locker("acquire", "--owner", "a\u202eb", "--meta", "x\ny", "/a", code=64)
         self.locker("acquire", "--owner", "evil", "/a\x1b[31m", code=64)
         self.assertNotIn("\x1b", self.said)
@@ -395,7 +395,7 @@ class LookTest(CommandCase):
         self.assertEqual(event["event"], "granted")
         self.restart()
         line = watching.stdout.readline()
-        self.assertRegex(line, "^reset ")  # what happened in between nobody knows
+        self.assertRegex(line, "^reset ")  # what happened in between is unknown
         self.locker("release", "--token", token)
         line = watching.stdout.readline()
         self.assertRegex(line, r"^released +/a/last ")
@@ -479,7 +479,7 @@ class LookTest(CommandCase):
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             proxy.settimeout(LONG)
             watching = self.start("watch", "--url", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-            quiet = ": \n\n: \nid: 4.12\n\n: \nid: 4.1"  # comments that name the place, one cut off
+            quiet = ": \n\n: \nid: 4.12\n\n: \nid: 4.1"  # comments with ids, the last cut off
             for behind, sent in (([], "retry: 1000\nid: 4.9\n\n"),
                                  (["4.9"], f"retry: 1000\nid: 4.9\n\n{quiet}"),
                                  (["4.12"], f"retry: 1000\nid: 4.12\n\nid: 5.0\n{granted}")):
@@ -500,7 +500,7 @@ class LookTest(CommandCase):
 
 
 class ServerTest(CommandCase):
-    """Which server is asked, and as whom."""
+    """Which server `locker` uses, and as whom."""
 
     def test_option_before_environment_before_config_file(self):
         os.makedirs(self.file(".config/locker"))
@@ -545,7 +545,7 @@ class ServerTest(CommandCase):
 
 
 class CompletionTest(CommandCase):
-    """In a real bash."""
+    """Completion in a real bash."""
 
     def complete(self, *words):
         line = " ".join(f"'{word}'" for word in words)
@@ -632,7 +632,7 @@ class CompletionTest(CommandCase):
                                      ("locker store verify " + self.file("sto"), "store/")):
                 os.write(main, typed.encode() + b"\t")
                 read_until(completed)
-                os.write(main, b"\x15")  # the line is given up
+                os.write(main, b"\x15")  # discards the line
             os.write(main, b"exit\n")
             shell.wait(LONG)
 

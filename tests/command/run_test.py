@@ -1,4 +1,4 @@
-"""`locker run`: whatever is killed, command and lock end together."""
+"""`locker run`: whichever process is killed, the command and the lock end together."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from keys import new_key
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 from lossy_proxy import LossyProxy  # pylint: disable=wrong-import-position
 
-# Writes its process number, then waits.
+# Writes its process id, then waits.
 SLEEP = 'echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; exec sleep 1000'
-# The same, and TERM does nothing to it.
+# The same, but ignores TERM.
 STUBBORN = ('trap "" TERM INT; echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" "$HOME/pid"; '
             'while :; do sleep 1; done')
 
@@ -201,7 +201,7 @@ class RunTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def test_it_renews(self):
-        # It counts as lost when the machine stands still for a third of that.
+        # The lock counts as lost if the machine stalls for a third of the TTL.
         process, pid = self.run_in_background(SLEEP, "--ttl", "3s")
         time.sleep(5)
         self.assertFalse(self.is_free("/a"))
@@ -233,7 +233,7 @@ class RunTest(CommandCase):
     def test_forced(self):
         process, pid = self.run_in_background()
         self.force("/a", "maintenance now")
-        # The next renewal tells it: after a third of the TTL.
+        # Reported by the next renewal, after a third of the TTL.
         said = self.await_end(process, 70)
         self.assertIn("maintenance now", said)
         self.assertFalse(is_alive(pid))
@@ -276,7 +276,7 @@ class RunTest(CommandCase):
                 self.server.kill()
                 killed = time.monotonic()
                 self.await_end(process, 70)
-                self.assertLess(time.monotonic() - killed, 4)  # so long the lease lives at most
+                self.assertLess(time.monotonic() - killed, 4)  # the longest that the lease lives
                 self.assertFalse(is_alive(pid))
                 self.server = type(self.server)(self.file("store"), port=self.server.port)
                 self.eventually(lambda: self.is_free("/a"))
@@ -317,7 +317,7 @@ class RunTest(CommandCase):
 
     @unittest.skipIf(shutil.which("strace") is None, "needs strace")
     def test_locker_is_killed_while_the_command_begins(self):
-        """As from a slow disk: strace holds exec up."""
+        """As from a slow disk: strace delays exec."""
         with open(self.file("begin"), "w", encoding="ascii") as script:
             script.write("#!/bin/sh\n" + STUBBORN)
         os.chmod(self.file("begin"), 0o755)
@@ -338,7 +338,7 @@ class RunTest(CommandCase):
         self.eventually(lambda: len(children_of(locker)) == 2)
         time.sleep(0.5)
         os.kill(locker, signal.SIGKILL)
-        tracer.wait(LONG)  # and with it all that it traces
+        tracer.wait(LONG)  # and all that it traces
         self.assertFalse(os.path.exists(self.file("pid")), "the command ran alone")
 
     def test_locker_is_stopped_when_the_lock_has_been_forced(self):
@@ -349,7 +349,7 @@ class RunTest(CommandCase):
         self.eventually(lambda: not is_alive(pid), "the end of the command")
 
     def test_nobody_reads_what_it_says(self):
-        """A pipe that is full, or has no reader: the command is ended all the same."""
+        """The command is ended even if the output is a full pipe, or one without a reader."""
         for is_full in (True, False):
             with self.subTest(is_full=is_full):
                 if os.path.exists(self.file("pid")):
@@ -374,7 +374,7 @@ class RunTest(CommandCase):
                 self.force("/a")
                 forced = time.monotonic()
                 self.eventually(lambda: not is_alive(pid), "the end of the command")
-                self.assertLess(time.monotonic() - forced, 2.2)  # and not by the guardian
+                self.assertLess(time.monotonic() - forced, 2.2)  # not by the guardian
                 if is_full:
                     os.read(read, 100_000)
                 self.assertEqual(process.wait(LONG), 70)
@@ -456,7 +456,7 @@ class RunTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def test_what_is_ignored_stays_so(self):
-        """As nohup wants it, and a shell for its background jobs."""
+        """As nohup needs it, and a shell for its background jobs."""
         process = self.start("run", "/a", "--", "sh", "-c", SLEEP, preexec_fn=lambda: signal.signal(
             signal.SIGHUP, signal.SIG_IGN))
         pid = int(self.await_file("pid"))
@@ -476,14 +476,14 @@ class RunTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def test_a_request_that_is_late_leaves_no_lock(self):
-        """Interrupted while it is on its way, it arrives when it has been given up."""
+        """An interrupted request arrives after it was given up."""
         proxy = self.behind_proxy()
         flows = proxy.flows
         flows.clear()
         process = self.start("run", "/a", "--", "true")
         self.eventually(lambda: b"POST /v1/locks/a" in proxy.seen)
         proxy.flows = threading.Event()
-        proxy.flows.set()  # for all that come behind it
+        proxy.flows.set()  # lets all later requests pass
         process.send_signal(signal.SIGINT)
         self.eventually(lambda: proxy.hung_up)
         time.sleep(0.5)
@@ -531,12 +531,12 @@ class RunTest(CommandCase):
                     f"cd / && {os.path.abspath(LOCKER)} renew")
 
     def test_an_interruption_amid_a_handshake(self):
-        """The server takes the connection, and is silent; a sanitizer would see what is freed."""
+        """The server accepts and stays silent; a sanitizer would detect a use after free."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             process = self.start("run", "--url", f"https://127.0.0.1:{port}", "/a", "--", "true")
             accepted, _ = silent.accept()
-            self.assertTrue(accepted.recv(1))  # the greeting
+            self.assertTrue(accepted.recv(1))  # the ClientHello
             process.send_signal(signal.SIGINT)
             self.await_end(process, -signal.SIGINT)
             accepted.close()
@@ -583,11 +583,11 @@ class RunTest(CommandCase):
 
     @staticmethod
     def guardian_of(process):
-        """The number of the process beside it, by the name that `killall locker` does not hit."""
+        """Returns the id of the guardian process, whose name `killall locker` does not match."""
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
             children = file.read().split()
         for child in children:
-            # It can end meanwhile.
+            # The child may end in between.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 with open(f"/proc/{child}/comm", encoding="ascii") as file:
                     if file.read() == "lockguard\n":
@@ -595,7 +595,7 @@ class RunTest(CommandCase):
         return None
 
     def await_guardian(self, process):
-        """The command begins when it is there, and can be faster than it has its name."""
+        """Waits for the guardian's name, which may be set after the command has begun."""
         self.eventually(lambda: self.guardian_of(process) is not None, "having a guardian")
         return self.guardian_of(process)
 
@@ -631,8 +631,8 @@ class RunTest(CommandCase):
         self.assertFalse(is_alive(pid), "the lease ended before the command")
 
     def run_with_later_ttl(self, script, ttl, *options):
-        """A command that gives its lease a TTL, which it had none of; `locker` knows it."""
-        program = os.path.abspath(LOCKER)  # it asks for one in any case
+        """Runs a command that gives its lease without a TTL one; `locker` has learned of it."""
+        program = os.path.abspath(LOCKER)  # `run` always requests a TTL
         self.behind_proxy().rewrites[b'"ttl":"30s"'] = b'"meta":"xx"'
         process, pid = self.run_in_background(
             f'{program} ls --json /a >"$HOME/before"; {program} renew --ttl {ttl}; '
@@ -643,9 +643,9 @@ class RunTest(CommandCase):
             nonlocal left
             before, left = left, self.expires_in("/a")
             return left > before
-        for _ in range(2):  # by the second time it has told the guardian what the first one brought
+        for _ in range(2):  # by the second, the guardian knows the result of the first
             left = self.expires_in("/a")
-            process.send_signal(signal.SIGCONT)  # else it would renew after ten seconds
+            process.send_signal(signal.SIGCONT)  # otherwise it would renew after ten seconds
             self.eventually(is_renewed)
         return process, pid
 
@@ -724,7 +724,7 @@ class RunTest(CommandCase):
 
 
 class TerminalTest(CommandCase):
-    """On a terminal of its own, in a session of its own, as a shell would start it."""
+    """On its own terminal, in its own session, as a shell would start it."""
 
     def start_on_terminal(self, *arguments, program=LOCKER):
         main, other = pty.openpty()
@@ -787,7 +787,7 @@ class TerminalTest(CommandCase):
         process, main = self.start_on_terminal("run", "/a", "--", "sh", "-c", SLEEP)
         self.await_file("pid")
         os.write(main, b"\x03")
-        self.assertEqual(process.wait(LONG), -signal.SIGINT)  # a shell says 130
+        self.assertEqual(process.wait(LONG), -signal.SIGINT)  # a shell reports 130
         self.assertTrue(self.is_free("/a"))
 
     @unittest.skipIf(shutil.which("bash") is None, "needs bash")
@@ -830,8 +830,9 @@ class TerminalTest(CommandCase):
         self.assertTrue(self.is_free("/a"))
 
     def run_shell(self, *command, after):
-        """This test is the shell: it has the terminal, and the command is a job of it, which is
-        stopped by the key. What `after` prints, up to its full stop."""
+        """Plays the shell: it has the terminal, and the command is its job, stopped by the key.
+
+        Returns what `after` prints, up to its full stop."""
         main, other = pty.openpty()
         self.addCleanup(os.close, main)
         job = "; ".join([
@@ -855,7 +856,7 @@ class TerminalTest(CommandCase):
         return text.decode()
 
     def run_shell_with_background_job(self, script, *steps, around=()):
-        """The same, and the command begins as `command &`, `around` it. Returns the terminal."""
+        """The same, but starts the command as `command &`, in `around`. Returns the terminal."""
         main, other = pty.openpty()
         self.addCleanup(os.close, main)
         job = "\n".join([
@@ -890,7 +891,7 @@ class TerminalTest(CommandCase):
         os.write(main, b"\x1a")
         self.assertIn(b"then True", self.read_until(main, b"again"))
         os.write(main, b"\x03")
-        # 130 where the key was faster than the terminal is given.
+        # 130 if the key came before the command had the terminal.
         self.assertRegex(self.read_until(main, b"."), rb"at the end (-2|130)\.")
         self.assertTrue(self.is_free("/a"))
 

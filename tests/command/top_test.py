@@ -53,7 +53,7 @@ class OnceTest(TopCase):
 
     def test_who_waits_no_more_is_counted_and_explained(self):
         self.hold("/a", "holder")
-        token = "0d1b7a52-6f0c-4c5e-9a57-2f1f3f1f7c11"  # of its own choice, which it may come back with
+        token = "0d1b7a52-6f0c-4c5e-9a57-2f1f3f1f7c11"  # chosen by the client, which may reuse it
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{self.server.url}/v1/locks/a?wait=100ms&token={token}", b"")
         self.assertEqual(refused.exception.code, 423)
@@ -164,7 +164,7 @@ class TerminalTest(TopCase):
             self.hold(f"/{i}/" + "long" * 20, "somebody")
         process = self.top()
         self.await_text("HELD LONGEST")
-        time.sleep(2)  # nobody reads: it is full
+        time.sleep(2)  # nothing reads, so the terminal is full
         process.send_signal(signal.SIGWINCH)
         time.sleep(0.5)
         self.assertIsNone(process.poll())

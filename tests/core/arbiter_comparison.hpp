@@ -20,11 +20,11 @@
 
 namespace locker::core {
 
-/// Sends the same commands to Arbiter and to OracleArbiter, and compares everything. Assertions are
-/// GoogleTest's.
+/// Sends the same commands to Arbiter and to OracleArbiter, and compares everything, with
+/// GoogleTest's assertions.
 class ArbiterComparison final : public Arbiter::Host {
  public:
-  /// `choose` decides what is done: random numbers, or what a fuzzer likes.
+  /// `choose` decides what is done: random numbers, or the input of a fuzzer.
   using Choose = std::function<std::uint64_t()>;
   explicit ArbiterComparison(Choose choose, std::uint64_t hash_seed = 1)
       : random_(std::move(choose)),
@@ -38,7 +38,7 @@ class ArbiterComparison final : public Arbiter::Host {
     for (int step = 0; step < steps && !is_over(); ++step) {
       const std::chrono::milliseconds later{random_() % 40};
       if (random_() % 8 == 0) {
-        now_ += later;  // the command comes before anybody has looked at the clock
+        now_ += later;  // the command comes before advance() has seen the new time
       } else {
         pass_time(later);
       }
@@ -50,19 +50,19 @@ class ArbiterComparison final : public Arbiter::Host {
     counts_.waits_ended = oracle_.waits_ended();
   }
 
-  /// What there was to compare.
+  /// How often each thing was compared.
   struct Counts {
     static constexpr std::size_t outcomes = static_cast<std::size_t>(Outcome::superseded) + 1;
     static constexpr std::size_t events = static_cast<std::size_t>(EventKind::left) + 1;
-    std::uint64_t finished = 0;  ///< Runs that got to their end.
-    std::uint64_t given_up = 0;  ///< The others: too many orders of what was due at one time.
-    std::array<std::uint64_t, outcomes> answers{};    ///< At once.
+    std::uint64_t finished = 0;  ///< Runs that reached their end.
+    std::uint64_t given_up = 0;  ///< The others: too many orders of what was due at the same time.
+    std::array<std::uint64_t, outcomes> answers{};    ///< Immediate ones.
     std::array<std::uint64_t, outcomes> decisions{};  ///< Of requests that waited.
     std::array<std::uint64_t, events> events_told{};
     std::uint64_t restarts = 0;
     std::uint64_t upgrades = 0;       ///< Or downgrades.
     std::uint64_t forced = 0;         ///< Locks, requests, leases that held nothing.
-    std::uint64_t waits_ended = 0;    ///< By force, or by who waited.
+    std::uint64_t waits_ended = 0;    ///< By force, or by the waiting client.
     std::uint64_t leases_forced = 0;  ///< That held nothing.
     std::uint64_t waiters_named = 0;
     [[nodiscard]] std::uint64_t answered(Outcome outcome) const {
@@ -108,10 +108,10 @@ class ArbiterComparison final : public Arbiter::Host {
     return token;
   }
 
-  /// By its client: one of the first few.
+  /// Whether the client chose the token: one of the first few.
   static bool is_chosen(const Token& token) { return token.bytes[4] == 0; }
 
-  /// In every other run so low that each of them is met, and leases end in several turns.
+  /// In every other run so low that each limit is reached, and leases end in several turns.
   Arbiter::Limits random_limits() {
     Arbiter::Limits limits;
     if (random_() % 2 == 0) return limits;
@@ -135,7 +135,7 @@ class ArbiterComparison final : public Arbiter::Host {
     } else if (const auto* const ended = std::get_if<Ended>(&record)) {
       recorded_ = {ended->id.fence, false};
       if (ended->reason == End::changed) {
-        // Nobody is told: the grant of another mode at its path follows.
+        // There is no event: the grant of another mode at the same path follows.
         ++counts_.upgrades;
         told_locks_.erase({ended->id.fence, granted_.at(ended->id).packed_path});
       }
@@ -150,7 +150,7 @@ class ArbiterComparison final : public Arbiter::Host {
     if (event.kind == EventKind::left) --told_to_wait_[path];
     note_event_of_lock(event, path);
   }
-  /// What somebody who follows the events knows of locks.
+  /// Tracks what a reader of the events knows about locks.
   void note_event_of_lock(const Event& event, const std::string& path) {
     ++counts_.events_told.at(static_cast<std::size_t>(event.kind));
     const auto place = std::pair{event.fence, path};
@@ -194,7 +194,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
   void on_decided(WaiterId waiter, Acquired&& acquired) override {
-    // Who is granted leaves without a word.
+    // A waiter that is granted leaves without a `left` event.
     for (const auto& lock : acquired.locks) --told_to_wait_[lock.packed_path];
     if (acquired.outcome == Outcome::deadlock) {
       ASSERT_GE(acquired.cycle.size(), 2U);
@@ -209,7 +209,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return is_too_much ? Room::soon : rooms_.grants;
   }
 
-  /// Now and then a grant does not reach its client, who knows no token for it.
+  /// Now and then a grant does not reach its client, which then knows no token for it.
   void note_undeliverable(const Acquired& acquired) {
     const bool is_known = is_chosen(acquired.token);
     if (acquired.outcome != Outcome::granted || is_known || random_() % 8 != 0) return;
@@ -230,7 +230,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return {now_, static_cast<Fence>(now_.time_since_epoch().count())};
   }
 
-  /// All that can come of what is due, by the order of what is due at the same time.
+  /// All possible results of what is due: one for each order of what is due at the same time.
   void finish(OracleArbiter oracle, std::vector<OracleArbiter>& outcomes) const {
     std::vector<OracleArbiter::Due> due;
     for (due = oracle.next_due(); due.size() == 1 && due.front().when <= now_;
@@ -250,7 +250,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  /// What is due, and what has become possible.
+  /// Carries out what is due, and what has become possible.
   void finish_work() {
     if (is_over()) return;
     while (arbiter_->advance(now(), 1 + random_() % 3)) {
@@ -276,7 +276,7 @@ class ArbiterComparison final : public Arbiter::Host {
     take_back();
   }
 
-  /// Who follows the events knows who waits where.
+  /// A reader of the events knows which owners wait where.
   void check_told_to_wait() {
     std::erase_if(told_to_wait_, [](const auto& count) { return count.second == 0; });
     std::map<std::string, int> waiting;
@@ -289,7 +289,7 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(told_to_wait_, waiting);
   }
 
-  /// And who holds what, and what cools.
+  /// It also knows which locks are held, by whom, and which are cooling.
   void check_told_locks() const {
     ASSERT_EQ(told_locks_.size(), oracle_.locks().size());
     for (const auto& lock : oracle_.locks()) {
@@ -301,8 +301,8 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  /// After a command; or only so much that another one comes while some of those who can be granted
-  /// still stand in line.
+  /// Finishes the work after a command; or only part of it, so that the next command comes while
+  /// some of the waiters that can be granted are still queued.
   void finish_work_or_some() {
     if (is_over()) return;
     const auto due = oracle_.next_due();
@@ -323,12 +323,13 @@ class ArbiterComparison final : public Arbiter::Host {
     finish_work();
   }
 
-  /// It is the end of a lease with so many locks that they do not end at once.
+  /// Whether this is the end of a lease with so many locks that it takes several turns.
   [[nodiscard]] bool takes_turns(const OracleArbiter::Due& due) const {
     return due.lease && oracle_.locks_of(*due.lease) > limits_.ended_at_once_max;
   }
 
-  /// Each thing in its time, or as if nobody had looked at the clock meanwhile.
+  /// Does each thing when it is due, or all of it late, as if the clock had not been read
+  /// meanwhile.
   void pass_time(Duration by) {
     const Instant until = now_ + by;
     // While room is made, something is due every few milliseconds.
@@ -343,7 +344,7 @@ class ArbiterComparison final : public Arbiter::Host {
       now_ = std::max(now_, next);
       if (due.size() == 1 && due.front().when <= now_ &&
           random_() % (takes_turns(due[0]) ? 2 : 4) == 0) {
-        // A command amid what is due.
+        // A command while more is due.
         arbiter_->advance(now(), 1);
         oracle_.end(due.front(), now_);
         if (random_() % (oracle_.has_expiring() ? 2 : 8) == 0) return restart();
@@ -394,14 +395,14 @@ class ArbiterComparison final : public Arbiter::Host {
     acquire_legacy();
   }
 
-  /// Nearly always the same for the same client, so that it comes back for what it has.
+  /// Nearly always the same for the same client, so that its requests are repetitions.
   Milliseconds ttl_of(std::uint64_t who) {
     if (random_() % 12 == 0) who += 1 + random_() % 3;
     if (who % 3 == 0) return Milliseconds{0};
     const std::uint32_t shortest = who % 2 == 0 ? 203 : 5'003;
     return Milliseconds{static_cast<std::uint32_t>(shortest + 100 * (who % 100))};
   }
-  /// Often so long that it ends together with something else.
+  /// Often so long that the wait ends at the same time as something else.
   Duration random_wait() {
     const auto dice = random_() % 6;
     if (dice < 2) return Duration{0};
@@ -437,7 +438,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return request;
   }
 
-  /// For what a client holds, if there is such a one.
+  /// A request for a lock that a client already holds, if there is one.
   OracleArbiter::Request request_of_another_mode() {
     OracleArbiter::Request request = random_request();
     if (oracle_.locks().empty()) return request;
@@ -456,7 +457,7 @@ class ArbiterComparison final : public Arbiter::Host {
   }
 
   void acquire() {
-    // Often a client asks again for what it asked for before, in whatever state that is.
+    // Often a client repeats an earlier request, whatever has become of that.
     const auto dice = random_() % 16;
     const bool is_again = !asked_.empty() && dice < 4;
     OracleArbiter::Request request = is_again    ? asked_[random_() % asked_.size()]
@@ -505,7 +506,7 @@ class ArbiterComparison final : public Arbiter::Host {
     finish_work_or_some();
   }
 
-  /// What is told to differ does so from what is there, and is told as it is there.
+  /// The parameter that is named does differ, and is reported with its actual value.
   void check_use(const OracleArbiter::Request& asked, const TokenUse& use) const {
     using Parameter = TokenUse::Parameter;
     const auto lease = oracle_.leases().find(asked.token);
@@ -574,7 +575,7 @@ class ArbiterComparison final : public Arbiter::Host {
         }));
   }
 
-  /// What is told of a grant is what is held now.
+  /// What a grant reports is what is held.
   void check_granted(const Acquired& acquired) const {
     const bool is_held =
         acquired.outcome == Outcome::granted || acquired.outcome == Outcome::held_already;
@@ -593,7 +594,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  /// What is named first is what is nearest. That all are named is compared with the decision.
+  /// The first blocker named is the nearest. That all are named is checked with the decision.
   void check_blockers(const OracleArbiter::Request& request,
                       const std::vector<LockInfo>& blockers) {
     ASSERT_FALSE(blockers.empty());
@@ -670,7 +671,7 @@ class ArbiterComparison final : public Arbiter::Host {
     ASSERT_EQ(got.ended->detail, expected.ended->detail);
   }
 
-  /// What an answer tells of a lease that lives, or of one that has ended.
+  /// Checks what an answer says about a lease that is alive, or has ended.
   void check_lease(const Token& token, const LeaseAnswer& answer) const {
     if (answer.outcome == LeaseOutcome::living || answer.outcome == LeaseOutcome::opened) {
       const auto& lease = oracle_.leases().at(token);
@@ -684,7 +685,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
   }
 
-  /// What could not be delivered, if the journal has room for it.
+  /// Takes back grants that could not be delivered, if the journal has room for that.
   void take_back() {
     std::erase_if(to_take_back_, [this](const Token& token) {
       const auto released = arbiter_->release_all(token, now());
@@ -781,7 +782,7 @@ class ArbiterComparison final : public Arbiter::Host {
     oracle_.set_rooms(rooms);
   }
 
-  /// What was journaled gives the same state again, but for those who wait.
+  /// Replay of the journal restores the same state, except for waiters.
   void restart() {
     ++counts_.restarts;
     const bool from_snapshot = random_() % 2 == 0;
@@ -809,7 +810,7 @@ class ArbiterComparison final : public Arbiter::Host {
     finish_work();
   }
 
-  /// The openings that have not ended, as persistence/compaction.cpp makes them.
+  /// The openings that have not ended, in the form that persistence/compaction.cpp writes.
   static std::string snapshot_of(std::string_view journal) {
     std::set<LockId> ended;
     std::set<LockId> cooling;
@@ -846,7 +847,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return snapshot;
   }
 
-  /// Nothing is left of what has been: no place, no timer.
+  /// Ends everything; nothing may be left: no place, no timer.
   void end_everything() {
     set_rooms({});
     ForceFilter all;
@@ -859,7 +860,7 @@ class ArbiterComparison final : public Arbiter::Host {
     }
     ASSERT_EQ(arbiter_->force(all, "", now()).count, oracle_.force(all, "", now_).count);
     finish_work();
-    // Who waited and was granted now.
+    // Waiters that were granted meanwhile.
     for (int again = 0; again < 3; ++again) {
       const auto numbers = numbers_;
       for (const auto& [waiter, number] : numbers) {
@@ -920,7 +921,7 @@ class ArbiterComparison final : public Arbiter::Host {
     return names;
   }
 
-  /// All that can be seen, a thing a line.
+  /// All visible state, one item per line.
   static std::string picture(const Arbiter& arbiter,
                              std::vector<OracleArbiter::Decision> decisions) {
     const LockTable& table = arbiter.table();
@@ -1005,27 +1006,27 @@ class ArbiterComparison final : public Arbiter::Host {
   bool is_scarce_ = false;
   Instant now_{std::chrono::milliseconds{1}};
   std::uint64_t number_ = 0;
-  std::vector<OracleArbiter::Request> asked_;  // lately, by clients that chose their token
+  std::vector<OracleArbiter::Request> asked_;  // recently, by clients that chose their token
   std::map<WaiterId, std::uint64_t> numbers_;
   std::vector<OracleArbiter::Decision> decisions_;
-  std::map<std::string, int> told_to_wait_;  // by events, at this path
+  std::map<std::string, int> told_to_wait_;  // waiters at each path, according to events
   struct ToldLock {
     Shape shape;
     std::string owner;
     bool is_cooling = false;
   };
-  std::map<std::pair<Fence, std::string>, ToldLock> told_locks_;  // by events, with this path
+  std::map<std::pair<Fence, std::string>, ToldLock> told_locks_;  // according to events
   struct GrantedLock {
     std::string packed_path;
     Milliseconds lock_delay{};
   };
-  std::map<LockId, GrantedLock> granted_;  // by records
-  // By the last record, if no event has told of it: the fence, and whether it is a grant.
+  std::map<LockId, GrantedLock> granted_;  // according to records
+  // Of the last record, if its event has not come yet: the fence, and whether it is a grant.
   std::pair<Fence, bool> recorded_;
   std::vector<Token> to_take_back_;
   std::string journal_;
   Counts counts_;
-  bool is_too_much_ = false;  // at one time, whose orders are too many
+  bool is_too_much_ = false;  // too much is due at one time to try all orders
 };
 
 }  // namespace locker::core

@@ -1,4 +1,4 @@
-// What a few requests may cost, of memory and of time.
+// The memory and the time that a few requests may cost.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -46,7 +46,7 @@ class ArbiterLimitsTest : public testing::Test, private Arbiter::Host {
     if (waits) command.wait = std::chrono::hours{1};
     return arbiter_->acquire(command, now());
   }
-  /// What becomes of the request that waits for it.
+  /// Returns the outcome of the request that waits for the released lock.
   std::optional<Outcome> release_and_decide(const Token& token, const std::string& path) {
     decided_.reset();
     EXPECT_EQ(arbiter_->release(token, PathView{packed(path)}, now()).outcome,
@@ -82,7 +82,7 @@ TEST_F(ArbiterLimitsTest, WhoWaitsForManyLongPathsIsRefusedWhenTheyTakeTooMuchMe
   EXPECT_EQ(acquire(token_of(4), below(deep + "/y", 8), true).outcome, Outcome::too_many_waiters);
   EXPECT_EQ(acquire(token_of(5), {"/short"}, true).outcome, Outcome::queued);
 
-  // A place that is kept takes memory as well; who comes back for it is not refused.
+  // A kept place takes memory, too; a client that comes back for it is not refused.
   EXPECT_TRUE(arbiter_->abandon(waiting.waiter, now()));
   EXPECT_EQ(acquire(token_of(4), below(deep + "/y", 8), true).outcome, Outcome::too_many_waiters);
   EXPECT_EQ(acquire(token_of(3), below(deep + "/x", 8), true).outcome, Outcome::queued);
@@ -163,7 +163,7 @@ TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRe
   const Token fresh = token_of(most + 1);
   EXPECT_EQ(acquire(fresh, {path_of(0)}, true).outcome, Outcome::too_much_memory);
   LeaseOutcome opened{};
-  unsigned leases = 0;  // less than a lock has room
+  unsigned leases = 0;  // there is room for less than a lock
   do {
     const Token token = token_of(most + 2 + leases++);
     opened = arbiter_->open_lease(token, token, {}, {}, now()).outcome;
@@ -185,7 +185,7 @@ TEST_F(ArbiterLimitsTest, WhatWouldTakeMoreMemoryThanThereMayBeIsRefusedAndTheRe
     static_cast<void>(arbiter_->release_all(token_of(number), now()));
   }
   EXPECT_EQ(arbiter_->table().lock_count(), 0U);
-  // What is remembered of them takes its part now.
+  // The memory of their ends takes its share.
   instant_ += std::chrono::hours{1};
   fill();
   EXPECT_GT(count, most / 4);
@@ -209,7 +209,7 @@ TEST_F(ArbiterLimitsTest, WhoWaitsIsGrantedWhateverMemoryThereIsBecauseItGivesSo
   EXPECT_TRUE(arbiter_->table().held_by(token_of(2), PathView{packed("/held")}));
 }
 
-/// Chunks that were asked for.
+/// Counts the chunks that were allocated.
 class CountedChunks final : public std::pmr::memory_resource {
  public:
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -249,7 +249,7 @@ TEST_F(ArbiterLimitsTest, TheMemoryThatCountsIsThatWhichIsTaken) {
     }
     const std::size_t full = table.memory_bytes();
     EXPECT_LT(full, chunks.bytes());
-    // Of three chunks at most a part is in use.
+    // At most three chunks are partly used.
     EXPECT_GT(full + 3 * MemoryChunks::chunk_bytes, chunks.bytes());
     for (unsigned number = 0; number < count; ++number) {
       table.apply(Ended{token_of(number), id_of(number), End::released});
@@ -328,11 +328,11 @@ TEST_F(ArbiterLimitsTest, OpenedLeasesCount) {
     const Token token = token_of(number);
     ASSERT_EQ(arbiter_->open_lease(token, token, {}, {}, now()).outcome, LeaseOutcome::opened);
   }
-  // Of malloc's, 118 bytes each.
+  // malloc takes 118 bytes for each.
   EXPECT_GT(arbiter_->memory_bytes(), before + leases * std::size_t{118});
 }
 
-// However many of them there are.
+// However many waiters there are.
 TEST(WaitQueue, WhoWantsTheSameIsNotLookedForBehindThoseWhoAlsoWantOthers) {
   WaitQueue queue{1};
   Waiter one;
@@ -352,7 +352,7 @@ TEST_F(ArbiterLimitsTest, LocksThatWereWaitedForCount) {
   start();
   constexpr unsigned locks = 250;
   ASSERT_EQ(acquire(token_of(1), below("/a", locks)).outcome, Outcome::granted);
-  AcquireCommand command;  // whose place is not kept
+  AcquireCommand command;  // its place is not kept
   command.wait = std::chrono::hours{1};
   const std::size_t before = arbiter_->memory_bytes();
   for (const std::string& path : below("/a", locks)) {
@@ -360,7 +360,7 @@ TEST_F(ArbiterLimitsTest, LocksThatWereWaitedForCount) {
     ASSERT_TRUE(arbiter_->abandon(arbiter_->acquire(command, now()).waiter, now()));
   }
   EXPECT_EQ(arbiter_->waiter_count(), 0U);
-  // Of malloc's, 128 bytes each, until the lock ends.
+  // malloc takes 128 bytes for each, until the lock ends.
   EXPECT_GT(arbiter_->memory_bytes(), before + locks * std::size_t{128});
   ASSERT_EQ(arbiter_->release_all(token_of(1), now()).count, locks);
   EXPECT_LT(arbiter_->memory_bytes(), before);
@@ -383,8 +383,8 @@ TEST(EndedMemory, WhatEndsAgainIsAmongTheLatest) {
   EXPECT_TRUE(memory.find_lock(again, path, Instant{Duration{2}}));
 }
 
-// Stepping over every lock of the lease, for every path of every waiter, would take an hour here;
-// the test's time limit notices.
+// Skipping every lock of the lease, for every path of every waiter, would take an hour here, which
+// exceeds the test's time limit.
 TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughForEachOfThem) {
   start();
   for (unsigned i = 0; i < 200; ++i) {
@@ -402,7 +402,8 @@ TEST_F(ArbiterLimitsTest, ALeaseWithManyLocksAmongManyWaitersIsNotLookedThroughF
   EXPECT_EQ(acquire(token_of(1), below("/free", 250)).outcome, Outcome::granted);
 }
 
-// The same of counting them for every renewal, and every lock that it gets.
+// Counting them for every renewal, and for every lock that the lease gets, would take too long,
+// too.
 TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
   Arbiter::Limits limits;
   start(limits);
@@ -425,7 +426,7 @@ TEST_F(ArbiterLimitsTest, TheLocksOfALeaseWithManyAreNotCountedAgainAndAgain) {
   EXPECT_EQ(arbiter_->renew(token_of(1), {}, now()).locks, 1U);
 }
 
-// The same of a search for a deadlock that asks each of them of the locks of each.
+// So would a deadlock search that looks at all holders for each of the waiters.
 TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAskingAllOfAll) {
   constexpr unsigned count = 100'000;
   start();
@@ -443,7 +444,7 @@ TEST_F(ArbiterLimitsTest, ADeadlockAmongManyWhoHoldSomethingIsFoundWithoutAsking
   EXPECT_EQ(acquire(token_of(1), {"/own"}, true).outcome, Outcome::deadlock);
 }
 
-// The same of writers who wait for readers: each of them for each.
+// So would a search that checks each of the readers for each of the waiting writers.
 TEST_F(ArbiterLimitsTest, ManyWhoWaitForTheSameHoldersAreNotAskedForEachOfThem) {
   constexpr unsigned count = 20'000;
   start();
@@ -462,12 +463,12 @@ TEST_F(ArbiterLimitsTest, ManyWhoWaitForTheSameHoldersAreNotAskedForEachOfThem) 
     ASSERT_EQ(acquire(token_of(200'001 + 2 * i), {own}, true).outcome, Outcome::queued);
     ASSERT_EQ(acquire(token_of(200'000 + 2 * i), {"/writers"}, true).outcome, Outcome::queued);
   }
-  instant_ += std::chrono::seconds{1};  // those have had all the steps there were
+  instant_ += std::chrono::seconds{1};  // the searches so far have used up all steps
   EXPECT_EQ(acquire(token_of(10), {"/writers"}, true).outcome, Outcome::deadlock);
 }
 
-// What one lease asks for is met at each of its paths, and each time asked for whether it is
-// passed.
+// A request is met at each of its paths; without a cache, each time it would be checked for whether
+// it is passed.
 TEST_F(ArbiterLimitsTest, ManyWhoWaitForManyPathsEachAreNotAskedAtEachOfThem) {
   constexpr unsigned count = 400;
   start();
@@ -486,7 +487,8 @@ TEST_F(ArbiterLimitsTest, ManyWhoWaitForManyPathsEachAreNotAskedAtEachOfThem) {
   }
 }
 
-// The same of writers whom a reader with many other locks passes, because they wait for it.
+// A reader with many other locks passes the writers that wait for it. It must not look through its
+// locks for each of them.
 TEST_F(ArbiterLimitsTest, AReaderWithManyLocksDoesNotLookThroughThemForEachWhoWaitsForReaders) {
   start();
   const Shape shared{Mode::shared, true, true};

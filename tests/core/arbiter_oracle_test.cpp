@@ -24,7 +24,7 @@ TEST(ArbiterOracle, AgreesOnRandomCommands) {
     sum += comparison.counts();
   }
   if (count < 1'000) return;
-  // Commands that lead to nothing prove nothing.
+  // Commands without effect would prove nothing.
   EXPECT_GT(sum.finished, count - count / 20);
   EXPECT_GT(sum.restarts, count);
   EXPECT_GT(sum.answered(Outcome::granted), 5 * count);

@@ -18,8 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Single cases, and what the random commands of arbiter_oracle_test.cpp do not come to: leases
-/// with very many locks.
+/// Single cases, and what the random commands of arbiter_oracle_test.cpp do not reach: leases with
+/// very many locks.
 class ArbiterTest : public testing::Test, protected Arbiter::Host {
  protected:
   ArbiterTest() { arbiter_->start(*this, 1); }
@@ -93,8 +93,8 @@ class ArbiterTest : public testing::Test, protected Arbiter::Host {
   const std::string a_ = path("a");
   static constexpr std::size_t endless = std::size_t{1} << 40U;
   std::size_t room_ = endless;          // of the journal, in bytes
-  mutable std::size_t room_asked_ = 0;  // so often
-  bool is_full_ = false;                // and that room is the reserve for what ends locks
+  mutable std::size_t room_asked_ = 0;  // how often room_for() was called
+  bool is_full_ = false;                // and `room_` is the reserve for records that end locks
   std::string journal_;
   std::unique_ptr<Arbiter> arbiter_ = std::make_unique<Arbiter>(1, Arbiter::Limits{});
   std::map<WaiterId, Acquired> decided_;
@@ -133,7 +133,7 @@ TEST_F(ArbiterTest, AfterARestartAReleasedLeaseCanBeReleasedAgain) {
   EXPECT_EQ(arbiter_->release_all(gone, now()).outcome, ReleaseOutcome::released_before);
 }
 
-// Lock coupling: the next lock is asked for, then the one before is given back.
+// Lock coupling: a client requests the next lock, then releases the previous one.
 TEST_F(ArbiterTest, WhoWaitsGetsALeaseLikeTheOneItGaveBackMeanwhile) {
   ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(1), path("c")).outcome, Outcome::granted);
@@ -168,7 +168,7 @@ TEST_F(ArbiterTest, AGrantToWhoWaitedDoesNotTakeBackWhatARenewalHasPromised) {
   advance_to(now_);
   ASSERT_EQ(decided_.at(queued.waiter).outcome, Outcome::granted);
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{60'000});
-  // Its reply was lost: it is the same request still.
+  // Its reply was lost: this is still the same request.
   const Acquired again = acquire_with_ttl(token(2), path("x"), milliseconds{2'000});
   EXPECT_EQ(again.outcome, Outcome::held_already);
   EXPECT_EQ(again.fence, decided_.at(queued.waiter).fence);
@@ -179,7 +179,7 @@ TEST_F(ArbiterTest, AGrantToWhoWaitedDoesNotTakeBackWhatARenewalHasPromised) {
   EXPECT_EQ(ttl_of(token(2)), Milliseconds{60'000});
 }
 
-// What a heartbeat says does not keep a request from having a longer TTL.
+// A heartbeat's TTL does not keep a request from getting a longer one.
 TEST_F(ArbiterTest, AGrantToWhoWaitedOnlyLengthensTheTtlOfALeaseThatWasRenewedMeanwhile) {
   ASSERT_EQ(acquire(token(1), path("short")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(1), path("long")).outcome, Outcome::granted);
@@ -218,14 +218,14 @@ TEST_F(ArbiterTest, AnAcquireRenewsItsLeaseWhenItArrives) {
   EXPECT_EQ(journal_.size(), journaled);
   advance_to(milliseconds{3'600});
   EXPECT_EQ(arbiter_->table().lock_count(), 2U);
-  // To wait renews nothing.
+  // Waiting renews nothing.
   advance_to(milliseconds{3'800});
   EXPECT_EQ(arbiter_->table().lock_count(), 1U);
   EXPECT_EQ(decided_.at(queued.waiter).outcome, Outcome::lease_ended);
   EXPECT_EQ(acquire(token(2), path("z")).outcome, Outcome::lease_ended);
 }
 
-// Refused or not: its client counts on what that renewed.
+// Whether the later request is refused or not: its client relies on the renewal.
 TEST_F(ArbiterTest, ARequestDoesNotShortenWhatALaterOneHasRenewed) {
   ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(1), path("b")).outcome, Outcome::granted);
@@ -265,7 +265,7 @@ TEST_F(ArbiterTest, TheTtlOfARequestCountsAsLongAsNothingWasPromisedAfterIt) {
   EXPECT_EQ(decided_.at(queued.waiter).ttl, Milliseconds{2'000});
 }
 
-// Its promises went with it.
+// The promises of the ended lease went with it.
 TEST_F(ArbiterTest, TheTtlOfARequestCountsForALeaseThatItsGrantMakes) {
   ASSERT_EQ(acquire(token(1), path("x")).outcome, Outcome::granted);
   ASSERT_EQ(acquire_with_ttl(token(2), path("y"), milliseconds{2'000}).outcome, Outcome::granted);
@@ -301,7 +301,7 @@ TEST_F(ArbiterTest, AnotherModeLeavesTheRestOfALockAsItIs) {
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::blocked);  // it cools
 }
 
-/// Requests for any of many paths, whose clients leave all at once.
+/// Requests for any of many paths, whose clients all leave at the same time.
 class ArbiterLeavingTest : public ArbiterTest {
  protected:
   AcquireCommand any_of_many(const Token& of) const {
@@ -373,7 +373,7 @@ TEST_F(ArbiterLeavingTest, WaitsThatEndTogetherAreManyThings) {
   EXPECT_EQ(decided_.size(), 0U);
   now_ += milliseconds{10};
   EXPECT_TRUE(arbiter_->advance(now(), 256));
-  EXPECT_EQ(decided_.size(), 29U);  // of nine things each
+  EXPECT_EQ(decided_.size(), 29U);  // each counts as nine things
   advance_to(now_);
   EXPECT_EQ(decided_.size(), 100U);
 }
@@ -446,7 +446,7 @@ TEST_F(ArbiterLeavingTest, WhoComesBackMeanwhileHasItsPlaceAndWhoWantsSomethingE
   EXPECT_EQ(decided_.at(instead.waiter).outcome, Outcome::granted);
 }
 
-// At its place of before it would stand before who holds what it wants.
+// At its old place it would be before a client that holds what it wants.
 TEST_F(ArbiterTest, WhoComesBackToAPlaceThatWouldBeADeadlockGoesToTheEnd) {
   const Shape neither{Mode::exclusive, false, false};
   const auto ask = [&](const Token& of, const std::string& wanted, const Shape& shape) {
@@ -523,13 +523,13 @@ TEST_F(ArbiterTest, WhoWaitsLeavesTheLineByGivingBackWhatItWaitsFor) {
   ASSERT_TRUE(decided_.contains(first.waiter));
   EXPECT_EQ(decided_[first.waiter].outcome, Outcome::lease_ended);
   EXPECT_EQ(decided_[first.waiter].ended.value().reason, End::released);
-  // Sent again; and others are still answered as before.
+  // Repeated calls; other clients are answered as before.
   EXPECT_EQ(arbiter_->release(token(2), a, now()).outcome, ReleaseOutcome::released_before);
   EXPECT_EQ(arbiter_->release_all(token(2), now()).outcome, ReleaseOutcome::released_before);
   EXPECT_EQ(arbiter_->release(token(4), a, now()).outcome, ReleaseOutcome::wrong_token);
   arbiter_->check_invariants();
 
-  // A place that is only kept.
+  // A kept place.
   ASSERT_TRUE(arbiter_->abandon(second.waiter, now()));
   EXPECT_EQ(arbiter_->release_all(token(3), now()).outcome, ReleaseOutcome::left);
   EXPECT_EQ(arbiter_->waiter_count(), 0U);
@@ -600,7 +600,7 @@ TEST_F(ArbiterTest, ForceEndsKeptPlacesToo) {
   EXPECT_EQ(back.ended.value().detail, "why");
 }
 
-// The next of them would be granted what ends.
+// Otherwise the next waiter would be granted the lock that ends.
 TEST_F(ArbiterTest, ForceEndsThoseWhoWaitBeforeTheLock) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), a_, std::chrono::hours{1}).outcome, Outcome::queued);
@@ -719,7 +719,7 @@ TEST_F(ArbiterTest, ALockIsNotLookedForAmongAllOfItsLeaseAgainWhenItEnds) {
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   EXPECT_EQ(arbiter_->table().search_steps(), 0U);
   restart();
-  EXPECT_LT(arbiter_->table().search_steps(), 300U);  // once for each of the three
+  EXPECT_LT(arbiter_->table().search_steps(), 300U);  // one search for each of the three
 }
 
 TEST_F(ArbiterTest, LocksOfLargeLeasesThatEndInAnyOrderAreReplayedWithoutSearchingAllEachTime) {
@@ -738,9 +738,9 @@ TEST_F(ArbiterTest, LocksOfLargeLeasesThatEndInAnyOrderAreReplayedWithoutSearchi
     }
   }
   std::uint64_t records = 0;
-  std::array<std::string, 3> changed;  // of a lease the one that got its new mode last
+  std::array<std::string, 3> changed;  // per lease: the lock that changed its mode last
   for (int step = 1; step < count; ++step) {
-    const int number = step * 1'009 % count;  // each but the first, in no order
+    const int number = step * 1'009 % count;  // each lock but the first, in no order
     const std::uint8_t lease = step / 400 % 2 == 0 ? 1 : 2;
     ++records;
     if (step % 3 == 0) {
@@ -791,7 +791,7 @@ TEST_F(ArbiterTest, LocksOfManyLargeLeasesThatEndInTurnsAreReplayedWithoutSearch
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::granted);
   }
   for (int step = 0; step < leases * locks_of_each / 2; ++step) {
-    const int number = step * 1'009 % (leases * locks_of_each);  // in no order, of all in turns
+    const int number = step * 1'009 % (leases * locks_of_each);  // in no order, from all leases
     const std::string released = lock_of(number);
     ASSERT_EQ(arbiter_->release(token_of(number), PathView{released}, now()).count, 1U);
   }
@@ -813,11 +813,11 @@ TEST_F(ArbiterTest, LeasesWithManyLocksThatHaveNoRoomForTheirEndAreCountedAsWhat
   }
   room_ = 0;
   now_ = Instant{milliseconds{2'000}};
-  EXPECT_TRUE(arbiter_->advance(now(), 100));  // two of them take all of that
+  EXPECT_TRUE(arbiter_->advance(now(), 100));  // two of them use up this limit
   EXPECT_TRUE(arbiter_->advance(now(), 100));
 }
 
-// What has cooled is recorded without a token, which is as good as one of zeros.
+// The end of a cooling lock is recorded without a token, that is with one of zeros.
 TEST_F(ArbiterTest, WhatHasCooledIsNotLookedForAmongTheLocksOfATokenOfZeros) {
   AcquireCommand command;
   for (int number = 0; number < 200; ++number) {
@@ -869,7 +869,7 @@ TEST_F(ArbiterTest, AForceOfOnePathLooksAtNoMoreInASliceThanOthersCanWaitFor) {
   Forcing forcing = arbiter_->begin_force(filter, "why");
   int slices = 1;
   for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) arbiter_->check_invariants();
-  EXPECT_GE(slices, locks);  // each of those that are left alone is a step, too
+  EXPECT_GE(slices, locks);  // locks that are left alone cost a step, too
   EXPECT_EQ(forcing.forced.count, std::size_t{locks / 2});
   EXPECT_EQ(arbiter_->table().lock_count(), std::size_t{locks / 2});
 }
@@ -887,7 +887,7 @@ TEST_F(ArbiterTest, AForceInSlicesKeepsItsPlaceBesideOthersThatAreOverAtOnce) {
   Forcing forcing = arbiter_->begin_force(filter, "why");
   ForceFilter other;
   other.packed_path = path("0");
-  other.fence = 1;  // not its
+  other.fence = 1;  // matches none of the locks
   int slices = 1;
   for (; !arbiter_->advance_force(forcing, locks / 10, now()); ++slices) {
     ASSERT_LT(slices, locks);
@@ -934,7 +934,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
   int slices = 0;
   for (; !arbiter_->advance_force(forcing, 1, now()); ++slices) {
     arbiter_->check_invariants();
-    // Somebody gets what was ended last, and there is another force meanwhile.
+    // Another client gets the lock that was ended last, and another force runs meanwhile.
     next.wanted = {{name(0), {}}};
     next.token = token(3);
     ASSERT_NE(arbiter_->acquire(next, now()).outcome, Outcome::token_in_use);
@@ -955,7 +955,7 @@ TEST_F(ArbiterTest, AForceInSlicesLeavesAloneWhatIsGrantedMeanwhile) {
 class ArbiterRoomTest : public ArbiterTest {
  protected:
   static constexpr std::size_t locks = 5'000;
-  static constexpr std::size_t of_a_small_segment = 100'000;  // less than all ends take
+  static constexpr std::size_t of_a_small_segment = 100'000;  // less than all ends need
 
   Token acquire_many(Milliseconds lock_delay = {}) {
     AcquireCommand command;
@@ -969,7 +969,7 @@ class ArbiterRoomTest : public ArbiterTest {
     return token(1);
   }
 
-  /// Then their lease has lost some of them by expiry, and not yet all.
+  /// Leaves a lease that has lost some of its locks by expiry, and not yet all.
   void acquire_many_and_lose_some(Token& lost) {
     lost = acquire_many();
     room_ = of_a_small_segment;
@@ -1008,7 +1008,7 @@ TEST_F(ArbiterRoomTest, ALeaseWithVeryManyLocksExpiresAsTheJournalHasRoom) {
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
 }
 
-// Renewed meanwhile, or granted what it waits for, it would live on with some of its locks.
+// If it could be renewed, or granted what it waits for, it would live on with some of its locks.
 TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
   ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
   const Token lost = acquire_many();
@@ -1030,7 +1030,7 @@ TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEnd) {
   EXPECT_EQ(arbiter_->table().lease_count(), 1U);
 }
 
-// Who renews it then would believe to have all of its locks.
+// A client that renewed it then would believe that it still has all of its locks.
 TEST_F(ArbiterRoomTest, ALeaseThatHasLostSomeOfItsLocksByExpiryIsAtItsEndAfterARestartToo) {
   Token lost;
   ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
@@ -1112,7 +1112,7 @@ TEST_F(ArbiterRoomTest, ACoolingLockEndsWhenTheJournalHasRoom) {
   EXPECT_EQ(acquire(token(2), path("a")).outcome, Outcome::granted);
 }
 
-// Else very many would use up the time of all others, and the journal's room with it.
+// Otherwise very many would use up the time of all others, and the journal's room with it.
 TEST_F(ArbiterRoomTest, HoweverManyCannotEndForWantOfRoomFewAreTriedAtOnce) {
   acquire_many(Milliseconds{1'000});
   advance_to(milliseconds{1'500});
@@ -1131,7 +1131,7 @@ TEST_F(ArbiterRoomTest, HoweverManyCannotEndForWantOfRoomFewAreTriedAtOnce) {
   EXPECT_EQ(arbiter_->table().lock_count(), 0U);
 }
 
-// One client that changes it again and again would use up what everybody releases with.
+// One client that keeps changing its TTL would use up the reserve that all need for releases.
 TEST_F(ArbiterRoomTest, OnAFullDiskARenewalThatChangesTheTtlIsRefusedAndOthersAreNot) {
   AcquireCommand command;
   command.wanted.push_back({path("a"), {}});
@@ -1150,7 +1150,7 @@ TEST_F(ArbiterRoomTest, OnAFullDiskARenewalThatChangesTheTtlIsRefusedAndOthersAr
             ReleaseOutcome::released);
 }
 
-// Somebody takes what it was to be granted, while the journal made room.
+// Another client acquires the lock that it was to be granted, while the journal makes room.
 TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd) {
   AcquireCommand shared;
   shared.wanted.push_back({path("a"), Shape{Mode::shared, true, true}});
@@ -1171,7 +1171,7 @@ TEST_F(ArbiterRoomTest, AWaitIsOverThoughTheJournalHadNoRoomForTheGrantAtItsEnd)
   EXPECT_EQ(decided_[queued.waiter].outcome, Outcome::blocked);
 }
 
-// With small segments there is never room for so much: nobody else waits for that.
+// With small segments there is never room for that much: nobody else waits for it.
 TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForHoldsUpNobodyElse) {
   ASSERT_EQ(acquire(token(1), path("large")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), path("small")).outcome, Outcome::granted);
@@ -1222,7 +1222,7 @@ TEST_F(ArbiterRoomTest, WhoWaitsForMoreThanTheJournalHasRoomForIsGrantedWhenTher
   EXPECT_LT(now_, Instant{milliseconds{100}});
 }
 
-// While it holds /p it passes who waits for /p; afterwards it stands behind, at /z.
+// While it holds /p it passes the waiter for /p; afterwards it is behind that one, at /z.
 TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   ASSERT_EQ(acquire(token(1), path("p")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(1), path("q")).outcome, Outcome::granted);
@@ -1243,7 +1243,8 @@ TEST_F(ArbiterTest, ADeadlockThatAReleaseMakesIsTold) {
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
   const auto& cycle = decided_[waiting.waiter].cycle;
   ASSERT_EQ(cycle.size(), 3U);
-  // It stands behind who wants /z before it, who waits for who holds /x, who waits for its own /q.
+  // It is behind an earlier waiter for /z, which waits for the holder of /x, which waits for its
+  // /q.
   EXPECT_EQ(cycle[0].waits_for, path("z"));
   EXPECT_EQ(cycle[0].blocked_by, path("z"));
   EXPECT_EQ(cycle[0].fence, 0U);
@@ -1273,7 +1274,7 @@ TEST_F(ArbiterTest, ADeadlockTellsWhatIsInTheWayAlsoElsewhereInTheTree) {
   EXPECT_EQ(refused.cycle[1].fence, own.fence);
 }
 
-// Others wait for who has become exclusive; it waits for them already.
+// Others wait for the lock that has become exclusive; its lease already waits for them.
 TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
   ASSERT_EQ(acquire(token(2), path("theirs")).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(3), path("z")).outcome, Outcome::granted);
@@ -1293,7 +1294,7 @@ TEST_F(ArbiterTest, ADeadlockThatAChangeOfModeMakesIsTold) {
   EXPECT_EQ(decided_[waiting.waiter].outcome, Outcome::deadlock);
 }
 
-// Granted afterwards, it would have a lease that answers renewals as if nothing had been lost.
+// If it were granted afterwards, its new lease would answer renewals as if nothing had been lost.
 TEST_F(ArbiterTest, WhoWaitedBeforeItsTokenHadALeaseHearsThatThisLeaseHasExpired) {
   ASSERT_EQ(acquire(token(1), path("theirs")).outcome, Outcome::granted);
   const Token lost = token(2);
@@ -1313,7 +1314,7 @@ TEST_F(ArbiterTest, WhoWaitedBeforeItsTokenHadALeaseHearsThatThisLeaseHasExpired
   EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
 }
 
-// Else a lock that joined hides from who renews that another one was lost.
+// Otherwise a lock that was added hides from the renewing client that another one was lost.
 TEST_F(ArbiterTest, ARenewalTellsOfALossAlsoWhenAsManyLocksAreThereAsBefore) {
   const auto force = [this](const std::string& at) {
     ForceFilter filter;
@@ -1391,7 +1392,7 @@ TEST_F(ArbiterTest, ARequestOfAnotherOwnerIsNotTheSame) {
   EXPECT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::token_in_use);
 }
 
-// The process stood still: the end of the wait and the release are seen at the same time.
+// The process stood still, so it sees the end of the wait and the release at the same time.
 TEST_F(ArbiterTest, WhoseWaitEndsWhenNothingIsInTheWayIsGranted) {
   ASSERT_EQ(acquire(token(1), path("a")).outcome, Outcome::granted);
   const Acquired queued = acquire(token(2), path("a"), milliseconds{100});
@@ -1422,8 +1423,8 @@ TEST_F(ArbiterTest, WhoHasLeftTakesOnlyAPlaceThatIsKept) {
   EXPECT_EQ(arbiter_->acquire(late, now()).outcome, Outcome::queued);
 }
 
-// How long things are remembered stands in API.md. In numbers here: what compares with the code's
-// own constants does not see that they are others.
+// API.md says how long things are remembered. These tests use numbers: a comparison with the code's
+// own constants would not notice that those have changed.
 
 TEST_F(ArbiterTest, APlaceIsKeptFor15Seconds) {
   std::uint8_t client = 0;

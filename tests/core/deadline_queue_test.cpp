@@ -74,19 +74,20 @@ TEST(DeadlineQueue, NoCallMovesMoreThanAFew) {
       ++calls;
     }
     EXPECT_GE(calls, count / DeadlineQueue::moved_at_once);
-    // All have been moved as far as they go.
+    // All entries have been moved as far as they go.
     for (std::size_t n = 0; n < count; ++n) ASSERT_TRUE(queue.take_due(now));
     EXPECT_EQ(queue.size(), 0U);
   }
 }
 
-// Each millisecond only as many calls as it takes to move a part of them.
+// Each millisecond makes only as many calls as it takes to move a part of the entries.
 TEST(DeadlineQueue, WhatIsDueDoesNotWaitForWhatMoves) {
   std::mt19937_64 random{7};
   DeadlineQueue queue;
-  std::map<Instant, int> counts;  // of those that are due then
+  std::map<Instant, int> counts;  // of entries that are due then
   for (int n = 0; n < 20'000; ++n) {
-    // Some all the time, and very many in one slot of 33 s, and in one of a second.
+    // Some are spread over the whole time, very many are in one slot of 33 s, or in one of a
+    // second.
     const std::uint64_t least = n < 2'000 ? 0 : n % 2 == 0 ? 65'536 : 67'584;
     const std::uint64_t span = n < 2'000 ? 70'000 : n % 2 == 0 ? 32'768 : 1'024;
     const Instant deadline{milliseconds{least + random() % span}};
@@ -124,12 +125,12 @@ TEST(DeadlineQueue, WhatIsLateIsTakenInOrder) {
   EXPECT_EQ(taken, expected);
 }
 
-/// Against a list that is looked through, with few calls, so that commands come while slots move.
+/// Compares with a list that is searched, with few calls, so that commands come while slots move.
 class DeadlineQueueModelTest : public testing::TestWithParam<std::uint64_t> {
  protected:
   struct Known {
     std::uint32_t entry = 0;
-    Instant deadline;  // as it was given
+    Instant deadline;  // as passed to add()
     std::uint64_t subject = 0;
   };
   static Instant rounded(const Known& known) {
@@ -139,12 +140,12 @@ class DeadlineQueueModelTest : public testing::TestWithParam<std::uint64_t> {
     const auto entry = queue_.add(deadline, DeadlineQueue::Kind::cooling, ++last_subject_);
     known_.push_back({entry, deadline, last_subject_});
   }
-  /// Of all sizes; with every other seed so short that there are the finest levels only.
+  /// Of all sizes; with every other seed so short that only the finest levels are used.
   Duration random_duration() {
     const std::uint64_t bits = random_() % (GetParam() % 2 == 0 ? 18 : 44);
     return Duration{static_cast<std::int64_t>(random_() % (std::uint64_t{2} << bits))};
   }
-  /// As they stand in one list of the wheel: the last one is the first there.
+  /// Adds entries that are in one list of the wheel, where the last one added is the first.
   void add_neighbours() {
     const Instant first = now_ + random_duration();
     for (std::uint64_t count = random_() % 100; count > 0; --count) {

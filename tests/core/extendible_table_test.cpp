@@ -35,8 +35,8 @@ TEST(ExtendibleTable, AgreesWithAMapThroughSplitsAndErasures) {
   EXPECT_EQ(table.find(12345, [](std::uint32_t) { return false; }), ExtendibleTable::none);
 }
 
-/// What came when its line was full is found also when others of that line are gone, and the last
-/// lines lead to the first ones.
+/// An entry that passed a full line is found also after others have gone from that line; and the
+/// search wraps from the last line to the first.
 TEST(ExtendibleTable, FindsWhatPassedFullLines) {
   constexpr std::uint32_t last_line = 127;
   constexpr std::uint32_t count = 40;  // six lines of seven
@@ -54,7 +54,7 @@ TEST(ExtendibleTable, FindsWhatPassedFullLines) {
   EXPECT_EQ(table.size(), 0U);
 }
 
-/// An empty table has nothing under hash zero, which is what unused entries have.
+/// An empty table has nothing under hash zero, although that is the hash of unused entries.
 TEST(ExtendibleTable, UnusedEntriesAreNotFound) {
   ExtendibleTable table;
   EXPECT_EQ(table.peek(0), ExtendibleTable::none);
@@ -64,8 +64,8 @@ TEST(ExtendibleTable, UnusedEntriesAreNotFound) {
   EXPECT_EQ(table.peek(0), ExtendibleTable::none);
 }
 
-/// A line that was full once must not stay in the way of searches: after many no line would end
-/// one. A bucket that is as full as one gets, and many that come and go.
+/// A line that was full once must not lengthen searches for ever: after many of them no line would
+/// end a search. Uses a bucket that is as full as possible, and many entries that come and go.
 TEST(ExtendibleTable, SearchesStayShortWhenManyCameAndWent) {
   std::mt19937 random{43};
   ExtendibleTable table;
@@ -81,7 +81,7 @@ TEST(ExtendibleTable, SearchesStayShortWhenManyCameAndWent) {
     }
   }
   for (const std::uint32_t hash : hashes) {
-    std::size_t compared = 0;  // else an endless loop would do nothing, and could be left out
+    std::size_t compared = 0;  // without an effect, the compiler could remove an endless loop
     const auto is_none = [&](std::uint32_t) { return ++compared > hashes.size(); };
     EXPECT_EQ(table.find(hash, is_none), ExtendibleTable::none);
     EXPECT_EQ(compared, 1U);

@@ -1,5 +1,5 @@
-// What lists and refusals show: all who are in the way, all that a lease holds, cursors that stay
-// right while locks come, go, change and cool. A flat list says what is expected.
+// What lists and refusals show: all blockers, all locks of a lease, cursors that stay valid while
+// locks come, go, change and cool. A flat list has the expected results.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -47,9 +47,9 @@ class TableWithList {
     bool is_cooling = false;
   };
   struct Cursor {
-    std::unique_ptr<LockCursor> tested;  // null: nobody asks for the next page
+    std::unique_ptr<LockCursor> tested;  // null: the next page is not requested
     std::string prefix;
-    LockId last;  // that it has shown, or was moved behind
+    LockId last;  // the last lock that it has shown, or was moved past
   };
 
   static Token token_of(std::uint64_t number) {
@@ -61,7 +61,7 @@ class TableWithList {
   Path random_path() {
     static const std::string long_name(200, 'n');
     Path path;
-    // Deep ones: blocks of locks whose depths differ have one size there.
+    // Deep paths: there, locks of different depths have blocks of one size.
     const bool is_deep = random_() % 4 == 0;
     for (std::size_t depth = is_deep ? 28 + random_() % 4 : random_() % 5; depth > 0; --depth) {
       const std::string_view name = std::array<std::string_view, 4>{
@@ -104,7 +104,7 @@ class TableWithList {
     return ids;
   }
 
-  /// Those at exactly the path, and those in the way elsewhere: each is shown once.
+  /// The locks at exactly the path, and those in the way elsewhere: each is shown once.
   void check_split(const AcquireRequest& request, const std::vector<LockId>& in_the_way) const {
     std::vector<LockId> at_path;
     table_.for_each_lock_at(request.path, [&](const HeldLock& held) {
@@ -141,7 +141,7 @@ class TableWithList {
     std::size_t distance = 0;
     table_.for_each_blocker(request, [&](const HeldLock& held) {
       const std::size_t depth = table_.path_of(held).depth();
-      // The nearest at and above the path, then those below.
+      // Those at and above the path, nearest first, then those below.
       const std::size_t its = depth <= path.depth() ? path.depth() - depth : segments_max + 1;
       EXPECT_GE(its, distance);
       distance = its;
@@ -227,7 +227,7 @@ class TableWithList {
       cursor.tested->keep();
     }
     ASSERT_EQ(shown.has_value(), expected != held_.end());
-    if (!shown) return;  // others may come
+    if (!shown) return;  // further locks may be added
     ASSERT_EQ(shown->id, expected->first);
     cursor.last = shown->id;
   }
@@ -270,7 +270,7 @@ class TableWithList {
     compare_behind(of_leases);
   }
 
-  /// What each lease has behind any id, its own or another's.
+  /// The locks that each lease has after any id, its own or that of another.
   void compare_behind(const std::map<Token, std::vector<LockId>>& of_leases) {
     for (const auto& [token, ids] : of_leases) {
       const LivingLease lease = *table_.find_lease_of(token);

@@ -31,7 +31,7 @@ class LockTableTest : public testing::Test {
   static AcquireRequest request(PathView at, const Token& of) {
     return {.path = at, .shape = {}, .rule = ClashRule::symmetric, .token = of};
   }
-  /// canhaz of 1.0b: empty when granted, else who is in the way.
+  /// canhaz of 1.0b: empty if granted, else the owner in the way.
   std::string canhaz(std::string_view text, std::string_view owner, Shape shape = {}) {
     const Path at = path(text);
     const AcquireRequest request{
@@ -86,7 +86,7 @@ TEST_F(LockTableTest, WhatCoolsFirstEndsByTwoRecords) {
   EXPECT_EQ(table_.ends_max(), 1U);
 }
 
-// So the end of however many locks fits, also where the table is nearly full.
+// So any number of locks can end, also if the table is nearly full.
 TEST_F(LockTableTest, WhatCoolsTakesNoMoreOfTheTableThanBefore) {
   const Path first = path("/first");
   const Path second = path("/second");
@@ -252,7 +252,7 @@ TEST_F(LockTableTest, WhatIsLookedForByItsIdTakesNoStepsAnyMoreWithAnIndex) {
   EXPECT_GT(steps_of({501, 0}), 400U);
 }
 
-// The block of its lock is given to a lock of another depth, which another cursor stands behind.
+// The block of its lock is reused for a lock of another depth, which another cursor stands behind.
 TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   const auto deep = [&](std::string text, int depth) {
     for (int level = 1; level < depth; ++level) text += "/" + std::to_string(level);
@@ -305,7 +305,7 @@ TEST_F(LockTableTest, TheDeepestPathIsHeldAndReleased) {
   EXPECT_EQ(table_.node_count(), 0U);
 }
 
-/// Two texts with the same hash, in a table that was made with this seed.
+/// Returns two texts with the same hash, in a table with this seed.
 std::pair<std::string, std::string> texts_of_one_hash(std::uint64_t seed,
                                                       const std::function<std::string(int)>& text) {
   std::map<std::uint32_t, std::string> texts;
@@ -316,7 +316,7 @@ std::pair<std::string, std::string> texts_of_one_hash(std::uint64_t seed,
   }
 }
 
-// By chance it is one pair in four thousand million: nothing else comes to it.
+// By chance this happens to one pair in four thousand million, so no other test covers it.
 TEST_F(LockTableTest, PathsWhoseHashesAreTheSameAreNotMistakenForEachOther) {
   const auto [a, b] =
       texts_of_one_hash(0, [](int number) { return "name" + std::to_string(number); });

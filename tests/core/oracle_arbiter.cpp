@@ -10,7 +10,7 @@
 namespace locker::core {
 namespace {
 
-// Numbers of the documents stand here once more, so that another one in the code is seen.
+// The numbers of the documents are repeated here, so that a different one in the code is found.
 constexpr Duration place_kept = std::chrono::seconds{15};
 constexpr std::size_t blockers_named_max = 16;
 
@@ -31,7 +31,7 @@ std::size_t needed(const OracleArbiter::Request& request) {
   return request.any == 0 ? request.wanted.size() : request.any;
 }
 
-/// Of the journal, at most.
+/// The most bytes of the journal that the grant takes.
 std::size_t bytes_for(const OracleArbiter::Request& request) {
   std::size_t all = 0;
   std::size_t longest = 0;
@@ -46,13 +46,13 @@ std::size_t bytes_for(const OracleArbiter::Request& request) {
   return bytes;
 }
 
-/// Without a TTL, for ever.
+/// Zero is no TTL, which outlasts any.
 bool outlasts(Milliseconds ttl, Milliseconds other) {
   if (other.count() == 0) return false;
   return ttl.count() == 0 || ttl > other;
 }
 
-/// What is asked again, without what is left out.
+/// Whether a repeated request is the same; parameters that it leaves out do not count.
 bool agrees(const OracleArbiter::Request& asked, Milliseconds lock_delay, const std::string& meta) {
   return (asked.lock_delay.count() == 0 || asked.lock_delay == lock_delay) &&
          (asked.meta.empty() || asked.meta == meta);
@@ -68,7 +68,7 @@ bool refuse_without_room(const OracleArbiter::Rooms& rooms, Released& released) 
   return true;
 }
 
-/// Or ended in another way.
+/// The answer to a release of what the token released before, or lost in another way.
 Released released_before(const OracleArbiter::Ended& ended) {
   Released released;
   released.outcome =
@@ -77,7 +77,7 @@ Released released_before(const OracleArbiter::Ended& ended) {
   return released;
 }
 
-/// The one that waits, and what is asked again.
+/// Whether a repeated request is the one that waits.
 bool is_same_request(const OracleArbiter::Request& other, const OracleArbiter::Request& asked) {
   return other.token == asked.token && other.any == asked.any && other.ttl == asked.ttl &&
          agrees(asked, other.lock_delay, other.meta) &&
@@ -141,7 +141,7 @@ bool OracleArbiter::waits_for(std::size_t place, const Token& to,
   return false;
 }
 
-/// Whether these requests of one lease wait for who waits for … that lease.
+/// Whether these requests of one lease wait, directly or through others, for that lease.
 bool OracleArbiter::waits_for_itself(std::vector<std::size_t> places,
                                      const std::vector<Request>& requests) const {
   std::set<Token> tokens;
@@ -201,8 +201,8 @@ bool OracleArbiter::has_deadlock() const {
   return false;
 }
 
-/// Whether the other lease holds there, with this fence, or wants there before it, what keeps the
-/// request at this place from what it wants.
+/// Whether the other lease is in the way of the request at this place as the step states: holds a
+/// lock there with this fence, or has an earlier request there.
 bool OracleArbiter::is_blocked_as_told(const CycleStep& step, std::size_t place,
                                        const Wanted& wanted, const Token& by,
                                        const std::vector<Request>& requests) const {
@@ -223,7 +223,7 @@ bool OracleArbiter::is_blocked_as_told(const CycleStep& step, std::size_t place,
 }
 
 bool OracleArbiter::is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const {
-  // At the end, also when it had a place before.
+  // At the end of the queue, also if it had a place before.
   std::vector<Request> requests = requests_;
   Request request = asked;
   const auto same = std::find_if(requests.begin(), requests.end(),
@@ -284,7 +284,7 @@ std::vector<OracleArbiter::Lock> OracleArbiter::holders_in_the_way(const Request
   return holders;
 }
 
-/// Of each path that it wants every holder, and of those who wait before it the last.
+/// For each wanted path: every holder in the way, and the last waiter in the way before it.
 std::vector<LockInfo> OracleArbiter::list_blockers(const Request& request,
                                                    std::size_t before) const {
   std::vector<LockInfo> all;
@@ -463,7 +463,7 @@ OracleArbiter::Decision OracleArbiter::acquire(const Request& asked, Duration wa
   }
   if (place == requests_.size()) request.since = now;
   bool is_refused = is_deadlock(request, place);
-  if (place < requests_.size() && is_refused) {  // at the end, then
+  if (place < requests_.size() && is_refused) {  // then it goes to the end of the queue
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(place));
     place = requests_.size();
     request.is_kept = false;
@@ -515,7 +515,7 @@ std::optional<Outcome> OracleArbiter::refusal_of(const Request& request) const {
   return std::nullopt;
 }
 
-/// Everybody waits for a journal without room; for who wants too much, nobody else does.
+/// All wait for a journal without room; nobody else waits for a request that wants too much room.
 void OracleArbiter::delay(Request& request, Instant now) {
   if (rooms_.grants != Room::enough) {
     stuck_until_ = now + std::chrono::milliseconds{5};
@@ -530,7 +530,7 @@ OracleArbiter::Decision OracleArbiter::grant(const Request& request,
   Decision decision{request.number, Outcome::granted, {}};
   const auto lease = leases_.find(request.token);
   for (Request& other : requests_) {
-    if (other.token == request.token) other.is_delayed = false;  // it is looked at again
+    if (other.token == request.token) other.is_delayed = false;  // it is re-examined
   }
   const Fence fence = take_fence(now);
   for (const std::size_t index : chosen) {
@@ -656,7 +656,7 @@ void OracleArbiter::end_lock(std::size_t place, End reason, const std::string& d
         request.wanted.front().packed_path != lock.packed_path) {
       continue;
     }
-    request.changes_mode = false;  // it is one like any other now
+    request.changes_mode = false;  // it becomes an ordinary request
     changed_.insert(token);
   }
   note_change(token, {lock.packed_path, lock.shape});
@@ -668,7 +668,7 @@ void OracleArbiter::end_lock(std::size_t place, End reason, const std::string& d
   }
 }
 
-/// It has no locks any more.
+/// REQUIRES: the lease has no locks.
 void OracleArbiter::end_lease(const Token& token, End reason, const std::string& detail,
                               Instant now) {
   const Lease& lease = leases_.at(token);
@@ -695,7 +695,7 @@ void OracleArbiter::refuse_waiters_of(const Token& token, Instant now) {
   });
 }
 
-/// Something that the journal has, too.
+/// Notes an end, or its removal, that is in the journal, too.
 void OracleArbiter::note_lease(const Token& token, const std::optional<Ended>& ended) {
   journaled_.erase(token);
   if (ended) {
@@ -710,8 +710,7 @@ void OracleArbiter::note_lock(const std::pair<Token, std::string>& lock, const E
   ended_locks_[lock] = ended;
 }
 
-/// Of requests that wait, and of places that are kept. Who has a lease, or waits for more, goes on
-/// with that.
+/// Ends waiting requests and kept places. A token that has a lease, or other requests, keeps these.
 void OracleArbiter::end_waits(const std::function<bool(const Request&)>& fits, const Ended& why,
                               Instant now) {
   std::set<Token> chosen;
@@ -929,13 +928,13 @@ void OracleArbiter::end(const Due& due, Instant now) {
   }
 }
 
-/// All that found no room are tried again together, 10 ms after the first of them.
+/// All ends that found no room are retried together, 10 ms after the first of them.
 Instant OracleArbiter::retry_at(Instant now) {
   if (retry_at_ <= now) retry_at_ = now + std::chrono::milliseconds{10};
   return retry_at_;
 }
 
-/// A few of its locks, and with the last of them the lease.
+/// Ends a few of the lease's locks, and with the last of them the lease.
 void OracleArbiter::expire(const Token& token, Instant now) {
   Lease& lease = leases_.at(token);
   if (!has_room_for_ends()) {
@@ -982,7 +981,7 @@ void OracleArbiter::end_wait(std::size_t place, Instant now) {
   decide(request, free, refusal, now);
 }
 
-/// REQUIRES: the request waits no more.
+/// REQUIRES: the request has been taken out of the queue.
 void OracleArbiter::decide(const Request& request, const std::vector<std::size_t>& free,
                            std::optional<Outcome> refusal, Instant now) {
   Decision told = decision(request, refusal.value_or(Outcome::granted), now);
@@ -1006,7 +1005,7 @@ void OracleArbiter::settle(Instant now, std::size_t decisions_max) {
   }
   for (std::size_t place = 0; now >= stuck_until_ && decisions_.size() < decisions_max;) {
     if (place == requests_.size()) {
-      // Nobody can be granted any more.
+      // Nothing more can be granted.
       if (changed_.empty()) return;
       refuse_deadlocks_of(changed_.extract(changed_.begin()).value(), now);
       place = 0;
@@ -1050,7 +1049,7 @@ void OracleArbiter::restart(bool from_snapshot) {
     ended_locks_.clear();
     expiring_.clear();
   }
-  // The journal has no words.
+  // The journal does not contain details.
   for (auto& [token, ended] : ended_) ended.detail.clear();
   for (auto& [lock, ended] : ended_locks_) ended.detail.clear();
   for (auto& [token, lease] : leases_) {

@@ -14,15 +14,15 @@
 
 namespace locker::core {
 
-/// The rules of Arbiter in the simplest words: flat lists, every pair compared, everything looked
-/// at again whenever it settles. A value: a copy shows what would come of another order.
+/// The rules of Arbiter in their simplest form: flat lists, every pair compared, everything
+/// re-examined whenever it settles. A value: a copy shows the result of another order.
 class OracleArbiter {
  public:
-  /// What the journal has room for.
+  /// The room that the journal has.
   struct Rooms {
     Room grants = Room::enough;
     Room ends = Room::enough;
-    /// For grants, when there is enough.
+    /// For grants, if `grants` is enough.
     std::size_t bytes = std::size_t{1} << 40U;
   };
   struct Lock {
@@ -37,7 +37,7 @@ class OracleArbiter {
     std::string meta;
   };
   struct Request {
-    std::uint64_t number = 0;  // of the command, to name it by
+    std::uint64_t number = 0;  // of the command; identifies it
     Token token;
     bool is_chosen = false;
     std::vector<Wanted> wanted;
@@ -48,12 +48,12 @@ class OracleArbiter {
     Milliseconds default_ttl{};
     Milliseconds lock_delay{};
     std::string meta;
-    Instant since{};  ///< It waits.
+    Instant since{};  ///< When the wait began.
     Instant deadline{};
     bool is_kept = false;
     bool changes_mode = false;
-    bool is_delayed = false;  ///< The journal has room, but not for so much.
-    /// With what TTL its lease was renewed last, if it was since this came.
+    bool is_delayed = false;  ///< The journal has room, but not enough for its grant.
+    /// The TTL with which its lease was last renewed, if that was after this request arrived.
     std::optional<Milliseconds> promised{};
   };
   struct Decision {
@@ -62,34 +62,34 @@ class OracleArbiter {
     std::vector<std::string> paths;
     Duration waited{};
     End reason = End::expired;            ///< Of a lease that has ended.
-    std::string detail{};                 ///< The same.
+    std::string detail{};                 ///< Of a lease that has ended, too.
     std::vector<std::string> blockers{};  ///< See set_blockers(). In any order.
     friend auto operator<=>(const Decision&, const Decision&) = default;
   };
-  /// As many as there are, unless they are more than a refusal names; then none.
+  /// Sets all blockers, or none if there are more than a refusal names.
   static void set_blockers(const std::vector<LockInfo>& blockers, Decision& decision);
 
   explicit OracleArbiter(const Arbiter::Limits& limits) : limits_(limits) {}
   void set_rooms(const Rooms& rooms) { rooms_ = rooms; }
 
-  /// Returns the immediate answer; what it caused besides is in take_decisions(). Nobody who waits
-  /// is granted by a command: see settle().
+  /// Returns the immediate answer; take_decisions() has everything else that it caused. Commands
+  /// grant nothing to waiters: see settle().
   Decision acquire(const Request& request, Duration wait, Instant now);
   Released release(const Token& token, const std::string& packed_path, Instant now);
   Released release_all(const Token& token, Instant now);
   LeaseOutcome open_lease(const Token& token, const std::string& owner, Milliseconds ttl,
                           Instant now);
   LeaseOutcome renew(const Token& token, std::optional<Milliseconds> ttl, Instant now);
-  /// By the rule of the 1.0b calls, for a fresh lease.
+  /// For a fresh lease, by the rule of the 1.0b calls.
   Outcome acquire_legacy(const Token& token, const Wanted& wanted, const std::string& owner,
                          Milliseconds ttl, Instant now);
   Forced force(const ForceFilter& filter, const std::string& detail, Instant now);
   bool abandon(std::uint64_t number, Instant now);
 
-  /// Somebody waits for more room than the journal has.
+  /// Whether a request waits for more room than the journal has.
   [[nodiscard]] bool has_delayed() const;
 
-  /// What happens by itself: the end of a lease, of a cooling lock, or of a wait.
+  /// An event due by time: the end of a lease, of a cooling lock, or of a wait.
   struct Due {
     Instant when{};
     std::optional<Token> lease{};
@@ -97,31 +97,31 @@ class OracleArbiter {
     std::string packed_path{};
     std::uint64_t request = 0;  // its number
   };
-  /// What is due next, more when it is at the same time: nobody promises which comes first.
+  /// Returns what is due next; several things if they are due at the same time, in any order.
   [[nodiscard]] std::vector<Due> next_due() const;
   void end(const Due& due, Instant now);
-  /// Grants what can be granted, and refuses deadlocks, until there are so many decisions to take.
-  /// REQUIRES: nothing is due.
+  /// Grants what can be granted, and refuses deadlocks, until there are this many decisions to
+  /// take. REQUIRES: nothing is due.
   void settle(Instant now, std::size_t decisions_max = ~std::size_t{0});
-  /// Somebody who waits could be granted, were it settled.
+  /// Whether settle() would grant something to a waiter.
   [[nodiscard]] bool can_grant() const;
-  /// No queued request is granted before, because the journal makes room.
+  /// No queued request is granted before this time, because the journal makes room.
   [[nodiscard]] Instant stuck_until() const { return stuck_until_; }
-  /// Those that are delayed are not granted before.
+  /// Delayed requests are not granted before this time.
   [[nodiscard]] Instant delayed_until() const { return delayed_until_; }
-  /// Nobody waits any more, and time begins anew. A journal remembers what has ended; a snapshot
-  /// does not.
+  /// Drops all waiters, and time begins anew. A journal remembers what has ended; a snapshot does
+  /// not.
   void restart(bool from_snapshot);
 
   [[nodiscard]] std::vector<Decision> take_decisions();
   [[nodiscard]] const std::vector<Lock>& locks() const { return locks_; }
   [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
-  /// Somebody waits who would wait for ever.
+  /// Whether a request would wait for ever.
   [[nodiscard]] bool has_deadlock() const;
-  /// Whether each of these waits for the next one, because of what it tells of that one, and the
-  /// last for the first, which is the one who asks. REQUIRES: it has not been asked yet.
+  /// Whether each step waits for the next one, for the reason that it states, and the last for the
+  /// first, which is the request itself. REQUIRES: the request has not been made yet.
   [[nodiscard]] bool is_cycle(const Request& asked, const std::vector<CycleStep>& cycle) const;
-  /// Who holds what is in the way of this request.
+  /// The held locks that are in the way of this request.
   [[nodiscard]] std::vector<Lock> holders_in_the_way(const Request& request) const;
   /// How many requests of others want what this lease holds.
   [[nodiscard]] std::size_t waiters_behind(const Token& token) const;
@@ -130,7 +130,7 @@ class OracleArbiter {
     Milliseconds ttl{};
     Instant expires = Instant::max();
     std::string owner;
-    bool is_opened = false;  ///< By itself: lives without locks.
+    bool is_opened = false;  ///< Explicitly: lives without locks.
   };
   [[nodiscard]] const std::map<Token, Lease>& leases() const { return leases_; }
   struct Ended {
@@ -138,13 +138,13 @@ class OracleArbiter {
     Fence fence = 0;  ///< Of a lock.
     std::string detail{};
   };
-  /// What became of leases that are no more.
+  /// How the leases that are no more have ended.
   [[nodiscard]] const std::map<Token, Ended>& ended() const { return ended_; }
-  /// Requests were ended by force or by their own client, since the beginning.
+  /// The number of requests that were ended by force or by their own client.
   [[nodiscard]] std::uint64_t waits_ended() const { return waits_ended_; }
   [[nodiscard]] std::size_t locks_of(const Token& token) const;
   [[nodiscard]] Fence newest_fence_of(const Token& token) const;
-  /// A lease has lost some of its locks by expiry, and not yet all.
+  /// Whether a lease has lost some of its locks by expiry, and not yet all.
   [[nodiscard]] bool has_expiring() const { return !expiring_.empty(); }
 
  private:
@@ -168,7 +168,7 @@ class OracleArbiter {
   void delay(Request& request, Instant now);
   [[nodiscard]] std::vector<LockInfo> list_blockers(const Request& request,
                                                     std::size_t before) const;
-  /// Of a request that waits.
+  /// The decision about a request that waits.
   [[nodiscard]] static Decision decision(const Request& request, Outcome outcome, Instant now) {
     return {request.number, outcome, {}, now - request.since};
   }
@@ -205,7 +205,7 @@ class OracleArbiter {
   std::map<Token, Lease> leases_;
   std::map<Token, Ended> ended_;
   std::map<std::pair<Token, std::string>, Ended> ended_locks_;
-  // What a restart brings back in place of what became of waits: those are in no journal.
+  // What a restart restores in place of how waits ended, which is not journaled.
   std::map<Token, std::optional<Ended>> journaled_;
   std::map<std::pair<Token, std::string>, std::optional<Ended>> journaled_locks_;
   std::uint64_t waits_ended_ = 0;
@@ -214,7 +214,7 @@ class OracleArbiter {
   std::set<Token> expiring_;  // leases that have lost some of their locks by expiry
   Instant stuck_until_{};
   Instant delayed_until_{};
-  Instant retry_at_{};  // what found no room for its end
+  Instant retry_at_{};  // when ends that found no room are retried
   Fence last_fence_ = 0;
 };
 

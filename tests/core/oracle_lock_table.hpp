@@ -8,8 +8,8 @@
 
 namespace locker::core {
 
-/// The lock rules as a flat list that is searched from one end to the other: obviously right, and
-/// what the real table is compared with.
+/// The lock rules on a flat list that is searched from one end to the other: obviously right, and
+/// the reference for the real table.
 class OracleLockTable {
  public:
   struct Held {

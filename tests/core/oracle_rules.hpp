@@ -5,8 +5,8 @@
 
 namespace locker::core::oracle {
 
-// What DESIGN.md says of who is in whose way, in words of its own: what is wrong in core/clash.hpp
-// or core/path.hpp shall not be wrong here, too.
+// The clash rules of core/DESIGN.md, implemented independently, so that an error in core/clash.hpp
+// or core/path.hpp is not repeated here.
 
 [[nodiscard]] inline bool is_below(PathView path, PathView folder) {
   auto at = path.begin();
@@ -17,7 +17,7 @@ namespace locker::core::oracle {
   return at != path.end();
 }
 
-/// Whether a lock keeps others from a path, by its own flags alone.
+/// Whether a lock blocks a path, by its own flags alone.
 [[nodiscard]] inline bool blocks(PathView lock, const Shape& shape, PathView path) {
   return lock.packed() == path.packed() || (shape.lock_parents && is_below(lock, path)) ||
          (shape.lock_children && is_below(path, lock));

@@ -19,7 +19,7 @@ class RechecksTest : public testing::Test {
     for (Ticket ticket = 0; ticket < waiters_.size(); ++ticket) waiters_.at(ticket).ticket = ticket;
   }
   static Instant at(int milliseconds) { return Instant{std::chrono::milliseconds{milliseconds}}; }
-  /// The ticket of the next one.
+  /// Returns the ticket of the next waiter.
   std::optional<Ticket> take(Instant now = {}) {
     const Waiter* const next =
         rechecks_.take_next(now, [this](const Waiter&) { return has_room_; });

@@ -39,7 +39,7 @@ template <typename Kind>
 void expect_comes_back(const Kind& written) {
   std::string bytes;
   append_record(written, bytes);
-  append_record(Ended{}, bytes);  // a length that is wrong would show in the next one
+  append_record(Ended{}, bytes);  // a wrong length would show in this next record
   RecordReader reader{bytes};
   Record read;
   ASSERT_TRUE(reader.next(read));

@@ -30,7 +30,7 @@ TEST(Sha256, AgreesWithTheStandard) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-// Of messages of every length around a block's end, as `head -c N /dev/zero | sha256sum` says.
+// Messages of lengths around a block's end; the results are of `head -c N /dev/zero | sha256sum`.
 TEST(Sha256, PadsAroundTheEndOfABlock) {
   EXPECT_EQ(hex(sha256(std::string(55, '\0'))),
             "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7");

@@ -7,7 +7,7 @@
 namespace locker::core {
 namespace {
 
-// It looks at eight bytes at a time: each byte has to count at each place, whatever stands beside.
+// It checks eight bytes at a time: each byte has to count at each position, whatever is next to it.
 TEST(Utf8, EachByteCountsAtEachPlace) {
   for (const char beside : {' ', '~'}) {
     for (std::size_t size = 1; size <= 20; ++size) {

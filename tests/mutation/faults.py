@@ -89,7 +89,7 @@ FAULTS = [
           "persistence/local_journal.cpp",
           "  return segment_bytes / (is_full ? 4 : 8);",
           "  return is_full ? segment_bytes - segment_bytes : 0;",
-          "persistence_test Journal*Space*:Journal*Room*:FullDisk*"),
+          "persistence_test JournalSpaceTest.*"),
     Fault("ends-have-no-room", "on a full disk very many locks cannot all be released",
           "persistence/local_journal.cpp",
           "reserved ? 0 : bytes + ends * end_bytes_max;", "reserved ? 0 : bytes + ends;",

@@ -23,7 +23,7 @@ std::string random_text(std::mt19937_64& random, std::size_t size) {
   return text;
 }
 
-/// Appends pieces of all sizes from `offset` on, to the file and to what it ought to be.
+/// Appends pieces of all sizes from `offset` on, to the file and to its expected contents.
 void append_all(File& file, std::uint64_t offset, std::string& expected, std::mt19937_64& random) {
   for (;;) {
     const std::size_t size = 1 + (random() % 4 != 0 ? random() % 300 : random() % 20'000);
@@ -53,7 +53,7 @@ TEST_P(AppendFileTest, HasWhatWasAppendedAndZerosBehind) {
     auto opened = disk.open("d/file", Access::write);
     ASSERT_TRUE(opened);
     ASSERT_TRUE((*opened)->bypass_cache());
-    AppendFile file{std::move(*opened)};  // another one goes on where this one ended
+    AppendFile file{std::move(*opened)};  // another AppendFile continues where this one ended
     const std::string bytes = random_text(random_, 1 + random_() % 5'000);
     ASSERT_TRUE(file.write_at(offset, bytes));
     expected_.replace(offset, bytes.size(), bytes);

@@ -1,4 +1,4 @@
-// compact() itself, with records of all kinds: a snapshot says what the records said.
+// Tests of compact() with records of all kinds: a snapshot is equivalent to its records.
 
 #include "persistence/compaction.hpp"
 
@@ -24,7 +24,7 @@ namespace locker::persistence {
 namespace {
 
 constexpr const char* directory = "store";
-constexpr std::uint8_t tokens = 5;  // so few that each has many leases, one after the other
+constexpr std::uint8_t tokens = 5;  // so few that each opens many leases, one after the other
 
 core::Token token_of(std::uint64_t number) {
   core::Token token;
@@ -37,7 +37,7 @@ std::string name_of(core::LockId id) {
   return std::to_string(id.fence) + "." + std::to_string(id.position);
 }
 
-/// All that a table has, a thing a line.
+/// Describes everything in a table, one item per line.
 std::string picture(const core::LockTable& table) {
   std::string picture;
   table.for_each_lock([&](const core::HeldLock& held) {
@@ -66,16 +66,16 @@ std::string picture(const core::LockTable& table) {
   return picture;
 }
 
-/// Records such as Arbiter tells them, and what they say.
+/// Produces records as Arbiter does, and keeps the state that they describe.
 class Records {
  public:
   explicit Records(std::uint64_t seed) : random_(seed) {}
 
   [[nodiscard]] std::uint64_t random() { return random_(); }
   [[nodiscard]] const core::LockTable& table() const { return table_; }
-  /// The highest that a record gave out.
+  /// The highest fence that a record gave out.
   [[nodiscard]] core::Fence fence_given() const { return fence_given_; }
-  /// Those that were made since it was called last.
+  /// The records made since the previous take(), encoded.
   struct Bytes {
     std::string bytes;
     std::uint32_t count = 0;
@@ -97,7 +97,7 @@ class Records {
     }
   }
 
-  /// The TTL is for a lease that it opens.
+  /// The TTL applies if the grant opens a lease.
   void grant(const core::Token& token, core::Milliseconds ttl, std::uint64_t count) {
     const core::Fence fence = take_fence();
     for (std::uint16_t position = 0; position < count; ++position) {
@@ -198,7 +198,8 @@ class Compaction : public testing::Test {
  protected:
   Compaction() { EXPECT_TRUE(disk_.make_directory(directory)); }
 
-  /// What was made, a frame each; nothing if `frames` makes no records.
+  /// Seals a segment of the records that `make` makes, one frame each; does nothing if it makes
+  /// none.
   void seal_segment(Records& records, std::uint64_t frames, const std::function<void()>& make) {
     SegmentHeader header{input_.store, records.random(), last_index_ + 1, previous_};
     std::string bytes = encode(header);
@@ -217,7 +218,7 @@ class Compaction : public testing::Test {
     disk_.put(in_directory(directory, segment_name(header.first_index)), std::move(bytes));
   }
 
-  /// Makes the next snapshot, which says what the records said.
+  /// Makes the next snapshot and checks that it is equivalent to the records.
   void compact_and_check(Records& records) {
     if (input_.segments.empty()) return;
     input_.salt = records.random();

@@ -1,4 +1,4 @@
-// The journal with its background thread, on a disk whose syncs take a while.
+// Tests of the journal with its background threads, on a disk whose syncs take a while.
 
 #include <atomic>
 #include <chrono>
@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 60s;
 
-/// A simulated disk for several threads.
+/// A simulated disk that several threads may use.
 class SharedDisk final : public FileSystem {
  public:
   explicit SharedDisk(test::SimulatedDisk& disk) : disk_(disk) {}
@@ -35,7 +35,7 @@ class SharedDisk final : public FileSystem {
     }
     auto file = disk_.open(path, access);
     if (!file) return file.error();
-    // So long that the thread wakes while a prepared segment is made a part of the journal.
+    // Long enough for the thread to wake while a prepared segment becomes part of the journal.
     const bool is_prepared = path.find(prepared_name) != std::string::npos;
     return std::unique_ptr<File>(std::make_unique<SharedFile>(
         *this, std::move(*file), is_prepared ? 10 * sync_takes : sync_takes));
@@ -88,20 +88,20 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     has_no_room_for_snapshots_ = !has;
   }
-  /// A snapshot is at work for as long as this says so.
+  /// While set, a snapshot in progress does not finish.
   void let_snapshots_take_long(bool do_so) {
     const std::lock_guard lock{mutex_};
     snapshots_take_long_ = do_so;
     changed_.notify_all();
   }
-  /// What has this in its name is whole, and gets no other name, until this says something else.
+  /// Holds back renames of complete files with `of` in their name, until called with another value.
   void let_names_wait(std::string_view of) {
     const std::lock_guard lock{mutex_};
     slow_names_ = of;
     changed_.notify_all();
   }
   void let_names_wait_no_more() { let_names_wait("no such name"); }
-  /// No sync of a file returns for as long as this says so.
+  /// While set, no sync of a file returns.
   void let_syncs_hang(bool do_so) {
     const std::lock_guard lock{mutex_};
     syncs_hang_ = do_so;
@@ -119,7 +119,7 @@ class SharedDisk final : public FileSystem {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return is_at_snapshot_; });
   }
-  /// What each read takes from now on.
+  /// Sets the duration of each further read.
   void let_reads_take(std::chrono::milliseconds time) {
     const std::lock_guard lock{mutex_};
     reads_take_ = time;
@@ -141,7 +141,7 @@ class SharedDisk final : public FileSystem {
     const std::lock_guard lock{mutex_};
     disk_.limit_space(bytes);
   }
-  /// From the moment on when somebody has been told how much is free by now.
+  /// Limits the space as soon as the next query of the free space has been answered.
   void limit_space_after_next_look(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
     disk_.limit_space_at_look(2, bytes);
@@ -234,7 +234,7 @@ class JournalBackgroundTest : public JournalTest {
     return nullptr;
   }
 
-  /// Appends until so many segments were begun, each of which has as many bytes.
+  /// Appends until so many segments have begun, all of the same size.
   void fill_segments(LocalJournal& journal, int segments) {
     const core::Path path = long_path();
     const auto until = std::chrono::steady_clock::now() + patience;
@@ -333,7 +333,7 @@ TEST_F(JournalBackgroundTest, LocksAreGrantedHoweverLongASnapshotTakes) {
   files_.let_snapshots_take_long(false);
 }
 
-// What it has is not free any more, and is not kept free once more.
+// Space that the snapshot has taken is not free, and must not be reserved a second time.
 TEST_F(JournalBackgroundTest, BesideASnapshotThatIsWrittenTheNextSegmentIsMadeOfTheRest) {
   disk_.limit_space(4 * segment_bytes_min + snapshot_bytes_max(0) + spare_bytes_min + 10'000);
   files_.let_names_wait("snapshot");
@@ -371,7 +371,7 @@ TEST_F(JournalBackgroundTest, NobodyWaitsForTheNameOfALargerSegment) {
 /// On a disk with room for two segments and little more.
 class FullDiskInBackgroundTest : public JournalBackgroundTest {
  protected:
-  /// Where two segments are made, and a third one does not fit. Null after a failure.
+  /// Opens a journal where two segments fit and a third does not. Null after a failure.
   std::unique_ptr<LocalJournal> start_on_small_disk() {
     disk_ = test::SimulatedDisk{};
     disk_.limit_space(2 * segment_bytes_min + spare_bytes_min + 10'000);
@@ -383,7 +383,7 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
     files_.limit_space(2 * segment_bytes_min + 10'000);
     return journal;
   }
-  /// Until nothing is accepted any more. Null after a failure.
+  /// Appends until nothing more is accepted. Null after a failure.
   std::unique_ptr<LocalJournal> fill_disk() {
     auto journal = start_on_small_disk();
     if (!journal) return nullptr;
@@ -405,12 +405,12 @@ class FullDiskInBackgroundTest : public JournalBackgroundTest {
     wait_until(has_room, "locks are refused for ever");
   }
 
-  /// For one segment more, and not for a snapshot beside it.
+  /// Room for one more segment, but not for a snapshot too.
   static constexpr std::uint64_t room_for_one_more =
       3 * segment_bytes_min + spare_bytes_min + 20'000;
 };
 
-// Else the snapshot takes the room, and frees nothing yet: it is the first one.
+// Otherwise the snapshot takes the room and frees nothing yet, because it is the first.
 TEST_F(FullDiskInBackgroundTest, WhereThereIsRoomAgainTheNextSegmentComesBeforeASnapshot) {
   for (int round = 0; round < 6; ++round) {
     const auto journal = fill_disk();
@@ -428,7 +428,7 @@ TEST_F(FullDiskInBackgroundTest, TheSegmentComesFirstAlsoWhereTheRoomIsThereAfte
   wait_for_room(*journal);
 }
 
-// It frees room when it is made, and that can take long.
+// The snapshot frees room only when it is complete, and that can take long.
 TEST_F(FullDiskInBackgroundTest, WhileASnapshotIsMadeReleasesAreToldToWait) {
   files_.let_snapshots_take_long(true);
   const auto journal = start_on_small_disk();
@@ -490,7 +490,7 @@ TEST_F(JournalBackgroundTest, ASnapshotThatDoesNotFitIsTriedNowAndThen) {
   wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
 }
 
-// There is no more room then than before they came, and nothing was sealed since.
+// The room is then the same as before they came, and nothing has been sealed since.
 TEST_F(JournalBackgroundTest, ASnapshotWhoseRoomOthersHadForAMomentIsMadeWhenTheyHaveLeft) {
   const std::uint64_t space = 64 * segment_bytes_min;
   disk_.limit_space(space);
@@ -506,7 +506,7 @@ TEST_F(JournalBackgroundTest, ASnapshotWhoseRoomOthersHadForAMomentIsMadeWhenThe
   wait_until([&] { return journal->status().snapshots_made != 0; }, "none is made any more");
 }
 
-/// Half of a snapshot is made, and what is read for the other half takes its time.
+/// Half of a snapshot is made, and the reads for the other half are slow.
 class SnapshotPaceTest : public JournalBackgroundTest {
  protected:
   void begin() {
@@ -531,7 +531,7 @@ class SnapshotPaceTest : public JournalBackgroundTest {
   static constexpr auto read_takes = 100ms;
   std::unique_ptr<LocalJournal> journal_;
   int waits_ = 0;  ///< For the other half, each as long as a read.
-  int reads_ = 0;  ///< For that.
+  int reads_ = 0;  ///< For the other half.
   std::chrono::nanoseconds took_{0};
 };
 
@@ -541,7 +541,7 @@ TEST_F(SnapshotPaceTest, ASnapshotRests) {
   EXPECT_GE(took_, 3 * reads_ * read_takes);
 }
 
-// That began when it was under way.
+// The refusals begin while the snapshot is in progress.
 TEST_F(SnapshotPaceTest, ItDoesNotRestWhileLocksAreRefusedForWantOfRoom) {
   begin();
   ASSERT_NE(journal_->room_for(core::record_bytes_max, false, 1'000'000), core::Room::enough);
@@ -549,7 +549,7 @@ TEST_F(SnapshotPaceTest, ItDoesNotRestWhileLocksAreRefusedForWantOfRoom) {
   EXPECT_LT(waits_, 3 * reads_);
 }
 
-// Else each one would have more to read than the one before.
+// Otherwise each snapshot would have more to read than the one before.
 TEST_F(SnapshotPaceTest, ItDoesNotRestWhereTheJournalGrowsFasterThanItIsMade) {
   begin();
   fill_segments(*journal_, 3);

@@ -1,5 +1,5 @@
-// What is done beside the journal at work: a snapshot, a backup. Between any two of its calls to
-// the disk the journal goes on.
+// Tests of operations concurrent with the journal: a snapshot, a backup. The journal continues
+// between any two of their disk calls.
 
 #include <algorithm>
 #include <cstdint>
@@ -18,15 +18,15 @@ namespace {
 using test::SimulatedDisk;
 using Survival = SimulatedDisk::Survival;
 
-/// Passes all on to a simulated disk, and tells before each call.
+/// Forwards everything to a simulated disk, and calls a function before each call.
 class WatchedDisk final : public FileSystem {
  public:
   explicit WatchedDisk(SimulatedDisk& disk) : disk_(disk) {}
 
-  /// Is called before each call; what it calls itself is not told.
+  /// Sets the function to call before each call, except for calls that it makes itself.
   void set_before_call(std::function<void()> before_call) { before_call_ = std::move(before_call); }
 
-  /// Whether a file was opened for reading since the last call of this.
+  /// Whether a file was opened for reading since the last call of forget_reads().
   [[nodiscard]] bool has_read() const { return has_read_; }
   void forget_reads() { has_read_ = false; }
 
@@ -80,7 +80,7 @@ class WatchedDisk final : public FileSystem {
       return file_->write_at(offset, bytes);
     }
     IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
-      // In pieces, between which a write can come.
+      // In pieces, so that a write can come in between.
       std::size_t done = 0;
       while (done < bytes.size()) {
         disk_.tell();
@@ -120,7 +120,7 @@ class WatchedDisk final : public FileSystem {
   bool has_read_ = false;
 };
 
-/// Large records, so that few calls fill segments; what is held is looked up when it is asked for.
+/// Large records, so that few calls fill segments; the locks held are computed on demand.
 class JournalBesideTest : public JournalTest {
  protected:
   std::unique_ptr<LocalJournal> open_in(FileSystem& files, const std::string& in,
@@ -131,7 +131,7 @@ class JournalBesideTest : public JournalTest {
     options.segment_bytes = segment_bytes_;
     options.random_number = [this] { return random_(); };
     options.on_warning = [](std::string_view) {};
-    options.on_failure = [](const core::Fault&) {};  // of the destructor, when the disk is off
+    options.on_failure = [](const core::Fault&) {};  // the destructor meets a disk that is off
     options.background = false;
     held.clear();
     auto journal = LocalJournal::open(
@@ -154,7 +154,7 @@ class JournalBesideTest : public JournalTest {
     return token;
   }
 
-  /// A frame with one record: a grant, or the end of a lock.
+  /// Appends a frame with one record: a grant, or the end of a lock.
   bool append_one(LocalJournal& journal) {
     std::string record;
     if (!held_.empty() && random_() % 5 < 2) {
@@ -201,7 +201,7 @@ class JournalBesideTest : public JournalTest {
     held_.clear();
     acknowledged_ = 0;
   }
-  /// What was not acknowledged, and is not there, never was.
+  /// Forgets the records that were not acknowledged and are not there.
   void go_on_from(Index index) {
     changes_.resize(index);
     held_ = held_at(index);
@@ -209,7 +209,7 @@ class JournalBesideTest : public JournalTest {
   }
 
   const std::string meta_ = std::string(core::meta_bytes_max, 'm');
-  std::vector<std::int64_t> changes_;  // one a record: a fence that was granted, or minus it
+  std::vector<std::int64_t> changes_;  // one per record: a fence that was granted, or minus it
   std::set<core::Fence> held_;
   core::Fence fence_ = 0;
   Index acknowledged_ = 0;
@@ -226,7 +226,7 @@ TEST_F(JournalBesideTest, APowerCutWhileASnapshotIsMadeLosesNothingOfWhatIsAppen
     {
       const auto journal = open_in(files, directory, Durability::always, found);
       ASSERT_TRUE(journal) << fault_.message;
-      files.forget_reads();  // those of the start; from now on only a snapshot reads
+      files.forget_reads();  // forgets those of the start; from here on only a snapshot reads
       const auto snapshots_before = random_() % 3;
       bool works = true;
       bool is_planned = false;
@@ -282,7 +282,7 @@ TEST_F(JournalBesideTest, TheBackgroundLeavesASegmentAloneThatIsBegun) {
   expect_whole(found, acknowledged_, "begun beside the background");
 }
 
-// Where the small one that was there before it is taken meanwhile.
+// While the larger one is made, append() takes the smaller one that was prepared before.
 TEST_F(JournalBesideTest, ALargerSegmentIsThereWheneverItWasMade) {
   segment_bytes_ = 4 * segment_bytes_min;
   disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);

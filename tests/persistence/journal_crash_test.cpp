@@ -1,4 +1,4 @@
-// Power cuts and failing calls at every call that the journal makes.
+// Tests of power failures and failing calls, at every call that the journal makes.
 
 #include <cerrno>
 #include <cstdlib>
@@ -45,8 +45,8 @@ TEST_F(JournalCrashTest, RestartsGiveTheSameStateOverRotationsAndSnapshots) {
 }
 
 TEST_F(JournalCrashTest, APowerCutAtAnyCallLosesNothingAcknowledgedAndTheJournalGoesOn) {
-  // Frames enough for several rotations and a snapshot; the cut moves through all of it, and
-  // through the recovery behind it.
+  // Enough frames for several rotations and a snapshot; the power failure moves through all of it,
+  // and through the recovery that follows.
   constexpr int frames = 260;
   for (const Survival survival : survivals) {
     for (std::uint64_t cut = 1;; cut += 1 + cut / 40) {
@@ -57,7 +57,7 @@ TEST_F(JournalCrashTest, APowerCutAtAnyCallLosesNothingAcknowledgedAndTheJournal
       const bool was_cut = disk_.is_off();
       disk_.restart(survival, random_);
       const std::string what = describe(cut, survival);
-      for (const std::uint64_t again : {3U, 9U}) {  // the power goes in the recovery too
+      for (const std::uint64_t again : {3U, 9U}) {  // the power fails during recovery too
         disk_.cut_power_at(again);
         open();
         disk_.restart(survival, random_);
@@ -106,7 +106,8 @@ TEST_F(JournalCrashTest, WhatAKilledProcessLeavesInTheCacheIsOnTheDiskBeforeTheN
   }
 }
 
-/// Passes all on, and tells before and behind each change of a name and each sync of a directory.
+/// Forwards everything, and calls a function before and after each call that creates, renames,
+/// removes or locks a name, and each directory sync.
 class WatchedNames final : public FileSystem {
  public:
   WatchedNames(SimulatedDisk& disk, std::function<void(const std::string&)> on_moment)
@@ -202,7 +203,7 @@ TEST_F(JournalCrashTest, WithoutASyncAPowerCutLeavesABeginningOfWhatWasSaid) {
     Held held;
     if (const auto journal = open(held, Durability::none)) run(*journal, history, 400);
     disk_.restart(Survival::something, random_);
-    history.acknowledged = 0;  // nothing was promised
+    history.acknowledged = 0;  // nothing was acknowledged
     expect_nothing_acknowledged_is_lost(history, "round " + std::to_string(round));
     if (HasFatalFailure()) return;
   }
@@ -238,7 +239,7 @@ TEST_F(JournalCrashTest, AFailingCallIsReportedAndLosesNothingAcknowledged) {
         disk_.fail_at(at, error, for_ever);
         if (const auto journal = open()) run(*journal, history, 260);
         const bool has_failed = disk_.has_failed();
-        // The process ends, and the machine goes on: what was written is in the cache.
+        // The process ends, the machine does not: what was written is in the cache.
         disk_.restart(Survival::something, random_);
         expect_nothing_acknowledged_is_lost(
             history, "call " + std::to_string(at) + " fails with " + std::to_string(error));

@@ -1,8 +1,9 @@
-// What recovery makes of bytes that are not as they were written.
+// Tests of recovery from bytes that are not as they were written.
 
 #include <cerrno>
 #include <cstring>
 
+#include "persistence/crc32c.hpp"
 #include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_format.hpp"
 #include "persistence/store_backup.hpp"
@@ -15,7 +16,7 @@ namespace {
 using test::SimulatedDisk;
 using Kind = OpenFault::Kind;
 
-/// A segment's bytes, with frames of any records: only the frames are looked at.
+/// A segment's bytes, with frames of arbitrary records: only the frames are examined.
 class SegmentScanTest : public testing::Test {
  protected:
   void begin_segment(std::uint64_t salt, Index first_index) {
@@ -34,8 +35,8 @@ class SegmentScanTest : public testing::Test {
   [[nodiscard]] SegmentEnd scan() const {
     return scan_segment(bytes_, header_, [](const Frame&) {});
   }
-  /// The same verdict, where everything that could be a frame is taken for one until its checksum
-  /// is wrong.
+  /// The same verdict without the shortcut: computes the checksum of everything that could be a
+  /// frame.
   [[nodiscard]] Tail slow_verdict(const SegmentEnd& end) const {
     const std::string_view rest = std::string_view{bytes_}.substr(end.offset);
     if (rest.find_first_not_of('\0') == std::string_view::npos) return Tail::clean;
@@ -48,14 +49,14 @@ class SegmentScanTest : public testing::Test {
   static void append_word(std::uint64_t word, std::string& out) {
     out.append(reinterpret_cast<const char*>(&word), sizeof word);
   }
-  /// Read as a frame's first bytes: one record, of this length.
+  /// Reads as the first bytes of a frame: one record, of this length.
   static constexpr std::uint64_t length_word(std::uint32_t length) {
     return std::uint64_t{1} << 32U | length;
   }
 
   SegmentHeader header_;
   std::string bytes_;
-  std::vector<std::size_t> frames_;  // where they begin
+  std::vector<std::size_t> frames_;  // their offsets
   Index next_index_ = 0;
   std::uint32_t previous_ = 0;
   std::mt19937_64 random_{1};
@@ -67,7 +68,7 @@ TEST_F(SegmentScanTest, TheVerdictIsThatOfCheckingEverythingThatCouldBeAFrame) {
     begin_segment(random_(), 1 + random_() % 1'000'000);
     Index synced_index = next_index_ - 1;
     for (std::uint64_t frames = 1 + random_() % 12; frames > 0; --frames) {
-      // Sometimes all before it is on disk, sometimes less.
+      // Sometimes everything before it is durable, sometimes less.
       if (random_() % 2 == 0) synced_index += random_() % (next_index_ - synced_index);
       std::string records(random_() % 8, 'r');
       for (std::uint64_t words = random_() % 40; words > 0; --words) {
@@ -81,7 +82,7 @@ TEST_F(SegmentScanTest, TheVerdictIsThatOfCheckingEverythingThatCouldBeAFrame) {
       add_frame(static_cast<std::uint32_t>(1 + random_() % 4), synced_index, records);
     }
     const std::size_t begin = frames_[random_() % frames_.size()];
-    // In a frame's header mostly, or in what is behind it.
+    // Mostly in a frame's header, or after it.
     const std::size_t at = begin + random_() % (random_() % 4 == 0 ? bytes_.size() - begin : 32);
     bytes_[at] = static_cast<char>(bytes_[at] ^ (1 << random_() % 8));
     bytes_.resize(std::size_t{64} << 10U, '\0');
@@ -93,7 +94,8 @@ TEST_F(SegmentScanTest, TheVerdictIsThatOfCheckingEverythingThatCouldBeAFrame) {
   EXPECT_GT(seen[Tail::damaged], 50);
 }
 
-// Else a start after a power cut takes minutes, and where that is too long it never ends.
+// Otherwise a start after a power failure takes minutes, and never completes if its time is
+// limited.
 TEST_F(SegmentScanTest, BehindABrokenFrameNotEverythingThatLooksLikeALengthIsChecked) {
   std::string records;
   while (records.size() < std::size_t{1} << 20U) append_word(length_word(8U << 20U), records);
@@ -167,7 +169,7 @@ TEST_F(SegmentReaderTest, PieceByPieceTheSameIsSeenAsInOne) {
   EXPECT_GT(seen[Tail::damaged], 5);
 }
 
-// Else a start, with all locks in memory already, takes as much more as a segment has bytes.
+// Otherwise a start, with all locks in memory already, needs a buffer as large as a segment.
 TEST_F(SegmentReaderTest, ALargeSegmentIsReadInSmallPieces) {
   begin_file();
   while (bytes_.size() < 6 * mebibyte) add_frame(1, 0, std::string(1'000, 'r'));
@@ -190,7 +192,7 @@ TEST_F(SegmentReaderTest, OneThatLostItsEndAtAPowerOfTwoIsRefused) {
     EXPECT_TRUE(open());
     end_file(mebibyte);
     const auto cut = open();
-    EXPECT_EQ(cut.has_value(), said == 0);  // an older lockerd did not say how long it is
+    EXPECT_EQ(cut.has_value(), said == 0);  // an older lockerd did not record its length
     if (said == 0) continue;
     EXPECT_EQ(cut.error().kind, Kind::damaged);
     EXPECT_NE(cut.error().message.find(" has 1048576 bytes, and it was made with 2097152: "),
@@ -262,7 +264,7 @@ class JournalDamageTest : public JournalTest {
     EXPECT_EQ(held, expected);
   }
 
-  /// Appends large grants, most of which end at once, until it is so; `held` is told of the others.
+  /// Appends large grants, most of which end immediately, until `is_so`; adds the others to `held`.
   void append_until(LocalJournal& journal, Held& held, const std::function<bool()>& is_so) {
     const std::string meta(core::meta_bytes_max, 'm');
     for (int frames = 0; !is_so(); ++frames) {
@@ -304,7 +306,7 @@ TEST_F(JournalDamageTest, ALastFrameThatIsCutShortAtAnyByteIsCutOff) {
   for (std::size_t end = begin; end < frame_ends_[3]; ++end) {
     std::string torn = whole;
     std::fill(torn.begin() + static_cast<std::ptrdiff_t>(end), torn.end(), '\0');
-    const bool is_whole = torn == whole;  // only padding was cut
+    const bool is_whole = torn == whole;  // only padding was cut off
     disk_.bytes(segment(1)) = torn;
     ASSERT_TRUE(open(held)) << fault_.message;
     ASSERT_EQ(recovered_.last_index == before, is_whole) << end;
@@ -368,7 +370,7 @@ TEST_F(JournalDamageTest, AFlippedBitAnywhereBeforeTheLastFrameIsRefused) {
     disk_.bytes(segment(1)) = damaged;
     Held held;
     const auto journal = open(held);
-    if (journal) {  // padding between frames says nothing
+    if (journal) {  // padding between frames is not checked
       ASSERT_EQ(held, history_.after.back()) << at;
       continue;
     }
@@ -414,6 +416,26 @@ TEST_F(JournalDamageTest, ANewerFormatIsRefusedAsSuch) {
   expect_refused(Kind::newer_format, "STORE");
 }
 
+TEST_F(JournalDamageTest, AStoreOfVersion1IsReadAndWritten) {
+  write_frames(4);
+  std::string& identity = disk_.bytes(path("STORE"));
+  identity.replace(identity.find("format 2"), 8, "format 1");
+  const std::uint32_t version = 1;
+  std::string& header = disk_.bytes(segment(1));
+  std::memcpy(header.data() + 8, &version, sizeof version);
+  const std::uint32_t checksum = crc32c(0, std::string_view(header).substr(0, 52));
+  std::memcpy(header.data() + 52, &checksum, sizeof checksum);
+
+  Held held;
+  auto journal = open(held);
+  ASSERT_TRUE(journal) << fault_.message;
+  EXPECT_EQ(held, history_.after.back());
+  ASSERT_TRUE(run(*journal, history_, 1200)) << "over segments and a snapshot, which say 2";
+  EXPECT_FALSE(files().snapshots.empty());
+  journal.reset();
+  expect_nothing_acknowledged_is_lost(history_, "after a restart");
+}
+
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState) {
   write_generations();
   ASSERT_EQ(files().snapshots.size(), 2U);
@@ -446,7 +468,7 @@ TEST_F(JournalDamageTest, ABackupOfAStoreWithABadNewestSnapshotHasTheOlderOneAnd
     EXPECT_EQ(copied->summary.last_index, history_.after.size() - 1);
     ASSERT_EQ(copied->warnings.size(), 1U);
     const std::string& warning = copied->warnings[0];
-    EXPECT_TRUE(warning.starts_with(newest)) << warning;  // and not its copy, which is gone
+    EXPECT_TRUE(warning.starts_with(newest)) << warning;  // not its copy, which was removed
     EXPECT_EQ(warning.find("of damaged"), std::string::npos) << warning;
     EXPECT_EQ(warning.find("estore"), std::string::npos) << warning;
     EXPECT_EQ(warning.find("a block is damaged") != std::string::npos, reads) << warning;
@@ -481,7 +503,7 @@ TEST_F(JournalDamageTest, ASealedSegmentThatIsBadOrGoneEndsSnapshotsAndNothingEl
   }
 }
 
-// For want of a descriptor: nothing is wrong with the file.
+// For lack of file descriptors: nothing is wrong with the file.
 TEST_F(JournalDamageTest, ASealedFileThatCannotBeOpenedForTheMomentPutsASnapshotOff) {
   for (const bool is_segment : {true, false}) {
     disk_ = SimulatedDisk{};
@@ -544,7 +566,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheNextIsMadeOfWhatIsBeforeI
           << warnings_[0];
       journal.reset();
 
-      // The damaged one is gone, and what the new one was made of is kept for it.
+      // The damaged one is removed, and the files that the new one was made of are kept for it.
       const std::vector<Index> after = files().snapshots;
       ASSERT_EQ(after.size(), snapshots);
       EXPECT_GT(after.back(), before.back());
@@ -578,7 +600,7 @@ TEST_F(JournalDamageTest, WhereTheNewestSnapshotIsGoneTheNextIsMadeOfWhatIsBefor
   }
 }
 
-// The older snapshot's segments are there for that of the newest one only.
+// The older snapshot's segments are only there in case the newest is damaged.
 TEST_F(JournalDamageTest, ASegmentThatIsGoneAndNotNeededAnyMoreIsNoFault) {
   Held expected;
   auto journal = open();
@@ -609,7 +631,8 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheSnapshotsGoOnAsBefore) {
   expect_held_after_a_start(expected);
 }
 
-// A restored backup has the newest one alone: what a start cannot read, no snapshot is made of.
+// A restored backup has only its newest snapshot: what recovery cannot read, no snapshot is made
+// of.
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotAndNothingBeforeItNoneIsMade) {
   Held expected;
   auto journal = open();
@@ -634,7 +657,7 @@ TEST_F(JournalDamageTest, WithADamagedNewestSnapshotAndNothingBeforeItNoneIsMade
   EXPECT_TRUE(disk_.has(only));
 }
 
-// Looked at only now: a start reads from the newest snapshot on.
+// First examined here: a start reads only from the newest snapshot on.
 TEST_F(JournalDamageTest, NoSnapshotIsMadeOfASegmentThatDoesNotContinueTheOneBefore) {
   Held expected;
   auto journal = open();
@@ -643,7 +666,7 @@ TEST_F(JournalDamageTest, NoSnapshotIsMadeOfASegmentThatDoesNotContinueTheOneBef
   const std::vector<Index> segments = files().segments;
   ASSERT_GE(segments.size(), 2U);
   ASSERT_EQ(files().snapshots, std::vector<Index>{segments[1] - 1});
-  // The first one as it might have been, had something else happened then.
+  // The first one with a different history.
   const std::string first = disk_.bytes(segment(1));
   std::string other = first.substr(0, segment_header_bytes);
   const auto id = read_identity(disk_, directory);
@@ -727,7 +750,7 @@ TEST_F(JournalDamageTest, ALastFrameThatEndsInZerosShowsDamageBeforeItAsWell) {
   {
     const auto journal = open();
     ASSERT_TRUE(journal) << fault_.message;
-    std::string record;  // nothing but lengths of zero stands at its end
+    std::string record;  // it ends in nothing but lengths of zero
     core::append_record(core::Granted{{}, {1'000, 0}, {}, {}, {}}, record);
     ASSERT_TRUE(journal->append(record, 1));
   }
@@ -743,7 +766,7 @@ TEST_F(JournalDamageTest, ALastSegmentIsMissedAlsoWhenACrashCameBeforeTheSealOfT
   write_generations();
   const std::vector<Index> segments = files().segments;
   ASSERT_GE(segments.size(), 2U);
-  // As a crash leaves it between the new segment's name and the seal.
+  // As a crash between naming the new segment and writing the seal leaves it.
   disk_.bytes(segment(segments[segments.size() - 2])).replace(seal_offset, 16, 16, '\0');
   ASSERT_TRUE(open()) << fault_.message;
   disk_.erase(segment(segments.back()));
@@ -800,7 +823,7 @@ TEST_F(JournalDamageTest, AnOpenStoreIsNotOpenedTwice) {
   Held held;
   EXPECT_FALSE(open(held));
   EXPECT_EQ(fault_.kind, Kind::in_use);
-  disk_.erase(path("LOCK"));  // as who takes it for what a crash has left
+  disk_.erase(path("LOCK"));  // as somebody who takes it for the leftover of a crash would
   EXPECT_FALSE(open(held));
   EXPECT_EQ(fault_.kind, Kind::in_use);
 }
@@ -822,7 +845,7 @@ TEST_F(JournalDamageTest, AStoreThatAServerHasOpenIsNotInspected) {
   bool is_first = true;
   const auto inspected = inspect_store(disk_, directory, [&](Index, const core::Record&) {
     if (!std::exchange(is_first, false)) return true;
-    EXPECT_FALSE(open());  // nor does one open what is being read
+    EXPECT_FALSE(open());  // nor can a server open a store that is being read
     EXPECT_EQ(fault_.kind, Kind::in_use);
     EXPECT_TRUE(inspect());
     return true;
@@ -831,7 +854,7 @@ TEST_F(JournalDamageTest, AStoreThatAServerHasOpenIsNotInspected) {
   EXPECT_FALSE(is_first);
 }
 
-// A backup on a file system that is mounted so, or a snapshot of one.
+// A backup on a read-only file system, or a snapshot of a file system.
 TEST_F(JournalDamageTest, AStoreIsInspectedAlsoWhereNothingCanBeWritten) {
   write_generations();
   const auto expect_whole = [this] {
@@ -840,7 +863,7 @@ TEST_F(JournalDamageTest, AStoreIsInspectedAlsoWhereNothingCanBeWritten) {
     ASSERT_TRUE(inspected) << inspected.error().message;
     EXPECT_EQ(inspected->summary.last_index, history_.after.size() - 1);
   };
-  disk_.erase(path("LOCK"));  // whoever copied it left it out
+  disk_.erase(path("LOCK"));  // the copy was made without it
   expect_whole();
   EXPECT_FALSE(disk_.has(path("LOCK")));
   disk_.make_read_only();

@@ -1,4 +1,4 @@
-// The store's directory is moved, exchanged or removed under an open journal.
+// Tests in which the store's directory is moved, replaced or removed while the journal is open.
 
 #include <cerrno>
 #include <map>
@@ -83,7 +83,7 @@ TEST_F(JournalDirectoryTest, MovedAwayAndBackNothingHappened) {
   expect_nothing_acknowledged_is_lost(history, "moved back");
 }
 
-// Whoever made it, and however it is called: else a power cut takes all of it.
+// Whoever created it, and whatever its path looks like: otherwise a power failure loses all of it.
 TEST_F(JournalDirectoryTest, ANewStoreSyncsTheDirectoryThatItIsIn) {
   for (const std::string called : {directory, "."}) {
     SCOPED_TRACE(called);

@@ -6,7 +6,7 @@ namespace locker::persistence {
 
 namespace {
 
-/// What a record does to what is held; false when it contradicts it.
+/// Applies a record to what is held; false if it contradicts that.
 bool replay(const core::Record& record, JournalTest::Held& held) {
   if (const auto* const granted = std::get_if<core::Granted>(&record)) {
     return held
@@ -77,7 +77,7 @@ bool JournalTest::append(LocalJournal& journal, History& history) {
     }
     after.push_back(held);
   }
-  // Before it is tried: what was not acknowledged may be there after all.
+  // Before the attempt: records that were not acknowledged may still be there.
   history.after.insert(history.after.end(), after.begin(), after.end());
   if (!journal.append(records, count)) return false;
   history.acknowledged = history.after.size() - 1;

@@ -14,7 +14,7 @@
 
 namespace locker::persistence {
 
-/// A journal on a simulated disk and the locks that its records say are held.
+/// A journal on a simulated disk, and the locks held according to its records.
 class JournalTest : public testing::Test {
  public:
   static constexpr const char* directory = "store";
@@ -24,14 +24,14 @@ class JournalTest : public testing::Test {
     return std::string(directory) + "/" + name;
   }
 
-  /// The locks that are held after each index, as far as records were handed to append().
+  /// The locks held after each index, for all records passed to append().
   struct History {
     std::vector<Held> after{Held{}};
     core::Fence last_fence = 0;
     Index acknowledged = 0;
   };
 
-  /// Opens the store; null, with `fault`, when it is refused.
+  /// Opens the store; null, with `fault` set, if it is refused.
   std::unique_ptr<LocalJournal> open_on(FileSystem& files, Held& held, Durability durability);
   std::unique_ptr<LocalJournal> open(Held& held, Durability durability = Durability::always) {
     return open_on(disk_, held, durability);
@@ -41,15 +41,16 @@ class JournalTest : public testing::Test {
     return open(ignored);
   }
 
-  /// Appends one frame with some random grants and ends; false when the journal failed.
+  /// Appends one frame with some random grants and ends; false if the journal failed.
   bool append(LocalJournal& journal, History& history);
-  /// Frames, with the background's work between them; false when the journal failed.
+  /// Appends frames, and does the background work between them; false if the journal failed.
   bool run(LocalJournal& journal, History& history, int frames);
 
-  /// The store opens, and holds what some index from the acknowledged one on left.
+  /// Expects the store to open, and to hold what was held at some index from the last acknowledged
+  /// one on.
   void expect_nothing_acknowledged_is_lost(const History& history, const std::string& what);
 
-  std::uint64_t segment_bytes_ = segment_bytes_min;  ///< Of the largest, for open().
+  std::uint64_t segment_bytes_ = segment_bytes_min;  ///< Of the largest segments, for open().
   test::SimulatedDisk disk_;
   std::mt19937_64 random_{1};
   OpenFault fault_;

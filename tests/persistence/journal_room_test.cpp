@@ -1,4 +1,5 @@
-// What a nearly full disk's room is promised to: segments of the usual size, which do not fit.
+// Tests of how the room on a nearly full disk is allotted, with segments of the usual size, which
+// do not fit.
 
 #include <algorithm>
 #include <cerrno>
@@ -14,7 +15,7 @@ using core::Room;
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 
-/// Locks that are taken and given back on a disk that others use too.
+/// Locks are acquired and released on a disk that others use too.
 class JournalRoomTest : public JournalTest {
  protected:
   void begin(std::uint64_t segment_bytes, std::uint64_t disk_bytes) {
@@ -31,8 +32,8 @@ class JournalRoomTest : public JournalTest {
     warnings_.clear();
     reopen();
   }
-  /// As after a kill. What is held is what was acknowledged. The background's thread is not at work
-  /// before so many records, or before somebody waits for it.
+  /// Reopens as after a kill. What is held is what was acknowledged. The background work does not
+  /// run before `idle_records` records, or before somebody waits for it.
   void reopen(std::uint64_t idle_records = 0) {
     journal_.reset();
     disk_.restart_process();
@@ -52,13 +53,13 @@ class JournalRoomTest : public JournalTest {
       ASSERT_TRUE(done || disk_.has_failed()) << done.error().message;
     }
   }
-  /// Somebody else's files take all that is free, or nothing.
+  /// Other files take all free space, or none.
   void let_others_fill_the_disk() { disk_.limit_space(used()); }
   void let_others_leave() { disk_.limit_space(disk_bytes_); }
 
   struct Lock {
     core::Fence fence = 0;
-    bool has_delay = false;  // so that it can end by two records
+    bool has_delay = false;  // so it may end by two records
   };
   /// As LockTable::ends_max().
   [[nodiscard]] std::size_t ends_max() const {
@@ -84,7 +85,7 @@ class JournalRoomTest : public JournalTest {
     delayed_ += has_delay ? 1 : 0;
     return true;
   }
-  /// One of those that are held; `choice` says which.
+  /// Ends the lock that `choice` selects.
   [[nodiscard]] bool end(std::uint64_t choice) {
     if (room_for(2 * core::record_head_bytes, true) != Room::enough) return false;
     std::swap(held_[choice % held_.size()], held_.back());
@@ -92,7 +93,7 @@ class JournalRoomTest : public JournalTest {
     drop_last();
     return true;
   }
-  /// As end(), but it goes on blocking; `cool` ends one that does.
+  /// As end(), but the lock cools; cool() ends one that does.
   [[nodiscard]] bool force(std::uint64_t choice) {
     if (room_for(2 * core::record_head_bytes, true) != Room::enough) return false;
     std::swap(held_[choice % held_.size()], held_.back());
@@ -130,7 +131,8 @@ class JournalRoomTest : public JournalTest {
       ASSERT_TRUE(end(0)) << held_.size() << " of " << all << " cannot be released";
     }
   }
-  /// On a disk that locks have filled, of which so many of a hundred are held on.
+  /// Grants and releases locks on a disk that locks have filled, while this percentage of them
+  /// stays held.
   void let_locks_come_and_go_beside(std::size_t held_of_a_hundred, std::size_t meta_bytes) {
     while (grant(meta_bytes)) {
     }
@@ -153,16 +155,16 @@ class JournalRoomTest : public JournalTest {
   std::uint64_t disk_bytes_ = 0;
   std::unique_ptr<LocalJournal> journal_;
   std::vector<Lock> held_;
-  std::size_t delayed_ = 0;  ///< Of these.
+  std::size_t delayed_ = 0;  ///< Of held_, those with a lock delay.
   std::vector<core::Fence> cooling_;
-  bool is_one_lease_ = false;  ///< That holds all; else each lock has one of its own.
+  bool is_one_lease_ = false;  ///< All locks are in one lease; otherwise each has its own.
   core::Fence fence_ = 0;
   std::uint64_t idle_records_ = 0;
   std::uint64_t appends_ = 0;
 };
 
 TEST_F(JournalRoomTest, ASegmentThatWasPreparedInATightMomentIsExchangedForALargerOne) {
-  // Much is held, and much more taken and given back.
+  // Much is held, and much more acquired and released.
   begin(64 * mebibyte, 58 * mebibyte);
   while (held_.size() < 40'000) ASSERT_TRUE(grant(40));
   for (std::uint64_t bytes = 0; bytes < 3 * disk_bytes_; bytes += 1'000) {
@@ -179,7 +181,7 @@ TEST_F(JournalRoomTest, WhenAFullDiskIsFreedMuchAtOnceFitsAgain) {
   let_others_fill_the_disk();
   while (grant(core::meta_bytes_max)) ASSERT_TRUE(end(0));
   ASSERT_FALSE(warnings_.empty());
-  // A little, so that only a small one can be made, and then the rest.
+  // First a little, so that only a small one can be made, then the rest.
   disk_.limit_space(used() + 3 * mebibyte);
   work(4);
   EXPECT_EQ(room_for(much, false), Room::none);
@@ -195,14 +197,14 @@ TEST_F(JournalRoomTest, WhatIsHeldCanBeReleasedAfterARestartToo) {
       while (grant(60)) {
       }
       ASSERT_GT(held_.size(), 10'000U);
-      let_others_fill_the_disk();  // what is set aside they cannot have
+      let_others_fill_the_disk();  // they cannot have what is set aside
       const std::string prepared = in_directory(directory, prepared_name);
       ASSERT_TRUE(disk_.has(prepared));
       const std::size_t before = disk_.bytes(prepared).size();
       reopen();
       ASSERT_TRUE(disk_.has(prepared));
       EXPECT_EQ(disk_.bytes(prepared).size(), before);
-      // A restart has not lost what was set aside: as many can be released as before it.
+      // A restart has not lost what was set aside: as much can be released as before.
       std::size_t ended = 0;
       for (; !held_.empty() && end(0); ++ended) {
       }
@@ -213,7 +215,7 @@ TEST_F(JournalRoomTest, WhatIsHeldCanBeReleasedAfterARestartToo) {
   }
 }
 
-// Others have what is free since, or a file system frees what was removed only later.
+// Others have taken the free space since, or a file system frees removed files only later.
 TEST_F(JournalRoomTest, AStartNeverGivesAwayWhatWasPreparedBeforeIt) {
   begin(4 * mebibyte, 30 * mebibyte);
   ASSERT_TRUE(grant(60));
@@ -234,7 +236,8 @@ TEST_F(JournalRoomTest, AStartThatCannotOpenWhatWasPreparedLeavesItAlone) {
   begin(segment_bytes_min, 30 * mebibyte);
   const std::string prepared = in_directory(directory, prepared_name);
   ASSERT_TRUE(disk_.has(prepared));
-  disk_.put(prepared, std::string(segment_bytes_min, 'x'));  // so that it is told from another
+  disk_.put(prepared,
+            std::string(segment_bytes_min, 'x'));  // so that it can be distinguished from another
   reopen(1);
   disk_.fail_next("open " + prepared, EIO);
   EXPECT_FALSE(journal_->run_background());
@@ -242,7 +245,7 @@ TEST_F(JournalRoomTest, AStartThatCannotOpenWhatWasPreparedLeavesItAlone) {
   EXPECT_EQ(disk_.bytes(prepared).front(), 'x');
 }
 
-// What was granted relies on it.
+// Grants rely on it.
 TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerCut) {
   begin(4 * mebibyte, 30 * mebibyte);
   const std::string prepared = in_directory(directory, prepared_name);
@@ -262,7 +265,8 @@ TEST_F(JournalRoomTest, ALargerSegmentThatTookThePlaceOfASmallOneOutlivesAPowerC
   EXPECT_EQ(disk_.bytes(prepared).size(), after);
 }
 
-// Between its name and the removal of what it replaces: there is no room for another one.
+// The kill comes between the snapshot's rename and the removal of what it replaces: there is no
+// room for another one.
 TEST_F(JournalRoomTest, AfterAKillBehindASnapshotWhatIsHeldCanBeReleased) {
   begin(segment_bytes_min, 64 * mebibyte);
   while (journal_->status().snapshots_made < 3) ASSERT_TRUE(grant(200));
@@ -274,7 +278,7 @@ TEST_F(JournalRoomTest, AfterAKillBehindASnapshotWhatIsHeldCanBeReleased) {
   end_all();
 }
 
-// However long the background's thread takes until it looks at the disk for the first time.
+// However long the background thread takes to examine the disk for the first time.
 TEST_F(JournalRoomTest, WhatIsGrantedRightAfterARestartCanBeReleased) {
   for (const std::uint64_t segment_bytes : {4 * mebibyte, 64 * mebibyte}) {
     SCOPED_TRACE("segments of " + std::to_string(segment_bytes));
@@ -290,7 +294,7 @@ TEST_F(JournalRoomTest, WhatIsGrantedRightAfterARestartCanBeReleased) {
   }
 }
 
-// Each by itself, and what cools by itself again: two records for each lock.
+// Each in a frame of its own, for cooling and for the end: two records for each lock.
 TEST_F(JournalRoomTest, WhatCoolsFirstCanEndToo) {
   for (const std::uint64_t kibibytes : {7'000, 9'000, 24'000}) {
     SCOPED_TRACE("a disk of " + std::to_string(kibibytes) + " KiB");
@@ -324,17 +328,17 @@ TEST_F(JournalRoomTest, ThoughNoSnapshotFitsWhatIsHeldCanBeReleased) {
 }
 
 // Whenever they leave: just before the next segment is tried, or between that and a snapshot, which
-// would take all of it and free nothing, being the first.
+// would take all of the room and free nothing, because it is the first.
 TEST_F(JournalRoomTest, WhereOthersLeaveALittleTheNextSegmentGetsItAndNoSnapshot) {
   for (int look = 1; look <= 8; ++look) {
     SCOPED_TRACE("they leave before look " + std::to_string(look) + " at what is free");
     begin(segment_bytes_min, 16 * mebibyte);
-    disk_.fail_next("write store/snapshot", ENOSPC);  // they had been there for a moment
+    disk_.fail_next("write store/snapshot", ENOSPC);  // they took the space for a moment
     while (held_.size() < 5'700) ASSERT_TRUE(grant(1));
     let_others_fill_the_disk();
     while (!held_.empty() && end(0)) {
     }
-    ASSERT_GT(held_.size(), 500U);  // a snapshot of as many is not sure to fit
+    ASSERT_GT(held_.size(), 500U);  // a snapshot of this many is not certain to fit
     ASSERT_EQ(journal_->status().snapshots, 0U);
     const std::uint64_t left = spare_bytes_min + segment_bytes_min + segment_bytes_min / 8;
     disk_.limit_space_at_look(look, used() + left);
@@ -343,14 +347,14 @@ TEST_F(JournalRoomTest, WhereOthersLeaveALittleTheNextSegmentGetsItAndNoSnapshot
   }
 }
 
-// Then it takes as much as all that was written, and replaces nothing. The disks are such that it
-// fits just so where locks are granted without regard to it.
+// The first snapshot then takes as much as everything written, and replaces nothing. The disk sizes
+// are chosen so that it just fits if grants ignore it.
 TEST_F(JournalRoomTest, WhatASnapshotThatDidNotFitForLongTakesIsNoRoomForEnds) {
   for (const std::uint64_t kibibytes : {34'700, 34'900, 35'100}) {
     SCOPED_TRACE("a disk of " + std::to_string(kibibytes) + " KiB");
     begin(segment_bytes_min, kibibytes << 10U);
     while (grant(800)) {
-      // As if others had the disk for a moment, each time.
+      // As if others filled the disk for a moment, each time.
       disk_.fail_next(held_.size() < 14'000 ? "write store/snapshot" : "", ENOSPC);
     }
     ASSERT_GT(held_.size(), 10'000U);
@@ -359,20 +363,21 @@ TEST_F(JournalRoomTest, WhatASnapshotThatDidNotFitForLongTakesIsNoRoomForEnds) {
   }
 }
 
-// What was sealed since the last snapshot is less than that has, and takes the room: one more makes
-// room for both.
+// The segments sealed since the last snapshot are smaller than it, and take the room: one more
+// snapshot makes room for both.
 TEST_F(JournalRoomTest, WhereLittleIsSealedButGrantsAreRefusedASnapshotMakesRoom) {
   begin(segment_bytes_min, std::uint64_t{16'000} << 10U);
   let_locks_come_and_go_beside(40, 60);
 }
 
-// As much was held when it did not fit. It is not half as much now, and yet it fits.
+// As much was held when it did not fit. More than half of that is held, and yet it fits.
 TEST_F(JournalRoomTest, ASnapshotThatDidNotFitIsTriedAgainWhenItIsExpectedToFit) {
   begin(mebibyte, std::uint64_t{36'000} << 10U);
   let_locks_come_and_go_beside(50, 1'900);
 }
 
-// What is held on has more meta than what was released: it takes more than is expected.
+// The locks that stay held have more meta than those released, so the snapshot is larger than
+// expected.
 TEST_F(JournalRoomTest, ASnapshotThatWasExpectedToFitAndDidNotIsNotTriedBehindEachSegment) {
   begin(segment_bytes_min, 128 * mebibyte);
   while (held_.size() < 5'000) ASSERT_TRUE(grant(core::meta_bytes_max));
@@ -387,13 +392,13 @@ TEST_F(JournalRoomTest, ASnapshotThatWasExpectedToFitAndDidNotIsNotTriedBehindEa
   while (held_.size() > 35'000) ASSERT_TRUE(end(held_.size() - 1));
   ASSERT_GT(journal_->status().segments, segments + 10);
   EXPECT_GT(journal_->status().snapshots_failed, 0U);
-  // For each time that twice as much was sealed, and once by what was expected.
+  // Once each time that twice as much was sealed, and once as expected.
   EXPECT_LE(journal_->status().snapshots_failed, 5U);
   let_others_leave();
   end_all();
 }
 
-// Where the next segment does not fit nothing is sealed any more that it could wait for.
+// If the next segment does not fit, nothing more is sealed that the snapshot could wait for.
 TEST_F(JournalRoomTest, OnAFullDiskASnapshotThatHadNoDescriptorIsTriedAgain) {
   begin(segment_bytes_min, 64 * mebibyte);
   while (held_.size() < 25'000) ASSERT_TRUE(grant(1));
@@ -414,7 +419,7 @@ TEST_F(JournalRoomTest, OnAFullDiskASnapshotThatHadNoDescriptorIsTriedAgain) {
   end_all();
 }
 
-// All that is held is written each time that one makes room.
+// Each snapshot that makes room writes everything that is held.
 TEST_F(JournalRoomTest, WhereLocksComeAndGoAtTheLimitSnapshotsTakeAFewTimesWhatIsJournaled) {
   begin(segment_bytes_min, std::uint64_t{40'000} << 10U);
   while (grant(400)) {
@@ -433,9 +438,9 @@ TEST_F(JournalRoomTest, WhereLocksComeAndGoAtTheLimitSnapshotsTakeAFewTimesWhatI
   end_all();
 }
 
-// Where grants and releases come in any order, locks cool, others take the disk and leave it, and
-// lockerd is started again: whatever is held can end, unless others have what was free since; when
-// they have left, too; and where little is held, locks are granted.
+// Grants and releases come in any order, locks cool, others fill the disk and leave it, and lockerd
+// is restarted. Whatever is held can end, unless others have taken the free space; once they have
+// left, it can end even then; and when little is held, locks are granted.
 TEST_F(JournalRoomTest, WhateverComesNobodyIsStuck) {
   const char* const given = std::getenv("LOCKER_SEED");
   const std::uint64_t first = given == nullptr ? 1 : std::strtoull(given, nullptr, 10);

@@ -1,4 +1,4 @@
-// A disk that gets full, and is freed again.
+// Tests of a disk that becomes full, and is freed again.
 
 #include <cerrno>
 
@@ -12,7 +12,7 @@ using core::Room;
 
 class JournalSpaceTest : public JournalTest {
  protected:
-  /// Appends frames as long as the journal says there is room; every one must work.
+  /// Appends frames as long as the journal says there is room; each append must succeed.
   int fill(LocalJournal& journal, bool reserved) {
     int frames = 0;
     const auto held = [this] { return 2 * history_.after.back().size(); };
@@ -43,8 +43,8 @@ TEST_F(JournalSpaceTest, OnAFullDiskNewLocksAreRefusedFirstAndReleasesGoOn) {
   EXPECT_TRUE(run(*journal, history_, 50));
 }
 
-// However many they are: a fixed part of the segment would be too small for very many. And the
-// smaller the disk's rest, the smaller the segments that are made of it.
+// However many locks there are: a fixed part of the segment would be too small for very many. And
+// the less space the disk has left, the smaller the segments made of it.
 TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
   const auto record_of = [](core::Fence fence, bool is_end) {
     core::Path path;
@@ -75,7 +75,7 @@ TEST_F(JournalSpaceTest, OnAFullDiskAllThatIsHeldCanBeReleasedOneByOne) {
       ASSERT_TRUE(journal->append(record_of(++locks, false), 1));
     }
     EXPECT_EQ(room_for(core::record_bytes_max, false, 2 * locks), Room::none);
-    // More than a quarter of the segment takes, each lock in a lease of its own.
+    // More than fits into a quarter of the segment, each lock in a lease of its own.
     ASSERT_GT(locks * (core::record_head_bytes + frame_overhead_max), segment_bytes_min / 4);
     for (core::Fence fence = 1; fence <= locks; ++fence) {
       ASSERT_EQ(room_for(2 * core::record_head_bytes, true, 2 * (locks + 1 - fence)), Room::enough)
@@ -93,7 +93,7 @@ TEST_F(JournalSpaceTest, WhereSegmentsCanBeMadeMoreCanBeHeldThanOneHasRoomToEnd)
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
 }
 
-// It may be a quota. Though a snapshot is tried first, which may make room.
+// It may be a quota. A snapshot is tried first, which may make room.
 TEST_F(JournalSpaceTest, WhereTheNextSegmentDidNotFitWhatIsFreeIsNoRoomForEnds) {
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
@@ -108,7 +108,7 @@ TEST_F(JournalSpaceTest, WhereTheNextSegmentDidNotFitWhatIsFreeIsNoRoomForEnds) 
   EXPECT_EQ(journal->room_for(core::record_bytes_max, false, 1'000'000), Room::enough);
 }
 
-// Since the start, say: what is held is known, and that a snapshot of it takes little.
+// After a start, for example: what is held is known, and a snapshot of it is small.
 TEST_F(JournalSpaceTest, WhereLocksAreReleasedOnlyTheNextSegmentIsMadeOfWhatNoSnapshotTakes) {
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
@@ -118,7 +118,7 @@ TEST_F(JournalSpaceTest, WhereLocksAreReleasedOnlyTheNextSegmentIsMadeOfWhatNoSn
   EXPECT_TRUE(disk_.has(in_directory(directory, prepared_name)));
 }
 
-// Nothing is on that disk but what the journal put there: nobody could make room for it.
+// The disk holds only the journal: nobody else could make room for it.
 TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased) {
   core::Path path;
   static_cast<void>(path.push_back("lock"));
@@ -141,7 +141,7 @@ TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased)
       core::append_record(core::Ended{{}, {which, 0}, core::End::released}, record);
       ASSERT_TRUE(journal->append(record, 1)) << background_fault_;
     };
-    /// The background's thread is at work now and then.
+    /// The background work runs now and then.
     const auto room_for = [&](std::size_t bytes, bool reserved, std::size_t held) {
       Room room = journal->room_for(bytes, reserved, held);
       for (int tries = 0; room != Room::enough && tries < 3; ++tries) {
@@ -164,7 +164,7 @@ TEST_F(JournalSpaceTest, ADiskThatLocksFilledTakesLocksAgainWhenTheyAreReleased)
       grant();
       ASSERT_EQ(room_for(core::record_head_bytes, true, 2), Room::enough);
       end(fence);
-      if (bytes % segment_bytes_min < meta.size()) {  // a restart finds its way too
+      if (bytes % segment_bytes_min < meta.size()) {  // a restart works too
         journal.reset();
         journal = open();
         ASSERT_TRUE(journal) << fault_.message;
@@ -194,7 +194,7 @@ TEST_F(JournalSpaceTest, OnAFullDiskLocksCanBeReleasedAfterARestartToo) {
     const auto journal = open();
     ASSERT_TRUE(journal) << fault_.message;
     ASSERT_TRUE(journal->run_background());
-    // Into the last bytes of a segment: the next one is prepared.
+    // Fills the segment to its last bytes; the next one is prepared.
     const std::string meta(core::meta_bytes_max, 'm');
     for (std::size_t bytes = segment_header_bytes; bytes + 5'000 < segment_bytes_min;) {
       std::string record;
@@ -205,7 +205,7 @@ TEST_F(JournalSpaceTest, OnAFullDiskLocksCanBeReleasedAfterARestartToo) {
     }
     ASSERT_EQ(journal->room_for(4 * core::record_bytes_max, true, 0), Room::enough);
   }
-  disk_.limit_space(used());  // somebody else takes the rest
+  disk_.limit_space(used());  // others take the rest
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
   ASSERT_TRUE(journal->run_background());
@@ -226,11 +226,12 @@ TEST_F(JournalSpaceTest, ARestartDoesNotForgetHowLargeTheSnapshotIs) {
   EXPECT_EQ(journal->status().snapshot_bytes, before);
 }
 
-// Else who asks for it tries again for ever, and everybody behind.
+// Otherwise the client retries for ever, and so does everyone behind it.
 TEST_F(JournalSpaceTest, WhatFitsIntoNoSegmentIsRefusedAndNotPutOff) {
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;
-  EXPECT_EQ(journal->room_for(segment_bytes_min, false, 0), Room::soon);  // the next one is awaited
+  EXPECT_EQ(journal->room_for(segment_bytes_min, false, 0),
+            Room::soon);  // the next segment is being prepared
   ASSERT_TRUE(journal->run_background());
   EXPECT_EQ(journal->room_for(segment_bytes_min / 2, false, 0), Room::enough);
   EXPECT_EQ(journal->room_for(segment_bytes_min / 16 * 15, false, 0), Room::none);
@@ -238,7 +239,7 @@ TEST_F(JournalSpaceTest, WhatFitsIntoNoSegmentIsRefusedAndNotPutOff) {
   EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), Room::none);
 }
 
-// Somebody else had the disk for a moment: then there is never more room than there was before it.
+// Others filled the disk for a moment: afterwards there is never more room than before.
 TEST_F(JournalSpaceTest, ASnapshotThatDidNotFitOnceIsTriedAgainWhenThereIsTwiceAsMuchToPutIntoIt) {
   const auto journal = open();
   ASSERT_TRUE(journal) << fault_.message;

@@ -1,4 +1,4 @@
-// What is written in the background leaves the disk and the processors to others in between.
+// Tests that background work leaves the disk and the processors to others in between.
 
 #include "persistence/pace.hpp"
 
@@ -22,7 +22,7 @@ class PaceTest : public testing::Test {
   PaceTest() { now_ = {}; }
   static std::chrono::steady_clock::time_point now() { return now_; }
 
-  /// Steps that take so long together.
+  /// Does steps that together take this long.
   static void work(Pace& pace, std::chrono::microseconds time, int steps = 1'000) {
     for (int i = 0; i < steps; ++i) {
       now_ += time / steps;
@@ -60,7 +60,7 @@ TEST_F(PaceTest, AStepThatTookLongIsFollowedByALongRest) {
   EXPECT_EQ(rests_, std::vector<std::chrono::nanoseconds>{3 * 64ms});
 }
 
-// However long a sync hung, or the process stood still.
+// However long a sync hung, or the process was suspended.
 TEST_F(PaceTest, NoRestIsEndless) {
   Pace pace{{}, [this](auto time) { rest(time); }, &now};
   work(pace, 1h, 64);

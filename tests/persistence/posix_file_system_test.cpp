@@ -1,4 +1,4 @@
-// A directory that is held, on the real file system.
+// Tests of a held directory on the real file system.
 
 #include "persistence/posix_file_system.hpp"
 
@@ -42,7 +42,7 @@ class HeldDirectoryTest : public testing::Test {
     return names;
   }
 
-  /// One of each call that names a file in `directory`, which has the file "old".
+  /// Makes each call that names a file in `directory`, which contains the file "old".
   void use(const std::string& directory) {
     EXPECT_TRUE(files_.open(directory + "/new", Access::create));
     EXPECT_TRUE(files_.open(directory + "/new", Access::write));
@@ -61,7 +61,7 @@ class HeldDirectoryTest : public testing::Test {
     EXPECT_EQ((std::set<std::string>{names->begin(), names->end()}), used_);
   }
 
-  /// What the check says; empty when all is well.
+  /// Returns the error of check_held_directory(); empty if there is none.
   std::string complaint() {
     const auto checked = files_.check_held_directory();
     return checked ? "" : checked.error().message;
@@ -149,7 +149,7 @@ TEST_F(HeldDirectoryTest, ByALinkIsMissedWhenTheLinkNamesAnother) {
   EXPECT_EQ(names_in(store_), std::set<std::string>{"new"});
 }
 
-// Else acknowledged locks would end with the process, for want of a descriptor.
+// Otherwise acknowledged locks would end with the process, for lack of a file descriptor.
 TEST_F(HeldDirectoryTest, IsSyncedWithoutAnotherDescriptor) {
   ASSERT_TRUE(files_.hold_directory(store_));
   rlimit before{};

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t mebibyte = std::size_t{1} << 20U;
 
-/// Says what it holds, up to an offset from which on it fails.
+/// A file with predictable contents whose reads fail from some offset on.
 class PatternFile final : public File {
  public:
   explicit PatternFile(std::size_t size, std::uint64_t fails_from = UINT64_MAX)

@@ -11,9 +11,9 @@ namespace {
 using Situation = SnapshotPolicy::Situation;
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
-constexpr std::uint64_t many = 1'000'000;  // more than a snapshot is sure to fit for
+constexpr std::uint64_t many = 1'000'000;  // more than a snapshot is certain to fit for
 
-/// When one did not fit.
+/// When a snapshot did not fit.
 constexpr Situation full{1'000, 8 * mebibyte, many, 5 * mebibyte, false};
 
 TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
@@ -52,7 +52,7 @@ TEST(SnapshotPolicy, OneThatDidNotFitIsTriedAgainWhenItMayFit) {
     EXPECT_FALSE(policy.is_put_off());
     EXPECT_TRUE(policy.may_try(each.now)) << each.what;
   }
-  // With few held, also where they were no more then.
+  // With few locks held, even if no more were held then.
   SnapshotPolicy policy;
   policy.note_put_off({1'000, full.sealed_bytes, few, enough, false}, true);
   EXPECT_FALSE(policy.may_try({1'001, full.sealed_bytes, few, enough - 1, false}));
@@ -68,7 +68,7 @@ TEST(SnapshotPolicy, AnExpectationThatWasWrongCountsNoMore) {
   EXPECT_FALSE(policy.may_try(now));
   now.held = many / 2;
   EXPECT_TRUE(policy.may_try(now));
-  // Of one that was put off for want of a descriptor nothing is known.
+  // Nothing is known of one that was put off for lack of a file descriptor.
   now.held = many;
   policy.note_put_off(now, false);
   EXPECT_FALSE(policy.may_try(now));

@@ -1,6 +1,6 @@
-"""What a hostile client needs, and what shows whether the server stands it.
+"""Hostile clients, and checks that the server withstands them.
 
-LOCKER_ABUSE: how many connections the large crowds have; `./dev abuse` takes 9,000.
+LOCKER_ABUSE: the number of connections of the large crowds; `./dev abuse` uses 9,000.
 """
 
 import errno
@@ -16,11 +16,11 @@ import time
 from lockerd import BUILD
 from v1_client import Client
 
-PATIENCE = 120  # seconds for what must come true; a busy machine takes long
+PATIENCE = 120  # seconds; for what must happen, on a busy machine
 
 
 def crowd_size():
-    """As many connections as asked for, but not more than this process and the server may have."""
+    """Returns the connections requested, limited to what this process and the server may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -28,7 +28,7 @@ def crowd_size():
 
 
 def is_sanitized():
-    """A sanitizer's own memory says nothing about the server's."""
+    """Returns whether a sanitizer is built in: its own memory hides the server's."""
     with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as cache:
         return re.search(r"^LOCKER_SANITIZE:\w+=.", cache.read(), re.MULTILINE) is not None
 
@@ -41,7 +41,7 @@ def eventually(condition, what, pause=0.02):
 
 
 class Watch:
-    """The server's memory, descriptors and CPU time; remembers the most memory there was."""
+    """Measures the server's memory, file descriptors and CPU time; records the peak memory."""
 
     def __init__(self, server):
         self.server = server
@@ -62,7 +62,7 @@ class Watch:
                 return
 
     def memory(self):
-        """MiB."""
+        """Returns the resident memory in MiB."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             line = next(line for line in status if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
@@ -76,9 +76,9 @@ class Watch:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def check_recovered(self, memory_max):
-        """All connections are gone, nothing is at work, and it never had too much memory (MiB). Then
-        it stops as it should."""
-        # The journal has one or two more or fewer as it goes from segment to segment.
+        """Checks that all connections are gone, that the server is idle, that its memory stayed
+        below `memory_max` MiB, and that it then shuts down properly."""
+        # The journal has one or two more or fewer while it switches segments.
         eventually(lambda: self.descriptors() <= self.descriptors_before + 2, "descriptors")
         self.check_idle()
         self.stop.set()
@@ -88,7 +88,7 @@ class Watch:
         assert self.server.stop() == 0, self.server.text()
 
     def check_idle(self):
-        """CPU time is the server's own, however busy the machine is."""
+        """Checks the server's own CPU time, which does not depend on the load of the machine."""
         def used_in_a_second():
             before = self.cpu()
             time.sleep(1)
@@ -97,7 +97,7 @@ class Watch:
 
 
 class GoodClients:
-    """Clients that do everything right and must get the right answers throughout."""
+    """Well-behaved clients that must get the right answers throughout."""
 
     def __init__(self, port, count=3):
         self.stop = threading.Event()
@@ -118,7 +118,7 @@ class GoodClients:
             self.begun.wait(PATIENCE)
             while not self.stop.is_set():
                 self._cycle(client, other, number)
-        except Exception as error:  # whatever it is, it should not be
+        except Exception as error:  # any exception is a failure
             self.faults.append(error)
         client.close()
         other.close()
@@ -129,7 +129,7 @@ class GoodClients:
             answer = call()
             self.slowest = max(self.slowest, time.monotonic() - began)
             if answer.status == 503 and answer["error"] == "busy":
-                time.sleep(0.005)  # the journal makes room
+                time.sleep(0.005)  # the journal prepares a segment
                 continue
             assert answer.status == expected, answer
             return answer
@@ -157,7 +157,7 @@ class GoodClients:
 
 
 class Hostile:
-    """One connection. Never blocks; keeps the beginning of what it read."""
+    """A non-blocking connection that keeps the beginning of what it read."""
 
     def __init__(self, port, receive_buffer=None):
         self.socket = socket.socket()
@@ -166,12 +166,12 @@ class Hostile:
         self.socket.setblocking(False)
         self.received = b""
         self.is_open = True
-        self.rest = b""  # what it still has to send
+        self.rest = b""  # not sent yet
         if self.socket.connect_ex(("127.0.0.1", port)) not in (0, errno.EINPROGRESS):
             self.is_open = False
 
     def send(self, data=b""):
-        """Adds to what it has to say, and says as much of it as is taken now."""
+        """Queues data, and sends as much as the socket accepts now."""
         self.rest += data
         while self.rest and self.is_open:
             try:
@@ -182,7 +182,7 @@ class Hostile:
                 self.is_open = False
 
     def receive(self):
-        """Reads all that is there."""
+        """Reads everything available."""
         while self.is_open:
             try:
                 data = self.socket.recv(65536)
@@ -196,13 +196,13 @@ class Hostile:
                 self.received += data
 
     def is_gone(self):
-        """Whether the server has closed, without reading anything."""
+        """Returns whether the server has closed the connection, without reading anything."""
         poll = select.poll()
         poll.register(self.socket, select.POLLRDHUP)
         return not self.is_open or bool(poll.poll(0))
 
     def status(self):
-        """Of the first answer; 0 when there was none."""
+        """Returns the status of the first answer; 0 if there was none."""
         found = re.match(rb"HTTP/1.1 (\d+)", self.received)
         return int(found.group(1)) if found else 0
 

@@ -1,5 +1,5 @@
-"""Bytes that nobody well-meaning sends, to the real program: what two programs could read differently,
-what is too large, what is no JSON. No lock is ever taken by it."""
+"""Malicious input to the real program: ambiguous requests (smuggling), oversized ones, and invalid
+JSON. None of it ever acquires a lock."""
 
 import socket
 import tempfile
@@ -21,7 +21,7 @@ def get(fields=b"X: y", line=b"GET /dohaz/x HTTP/1.1"):
 
 
 def ambiguous():
-    """After each of these nobody can be sure where the next request begins."""
+    """Yields requests after which the beginning of the next one is ambiguous."""
     for coding in (b"xchunked", b"identity", b"\x0bchunked", b"chunked\0", b"chunked, identity",
                    b"chunked, chunked", b"chunked;q=1", b'"chunked"', b"", b"gzip, chunked"):
         yield post(b"Transfer-Encoding:" + coding, b"0\r\n\r\n")
@@ -73,7 +73,7 @@ def ambiguous():
     yield get() + b"x=abc"
 
 
-# Answered whatever they are worth, and what follows them is the next request for everybody.
+# Answered on their merits; the beginning of the next request is unambiguous.
 CLEAR = [get(line=b"get /dohaz/x HTTP/1.1"), get(line=b"GET //a/dohaz/x HTTP/1.1"),
          get(line=b"BREW /dohaz/x HTTP/1.1"), get(line=b"GET /dohaz/%00 HTTP/1.1"),
          get(line=b"GET /dohaz/%ff HTTP/1.1"), get(line=b"GET /dohaz/%2e%2e/x HTTP/1.1"),
@@ -87,7 +87,7 @@ CLEAR = [get(line=b"get /dohaz/x HTTP/1.1"), get(line=b"GET //a/dohaz/x HTTP/1.1
 
 
 def oversize():
-    """What is too large, and the status that says so."""
+    """Yields oversized requests, each with the status that must refuse it."""
     target = b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     yield 414, target
     yield 414, b"GET /" + b"x" * 100_000
@@ -139,7 +139,7 @@ class AbuseInput(unittest.TestCase):
         self.watch.check_recovered(self.watch.memory_before + 48)
 
     def ask(self, data):
-        """All that is answered to it, and to who says nothing more."""
+        """Sends data and nothing more; returns everything that is answered."""
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE) as one:
             received = b""
             try:
@@ -147,7 +147,7 @@ class AbuseInput(unittest.TestCase):
                 one.shutdown(socket.SHUT_WR)
                 while data := one.recv(65536):
                     received += data
-            except OSError:  # it was closed meanwhile
+            except OSError:  # closed by the server
                 pass
             return received
 
@@ -172,7 +172,7 @@ class AbuseInput(unittest.TestCase):
     def test_what_is_too_large_is_refused(self):
         for status, attack in oversize():
             received = self.ask(attack + SMUGGLED)
-            # A reset may overtake the answer when the client goes on sending all the same.
+            # A reset may overtake the answer if the client goes on sending.
             self.assertLessEqual(set(self.statuses(received)), {status}, attack[:100])
             self.assertNotIn(b'"ok": true', received)
         self.assertEqual(self.statuses(self.ask(next(oversize())[1])), [414])
@@ -186,7 +186,7 @@ class AbuseInput(unittest.TestCase):
                                  ("POST", "/canhaz/json"), ("POST", "/v1/leases"),
                                  ("LOCK", "/terraform/json")):
                 if not body and path != "/v1/locks" and method == "POST":
-                    continue  # a request without parameters, and right
+                    continue  # a valid request without parameters
                 answer = client.ask(method, path, body, headers)
                 self.assertEqual(answer.status, 400, f"{method} {path} {body[:80]}: {answer}")
         client.close()

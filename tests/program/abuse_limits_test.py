@@ -1,5 +1,5 @@
-"""More of everything than there may be, against the real program: what is too much is refused with a
-sentence and a time to come back, and everything works again afterwards."""
+"""The real program beyond its limits: the excess is refused with a message and a retry time, and
+everything works again afterwards."""
 
 import tempfile
 import unittest
@@ -35,7 +35,7 @@ class AbuseLimits(unittest.TestCase):
         self.assertTrue(answer["message"].endswith("."), answer)
 
     def check_served(self, count):
-        """So many connections at once, each of which gets its answer."""
+        """Checks that `count` simultaneous connections all get their answers."""
         def all_are_served():
             crowd = Crowd(self.server.port, count)
             crowd.send(request("/healthz"))
@@ -54,7 +54,7 @@ class AbuseLimits(unittest.TestCase):
         crowd.send(request("/dohaz/x"))
         eventually(lambda: crowd.receive() or all(
             each.received or not each.is_open for each in crowd), "all are answered or closed")
-        # 200: who was among the first; 0: closed, because so many were turned away at once.
+        # 200: among the first; 0: closed, because so many were refused at the same time.
         self.assertLessEqual(crowd.statuses(), {0, 200, 503})
         self.assertLess(sum(each.status() == 200 for each in crowd), 40)
         refused = [each.received for each in crowd if each.status() == 503]
@@ -69,7 +69,7 @@ class AbuseLimits(unittest.TestCase):
         self.watch.check_recovered(self.watch.memory_before + 48)
 
     def test_without_descriptors_it_neither_spins_nor_ends_and_recovers(self):
-        # Few, and the journal needs some for each new segment while the crowd takes what it gets.
+        # Few; the journal needs some for each new segment while the crowd takes all it can get.
         self.start("--durability", "none", "--threads", "2", descriptors=64)
         good = GoodClients(self.server.port, count=2)
         index = self.status("index")
@@ -131,7 +131,7 @@ class AbuseLimits(unittest.TestCase):
         self.client.release("/held", held)
         again.close()
         eventually(lambda: self.status("waiters") == 0, "nobody waits")
-        # One may have been granted it before it left: that lease expires.
+        # A waiter may have been granted it before leaving: that lease expires.
         eventually(lambda: self.client.acquire("/held").status == 201, "it can be taken")
 
     @unittest.skipIf(abuse.crowd_size() < 1200, "needs more open files (ulimit -n)")

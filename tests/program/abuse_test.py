@@ -1,9 +1,9 @@
-"""Clients that are slow, silent, rude or many, against the real program: they get no more than their
-limits, and everybody else is served.
+"""Slow, silent, rude or numerous clients, against the real program: they get no more than their
+limits, and all others are served.
 
-How much memory the server may take meanwhile is what http_limits.hpp adds up to: 256 MiB that all
-connections share, and for each what an idle one keeps (20 KiB, and as much for what the allocator
-and the session need).
+The memory allowed to the server follows from http_limits.hpp: 256 MiB shared by all connections,
+and for each connection what an idle one keeps (20 KiB, and as much again for the allocator and the
+session).
 """
 
 import http.client
@@ -37,7 +37,7 @@ class Abuse(unittest.TestCase):
         return self.crowds[-1]
 
     def check(self, shared_mib=0):
-        """After the attack, whose connections are gone or are closed now."""
+        """Checks the server after the attack; closes the connections that are left."""
         connections = sum(len(crowd) for crowd in self.crowds)
         for crowd in self.crowds:
             crowd.close()
@@ -56,7 +56,7 @@ class Abuse(unittest.TestCase):
         never_continues = self.crowd(20)
         never_continues.send(b"POST /canhaz/x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
                              b"Content-Length: 9\r\n\r\n")
-        # Much more memory than all together may have: what is over is refused.
+        # Much more memory than all together may have: the excess is refused.
         large_body = self.crowd(400)
         large_body.send(b"POST /v1/locks HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n" +
                         b" " * 1048575)
@@ -95,8 +95,8 @@ class Abuse(unittest.TestCase):
 
     @staticmethod
     def pour_events(client):
-        """1 MB of them for each who follows, unless the journal has no room at the moment, or so many
-        requests are unfinished that this one is refused while it is being sent."""
+        """Produces 1 MB of events for each follower, unless the journal has no room at the moment,
+        or so many requests are unfinished that this one is refused while it is being sent."""
         for _ in range(4):
             locks = [{"path": f"/events/{number}/{'x' * 255}/{'y' * 255}"} for number in range(256)]
             try:
@@ -143,7 +143,7 @@ class Abuse(unittest.TestCase):
             answers += len(whole)
             if text.endswith(b'"}') and b'"ok": true, "token"' in text:
                 break
-        self.assertEqual(answers, count + 1)  # and the one that is in `text`
+        self.assertEqual(answers, count + 1)  # plus the one in `text`
         self.check()
 
     def test_waiters_that_vanish_in_thousands_are_forgotten_and_the_last_one_is_granted(self):

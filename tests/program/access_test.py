@@ -1,4 +1,4 @@
-"""API keys: who may what, and that there is no way around it."""
+"""API keys: what each key may do, and that nothing circumvents it."""
 
 import http.client
 import json
@@ -284,7 +284,7 @@ class Rules(AccessCase):
 
 
 class NothingIsTold(AccessCase):
-    """Locks above what a key may read are in its way, but it does not learn whose and where."""
+    """Locks above what a key may read block it, but it does not learn their owners and paths."""
 
     def setUp(self):
         self.acquire(self.root, "/", owner="secretary", meta="merger", lock_children=True)
@@ -298,7 +298,7 @@ class NothingIsTold(AccessCase):
         self.check(answer)
         self.assertEqual([(blocker["path"], blocker["owner"]) for blocker in answer["blocked_by"]],
                          [("/(hidden)", "(hidden)")])
-        answer = self.expect(423, self.ci, "POST", "/v1/locks/ci/x?wait=0.2")  # answered later
+        answer = self.expect(423, self.ci, "POST", "/v1/locks/ci/x?wait=0.2")  # after its wait
         self.check(answer)
         answer = self.expect(423, self.root, "POST", "/v1/locks/ci/x")
         self.assertEqual(answer["blocked_by"][0]["owner"], "secretary")
@@ -422,8 +422,9 @@ class Reload(unittest.TestCase):
         self.assertEqual(self.status(client, other), 401)
 
     def start_audited(self, line):
-        """With the key of this line beside the usual one: a server, a client, and what reads the
-        lines of the audit log."""
+        """Starts a server with the key of this line and the usual one.
+
+        Returns a server, a client, and a function that reads the lines of the audit log."""
         self.write(self.line, line)
         audit = os.path.join(self.directory, "audit")
         server = Lockerd(self.store, "--keys", self.file, "--audit-log", audit)
@@ -521,7 +522,7 @@ class Reload(unittest.TestCase):
         self.hang_up(server, "is empty")
         self.assertEqual(self.status(client, self.key), 200)
         metrics = client.ask("GET", "/metrics", None, bearer(self.key)).status
-        self.assertEqual(metrics, 403)  # its rules are as they were, too
+        self.assertEqual(metrics, 403)  # its rules are unchanged, too
         with self.assertRaisesRegex(RuntimeError, "ended with 78: .*is empty"):
             Lockerd(os.path.join(self.directory, "other"), "--keys", self.file)
         os.unlink(self.file)

@@ -1,4 +1,4 @@
-"""The audit log: who did what, and never a secret."""
+"""The audit log: records who did what, and never a secret."""
 
 import json
 import os
@@ -48,7 +48,7 @@ class AuditCase(unittest.TestCase):
         return answer
 
     def lines(self, count, file=None):
-        """All lines, as soon as there are so many; then there are no more."""
+        """Waits for `count` lines and returns them; there must not be more."""
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -85,7 +85,7 @@ class WhatIsSaid(AuditCase):
                                   bearer(self.ci))
         self.secrets.append(several["token"])
         self.ask(self.ci, "DELETE", f"/v1/leases?token={several['token']}")
-        # What changes nothing, or is asked again, is not said.
+        # Calls that change nothing, and repeated ones, are not recorded.
         self.ask(self.ci, "POST", f"/v1/leases/renew?token={several['token']}")
         self.ask(self.ci, "DELETE", f"/v1/locks/ci/a?token={first['token']}")
         self.ask(self.ci, "GET", "/v1/locks/ci")
@@ -202,7 +202,7 @@ class WhatIsSaid(AuditCase):
             self.assertEqual(answer.status, 403 if key else 401, answer)
         self.ask(None, "GET", "/v1/nothing" + "/%C3%A9" * 1000)
         lines = self.lines(3)
-        # What a stranger sends is not awaited.
+        # The server does not wait for the body of a request without a key.
         self.expect(lines[0], action="acquire", outcome="refused_401", paths=[], target="/v1/locks")
         self.expect(lines[1], action="acquire", outcome="refused_403", count=256)
         self.assertEqual(len(lines[1]["paths"]), 4)

@@ -1,5 +1,5 @@
-"""`locker store backup` beside a server at work: what was acknowledged before it is in the copy,
-which a server starts on. Refuses what would overwrite something; leaves nothing half done."""
+"""`locker store backup` of a running server: the copy contains everything acknowledged before it,
+and a server starts on it. It never overwrites anything, and leaves nothing half done."""
 
 import concurrent.futures
 import os
@@ -31,7 +31,7 @@ class BackupTest(unittest.TestCase):
                     path = f"/load/{number}/{round_}"
                     taken = client.acquire(path, meta="x" * 4000)
                     if taken.status == 503:
-                        time.sleep(0.01)  # the journal makes room
+                        time.sleep(0.01)  # the journal prepares a segment
                         continue
                     self.assertEqual(taken.status, 201, taken)
                     if round_ % 20 == 0:
@@ -96,7 +96,7 @@ class BackupTest(unittest.TestCase):
             self.assertEqual(code, 73, text)
             server.stop()
         for has_lock_file in (True, False):
-            if not has_lock_file:  # a start does without it, too
+            if not has_lock_file:  # a server starts without it, too
                 os.remove(os.path.join(self.store, "LOCK"))
             code, text = run(LOCKER, "store", "verify", mount)
             self.assertEqual(code, 0, text)
@@ -132,7 +132,7 @@ class BackupTest(unittest.TestCase):
             server.stop()
         self.assertEqual([name for name in before if name != "prepared.tmp"],
                          [name for name in sorted(os.listdir(self.store)) if name != "prepared.tmp"])
-        code, text = run(LOCKER, "store", "backup", self.store, self.store + "2")  # begins alike
+        code, text = run(LOCKER, "store", "backup", self.store, self.store + "2")  # a common prefix
         self.assertEqual(code, 0, text)
 
     def test_a_damaged_store_gives_no_copy(self):

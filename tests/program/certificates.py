@@ -1,4 +1,4 @@
-"""Makes certificates with the program openssl, for the tests beside this file."""
+"""Makes certificates with the program openssl, for the tests in this directory."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ def _openssl(*arguments):
 
 
 class Authority:
-    """A CA in a directory. Files: NAME.pem and NAME.key; its own certificate is `file`."""
+    """A CA in a directory, with files NAME.pem and NAME.key; `file` is its own certificate."""
 
     def __init__(self, directory, name="ca"):
         self.directory, self.name = directory, name
@@ -18,7 +18,7 @@ class Authority:
                  "-subj", "/CN=" + name, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def issue(self, name, *alternatives, days=30):
-        """Signs a certificate for names such as DNS:localhost; (certificate, key)."""
+        """Signs a certificate for names such as DNS:localhost; returns (certificate, key)."""
         request, certificate = self._path(name + ".csr"), self._path(name + ".pem")
         extensions = self._path(name + ".ext")
         with open(extensions, "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""Clients that remember what they were told, for tests in which the server goes down."""
+"""Clients that record the answers they got, for tests in which the server goes down."""
 
 import copy
 import http.client
@@ -6,39 +6,39 @@ import threading
 
 from v1_client import Client, fresh_token
 
-# What a client meets when its server goes down. A timeout is an OSError too, but not among these:
-# a server that is silent is not gone.
+# The errors of a client whose server goes down. A timeout is an OSError, too, but does not count: a
+# silent server is not gone.
 GONE = (OSError, EOFError, http.client.HTTPException)
 
 
 def fault_of(error):
-    """What is wrong with an end of the conversation; None: the server has gone, as it may."""
+    """Returns what is wrong with an error; None if it only says that the server is gone."""
     if isinstance(error, TimeoutError):
         return f"a request hangs: {error!r}"
     return None if isinstance(error, GONE) else f"{error!r}"
 
 
 class Promises:
-    """What the server has answered. A request without an answer may have been carried out."""
+    """What the server has promised. A request without an answer may have been carried out."""
 
     def __init__(self):
         self.held = {}  # path -> (token, fence)
-        self.releasing = set()  # a release was asked for, and may have been carried out
+        self.releasing = set()  # a release was sent, and may have been carried out
         self.released = set()
         self.refusals = {}  # status -> how often
-        self.problems = []  # sentences about answers that must not be, whatever the disk does
-        self.seen_held = {}  # path -> the fence that was shown to an observer
-        self.seen_free = set()  # paths that were shown to an observer as free, after they were held
+        self.problems = []  # sentences about answers that no fault of the disk excuses
+        self.seen_held = {}  # path -> the fence shown to an observer
+        self.seen_free = set()  # paths shown to an observer as free after they were held
 
     def copy(self):
-        """As it is now, whatever comes later. Dictionaries are copied in one step."""
+        """Returns a snapshot. Copying a dictionary is atomic."""
         now = copy.copy(self)
         for name, value in vars(self).items():
             setattr(now, name, value.copy())
         return now
 
     def check(self, client):
-        """Sentences about what was promised and is not so. No path is taken twice."""
+        """Returns sentences about broken promises. No path is acquired twice."""
         broken = list(self.problems)
 
         def holders_of(path):
@@ -66,7 +66,7 @@ class Promises:
 
 
 class Worker(threading.Thread):
-    """Takes locks and gives some of them back until the server is gone or `count` is reached."""
+    """Acquires locks and releases some, until the server is gone or `count` is reached."""
 
     def __init__(self, port, name, promises, count, meta=""):
         super().__init__()
@@ -75,14 +75,14 @@ class Worker(threading.Thread):
         self.promises = promises
         self.count = count
         self.meta = meta
-        self.asks_about = None  # the path that its request is about
+        self.asks_about = None  # the path of its current request
         self.start()
 
     def run(self):
         try:
             for number in range(self.count):
                 self.take(f"/crash/{self.name}/{number}", number)
-        except Exception as error:  # a thread's exception is nobody's
+        except Exception as error:  # nothing else reports a thread's exception
             if fault := fault_of(error):
                 self.promises.problems.append(f"{self.asks_about}: {fault}")
         finally:
@@ -92,7 +92,7 @@ class Worker(threading.Thread):
         token = fresh_token()
         self.asks_about = path
         answer = self.client.acquire(path, token=token, ttl="1h", meta=self.meta)
-        if answer.status in (503, 507):  # the disk fails, or the journal makes room
+        if answer.status in (503, 507):  # the disk fails, or the journal prepares a segment
             self.promises.refusals[answer.status] = self.promises.refusals.get(answer.status, 0) + 1
             return
         if answer.status != 201:
@@ -107,10 +107,10 @@ class Worker(threading.Thread):
 
     def release(self, path):
         self.promises.releasing.add(path)
-        token, _ = self.promises.held.pop(path)  # from here on nobody knows
+        token, _ = self.promises.held.pop(path)  # unknown from here on
         self.asks_about = path
         answer = self.client.release(path, token)
         if answer.status == 200:
             self.promises.released.add(path)
-        else:  # also on a full disk there is room in which so few locks are released
+        else:  # a full disk, too, has room to release so few locks
             self.promises.problems.append(f"{path} was held, and its release answered {answer}")

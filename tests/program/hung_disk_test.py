@@ -1,5 +1,5 @@
-"""A disk that neither answers nor fails: /readyz, a metric and the log say so, and what asks for these
-need not wait for it. strace holds up a sync."""
+"""A hung disk: /readyz, a metric and the log report it, and requests for those do not wait for it.
+strace delays a sync."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from v1_client import Client
 
 HANGS_FOR = 12  # seconds
 SKIPPED = 77
-# By then the syncs of the start are over, and each one is a grant's.
+# The sync to delay: by then, those of the start are over, and each is a grant's.
 HANGS_AT = 40
 
 
@@ -32,7 +32,7 @@ class Hang(unittest.TestCase):
         self.addCleanup(lambda: self.server.__exit__())
 
     def ask(self, target):
-        """Each time on another connection: that of a thread which commits waits for the disk."""
+        """Retries on new connections: one whose thread is committing waits for the disk."""
         for _ in range(100):
             client = Client(self.server.port, timeout=1)
             try:
@@ -55,12 +55,12 @@ class Hang(unittest.TestCase):
         return next(iter(families["locker_journal_write_age_seconds"].samples.values()))
 
     def grant_until_it_hangs(self):
-        """The thread that is returned ends when the disk has answered."""
+        """Grants until the disk hangs; the returned thread ends once the disk has answered."""
         is_over = threading.Event()
 
         def grant():
             client = Client(self.server.port)
-            with contextlib.suppress(OSError):  # it stops
+            with contextlib.suppress(OSError):  # the server stops
                 while not is_over.is_set():
                     client.release("/a", client.acquire("/a")["token"])
             client.close()

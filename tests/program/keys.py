@@ -1,4 +1,4 @@
-"""Makes keys with the real `locker token new` for the tests beside this file."""
+"""Makes API keys with the real `locker token new`, for the tests in this directory."""
 
 import base64
 import os
@@ -8,7 +8,7 @@ from lockerd import LOCKER
 
 
 def new_key(name, *rules, file=None):
-    """(the key, its line); with `file` the line is appended to it."""
+    """Returns (key, its line); with `file`, appends the line to it."""
     arguments = [LOCKER, "token", "new", name]
     for rule in rules:
         arguments += ["--allow", rule]

@@ -1,4 +1,4 @@
-"""Locker 1.0b's own examples, to the letter, against the running program."""
+"""Locker 1.0b's own examples, verbatim, against the running program."""
 
 import http.client
 import tempfile
@@ -103,7 +103,7 @@ class LegacyExamples(unittest.TestCase):
             self.assertEqual(set(reply.json()), {"ok", "error"}, target)
             self.assertIs(reply.json()["ok"], False)
             self.assertGreater(len(reply.json()["error"]), 15)
-        # requests would mend this one before it sends it.
+        # The requests library would correct this target before sending it.
         raw = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
         raw.request("GET", "/canhaz/%zz")
         self.assertEqual(raw.getresponse().status, 400)

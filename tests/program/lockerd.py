@@ -1,4 +1,4 @@
-"""Starts and stops the real lockerd for the tests beside this file."""
+"""Starts and stops the real lockerd, for the tests in this directory."""
 
 import json
 import os
@@ -15,19 +15,19 @@ LOCKER = os.path.join(BUILD, "locker")
 
 
 def environment_with(more=None):
-    """For lockerd: without the variable that is the tests' own, of which it would warn."""
+    """Returns an environment for lockerd, without the tests' own variable: it would warn of it."""
     environment = {**os.environ, **(more or {})}
     environment.pop("LOCKER_BUILD", None)
     return environment
 
 
 class Lockerd:
-    """One server on a port the system chose. `store` outlives it, so that it can be restarted.
-    `wrapper` is a command that starts it, as strace does."""
+    """A server on a port chosen by the system. `store` outlives it, so that it can be restarted.
+    `wrapper` is a command that starts the server, such as strace."""
 
     def __init__(self, store, *options, port=0, environment=None, wrapper=()):
         environment = environment_with(environment)
-        if wrapper:  # the leak checker of a build with AddressSanitizer cannot work under strace
+        if wrapper:  # AddressSanitizer's leak checker does not work under strace
             environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
         self.process = subprocess.Popen(
@@ -60,7 +60,7 @@ class Lockerd:
             return json.load(reply)
 
     def child(self):
-        """The number of the server's own process, when a wrapper started it."""
+        """Returns the server's own process id if a wrapper started it."""
         pid = self.process.pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             return int(file.read().split()[0])
@@ -71,7 +71,7 @@ class Lockerd:
 
     def kill(self):
         try:
-            os.kill(self.child(), signal.SIGKILL)  # its wrapper would leave it alone
+            os.kill(self.child(), signal.SIGKILL)  # killing the wrapper would not kill it
         except (OSError, IndexError):
             pass
         self.process.kill()
@@ -86,7 +86,7 @@ class Lockerd:
 
 
 def run(*arguments, environment=None, timeout=20):
-    """Runs a program that is expected to end; returns (exit code, all that it printed)."""
+    """Runs a program to its end; returns (exit code, everything it printed)."""
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(environment or {})}, check=False)
     return done.returncode, done.stdout + done.stderr

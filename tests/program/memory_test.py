@@ -1,5 +1,5 @@
-"""What the real program needs of memory: for a start no more than the server that ran before it, and
-in all no more than it may."""
+"""The memory use of the real program: a start needs no more than the previous run, and the total
+stays within the limit."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from lockerd import Lockerd
 
 
 def peak(server):
-    """The most memory that the server has had, in MiB."""
+    """Returns the server's peak memory, in MiB."""
     with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
         line = next(line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
@@ -32,19 +32,19 @@ class Memory(unittest.TestCase):
         return server
 
     def call(self, method, target, body=None):
-        """Not by v1_client: it compares every answer with the description, which takes long."""
+        """Sends a request, without v1_client, whose check against openapi.json takes long."""
         self.connection.request(method, target, body and json.dumps(body),
                                 {"Content-Type": "application/json"} if body else {})
         reply = self.connection.getresponse()
         return reply.status, json.loads(reply.read())
 
     def take(self, name, meta=""):
-        """256 locks of one lease."""
+        """Acquires 256 locks of one lease."""
         locks = [{"path": f"/f/{name}/{number}"} for number in range(256)]
         while True:
             status, answer = self.call("POST", "/v1/locks",
                                        {"locks": locks, "owner": "o", "ttl": "1h", "meta": meta})
-            if answer.get("error") != "busy":  # the journal makes room
+            if answer.get("error") != "busy":  # the journal prepares a segment
                 return status, answer
 
 
@@ -71,7 +71,7 @@ class Limit(Memory):
                 (line.split() for line in text.splitlines() if line.startswith("locker_memory_"))}
 
     def fill(self):
-        """Takes locks until the server has no memory for more."""
+        """Acquires locks until the server has no memory for more."""
         taken = []
         while True:
             status, answer = self.take(len(taken), meta="m" * 2000)
@@ -95,7 +95,7 @@ class Limit(Memory):
             if status == 503 and answer["error"] != "busy":
                 break
         self.assertEqual(answer["error"], "too_much_memory")
-        # A start takes up all that there was; it refuses what is new as before.
+        # A restart loads everything, and refuses new locks as before.
         self.assertEqual(server.stop(), 0)
         self.start("--memory-max", "32")
         status, answer = self.take("new", meta="m" * 2000)

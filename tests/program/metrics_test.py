@@ -1,5 +1,5 @@
-"""/metrics: the format to the letter, counters that rise by what was done, and no name that grows
-with what is locked. The dashboard and the alerts name only what is there."""
+"""/metrics: the exact format, counters that rise by what was done, and no names that grow with the
+locks. The dashboard and the alerts name only metrics that exist."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class MetricsTest(unittest.TestCase):
         return samples
 
     def rise(self, work):
-        """What changed by the work, but times and what the system counts."""
+        """Returns what `work` changed, except times and what the system counts."""
         before = self.read()
         work()
         after = self.read()
@@ -181,7 +181,7 @@ class MetricsTest(unittest.TestCase):
 
 class Monitoring(MetricsTest):
     def names(self):
-        """What a server with everything turned on shows."""
+        """Returns the metrics of a server with everything enabled."""
         ca = Authority(self.directory)
         certificate, key = ca.issue("server", "IP:127.0.0.1")
         keys = os.path.join(self.directory, "keys")

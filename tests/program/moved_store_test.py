@@ -1,5 +1,5 @@
-"""The store's directory is moved, exchanged or removed under lockerd: it ends, says where what it
-acknowledged is, and that is whole; what has the store's name now is left alone."""
+"""The store's directory is moved, replaced or removed under lockerd: it exits and says where the
+acknowledged data is, which is complete; it does not touch what has the store's name now."""
 
 import http.client
 import os
@@ -26,12 +26,12 @@ class MovedStoreTest(unittest.TestCase):
             try:
                 shutil.copy(os.path.join(source, name), destination)
             except FileNotFoundError:
-                pass  # prepared.tmp is a segment by now
+                pass  # prepared.tmp has become a segment
         with open(os.path.join(destination, "prepared.tmp"), "ab"):
-            pass  # would once get the next segment's name
+            pass  # would be renamed to the next segment
 
     def take(self, server, prefix, count):
-        """Until the server is gone; the paths that were granted."""
+        """Acquires locks until the server is gone; returns the paths that were granted."""
         granted = []
         client = Client(server.port)
         try:
@@ -41,7 +41,7 @@ class MovedStoreTest(unittest.TestCase):
                 if taken.status == 201:
                     granted.append(path)
                 else:
-                    self.assertEqual(taken.status, 503, taken)  # the journal makes room
+                    self.assertEqual(taken.status, 503, taken)  # the journal prepares a segment
         except (OSError, http.client.HTTPException):
             pass
         client.close()
@@ -109,7 +109,7 @@ class MovedStoreTest(unittest.TestCase):
     def test_what_is_removed_is_not_said_to_be_on_the_disk(self):
         with Lockerd(self.store) as server:
             self.take(server, "a", 3)
-            while os.path.exists(self.store):  # it may be making a file
+            while os.path.exists(self.store):  # the server may be creating a file
                 shutil.rmtree(self.store, ignore_errors=True)
             self.assertEqual(server.process.wait(timeout=30), DISK, server.text())
             self.assertNotIn("is on the disk", server.text())

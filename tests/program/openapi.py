@@ -1,5 +1,5 @@
-"""Holds what the server answers against server/openapi.json. v1_client.py hands it every answer it
-gets, so that each test that uses it is a test of the description, too."""
+"""Checks the server's answers against server/openapi.json. v1_client.py passes every answer it
+gets, so that each test that uses it also tests the description."""
 
 import json
 import os
@@ -13,16 +13,16 @@ TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
 
 
 class Undescribed(AssertionError):
-    """The server did what the description does not say."""
+    """The server did something that is not described."""
 
 
 class Description:
     def __init__(self, described):
         self.described = described
-        self.seen = set()  # (method, path, status) of answers that were checked
+        self.seen = set()  # (method, path, status) of checked answers
 
     def operations(self):
-        """(method, path, operation) of all calls."""
+        """Yields (method, path, operation) of all calls."""
         for path, methods in self.described["paths"].items():
             for method, operation in methods.items():
                 yield method.upper(), path, operation
@@ -35,7 +35,7 @@ class Description:
         return value
 
     def find(self, target):
-        """The path of the description that this target is one of, or None."""
+        """Returns the described path that matches a target, or None."""
         path = target.split("?")[0]
         if path in self.described["paths"]:
             return path
@@ -45,7 +45,7 @@ class Description:
         return None
 
     def check(self, method, target, body, answer):
-        """Raises Undescribed. What is not described at all (/terraform, /ui) passes."""
+        """Checks an answer, or raises Undescribed. Undescribed paths (/terraform, /ui) pass."""
         path = self.find(target)
         if path is None:
             return
@@ -86,7 +86,7 @@ class Description:
             self.check_value(response["content"][kind]["schema"], json.loads(answer.text), "body")
 
     def check_request(self, operation, target, body):
-        """That what was asked with success can be asked so by the description."""
+        """Checks that the description allows a request that has succeeded."""
         known = {}
         for parameter in map(self.resolve, operation.get("parameters", [])):
             if parameter["in"] == "query":
@@ -125,7 +125,7 @@ class Description:
             self.check_members(schema, value, where)
 
     def check_members(self, schema, value, where):
-        """Nothing is missing, and nothing is there that is not described."""
+        """Checks that no required member is missing, and that every member is described."""
         for name in schema.get("required", []):
             if name not in value:
                 raise Undescribed(f"{where} has no {name}")

@@ -1,5 +1,5 @@
-"""server/openapi.json says what the program does: every call is made, and each answer is held against
-the schema for its status by v1_client.py, as those of all other tests beside this file are."""
+"""server/openapi.json describes what the program does: the tests make every call, and v1_client.py
+checks each answer against the schema for its status, as in all other tests in this directory."""
 
 import json
 import shutil
@@ -142,7 +142,7 @@ class Refusals(DescribedCase):
             if method == "POST":
                 self.expect(411, method, target, None, {"Transfer-Encoding": "gzip, chunked"})
                 many = 1024 * 1024 if path == "/v1/locks" else 64 * 1024
-                # The server need not read it to refuse it.
+                # The server need not read the body to refuse it.
                 head = f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {many + 1}\r\n\r\n"
                 self.assertEqual(self.ask_raw(head, method, target), 413)
             else:
@@ -186,7 +186,7 @@ class TooMany(DescribedCase):
         for method, path, _ in openapi.description.operations():
             other = Client(self.server.port)
             answer = other.ask(method, path.replace("{path}", "x"))
-            if path in ("/healthz", "/readyz", "/metrics"):  # of who looks after the server
+            if path in ("/healthz", "/readyz", "/metrics"):  # for operators
                 self.assertEqual(answer.status, 200)
             else:
                 self.assertEqual((answer.status, answer["error"]), (503, "too_many_connections"))
@@ -214,7 +214,7 @@ class Keys(DescribedCase):
 
 
 class TheReaderItself(unittest.TestCase):
-    """It refuses what is not as described."""
+    """The checker rejects answers that do not match."""
 
     def check(self, status, body, headers=None, method="POST", target="/v1/locks/a", asked=None):
         fields = {"Content-Type": "application/json", "Locker-Index": "1", **(headers or {})}

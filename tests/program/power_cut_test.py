@@ -1,8 +1,8 @@
-"""A power cut: what the disk has when the machine stops at some moment, on a real ext4.
+"""Power cuts: the state of the disk when the machine stops at a random moment, on a real ext4.
 
 The store is on a file system in a file, mounted so that nothing is written back by itself. At a
-random moment under load the server is stopped and the file copied: only what was synced is in it.
-The copy is mounted, and a server started on it must know all that was acknowledged or shown.
+random moment under load, the server is stopped and the file copied: it contains only synced data.
+The copy is mounted, and a server started on it must know everything that was acknowledged or shown.
 
 Usage: power_cut_test.py [--cuts N]
 """
@@ -35,7 +35,7 @@ def unmount(directory):
 
 
 class Observer(threading.Thread):
-    """Looks at what the others are just asking about: what it is shown must last as well."""
+    """Reads the paths of the other threads' current requests: what it was shown must last, too."""
 
     def __init__(self, port, workers, promises):
         super().__init__()
@@ -55,7 +55,7 @@ class Observer(threading.Thread):
                     if path is not None:
                         self.look_at(path)
                         self.look_at_list(path)
-        except Exception as error:  # a thread's exception is nobody's
+        except Exception as error:  # nothing else reports a thread's exception
             if fault := fault_of(error):
                 self.promises.problems.append(f"{path} was looked at: {fault}")
         finally:
@@ -95,7 +95,7 @@ def index_of(store_port):
 
 
 def await_grant(promises):
-    """A moment before somebody was granted a lock, and was shown one, would prove nothing."""
+    """Waits until a lock was granted, and one shown: a power cut before would prove nothing."""
     until = time.monotonic() + 60
     while not promises.held or not promises.seen_held:
         if promises.problems or time.monotonic() > until:
@@ -124,14 +124,14 @@ def cut(directory, number, random_moment):
             await_grant(promises)
             time.sleep(random_moment)
             server.process.send_signal(signal.SIGSTOP)
-            time.sleep(0.02)  # what it had sent is read
-            # Only what was known when it stopped: a worker may be in the middle of a request.
+            time.sleep(0.02)  # the clients read what it had sent
+            # Copied when it has stopped: a worker may be in the middle of a request.
             acknowledged = promises.copy()
             shown = observer.index
             shutil.copyfile(image, copy)
             observer.ends = True
     finally:
-        for thread in threads:  # their server is gone
+        for thread in threads:  # they end since their server is gone
             thread.join(60)
         unmount(here)
     try:

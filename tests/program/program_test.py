@@ -1,4 +1,4 @@
-"""The program as its operators meet it: options, crashes, a second server, a damaged store."""
+"""The program from the operator's view: options, crashes, a second server, a damaged store."""
 
 import concurrent.futures
 import contextlib
@@ -73,7 +73,7 @@ class Program(unittest.TestCase):
                 self.assertEqual(set(json.loads(line)), {"time", "level", "message"})
 
     def test_the_command_line_wins_over_the_environment_by_either_name_of_the_store(self):
-        # As in the image, which has LOCKER_FILE.
+        # As in the container image, which sets LOCKER_FILE.
         with Lockerd(self.store, environment={"LOCKER_DATA": "/no/such/directory/store"}) as server:
             self.assertEqual(server.stop(), 0)
 
@@ -168,7 +168,7 @@ class Program(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("fences are ahead", server.text())
         with Lockerd(self.store) as server:
-            self.assertEqual(server.stop(), 0)  # said before it takes a signal
+            self.assertEqual(server.stop(), 0)  # logged before it handles a signal
             self.assertEqual(server.text().count("fences are ahead of the clock by 3"), 1)
 
     def lockerd_with_little_memory(self, megabytes, *options):
@@ -305,12 +305,12 @@ class Program(unittest.TestCase):
             self.assertEqual(server.get("/dohaz/kept/15"), {"lockedBy": "me"})
 
     def begun(self, server, text):
-        """A connection on which a part of a request has been sent."""
+        """Returns a connection on which part of a request was sent."""
         connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         self.addCleanup(connection.close)
         connection.sendall(text)
         client = Client(server.port)
-        for _ in range(2):  # then the only thread has read what was begun
+        for _ in range(2):  # by then, the only thread has read that part
             client.ask("GET", "/healthz")
         client.close()
         return connection
@@ -332,8 +332,8 @@ class Program(unittest.TestCase):
         with Lockerd(self.store) as server, socket.socket() as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             slow.connect(("127.0.0.1", server.port))
-            # Some 60 MB, which take minutes: each bit that is taken is progress, and no timeout of
-            # a request ends it.
+            # About 60 MB, which take minutes: each piece read counts as progress, so no request
+            # timeout ends it.
             slow.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
             self.assertTrue(slow.recv(1))
             self.begun(server, b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
@@ -353,7 +353,7 @@ class Program(unittest.TestCase):
             server.process.send_signal(signal.SIGTERM)
             self.eventually(lambda: "stopping: SIGTERM" in server.text(), "it does not stop")
             server.process.send_signal(signal.SIGTERM)
-            # It did not wait for what is begun; else it would have ended in order, with 0.
+            # It did not wait for unfinished requests; otherwise it would have exited with 0.
             self.assertEqual(server.process.wait(timeout=30), -signal.SIGTERM, server.text())
             self.assertNotIn("stopped", server.text())
         with Lockerd(self.store) as server:
@@ -384,7 +384,7 @@ class Program(unittest.TestCase):
 
     @contextlib.contextmanager
     def server_whose_log_is_full(self, *options):
-        """The server's process, a client of it, and the end of its log that nobody reads."""
+        """Yields the server's process, a client, and the end of its log, which nothing reads."""
         unread, log = os.pipe()
         fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
         with contextlib.ExitStack() as stack:
@@ -405,7 +405,7 @@ class Program(unittest.TestCase):
             with contextlib.suppress(BlockingIOError):
                 while True:
                     os.write(log, b"\n")
-            os.set_blocking(log, True)  # it is the server's as well
+            os.set_blocking(log, True)  # the server shares it
             client = Client(int(found.group(1)), timeout=60)
             stack.callback(client.close)
             yield process, client, unread
@@ -427,7 +427,7 @@ class Program(unittest.TestCase):
         self.assertRegex(log, "warning: [0-9]+ lines of this log are lost")
 
     def many_keys(self):
-        """A file that is read for a while."""
+        """Returns a key file that takes a while to read."""
         keys = os.path.join(self.directory.name, "keys")
         with open(keys, "w", encoding="ascii") as file:
             file.writelines(f"k{n} sha256:{n:064x} lock /{n}\n" for n in range(100_000))
@@ -445,7 +445,7 @@ class Program(unittest.TestCase):
                               env=environment_with()) as process:
             while not looks_out_for_sigterm(process):
                 time.sleep(0.001)
-            process.send_signal(signal.SIGHUP)  # it reads its keys now
+            process.send_signal(signal.SIGHUP)  # it begins to read its keys
             log = [process.stderr.readline() for _ in range(3)]
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(timeout=30), 0, log)
@@ -458,7 +458,7 @@ class Program(unittest.TestCase):
         with Lockerd(self.store, "--keys", keys) as server:
             server.process.send_signal(signal.SIGHUP)
             time.sleep(0.05)
-            server.process.send_signal(signal.SIGTERM)  # both are there when it has been read
+            server.process.send_signal(signal.SIGTERM)  # both are pending once it has read the file
             time.sleep(0.01)
             server.process.send_signal(signal.SIGHUP)
             self.assertEqual(server.process.wait(timeout=30), 0, server.text())
@@ -473,7 +473,7 @@ class Program(unittest.TestCase):
                 except urllib.error.HTTPError as refused:
                     if refused.code != 503:
                         raise
-                    time.sleep(0.01)  # the journal makes room
+                    time.sleep(0.01)  # the journal prepares a segment
 
         def work(server, name, is_killed):
             for number in range(100_000):
@@ -483,7 +483,7 @@ class Program(unittest.TestCase):
                     self.assertTrue(granted["ok"], path)
                     token = held[path] = granted["token"]
                     if number % 3 == 0:
-                        del held[path]  # in doubt from here until the answer
+                        del held[path]  # in doubt until the answer
                         gone = ask(server, f"/nowant{path}?token={token}")
                         self.assertEqual(gone, {"ok": True}, path)
                         released.add(path)
@@ -526,7 +526,7 @@ class Program(unittest.TestCase):
 
     @unittest.skipIf(shutil.which("strace") is None, "needs strace")
     def test_only_what_serves_listens(self):
-        """A socket that listens and is closed again cuts off who has connected to it."""
+        """A socket that listens and is closed again would cut off clients that have connected."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         calls = self.directory.name + "/calls"
@@ -578,7 +578,7 @@ class Program(unittest.TestCase):
             self.assertIn("name another with --file", text)
 
     def test_a_directory_of_other_things_is_refused_by_the_name_of_one(self):
-        os.makedirs(self.store + "/lost+found")  # every new file system of ext4 has it
+        os.makedirs(self.store + "/lost+found")  # every new ext4 file system has it
         with open(self.store + "/photos", "w", encoding="utf-8"):
             pass
         code, text = run(LOCKERD, "--port", "0", "--file", self.store)
@@ -589,7 +589,7 @@ class Program(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
 
     def small_disk(self, size):
-        """The directory of a file system of its own; skips the test without the right to mount."""
+        """Mounts a small file system, returns its directory; skips the test if it may not mount."""
         mount = self.directory.name + "/small"
         os.mkdir(mount)
         made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", mount],
@@ -635,7 +635,7 @@ class Program(unittest.TestCase):
             subprocess.run(["umount", "-l", mount], check=False)
 
     def test_a_full_disk_lets_go_of_all_that_is_held_however_much(self):
-        # Room for the first segment, of 1 MiB, and for no other one.
+        # Room for the first segment, of 1 MiB, and no other.
         mount = self.small_disk("3300k")
         try:
             with Lockerd(mount + "/locks.db") as server:
@@ -673,7 +673,7 @@ class Program(unittest.TestCase):
     def test_a_limit_of_the_size_of_files_is_as_a_full_disk(self):
         with Lockerd(self.store, wrapper=("prlimit", f"--fsize={512 << 10}")) as server:
             client = Client(server.port)
-            for number in range(300):  # more than one file may hold
+            for number in range(300):  # more than the file size limit
                 self.assertEqual(client.acquire(f"/{number}", meta="m" * 4000).status, 201)
             client.close()
             self.assertEqual(server.stop(), 0)
@@ -689,7 +689,7 @@ class Program(unittest.TestCase):
             token = server.get("/canhaz/dump/me?id=someone")["token"]
             code, text = run(LOCKER, "store", "verify", self.store)
             self.assertIn("in use", text)
-            self.assertNotIn("--file", text)  # an option of lockerd
+            self.assertNotIn("--file", text)  # that is an option of lockerd
             server.stop()
         code, text = run(LOCKER, "store", "verify", self.store)
         self.assertEqual(code, 0, text)

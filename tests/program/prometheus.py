@@ -1,4 +1,4 @@
-"""A strict reader of Prometheus' text format 0.0.4, for the tests beside this file."""
+"""A strict parser of Prometheus' text format 0.0.4, for the tests in this directory."""
 
 import re
 
@@ -42,7 +42,7 @@ def parse_sample(line):
 
 
 def parse(text):
-    """All families by name. Raises ValueError at anything that the format does not allow."""
+    """Returns all families by name. Raises ValueError for anything the format does not allow."""
     if not text.endswith("\n"):
         raise ValueError("the last line has no end")
     families = {}

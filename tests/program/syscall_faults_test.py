@@ -1,9 +1,9 @@
-"""The real lockerd with a system call that fails, the n-th or all from then on, or that kills it.
+"""The real lockerd with a system call that fails (the n-th, or all from it on) or kills it.
 
-Whatever happens: it answers, refuses or ends with a message and a documented exit code; and a start
-without the fault finds everything that was acknowledged.
+In every case the server answers, refuses, or exits with a message and a documented exit code; and a
+start without the fault finds everything that was acknowledged.
 
-Usage: syscall_faults_test.py [--all]   (a sample otherwise; LOCKER_SEED chooses it)
+Usage: syscall_faults_test.py [--all]   (otherwise a sample, chosen by LOCKER_SEED)
 """
 
 import concurrent.futures
@@ -27,7 +27,7 @@ CALLS = ["fdatasync", "fsync", "pwrite64", "pread64", "openat", "renameat", "unl
 ERRORS = ["EIO", "ENOSPC", "EINTR"]
 SKIPPED = 77
 DISK = 74
-LOADER = 127  # met the fault, before there was a lockerd
+LOADER = 127  # the exit code if the fault came before lockerd started
 
 
 def cases(everything):
@@ -43,7 +43,7 @@ def cases(everything):
 
 
 def make_template(directory):
-    """A store with a snapshot, several segments, and locks that are known."""
+    """Makes a store with a snapshot, several segments, and known locks."""
     store = os.path.join(directory, "template")
     promises = Promises()
     with Lockerd(store) as server:
@@ -56,7 +56,7 @@ def make_template(directory):
 
 
 def stop(server):
-    """Ends the traced server; the exit code if it ended by itself or by SIGTERM, else None."""
+    """Stops the traced server; returns its exit code, None if it had to be killed."""
     if server.process.poll() is None:
         try:
             os.kill(server.child(), signal.SIGTERM)
@@ -72,10 +72,10 @@ def stop(server):
 
 
 def faults_of_end(code, text, store, is_up):
-    """What is wrong with the exit code, or with what was said; `is_up`: it had started."""
+    """Returns what is wrong with the exit code or the output; `is_up`: it had started."""
     if code not in ((0, DISK) if is_up else (DISK, LOADER)):
         return [f"exit code {code} " + ("under load" if is_up else "at the start")]
-    # The line that says what listens names the store as well, and can come later.
+    # The "listening on" line names the store, too, and can come later.
     said = [line for line in text.splitlines() if "listening on" not in line]
     if code == DISK and not any(store in line for line in said):
         return ["its message does not name the store"]
@@ -141,7 +141,7 @@ def main():
     if not everything:
         seed = int(os.environ.get("LOCKER_SEED", "0")) or random.randrange(1, 1_000_000)
         print(f"LOCKER_SEED={seed}")
-        # The first few of each kind are the ones that are surely hit.
+        # Only the first few calls of each kind are certain to happen.
         chosen = random.Random(seed).sample([c for c in chosen if str(c[2]).rstrip("+") in
                                              ("1", "2", "3", "4", "5", "8", "12")], 100)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""HTTPS: who can connect, what is refused, and that everything else is as without it."""
+"""HTTPS: who can connect, what is refused, and that everything else works as without it."""
 
 import concurrent.futures
 import http.client
@@ -33,7 +33,7 @@ def wait_until(condition, what):
 
 
 def has_ipv6():
-    """Python's own constant tells only how it was built."""
+    """Returns whether the machine has IPv6; socket.has_ipv6 says only how Python was built."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
@@ -120,7 +120,7 @@ class Https(TlsCase):
         code, out, _ = self.curl("--cacert", self.ca.file, "-w", "%{http_version}",
                                  self.url("/dohaz/a"))
         self.assertEqual((code, out), (0, '{"lockedBy": null}1.1'))
-        self.assertEqual(self.curl(self.url("/dohaz/a"))[0], 60)  # nobody that is known signed it
+        self.assertEqual(self.curl(self.url("/dohaz/a"))[0], 60)  # signed by an unknown CA
         self.assertEqual(self.curl("--cacert", self.other_ca.file, self.url("/dohaz/a"))[0], 60)
         self.assertEqual(self.curl("--cacert", self.ca.file, "--resolve",
                                    f"elsewhere:{self.server.port}:127.0.0.1",
@@ -336,7 +336,7 @@ class ClientCertificates(TlsCase):
         self.assertEqual(self.ask(self.connection(worker), "GET", "/dohaz/a")[0], 200)
         context = self.trusting(worker)
         session = None
-        for _ in range(2):  # the second time by resumption
+        for _ in range(2):  # the second time, a resumed session
             with context.wrap_socket(self.raw(), server_hostname="localhost",
                                      session=session) as connection:
                 connection.sendall(b"GET /dohaz/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -346,7 +346,7 @@ class ClientCertificates(TlsCase):
     def test_the_audit_log_says_whose_certificate_it_was(self):
         context = self.trusting(self.ca.issue("build-7"))
         session = None
-        for path in (b"/a", b"/b"):  # the second time by resumption
+        for path in (b"/a", b"/b"):  # the second time, a resumed session
             with context.wrap_socket(self.raw(), server_hostname="localhost",
                                      session=session) as connection:
                 connection.sendall(b"GET /canhaz" + path + b" HTTP/1.1\r\nHost: a\r\n"
@@ -386,7 +386,7 @@ class ClientCertificates(TlsCase):
 
 
 class Command(TlsCase):
-    """`locker`, whose environment is ours."""
+    """The program `locker`, with an environment made by the test."""
 
     def locker(self, *arguments, ca=None, url=None):
         environment = {"LOCKER_URL": url or self.url()}
@@ -418,7 +418,7 @@ class Command(TlsCase):
         code, said = self.locker("ls", ca=self.ca.file, url=self.url(host="127.0.0.1"))
         self.assertEqual(code, 69)
         self.assertIn("IP address mismatch", said)
-        if has_ipv6():  # with a zone, which no certificate has
+        if has_ipv6():  # with a zone, which certificates cannot contain
             self.server = self.start("--ip", "::1")
             code, said = self.locker("ls", ca=self.ca.file, url=self.url(host="[::1%1]"))
             self.assertEqual(code, 69)

@@ -1,5 +1,5 @@
-"""A client of /v1 for the tests beside this file: one connection, answers as (status, headers, body).
-Every answer has to be one that server/openapi.json describes."""
+"""A client of /v1 for the tests in this directory: one connection, answers as (status, headers,
+body). Every answer must match server/openapi.json."""
 
 import http.client
 import json
@@ -75,7 +75,7 @@ class Client:
 
 
 class Background:
-    """A call on a connection of its own; `answer()` waits for it."""
+    """A call on its own connection; `answer()` waits for its answer."""
 
     def __init__(self, port, call):
         self.client = Client(port)

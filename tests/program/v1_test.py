@@ -1,4 +1,4 @@
-"""/v1 as its users meet it: what API.md says, over HTTP, against the real program."""
+"""/v1 from the user's view: what API.md says, over HTTP, against the real program."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class V1Test(unittest.TestCase):
 
     @staticmethod
     def next_event(stream):
-        """Or the opening. Comments, which come when it is quiet for long, are left out."""
+        """Returns the next event, or the opening. Skips comments, sent during silence."""
         event = {}
         while True:
             line = stream.readline().rstrip("\n")
@@ -74,7 +74,7 @@ class V1Test(unittest.TestCase):
         return asked
 
     def wait_in_line(self, path, **parameters):
-        """Returns when the request is in the queue."""
+        """Sends a request and returns once it is in the queue."""
         before = self.client.ask("GET", "/v1/status")["waiters"]
         asked = self.background(lambda c: c.acquire(path, **{"wait": "20s", **parameters}))
         self.until_waiting(before + 1)
@@ -91,13 +91,13 @@ class V1Test(unittest.TestCase):
             time.sleep(0.005)
 
     def until_ended(self, token):
-        """Returns when the lease has ended by itself. A look does not keep it."""
+        """Waits until the lease has expired. Reading its state does not renew it."""
         def has_ended():
             return self.client.call("GET", "/v1/leases", token=token).status == 410
         self.eventually(has_ended, "its lease does not end")
 
     def granted(self, acquire):
-        """What it answers; again for as long as the journal makes room."""
+        """Returns the grant; retries while the journal has no room."""
         while (answer := acquire()).status == 503:
             time.sleep(0.01)
         return self.expect(201, answer)
@@ -122,10 +122,10 @@ class Acquiring(V1Test):
 
     def test_the_rule_is_symmetric(self):
         self.expect(201, self.client.acquire("/a/b", lock_parents="false"))
-        self.expect(423, self.client.acquire("/a"))  # it would lock its children
+        self.expect(423, self.client.acquire("/a"))  # it would block its children
         self.expect(201, self.client.acquire("/a", lock_children="false"))
         self.expect(201, self.client.acquire("/x", lock_children="false"))
-        self.expect(423, self.client.acquire("/x/y"))  # it would lock its parents
+        self.expect(423, self.client.acquire("/x/y"))  # it would block its parents
         self.expect(201, self.client.acquire("/x/y", lock_parents="false"))
 
     def test_shared(self):
@@ -330,13 +330,13 @@ class Leasing(V1Test):
             self.assertGreaterEqual(waiting.when - sent, 0.4)
             lateness.append(waiting.when - got - 0.4)
             if lateness[-1] < 0.05:
-                return  # once is enough: the machine may have other things to do
+                return  # once is enough: the machine may be busy
         self.fail(f"always late: {lateness}")
 
     def test_renewal_keeps_and_an_ended_lease_says_why(self):
         granted = self.client.acquire("/t", ttl="3s")
         token = granted["token"]
-        for _ in range(4):  # a second more than its TTL
+        for _ in range(4):  # a second longer than its TTL
             time.sleep(1)
             renewed = self.expect(200, self.client.renew(token))
             self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (3000, 1))
@@ -358,7 +358,7 @@ class Leasing(V1Test):
         self.client.acquire("/keep", ttl="60s")
         time.sleep(2)
         self.restart()
-        time.sleep(max(0, began + 4.2 - time.monotonic()))  # it would have ended
+        time.sleep(max(0, began + 4.2 - time.monotonic()))  # past its first TTL
         self.expect(423, self.client.acquire("/t"))
         self.expect(201, self.client.acquire("/t", wait="20s"))
         self.expect(410, self.client.renew(token))
@@ -369,7 +369,7 @@ class Leasing(V1Test):
         self.server.process.send_signal(signal.SIGSTOP)
         time.sleep(4)
         self.server.process.send_signal(signal.SIGCONT)
-        time.sleep(0.5)  # the server looks at its clock before it hears from us
+        time.sleep(0.5)  # the server checks its clock before it reads the request
         self.expect(200, self.client.renew(token))
 
     def test_a_renewal_sent_while_the_server_stood_still_counts(self):
@@ -452,7 +452,7 @@ class Leasing(V1Test):
         self.client.acquire("/e", owner="holder")
         by_lease, by_path, behind = fresh_token(), fresh_token(), fresh_token()
         waiting = [self.wait_in_line("/e", token=token) for token in (by_lease, by_path, behind)]
-        for _ in range(2):  # sent again, the same
+        for _ in range(2):  # repeating it changes nothing
             left = self.client.call("DELETE", "/v1/leases", token=by_lease)
             self.assertEqual(self.expect(200, left)["released"], 0)
             left = self.expect(200, self.client.release("/e", by_path))
@@ -461,12 +461,12 @@ class Leasing(V1Test):
             self.assertEqual(self.expect(410, asked.answer(), "lease_ended")["reason"], "released")
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 1)
         self.expect(403, self.client.release("/e", fresh_token()), "wrong_token")
-        # A place that is only kept.
+        # A place kept without a connection.
         waiting[2].disconnect()
         self.eventually(lambda: not self.client.ask("GET", "/v1/locks/e")["waiters"], "it waits")
         self.expect(200, self.client.release("/e", behind))
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
-        # By each path of its request.
+        # By any path of its request.
         by_paths = fresh_token()
         asked = self.background(lambda c: c.several(
             token=by_paths, locks=[{"path": "/e"}, {"path": "/f"}], wait="20s"))
@@ -474,7 +474,7 @@ class Leasing(V1Test):
         for path in ("/f", "/e", "/f"):
             self.assertIsNone(self.expect(200, self.client.release(path, by_paths))["fence"])
         self.expect(410, asked.answer(), "lease_ended")
-        # It may wait again.
+        # The token may wait again.
         again = self.wait_in_line("/e", token=by_path)
         self.client.call("DELETE", "/v1/locks/e", force="true")
         self.expect(201, again.answer())
@@ -496,7 +496,7 @@ class Leasing(V1Test):
         self.client.renew(holder, ttl="40s")
         self.client.acquire("/cool", owner="c", lock_delay="1h")
         self.client.call("DELETE", "/v1/locks/cool", force="true")
-        for _ in range(2500):  # 10 MB of journal: two snapshots, and the segments before them go
+        for _ in range(2500):  # 10 MB of journal: two snapshots, older segments removed
             token = self.granted(lambda: self.client.acquire("/churn", meta="m" * 4096))["token"]
             self.expect(200, self.client.release("/churn", token))
         self.eventually(lambda: sum(name.endswith(".snapshot") for name in os.listdir(self.store)) == 2,
@@ -609,13 +609,13 @@ class Waiting(V1Test):
         self.assertEqual(self.client.ask("GET", "/v1/status")["waiters"], 0)
 
     def test_what_is_too_much_for_the_journal_is_refused_and_stands_in_nobodys_way(self):
-        # More than a segment of 1 MiB takes, as it is here.
+        # More than fits into a segment, which is 1 MiB here.
         much = {"locks": [{"path": f"/much/{n}"} for n in range(256)], "meta": "m" * 4000}
         for _ in range(200):
             answer = self.client.several(**much)
             if answer.status != 503:
                 break
-            time.sleep(0.05)  # until the next segment is there, it might be larger
+            time.sleep(0.05)  # the next segment, not there yet, might be larger
         self.expect(507, answer, "disk_full")
         holder, other = self.client.acquire("/much/1")["token"], self.client.acquire("/o")["token"]
         too_much = self.background(lambda c: c.several(**much, wait="20s"))
@@ -656,7 +656,7 @@ class Waiting(V1Test):
             self.assertEqual(server.process.wait(timeout=15), 0)
 
     def hand_over_to_nobody(self, port, client):
-        """False if the machine was so slow that the grant was delivered before its client left."""
+        """Returns False if the grant was delivered before its client left, on a slow machine."""
         holder = self.expect(201, client.acquire("/l"))["token"]
         leaving = Background(port, lambda c: c.acquire("/l", wait="20s"))
         self.addCleanup(leaving.client.close)
@@ -664,7 +664,7 @@ class Waiting(V1Test):
             time.sleep(0.005)
         released = Background(port, lambda c: c.release("/l", holder))
         self.addCleanup(released.client.close)
-        time.sleep(0.2)  # the grant is on its way to the disk
+        time.sleep(0.2)  # the grant is being written to disk
         leaving.client.connection.sock.shutdown(socket.SHUT_RDWR)
         self.expect(200, released.answer())
         delivered = leaving.answer()
@@ -700,8 +700,8 @@ class Waiting(V1Test):
         self.expect(201, behind.answer())
 
     def test_who_has_left_takes_the_place_of_nobody_who_waits(self):
-        # As after a stop of the server, in which a client has given up a request and asked again:
-        # nobody knows which of both is read first.
+        # As after a stall of the server, during which a client has given up a request and sent
+        # another: the order in which the server reads them is undefined.
         token = fresh_token()
         holder = self.client.acquire("/k")["token"]
         waiting = self.wait_in_line("/k", token=token)
@@ -715,7 +715,7 @@ class Waiting(V1Test):
         late[0].shutdown(socket.SHUT_WR)
         late[1].close()
         late[2].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        late[2].close()  # with a reset
+        late[2].close()  # sends a reset
         self.server.process.send_signal(signal.SIGCONT)
         self.assertIn(b"superseded", late[0].recv(4096))
         time.sleep(0.2)
@@ -799,7 +799,7 @@ class Looking(V1Test):
             after = page["next"]
             if after is None:
                 break
-            gone = taken[len(seen) // 2]  # some before, some behind the page
+            gone = taken[len(seen) // 2]  # some before, some after the page
             self.client.release(gone["path"], gone["token"])
             ahead = taken[min(49, len(seen) + 3)]
             self.client.release(ahead["path"], ahead["token"])
@@ -808,7 +808,7 @@ class Looking(V1Test):
         self.assertLessEqual(set(staying), set(seen))
         mine = self.client.call("GET", "/v1/locks", owner="o1", limit=1000)["locks"]
         self.assertTrue(mine and all(lock["owner"] == "o1" for lock in mine))
-        # The same page again, and one whose cursor is long gone.
+        # The same page again, and one whose cursor was removed long ago.
         page = self.client.call("GET", "/v1/locks", limit=5)
         again = self.client.call("GET", "/v1/locks", limit=5, after=page["next"])
         twice = self.client.call("GET", "/v1/locks", limit=5, after=page["next"])
@@ -829,10 +829,10 @@ class Looking(V1Test):
         expected = take(range(3))
         page = self.client.call("GET", "/v1/locks", prefix="/g", limit=3)
         self.assertEqual(len(page["locks"]), 3)
-        # Of another kind too, of which there was none; and by somebody else's list.
+        # Also of a kind that did not exist before; and through another client's list.
         expected += take(range(3, 6)) + take(range(6, 9), mode="shared", lock_parents="false")
         self.assertEqual(listed(limit=3), expected)
-        # Where all that had been seen has gone, with its node in the tree.
+        # After everything seen has gone, with its node in the tree.
         page = self.client.call("GET", "/v1/locks", prefix="/g", limit=9)
         self.assertIsNotNone(page["next"])
         self.client.call("DELETE", "/v1/locks", prefix="/g", force="true", reason="x")
@@ -1051,7 +1051,7 @@ class Following(V1Test):
         self.assertEqual(json.loads(self.next_event(after)["data"])["path"], "/new")
 
     def test_who_has_seen_no_event_goes_on_where_it_began(self):
-        for before in range(2):  # without an event since the start, and with one
+        for before in range(2):  # without an event since the start, then with one
             self.follow("/v1/events?prefix=/quiet")
             self.client.acquire(f"/quiet/{before}")
             again = self.follow("/v1/events?prefix=/quiet", Last_Event_ID=self.opening["id"])
@@ -1178,7 +1178,7 @@ class Forcing(V1Test):
         self.assertEqual(self.expect(200, ended)["ended"], 1)
         gone = self.expect(410, greedy.answer(), "lease_ended")
         self.assertEqual((gone["reason"], gone["detail"]), ("forced", "it hangs"))
-        # Who comes back with its token hears so, too.
+        # A client that returns with the token gets the same answer.
         gone = self.expect(410, self.client.acquire("/", token=token, owner="greedy", wait="1s"))
         self.assertEqual((gone["reason"], gone["detail"]), ("forced", "it hangs"))
         self.expect(201, self.client.acquire("/unrelated", owner="me"))
@@ -1214,7 +1214,7 @@ class Forcing(V1Test):
         ended = self.client.call("DELETE", "/v1/locks", owner="ghost", **force)
         self.assertEqual(self.expect(200, ended)["ended"], 3)
         self.assertEqual(self.client.ask("GET", "/v1/status")["leases"], 2)
-        # Who named no owner.
+        # The lease without an owner.
         ended = self.client.call("DELETE", "/v1/locks", owner="?", prefix="/", **force)
         self.assertEqual(self.expect(200, ended)["ended"], 1)
         gone = self.expect(410, self.client.renew(unnamed), "lease_ended")
@@ -1224,7 +1224,7 @@ class Forcing(V1Test):
 
     @staticmethod
     def forced(client, **parameters):
-        """What it answers; again for as long as the journal makes room, and nothing has ended."""
+        """Returns the answer; retries while the journal has no room and nothing was ended."""
         while (answer := client.call("DELETE", "/v1/locks", force="true", **parameters)).status == 503:
             time.sleep(0.01)
         return answer
@@ -1243,7 +1243,7 @@ class Forcing(V1Test):
         while not forcing.is_done():
             self.expect(200, self.client.ask("GET", "/v1/locks/n"))
         self.assertEqual(self.expect(200, forcing.answer())["ended"], count)
-        # The next holder is another matter.
+        # The next holder is not affected.
         self.expect(201, waiting.answer())
         self.restart()
         held = self.client.call("GET", "/v1/locks", limit=1000)["locks"]
@@ -1351,7 +1351,7 @@ class Terraform(V1Test):
         self.assertEqual(refused["ID"], f"cooling, was held by h, fence {held['fence']}")
 
     def test_another_info_with_the_same_id_is_not_the_same_lock(self):
-        # Terraform makes an ID for each run; one that people chose must not let two of them in.
+        # Terraform makes an ID for each run; an ID chosen by people must not admit two of them.
         mine = {"ID": "ours", "Who": "me@here"}
         self.expect(200, self.client.ask("LOCK", "/terraform/shared", mine))
         refused = self.expect(423, self.client.ask("LOCK", "/terraform/shared",

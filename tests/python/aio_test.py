@@ -30,7 +30,7 @@ from lockerd import Lockerd
 
 
 def in_loop(test):
-    """Runs a test that is a coroutine, with a client of its own."""
+    """Runs a coroutine test, with its own client."""
     def run(self):
         async def body():
             async with AsyncClient(self.server.url, patience=PATIENCE) as client:
@@ -197,7 +197,7 @@ class Blocks(AioCase):
                 async with client.lock("/counter", ttl=LONG) as lock:
                     seen = value
                     self.assertGreater(lock.fence, last_fence)
-                    await asyncio.sleep(0.001)  # others would come between
+                    await asyncio.sleep(0.001)  # lets other tasks run in between
                     value, last_fence = seen + 1, lock.fence
 
         await asyncio.gather(*(count() for _ in range(50)))
@@ -228,7 +228,7 @@ class Losing(AioCase):
                     await asyncio.sleep(10 * PATIENCE)
                     self.fail("it was not cancelled")
             self.assertEqual(caught.exception.reason, "forced")
-            await asyncio.sleep(0.01)  # and this task goes on
+            await asyncio.sleep(0.01)  # this task continues
             if sys.version_info >= (3, 11):
                 self.assertEqual(asyncio.current_task().cancelling(), 0)
 
@@ -276,7 +276,7 @@ class Losing(AioCase):
         with mock.patch.object(deadline, "now", clock), \
                 mock.patch.object(client, "_settings", settings):
             async with client.lock("/a", ttl=3600) as lock:
-                await asyncio.sleep(0.1)  # its task waits by then
+                await asyncio.sleep(0.1)  # its task is waiting by now
                 suspended = 3000
                 await until(lambda: lock._held().deadline.sent > now() + 2000)
                 lock.check()
@@ -403,12 +403,12 @@ class Waiting(AioCase):
             waiting.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await waiting
-            self.assertEqual((await client.status())["waiters"], 0)  # no place is kept either
+            self.assertEqual((await client.status())["waiters"], 0)  # nor is a place kept
         self.assertEqual([lock async for lock in client.locks()], [])
 
     @in_loop
     async def test_cancelled_at_any_moment_nothing_is_left(self, client):
-        # Each round is cancelled a little later: before, while and after it is granted.
+        # Each round is cancelled a little later: before, during and after the grant.
         for number in range(60):
             acquiring = asyncio.ensure_future(client.acquire("/w", ttl=None))
             await asyncio.sleep(number / 30_000)
@@ -430,13 +430,13 @@ class Waiting(AioCase):
                 await until(lambda: b"POST /v1/locks/w" in proxy.seen)
                 acquiring.cancel()
                 await until(lambda: proxy.hung_up)
-                proxy.flows.set()  # the request arrives after it was given up
+                proxy.flows.set()  # the request arrives after the client gave it up
                 with self.assertRaises(asyncio.CancelledError):
                     await acquiring
         self.assertTrue((await client.state("/w")).free)
 
     async def cancel_while_it_is_on_its_way(self, proxy, through):
-        """Twice; what it sends then overtakes it, where that is not prevented."""
+        """Cancels twice; the withdrawal would overtake the request if nothing prevented that."""
         held_back = proxy.flows
         held_back.clear()
         acquiring = asyncio.ensure_future(through.acquire("/w", ttl=None))
@@ -470,9 +470,9 @@ class Waiting(AioCase):
             url = proxy.url.replace("http:", "https:")
             self.client = self.new_client(url=url, ca_file=authority.file)
             trusting = ssl.create_default_context(cafile=authority.file)
-            trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # as from Python 3.13 on
+            trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # the default since Python 3.13
             async with AsyncClient(url, ssl_context=trusting) as through:
-                await through.status()  # its connection is kept
+                await through.status()  # leaves an idle connection
                 await self.cancel_while_it_is_on_its_way(proxy, through)
 
     @in_loop
@@ -536,7 +536,7 @@ class Waiting(AioCase):
     async def test_a_wait_that_is_cut_is_not_begun_anew(self, client):
         with LossyProxy(self.server.port) as proxy:
             async with AsyncClient(proxy.url) as through, client.lock("/w", ttl=LONG):
-                await through.status()  # its connection is kept
+                await through.status()  # leaves an idle connection
                 waiting = asyncio.ensure_future(through.acquire("/w", wait=15))
                 await until(self.waiting("/w"))
                 await asyncio.sleep(1.1)
@@ -600,10 +600,10 @@ class Calls(AioCase):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         with LossyProxy(self.server.port) as proxy:
-            url = f"http://localhost:{proxy.port}"  # asyncio resolves no addresses
+            url = f"http://localhost:{proxy.port}"  # a name: asyncio does not resolve addresses
             async with AsyncClient(url, patience=PATIENCE) as client:
                 with mock.patch.object(loop, "getaddrinfo", unknown):
-                    with self.assertRaisesRegex(Unreachable, "not known"):  # it never answered
+                    with self.assertRaisesRegex(Unreachable, "not known"):  # never answered before
                         await client.status()
                 await client.status()
                 proxy.cut()
@@ -622,7 +622,7 @@ class Calls(AioCase):
             return addresses
 
         with socket.create_server(("127.0.0.2", self.server.port), backlog=0) as silent, \
-                socket.create_connection(silent.getsockname()):  # there is no place for another one
+                socket.create_connection(silent.getsockname()):  # the backlog is full now
             loop = asyncio.get_running_loop()
             async with AsyncClient(f"http://localhost:{self.server.port}", timeout=2,
                                    patience=0) as client:
@@ -665,7 +665,7 @@ class Calls(AioCase):
     async def test_events_are_waited_for_for_a_while_again_and_again(self, client):
         async with client.events("/n") as events:
             tries = 0
-            while tries < 3 or events.last_event_id is None:  # which the server says at once
+            while tries < 3 or events.last_event_id is None:  # the server sends an id immediately
                 with self.assertRaises(asyncio.TimeoutError):
                     await asyncio.wait_for(events.__anext__(), 0.3)
                 tries += 1
@@ -697,7 +697,7 @@ class Calls(AioCase):
             await client.close()
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # of loops that ended without close
+            warnings.simplefilter("ignore", ResourceWarning)  # loops end without close()
             for _ in range(2):
                 asyncio.run(work("/a"))
             threads = [self.in_background(lambda: asyncio.run(work("/a"))) for _ in range(3)]
@@ -708,7 +708,7 @@ class Calls(AioCase):
         self.assertEqual(list(self.client.locks()), [])
 
     def test_nothing_is_left_open(self):
-        gc.collect()  # what other tests left
+        gc.collect()  # garbage of other tests
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
 
@@ -731,9 +731,9 @@ class Calls(AioCase):
         with socket.create_server(("127.0.0.1", 0)) as silent, \
                 mock.patch.object(sys, "unraisablehook") as complain, \
                 warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # its connection goes with it
+            warnings.simplefilter("ignore", ResourceWarning)  # its connection is collected with it
             loop = asyncio.new_event_loop()
-            loop.set_exception_handler(lambda *_: None)  # that nobody waits for the answer
+            loop.set_exception_handler(lambda *_: None)  # says that nothing waits for the answer
             loop.run_until_complete(
                 ask_in_vain(AsyncClient(f"http://127.0.0.1:{silent.getsockname()[1]}")))
             loop.close()

@@ -1,4 +1,4 @@
-"""The calls of the API by the Python client, against the real server."""
+"""The API calls of the Python client, against the real server."""
 
 import asyncio
 import http.client
@@ -40,7 +40,7 @@ class Acquiring(ServerCase):
         self.assertLessEqual(lock.expires_in, LONG)
         self.client.release(grant.token)
         self.assertTrue(self.is_free("/a/b"))
-        self.client.release(grant.token)  # sent again, it is the same
+        self.client.release(grant.token)  # idempotent
 
     def test_who_is_in_the_way(self):
         held = self.client.acquire("/a/b", ttl=LONG, owner="timmy")
@@ -90,7 +90,7 @@ class Acquiring(ServerCase):
         self.assertEqual([lock.path for lock in self.client.locks()], ["/x/below"])
 
     def test_nothing_joins_a_lease_that_is_not_there(self):
-        """The server would open one, without a TTL and without an owner."""
+        """The server would open a lease without a TTL and without an owner."""
         released = self.client.acquire("/x", ttl=LONG)
         self.client.release(released.token)
         with self.assertRaises(LockLost):
@@ -320,7 +320,7 @@ class Spelling(ServerCase):
                 with self.assertRaises(NotAcquired):
                     lease.acquire("/held", wait=short)
                 self.assertEqual(lease.ttl, LONG)
-        for endless in (float("inf"), 1e11, 2**32 / 1000 - 0.4):  # poll() would take that for less
+        for endless in (float("inf"), 1e11, 2**32 / 1000 - 0.4):  # poll() would truncate it
             client = self.new_client(timeout=endless, patience=endless)
             with self.client.lock("/held", ttl=LONG), self.assertRaises(NotAcquired):
                 client.acquire("/held", wait=0.5)
@@ -343,7 +343,7 @@ class Spelling(ServerCase):
                 with self.assertRaisesRegex(TypeError, f"^{next(iter(options))} is "):
                     kind(**options)
             client = kind(self.server.url, ssl_context=ssl.create_default_context())
-            self.assertIsNone(client._connections._tls)  # as no https is wanted
+            self.assertIsNone(client._connections._tls)  # the URL is not https
             with self.assertRaisesRegex(TypeError, "cannot be pickled .* each process"):
                 pickle.dumps(client)
             for block in (client.lease, lambda client=client, **options:
@@ -361,7 +361,7 @@ class Spelling(ServerCase):
             for path, options, what in (("/a", {"ttl": 2}, "'ttl'"), ("/a", {"owner": "x"}, "'owner'"),
                                         ({"path": "/a", "ttl": "2s"}, {}, "'ttl'"),
                                         ({"path": "/a", "any": 1}, {}, "'any'")):
-                with self.assertRaisesRegex(TypeError, what):  # it would be that of all its locks
+                with self.assertRaisesRegex(TypeError, what):  # the lease has these
                     client.lease().lock(path, **options)
             with self.assertRaisesRegex(TypeError, "set is not JSON"):
                 client.lease().lock({"path": "/a", "mode": set()})
@@ -449,7 +449,7 @@ class OnTheWire(ServerCase):
         self.assertEqual(list(self.client.locks()), [])
 
     def check_taken_back(self, acquire, release):
-        """`acquire()` of /w, whose request comes once more when it waits."""
+        """Calls `acquire` for /w; a copy of its request arrives while it waits."""
         holder = self.client.acquire("/w", ttl=LONG)
         self.proxy.duplicate(1, b"POST /v1/locks/w")
         waiting = self.in_background(acquire)
@@ -497,7 +497,7 @@ class OnTheWire(ServerCase):
     def test_what_must_not_be_done_twice_is_not_sent_twice(self):
         held = self.client.acquire("/f", ttl=LONG)
         for call in (lambda: self.through.canhaz("/c"), lambda: self.through.force("/f")):
-            self.through.status()  # so that there is a connection which could be used again
+            self.through.status()  # leaves an idle connection that could be reused
             self.proxy.lose_replies(1)
             with self.assertRaisesRegex(Unreachable, "may have been carried out"):
                 call()
@@ -573,7 +573,7 @@ class OnTheWire(ServerCase):
         asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
     def await_connections(self, count):
-        """The proxy has taken them."""
+        """Waits until the proxy has accepted so many connections."""
         wait_until(lambda: len(self.proxy._pairs) == count)
 
     def test_connections_that_are_dead_without_a_word_cost_no_lease(self):
@@ -626,7 +626,7 @@ class OnTheWire(ServerCase):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         with mock.patch.object(socket, "getaddrinfo", unknown):
-            with self.assertRaisesRegex(Unreachable, "not known"):  # at once: it never answered
+            with self.assertRaisesRegex(Unreachable, "not known"):  # at once: never answered before
                 self.through.status()
         self.through.status()
         self.proxy.cut()
@@ -647,7 +647,7 @@ class OnTheWire(ServerCase):
 
 
 class Foreign(LossyProxy):
-    """Answers everything with the same bytes."""
+    """Answers every request with the same bytes."""
 
     def __init__(self, reply):
         self._reply = reply

@@ -1,4 +1,4 @@
-"""A Python process that uses the client, and is watched by a test."""
+"""A Python process that uses the client, observed by a test."""
 
 import os
 import select
@@ -11,7 +11,7 @@ from server_case import PACKAGE, PATIENCE
 
 
 class Child:
-    """A Python program with `locker`, a client. `line()` is the next that it prints."""
+    """A Python program with a client, `locker`. `line()` returns the next line it prints."""
 
     def __init__(self, url, program):
         beginning = ("import os, signal, sys, threading, time, lockerclient\n"
@@ -34,7 +34,7 @@ class Child:
         self.process.stdin.flush()
 
     def end(self):
-        """Exit code, what else it printed, and what it complained of."""
+        """Waits for the end; returns the exit code, the remaining lines of stdout, and stderr."""
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out.decode().split("\n")[:-1], err.decode()
 
@@ -43,7 +43,7 @@ class Child:
 
     def __exit__(self, *_):
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its children have its pipes
+            os.killpg(self.process.pid, signal.SIGKILL)  # its children have inherited its pipes
         except ProcessLookupError:
             pass
         self.process.communicate()

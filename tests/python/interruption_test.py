@@ -1,4 +1,4 @@
-"""Interruptions at the worst moments: between a grant and its block, and while it is given back."""
+"""Interruptions at the worst moments: between a grant and its block, and during the release."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ def raising(kind=Interrupted):
 
 
 def tear(*_):
-    """What a signal handler raises amid what a Condition does leaves this."""
+    """The error that a Condition raises after a signal handler has raised inside of it."""
     try:
         raise Interrupted
     finally:
@@ -40,7 +40,7 @@ def tear(*_):
 class InterruptionCase(ServerCase):
     def setUp(self):
         super().setUp()
-        self.threads_before = threading.enumerate()  # with those that were torn when they began
+        self.threads_before = threading.enumerate()  # includes threads broken while they started
 
     def held(self):
         return [lock.path for lock in self.client.locks()]
@@ -50,7 +50,7 @@ class InterruptionCase(ServerCase):
         return client.lock("/a", ttl=None), client.lease(ttl=None)
 
     def sending(self, client, *failures, after=False):
-        """The next requests fail, before or after they are answered."""
+        """Makes the next requests fail, before they are sent or after they are answered."""
         left = list(failures)
         send = client._connections.send
 
@@ -82,12 +82,12 @@ class BeforeTheBlock(InterruptionCase):
                     self.assertEqual((self.held(), self.leases()), ([], 0), (name, kind))
                     self.assertFalse(block.held)
         self.check_no_threads()
-        with self.client.lock("/a", ttl=2) as lock:  # and the watch works
+        with self.client.lock("/a", ttl=2) as lock:  # the watch still works
             self.assertTrue(self.client._watch._is_running)
             lock.check()
 
     def start_while_handling(self, start, what):
-        """Blocks begin in the handler of another exception, and threads start like that."""
+        """Begins blocks while another exception is handled; `start` replaces Thread.start."""
         for block in self.blocks():
             with mock.patch.object(threading.Thread, "start", start), self.assertRaises(what):
                 try:
@@ -179,7 +179,7 @@ class WhileItIsGivenBack(InterruptionCase):
     def test_the_watch_of_the_deadlines_ends(self):
         over = Deadline(1, deadline.now() - 0.8)
         tenure = Tenure("t", "/a", over, deadline.now, raising())
-        tenure.finish()  # and nobody takes it out
+        tenure.finish()  # and nothing removes it
         watch = DeadlineWatch()
         watch.add(tenure)
         wait_until(lambda: not watch._is_running)
@@ -255,7 +255,7 @@ class WhileItIsGivenBack(InterruptionCase):
 
 
 class OfALease(InterruptionCase):
-    """What a lease was asked for does not stay in it for nobody."""
+    """An interrupted acquire leaves no unused lock in its lease."""
 
     def check(self, lease):
         with lease.lock("/a"):
@@ -388,14 +388,14 @@ class InTheBackground(InterruptionCase):
                     with mock.patch.object(threading.Thread, "start", start):
                         with self.assertRaises(Interrupted):
                             lease.acquire("/a")
-                lease.acquire("/a")  # nobody is before it
+                lease.acquire("/a")  # no other turn is ahead of it
 
 
 class WithoutAReference(InterruptionCase):
-    """What nothing refers to any more."""
+    """Locks and leases that nothing refers to."""
 
     def forget(self, begin):
-        """Whether the blocks that `begin` has begun are given back when they are forgotten."""
+        """Returns whether the blocks that `begin` has begun are released once collected."""
         are_given_back = []
         blocks = list(self.blocks())
         while blocks:
@@ -451,10 +451,10 @@ class WithoutAReference(InterruptionCase):
 
 
 class OnceMore(InterruptionCase):
-    """A task that is cancelled again while it gives back what it has."""
+    """A task that is cancelled again while it releases what it has."""
 
     async def cancel_twice(self, client, work):
-        """When it is granted, and when it is given back."""
+        """Cancels `work` when its lock is granted, and again while the lock is being released."""
         granted, returning = asyncio.Event(), asyncio.Event()
         send = client._connections.send
 
@@ -493,7 +493,7 @@ class OnceMore(InterruptionCase):
             async with client.lease(ttl=LONG) as lease:
                 async def work():
                     async with lease.lock("/a"):
-                        asyncio.current_task().cancel()  # nothing is awaited before the end
+                        asyncio.current_task().cancel()  # nothing is awaited before the block ends
 
                 with self.assertRaises(asyncio.CancelledError):
                     await asyncio.ensure_future(work())
@@ -520,8 +520,9 @@ class OnceMore(InterruptionCase):
 
 class AtAnyMoment(InterruptionCase):
     def interrupt(self, number, block, events, files):
-        """At the event with this number in these files. The name of the function in which it came.
-        None: there are not so many events."""
+        """Interrupts at the event with this number in these files.
+
+        Returns the name of the function in which it came; None: there are fewer events."""
         where = None
 
         def count(frame, event, _):
@@ -548,14 +549,14 @@ class AtAnyMoment(InterruptionCase):
 
     def setUp(self):
         super().setUp()
-        warnings.simplefilter("ignore", ResourceWarning)  # sockets close when they are forgotten
-        hook = mock.patch.object(sys, "unraisablehook", lambda _: None)  # of a destructor
+        warnings.simplefilter("ignore", ResourceWarning)  # sockets are closed when collected
+        hook = mock.patch.object(sys, "unraisablehook", lambda _: None)  # of destructors
         hook.start()
         self.addCleanup(hook.stop)
         self.ours = os.path.dirname(lockerclient.__file__)
 
     def test_nothing_stays_held(self):
-        """Between the lines of `threading` Python itself handles no signal where a mutex is left."""
+        """Not at each line of `threading`: Python handles no signal where a mutex stays locked."""
         client = self.new_client()
         number = 1
         while self.interrupt(number, client.lock("/a", ttl=LONG), ("call", "return"),
@@ -565,8 +566,8 @@ class AtAnyMoment(InterruptionCase):
         self.assertGreater(number, 100)
 
     def check_that_it_begins_again(self, block, give_back, leases=0):
-        """What is interrupted at any line of ours leaves nothing held while its object lives, but
-        where that comes before its end has begun."""
+        """An interruption at any line of the client leaves nothing held while its object lives,
+        unless it comes before the end of the block has begun."""
         def is_given_back():
             return self.held() == [] and self.client.status()["leases"] == leases
 
@@ -578,7 +579,7 @@ class AtAnyMoment(InterruptionCase):
                 ends_not_begun += 1
                 give_back()
             wait_until(is_given_back, f"it stays held after line {number}")
-            gc.collect(1)  # before Python 3.11 some frames refer to themselves
+            gc.collect(1)  # before Python 3.11, some frames are in reference cycles
             with block:
                 pass
             wait_until(is_given_back)
@@ -602,7 +603,7 @@ class AtAnyMoment(InterruptionCase):
 
 class BySignalHandlers(InterruptionCase):
     def test_an_error_of_the_client_is_an_interruption_too(self):
-        """Such as the loss of another lock, which a handler checks."""
+        """Such as the LockLost of another lock that a handler checks."""
         for error in (LockLost("x"), NotAcquired("x"), Unreachable("x")):
             with self.sending(self.client, error, after=True), self.assertRaises(type(error)):
                 self.client.acquire("/a", ttl=None)
@@ -631,7 +632,7 @@ class BySignalHandlers(InterruptionCase):
         self.assertEqual(list(events), [])  # it is closed
 
     def test_they_may_ask_whatever_their_thread_is_at(self):
-        """As if one came behind each line in which a mutex is held."""
+        """Simulates a signal after each line in which a mutex is held."""
         asked = []
 
         def handle(frame, event, _):
@@ -701,7 +702,7 @@ class WhileTheServerIsAway(InterruptionCase):
                 with impatient.lease(ttl=LONG) as lease, lease.lock("/a", mode="shared"):
                     inner = lease.lock("/a")
                     inner.__enter__()
-                    with lease._held().inventory.giving_back:  # nothing goes on in the background
+                    with lease._held().inventory.giving_back:  # no work in the background meanwhile
                         with self.sending(impatient, NoAnswer("x", True), after=was_carried_out):
                             inner.__exit__(None, None, None)
                         with lease.lock("/a", mode=mode):

@@ -1,11 +1,11 @@
-"""A server that wants keys."""
+"""A server that requires API keys."""
 
 import asyncio
 import os
 import unittest
 from unittest import mock
 
-import server_case  # it makes the packages known
+import server_case  # extends sys.path
 from server_case import PATIENCE, ServerCase, lockerclient
 
 from keys import new_key
@@ -51,7 +51,7 @@ class WithKeys(ServerCase):
         return path
 
     def in_environment(self, **variables):
-        """Nothing else is in it that says which server, or which key."""
+        """Sets the environment; no other variable names a server or a key."""
         names = [name for name in os.environ if name.startswith("LOCKER_")]
         home = {"HOME": self.directory, "XDG_CONFIG_HOME": ""}
         patched = mock.patch.dict(os.environ, {**home, **variables})

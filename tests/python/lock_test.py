@@ -1,4 +1,4 @@
-"""Locks as blocks, against the real server: kept, lost, waited for, through its crashes."""
+"""Locks as blocks, against the real server: held, lost, waited for, and across crashes."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreacha
 from lockerclient.exchange import NoAnswer
 
 
-# Lost by the clock; or the machine was so slow that the server said so first.
+# Lost by the local clock, or by the server's answer if the machine was slow.
 BY_TIME = ("unrenewed", "expired")
 
 
@@ -115,7 +115,7 @@ class Blocks(ServerCase):
 
     def test_a_client_ends_when_it_is_forgotten(self):
         self.addCleanup(gc.enable)
-        gc.disable()  # it is not to be looked for
+        gc.disable()  # the client must end without it
         for use in (lambda client: client.status(), self.hold_a_lock, self.hold_a_lease):
             client = lockerclient.Client(self.server.url)
             use(client)
@@ -135,7 +135,7 @@ class Blocks(ServerCase):
         with self.client.lock("/a", ttl=10 * LONG) as lock:
             self.client.renew(lock.token, ttl=LONG)
             with renewing_often():
-                self.client.renew(lock.token)  # it is due soon
+                self.client.renew(lock.token)  # the next renewal is due soon
             first = lock._held().deadline.ends
             wait_until(lambda: lock._held().deadline.ends > first)
 
@@ -244,7 +244,7 @@ class Losing(ServerCase):
                 with self.assertRaises(LockLost):
                     lock.check()
                 self.restart()
-                with self.assertRaises(LockLost):  # once lost, lost for ever
+                with self.assertRaises(LockLost):  # stays lost for ever
                     lock.check()
         self.assertIn(caught.exception.reason, BY_TIME)
 
@@ -261,7 +261,7 @@ class Losing(ServerCase):
         with self.assertRaises(LockLost):
             with self.client.lock("/f", ttl=LONG) as lock:
                 lock._held().lose(LockLost("by the clock", "unrenewed"))
-                self.assertFalse(self.is_free("/f"))  # the server knows nothing of it
+                self.assertFalse(self.is_free("/f"))  # the server does not know of the loss
         self.assertTrue(self.is_free("/f"))
 
     def test_the_clock_is_watched_while_a_keeper_hangs(self):
@@ -271,7 +271,7 @@ class Losing(ServerCase):
 
         def hang_in_renewals(step):
             if step.request.target == "/v1/leases/renew":
-                hanging.wait(PATIENCE)  # as a resolver can
+                hanging.wait(PATIENCE)  # as resolving a name can
             return send(step)
 
         with mock.patch.object(self.client._connections, "send", hang_in_renewals):
@@ -287,7 +287,7 @@ class Losing(ServerCase):
                 self.server.kill()
         self.assertTrue(logged.output)
         self.restart()
-        with self.assertRaises(Unreachable):  # held for ever: that must be told
+        with self.assertRaises(Unreachable):  # held for ever, so it must raise
             with impatient.lock("/g", ttl=None):
                 self.server.kill()
 
@@ -297,7 +297,7 @@ class Losing(ServerCase):
             began = time.monotonic()
             try:
                 lock.release()
-            except LockLost:  # the machine was that slow
+            except LockLost:  # on a slow machine
                 pass
         self.assertLess(time.monotonic() - began, PATIENCE)
 
@@ -330,7 +330,7 @@ class Waiting(ServerCase):
                 with mock.patch.object(acquisition, "WAIT_PIECE", 20):
                     second = self.in_background(
                         lambda: self.client.acquire("/w", ttl=LONG, owner="second"))
-                    # Not by count: the first is away between its pieces.
+                    # Not by count: the first is disconnected between its requests.
                     wait_until(lambda: "second" in [waiter.owner for waiter in
                                                     self.client.state("/w").waiters])
             granted = first.result()
@@ -365,7 +365,7 @@ class Waiting(ServerCase):
     def test_a_wait_that_is_cut_is_not_begun_anew(self):
         with LossyProxy(self.server.port) as proxy:
             through = self.new_client(url=proxy.url)
-            through.status()  # its connection is kept
+            through.status()  # leaves an idle connection
             with self.client.lock("/w", ttl=LONG):
                 asking = self.in_background(lambda: through.acquire("/w", wait=15))
                 self.wait_in_line("/w")
@@ -375,7 +375,7 @@ class Waiting(ServerCase):
                 wait_until(lambda: len(waits.findall(proxy.seen)) == 2)
                 first, second = map(int, waits.findall(proxy.seen))
                 self.assertLess(second, first - 1000)
-            asking.result()  # without the proxy it would be patient
+            asking.result()  # before the proxy ends, since it would retry
 
     def test_an_interruption_leaves_the_line_and_takes_nothing(self):
         entered = threading.Event()
@@ -386,7 +386,7 @@ class Waiting(ServerCase):
             answer = send(step)
             if step.request.body and "wait" in step.request.body and not entered.is_set():
                 entered.set()
-                raise Interrupted  # between the grant and the caller
+                raise Interrupted  # after the grant, before the caller gets it
             return answer
 
         with mock.patch.object(self.client._connections, "send", interrupt_after_the_grant):
@@ -407,7 +407,7 @@ class Waiting(ServerCase):
                 wait_until(lambda: b"POST /v1/locks/w" in proxy.seen)
                 child.go_on()
                 wait_until(lambda: proxy.hung_up)
-                proxy.flows.set()  # the request arrives after it was given up
+                proxy.flows.set()  # the request arrives after the client gave it up
                 self.assertIn("KeyboardInterrupt", child.end()[2])
             self.assertTrue(self.is_free("/w"))
 
@@ -417,7 +417,7 @@ def tokens_in(seen):
 
 
 class Crashes(ServerCase):
-    """kill -9 of the server, and a new one with the same store."""
+    """The server is killed (kill -9) and restarted with the same store."""
 
     def test_while_a_lock_is_held(self):
         with renewing_often(), self.client.lock("/a", ttl=LONG) as lock:
@@ -440,7 +440,7 @@ class Crashes(ServerCase):
         self.assertGreater(waiting.result().fence, holder.fence)
 
     def test_while_waiting_to_join_a_lease_that_has_ended(self):
-        """The server would give it a lock without an owner, and for ever."""
+        """The server would grant a lock without an owner or a TTL."""
         with self.client.lock("/a", ttl=LONG):
             ending = self.client.acquire("/b", ttl=LONG)
             waiting = self.in_background(lambda: self.client.acquire("/a", token=ending.token))
@@ -630,7 +630,7 @@ class Events(ServerCase):
         self.assertEqual(next(events).kind, "reset")
         self.client.acquire("/b", ttl=LONG)
         self.assertEqual(next(events).path, "/b")
-        # Also when it had seen nothing yet, so that it cannot say from where.
+        # Also before the first event, when the client has no id to resume from.
         unseen = self.client.events("/nothing")
         self.addCleanup(unseen.close)
         self.restart()

@@ -1,4 +1,4 @@
-"""A proxy in front of lockerd that loses or holds back what it is told to."""
+"""A proxy in front of lockerd that loses or delays traffic on demand."""
 
 import re
 import socket
@@ -6,15 +6,20 @@ import threading
 
 
 class LossyProxy:
-    """Forwards bytes. `lose_replies(n)`: the next n replies are not delivered, their connections
-    cut. `cut()` ends all connections. When `flows` is cleared, a request does not arrive until its
-    client has hung up, and `flows` is set. `freeze()`: connections that are there now carry nothing
-    any more, and nobody is told. A request that begins with a key of `answers` gets that answer; what
-    is a key of `rewrites` arrives as its value, of the same length. `duplicate(n)`: the next n requests
-    are sent once more, a moment later, each on a connection of its own, which stays: `copies`. What
-    clients sent is in `seen`."""
+    """Forwards bytes, and records what clients sent in `seen`.
 
-    LATE = 0.3  # seconds after which a copy is sent
+    - `lose_replies(n)` drops the next n replies and cuts their connections.
+    - `cut()` ends all connections.
+    - While `flows` is cleared, a request is delayed until its client has hung up and `flows` is
+      set.
+    - `freeze()` makes the present connections carry nothing, without closing them.
+    - A request that begins with a key of `answers` gets its value as the answer.
+    - A key of `rewrites` in a request is replaced by its value, of the same length.
+    - `duplicate(n)` sends the next n requests again, a moment later, each on its own connection,
+      which stays open, in `copies`.
+    """
+
+    LATE = 0.3  # seconds before a copy is sent
 
     def __init__(self, port):
         self._port = port
@@ -32,8 +37,8 @@ class LossyProxy:
         self.flows.set()
         self.seen = b""
         self.lost = 0
-        self.is_holding_back = False  # a request
-        self.hung_up = False  # its client
+        self.is_holding_back = False  # it delays a request
+        self.hung_up = False  # the client of the delayed request has
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -41,12 +46,12 @@ class LossyProxy:
         self._accepting.start()
 
     def lose_replies(self, count, to=b""):
-        """Of requests that begin with `to`."""
+        """Loses the next `count` replies to requests that begin with `to`."""
         with self._mutex:
             self._to_lose, self._match = count, to
 
     def duplicate(self, count, of=b""):
-        """Of requests that begin with `of`."""
+        """Duplicates the next `count` requests that begin with `of`."""
         with self._mutex:
             self._to_duplicate, self._duplicated = count, of
 
@@ -63,7 +68,7 @@ class LossyProxy:
 
     def close(self):
         self.flows.set()
-        _shut(self._listener)  # ends accept(), which a mere close() would not
+        _shut(self._listener)  # ends accept(); close() alone would not
         self._accepting.join()
         self.cut()
         for copy in self.copies:
@@ -117,7 +122,7 @@ class LossyProxy:
                     state["request"] = b""
                 drain.sendall(data)
             else:
-                drain.shutdown(socket.SHUT_WR)  # the other direction may go on
+                drain.shutdown(socket.SHUT_WR)  # the other direction stays open
                 return
         except OSError:
             pass
@@ -127,7 +132,7 @@ class LossyProxy:
     def _held_back(self, source):
         rest = b""
         self.is_holding_back = True
-        flows = self.flows  # others may be let through by another one meanwhile
+        flows = self.flows  # a test may replace it for later requests
         while data := source.recv(65536):
             rest += data
         self.hung_up = True

@@ -1,4 +1,4 @@
-"""The client as it is installed: by copying one folder, or by pip."""
+"""The client as installed: by copying one folder, or by pip."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from server_case import PACKAGE
 
 
 def can_build():
-    """setuptools before 70.1 needs the package wheel."""
+    """Returns whether pip can build here; setuptools before 70.1 needs the package wheel."""
     if not (importlib.util.find_spec("pip") and importlib.util.find_spec("setuptools")):
         return False
     version = tuple(map(int, metadata.version("setuptools").split(".")[:2]))
@@ -26,7 +26,7 @@ class Package(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def run_alone(self, folder, program):
-        """Without any installed package, in an interpreter that knows nothing of this checkout."""
+        """Runs a program in an isolated interpreter, without any installed package."""
         done = subprocess.run(
             [sys.executable, "-B", "-I", "-S", "-W", "error", "-c",
              f"import sys; sys.path.insert(0, {folder!r})\n" + program],
@@ -57,7 +57,7 @@ assert not [file for file in files if "site-packages" in file or "dist-packages"
     def test_pip_installs_it(self):
         source = os.path.join(self.directory, "source")
         target = os.path.join(self.directory, "target")
-        shutil.copytree(PACKAGE, source)  # it writes beside what it installs
+        shutil.copytree(PACKAGE, source)  # the build writes into its source
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
              "--no-build-isolation", "--target", target, source], capture_output=True, text=True,

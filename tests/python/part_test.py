@@ -1,4 +1,4 @@
-"""What becomes of one lock of a lease that has several: lost, or held by nested blocks."""
+"""One lock of a lease that has several: its loss, and nested blocks that share it."""
 
 import asyncio
 import random
@@ -33,7 +33,7 @@ class Losing(PartCase):
                 with self.assertRaisesRegex(LockLost, "^/f/2: .*maintenance"):
                     lock.check()
                 self.assertFalse(lock.held)
-                # The other is kept until the block has noticed, too.
+                # The other path stays held until the block has noticed.
                 before = lock._held().deadline.ends
                 while lock._held().deadline.ends == before:
                     self.assertFalse(self.is_free("/f/1"))
@@ -147,7 +147,7 @@ class Losing(PartCase):
                             self.assertEqual(caught.exception.reason, "released")
                 with lease.lock(path) as anew:
                     anew.check()
-                lease.check()  # which has done as it was told
+                lease.check()  # it released the path itself
             self.assertEqual(self.held(), {})
 
     def test_what_is_no_path_gives_nothing_back(self):
@@ -226,7 +226,7 @@ class Losing(PartCase):
             self.assertEqual((caught.exception.reason, len(told)), ("released", 1))
 
     def test_a_block_of_a_lease_that_is_lost_as_a_whole(self):
-        """Though the server may have it still."""
+        """Although the server may still have it."""
         with self.assertRaisesRegex(LockLost, "^late"), self.client.lease(ttl=LONG) as lease:
             with self.assertRaisesRegex(LockLost, "^late"), lease.lock("/a"):
                 lease._held().lose(LockLost("late", "unrenewed"))
@@ -249,7 +249,7 @@ class Losing(PartCase):
         self.assertEqual((self.held(), told, lock.lost.is_set()), ({}, [], False))
 
     def test_who_waits_while_another_thread_releases_the_lease_gets_nothing(self):
-        """The server opens a lease without a TTL for it, which nobody would renew or release."""
+        """The server opens a lease without a TTL for it, which nothing would renew or release."""
         with self.client.lock("/a", ttl=LONG):
             lease = self.client.lease(ttl=LONG).open()
             waiting = self.in_background(lambda: lease.acquire("/a"))
@@ -296,10 +296,10 @@ class Losing(PartCase):
                     asyncio.ensure_future(lease.release())
                     await asyncio.sleep(10 * PATIENCE)
             async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
-                await lock.release()  # by itself
+                await lock.release()  # by its own task
             block = client.lock("/a", ttl=LONG)
             await asyncio.ensure_future(block.__aenter__())
-            await block.release()  # by the task that has got it
+            await block.release()  # not by the task that acquired it
             await block.__aexit__(None, None, None)
             with self.assertRaisesRegex(LockLost, "^/a was released"):
                 async with client.lock("/a", ttl=LONG, cancel_on_loss=True) as lock:
@@ -350,7 +350,7 @@ class Losing(PartCase):
                                 lease.check()
                             kept.check()
                 self.assertEqual(len(told), 1)
-            with self.assertRaisesRegex(LockLost, "^/f/2: "):  # just before the end
+            with self.assertRaisesRegex(LockLost, "^/f/2: "):  # just before the end of the block
                 async with client.lock(["/f/1", "/f/2"], ttl=LONG):
                     await client.force("/f/2")
         self.run_async(body)
@@ -376,7 +376,7 @@ class Nesting(PartCase):
                 lease.acquire("/c")
             self.assertEqual(self.held(), {"/b": "exclusive", "/c": "exclusive"})
             lease.release_path("/b")
-            lease.acquire("/c", mode="shared")  # outside of blocks it is a change of mode
+            lease.acquire("/c", mode="shared")  # outside of blocks, this changes the mode
             self.assertEqual(self.held(), {"/c": "shared"})
 
     def test_an_upgrade_is_for_the_inner_block(self):
@@ -424,7 +424,7 @@ class Nesting(PartCase):
                         self.fail("it was interrupted")
                 self.assertEqual(self.held(), {"/a": "shared"})
                 outer.check()
-            with lease.lock("/a"):  # which is no sign of a loss
+            with lease.lock("/a"):  # must not look like a loss
                 pass
 
     def test_a_lost_path_does_not_keep_the_others_of_its_block(self):
@@ -452,7 +452,7 @@ class Nesting(PartCase):
 
 
 class Sharing(PartCase):
-    """Threads and tasks that share a lease, and ask for one path in different ways."""
+    """Threads and tasks that share a lease, and request one path in different modes."""
 
     def on_its_way(self, path):
         return HeldBack(self.client, "/v1/locks" + path)
@@ -470,7 +470,7 @@ class Sharing(PartCase):
                     one = self.let_in(lease, path, first)
                     self.assertTrue(request.is_there.wait(PATIENCE))
                     two = self.let_in(lease, path, second)
-                    two.has_entered.wait(0.3)  # which it should not: there is no need to be sure
+                    two.has_entered.wait(0.3)  # should not enter; gives it time to do so wrongly
                     request.go_on.set()
                     for block in (one, two):
                         self.assertTrue(block.has_entered.wait(PATIENCE))
@@ -529,7 +529,7 @@ class Sharing(PartCase):
                         lease.acquire("/a", wait=0)
                     with self.assertRaises(NotAcquired):
                         lease.acquire(["/a", "/other"], mode="shared", wait=0.1)
-                    lease.acquire("/b", wait=0)  # which has nothing to do with it
+                    lease.acquire("/b", wait=0)  # an independent path
                 for block in (one, two):
                     self.assertTrue(block.has_entered.wait(PATIENCE))
                     block.leave()
@@ -588,7 +588,7 @@ class Sharing(PartCase):
         impatient = self.new_client(patience=0.3)
         with impatient.lease(ttl=LONG) as lease:
             self.server.kill()
-            for _ in range(2):  # the second behind the first, which goes on in the background
+            for _ in range(2):  # the second follows the first, which goes on in the background
                 with self.assertRaises(Unreachable):
                     lease.acquire("/a")
             self.restart()
@@ -628,7 +628,7 @@ class Sharing(PartCase):
                     for each in (*entered, leave):
                         each.clear()
 
-            async with client.lease(ttl=LONG) as lease:  # in line
+            async with client.lease(ttl=LONG) as lease:  # in the queue
                 async with client.lock("/a", ttl=LONG):
                     waiting = [asyncio.ensure_future(lease.acquire("/a", mode=mode))
                                for mode in ("exclusive", "shared", "exclusive")]
@@ -641,7 +641,7 @@ class Sharing(PartCase):
                 self.assertEqual([grant.path for grant in await asyncio.gather(*waiting[1:])],
                                  ["/a", "/a"])
 
-            async with client.lease(ttl=LONG) as lease:  # a block that ends meanwhile
+            async with client.lease(ttl=LONG) as lease:  # a block that ends during a request
                 exclusive = lease.lock("/c")
                 await exclusive.__aenter__()
                 with HeldBackTask(client, "/v1/locks/c") as request:
@@ -652,7 +652,7 @@ class Sharing(PartCase):
                     await asking
                 self.assertEqual(self.held(), {"/c": "shared"})
 
-            async with client.lease(ttl=LONG) as lease:  # all of it at once
+            async with client.lease(ttl=LONG) as lease:  # everything concurrently
                 async def take_some(seed):
                     choices = random.Random(seed)
                     for _ in range(40):
@@ -685,8 +685,8 @@ class Sharing(PartCase):
 
 
 class HeldBack:
-    """The first request for a target is held back until `go_on`: before it is sent, or, if it
-    `arrives`, before it is answered."""
+    """Delays the first request for a target until `go_on`: before it is sent, or, with `arrives`,
+    before its answer is returned."""
 
     def __init__(self, client, target):
         self.arrives = False
@@ -713,7 +713,7 @@ class HeldBack:
 
 
 class HeldBackTask:
-    """The same for asyncio, before it is sent."""
+    """The same for asyncio, always before the request is sent."""
 
     def __init__(self, client, target):
         self.is_there, self.go_on = asyncio.Event(), asyncio.Event()
@@ -736,7 +736,7 @@ class HeldBackTask:
 
 
 class InBlock:
-    """A thread in a block, until it is to leave."""
+    """A thread that stays in a block until told to leave."""
 
     def __init__(self, case, block):
         self.has_entered, self._leaves = threading.Event(), threading.Event()

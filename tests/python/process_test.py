@@ -1,4 +1,4 @@
-"""Processes that hold a lock and are stopped, forked, interrupted, killed or just end."""
+"""Processes that hold a lock and are stopped, forked, interrupted, killed, or exit."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ class Processes(ServerCase):
             if first.startswith("lost"):
                 self.skipTest("the machine is too slow: it lost its lock at once")
             child.process.send_signal(signal.SIGSTOP)
-            mine = self.client.acquire("/p", ttl=LONG)  # when the lease has expired
+            mine = self.client.acquire("/p", ttl=LONG)  # granted once the lease has expired
             taken = deadline.now()
             child.process.send_signal(signal.SIGCONT)
             code, lines, err = child.end()
@@ -40,7 +40,7 @@ class Processes(ServerCase):
             *looks, end = lines
             self.assertIn(end, ("lost unrenewed", "lost expired"))
             for look in looks:
-                self.assertLess(float(look), taken)  # none after others had it
+                self.assertLess(float(look), taken)  # no successful check after the new grant
             self.assertEqual(self.client.renew(mine.token).locks, 1)
 
     def test_stopped_for_a_short_while(self):
@@ -213,10 +213,10 @@ class Processes(ServerCase):
             code, _, err = child.end()
             self.assertNotEqual(code, 0)
             self.assertIn("KeyboardInterrupt", err)
-            self.assertEqual(self.client.status()["waiters"], 0)  # no place is kept either
+            self.assertEqual(self.client.status()["waiters"], 0)  # nor is a place kept
         self.assertEqual(list(self.client.locks()), [])
 
-    # Sockets raise the like: the client must not take them for failures of its connection.
+    # Sockets raise similar errors; the client must not mistake these for connection failures.
     HANDLER_RAISES = ("OSError('mine')", "TimeoutError('mine')", "ConnectionError('mine')",
                       "InterruptedError('mine')", "ValueError('mine')")
 

@@ -1,10 +1,10 @@
-"""The rules of the Python client without sockets and without waiting: the clock is made up."""
+"""The protocol of the Python client, with a simulated clock and network."""
 
 import asyncio
 import json
 import unittest
 
-import server_case  # noqa: F401, where the package is
+import server_case  # noqa: F401, extends sys.path
 from lockerclient import (Deadlock, LockerError, LockLost, NotAcquired, Unreachable, calls,
                           giving_back, protocol, renewing)
 from lockerclient.acquisition import Acquisition
@@ -29,8 +29,11 @@ SILENCE = (None, NoAnswer("timeout", True))
 
 
 class World:
-    """A clock, and a network that does what a list says: (seconds that it takes, status, body), or
-    (seconds, NoAnswer); None: as many seconds as are waited for."""
+    """A simulated clock, and a network that follows a script.
+
+    Its entries are (seconds, status, body) or (seconds, NoAnswer), with the seconds that the answer
+    takes; None: as many as the request waits for.
+    """
 
     def __init__(self, *script, patience=30.0):
         self.now = 1000.0
@@ -68,7 +71,7 @@ class World:
 
 
 def held(*paths, fence=7):
-    """A lease's locks, as the server lists them."""
+    """Returns the locks of a lease as the server lists them."""
     return {"next": None, "locks": [{"path": path, "fence": fence, "mode": "exclusive",
                                      "state": "held"} for path in paths]}
 
@@ -90,7 +93,7 @@ class Asking(unittest.TestCase):
             world.drive(protocol.ask(world.settings, calls.status()))
         self.assertGreater(world.now, 1028)
         self.assertLessEqual(world.now, 1030)
-        self.assertGreater(len(world.requests), 25)  # a server that comes back is noticed soon
+        self.assertGreater(len(world.requests), 25)  # notices soon that the server is back
 
     def test_patience_is_counted_from_when_a_silent_server_was_asked(self):
         for patience, tries in ((3, 1), (30, 3)):
@@ -191,7 +194,7 @@ class Acquiring(unittest.TestCase):
         pauses = [after - before for (before, _), (after, _) in
                   zip(world.requests, world.requests[1:])]
         self.assertLess(pauses[0], 0.1)
-        self.assertGreaterEqual(min(pauses[8:]), 0.5)  # who copies all of them is not answered by more
+        self.assertGreaterEqual(min(pauses[8:]), 0.5)  # copies of every request cause no flood
         self.assertLessEqual(max(pauses), 1)
 
     def test_the_place_is_not_taken_back_for_longer_than_the_wait(self):
@@ -204,12 +207,12 @@ class Acquiring(unittest.TestCase):
 
     def test_the_wait_does_not_end_later_for_it(self):
         world = World(*[(0, 409, SUPERSEDED)] * 100)
-        with self.assertRaises(IndexError):  # the script is over
+        with self.assertRaises(IndexError):  # the script has ended
             self.acquire(world, wait=5)
         waits = world.waits()
         last, after = (world.requests[waits.index(None) + more][0] for more in (0, 1))
         self.assertAlmostEqual(last, 1005)
-        self.assertGreater(after, 1005.2)  # nor is a server that says so then hurried
+        self.assertGreater(after, 1005.2)  # even then the requests are paced
 
     def test_a_lease_of_ones_own_takes_the_place_back_while_it_lives(self):
         world = World((0, 409, SUPERSEDED), (0, 200, RENEWED), (0, 201, GRANT))
@@ -244,7 +247,7 @@ class Acquiring(unittest.TestCase):
         world = World(*[(2, NoAnswer("timeout", True))] * 4, (0, 423, LOCKED), LEFT)
         with self.assertRaises(NotAcquired):
             self.acquire(world, wait=5)
-        self.assertEqual(len(world.waits()), 5)  # asked once more, in case it was granted
+        self.assertEqual(len(world.waits()), 5)  # once more, in case the first was granted
         self.assertEqual((world.waits()[0], world.waits()[-1]), ("5000ms", None))
         self.assertLess(int(world.waits()[1][:-2]), 3000)
 
@@ -272,7 +275,7 @@ class Acquiring(unittest.TestCase):
         self.check_patience(World(*[SILENCE] * 10), None, 20 + 30)
         impatient = World(SILENCE, SILENCE, (1, 201, GRANT), patience=11)
         self.check_patience(impatient, None, 20 + 10 + 1 + 1 + 10)
-        self.assertEqual(impatient.waits(), ["20000ms", "1000ms"])  # so its place in line is kept
+        self.assertEqual(impatient.waits(), ["20000ms", "1000ms"])  # 0 would give up its place
 
     def test_advice_for_those_who_write_http_is_not_passed_on(self):
         for said, told in (("/a is held by x; y; try again later, or wait longer.",
@@ -342,7 +345,7 @@ class Acquiring(unittest.TestCase):
             self.assertNotIsInstance(caught.exception, (NotAcquired, LockLost))
 
     def check_failure(self, world, is_open, token=None, ttl=None):
-        """`is_open`: it may have been granted, though it has failed."""
+        """Checks a failed acquire; `is_open`: it may have been granted all the same."""
         acquisition = Acquisition(world.settings, wanted(ttl), 0, token)
         with self.assertRaises(LockerError) as caught:
             world.drive(acquisition.steps())
@@ -357,7 +360,7 @@ class Acquiring(unittest.TestCase):
             self.assertEqual(self.check_failure(World(*script), False).code, "too_many_locks")
         again = [full, (0, 200, RENEWED)] * 1000
         self.assertEqual(self.check_failure(World(*again), False, "t").code, "too_many_locks")
-        # What came before it may have been carried out.
+        # The request before it may have been carried out.
         self.assertIsInstance(self.check_failure(World((0, 502, "<html>"), *[full] * 1000), True),
                               Unreachable)
 
@@ -401,7 +404,7 @@ class GivingBack(unittest.TestCase):
     FULL = (0, 507, {"error": "disk_full", "message": "Full."})
 
     def leave(self, world, *paths, weakens=False):
-        """The end of a block of a lease that lives on, with these paths."""
+        """Ends a block with these paths, whose lease lives on."""
         tenure = Tenure("t", "/a", Deadline(None, world.now), world.settings.now, print)
         use = Use(wanted())
         leaving = Leaving(list(paths), [wanted()] if weakens else [])
@@ -450,7 +453,7 @@ class GivingBack(unittest.TestCase):
         self.assertEqual((problem.status, goes_on, world.script), (403, False, []))
 
     def test_of_a_lease_that_is_over_once_only(self):
-        """The last try can have lasted longer than the lease."""
+        """The last attempt can have lasted longer than the lease."""
         world = World((10, NoAnswer("timeout", True)))
         tenure = Tenure("t", "/a", Deadline(6.0, world.now), lambda: world.now, [].append)
         self.assertEqual(world.drive(giving_back.end(world.settings, tenure)), (None, True))
@@ -469,7 +472,7 @@ class Looking(unittest.TestCase):
         return Acquisition(world.settings, wanted(), None, "t", is_alone=False)
 
     def test_at_one_page_only_of_a_lease_that_is_joined(self):
-        """Of what nobody has looked at nothing is given back."""
+        """Locks that were not read before are not released."""
         for next_page, *given_back in (("x",), (None, LEFT)):
             world = World((0, 200, RENEWED), (0, 200, self.page("/b", next_page)), (0, 200, GRANT),
                           (0, 200, GRANT), *given_back)
@@ -479,7 +482,7 @@ class Looking(unittest.TestCase):
             self.assertEqual(world.script, [])
 
     def test_who_has_not_looked_yet_has_nothing_to_give_up(self):
-        """There may be no such lease, and to ask would open one."""
+        """There may be no such lease, and a request would open one."""
         world = World()
         self.assertTrue(world.drive(self.joining(world).give_up()))
 
@@ -495,7 +498,7 @@ class Keeping(unittest.TestCase):
         return self.keep_on(World(*script), ttl)
 
     def keep_grant(self, world):
-        """A lease with a lock at /a under the fence 7."""
+        """Keeps a lease with a lock at /a, with the fence 7."""
         def grant(tenure):
             tenure.granted(Use(wanted()), wanted(),
                            Grant("t", "o", 7, ("/a",), 30.0, 0.0, world.now))
@@ -509,7 +512,7 @@ class Keeping(unittest.TestCase):
         try:
             world.drive(renewing.keep(world.settings, tenure))
         except IndexError:
-            pass  # the script is over
+            pass  # the script has ended
         self.assertLessEqual(len(losses), 1)
         return world, losses
 
@@ -529,7 +532,7 @@ class Keeping(unittest.TestCase):
         self.assertEqual(loss.reason, "unrenewed")
         self.assertGreater(len(world.requests), 15)
         self.assertGreaterEqual(world.now, 1029)
-        self.assertLess(world.now, 1030)  # before the server can give it to others
+        self.assertLess(world.now, 1030)  # before the server can grant it to others
 
     def test_no_request_lasts_beyond_the_deadline(self):
         for seconds in (9, 10, 11):
@@ -674,7 +677,7 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.stream.request().target, "/v1/events?prefix=%2Fe")
         self.assertEqual(self.stream.interrupted("x"), 2)
         self.assertIsNone(self.stream.connected())
-        self.assertEqual(self.feed("\n\n"), [])  # the half of an event is forgotten
+        self.assertEqual(self.feed("\n\n"), [])  # a partial event is discarded
 
     def test_what_an_event_tells(self):
         body = {"path": "/a", "owner": "x", "mode": "shared", "fence": 1, "index": 5}
@@ -697,7 +700,7 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.feed("retry: 1000\nid: 4.9\n\n"), [])
         self.assertEqual(self.stream.request().headers["Last-Event-ID"], "4.9")
         self.stream.interrupted("x")
-        self.assertIsNone(self.stream.connected())  # no gap: the server knows
+        self.assertIsNone(self.stream.connected())  # no gap: it resumes from an id
         self.assertEqual(self.feed("id: 7.2\nevent: reset\ndata: {}\n\n")[0].kind, "reset")
         self.assertEqual(self.stream.last_event_id, "7.2")
 

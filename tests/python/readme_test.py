@@ -1,4 +1,4 @@
-"""Every piece of Python in client/python/README.md, run from top to bottom against a server."""
+"""Runs all Python code of client/python/README.md, from top to bottom, against a server."""
 
 import contextlib
 import io

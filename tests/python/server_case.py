@@ -1,7 +1,7 @@
-"""What the tests of the Python client have in common: a real server, and patience.
+"""The common part of the Python client's tests: a real server, and generous time limits.
 
-A busy machine can stand still for seconds. So a lock that a test needs to keep has a TTL of a
-minute, and nothing is expected within a time but what would otherwise never happen.
+A busy machine can stall for seconds. So a lock that a test needs to keep has a TTL of a minute, and
+time limits apply only to what would otherwise never happen.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from lockerclient import deadline  # noqa: E402
 from lockerclient.aio import AsyncClient  # noqa: E402
 from lockerd import Lockerd  # noqa: E402
 
-os.environ["LOCKER_CLIENT_CONFIG"] = os.devnull  # not that of whoever runs the tests
-logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are wanted here
+os.environ["LOCKER_CLIENT_CONFIG"] = os.devnull  # not the configuration of the user
+logging.getLogger("lockerclient").addHandler(logging.NullHandler())  # losses are intended here
 
-LONG = 60  # a TTL that no pause of the machine reaches
-PATIENCE = 120  # for what must happen
+LONG = 60  # seconds; a TTL longer than any stall of the machine
+PATIENCE = 120  # seconds; for what must happen
 
 
 def wait_until(condition, what="it does not happen"):
@@ -41,7 +41,7 @@ def wait_until(condition, what="it does not happen"):
 
 
 def renewing_often():
-    """A TTL of a minute is renewed every 0.3 s."""
+    """Makes a TTL of a minute be renewed every 0.3 s."""
     return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
 
 
@@ -50,7 +50,7 @@ class Interrupted(BaseException):
 
 
 def interrupted_waits(client):
-    """Each request that may wait is interrupted when it has been answered."""
+    """Interrupts each request that may wait, after it was answered."""
     send = client._connections.send
 
     def interrupt(step):
@@ -79,7 +79,7 @@ class ServerCase(unittest.TestCase):
         return client
 
     def run_async(self, body):
-        """Runs `body(client)`, a coroutine, with an asynchronous client."""
+        """Runs the coroutine `body(client)` with an asyncio client."""
         async def main():
             async with AsyncClient(self.server.url, patience=PATIENCE) as client:
                 await asyncio.wait_for(body(client), 2 * PATIENCE)
@@ -103,7 +103,7 @@ class ServerCase(unittest.TestCase):
 
 
 class Background(threading.Thread):
-    """A call in a thread; `result()` is what it returned, or raises what it raised."""
+    """A call in a thread; `result()` returns or raises what the call did."""
 
     def __init__(self, call):
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""A proxy that ends TLS in front of lockerd, with a certificate of its own."""
+"""A proxy that terminates TLS in front of lockerd, with its own certificate."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 
-import server_case  # noqa: F401, where the package is
+import server_case  # noqa: F401, extends sys.path
 from lockerclient.aio.connections import abort
 
 
@@ -16,7 +16,7 @@ def openssl_is_there():
 
 
 class TlsProxy:
-    """`certificate` is the file that its clients have to trust."""
+    """`certificate` is the file that clients must trust."""
 
     def __init__(self, port, directory):
         self._port = port
@@ -44,7 +44,7 @@ class TlsProxy:
         reader_there, writer_there = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             await asyncio.gather(self._pipe(reader, writer_there), self._pipe(reader_there, writer))
-        except asyncio.CancelledError:  # by close()
+        except asyncio.CancelledError:  # from close()
             pass
         finally:
             abort(writer)
@@ -65,7 +65,7 @@ class TlsProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the aborted ones close
+        await asyncio.sleep(0)  # lets the aborted connections close
 
     def close(self):
         self._call(self._end())

@@ -1,4 +1,4 @@
-"""Both clients through a proxy that speaks TLS."""
+"""Both clients through a TLS proxy."""
 
 import asyncio
 import os
@@ -80,10 +80,10 @@ class Tls(ServerCase):
         with unittest.mock.patch.dict(os.environ, LOCKER_CLIENT_CERTIFICATE="/nowhere.crt"):
             with self.assertRaisesRegex(ValueError, "'/nowhere.crt' .* belong together"):
                 lockerclient.Client(self.proxy.url)
-            lockerclient.Client(self.server.url)  # http needs none
+            lockerclient.Client(self.server.url)  # http needs no certificate
 
     def test_who_is_not_trusted_is_told_at_once(self):
-        client = self.new_client(url=self.proxy.url)  # its patience is longer than the test's
+        client = self.new_client(url=self.proxy.url)  # it is more patient than the test
         with self.assertRaisesRegex(Unreachable, "certificate verify failed"):
             client.lock("/a").acquire()
 

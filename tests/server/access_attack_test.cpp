@@ -1,5 +1,5 @@
-// Requests made of pieces that could fool somebody, sent with a key for /ci. Whatever they are,
-// nothing outside of /ci is taken, ended, renewed or told of.
+// Requests made of pieces that might deceive a part of the server, sent with a key for /ci.
+// Whatever they are, nothing outside /ci is acquired, ended, renewed or disclosed.
 
 #include <gtest/gtest.h>
 
@@ -157,7 +157,7 @@ class Attack : public ::testing::Test {
     }
   }
 
-  /// Carries it out as a connection would; everything that it is told.
+  /// Executes the request as a connection would, and returns everything that it is told.
   std::string send(const Request& request) {
     Response response;
     gate_->answer(request, response);
@@ -253,11 +253,11 @@ TEST_F(Attack, WhoIsNotEvenBegunToWaitForLeavesTheQueue) {
   gate_->answer(request, response);
   ASSERT_TRUE(response.pending);
   EXPECT_EQ(locker_->service().status().waiters, 1U);
-  response.pending.reset();  // as when there is no memory to keep it
+  response.pending.reset();  // as if there were no memory to keep it
   EXPECT_EQ(locker_->service().status().waiters, 0U);
 }
 
-/// For who waits without a connection.
+/// For waiting without a connection.
 class FlagWaker final : public Waker {
  public:
   void wake() override { woken_.store(true); }
@@ -274,7 +274,7 @@ class FlagWaker final : public Waker {
 
 class WaitingWithAKey : public Attack {
  protected:
-  /// Waits; `meanwhile` happens; then what the key is told.
+  /// Sends a request that waits, runs `meanwhile`, and returns the answer to the key.
   template <typename Meanwhile>
   Response wait_for(const std::string& target, const Meanwhile& meanwhile) {
     const std::string authorization = "Bearer " + std::string{secret_key};
@@ -368,7 +368,7 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   response = {};
   locker_->handler().answer(request, response);
   EXPECT_EQ(response.status, 201U);
-  EXPECT_FALSE(response.delivery);  // whoever chose its token can ask again
+  EXPECT_FALSE(response.delivery);  // a client that chose its token can ask again
 }
 
 TEST_F(Attack, AGrantThatNobodyBeganToWaitForIsTakenBack) {
@@ -428,7 +428,7 @@ TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {
     ASSERT_EQ(prod[0].fence, prod_[0].fence) << what;
     ASSERT_EQ(prod[0].expires, prod_[0].expires) << what;  // nor renewed
   }
-  // Else this would prove nothing: many were carried out, many refused, much was hidden.
+  // Otherwise this would prove nothing: many were executed, many refused, much was hidden.
   EXPECT_GT(statuses_[2], 2'000U);
   EXPECT_GT(statuses_[4], 5'000U);
   EXPECT_GT(hidden, 500U);

@@ -44,7 +44,7 @@ TEST(KeyFile, MayBeEmpty) {
 }
 
 TEST(KeyFile, ThatTheDiskDoesNotGiveIsAFaultAsOthersAre) {
-  const auto read = read_key_file("/proc/self/mem");  // can be opened, and reading it is an EIO
+  const auto read = read_key_file("/proc/self/mem");  // can be opened, but reading is an EIO
   ASSERT_TRUE(read.has_error());
   EXPECT_TRUE(read.error().message.starts_with("The key file /proc/self/mem cannot be read"));
 }
@@ -138,7 +138,7 @@ TEST(AuditLine, OfARefusalIsNeverLong) {
     EXPECT_NE(line.find(R"(%22…", )"), std::string::npos) << line;
     EXPECT_TRUE(line.ends_with(R"("count": 256)")) << line;
   }
-  note.outcome = AuditOutcome::granted;  // by one who has a key, and all of it counts
+  note.outcome = AuditOutcome::granted;  // by a client with a key: everything is written
   EXPECT_GT(audit_line(request, note).size(), std::size_t{256} * 7 * 255);
 
   request.packed_paths.clear();

@@ -1,4 +1,4 @@
-// One allocation fails, and the server goes on. In a program of its own, as allocation_test.cpp is.
+// One allocation fails, and the server continues. A separate program, like allocation_test.cpp.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -14,7 +14,7 @@
 namespace locker::server {
 namespace {
 
-/// Ends a program that stands still, which a server can only be seen to do.
+/// Ends a program that hangs: a hung server can only be detected by the time it takes.
 class Deadline {
  public:
   Deadline() { ::alarm(60); }
@@ -47,7 +47,7 @@ TEST(EventLogFailure, WhoCannotBeAddedHoldsUpNobody) {
     }
   }
   test::fail_next_allocation(0);
-  EXPECT_GE(failures, 2U);  // also that of its place among the readers, when there is one
+  EXPECT_GE(failures, 2U);  // including that of its place among the readers, if there is one
   EXPECT_EQ(log.readers(), 1U);
 }
 
@@ -60,7 +60,7 @@ TEST_F(AllocationFailureTest, WhoHasNoBufferForItsNextRequestIsClosedAlone) {
   }
   journal_.close_gate();
   ASSERT_TRUE(clients[2].send(get("/write")));
-  journal_.wait_for_appends(1);  // meanwhile the two others come, and wait for one commit
+  journal_.wait_for_appends(1);  // the two others come in the meantime, and wait for one commit
   const std::string large =
       "POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n" + std::string(6000, 'x');
   ASSERT_TRUE(clients[0].send(large));
@@ -74,7 +74,7 @@ TEST_F(AllocationFailureTest, WhoHasNoBufferForItsNextRequestIsClosedAlone) {
   server_->stop();
 }
 
-/// Nothing is left for what its answer still needs.
+/// Leaves no memory for what its answer still needs.
 class LastAllocationHandler final : public RequestHandler {
  public:
   void answer(const Request&, Response& response) override {
@@ -115,7 +115,7 @@ TEST(DeliveryFailure, WhatHasNoMemoryToBeTakenBackLaterIsTakenBackAtOnce) {
   std::filesystem::remove_all(directory);
 }
 
-/// Whose commits are slow, and leave the thread that committed without memory for once.
+/// Commits slowly, and once leaves the committing thread without memory.
 class ForgetfulJournal final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override {
@@ -139,13 +139,13 @@ TEST(WorkerFailure, WhatCannotBePostedIsDoneAtTheNextTick) {
   RawClient one{server.endpoint().port()};
   EXPECT_EQ(one.ask(get("/write"))->body, "1");
   const std::uint64_t before = test::failed_allocations();
-  EXPECT_EQ(one.ask(get("/write"))->body, "2");  // is committed on a thread of its own
+  EXPECT_EQ(one.ask(get("/write"))->body, "2");  // is committed on GroupCommit's thread
   EXPECT_EQ(test::failed_allocations(), before + 1);
   EXPECT_EQ(one.ask(get("/write"))->body, "3");
   server.stop();
 }
 
-/// Leaves the thread that committed without memory at once.
+/// Always leaves the committing thread without memory.
 class LastAllocationJournal final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override {
@@ -164,7 +164,7 @@ TEST(WorkerFailure, WhoCannotGoOnLaterIsClosedAlsoIfItIsReadFrom) {
   const auto connections = std::make_shared<SharedCount>(10);
   Worker worker{io_context, handler, commit, {.connections = connections}};
   Acceptor acceptor{io_context.get_executor(), {net::ip::address_v4::loopback(), 0}};
-  std::string requests = get("/pwrite");  // meanwhile what comes is read
+  std::string requests = get("/pwrite");  // during which the session reads
   for (std::size_t i = 0; i < HttpLimits{}.round_requests_max; ++i) requests += get("/x");
   requests += get("/last", "Connection: close\r\n");
   std::vector<RawClient> clients;

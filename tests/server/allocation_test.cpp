@@ -1,4 +1,4 @@
-// What the serving thread takes from the heap, in a program of its own whose operator new counts.
+// Counts the heap allocations of the serving thread; a separate program, with its own operator new.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -31,9 +31,9 @@ std::string remove(std::string_view target) {
 
 const std::string token = "8c1f0a52-6f0e-4b43-9f0d-0d8f3a1b2c3d";
 
-/// Queries and the 1.0b calls take nothing from the heap. A grant of /v1 makes a request that
-/// could stand in the queue, which is some 0.2 us of the 20 us and more that it takes in all; the
-/// limit there is to notice what is added.
+/// Queries and the 1.0b calls allocate nothing on the heap. A /v1 grant creates a request that
+/// could be queued, which is some 0.2 us of the 20 us and more that it takes in total; the limit
+/// there is to notice additions.
 class AllocationTest : public testing::Test {
  protected:
   AllocationTest() {
@@ -57,7 +57,7 @@ class AllocationTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  /// What has a capacity grows up to it, once: the memories of events and of ended leases.
+  /// Fills what grows up to a capacity once: the memories of events and of ended leases.
   void fill_memories() {
     core::Path path;
     ASSERT_EQ(path.push_back("filler"), core::Path::Push::ok);
@@ -70,7 +70,7 @@ class AllocationTest : public testing::Test {
       if (i % 1000 == 0) locker_->commit().commit_until(released.index);
     }
   }
-  /// Of so many rounds, after as many that nobody counts.
+  /// Counts over `rounds` rounds, after as many that are not counted.
   template <typename Round>
   std::uint64_t count(const Round& round) {
     for (int done = 0; done < rounds; ++done) round();
@@ -100,8 +100,8 @@ TEST_F(AllocationTest, AQueryTakesNone) {
 
 TEST_F(AllocationTest, APairOfTheSeedsVerbsTakesNone) {
   fill_memories();
-  // One in each pair would be as many as there are rounds. None is; but a thread takes over from
-  // here when the disk is slow for a while, more often on a busy machine.
+  // One per pair would be as many as there are rounds. There are none, except that another thread
+  // takes over the commits when the disk is slow for a while, more often on a busy machine.
   EXPECT_LT(count([&] {
               const std::string held = ask(get("/canhaz/some/path?id=me"));
               ask(get("/nowant/some/path?token=" + held.substr(held.size() - 38, 36)));
@@ -111,7 +111,7 @@ TEST_F(AllocationTest, APairOfTheSeedsVerbsTakesNone) {
 
 TEST_F(AllocationTest, APairOfV1TakesFew) {
   fill_memories();
-  // 6 each, for what may have to wait; and a few for timers on a busy machine.
+  // 6 each, for what may have to wait, and a few for timers on a busy machine.
   EXPECT_LT(count([&] {
               ask(post("/v1/locks/some/path?ttl=60s&owner=me&token=" + token));
               ask(remove("/v1/locks/some/path?token=" + token));

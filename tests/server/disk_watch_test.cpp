@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What is told at looks at writes of these ages.
+/// Returns the warnings at look()s with these ages of the write.
 std::vector<std::string> told_at(const std::vector<std::chrono::nanoseconds>& ages) {
   std::vector<std::string> told;
   DiskWatch watch{[&](std::string_view text) { told.emplace_back(text); }};

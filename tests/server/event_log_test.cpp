@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view reset = "event: reset\n";
 
-/// Granted, and durable.
+/// Adds a granted event and makes it durable.
 void grant(EventLog& log, std::string_view url_path, Index index) {
   core::Path path;
   ASSERT_FALSE(core::parse_url_path(url_path, path));
@@ -34,7 +34,7 @@ std::string read_behind(EventLog& log, std::string_view last_event_id) {
   return reader ? read_all(*reader) : "";
 }
 
-/// Of the events.
+/// Returns the ids of the granted events.
 std::vector<std::string> ids_in(const std::string& text) {
   constexpr std::string_view begin = "\nid: ";
   std::vector<std::string> ids;
@@ -83,7 +83,8 @@ TEST(EventLog, NamesThePlaceFromWhichItIsFollowed) {
 TEST(EventLog, AResetNamesThePlaceToo) {
   EventLog log{1, 3, 100};
   grant(log, "/a", 4);
-  // Not before: who breaks off between the two would go on as if nothing were missing.
+  // Not before the reset: a client that disconnects between the two would resume as if nothing were
+  // missing.
   EXPECT_EQ(read_behind(log, "1.1"), "retry: 1000\n\nid: 4.100\nevent: reset\ndata: {}\n\n");
 }
 
@@ -126,7 +127,7 @@ TEST(EventLog, AnEventIsNotTakenForThatOfAnotherTimeWithItsIndex) {
     ids = ids_in(read_all(*reader));
   }
   ASSERT_EQ(ids.size(), 3U);
-  EventLog log{1, 3, 200};  // of the backup that was put back
+  EventLog log{1, 3, 200};  // of the restored backup
   for (Index index = 4; index <= 9; ++index) grant(log, "/new", index);
   for (const std::string& id : ids) {
     EXPECT_NE(read_behind(log, id).find(reset), std::string::npos) << id;
@@ -176,7 +177,7 @@ TEST(EventLog, OfLongTextsFewerAreKept) {
   };
   EXPECT_NE(read_behind(log, name(index - 2 * kept_max)).find(reset), std::string::npos);
   EXPECT_EQ(ids_in(read_behind(log, name(index - kept_max / 2))).size(), kept_max / 2);
-  // The room is that of short ones again once they are what comes.
+  // Short texts have their room again once the long ones are gone.
   for (std::size_t i = 0; i < EventLog::capacity; ++i) grant(log, "/short", ++index);
   EXPECT_EQ(ids_in(read_behind(log, name(index - EventLog::capacity + 1))).size(),
             EventLog::capacity - 1);
@@ -186,7 +187,7 @@ TEST(EventLog, ACommentNamesThePlace) {
   EventLog log{1, 0, 1};
   core::Path quiet;
   ASSERT_FALSE(core::parse_url_path("/quiet", quiet));
-  std::string place = "0.0";  // what the quiet one knows
+  std::string place = "0.0";  // the id that the quiet reader knows
   for (Index index = 1; index <= EventLog::capacity + 1;) {
     const auto reader = log.follow(std::string{quiet.view().packed()}, place);
     ASSERT_TRUE(reader);
@@ -210,7 +211,7 @@ TEST(EventLog, ACommentNamesNothingThatWasNotTold) {
   reader->append_comment(comment);
   EXPECT_EQ(comment, ": \nid: 0.0\n\n");
   for (Index index = 2; index <= EventLog::capacity + 1; ++index) grant(log, "/a", index);
-  // It is over: what it goes on behind is not known any more.
+  // The stream is over: the event that it would go on after is no longer kept.
   comment.clear();
   reader->append_comment(comment);
   EXPECT_EQ(comment, ": \nid: 0.0\n\n");

@@ -17,7 +17,7 @@ class FenceWatchTest : public testing::Test {
   static constexpr std::chrono::system_clock::time_point now =
       std::chrono::sys_days{std::chrono::year{2026} / 11 / 29};
 
-  /// With a clock that is so far ahead of the last fence, or behind it.
+  /// Looks with a clock that is `ahead` of the last fence, or behind it.
   void look(std::chrono::seconds ahead) { watch_.look(wall_for_fences(now), now + ahead); }
 
   std::vector<std::string> told_;
@@ -40,7 +40,7 @@ TEST_F(FenceWatchTest, FencesThatAreAheadAreToldOfOnceUntilTheyAreNotAnyMore) {
   EXPECT_TRUE(told_[1].starts_with("fences are ahead of the clock by 60 s,")) << told_[1];
 }
 
-// Which does not make fences: that is told of when it starts.
+// Such a clock makes no fences, which is reported at the start.
 TEST_F(FenceWatchTest, OneThatCannotBeRightIsNotToldOf) {
   watch_.look(wall_for_fences(now), std::chrono::sys_days{std::chrono::year{1970} / 1 / 1});
   EXPECT_TRUE(told_.empty());

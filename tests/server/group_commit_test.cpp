@@ -7,7 +7,7 @@
 namespace locker::server {
 namespace {
 
-/// What happens to a journal when there is no memory for a frame.
+/// A journal that has no memory for a frame.
 class ThrowingJournal final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t) override {
@@ -25,7 +25,7 @@ void commit_one() {
   }
   try {
     static_cast<void>(commit.commit());
-  } catch (const std::exception&) {  // as a worker's thread does, which goes on
+  } catch (const std::exception&) {  // like a worker's thread, which goes on
   }
 }
 

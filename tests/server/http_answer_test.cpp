@@ -1,4 +1,4 @@
-// How answers are framed, and when a connection goes on.
+// How answers are framed, and when a connection stays open.
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -59,7 +59,7 @@ TEST_F(HttpAnswerTest, ABodyReachesTheHandler) {
   EXPECT_EQ(answer->body, "POST /x hello");
 }
 
-/// As clients send it that do not know its length beforehand.
+/// As sent by clients that do not know the length beforehand.
 TEST_F(HttpAnswerTest, SoDoesOneInChunksAndTheConnectionGoesOn) {
   start();
   RawClient one = client();
@@ -134,7 +134,7 @@ TEST_F(HttpAnswerTest, TheIndexComesBehindTheDate) {
 
 struct ConnectionCase {
   const char* request;
-  const char* connection;  // the answer's field; "" when it has none
+  const char* connection;  // header field of the answer; "" if it has none
   bool goes_on;
 };
 

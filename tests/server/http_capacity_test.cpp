@@ -1,4 +1,4 @@
-// More connections, or open files, than there may be; ports that are taken.
+// More connections or open files than the limits allow; ports that are in use.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -136,7 +136,7 @@ TEST_F(HttpCapacityTest, OfThoseOverTheLimitOnlySoManyAreHeardAtATime) {
   start();
   for (int i = 0; i < 5; ++i) {
     RawClient heard = client();
-    EXPECT_EQ(client().read_answer()->status, 503);  // at once, whatever it would have asked
+    EXPECT_EQ(client().read_answer()->status, 503);  // immediately, whatever it would have asked
     EXPECT_EQ(heard.ask(get("/healthz"))->status, 200);
   }
   { const RawClient gone = client(); }
@@ -252,7 +252,7 @@ TEST_F(HttpCapacityTest, WhoLeavesGivesBackTheMemoryThatItUsed) {
   EXPECT_TRUE(eventually([&] { return server_->buffered() == 0; }));
 }
 
-/// Takes all file descriptors of this process until its end.
+/// Uses up all file descriptors of this process until its end.
 class NoDescriptors {
  public:
   NoDescriptors() {

@@ -1,4 +1,4 @@
-// What cannot be told is given back, once.
+// What cannot be delivered is undone, once.
 #include "tests/server/later_fixture.hpp"
 
 namespace locker::server {
@@ -34,7 +34,7 @@ TEST_F(HttpDeliveryTest, WhoLeftWhileTheDiskWasAtWorkGetsNothing) {
   ASSERT_TRUE(one.send(get("/write?deliver") + get("/deliver")));
   journal_.wait_for_appends(1);
   one.reset();
-  // The kernel takes the answers of who only went silently; a reset makes the write fail.
+  // The kernel takes answers to a client that left without a reset; a reset makes the write fail.
   std::this_thread::sleep_for(milliseconds{20});
   EXPECT_EQ(later_.deliveries.ended, 0);
   journal_.open_gate();
@@ -81,7 +81,7 @@ TEST_F(HttpDeliveryTest, WhoLeftBeforeAPendingAnswerCameGetsItTakenBack) {
   RawClient one = client();
   ASSERT_TRUE(one.send(get("/pend?deliver")));
   const auto ticket = later_.ticket(0);
-  // Hold the only thread, so that the client's end and the wake are both there when it goes on.
+  // Hold the only thread, so that it finds both the client's end and the wake when it goes on.
   RawClient holding = client();
   ASSERT_TRUE(holding.send(get("/write")));
   journal_.wait_for_appends(1);

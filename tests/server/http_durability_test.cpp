@@ -1,4 +1,4 @@
-// Answers wait for their index, whoever commits it.
+// Answers wait for their index, whichever thread commits it.
 #include <numeric>
 #include <system_error>
 
@@ -16,7 +16,7 @@ TEST_F(HttpDurabilityTest, AnAnswerWithAnIndexDoesNotLeaveBeforeItIsDurable) {
   RawClient one = client();
   ASSERT_TRUE(one.send(get("/before") + get("/write") + get("/after")));
   journal_.wait_for_appends(1);
-  // The round was over when the commit began: what left too early would be here.
+  // The round was over when the commit began: an answer sent too early would be here.
   EXPECT_FALSE(one.has_something());
   journal_.open_gate();
   EXPECT_EQ(one.read_answer()->body, "GET /before ");
@@ -33,7 +33,7 @@ TEST_F(HttpDurabilityTest, ConnectionsThatAreReadyTogetherShareACommit) {
   }
   journal_.close_gate();
   ASSERT_TRUE(clients[0].send(get("/write")));
-  journal_.wait_for_appends(1);  // the only thread is held: the others pile up
+  journal_.wait_for_appends(1);  // the only thread is held, so the others pile up
   for (std::size_t i = 1; i < clients.size(); ++i) ASSERT_TRUE(clients[i].send(get("/write")));
   journal_.open_gate();
   for (RawClient& each : clients) EXPECT_TRUE(each.read_answer());
@@ -88,7 +88,7 @@ TEST_F(HttpDurabilityTest, ABlockingCallersCommitLeavesNoConnectionWaiting) {
   RawClient one = client();
   ASSERT_TRUE(one.send(get("/write")));
   ASSERT_TRUE(eventually([&] { return handler_.calls == 2; }));
-  // By the second of these the worker has asked for a commit, and was told that one is under way.
+  // By the second of these the worker has tried to commit and found that a commit is under way.
   ASSERT_TRUE(asker.ask(get("/")));
   ASSERT_TRUE(asker.ask(get("/")));
   EXPECT_FALSE(one.has_something());
@@ -106,7 +106,7 @@ TEST_F(HttpDurabilityTest, OnASlowDiskQueriesDoNotWaitForASync) {
   ASSERT_TRUE(writer.send(get("/write")));
   journal_.wait_for_appends(2);
   RawClient asker = client();
-  EXPECT_TRUE(asker.ask(get("/")));  // by the only thread that serves connections
+  EXPECT_TRUE(asker.ask(get("/")));  // answered by the only thread that serves connections
   EXPECT_FALSE(writer.has_something());
   journal_.open_gate();
   EXPECT_TRUE(writer.read_answer());

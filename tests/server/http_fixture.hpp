@@ -24,9 +24,8 @@ using test::Answer;
 using test::get;
 using test::RawClient;
 
-/// Answers with what it was asked: "GET /path body". Some paths do more:
-/// /write adds a record and answers with its index, /big/N answers N bytes, /throw throws,
-/// /bodiless needs no body.
+/// Echoes the request: "GET /path body". Some paths do more: /write adds a record and answers with
+/// its index, /big/N answers N bytes, /throw throws, /bodiless needs no body.
 class EchoHandler final : public RequestHandler {
  public:
   explicit EchoHandler(GroupCommit& commit) : commit_(commit) {}
@@ -96,7 +95,7 @@ class HttpTest : public testing::Test {
   [[nodiscard]] std::uint16_t port() const { return server_->endpoint().port(); }
   [[nodiscard]] RawClient client() const { return RawClient{port()}; }
 
-  /// Waits for what will become true; false after a minute.
+  /// Waits for a condition to become true; returns false after a minute.
   static bool eventually(const std::function<bool()>& condition) {
     const auto late = std::chrono::steady_clock::now() + std::chrono::minutes{1};
     while (std::chrono::steady_clock::now() < late) {

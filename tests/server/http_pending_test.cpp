@@ -1,4 +1,4 @@
-// Answers that come later: when their maker says so, in order, and not at all for those who left.
+// Deferred answers: sent when their maker says so, in order, and not at all to clients that left.
 #include "server/http/worker.hpp"
 #include "tests/server/later_fixture.hpp"
 
@@ -86,7 +86,7 @@ TEST_F(HttpPendingTest, WhoWaitsKeepsNoMemoryForTheBodyThatItSent) {
       std::string(0x8000, 'b') + "\r\n0\r\n\r\n";
   const std::string next = get("/next");
   std::size_t number = 0;
-  for (const std::size_t behind : {0, 1, 500}) {  // requests, and the first bytes of one
+  for (const std::size_t behind : {0, 1, 500}) {  // requests, and the first bytes of another
     RawClient one = client();
     ASSERT_TRUE(one.send(whole.substr(0, whole.size() - 1)));
     EXPECT_TRUE(eventually([&] { return server_->buffered() > 0x8000; }));
@@ -140,7 +140,7 @@ class HttpPendingSlowDiskTest : public LaterTest {
     ASSERT_TRUE(one.ask(get("/write")));  // shows that the disk is slow
     ASSERT_TRUE(one.send(get("/pwrite")));
     const auto ticket = later_.ticket(0);
-    let_the_server_look();  // now it reads, to notice the client's end
+    let_the_server_look();  // the session reads, to notice the client's end
     journal_.close_gate();
     ticket->wake();
     journal_.wait_for_appends(2);
@@ -241,7 +241,7 @@ TEST_F(HttpPendingTest, AClientThatLeavesWithMoreBehindThanTheBufferHoldsIsNotic
   const auto first = later_.ticket(0);
   ASSERT_TRUE(reset.send(requests));
   const auto second = later_.ticket(1);
-  std::this_thread::sleep_for(milliseconds{100});  // nothing ends for those who stay
+  std::this_thread::sleep_for(milliseconds{100});  // nothing ends for clients that stay
   EXPECT_FALSE(first->is_abandoned() || second->is_abandoned());
   closed.close();
   reset.reset();
@@ -260,7 +260,7 @@ TEST_F(HttpPendingTest, NoDeadlinePassesWhileAnAnswerIsPending) {
   std::this_thread::sleep_for(milliseconds{150});
   later_.ticket(0)->wake();
   EXPECT_EQ(one.read_answer()->body, "/pend");
-  EXPECT_EQ(one.read_answer()->status, 408);  // from when its turn came
+  EXPECT_EQ(one.read_answer()->status, 408);  // counted from its turn
 }
 
 TEST_F(HttpPendingTest, AThousandAreWokenAtOnce) {
@@ -362,7 +362,7 @@ TEST_F(HttpPendingTest, WhoAsksWhileTheServerStopsDoesNotWait) {
   for (RawClient* each : {&pending, &stream, &idle}) ASSERT_TRUE(each->ask(get("/x")));
   ASSERT_TRUE(pending.send("GET /pend HTT"));
   ASSERT_TRUE(stream.send("GET /stream HTT"));
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(idle.ask(get("/x")));  // what was begun is read now
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(idle.ask(get("/x")));  // begun requests are read
   std::thread stopping{[&] { server_->stop(milliseconds{600'000}); }};
   EXPECT_TRUE(idle.is_at_end());
   const auto answer = pending.ask("P/1.1\r\nHost: a\r\n\r\n");
@@ -413,7 +413,7 @@ TEST_F(HttpPendingTest, TheAccessHookIsToldWhenTheAnswerIsThere) {
   EXPECT_EQ(lines, (std::vector<std::string>{"LOCK /pend 200", "GET /next 200", "GET /pend 503"}));
 }
 
-/// A worker on the test's own thread, to stop it at chosen moments.
+/// A worker on the test's own thread, to be stopped at chosen moments.
 class PendingWorkerTest : public testing::Test {
  protected:
   PendingWorkerTest() {

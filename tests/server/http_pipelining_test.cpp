@@ -1,4 +1,4 @@
-// Many requests in few bytes, few bytes of a request, and clients that do not read.
+// Many requests in one piece, one request in many pieces, and clients that do not read.
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -39,7 +39,7 @@ TEST_F(HttpPipeliningTest, RequestsMayBeCutAnywhere) {
     SCOPED_TRACE(cut);
     RawClient one = client();
     ASSERT_TRUE(one.send(two.substr(0, cut)));
-    // To make sure that the server has seen the first piece on its own.
+    // Ensures that the server has seen the first piece on its own.
     ASSERT_TRUE(client().ask(get("/between")));
     ASSERT_TRUE(one.send(two.substr(cut)));
     EXPECT_EQ(one.read_answer()->body, "GET /first ");
@@ -75,7 +75,8 @@ TEST_F(HttpPipeliningTest, AClientThatDoesNotReadIsNotReadFromAndLosesNothing) {
   std::string requests;
   for (int i = 0; i < 100; ++i) requests += get("/big/4000");
   std::size_t sent = 0;
-  // Until the server's and both kernels' buffers are full. No bound on memory, no end to this.
+  // Until the buffers of the server and of both kernels are full. If memory were not bounded, this
+  // would not end.
   while (one.can_send(500)) {
     sent += one.send_some(std::string_view{requests}.substr(sent % requests.size()));
     ASSERT_LT(sent, std::size_t{256} << 20U) << "the server reads on";

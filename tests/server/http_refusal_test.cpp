@@ -1,4 +1,4 @@
-// What is not let through to the handler, and that the connection ends there.
+// What is not passed to the handler, and that the connection ends there.
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -8,11 +8,11 @@ using std::string_literals::operator""s;
 
 class HttpRefusalTest : public HttpTest {
  protected:
-  /// The status, when the answer is as refusals are and nothing follows it; else 0.
+  /// Returns the status if the answer is a well-formed refusal and nothing follows it; otherwise 0.
   int refusal_of(const std::string& request) {
     const std::uint64_t calls = handler_.calls;
     RawClient one = client();
-    // What follows must never be taken for a request.
+    // What follows must never be parsed as a request.
     if (!one.send(request + get("/smuggled"))) return 0;
     const bool to_head = request.starts_with("HEAD ");
     const auto answer = one.read_answer(to_head);
@@ -155,7 +155,7 @@ TEST_F(HttpRefusalTest, ALimitIsAllowedAndOneMoreIsNot) {
 
   const auto fields = [](std::size_t count) {
     std::string all;
-    for (std::size_t i = 1; i < count; ++i) all += "A: b\r\n";  // Host is one more
+    for (std::size_t i = 1; i < count; ++i) all += "A: b\r\n";  // Host is another one
     return get("/", all);
   };
   EXPECT_EQ(status_of(fields(64)), 200);

@@ -1,4 +1,4 @@
-// A stop loses nothing that was asked, and ends.
+// A graceful shutdown loses nothing that was asked, and ends.
 #include "tests/server/http_fixture.hpp"
 
 namespace locker::server {
@@ -9,7 +9,7 @@ using std::chrono::milliseconds;
 class HttpStopTest : public HttpTest {
  protected:
   HttpStopTest() { options_.limits.tick = milliseconds{10}; }
-  /// Returns when stop() has taken effect on the connections that are open.
+  /// Returns when stop() has taken effect on the open connections.
   std::thread begin_to_stop(RawClient& idle, milliseconds grace) {
     std::thread stopping{[this, grace] { server_->stop(grace); }};
     EXPECT_TRUE(idle.is_at_end());
@@ -27,7 +27,7 @@ TEST_F(HttpStopTest, IdleConnectionsAreClosedAndBegunRequestsAnsweredAsTheLast) 
   ASSERT_TRUE(begun.ask(get("/")));
   ASSERT_TRUE(begun.send("GET /begun HTTP/1.1\r\nHo"));
   ASSERT_TRUE(idle.ask(get("/")));
-  ASSERT_TRUE(idle.ask(get("/")));  // by now the server has read what was begun
+  ASSERT_TRUE(idle.ask(get("/")));  // by now the server has read the begun request
   std::thread stopping = begin_to_stop(idle, long_grace);
   const auto answer = begun.ask("st: a\r\n\r\n");
   ASSERT_TRUE(answer);
@@ -56,7 +56,7 @@ TEST_F(HttpStopTest, WhoConnectedAndAskedBeforeTheStopIsAnswered) {
   RawClient one = client();
   ASSERT_TRUE(one.send(get("/write")));
   journal_.wait_for_appends(1);
-  // The only thread is held, so these stand in the backlog when the stop comes.
+  // The only thread is held, so these are in the backlog when the stop comes.
   std::vector<RawClient> later;
   for (int i = 0; i < 100; ++i) {
     later.push_back(client());
@@ -107,7 +107,7 @@ TEST_F(HttpStopTest, UnderLoadEveryRequestGetsItsAnswerOrFindsTheConnectionClose
   ASSERT_TRUE(eventually([&] { return writes > 500; }));
   server_->stop(long_grace);
   for (std::thread& thread : threads) thread.join();
-  // No write was made whose answer did not come back.
+  // Every write got its answer.
   EXPECT_EQ(journal_.records(), static_cast<std::uint64_t>(writes));
 }
 

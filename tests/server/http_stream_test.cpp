@@ -1,4 +1,4 @@
-// Answers without end.
+// Answers without end: server-sent events.
 #include "tests/server/later_fixture.hpp"
 
 namespace locker::server {
@@ -8,7 +8,7 @@ using std::chrono::milliseconds;
 
 class HttpStreamTest : public LaterTest {
  protected:
-  /// A client that has the header of a stream.
+  /// Returns a client that has received the header of a stream.
   RawClient listener(std::string_view target = "/stream") {
     RawClient one = client();
     EXPECT_TRUE(one.send(get(target)));

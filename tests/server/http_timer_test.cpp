@@ -1,4 +1,4 @@
-// Clients that take their time. Each test waits for what must happen, however long it takes.
+// Slow clients. Each test waits for what must happen, however long it takes.
 #include <numeric>
 
 #include "tests/server/http_fixture.hpp"
@@ -35,7 +35,7 @@ TEST_F(HttpTimerTest, AnIdleConnectionIsClosedWithoutAnAnswer) {
 }
 
 TEST_F(HttpTimerTest, AHeaderThatDoesNotEndGets408AlthoughBytesGoOnComing) {
-  // Long against the pauses below, on a slow machine too: it must not be them that end it.
+  // Much longer than the pauses below, even on a slow machine: they must not be what ends it.
   options_.limits.header = milliseconds{1'000};
   start();
   RawClient one = client();
@@ -91,7 +91,7 @@ TEST_F(HttpTimerTest, AClientThatTakesNoByteOfItsAnswerIsClosed) {
   RawClient one = client();
   ASSERT_TRUE(one.send(get("/big/30000000")));
   EXPECT_TRUE(eventually([&] { return handler_.calls == 1 && server_->connections() == 0; }));
-  // An orderly end would stand behind bytes that the kernel keeps until the client takes them.
+  // An orderly close would come after bytes that the kernel keeps until the client takes them.
   EXPECT_TRUE(eventually([&] { return one.is_reset(); }));
   EXPECT_LT(one.read_to_end().size(), 30'000'000U);
 }

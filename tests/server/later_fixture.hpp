@@ -5,7 +5,7 @@
 
 namespace locker::server {
 
-/// A server whose answers come later.
+/// A server with deferred answers.
 class LaterTest : public HttpTest {
  protected:
   LaterTest() { options_.limits.tick = std::chrono::milliseconds{10}; }

@@ -40,10 +40,10 @@ class CountedDelivery final : public Delivery {
   bool is_delivered_ = false;
 };
 
-/// A request that waits for something, as the test sees it: it lets it go on. Any thread.
+/// A pending request, seen from the test, which lets it continue. Any thread.
 class Ticket {
  public:
-  /// The answer is there. False when the connection has given up before.
+  /// Makes the answer ready. Returns false if the connection gave up before.
   bool wake() {
     const std::lock_guard lock{mutex};
     if (abandoned || std::exchange(woken, true)) return false;
@@ -67,7 +67,7 @@ class Ticket {
   int finished = 0;
 };
 
-/// Events of a stream, as the test makes them. Any thread.
+/// The events of a stream, supplied by the test. Any thread.
 class Channel {
  public:
   void put(std::string_view text) {
@@ -95,36 +95,36 @@ class Channel {
 
   std::mutex mutex;
   Waker* waker = nullptr;
-  bool waits = true;  ///< start() counts as a read() that had nothing.
+  bool waits = true;  ///< start() counts as a read() that found nothing.
   std::string events;
-  bool endless = false;  ///< Always as many bytes as may be.
+  bool endless = false;  ///< Every read() fills its limit.
   bool throws = false;
   bool over = false;
   bool gone = false;  ///< The stream is destroyed.
   std::size_t largest_limit = 0;
 };
 
-/// Answers later. The paths:
+/// Defers its answers. The paths:
 ///   /pend      when its ticket says so; "PUT /pend"
-///   /instant   as that, and the ticket says so within start()
-///   /throws    as /pend, but finish() throws, with a delivery
+///   /instant   like /pend, but its ticket says so within start()
+///   /throws    like /pend, but finish() throws, with a delivery
 ///   /write     adds a record, answers with its index
 ///   /pwrite    the same in finish()
-///   /deliver   at once, with a delivery
-///   /big       at once, 30 MB, with a delivery
+///   /deliver   immediately, with a delivery
+///   /big       immediately, 30 MB, with a delivery
 ///   /stream    events of a new channel; /endless without end
-///   others     at once, with the path
-/// A pending answer has a delivery when its query is ?deliver.
+///   others     immediately, with the path
+/// A pending answer has a delivery if its query is ?deliver.
 class LaterHandler final : public RequestHandler {
  public:
   explicit LaterHandler(GroupCommit& commit) : commit_(commit) {}
 
   void answer(const Request& request, Response& response) override;
 
-  /// Waits for the ticket or channel of that number.
+  /// Waits for the ticket or channel with that number.
   std::shared_ptr<Ticket> ticket(std::size_t number);
   std::shared_ptr<Channel> channel(std::size_t number);
-  /// Adds a record; its index.
+  /// Adds a record and returns its index.
   std::uint64_t write();
 
   DeliveryCount deliveries;

@@ -1,4 +1,4 @@
-// The lists, without a service around them.
+// The lists, without a lock service around them.
 #include "server/service/lock_pages.hpp"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,8 @@ class LockPagesTest : public testing::Test, private core::Arbiter::Host {
     token.bytes[2] = static_cast<std::uint8_t>(tokens_);
     return token;
   }
-  /// Takes locks "/first/from" to before "/first/to", at once if there are not too many.
+  /// Acquires locks "/first/from" up to, not including, "/first/to"; together if there are not too
+  /// many.
   core::Token take(std::string_view first, int from, int to, const std::string& meta = "") {
     core::AcquireCommand command;
     command.token = fresh_token();
@@ -53,7 +54,7 @@ class LockPagesTest : public testing::Test, private core::Arbiter::Host {
   }
   void release(const core::Token& token) { static_cast<void>(arbiter_.release_all(token, now_)); }
 
-  /// The second segments.
+  /// Returns the second segments.
   static Names names_of(const std::vector<core::LockInfo>& locks) {
     Names names;
     for (const core::LockInfo& info : locks) {
@@ -67,7 +68,7 @@ class LockPagesTest : public testing::Test, private core::Arbiter::Host {
     for (int i = from; i < to; ++i) names.push_back(std::to_string(i));
     return names;
   }
-  /// What the following pages have. Their number is added to `pages`.
+  /// Returns what this page and all following ones list. Adds the number of pages to `pages`.
   Names list_all(LockPages::Query query, int* pages = nullptr) {
     Names all;
     do {
@@ -105,7 +106,7 @@ TEST_F(LockPagesTest, EachPageBeginsWhereTheLastOneEnded) {
   query.after = first.next;
   const auto second = pages_.list(query);
   EXPECT_EQ(names_of(second.locks), numbers(10, 20));
-  EXPECT_EQ(names_of(pages_.list(query).locks), numbers(10, 20));  // asked for again
+  EXPECT_EQ(names_of(pages_.list(query).locks), numbers(10, 20));  // the same page again
   query.after = second.next;
   const auto last = pages_.list(query);
   EXPECT_EQ(names_of(last.locks), numbers(20, 25));
@@ -119,7 +120,7 @@ TEST_F(LockPagesTest, WhatIsThereAllTheTimeIsListedOnceWhateverComesAndGoes) {
   query.limit = 10;
   query.after = pages_.list(query).next;
   for (const int gone : {0, 9, 10, 15, 29}) release(tokens[static_cast<std::size_t>(gone)]);
-  take("a", 9, 10);  // again, so it is a later one now
+  take("a", 9, 10);  // acquired again, so it is now a later one
   take("a", 30, 31);
   Names expected = numbers(11, 29);
   std::erase(expected, "15");
@@ -208,7 +209,7 @@ TEST_F(LockPagesTest, PagesOfALeaseDoNotWalkOverThoseBefore) {
   const core::Token lists[] = {take("a", 0, count), take("b", 0, count)};
   std::optional<core::LockId> after[2];
   Names listed[2];
-  do {  // in turn, and others come and go
+  do {  // in turn, while others come and go
     for (std::size_t i = 0; i < 2; ++i) {
       release(take("c", 0, 2));
       const auto page = pages_.list_lease(*arbiter_.table().find_lease_of(lists[i]), after[i]);

@@ -1,4 +1,4 @@
-// The one door to the locks, without connections.
+// The entry point to the locks, without connections.
 #include "server/service/lock_service.hpp"
 
 #include <gtest/gtest.h>
@@ -72,7 +72,7 @@ TEST_F(LockServiceTest, WhatACommandThatRecordsNothingFindsDueGetsToTheDisk) {
   commit_.commit_until(service_.status().index);
   journal_.close_gate();
   static_cast<void>(service_.take_back(returned));
-  journal_.wait_for_appends(2);  // the timekeeper's, so that renewals alone tell the time now
+  journal_.wait_for_appends(2);  // the timekeeper's: only renewals tell the time from here
   const auto is_ending_alive = [&] { return service_.look_at(ending, {}).answer.is_living; };
   while (is_ending_alive()) ASSERT_TRUE(is_living(kept));
   const Index end = service_.status().index;
@@ -123,12 +123,12 @@ TEST_F(LockServiceTest, WhatFitsOfALargeLeaseIsNotAskedAgain) {
 
   misfit = "b";
   EXPECT_FALSE(holds_only(asker));
-  misfit = "a";  // the oldest, of which others are not known to be told yes
+  misfit = "a";  // the oldest lock; for these askers no yes is remembered
   EXPECT_FALSE(holds_only({8, 1}));
   EXPECT_FALSE(holds_only({8, 1}));
   EXPECT_FALSE(holds_only({7, 0}));
 
-  static_cast<void>(service_.release_all(token));  // what comes under its name is not known
+  static_cast<void>(service_.release_all(token));  // a new lease of this token is not known
   take("a");
   EXPECT_FALSE(holds_only(asker));
 }
@@ -151,7 +151,7 @@ class ForceWaiter {
 
 class LockServiceForceTest : public LockServiceTest {
  protected:
-  static constexpr std::size_t locks = 60 * 256;  // more than end in two slices
+  static constexpr std::size_t locks = 60 * 256;  // more than two slices can end
 
   static std::string path(const std::string& first, int second) {
     core::Path path;
@@ -182,7 +182,7 @@ class LockServiceForceTest : public LockServiceTest {
 
 TEST_F(LockServiceForceTest, OthersAreAnsweredWhileAForceGoesOn) {
   take_many();
-  journal_.close_gate();  // so after each slice but the first
+  journal_.close_gate();  // held after each slice but the first
   ForceWaiter waiter;
   std::vector<AuditedLock> ended;
   ASSERT_FALSE(service_.force(everything(), "x", &ended, waiter.later).answer);

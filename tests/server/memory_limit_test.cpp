@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 
-/// The files that the system would show.
+/// Provides the files that the system would have.
 class MemoryLimitTest : public testing::Test {
  protected:
   void SetUp() override {

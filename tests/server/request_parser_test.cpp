@@ -128,8 +128,8 @@ TEST(RequestParser, NothingOfARequestIsLeftInTheNext) {
   EXPECT_FALSE(parser.is_http_1_0());
 }
 
-/// In a buffer of its own, of exactly this size: a view into an older one, or one byte too far, is
-/// seen by AddressSanitizer.
+/// A buffer of exactly this size, so that AddressSanitizer detects a view into an older one and a
+/// read one byte too far.
 struct Piece {
   explicit Piece(std::string_view text) : bytes(new char[text.size()]), size(text.size()) {
     text.copy(bytes.get(), size);

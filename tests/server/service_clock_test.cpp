@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Reads the clock at times since its start: how long it has served by then.
+/// Reads the clock at times since its start, and returns how long it has been serving by then.
 class ServiceClockTest : public testing::Test {
  protected:
   core::Duration read_at(milliseconds time, milliseconds disk_stood_still = milliseconds{0}) {
@@ -22,7 +22,7 @@ TEST_F(ServiceClockTest, ReadOftenItIsTheTimeSinceTheStart) {
   for (milliseconds time{0}; time < milliseconds{5'000}; time += ServiceClock::read_every) {
     EXPECT_EQ(read_at(time), time);
   }
-  EXPECT_EQ(read_at(milliseconds{5'200}), milliseconds{5'200});  // it was late
+  EXPECT_EQ(read_at(milliseconds{5'200}), milliseconds{5'200});  // this read was late
 }
 
 TEST_F(ServiceClockTest, AGapInWhichTheProcessWasStoppedIsLeftOut) {

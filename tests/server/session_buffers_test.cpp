@@ -11,7 +11,7 @@
 namespace locker::server {
 namespace {
 
-/// As if so much of it had been read. False: there is no room for it.
+/// Adds `bytes` as if they had been read. False: there is no room for them.
 bool read(InputBuffer& input, std::string_view bytes) {
   const auto room = input.room(bytes.size());
   if (room.size() != bytes.size()) return false;

@@ -1,6 +1,5 @@
-// Every call of the API, while a grant is not on the disk yet: its answer waits for that grant,
-// whatever the answer is. A handler that forgets to say so would tell of what a power cut takes
-// back.
+// Every call of the API while a grant is not durable yet: its answer waits for that grant, whatever
+// the answer is. A handler that forgets to say so would disclose what a power cut can undo.
 
 #include <gtest/gtest.h>
 
@@ -51,7 +50,7 @@ std::string_view name_of(Method method) {
 
 #define TOKEN(digit) #digit "1111111-1111-4111-8111-111111111111"
 
-/// Calls that look at the locks, or decide. What they meet is made by Server.
+/// Calls that look at the locks, or decide. Server sets up what they meet.
 const std::vector<Call> calls{
     {Method::post, "/v1/locks/free?owner=me", 201},
     {Method::post, "/v1/locks/new?owner=me", 423},
@@ -120,13 +119,13 @@ const std::vector<Call> calls{
     {Method::unlock, "/terraform/free", 404},
 };
 
-/// What is told by these is no lock's. Events wait by themselves: see below.
+/// The answers to these reveal no lock. Events wait by themselves: see below.
 const std::vector<Call> calls_that_wait_for_nothing{
     {Method::get, "/v1/events"}, {Method::get, "/v1/openapi.json"}, {Method::get, "/healthz"},
     {Method::get, "/readyz"},    {Method::get, "/metrics"},
 };
 
-/// The real Api before a journal whose disk is as slow as the test likes.
+/// The real Api on a journal whose disk is as slow as the test wants.
 class Server {
  public:
   Server() {
@@ -162,7 +161,7 @@ class Server {
     return response;
   }
 
-  /// Something of everything is on the disk; then the disk stands still, and /new is granted.
+  /// Makes one of everything durable; then stops the disk and grants /new.
   void grant_undurably() {
     for (const Call& call : std::vector<Call>{
              {Method::post, "/v1/locks/held?owner=holder&token=" TOKEN(1), 201},
@@ -192,13 +191,13 @@ class Server {
   }
 
   [[nodiscard]] Index last_index() { return service_.status().index; }
-  /// Records of grants to who waited.
+  /// Number of grants to waiters.
   [[nodiscard]] Index let_in() const { return static_cast<Index>(let_in_.wakes); }
   [[nodiscard]] bool is_durable(Index index) const { return commit_.is_durable(index); }
 
  private:
   test::SimulatedDisk disk_;
-  std::unique_ptr<persistence::LocalJournal> measured_;  // that metrics tell of
+  std::unique_ptr<persistence::LocalJournal> measured_;  // the journal that the metrics show
   test::GatedJournal journal_;
   EventLog events_{10, 0, 1};
   GroupCommit commit_{journal_, 0, [](const core::Fault&) {},

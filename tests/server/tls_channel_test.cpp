@@ -13,7 +13,7 @@ namespace {
 
 class TlsChannelTest : public TlsFixture {
  protected:
-  /// Changes of the client's keys, messages without data, until the connection takes no more.
+  /// Sends key updates, messages without data, until the connection takes no more.
   void fill_with_changes_of_keys() {
     while (SSL_do_handshake(client_.get()) == 1 &&
            SSL_key_update(client_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1) {
@@ -34,7 +34,7 @@ class TlsChannelTest : public TlsFixture {
 };
 
 TEST_F(TlsChannelTest, DataBetweenChangesOfKeysIsReadForEver) {
-  for (int round = 0; round < 20'000; ++round) {  // half a megabyte of changes
+  for (int round = 0; round < 20'000; ++round) {  // half a megabyte of key updates
     change_keys_and_send("GET");
     std::string text;
     while (text.size() < 3) {

@@ -29,7 +29,7 @@ struct Free {
 };
 using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 
-/// Of TLS 1.3, with a certificate that nobody has signed.
+/// A TLS 1.3 context with a self-signed certificate.
 inline Context server_context() {
   const std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>> key{EVP_EC_gen("P-256")};
   const std::unique_ptr<X509, Free<X509_free>> certificate{X509_new()};
@@ -43,7 +43,7 @@ inline Context server_context() {
   return context;
 }
 
-/// The same as a server loads it.
+/// The same, loaded as a server does.
 inline std::shared_ptr<const TlsContext> loaded_context() {
   const Context context = server_context();
   const int memory = ::memfd_create("certificate and key", MFD_CLOEXEC);
@@ -60,7 +60,7 @@ inline std::shared_ptr<const TlsContext> loaded_context() {
   return loaded;
 }
 
-/// A channel and its client, at the two ends of one connection, on one thread.
+/// A channel and its client, the two ends of one connection, on one thread.
 class TlsFixture : public testing::Test {
  protected:
   void SetUp() override {

@@ -34,7 +34,7 @@ TEST_F(TransportTest, AWriteThatWasReadyWhenItsConnectionClosedUsesNoDescriptor)
   transport->async_write_some(
       net::buffer(text) + written,
       [&](const boost::system::error_code& error, std::size_t) { told = error; });
-  // Asio looks at this one first when both are there. By then the other is under way.
+  // If both are ready Asio calls this one first. By then the other one is under way.
   transport->socket().async_wait(Socket::wait_error, [&](const boost::system::error_code& error) {
     ASSERT_FALSE(error);
     transport->close();

@@ -1,4 +1,4 @@
-// A worker on an io_context of the program that embeds it.
+// A worker on an io_context of the embedding program.
 #include "server/http/worker.hpp"
 
 #include <netinet/in.h>
@@ -24,7 +24,7 @@ class WorkerTest : public testing::Test {
   net::io_context io_context_{1};
 };
 
-/// A connected pair: the server's end belongs to the io_context.
+/// A connected pair; the server's end belongs to the io_context.
 std::pair<RawClient, Socket> connect(net::io_context& io_context) {
   Acceptor acceptor{io_context.get_executor(), {net::ip::address_v4::loopback(), 0}};
   RawClient one{acceptor.local_endpoint().port()};
@@ -103,7 +103,7 @@ TEST_F(WorkerTest, WaitsInItsDestructorForAnotherThreadsCommit) {
   other.join();
 }
 
-/// Two connections are as many as may be, and three come.
+/// The limit is two connections, and three come.
 class FullWorkerTest : public WorkerTest {
  protected:
   static constexpr std::chrono::milliseconds makes_way{100};
@@ -186,7 +186,7 @@ TEST_F(FullWorkerTest, OneThatAsksJustNowStays) {
 TEST_F(FullWorkerTest, OneThatWaitsOrHasBegunARequestStays) {
   RawClient waiting = connected();
   RawClient slow = connected();
-  io_context_.run_for(2 * makes_way);  // both would make way now
+  io_context_.run_for(2 * makes_way);  // both would be closed for another one now
   ASSERT_TRUE(waiting.send(get("/pend")));
   ASSERT_TRUE(slow.send("GET / HTTP/1.1\r\n"));
   io_context_.run_for(2 * makes_way);
@@ -197,7 +197,7 @@ TEST_F(FullWorkerTest, OneThatWaitsOrHasBegunARequestStays) {
   EXPECT_EQ(ask(waiting, "").status, 200);
 }
 
-/// A thousand connections that can go on all at once: others have their turn in between.
+/// A thousand connections that can go on together: others have their turn in between.
 class CrowdTest : public WorkerTest {
  protected:
   static constexpr int crowd = 1000;
@@ -218,13 +218,14 @@ class CrowdTest : public WorkerTest {
     }
     while (later_.calls < asked) io_context_.run_one();
   }
-  /// All that is ready now, and not what follows from it.
+  /// Runs everything that is ready now, but not what follows from it.
   void take_turn() {
     bool is_over = false;
     net::post(io_context_, [&] { is_over = true; });
     while (!is_over) io_context_.run_one();
   }
-  /// Turn by turn until all have their answers; the most of them in one. `before` comes each time.
+  /// Runs turns until all clients have their answers, with `before` ahead of each; returns the most
+  /// answers in one turn.
   template <typename Step>
   int most_in_turn(const Step& before) {
     int most = 0;
@@ -252,7 +253,7 @@ TEST_F(CrowdTest, WhoWaitedForAnotherThreadsCommitGoesOnInTurn) {
   ask("/write?deliver", crowd);
   journal_.open_gate();
   other.join();
-  static_cast<void>(commit_.commit());  // not the worker's own, as on a thread of GroupCommit
+  static_cast<void>(commit_.commit());  // not by the worker, as if on GroupCommit's thread
   std::size_t next = 0;
   EXPECT_LE(most_in_turn([&] {
               if (next < crowd / 100) later_.ticket(next++)->wake();  // more mail

@@ -10,8 +10,8 @@
 
 namespace locker::simulation {
 
-/// What the clients were told, and what follows from it: checks that need nothing of the server's
-/// inside. Times are the simulation's.
+/// The promises that the server's replies make to the clients, checked without knowledge of the
+/// server's internals. Times are the simulation's.
 class ClientPromises {
  public:
   struct Hold {
@@ -21,32 +21,34 @@ class ClientPromises {
     core::Instant until{};  ///< By the client's own clock.
   };
 
-  /// Fences of later requests are above this.
+  /// Fences of later requests are higher than this.
   [[nodiscard]] core::Fence highest_fence() const { return highest_fence_; }
 
-  /// A grant was read. `floor`: highest_fence() when the request was sent; zero for a repeated one.
+  /// The client read a grant. `floor`: highest_fence() when the request was sent; zero for a
+  /// repeated one.
   void on_granted(const core::Token& token, const std::vector<core::Wanted>& locks,
                   core::Fence fence, core::Fence floor, core::Instant until, core::Instant now);
   void on_renewed(const core::Token& token, core::Instant until);
-  /// The client asks for another TTL: with a shorter one its lease may end earlier from now on.
+  /// The client requests another TTL: with a shorter one its lease may end earlier from then on.
   void on_renewal_sent(const core::Token& token, core::Instant until);
-  /// The client asks to let go: from now on it may be gone.
+  /// The client requests a release: from then on the lock may be gone.
   void on_release_sent(const core::Token& token, const std::string* packed_path);
-  /// The server is about to force what is held here, perhaps before the holder reads of its grant.
+  /// The server is about to force the locks held at a path, perhaps before the holder has read its
+  /// grant.
   void on_force(const core::LockTable& table, const std::string& packed_path);
-  /// The server says that it is gone, for good.
+  /// The server confirms that the lock is released for good.
   void on_released(const core::Token& token, const std::string& packed_path);
-  /// The server says that the lease is over.
+  /// The server reports that the lease has ended.
   void on_lease_ended(const core::Token& token, core::Instant now);
   [[nodiscard]] bool has_forced() const { return !forced_.empty(); }
   [[nodiscard]] bool holds(const core::Token& token) const;
 
-  /// Everything that a client counts on is held.
+  /// Checks that everything a client relies on is held.
   void check_held(const core::LockTable& table, core::Instant now);
-  /// Nothing that was released is held again.
+  /// Checks that nothing that was released is held again.
   void check_released(const core::LockTable& table);
 
-  /// The first broken promise; empty if none.
+  /// The first broken promise; empty if there is none.
   [[nodiscard]] const std::string& broken() const { return broken_; }
 
  private:

@@ -10,7 +10,7 @@ using core::Arbiter;
 bool clash(const core::Wanted& a, const core::Wanted& b) {
   if (a.shape.mode == core::Mode::shared && b.shape.mode == core::Mode::shared) return false;
   if (a.packed_path == b.packed_path) return true;
-  // The packed form begins each segment with its length: a prefix is an ancestor.
+  // The packed form begins each segment with its length, so a prefix is an ancestor.
   if (b.packed_path.starts_with(a.packed_path)) {
     return a.shape.lock_children || b.shape.lock_parents;
   }
@@ -42,7 +42,7 @@ SimulatedServer::SimulatedServer(test::SimulatedDisk& disk, persistence::Durabil
     : disk_(disk), durability_(durability), random_(random), send_(std::move(send)) {}
 
 SimulatedServer::~SimulatedServer() {
-  disk_.cut_power_at(1);  // a process that is killed does not sync on its way out
+  disk_.cut_power_at(1);  // a killed process does not sync at exit
 }
 
 std::optional<persistence::OpenFault> SimulatedServer::open(core::Fence wall) {
@@ -56,7 +56,7 @@ std::optional<persistence::OpenFault> SimulatedServer::open(core::Fence wall) {
   options.segment_bytes = persistence::segment_bytes_min;
   options.random_number = [this] { return random_(); };
   options.on_warning = [](std::string_view) {};
-  options.on_failure = [](const core::Fault&) {};  // of the destructor, when the disk is off
+  options.on_failure = [](const core::Fault&) {};  // called by the destructor when the disk is off
   options.background = false;
   auto journal = persistence::LocalJournal::open(
       disk_, options,
@@ -96,7 +96,8 @@ bool SimulatedServer::has_locks(const core::Token& token) const {
   return lease && lease->has_locks;
 }
 
-/// The place of a client that comes back for it; behind all for others.
+/// Returns the ticket of the place in the queue to which the client returns; for others, one after
+/// all tickets.
 core::Ticket SimulatedServer::kept_ticket(const Request& request) const {
   core::Ticket ticket = ~core::Ticket{0};
   const auto is_same = [](const core::Wanted& a, const core::Wanted& b) {
@@ -186,8 +187,8 @@ void SimulatedServer::advance(const core::Now& now) {
   send_ready();
 }
 
-/// Nobody who waited longer for what was granted is still waiting. A lease that held something
-/// before is left out: it passes those who wait for it.
+/// Checks that nobody who waited longer for a granted lock is still waiting. A lease that already
+/// held something is exempt: it may overtake those who wait for that.
 void SimulatedServer::check_order() {
   for (const GrantedLater& grant : std::exchange(granted_, {})) {
     if (grant.queued.had_locks) continue;

@@ -26,7 +26,7 @@ struct Request {
   core::Token token;
   std::string packed_path;
   core::AcquireCommand acquire{};
-  core::Milliseconds ttl{};  ///< Of a renewal; zero: that of before.
+  core::Milliseconds ttl{};  ///< Of a renewal; zero: unchanged.
 };
 
 struct Reply {
@@ -36,15 +36,15 @@ struct Reply {
       answer;
 };
 
-/// What lockerd is without sockets, threads and clock: the real arbiter, group commit and journal
-/// on a simulated disk. Ends as a process does: by a failed disk call (Died is thrown), or when it
-/// is destroyed, after which the disk must be restarted.
+/// lockerd without sockets, threads and clock: the real arbiter, group commit and journal on a
+/// simulated disk. It ends as a process does: by a failed disk call (Died is thrown), or when it is
+/// destroyed; after that the disk must be restarted.
 class SimulatedServer final : private core::Arbiter::Host {
  public:
   struct Died {
     std::string reason;
   };
-  /// Told of each reply at the moment when it may leave.
+  /// Called with each reply at the moment when it may be sent.
   using Send = std::function<void(Reply&&)>;
 
   SimulatedServer(test::SimulatedDisk& disk, persistence::Durability durability,
@@ -53,7 +53,7 @@ class SimulatedServer final : private core::Arbiter::Host {
   SimulatedServer(const SimulatedServer&) = delete;
   SimulatedServer& operator=(const SimulatedServer&) = delete;
 
-  /// Null, or why the store was refused.
+  /// Opens the store. Returns null, or why the store was refused.
   [[nodiscard]] std::optional<persistence::OpenFault> open(core::Fence wall);
 
   /// `now` counts from the server's start.
@@ -65,13 +65,13 @@ class SimulatedServer final : private core::Arbiter::Host {
 
   [[nodiscard]] const core::Arbiter& arbiter() const { return *arbiter_; }
   [[nodiscard]] const persistence::Recovered& recovered() const { return recovered_; }
-  /// Every record since the start, in order, encoded.
+  /// All records since the start, in order, encoded.
   [[nodiscard]] const std::vector<std::string>& records() const { return records_; }
-  /// Of a grant that overtook a waiter; empty if none did.
+  /// Describes a grant that overtook a waiter; empty if none did.
   [[nodiscard]] const std::string& unfairness() const { return unfairness_; }
 
  private:
-  /// Stands before the journal and lets replies go while it is at work, as other threads would.
+  /// Wraps the journal, and lets replies be sent during an append, as other threads would.
   class WatchedJournal;
   struct Queued {
     std::uint64_t request = 0;
@@ -108,11 +108,11 @@ class SimulatedServer final : private core::Arbiter::Host {
   std::vector<std::string> records_;
   std::deque<Reply> replies_;
   std::map<core::WaiterId, Queued> queued_;
-  std::vector<GrantedLater> granted_;  // by the command under way
+  std::vector<GrantedLater> granted_;  // by the current command
   std::string unfairness_;
 };
 
-/// Whether two locks of different leases cannot be held at once: the rule in the simplest words.
+/// Whether two locks of different leases exclude each other: the rule in its simplest form.
 [[nodiscard]] bool clash(const core::Wanted& a, const core::Wanted& b);
 
 }  // namespace locker::simulation

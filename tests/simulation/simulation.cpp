@@ -40,7 +40,7 @@ Locks locks_of(const core::LockTable& table) {
   return locks;
 }
 
-/// Those of these tokens: also the ones that have no lock.
+/// Returns the leases of these tokens, including those without locks.
 Leases leases_of(const core::LockTable& table, const std::set<core::Token>& tokens) {
   Leases leases;
   for (const core::Token& token : tokens) {
@@ -50,10 +50,10 @@ Leases leases_of(const core::LockTable& table, const std::set<core::Token>& toke
   return leases;
 }
 
-/// What the first `count` of these records say.
+/// The state after the first `count` of these records.
 struct Replayed {
   core::LockTable table;
-  std::set<core::Token> tokens;  // of all leases that there were
+  std::set<core::Token> tokens;  // of all leases so far
 };
 [[nodiscard]] bool replay(const std::vector<std::string>& records, std::size_t count,
                           Replayed& replayed) {
@@ -66,7 +66,7 @@ struct Replayed {
   return true;
 }
 
-/// Null, or what is not as the records say.
+/// Returns null, or what differs from the records.
 const char* difference(const Replayed& expected, const core::LockTable& found) {
   if (locks_of(expected.table) != locks_of(found)) return "other locks than the records";
   const Leases leases = leases_of(expected.table, expected.tokens);
@@ -202,7 +202,7 @@ void Simulation::on_server(const Event& event) {
       for (unsigned i = 0; i < fills_ && !winds_down_ && chance(fills_ > 1 ? 95 : 50); ++i) {
         fill_journal(fills_ > 1 ? 1'000 : 8);
       }
-      // Into the last bytes of what was set aside.
+      // Writes into the last bytes of the reserved space.
       for (int i = 0; i < 16 && has_full_disk_ && !winds_down_; ++i) fill_journal(1'000);
       server_->commit();
       if (chance(30)) server_->run_background();
@@ -214,7 +214,7 @@ void Simulation::on_server(const Event& event) {
   }
 }
 
-/// Large records of somebody who never reads an answer: segments fill up, snapshots are made.
+/// Large records for a client that never reads a reply: segments fill up, snapshots are made.
 void Simulation::fill_journal(std::uint64_t names) {
   core::Path path;
   static_cast<void>(path.push_back("filling"));
@@ -253,11 +253,11 @@ void Simulation::inject_fault() {
   }
 }
 
-/// A backup has all that was shown, and what the records say, also of a store whose newest snapshot
-/// is damaged.
+/// Checks that a backup has everything that a client saw, and matches the records, even if the
+/// store's newest snapshot is damaged.
 void Simulation::check_backup() {
   if (disk_.is_off()) return;        // and the server has not noticed yet
-  test::SimulatedDisk disk = disk_;  // the server's is not to be disturbed
+  test::SimulatedDisk disk = disk_;  // a copy, so that the server's is not disturbed
   disk.cut_power_at(0);
   disk.fail_at(0, 0, false);
   disk.limit_space(std::uint64_t{1} << 40U);
@@ -282,7 +282,7 @@ void Simulation::check_backup() {
   ++counts_.backups;
 }
 
-/// Where the one before it is whole: then nothing is lost.
+/// Damages the newest snapshot if the one before it is valid: then nothing is lost.
 void Simulation::damage_newest_snapshot() {
   std::vector<std::string> snapshots;
   for (const std::string& path : disk_.paths()) {
@@ -341,7 +341,7 @@ void Simulation::start_server() {
   check_recovered();
 }
 
-/// What recovery found is what the records say, and no less than was shown to anybody.
+/// Checks that the recovered state matches the records, and has at least what anybody saw.
 void Simulation::check_recovered() {
   const persistence::Index found = server_->recovered().last_index;
   if (found < shown_index_) {
@@ -439,7 +439,7 @@ void Simulation::begin_acquire(Client& client) {
   send(client, std::move(request));
 }
 
-/// For another lease.
+/// Chooses a token for another lease.
 void Simulation::choose_token(Client& client) {
   if (client.can_use_token_again && chance(50)) {
     ++counts_.tokens_again;
@@ -447,7 +447,7 @@ void Simulation::choose_token(Client& client) {
     for (std::uint8_t& byte : client.token.bytes) byte = static_cast<std::uint8_t>(random_());
   }
   client.can_use_token_again = false;
-  // Who may die or give up needs a TTL, or its locks stay.
+  // A client that may die or give up needs a TTL, or its locks stay for ever.
   client.ttl = chance(10) ? core::Milliseconds{0} : random_ttl();
 }
 
@@ -564,11 +564,11 @@ void Simulation::read_reply(Client& client, const Pending& pending, const Reply&
         promises_.on_lease_ended(client.token, now_);
         return forget_lease(client);
       case core::Outcome::token_in_use:
-        // Half of what was granted may have been forced; else it is the client's own.
+        // Half of the grant may have been forced; otherwise it is the client's own.
         if (!promises_.has_forced()) fail("a token is said to be in use by somebody else");
         return release_all(client);
       case core::Outcome::superseded:
-        return;  // of an attempt that was given up
+        return;  // of an abandoned attempt
       default:
         break;
     }

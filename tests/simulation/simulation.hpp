@@ -15,18 +15,19 @@
 
 namespace locker::simulation {
 
-/// Clients, a network that delays and loses, a server that crashes, and a disk that fails, in
-/// virtual time and on one thread: all of it follows from the seed.
+/// Clients, a network that delays and loses messages, a server that crashes, and a disk that fails,
+/// in virtual time and on one thread; everything follows from the seed.
 ///
-/// Checked throughout: exclusion, fences, nothing acknowledged or shown is lost, no lease ends
-/// early, fair order, replay gives the same state; at the end, without faults: everything ends.
+/// Checked throughout: mutual exclusion, fences, nothing acknowledged or shown is lost, no lease
+/// ends early, fair order, replay gives the same state; at the end, without faults: everything
+/// ends.
 class Simulation {
  public:
   explicit Simulation(std::uint64_t seed);
 
-  /// Empty, or what went wrong and when.
+  /// Runs the simulation. Returns what went wrong and when; empty if nothing did.
   [[nodiscard]] std::string run();
-  /// Of all that happened: the same for the same seed.
+  /// A hash of all events: the same for the same seed.
   [[nodiscard]] std::uint64_t trace() const { return trace_; }
   struct Counts {
     std::uint64_t grants = 0;
@@ -34,13 +35,13 @@ class Simulation {
     std::uint64_t power_cuts = 0;
     std::uint64_t waits = 0;
     std::uint64_t lost_records = 0;  ///< Never acknowledged.
-    std::uint64_t snapshots = 0;     ///< That are there at the end.
+    std::uint64_t snapshots = 0;     ///< That exist at the end.
     std::uint64_t put_off = 0;       ///< Requests, while the journal made room.
     std::uint64_t without_room = 0;  ///< Requests, while the disk was full.
     std::uint64_t backups = 0;
     std::uint64_t damaged = 0;       ///< Snapshots.
-    std::uint64_t other_ttls = 0;    ///< That renewals asked for.
-    std::uint64_t tokens_again = 0;  ///< Used for another lease, when the one before had ended.
+    std::uint64_t other_ttls = 0;    ///< Requested by renewals.
+    std::uint64_t tokens_again = 0;  ///< Used for another lease after the first had ended.
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -71,7 +72,7 @@ class Simulation {
     Kind kind = Kind::tick;
     std::size_t client = 0;
     std::uint64_t number = 0;  // request or generation
-    std::uint64_t life = 0;    // of the server that it goes to or comes from
+    std::uint64_t life = 0;    // of the server that sends or receives it
     friend bool operator<(const Event& a, const Event& b) {  // the earliest on top
       return a.at != b.at ? a.at > b.at : a.order > b.order;
     }
@@ -122,7 +123,7 @@ class Simulation {
   persistence::Index shown_index_ = 0;
   ClientPromises promises_;
   std::vector<Client> clients_;
-  std::map<std::uint64_t, Request> requests_;  // on their way
+  std::map<std::uint64_t, Request> requests_;  // in transit
   std::map<std::uint64_t, Reply> replies_;
   std::map<std::uint64_t, std::size_t> senders_;
   std::priority_queue<Event> events_;
@@ -133,14 +134,14 @@ class Simulation {
   std::uint64_t last_number_ = 0;
   std::uint64_t life_ = 0;
   bool winds_down_ = false;
-  // Drawn once: so that some runs have much of one kind and none of another.
+  // Drawn once, so that some runs have many faults of one kind and none of another.
   unsigned loss_ = 0;
   unsigned death_ = 0;
   unsigned waiting_ = 0;
   unsigned several_ = 0;
   unsigned commit_ = 0;
   std::uint64_t names_ = 3;
-  /// But for `always` only the process is killed, nothing else fails.
+  /// With any other than `always`, only the process is killed, and nothing else fails.
   persistence::Durability durability_ = persistence::Durability::always;
   unsigned fills_ = 0;
   bool has_full_disk_ = false;

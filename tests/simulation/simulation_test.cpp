@@ -9,7 +9,7 @@
 namespace locker::simulation {
 namespace {
 
-constexpr std::uint64_t seeds_each = 5'000;  // of two tests, so that two cores share them
+constexpr std::uint64_t seeds_each = 5'000;  // for each of two tests, so that two cores share them
 
 std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);

@@ -45,7 +45,7 @@ void give_back(void* memory) {
 
 }  // namespace
 
-// Those for arrays and without exceptions call these.
+// The operators for arrays and without exceptions call these.
 void* operator new(std::size_t size) {
   return count(has_to_fail(size) ? nullptr : std::malloc(size == 0 ? 1 : size));
 }

@@ -3,22 +3,22 @@
 #include <cstddef>
 #include <cstdint>
 
-/// A program that this is linked into has its operator new replaced, and can count its calls, or
-/// have them fail.
+/// Replaces operator new in the program that it is linked into, to count its calls or make them
+/// fail.
 namespace locker::test {
 
-/// Calls of operator new by all threads but those below.
+/// Returns the number of calls of operator new by all threads except ignored ones.
 [[nodiscard]] std::uint64_t allocations();
-/// Bytes that all threads have at the moment.
+/// Returns the number of bytes that all threads have allocated at the moment.
 [[nodiscard]] std::uint64_t allocated_bytes();
-/// The next one of so many bytes fails, of all threads but those below; 0: none does.
+/// Makes the next allocation of this size fail, on any thread except ignored ones; 0: none.
 void fail_next_allocation_of(std::size_t bytes);
-/// The next one of this thread fails, also of aligned_alloc(), by which Asio takes its memory; or
-/// the one of that number from now on; 0: none does.
+/// Makes this thread's next allocation fail, or the n-th one from the call on; 0: none. Includes
+/// aligned_alloc(), which Asio uses.
 void fail_next_allocation(unsigned number = 1);
-/// Allocations that failed so far.
+/// Returns the number of allocations that were made to fail.
 [[nodiscard]] std::uint64_t failed_allocations();
-/// What this thread takes is not counted from now on.
+/// Exempts this thread's allocations from then on.
 void ignore_this_thread();
 
 }  // namespace locker::test

@@ -12,7 +12,7 @@
 
 namespace locker::test {
 
-/// A journal without a disk, whose append() can be held until the test lets it go.
+/// A journal without a disk, whose append() can be blocked until the test releases it.
 class GatedJournal final : public persistence::Journal {
  public:
   persistence::Result<void> append(std::string_view, std::uint32_t count) override {
@@ -35,9 +35,9 @@ class GatedJournal final : public persistence::Journal {
     open_ = true;
     changed_.notify_all();
   }
-  /// What each append() takes from now on.
+  /// Sets the duration of each further append().
   void set_delay(std::chrono::milliseconds delay) { delay_ = delay; }
-  /// Returns when append() was called that often in all.
+  /// Returns when append() has been called `count` times in all.
   void wait_for_appends(std::uint64_t count) {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return entered_ >= count; });

@@ -6,7 +6,7 @@
 
 namespace locker::test {
 
-/// As long as it lives, no thread can be started: there is no room for its stack.
+/// While it exists, no thread can be started, because there is no room for its stack.
 class NoMoreThreads {
  public:
   NoMoreThreads() {

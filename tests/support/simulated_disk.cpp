@@ -99,7 +99,7 @@ class SimulatedFile final : public persistence::File {
 
 namespace {
 
-/// Held for as long as this is alive.
+/// Held for as long as this object exists.
 class SimulatedLock final : public persistence::FileLock {
  public:
   explicit SimulatedLock(std::shared_ptr<int> holder) : holder_(std::move(holder)) {}
@@ -176,8 +176,8 @@ std::optional<IoError> SimulatedDisk::writing_call(const std::string& what) {
 
 IoResult<void> SimulatedDisk::sync(Content& content, const std::string& what) {
   if (auto error = call(what)) {
-    // As the kernel does it: the pages count as clean now, and are not on the disk. Not so when
-    // the power is off: then what was written may still be somewhere.
+    // As the kernel does it: the pages then count as clean, and are not on the disk. Not so if the
+    // power is off: then what was written may still be somewhere.
     if (!is_off_) content.pending.clear();
     return *error;
   }
@@ -349,7 +349,7 @@ void SimulatedDisk::keep(Content& content, Survival survival, std::mt19937_64& r
   for (const Write& write : content.pending) {
     if (survival == Survival::nothing) break;
     for (std::size_t at = 0; at < write.bytes.size();) {
-      // Sectors of the disk and not of the write.
+      // Sectors of the disk, not of the write.
       const std::size_t piece =
           std::min(sector - (write.offset + at) % sector, write.bytes.size() - at);
       const bool is_kept = survival == Survival::something   ? random() % 2 == 0

@@ -1,4 +1,4 @@
-"""A client of Locker, the hierarchical lock server. Standard library only.
+"""A client for Locker, the hierarchical lock server. Uses the standard library only.
 
     import lockerclient
 
@@ -6,7 +6,7 @@
     with locker.lock("/deploy/production", ttl=30) as lock:
         deploy(fence=lock.fence)
 
-`lockerclient.aio` has the same for asyncio.
+`lockerclient.aio` provides the same for asyncio.
 """
 
 from .address import join_path

@@ -1,4 +1,4 @@
-"""How a lock is acquired, step by step: see exchange.py."""
+"""Acquires a lock, as a sequence of steps (see exchange.py)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from .protocol import (Settings, ask, ask_waiting, backoff, call, fresh_token, i
 from .records import Grant, Renewal, error_of, forgotten
 from .tenure import Tenure
 
-# Long waits are made of pieces: many a proxy cuts a request that is silent for 30 s. The server
-# keeps the place in the line between two of them.
+# Seconds per request of a long wait: many proxies cut a request that is silent for 30 s. The server
+# keeps the place in the queue between two requests.
 WAIT_PIECE = 20.0
-# Who does not want to wait for a lock waits for a server that cannot be reached no longer than so.
+# Seconds for which even an acquire with a shorter wait tries to reach the server.
 FIRST_PATIENCE = 5.0
 
 
 def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
-    """To be done before a lease is joined: if there were none, the server would open one that never
-    expires. Returns what it has; None: too much to look at all of it each time."""
+    """Check a lease before a request joins it; return the keys of the paths that it holds.
+
+    If the lease did not exist, the server would open one that never expires. Returns None if the
+    lease has more than one page of locks: too many to read each time.
+    """
     renewal = yield from call(settings, calls.renew(token), Renewal.parse)
     if renewal.locks == 0:
         return frozenset()
@@ -35,23 +38,28 @@ def joining(settings: Settings, token: str) -> Steps[frozenset[PathKey] | None]:
 
 
 class Undertaking:
-    """What is asked for with a token of the client's choice, and given up where that is interrupted
-    or nobody answers."""
+    """A request with a token of the client's choice, to be undone if it is interrupted or gets no
+    answer."""
 
     def __init__(self, settings: Settings, token: str, ttl: float | None):
         self._settings = settings
         self.token = token
         self._ttl = ttl
-        self.has_failed = False  # by an answer, or for want of one; not by an interruption
-        self.may_be_granted = False  # though it has failed
+        self.has_failed = False  # by an answer, or for lack of one; not by an interruption
+        self.may_be_granted = False  # although it has failed
 
     def give_up(self) -> Steps[bool]:
-        """After an interruption. False if the server, or what is between, was away."""
+        """Undo the request after an interruption.
+
+        Returns False if the server, or a proxy in between, was unavailable.
+        """
         raise NotImplementedError
 
     def may_stay_held(self) -> bool:
-        """Whether giving back what can have been granted goes on in the background: after an
-        interruption, or if it does not end by itself."""
+        """Return whether to go on undoing the request in the background.
+
+        True after an interruption, and if what may have been granted has no TTL.
+        """
         return not self.has_failed or self.may_be_granted and self._ttl is None
 
     def go_on_giving_up(self) -> Steps[None]:
@@ -60,7 +68,7 @@ class Undertaking:
 
 
 class Opening(Undertaking):
-    """Of a lease."""
+    """Opens a lease."""
 
     def __init__(self, settings: Settings, owner: str, ttl: float | None):
         super().__init__(settings, fresh_token(), ttl)
@@ -79,12 +87,14 @@ class Opening(Undertaking):
 
 
 class Acquisition(Undertaking):
-    """An acquire with a token of the client's choice: sent again until it is answered, it gets the
-    same answer, and keeps its place in the line meanwhile, also over a restart of the server.
+    """An acquire with a token of the client's choice.
 
-    `token` is that of a lease to join. Unless it `is_alone` with that, another program may ask for
-    the same, and has the place then. What the lease has already is looked at first then: it keeps
-    that if this is given up.
+    The token makes it idempotent: a request that is sent again gets the same answer and keeps its
+    place in the queue, also across a restart of the server.
+
+    `token` names a lease to join. Unless this acquisition `is_alone` in using that token, another
+    program may send the same request and take over the place in the queue. Then the locks of the
+    lease are read first, so that giving up releases none of them.
     """
 
     def __init__(self, settings: Settings, wanted: calls.Wanted, wait: float | None,
@@ -93,10 +103,10 @@ class Acquisition(Undertaking):
         super().__init__(settings, fresh_token() if token is None else token, wanted.ttl)
         self.wanted = wanted
         self._wait = None if wait is None else float(wait)
-        self._joins = token is not None  # a lease that is there
+        self._joins = token is not None  # an existing lease
         self._is_alone = is_alone
         self._is_to_look = not is_alone
-        self._kept: frozenset[PathKey] | None = frozenset()  # None: nobody knows, so it keeps all
+        self._kept: frozenset[PathKey] | None = frozenset()  # None: unknown, keep everything
         self._has_waited = False
         self._is_renewing = False
 
@@ -109,7 +119,7 @@ class Acquisition(Undertaking):
         except LockerError as error:
             if not isinstance(error, (LockLost, Unreachable)):
                 yield from self._leave_line()
-            # Why a renewal was refused says nothing of what was asked for before.
+            # A refused renewal says nothing about the acquire sent before it.
             self.may_be_granted = (isinstance(error, Unreachable) or
                                    self._is_renewing and not isinstance(error, LockLost))
             self.has_failed = True
@@ -140,7 +150,7 @@ class Acquisition(Undertaking):
             if error.code == "locked" and now() < until:
                 continue
             if error.code == "superseded" and self._is_alone:
-                # By an earlier request of ours that came late: nobody waits for its answer.
+                # By an earlier request of ours that arrived late: nothing waits for its answer.
                 pause, left = next(pauses), until - now()
                 yield Pause(min(pause, left) if left > 0 else pause)
                 if self._joins:
@@ -151,13 +161,16 @@ class Acquisition(Undertaking):
             self.token = fresh_token()
 
     def _leave_line(self) -> Steps[None]:
-        """A copy of a request, made by a proxy for example, may wait there and be granted later."""
+        """Leave the queue: a copy of a request, made by a proxy, say, may still wait there."""
         if self._has_waited and not self._joins:
             yield from abandon(self.token)
 
     def _check_lease(self, settings: Settings) -> Steps[None]:
-        """It can have ended meanwhile. A server that was restarted does not know who waited, and
-        would open another one, that has neither owner nor TTL."""
+        """Raise LockLost if the joined lease has ended.
+
+        A restarted server has forgotten the waiters, and would open another lease, without an
+        owner or a TTL.
+        """
         renewed = yield from self._renewed(settings)
         if isinstance(renewed, LockLost):
             raise renewed
@@ -177,12 +190,15 @@ class Acquisition(Undertaking):
         return loss or answer
 
     def _has_expired(self, error: LockerError) -> bool:
-        """It was granted, but this program could not be told before it ended: ask anew."""
+        """Return whether the lock was granted and expired before the answer came: acquire anew."""
         return (isinstance(error, LockLost) and error.reason in ("expired", "unknown") and
                 not self._joins)
 
     def _confirmed(self, grant: Grant) -> Steps[Grant | None]:
-        """When it took long, nobody here knows when it was granted: a renewal makes that sure."""
+        """Renew a grant whose answer took long, since the time of the grant is unknown.
+
+        Returns None, with a fresh token, if the lock has expired and is to be acquired anew.
+        """
         if grant.ttl is None or self._settings.now() - grant.sent < grant.ttl / 10:
             return grant
         renewed = yield from self._renewed(self._settings)
@@ -194,13 +210,14 @@ class Acquisition(Undertaking):
         return None
 
     def give_up(self) -> Steps[bool]:
-        """Leaves the line, and gives back what may have been granted.
+        """Leave the queue, and release what may have been granted.
 
-        Asking without waiting takes the request out of the line; releasing alone could come before
-        a grant. Releasing also gives up the place, which would be kept for a while.
+        An acquire without a wait takes the request out of the queue; a release alone could arrive
+        before the grant. The release also gives up the place, which the server would keep for a
+        while.
         """
         if self._is_to_look:
-            return True  # it has not asked, and there may be no such lease
+            return True  # nothing was requested, and there may be no such lease
         try:
             answer: Answer = yield self._withdrawal()
             is_done = not is_transient(answer)
@@ -216,20 +233,24 @@ class Acquisition(Undertaking):
         return is_done
 
     def may_stay_held(self) -> bool:
-        """Not of a lease that is joined: that can end meanwhile, and the server would open another
-        one."""
+        """As in the base class, but False for a joined lease.
+
+        That can end in between, and the server would open another one.
+        """
         return not self._joins and super().may_stay_held()
 
     def withdraw(self) -> Steps[Grant | None]:
-        """The first half of that: returns what is to be given back. Raises NoAnswer."""
+        """Leave the queue; return a grant that came first and must be released. Raises NoAnswer."""
         answer: Answer = yield self._withdrawal()
         if is_transient(answer):
             raise NoAnswer(f"HTTP status {answer.status}", was_sent=True)
         return self._late(answer)
 
     def go_on_withdrawing(self, tenure: Tenure) -> Steps[Grant | None]:
-        """In the background, when there was no answer: a lease that goes on would keep for ever
-        what was granted all the same."""
+        """Repeat `withdraw` in the background until it is answered or the lease has ended.
+
+        A lease that lives on would keep a late grant for ever.
+        """
         for pause in backoff():
             if tenure.has_ended():
                 return None

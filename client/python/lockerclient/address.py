@@ -1,4 +1,4 @@
-"""Where the server is, how it is trusted, and how paths are spelled in URLs."""
+"""The server's address, TLS settings, and the spelling of paths in URLs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Tuple
 from .configuration import setting
 
 DEFAULT_URL = "http://127.0.0.1:8765"
-LONGEST_USER = 128  # bytes in the name of an owner, which has place for a host and more
+LONGEST_USER = 128  # bytes; an owner also contains the host and more
 PathKey = Tuple[bytes, ...]
-# Stays as it is in a segment: what RFC 3986 allows there, and escapes that are there already.
+# Left as it is: the characters RFC 3986 allows in a segment, slashes, and existing escapes.
 _KEPT = "/%:@!$&'()*+,;=~-._"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A server's base URL, in its parts."""
+    """The parts of a server's base URL."""
 
     is_tls: bool
     host: str
     port: int
-    prefix: str  # of every target: a proxy may serve Locker below a path
+    prefix: str  # of every request target: a proxy may serve Locker below a path
 
     @classmethod
     def parse(cls, url: str | None) -> Address:
@@ -37,7 +37,7 @@ class Address:
         parts = urllib.parse.urlsplit(url)
         try:
             port = parts.port
-            host = (parts.hostname or "").encode("idna").decode()  # as it is resolved
+            host = (parts.hostname or "").encode("idna").decode()  # the form that is resolved
         except ValueError:
             port, host = None, ""
         if (parts.scheme not in ("http", "https") or not host or
@@ -62,10 +62,13 @@ class Address:
 
 def tls_for(address: Address, context: ssl.SSLContext | None,
             ca_file: str | None) -> ssl.SSLContext | None:
-    """`context` as it is; else one that trusts `ca_file` or LOCKER_CA_FILE, else the system's CAs,
-    and shows LOCKER_CLIENT_CERTIFICATE, if there is one, with its key in LOCKER_CLIENT_KEY or in
-    the same file; the configuration file can name all three. None without https: then nobody asks
-    for a certificate."""
+    """Return the TLS context for an address; None without https.
+
+    A given `context` is used unchanged. Otherwise the context trusts `ca_file`, else
+    LOCKER_CA_FILE, else the system's CAs, and presents the certificate in
+    LOCKER_CLIENT_CERTIFICATE, if set, with the key in LOCKER_CLIENT_KEY or in the same file. The
+    configuration file can name all three.
+    """
     if context is not None and ca_file is not None:
         raise ValueError("Give ca_file or ssl_context: a context has its own CAs "
                          "(ssl.create_default_context(cafile=...)).")
@@ -76,7 +79,7 @@ def tls_for(address: Address, context: ssl.SSLContext | None,
     ca_file = ca_file or setting("ca-file", "LOCKER_CA_FILE")
     try:
         context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # which does not name the file
+    except OSError as error:  # its text does not name the file
         raise ValueError(f"The CA file {ca_file!r} cannot be used: {error}. It must be PEM, and "
                          "readable.") from error
     if certificate := setting("client-certificate", "LOCKER_CLIENT_CERTIFICATE"):
@@ -91,7 +94,7 @@ def tls_for(address: Address, context: ssl.SSLContext | None,
 
 
 def quote_path(path: str) -> str:
-    """A path as it stands in a URL: what may not stand there is escaped, escapes are left alone."""
+    """Escape what a URL does not allow in a path; existing escapes are left alone."""
     return urllib.parse.quote(path, safe=_KEPT)
 
 
@@ -108,14 +111,15 @@ def resource_path(path: str | None) -> str:
 
 
 def path_key(path: str) -> PathKey:
-    """The same for all spellings of a path."""
+    """Return a key that is the same for all spellings of a path."""
     return tuple(urllib.parse.unquote_to_bytes(part) for part in path.split("/") if part)
 
 
 def join_path(*segments: str) -> str:
-    """The path of these segments, whatever is in them: `join_path("a/b", "c")` is `/a%2Fb/c`.
+    """Build a path from segments, escaping each: `join_path("a/b", "c")` is `/a%2Fb/c`.
 
-    An empty one would make the path that of its parent, and so lock more than was meant.
+    Raises ValueError for an empty segment: the path would be its parent's, and lock more than
+    intended.
     """
     for segment in segments:
         if not isinstance(segment, str):
@@ -127,15 +131,15 @@ def join_path(*segments: str) -> str:
 
 
 def default_owner() -> str:
-    """`user@host:pid`: for people who ask who holds a lock."""
+    """Return `user@host:pid`, shown to people who look up the holder of a lock."""
     return f"{_user_and_host()}:{os.getpid()}"
 
 
 @functools.lru_cache(maxsize=None)
 def _user_and_host() -> str:
     try:
-        user = getpass.getuser()  # USER, if it is set, and that can be anything
-    except Exception:  # no such user, as in some containers; which exception depends on the version
+        user = getpass.getuser()  # USER if set, which can be anything
+    except Exception:  # no such user, as in some containers; the exception depends on the version
         user = ""
     if not user.isprintable() or not 0 < len(user.encode()) <= LONGEST_USER:
         user = str(os.getuid()) if hasattr(os, "getuid") else "?"

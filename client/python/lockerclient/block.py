@@ -1,5 +1,5 @@
-"""What a lock and a lease have in common as blocks of a program: held inside of `with`, renewed in
-the background, given back at the end."""
+"""What locks and leases have in common in `with` blocks: they are held inside the block, renewed in
+the background, and released at its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OnLost = Callable[[LockLost], None]
 
 
 class Holding:
-    """One lease from its grant to its end."""
+    """A lease, from its grant to its end."""
 
     def __init__(self, client: Client, token: str, what: str, first: Deadline,
                  lost: threading.Event, on_lost: OnLost | None):
@@ -36,7 +36,7 @@ class Holding:
                 in_background("on-lost", functools.partial(on_lost, copy.copy(loss)))
 
         self._client = client
-        # Neither refers to this, which has the client: that ends when it is forgotten.
+        # Neither refers to this object, which has the client: that could not be collected.
         self.tenure = Tenure(token, what, first, deadline.now, tell_loss)
         self._keeper = Keeper(client._settings, self.tenure, client._connections.send)
 
@@ -50,9 +50,12 @@ class Holding:
         self._client._watch.remove(self.tenure)
 
     def forsake(self) -> None:
-        """Whoever had it is gone, and has not ended it. Of any thread, amid whatever that does."""
+        """Release a lease whose lock object was collected before its block ended.
+
+        May be called by any thread, at any point of its execution.
+        """
         self._keeper.forsake()
-        if self.tenure.known_end is not None:  # the keeper may be gone
+        if self.tenure.known_end is not None:  # the keeper may have ended
             self._client._farewells.done(self.tenure)
 
     def _finish_forsaken(self) -> None:
@@ -60,8 +63,10 @@ class Holding:
         self._go_on()
 
     def end(self) -> LockerError | None:
-        """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
-        is an interruption."""
+        """Release the lease; return its loss if it was lost before, or why it may stay held.
+
+        Raises interruptions only.
+        """
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
@@ -74,13 +79,16 @@ class Holding:
         return problem
 
     def _go_on(self) -> None:
-        """The end of a block does not wait for longer: a thread does."""
+        """Go on releasing in a thread: the end of the block does not wait for longer."""
         client, tenure = self._client, self.tenure
         client._run(giving_back.go_on_releasing(client._settings, tenure))
         client._farewells.done(tenure)
 
     def end_quickly(self) -> None:
-        """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
+        """Try once more to release after an interruption.
+
+        If that fails, too, a thread goes on trying, and so does the exit of the process.
+        """
         tenure = self.tenure
         if tenure.is_of_another_process():
             return
@@ -94,14 +102,15 @@ class Holding:
 
 
 class Block(HeldView):
-    """What a lock and a lease have in common."""
+    """The common base of locks and leases."""
 
     _holding: Holding | None = None
-    # Of its `with` block: given back when nothing refers to it. None: held until release().
+    # The thread of its `with` block, which is released when nothing refers to this object.
+    # None: held until release().
     _thread: int | None = None
 
     def __del__(self) -> None:
-        # What a signal handler raises can come before the end of a `with` block has begun.
+        # An exception of a signal handler can come before `__exit__` is called.
         if self._thread is not None and self._holding is not None:
             self._holding.forsake()
 
@@ -109,7 +118,7 @@ class Block(HeldView):
         calls.check_callable("on_lost", on_lost)
         self._client = client
         self._on_lost = on_lost
-        self.lost = threading.Event()  #: Set when the lease has ended, or can have.
+        self.lost = threading.Event()  #: Set when the lease has ended, or may have.
 
     def _begin(self, token: str, what: str, first: Deadline) -> Holding:
         self._holding = Holding(self._client, token, what, first, self.lost,
@@ -126,7 +135,7 @@ class Block(HeldView):
         return self._holding is not None
 
     def _end_quickly(self) -> bool:
-        """Of what was interrupted when it began. False if it had not begun."""
+        """End a block that was interrupted while it began; return False if nothing was held."""
         holding, self._holding = self._holding, None
         if holding is None:
             return False
@@ -134,13 +143,15 @@ class Block(HeldView):
         return True
 
     def release(self) -> None:
-        """Gives it back; raises LockLost if it was lost before. The block of another thread loses
-        it by that."""
+        """Release it; raise LockLost if it was lost before.
+
+        If it belongs to another thread's block, that block loses it.
+        """
         tenure = self._held()
         if self._thread in (None, threading.get_ident()):
             self.__exit__(None, None, None)
         else:
-            tenure.check()  # what is lost, the block gives back when it ends
+            tenure.check()  # a lost lock is released by the end of its block
             self._client.release(tenure.token)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -149,7 +160,7 @@ class Block(HeldView):
         try:
             self._holding = None
             problem = None if holding is None else holding.end()
-        except BaseException:  # Ctrl-C, or what else a signal handler raises
+        except BaseException:  # Ctrl-C, or another exception of a signal handler
             self._holding = None
             if holding is not None:
                 holding.end_quickly()
@@ -158,7 +169,7 @@ class Block(HeldView):
 
 
 def tell(problem: LockerError | None, error: BaseException | None) -> None:
-    """What went wrong at the end of a block, unless an error leaves it anyway."""
+    """Raise the problem at the end of a block, or attach or log it if `error` leaves the block."""
     if problem is None:
         return
     if error is None:

@@ -1,4 +1,4 @@
-"""The request of every call of the API, without sending it."""
+"""Builds the request of every API call, without sending it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _text(value: Any) -> str:
 
 
 def check_seconds(name: str, value: Any) -> None:
-    """Raises TypeError or ValueError for what is no duration."""
+    """Raise TypeError or ValueError unless `value` is a duration or None."""
     wanted = f"pass a number of seconds, such as {name}=30, or None"
     if value is None:
         return
@@ -34,7 +34,7 @@ def check_seconds(name: str, value: Any) -> None:
 
 
 def check_wait(value: Any) -> None:
-    if value != float("inf"):  # which waits for ever, as None does
+    if value != float("inf"):  # waits for ever, as None does
         check_seconds("wait", value)
 
 
@@ -57,13 +57,13 @@ def _duration(name: str, seconds: float) -> str:
 
 
 def _with_token(token: str | None) -> dict[str, str]:
-    # In a header it stays out of the access logs of proxies.
+    # In a header, which the access logs of proxies do not record.
     return {} if token is None else {"Lock-Token": token}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an acquire asks for: the same each time it is sent again, as idempotence needs."""
+    """What an acquire requests. Immutable: idempotent retries must be identical."""
 
     locks: tuple[Mapping[str, Any], ...]
     any: int | None = None
@@ -91,14 +91,14 @@ class Wanted:
             raise ValueError("Name at least one path.")
         return cls(tuple(locks), **common)
 
-    def __post_init__(self) -> None:  # at once, and not when it is sent
+    def __post_init__(self) -> None:  # fails here, not when it is sent
         check_seconds("ttl", self.ttl)
         check_seconds("lock_delay", self.lock_delay)
         self.request("", 0).encoded_body()
 
     @property
     def paths(self) -> str:
-        """For messages."""
+        """The paths as text, for messages."""
         return ", ".join(lock["path"] for lock in self.locks)
 
     def request(self, token: str, wait: float) -> Request:
@@ -176,8 +176,8 @@ def force_matching(prefix: str | None, owner: str | None, fence: int | None, rea
 
 def _force(path: str, fence: int | None, reason: str | None, cooling: bool, waiting: bool,
            **filters: str | None) -> Request:
-    # Without a fence it would hit the next holder if it were sent again, and with `cooling` end the
-    # lock delay that it has begun itself. Who waits has no fence.
+    # A retry without a fence would hit the next holder, and one with `cooling` would end the lock
+    # delay that the first attempt has begun. Waiters have no fence.
     return Request("DELETE", _target(path, force=True, fence=fence, reason=reason,
                                      cooling=True if cooling else None,
                                      waiting=True if waiting else None, **filters),
@@ -196,7 +196,7 @@ def events(prefix: str | None, last_event_id: str | None) -> Request:
                                   resource_path(prefix)), None, headers)
 
 
-# The verbs of Locker 1.0b. Their locks have tokens of the server's choice, so a request whose reply
+# The calls of Locker 1.0b. The server chooses the tokens of their locks, so a request whose reply
 # was lost is not sent again.
 
 

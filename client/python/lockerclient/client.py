@@ -29,16 +29,21 @@ Result = TypeVar("Result")
 
 
 class Client(ClientBase):
-    """Talks to one lock server. Thread-safe.
+    """A client for one lock server. Thread-safe.
 
-    `url` is LOCKER_URL, else that of the program `locker`'s configuration file, else
-    http://127.0.0.1:8765, when not given. `owner` is shown to people who ask who holds a lock:
-    `user@host:pid` when not given. `key` is an API key: LOCKER_KEY, else the first line of
-    LOCKER_KEY_FILE, else of the configuration's key-file, when not given; it is sent as a bearer
-    token. With https the server's name and certificate are checked:
-    `ca_file`, else LOCKER_CA_FILE, names the CAs to trust, else they are the system's; all else can
-    be said in an `ssl_context`. `timeout` is for each answer, waiting for a lock aside; a
-    request without an answer is sent again for `patience` seconds before Unreachable is raised.
+    Args:
+        url: Base URL of the server. Defaults to LOCKER_URL, else the URL in the configuration file
+            of the program `locker`, else http://127.0.0.1:8765.
+        owner: Name of the holder, shown to people. Defaults to `user@host:pid`.
+        key: API key, sent as a bearer token. Defaults to LOCKER_KEY, else the first line of
+            LOCKER_KEY_FILE, else of the key-file that the configuration file names.
+        ssl_context: Replaces all other TLS settings. With https, the server's name and certificate
+            are checked.
+        ca_file: File with the CAs to trust. Defaults to LOCKER_CA_FILE, else that of the
+            configuration file, else the system's CAs.
+        timeout: Seconds to wait for each answer, not counting the wait for a lock.
+        patience: Seconds for which a request without an answer is sent again before Unreachable is
+            raised.
     """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
@@ -49,12 +54,12 @@ class Client(ClientBase):
                                   tls_for(self._address, ssl_context, ca_file))
         self._connections = connections
         self._watch = DeadlineWatch()
-        # Not by `self`: a client that refers to itself would not end when it is forgotten.
+        # Not by `self`: a reference cycle would delay the collection of a dropped client.
         self._farewells = Farewells(lambda: connections.send)
         _clients.add(self)
 
     def close(self) -> None:
-        """Closes the connections that are kept open. Locks that are held stay held."""
+        """Close the idle connections. Locks that are held stay held."""
         self._connections.close()
 
     def __enter__(self) -> Client:
@@ -71,12 +76,26 @@ class Client(ClientBase):
              lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
              any: int | None = None, owner: str | None = None,
              on_lost: OnLost | None = None) -> Lock:
-        """A block in which the lock is held: `with client.lock("/a/b", ttl=30) as lock:`.
+        """Return a lock for a `with` block: `with client.lock("/a/b", ttl=30) as lock:`.
 
-        Several paths are taken in one step, all or none, or `any` of them. `wait` is None for ever,
-        0 not at all, else seconds. If this process dies or cannot reach the server, others get the
-        lock `ttl` seconds after the last renewal; `on_lost` is called in a thread of its own when
-        that can have happened, or an administrator took the lock away.
+        The lock is acquired when the block begins, renewed in the background, and released when
+        the block ends.
+
+        Args:
+            path: A path, or several to acquire in one step, all or none. A path given as a
+                dictionary can have its own mode, lock_parents and lock_children.
+            ttl: Seconds after the last renewal until others get the lock if this process dies or
+                cannot reach the server. None: held until it is released.
+            wait: Seconds to wait for the lock. None: for ever; 0: not at all.
+            mode: "exclusive" or "shared".
+            lock_parents: Whether to block locks above the path, too.
+            lock_children: Whether to block locks below the path, too.
+            meta: The purpose, shown to people.
+            lock_delay: Seconds for which the lock keeps blocking others after it was lost.
+            any: How many of the paths to acquire, whichever are free first. None: all.
+            owner: Overrides the client's owner.
+            on_lost: Called once, in a thread of its own, with the LockLost, when the lease may have
+                ended or an administrator has forced it to end.
         """
         wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
                                  lock_children=lock_children, any=any, ttl=ttl,
@@ -85,7 +104,7 @@ class Client(ClientBase):
 
     def lease(self, ttl: float | None = 30, *, owner: str | None = None,
               on_lost: OnLost | None = None) -> Lease:
-        """A block with one lease, to which locks are added: `lease.acquire("/a")`."""
+        """Return a lease for a `with` block; add locks by `lease.acquire("/a")`."""
         return Lease(self, owner or self.owner, ttl, on_lost)
 
     # The calls of the API. Nothing is renewed in the background.
@@ -95,30 +114,33 @@ class Client(ClientBase):
                 lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
                 any: int | None = None, owner: str | None = None,
                 token: str | None = None) -> Grant:
-        """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
+        """Acquire a lock, for the lease of `token` if given. Nothing renews it: call `renew`."""
         return self._acquire(self._acquisition(
             path, ttl, wait, token, owner, mode=mode, lock_parents=lock_parents,
             lock_children=lock_children, any=any, meta=meta, lock_delay=lock_delay))
 
     def renew(self, token: str, ttl: float | None = None) -> Renewal:
-        """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
+        """Restart or change the TTL of a lease; raise LockLost if the lease has ended."""
         return self._run(self._renewing(token, ttl))
 
     def release(self, token: str, path: str | None = None) -> None:
-        """Gives back one path, or everything that the token has."""
+        """Release one path, or the whole lease of the token."""
         self._run(self._releasing(token, path, threading.get_ident()))
 
     def lease_state(self, token: str) -> LeaseState:
-        """What a lease has and until when; raises LockLost if it has ended."""
+        """Return the locks and the expiry of a lease; raise LockLost if it has ended."""
         return self._run(protocol.lease_state(self._settings, token))
 
     def state(self, path: str) -> PathState:
-        """Who holds a path, what else is in the way, who waits at which place."""
+        """Return the holders of a path, the other locks in the way, and the waiters in order."""
         return self._call(calls.look_at_path(path), PathState.parse)
 
     def locks(self, prefix: str | None = None, owner: str | None = None, state: str | None = None,
               *, page_size: int = 1000) -> Iterator[LockInfo]:
-        """All that is held; with `state`, what is `cooling` or `waiting`. Asks page by page."""
+        """Iterate over the held locks, fetched page by page.
+
+        `state` selects another state: `cooling` (in the lock delay) or `waiting`.
+        """
         after: str | None = None
         while True:
             page, after = self._run(protocol.page_of_locks(self._settings, prefix, owner, state,
@@ -129,49 +151,52 @@ class Client(ClientBase):
 
     def force(self, path: str, *, fence: int | None = None, reason: str | None = None,
               cooling: bool = False, waiting: bool = False) -> int:
-        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one.
+        """Force the locks at exactly this path to end; return how many were ended.
 
-        With `cooling` also what cools there after its lock delay began, with `waiting` also who
-        waits for it.
+        Pass the `fence` of a lock to be sure not to end its successor. `cooling` also ends locks
+        whose lock delay has begun, `waiting` also ends requests that wait for the path.
         """
         return self._call(calls.force(path, fence, reason, cooling, waiting), ended)
 
     def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
                        fence: int | None = None, reason: str | None = None,
                        cooling: bool = False, waiting: bool = False) -> int:
-        """Ends all locks that match everything given; says how many.
+        """Force all locks that match every given filter to end; return how many were ended.
 
-        With `cooling` also what cools, with `waiting` also requests that wait; with `owner` alone
-        also its leases that hold nothing.
+        `cooling` also ends locks whose lock delay has begun, `waiting` also ends waiting requests.
+        `owner` alone also ends the owner's leases that hold nothing.
         """
         request = calls.force_matching(prefix, owner, fence, reason, cooling, waiting)
         return self._call(request, ended)
 
     def events(self, prefix: str | None = None, last_event_id: str | None = None) -> Events:
-        """Iterates over what happens from now on, or since an event, over interruptions."""
+        """Follow events from now on, or since `last_event_id`.
+
+        The iterator reconnects after interruptions.
+        """
         return Events(self._connections, self._settings, prefix, last_event_id)
 
     def status(self) -> dict[str, Any]:
-        """The server's counts and limits, as it says them."""
+        """Return the server's counts and limits, as the server sends them."""
         return self._call(calls.status(), lambda answer: answer.body)
 
-    # The verbs of Locker 1.0b: the same answers, as dictionaries.
+    # The calls of Locker 1.0b: the same answers, as dictionaries.
 
     def canhaz(self, path: str, id: str | None = None, lock_parents: bool = True,
                lock_children: bool = True) -> dict[str, Any]:
-        """`{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
+        """Return `{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
         return self._call(calls.canhaz(path, id, lock_parents, lock_children),
                           lambda answer: answer.body)
 
     def nowant(self, path: str, token: str) -> dict[str, Any]:
-        """`{"ok": True}`, or `{"ok": False}` if the path is not locked with this token."""
+        """Return `{"ok": True}`, or `{"ok": False}` if the token does not hold the path."""
         return self._call(calls.nowant(path, token), lambda answer: answer.body)
 
     def dohaz(self, path: str) -> dict[str, Any]:
-        """`{"lockedBy": …}`: an id, `"?"`, or None when it is free."""
+        """Return `{"lockedBy": …}`: an id, `"?"`, or None if the path is free."""
         return self._call(calls.dohaz(path), lambda answer: answer.body)
 
-    # How it is done.
+    # Implementation.
 
     def _run(self, steps: Steps[Result]) -> Result:
         return drive(steps, self._connections.send, time.sleep)
@@ -187,8 +212,11 @@ class Client(ClientBase):
             raise
 
     def _give_up(self, asked: Undertaking) -> None:
-        """At once after an interruption; if that is in vain, or nobody else would end what was
-        granted without an answer, in a thread."""
+        """Undo an acquire that has failed or was interrupted.
+
+        After an interruption this is tried immediately. If that fails, or if what was granted
+        without an answer would never expire, a thread goes on trying.
+        """
         if not asked.has_failed and self._say_farewell(asked, asked.give_up):
             return
         if not asked.may_stay_held():
@@ -202,7 +230,7 @@ class Client(ClientBase):
         in_background("give-up", run)
 
     def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]]) -> bool:
-        """Now; if that is in vain, or interrupted, when the process ends."""
+        """Run `steps` now; if they fail or are interrupted, again when the process ends."""
         self._farewells.add(what, steps)
         if not self._run(steps()):
             return False
@@ -222,8 +250,8 @@ def _forget_in_child() -> None:
         client._after_fork_in_child()
 
 
-# Resolving a name imports this codec when it is used first. A fork at that moment would leave a
-# child in which nobody finishes the import.
+# The first resolution of a name imports this codec. A fork during the import would leave a child in
+# which it never finishes.
 "".encode("idna")
 
 if hasattr(os, "register_at_fork"):

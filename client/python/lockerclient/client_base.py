@@ -1,4 +1,4 @@
-"""What the blocking client and that for asyncio have in common."""
+"""The common part of the blocking client and the asyncio client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .records import Renewal
 
 
 class ClientBase:
-    """What asks nobody, and which steps some of the calls take."""
+    """What needs no request, and the steps of some calls."""
 
     _farewells: Farewells
 
@@ -41,7 +41,7 @@ class ClientBase:
     def _acquisition(self, path: calls.Resource | Iterable[calls.Resource], ttl: float | None,
                      wait: float | None, token: str | None, owner: str | None,
                      **options: Any) -> Acquisition:
-        """A lease that is joined, by a `token`, keeps its TTL and its owner."""
+        """Return an acquisition. A lease joined by a `token` keeps its TTL and its owner."""
         joins = token is not None
         wanted = calls.Wanted.of(path, ttl=None if joins else ttl,
                                  owner=owner if joins else owner or self.owner, **options)
@@ -54,7 +54,7 @@ class ClientBase:
         return renewal
 
     def _releasing(self, token: str, path: str | None, releaser: object) -> Steps[None]:
-        """`releaser`: the thread, or the task, that asks for it."""
+        """Release a path or a lease. `releaser` is the calling thread or task."""
         tenures = self._farewells.tenures(token)
         if path is not None:
             request = calls.release_path(token, path)  # raises, where it is none

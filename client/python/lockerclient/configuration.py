@@ -1,4 +1,4 @@
-"""What the environment, or the configuration file of the program `locker`, says of the server."""
+"""Settings from the environment and from the configuration file of the program `locker`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NAMES = ("url", "key-file", "ca-file", "client-certificate", "client-key")
 
 
 def setting(name: str, variable: str) -> str | None:
-    """Of the variable, else of the file. None: neither has it, or it is empty there."""
+    """Return the value of the environment variable, else of the file; None if unset or empty."""
     return os.environ.get(variable) or _of_file(_file()).get(name) or None
 
 
@@ -20,7 +20,7 @@ def default_key() -> str | None:
             return None
         key = _first_line(path)
     key = key.rstrip(" \t\r\n")
-    if not all(" " < letter < "\x7f" for letter in key):  # it becomes a line of the request
+    if not all(" " < letter < "\x7f" for letter in key):  # it becomes part of a header
         raise ValueError("The API key has a blank, a control character or a letter beyond ASCII in "
                          "it.")
     return key or None
@@ -39,8 +39,8 @@ def _first_line(path: str) -> str:
 
 
 def _file() -> str | None:
-    """The user's own, else the machine's."""
-    # LOCKER_CONFIG is lockerd's, which may run in the same environment.
+    """Return the user's configuration file, else the machine's."""
+    # Not LOCKER_CONFIG: that is lockerd's, which may run in the same environment.
     if named := os.environ.get("LOCKER_CLIENT_CONFIG"):
         return named
     home = os.environ.get("HOME")
@@ -52,7 +52,7 @@ def _file() -> str | None:
 
 
 def _of_file(path: str | None) -> dict[str, str]:
-    """Its lines `name = value`."""
+    """Parse the lines `name = value` of a configuration file."""
     values: dict[str, str] = {}
     if path is None:
         return values

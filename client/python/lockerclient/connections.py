@@ -1,4 +1,4 @@
-"""Sends requests by blocking sockets (http.client), over connections that are kept open."""
+"""Sends requests over blocking sockets (http.client), on keep-alive connections."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .exchange import Answer, NoAnswer, Request, Send
 
 CONNECT_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 2.0
-LONGEST_TIMEOUT = 2e6  # poll() has 31 bits for milliseconds, and Python cuts off what is beyond
+LONGEST_TIMEOUT = 2e6  # seconds; poll() takes 31-bit milliseconds, and Python truncates the rest
 IDLE_KEPT = 16
-IDLE_FOR = 50.0  # the server closes what is idle for 75 s
-CLOSED_BEFORE = 1.0  # what is cut later was open when the request was sent
-# What versions of OpenSSL say when the answer to a handshake is no TLS.
+IDLE_FOR = 50.0  # seconds; the server closes connections that are idle for 75 s
+CLOSED_BEFORE = 1.0  # seconds; a connection cut later was open when the request was sent
+# The reasons that versions of OpenSSL give when the peer does not speak TLS.
 NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
-CLOCK_GRAIN = 0.05  # some clocks go by steps
+CLOCK_GRAIN = 0.05  # seconds; some clocks are coarse
 SWITCHED = http.client.SWITCHING_PROTOCOLS
 Stream = Tuple[http.client.HTTPResponse, Iterator[bytes]]
 
 
 def is_of_connection(error: BaseException, since: float, timeout: float) -> bool:
-    """Whether a connection failed, and not a signal handler raised it meanwhile, as is usual with
-    TimeoutError, or OSError itself.
+    """Return whether an error comes from the connection, not from a signal handler.
 
-    What sockets raise has a number. Only their timeouts have none, and come when the time is over.
+    Signal handlers typically raise TimeoutError, or OSError itself. Errors of sockets have an
+    errno, except timeouts, which come only once the timeout is over.
     """
     if isinstance(error, (http.client.HTTPException, ssl.SSLError)):
         return True
@@ -41,8 +41,8 @@ def is_of_connection(error: BaseException, since: float, timeout: float) -> bool
 
 
 def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAnswer:
-    """What an error of a socket means for the request; `has_answered`: the server, ever."""
-    # A name that was known comes again: Docker Compose drops it while its container restarts.
+    """Convert a socket error. `has_answered`: whether the server has ever answered."""
+    # A name that once resolved will again: Docker Compose drops it while its container restarts.
     no_such_host = (isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME and
                     not has_answered)
     untrusted = isinstance(error, ssl.SSLCertVerificationError)
@@ -56,7 +56,7 @@ def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAn
 
 
 class _Reply(http.client.HTTPResponse):
-    """Reads over all that an answer is announced with; http.client itself only knows 100."""
+    """Skips all 1xx replies before the final one; http.client itself skips only 100."""
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -67,9 +67,10 @@ class _Reply(http.client.HTTPResponse):
 
 
 def hang_up(connection: http.client.HTTPConnection) -> None:
-    """Closes a connection whose answer nobody wants any more, and waits until the server did, too.
+    """Close a connection whose answer is not wanted, and wait until the server has closed it, too.
 
-    Then it has read the request, and will not carry it out after what is sent to undo it.
+    By then the server has read the request, so it cannot carry it out after the request that undoes
+    it.
     """
     until = time.monotonic() + HANG_UP_TIMEOUT
     try:
@@ -85,10 +86,10 @@ def hang_up(connection: http.client.HTTPConnection) -> None:
 
 
 class Connections:
-    """Thread-safe."""
+    """A pool of connections. Thread-safe."""
 
     def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
-        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
+        self._mutex = threading.RLock()  # a signal handler may re-enter in the same thread
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._address = address
         self._headers = {"Host": address.host_header}
@@ -98,8 +99,8 @@ class Connections:
         self._has_answered = False
 
     def forget(self) -> None:
-        """In a child of the process that made them: its parent goes on using them."""
-        self._mutex = threading.RLock()  # a thread may have been in the other one
+        """Drop the connections in a forked child: its parent goes on using them."""
+        self._mutex = threading.RLock()  # another thread may have held the old one
         self.close()
 
     def close(self) -> None:
@@ -120,16 +121,16 @@ class Connections:
                 return self._exchange(connection, request, timeout)
             except NoAnswer as failure:
                 if not failure.was_cut:
-                    self.close()  # they may all be dead, and to find that out takes long for each
+                    self.close()  # they may all be dead; finding out one by one is slow
                     raise
                 if time.monotonic() - began >= CLOSED_BEFORE:
                     raise
-                # It was closed while it was idle, perhaps: that says nothing about the server.
+                # Perhaps it was closed while idle: that says nothing about the server.
         return self._exchange(self._open(timeout), request, timeout)
 
     @contextlib.contextmanager
     def stream(self, request: Request, timeout: float) -> Iterator[Stream]:
-        """A reply that does not end, and its lines. Its connection ends with the block."""
+        """Open an endless reply and its lines. The end of the block closes its connection."""
         connection = self._open(timeout)
         silent_since = time.monotonic()
 

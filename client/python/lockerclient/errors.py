@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions. All are LockerError."""
+"""The exceptions of the client. All derive from LockerError."""
 
 from __future__ import annotations
 
@@ -6,31 +6,35 @@ from typing import Any, Sequence
 
 
 class LockerError(Exception):
-    """Something was refused, or could not be asked.
+    """A request was refused, or could not be made.
 
-    `code` is the server's word for it (`bad_request`, `disk_full`, …), `status` its HTTP status, if
-    there was an answer.
+    `code` is the error code of the server (`bad_request`, `disk_full`, …), `status` the HTTP
+    status, None if there was no answer.
     """
 
     def __init__(self, message: str, code: str = "error", status: int | None = None):
-        super().__init__(message)  # only this: so that pickle can make it again
+        super().__init__(message)  # the only argument, so that it can be unpickled
         self.message = message
         self.code = code
         self.status = status
 
 
 class NotAcquired(LockerError):
-    """Somebody else has the lock, and the wait is over. `blocked_by` lists who."""
+    """The lock is held by another lease, and the wait is over.
+
+    `blocked_by` lists the locks in the way, `waited` is in seconds.
+    """
 
     blocked_by: Sequence[Any] = ()
     waited = 0.0
 
 
 class Deadlock(LockerError):
-    """Waiting would never end. `cycle` says who waits for what: (owner, path) by (owner, path).
+    """Waiting would never end.
 
-    `blocked_by` says where the next one is in the way of each: (path, fence), or (path, None) if
-    that one only waits there, too. The last is what this lease can release.
+    `cycle` lists each owner with the path that it waits for: (owner, path). `blocked_by` lists, for
+    each step, the lock of the next owner that is in the way: (path, fence), or (path, None) if that
+    owner only waits there, too. The last one is what this lease can release.
     """
 
     cycle: Sequence[tuple[str, str]] = ()
@@ -38,12 +42,15 @@ class Deadlock(LockerError):
 
 
 class LockLost(LockerError):
-    """The lease has ended, or can have: stop what the lock protected.
+    """The lease has ended, or may have: stop what the lock protected.
 
-    `reason` is `expired` or `forced` when the server said so (`detail` has the administrator's
-    words), `unrenewed` when this program could not renew it in time, `unknown` when the server does
-    not know the lease any more, `released` when another thread, or who has the token, gave it back,
-    `forked` in a child of the process that has the lock.
+    `reason` is one of:
+
+    - `expired`, `forced`: the server said so; `detail` has the administrator's words;
+    - `unrenewed`: this program could not renew the lease in time;
+    - `unknown`: the server does not know the lease;
+    - `released`: another thread, or another user of the token, released it;
+    - `forked`: this is a child of the process that has the lock.
     """
 
     def __init__(self, message: str, reason: str = "unknown", detail: str | None = None,
@@ -54,16 +61,16 @@ class LockLost(LockerError):
 
 
 class Unreachable(LockerError):
-    """No answer from the server, for as long as the client was to be patient."""
+    """The server did not answer for as long as the client is patient."""
 
     def __init__(self, message: str):
         super().__init__(message, "unreachable")
 
 
 def chain(error: BaseException, loss: LockLost) -> None:
-    """Tells of the loss in the traceback of an error that leaves the same block.
+    """Show a loss in the traceback of an error that leaves the same block.
 
-    The error stays what it is; `loss` becomes the first thing that happened before it.
+    `loss` becomes the end of the error's `__context__` chain; the error itself is unchanged.
     """
     seen = set()
     while error.__context__ is not None and id(error) not in seen:

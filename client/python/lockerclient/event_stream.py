@@ -1,4 +1,4 @@
-"""Server-sent events: lines in, events out, and how to go on after an interruption."""
+"""Parses server-sent events, and resumes the stream after an interruption."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .exchange import Request
 from .protocol import Settings
 from .records import Event
 
-SILENCE_MAX = 45.0  # the server says something every 15 s
+SILENCE_MAX = 45.0  # seconds; the server sends something every 15 s
 RETRY_MAX = 10.0
 
 
 class EventStream:
-    """What is known of a stream over all its connections."""
+    """The state of an event stream across its connections."""
 
     def __init__(self, settings: Settings, prefix: str | None, last_event_id: str | None):
         self._settings = settings
@@ -35,26 +35,26 @@ class EventStream:
         return calls.events(self._prefix, self.last_event_id)
 
     def connected(self) -> Event | None:
-        """A reply begins. A reset if it goes on from nowhere: nobody knows what came meanwhile."""
-        self._begin()  # what the connection before it left half said comes again
+        """Begin a reply; return a reset if it resumes without an id, so events may be missing."""
+        self._begin()  # an event cut off on the previous connection is sent again
         is_gap = self._was_connected and self.last_event_id is None
         self._was_connected = True
         self._failing_since = None
         return Event("reset") if is_gap else None
 
     def interrupted(self, problem: str) -> float:
-        """How long to pause before the next connection; raises Unreachable when it is enough."""
+        """Return the pause before reconnecting; raise Unreachable once `patience` is over."""
         now = self._settings.now()
         if self._failing_since is None:
             self._failing_since = now
         pause = min(self._retry_after, RETRY_MAX)
         if now + pause > self._failing_since + self._settings.patience:
-            self._failing_since = None  # who goes on all the same has patience again
+            self._failing_since = None  # a caller that goes on gets the full patience again
             raise Unreachable(f"The lock server's events are not to be had: {problem}.")
         return pause
 
     def feed(self, line: str) -> Event | None:
-        """One line, without its end. The event that it completes, if it does."""
+        """Process a line, without its end; return the event that it completes, if any."""
         if not line:
             return self._complete()
         name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""Follows events by blocking sockets."""
+"""Follows events over blocking sockets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .records import Event, error_of
 class Events:
     """An endless iterator over events; `close()` or a `with` block ends it. Not thread-safe.
 
-    It is connected when it is made: nothing after that is missed. After an interruption it goes on
-    behind the last event, and says `reset` when the server does not know any more what came then.
+    It connects when it is created; no event after that is missed. After an interruption it
+    continues after the last event, or with `reset` if the server cannot tell what happened since.
     """
 
     def __init__(self, connections: Connections, settings: Settings, prefix: str | None,
@@ -29,7 +29,7 @@ class Events:
 
     @property
     def last_event_id(self) -> str | None:
-        """Give it to `Client.events` to go on from there."""
+        """The place in the stream: pass it to `Client.events` to continue from there."""
         return self._stream.last_event_id
 
     def close(self) -> None:
@@ -52,13 +52,13 @@ class Events:
                 event = next(self._events)
             except StopIteration:  # it is closed
                 raise
-            except BaseException:  # that has ended what it came through
+            except BaseException:  # which has ended the generator
                 self._events = self._follow()
                 raise
         return event
 
     def _follow(self) -> Generator[Event | None, None, None]:
-        """None, or a reset, at every new connection."""
+        """Yield events, and at every new connection a reset or None."""
         while True:
             try:
                 connection = self._connections.stream(self._stream.request(), SILENCE_MAX)

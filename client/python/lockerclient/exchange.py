@@ -1,7 +1,8 @@
-"""What the protocol asks for and what it gets: plain values, so that it needs no sockets.
+"""The values that the protocol exchanges with its driver, so that it needs no sockets.
 
-The rules are generators (`Steps`): they yield `Send` or `Pause`, and whoever drives them, with
-threads or with asyncio, does that and sends the `Answer` back in, or throws `NoAnswer`.
+The protocol is written as generators (`Steps`): they yield `Send` or `Pause`. A driver, with
+threads or with asyncio, does what they ask for, then sends the `Answer` back in or throws
+`NoAnswer`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class Request:
     target: str
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    # May be sent again when nobody knows whether it was carried out.
+    # May be sent again if it is unknown whether it was carried out.
     is_repeatable: bool = True
-    gives_back: bool = False  # so that a full disk is waited for, as a server that is away
+    gives_back: bool = False  # a release: retried on a full disk, too
 
     def encoded_body(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body).encode()
@@ -39,7 +40,7 @@ class Request:
 class Answer:
     status: int
     text: str
-    sent: float  # when its request began to be sent
+    sent: float  # when sending of the request began
 
     @property
     def body(self) -> dict[str, Any]:
@@ -64,10 +65,10 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """Nothing came back.
+    """A request got no answer.
 
-    If it `was_sent`, the request may have been carried out. It `was_cut` when the other side ended
-    the connection. If it `is_hopeless`, it is no use to try again.
+    `was_sent`: the request may have been carried out. `was_cut`: the peer closed the connection.
+    `is_hopeless`: trying again is of no use.
     """
 
     def __init__(self, message: str, was_sent: bool, was_cut: bool = False,
@@ -84,7 +85,7 @@ class Send:
     timeout: float
 
 
-# Timers stand still while the machine is suspended: look at the clock after so long.
+# Seconds; timers stop while the machine is suspended, so check the clock at least this often.
 LONGEST_PAUSE = 2.0
 
 

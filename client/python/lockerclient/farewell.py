@@ -1,4 +1,4 @@
-"""What is given back when the process ends in order."""
+"""Releases what is still held when the process exits normally."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from .exchange import Answer, Send, Steps
 from .keeper import drive
 from .tenure import Tenure
 
-_in_debt: set[Farewells] = set()  # a client may be forgotten before that
+_in_debt: set[Farewells] = set()  # keeps them when their client is collected first
 
 
 class Farewells:
-    """What one client gives back when the process ends, by what it is due for: a tenure, or an
-    undertaking that was interrupted or got no answer. The steps of each return False when the
-    server is away; then it is no use to go on with the others."""
+    """What one client must release when the process exits.
+
+    The keys are tenures, and undertakings that were interrupted or got no answer. The steps of each
+    return False if the server is unavailable; the others are then not tried.
+    """
 
     def __init__(self, sender: Callable[[], Callable[[Send], Answer]]):
         self._sender = sender
@@ -31,7 +33,7 @@ class Farewells:
         self._due.pop(what, None)
         if not self._due:
             _in_debt.discard(self)
-            if self._due:  # another thread came between
+            if self._due:  # another thread added one
                 _in_debt.add(self)
 
     def tenures(self, token: str) -> list[Tenure]:
@@ -54,7 +56,7 @@ def _say_all() -> None:
         farewells.say()
 
 
-def _forget_all() -> None:  # in a child: they are the parent's
+def _forget_all() -> None:  # in a forked child: they are the parent's
     for farewells in list(_in_debt):
         farewells.forget()
     _in_debt.clear()

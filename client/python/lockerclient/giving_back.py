@@ -1,4 +1,4 @@
-"""How locks and leases are given back, step by step: see exchange.py."""
+"""Releases locks and leases, as sequences of steps (see exchange.py)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ FAREWELL_TIMEOUT = 2.0
 
 
 def end(settings: Settings, tenure: Tenure) -> Steps[tuple[LockerError | None, bool]]:
-    """Of a block. What to tell who ends it: the loss, or why it may stay held; and whether giving
-    back goes on in the background. What it raises is an interruption."""
+    """Release the lease of a block that ends.
+
+    Returns the error that the block raises (the loss, or why the lock may stay held), and whether
+    to go on releasing in the background. Raises interruptions only.
+    """
     has_ended = tenure.has_ended()
     loss = copy.copy(tenure.finish())
     if loss is not None and has_ended:
-        if loss.status is None:  # the server may have it still
+        if loss.status is None:  # the server may still have it
             yield from abandon(tenure.token)
         return loss, False
     problem = yield from outcome(release(settings, tenure))
@@ -33,25 +36,24 @@ def end(settings: Settings, tenure: Tenure) -> Steps[tuple[LockerError | None, b
         return loss or problem, False
     goes_on = is_silence(problem)
     if tenure.ttl is None:
-        return problem, goes_on  # held for ever, if nobody is told
+        return problem, goes_on  # held for ever, so the caller must know
     log.warning("A lock could not be released and may end by its TTL only: %s", problem)
     return loss, goes_on
 
 
 def end_quickly(tenure: Tenure) -> Steps[bool]:
-    """The same after an interruption: one more try. False if the server, or what is between, was
-    away."""
+    """Try to release once after an interruption; return False if the server was unavailable."""
     tenure.finish()
     return abandon(tenure.token)
 
 
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Raises LockLost when it was lost."""
+    """Release the lease; raise LockLost if it, or one of its locks, was lost."""
     assert tenure.known_end is not None, "it is not finished: its loss would be told meanwhile"
     answer = yield from ask(_hurried(settings, tenure), calls.release_lease(tenure.token))
     if answer.status == 200:
         paths = tenure.inventory.paths()
-        # It is 0 when the request was sent again, after the answer to the first was lost.
+        # 0 if the request was sent again because the first answer was lost.
         if 0 < answer.parsed(lambda answer: int(answer.body["released"])) < len(paths):
             raise (yield from why_gone(tenure, paths, FAREWELL_TIMEOUT, None))
         return
@@ -60,20 +62,23 @@ def release(settings: Settings, tenure: Tenure) -> Steps[None]:
 
 
 def _hurried(settings: Settings, tenure: Tenure) -> Settings:
-    """Not for longer than until it ends by itself."""
+    """Limit the patience to the time until the lease expires."""
     left = max(0.0, tenure.deadline.ends - settings.now())
     return replace(settings, patience=min(settings.patience, left))
 
 
 def go_on_releasing(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """In the background, after `end` gave up."""
+    """Go on releasing in the background after `end` gave up."""
     return insist(settings, lambda: end_quickly(tenure), tenure.deadline.ends)
 
 
 def end_use(settings: Settings, tenure: Tenure, use: Use,
             leaving: Leaving) -> Steps[tuple[LockerError | None, bool]]:
-    """Of a block of a lease that lives on. What to tell who ends it, and whether giving back goes
-    on in the background, by `leave_quickly`. What it raises is an interruption."""
+    """Release the locks of a block whose lease lives on.
+
+    Returns the error that the block raises, and whether to go on in the background, by
+    `leave_quickly`. Raises interruptions only.
+    """
     problem = yield from outcome(leave(_hurried(settings, tenure), tenure, leaving))
     if problem is None:
         return copy.copy(use.surprise), False
@@ -86,10 +91,13 @@ def end_use(settings: Settings, tenure: Tenure, use: Use,
 
 
 def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
-    """Of a lease that lives on. Raises what went wrong first: LockLost when what was to be released
-    was lost, or the lease is released. All else is done all the same, while there are answers."""
+    """Release and weaken locks of a lease that lives on.
+
+    Raises the first error: LockLost if a lock to be released was lost, or the lease has ended. The
+    rest is still done as long as the server answers.
+    """
     if (loss := tenure.loss_of_all()) is not None:
-        if loss.status is None:  # the server may have it still, or another one for who asked late
+        if loss.status is None:  # the server may still have it, or have opened another one
             yield from abandon(tenure.token)
         raise copy.copy(loss)
     problem: LockerError | None = None
@@ -103,7 +111,7 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
         request = replace(wanted.request(tenure.token, 0), gives_back=True)
         answer = yield from ask(settings, request)
         leaving.weakenings.pop(0)
-        if answer.status in (200, 201):  # else the next exclusive one would look like a loss
+        if answer.status in (200, 201):  # else the next exclusive grant would look like a loss
             tenure.inventory.weakened(wanted, answer.parsed(Grant.parse))
         else:
             problem = problem or error_of(answer)
@@ -112,15 +120,14 @@ def leave(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[None]:
 
 
 def leave_quickly(settings: Settings, tenure: Tenure, leaving: Leaving) -> Steps[bool]:
-    """The same in a hurry, after an interruption. False if the server, or what is between, was
-    away."""
+    """Do what `leave` does, once and quickly; return False if the server was unavailable."""
     hurried = replace(settings, timeout=FAREWELL_TIMEOUT, patience=0.0)
     problem = yield from outcome(leave(hurried, tenure, leaving))
     return problem is None or not is_silence(problem)
 
 
 def insist(settings: Settings, attempt: Callable[[], Steps[bool]], ends: float) -> Steps[None]:
-    """In the background: until it is answered, or what it gives back has ended by itself."""
+    """Repeat an attempt in the background until it succeeds, or the lease expires at `ends`."""
     for pause in backoff():
         if settings.now() >= ends or (yield from attempt()):
             return
@@ -128,8 +135,10 @@ def insist(settings: Settings, attempt: Callable[[], Steps[bool]], ends: float) 
 
 
 def abandon(token: str) -> Steps[bool]:
-    """Gives back what is lost or about to be, or was interrupted, if it is easy: others need not
-    wait for the TTL. False if the server, or what is between, was away."""
+    """Try once to release a lease, so that others need not wait for its TTL.
+
+    Returns False if the server, or a proxy in between, was unavailable.
+    """
     try:
         answer = yield Send(calls.release_lease(token), FAREWELL_TIMEOUT)
     except NoAnswer:
@@ -139,10 +148,11 @@ def abandon(token: str) -> Steps[bool]:
 
 def why_gone(tenure: Tenure, paths: list[str], timeout: float,
               what: str | None) -> Steps[LockLost]:
-    """Asks to release each path: only that is answered with what became of a lock. `what` names all
-    that is gone; None: some of the paths are.
+    """Find out why paths of a lease were lost, by releasing each of them.
 
-    If the lease gets one anew at this moment, its release does no harm: the lease is lost anyway.
+    Only the answer to a release says what became of a lock. `what` names all the lost paths; None:
+    some of `paths` were lost. If the lease acquires one of them again at this moment, releasing it
+    does no harm: the lease is reported as lost anyway.
     """
     status: int | None = None
     reason = "unknown"

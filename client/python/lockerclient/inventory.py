@@ -1,5 +1,5 @@
-"""Which locks a lease has, and for whom: so that the loss of one of them is noticed, and no inner
-block gives back what an outer one needs."""
+"""Tracks the locks of a lease and their users, to detect the loss of a lock, and to keep an inner
+block from releasing what an outer block needs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from .records import Grant
 
 @dataclass
 class Leaving:
-    """What is to be done when a use ends. What is done is taken out."""
+    """The requests to send when a use ends. Each is removed once it was answered."""
 
     releases: list[str] = field(default_factory=list)
-    weakenings: list[Wanted] = field(default_factory=list)  # back to the mode of those that stay
+    weakenings: list[Wanted] = field(default_factory=list)  # to the mode of the other users
 
 
 class Use:
-    """A reason to hold some paths: a block, or what was acquired outside of any (`is_block`). If it
-    `has_own_lease`, what it loses is lost for the lease, too. `runner`: the thread or the task that
-    is in the block."""
+    """A reason to hold some paths: a block (`is_block`), or an acquire outside of any block.
+
+    `has_own_lease`: a loss of this use is a loss of the lease, too. `runner`: the thread or the
+    task that is in the block.
+    """
 
     _numbers = itertools.count()
 
@@ -36,18 +38,18 @@ class Use:
         self.is_block = is_block
         self.has_own_lease = has_own_lease
         self.runner = runner
-        self.number = next(self._numbers)  # of an inner block it is higher than of an outer one
-        self.loss: LockLost | None = None  # of one of its paths
-        self.surprise: LockLost | None = None  # the same, but for what the block has given back
+        self.number = next(self._numbers)  # higher for an inner block than for an outer one
+        self.loss: LockLost | None = None  # the loss of one of its paths
+        self.surprise: LockLost | None = None  # as `loss`, but not for its own releases
         self.leaving = Leaving()
 
 
 class _Entry:
-    """A path. Without a fence it was not granted yet."""
+    """A path of the lease. Without a fence, it was not granted yet."""
 
     def __init__(self, path: str):
         self.path = path
-        self.mode = ""  # while nobody knows
+        self.mode = ""  # while it is unknown
         self.fence: int | None = None
         self.granted_to: set[Use] = set()
         self.asked_by: set[Use] = set()
@@ -56,21 +58,28 @@ class _Entry:
         return self.granted_to | self.asked_by
 
     def is_replaced_by(self, fence: int, mode: str) -> bool:
-        """It was lost, and the lease has got it anew, or has it of before, from a backup. Who has
-        the token can also have changed the mode: that is no loss, but for a higher fence, too."""
+        """Return whether the server's grant is another one, so this one was lost.
+
+        The lease has acquired the path again, or has an older grant of it, restored from a backup.
+        Another user of the token may also have changed the mode: that gives a higher fence, too,
+        but is not a loss.
+        """
         if self.fence is None or fence == self.fence:
             return False
         return fence < self.fence or self.mode == mode == "exclusive"
 
 
 class Inventory:
-    """Thread-safe. What a lease asks for, and what it gives back, is thought of and done while its
-    mutex `giving_back` is held: else the one could undo the other."""
+    """The locks of a lease. Thread-safe.
+
+    Hold the mutex `giving_back` while you determine what to acquire, and while you determine and
+    send releases: otherwise one could undo the other.
+    """
 
     giving_back: Any = None  # a threading.RLock, or an asyncio.Lock
 
     def __init__(self) -> None:
-        # A signal handler may ask, too, while its thread is in here.
+        # A signal handler may re-enter in the same thread.
         self._mutex = threading.RLock()
         self._entries: dict[PathKey, _Entry] = {}
 
@@ -79,8 +88,10 @@ class Inventory:
         return bool(is_held())
 
     def expect(self, use: Use) -> Wanted:
-        """To be called before it is asked for: from then on no other use gives its paths back.
-        Returns what to ask for: exclusively what another use has exclusively."""
+        """Register a use before its request: from then on, no other use releases its paths.
+
+        Returns what to request: a path is exclusive if another use has it exclusively.
+        """
         assert self._is_giving_back()
         locks = []
         with self._mutex:
@@ -93,19 +104,19 @@ class Inventory:
         return replace(use.wanted, locks=tuple(locks))
 
     def granted(self, use: Use, asked: Wanted, grant: Grant) -> list[str]:
-        """The paths that must have been lost before: they were there, and have a new fence."""
+        """Record a grant; return the paths that were lost before, as their new fence shows."""
         modes = {path_key(lock["path"]): lock["mode"] for lock in asked.locks}
         paths = {path_key(path): path for path in grant.paths}
         replaced = []
         with self._mutex:
-            for key in use.locks.keys() - paths.keys():  # of those that were asked for by `any`
+            for key in use.locks.keys() - paths.keys():  # those that `any` did not select
                 self._forget(key, use)
             for key, path in paths.items():
                 if key not in use.locks:
                     continue
                 entry = self._entries.setdefault(key, _Entry(path))
                 if entry.fence is not None and entry.fence > grant.fence:
-                    pass  # two answers that have overtaken each other
+                    pass  # the answers arrived out of order
                 else:
                     if entry.fence not in (None, grant.fence) and entry.mode == modes[key]:
                         replaced.append(path)
@@ -115,7 +126,7 @@ class Inventory:
         return replaced
 
     def settle(self, use: Use) -> None:
-        """It is granted for good. One outside of blocks replaces those before it that are, too."""
+        """Complete a grant: an acquire outside of blocks replaces earlier such ones."""
         if use.is_block:
             return
         with self._mutex:
@@ -126,8 +137,11 @@ class Inventory:
                                         if each.is_block or each is use}
 
     def leave(self, use: Use) -> Leaving:
-        """Where this is interrupted, or what it says is in vain, it is done by calling it once
-        more: what others have asked for meanwhile is theirs then."""
+        """Remove a use; return the requests to send.
+
+        If the call is interrupted, or the requests fail, call it again: paths that another use has
+        requested since are then left out.
+        """
         assert self._is_giving_back()
         leaving = use.leaving
         with self._mutex:
@@ -147,8 +161,10 @@ class Inventory:
         return leaving
 
     def stay(self, use: Use) -> Leaving:
-        """To be called when it was granted, and `needs_weakening`: what was asked for, and is not
-        needed so strongly any more because another use has left meanwhile."""
+        """Return the requests that weaken the mode of paths of a use that was granted.
+
+        To be called if `needs_weakening`: another use that needed a stronger mode has left since.
+        """
         assert self._is_giving_back()
         leaving = Leaving()
         with self._mutex:
@@ -157,12 +173,12 @@ class Inventory:
         return leaving
 
     def needs_weakening(self, use: Use) -> bool:
-        """Only asks."""
+        """Return whether `stay` has something to weaken; changes nothing."""
         with self._mutex:
             return any(self._is_too_strong(*each) for each in self._needed(use))
 
     def _needed(self, use: Use) -> list[tuple[PathKey, _Entry, set[Use]]]:
-        """Which of its paths it has, and who needs them then."""
+        """Return the paths that a use has, each with the uses that need it."""
         entries = [(key, entry) for key in use.locks
                    if (entry := self._entries.get(key)) is not None and use in entry.granted_to]
         return [(key, entry, {use, *(other for other in entry.granted_to
@@ -172,7 +188,7 @@ class Inventory:
     @staticmethod
     def _is_too_strong(key: PathKey, entry: _Entry, needed_by: set[Use]) -> bool:
         if entry.asked_by or not needed_by:
-            return False  # who asks for it does that when it is answered
+            return False  # the use that requests it weakens it after its grant
         return entry.mode != "shared" and _strongest(
             [each.locks[key] for each in needed_by]) != "exclusive"
 
@@ -201,7 +217,7 @@ class Inventory:
                 entry.mode, entry.fence = lock["mode"], grant.fence
 
     def _take_out(self, path: str) -> set[Use]:
-        """Returns the uses that had it."""
+        """Remove a path; return the uses that had it."""
         entry = self._entries.pop(path_key(path), None)
         if entry is None:
             return set()
@@ -211,8 +227,11 @@ class Inventory:
         return entry.granted_to
 
     def lose(self, paths: list[str], loss: LockLost, releaser: object = None) -> set[Use]:
-        """The innermost block of the `releaser`, the thread or the task that gives them back, knows
-        of it; those around it may not. Returns the uses that had one of them."""
+        """Record the loss of paths; return the uses that had one of them.
+
+        `releaser` is the thread or the task that has released the paths, if one did. Its innermost
+        block expects the loss; for the blocks around that, it is a surprise.
+        """
         with self._mutex:
             losers = set().union(*map(self._take_out, paths))
             own = [use for use in losers if releaser is not None and use.runner == releaser]
@@ -224,7 +243,7 @@ class Inventory:
         return losers
 
     def fences(self) -> dict[PathKey, int]:
-        """Of all that it has."""
+        """Return the fence of every granted path."""
         with self._mutex:
             return {key: entry.fence for key, entry in self._entries.items()
                     if entry.fence is not None}
@@ -235,10 +254,11 @@ class Inventory:
 
     def gone(self, before: Mapping[PathKey, int],
              there: Mapping[PathKey, tuple[int, str]]) -> tuple[list[str], list[str]]:
-        """Which paths were lost, by a list of the server's. `there`: what that has, with fences and
-        modes. `before`: what was known, with fences, before the server was asked; what has changed
-        since then is left out. Returns those that are not there, and those that are there by
-        another grant."""
+        """Compare with the server's list; return the missing paths, and those granted anew.
+
+        `there` is the server's list, with fences and modes. `before` is what was known before the
+        request, with fences; paths that have changed since are left out.
+        """
         gone: list[str] = []
         replaced: list[str] = []
         with self._mutex:
@@ -253,7 +273,7 @@ class Inventory:
         return gone, replaced
 
     def fence_of(self, use: Use) -> int | None:
-        """The highest of its paths'."""
+        """Return the highest fence of the paths that a use has; None if it has none."""
         with self._mutex:
             entries = [self._entries[key] for key in use.locks if key in self._entries]
             return max((entry.fence for entry in entries
@@ -261,6 +281,6 @@ class Inventory:
 
 
 def _strongest(locks: list[Mapping[str, Any]]) -> str:
-    """A shared one is content with an exclusive one."""
+    """Return the mode that satisfies all locks: exclusive if one of them is."""
     modes: list[str] = [lock["mode"] for lock in locks]
     return "exclusive" if "exclusive" in modes else modes[0]

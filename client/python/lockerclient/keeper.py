@@ -1,4 +1,4 @@
-"""The threads that keep a lease alive, and notice when that failed."""
+"""The threads that keep a lease alive, and detect when that failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 def drive(steps: Steps[Result], send: Callable[[Send], Answer],
           pause: Callable[[float], None]) -> Result:
-    """Does what the steps ask for."""
+    """Run steps to their end; return their result."""
     try:
         step = next(steps)
         while True:
@@ -36,7 +36,7 @@ def drive(steps: Steps[Result], send: Callable[[Send], Answer],
 
 
 def wait_for(woken: queue.SimpleQueue[None], seconds: float) -> None:
-    """Until something is put in, but no longer than that."""
+    """Wait until something is put into the queue, for at most `seconds`."""
     try:
         woken.get(timeout=seconds)
     except queue.Empty:
@@ -44,18 +44,18 @@ def wait_for(woken: queue.SimpleQueue[None], seconds: float) -> None:
 
 
 def start_thread(name: str, work: Callable[[], None]) -> None:
-    """Raises RuntimeError if no thread is to be had."""
-    handled = sys.exc_info()[1]  # by the caller: the context of whatever is raised here
+    """Start a daemon thread; raise RuntimeError if none can be started."""
+    handled = sys.exc_info()[1]  # by the caller: becomes the context of what is raised here
     try:
         threading.Thread(target=work, name=name, daemon=True).start()
     except RuntimeError as error:
         if error.__context__ is None or error.__context__ is handled:
             raise
-        raise error.__context__  # of a signal handler, by which the library's own locks were torn
+        raise error.__context__  # a signal handler's, which broke threading's own locks
 
 
 def in_background(name: str, work: Callable[[], None]) -> bool:
-    """False if no thread is to be had, or the interpreter ends."""
+    """Start a thread; return False if none can be started, or the interpreter is exiting."""
     try:
         start_thread("lockerclient-" + name, work)
     except RuntimeError:
@@ -68,10 +68,10 @@ class _Stopped(Exception):
 
 
 class Keeper:
-    """Renews a lease in a thread of its own: one that hangs delays no other.
+    """Renews a lease in its own thread, so that one that hangs delays no other.
 
-    It is woken by a queue: what Event and Condition do is Python code, amid which a signal handler
-    can raise, and then they stay locked for ever.
+    A queue wakes it: Event and Condition are Python code, and if a signal handler raises while they
+    run, they stay locked for ever.
     """
 
     def __init__(self, settings: protocol.Settings, tenure: Tenure,
@@ -84,7 +84,7 @@ class Keeper:
         self._is_forsaken = False
 
     def start(self, give_back: Callable[[], None]) -> None:
-        """`give_back` is for when it is forsaken."""
+        """Start the thread, which calls `give_back` once it is forsaken."""
         start_thread("locker-keeper", functools.partial(self._run, give_back))
 
     def stop(self) -> None:
@@ -92,8 +92,10 @@ class Keeper:
         self._woken.put(None)
 
     def forsake(self) -> None:
-        """Nobody has the lease any more, and nobody has stopped this: it gives the lease back. Of
-        any thread, amid whatever that does."""
+        """Stop renewing and make the thread release the lease, whose holder is gone.
+
+        May be called by any thread, at any point of its execution.
+        """
         self._is_forsaken = True
         self.stop()
 
@@ -118,13 +120,13 @@ class Keeper:
 
 
 class DeadlineWatch:
-    """Notices leases whose time is over, even while their keepers hang in the network.
+    """Detects leases whose deadline has passed, even while their keepers hang in the network.
 
-    One thread for all of a client's; it ends with the last of them.
+    One thread per client; it ends with the last lease.
     """
 
     def __init__(self) -> None:
-        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
+        self._mutex = threading.RLock()  # a signal handler may re-enter in the same thread
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._tenures: set[Tenure] = set()
         self._is_running = False
@@ -139,7 +141,7 @@ class DeadlineWatch:
             self._is_running = True
         try:
             start_thread("locker-deadlines", self._run)
-        except BaseException:  # there cannot be another thread, or Ctrl-C
+        except BaseException:  # no thread can be started, or Ctrl-C
             self._is_running = False
             raise
 

@@ -1,4 +1,4 @@
-"""A lease, and its locks, which come and go."""
+"""A lease and its locks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 class Lease(Block):
-    """Made by `Client.lease`. One lease for locks that come and go inside of its block.
+    """A lease to which locks are added and removed. Made by `Client.lease`.
 
-    They never clash with each other, and the server sees when two leases wait for each other.
+    Locks of one lease never conflict with each other, and the server detects deadlocks between
+    leases.
     """
 
     def __init__(self, client: Client, owner: str, ttl: float | None, on_lost: OnLost | None):
@@ -38,7 +39,7 @@ class Lease(Block):
         self._ttl = ttl
 
     def open(self) -> Lease:
-        """What the beginning of a `with` block does; `release` ends it."""
+        """Open the lease without a block; end it by `release`."""
         return self._open(is_block=False)
 
     def _open(self, is_block: bool) -> Lease:
@@ -50,10 +51,10 @@ class Lease(Block):
             self._thread = threading.get_ident() if is_block else None
             first = client._run(opening.steps())
             holding = self._begin(opening.token, "a lease of " + self._owner, first)
-            holding.tenure.inventory.giving_back = threading.RLock()  # signal handlers ask, too
+            holding.tenure.inventory.giving_back = threading.RLock()  # signal handlers, too
             holding.start()
             return self
-        except BaseException:  # also Ctrl-C, or no thread is to be had
+        except BaseException:  # including Ctrl-C, or no thread can be started
             if not self._end_quickly():
                 client._give_up(opening)
             del reservation
@@ -65,7 +66,7 @@ class Lease(Block):
     def acquire(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
                 mode: str = "exclusive", *, lock_parents: bool = True, lock_children: bool = True,
                 meta: str | None = None, lock_delay: float = 0, any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        """Add one lock or several to the lease; change the mode of a path that the lease has."""
         return self._take(Use(wanted_of_lease(
             path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
             meta=meta, lock_delay=lock_delay), is_block=False), wait)
@@ -109,7 +110,7 @@ class Lease(Block):
             tenure.turns.leave(turn)
             return grant
         except BaseException:
-            asking = acquisition  # what may be granted still
+            asking = acquisition  # may still be granted
             try:
                 turn.withdraw(deadline.now())
                 if acquisition is not None and not acquisition.may_be_granted:
@@ -119,7 +120,7 @@ class Lease(Block):
                     asking = None
             except NoAnswer:
                 pass
-            finally:  # also if Ctrl-C comes once more
+            finally:  # even after another Ctrl-C
                 if asking is None:
                     self._leave_quickly(tenure, use)
                 else:
@@ -134,7 +135,7 @@ class Lease(Block):
 
     def _withdraw_later(self, tenure: Tenure, use: Use, acquisition: Acquisition,
                         turn: Turn) -> None:
-        """It may have been granted: a thread gives it back when the server can be asked again."""
+        """Release in a thread what may have been granted, once the server is reachable again."""
         def run() -> None:
             try:
                 self._granted_late(tenure, use, acquisition, acquisition.go_on_withdrawing(tenure))
@@ -152,8 +153,10 @@ class Lease(Block):
                 tenure.turns.leave(turn)
 
     def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
-        """Gives back what nobody else needs who shares this lease. Returns what to tell who ends
-        the block. What it raises is an interruption, after which `_leave_quickly` does the rest."""
+        """Release what no other user of the lease needs; return the error that the block raises.
+
+        Raises interruptions only, after which `_leave_quickly` does the rest.
+        """
         if tenure.is_of_another_process():
             return None
         client = self._client
@@ -176,7 +179,7 @@ class Lease(Block):
                 self._client._settings, tenure, leaving))
 
     def _leave_later(self, tenure: Tenure, use: Use) -> None:
-        """A lease that goes on would keep it for ever: a thread tries again."""
+        """Retry the release in a thread: the living lease would keep the lock for ever."""
         def run() -> None:
             for pause in protocol.backoff():
                 time.sleep(pause)
@@ -186,8 +189,10 @@ class Lease(Block):
         in_background("leave", run)
 
     def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
-        block that does that is silent."""
+        """Release one path of the lease, which lives on.
+
+        Blocks that have the path lose it, but the end of the calling block does not raise for that.
+        """
         tenure = self._held()
         tenure.check_process()  # a child's mutex may be held by a thread of its parent's
         with tenure.inventory.giving_back:
@@ -195,10 +200,10 @@ class Lease(Block):
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> LockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes.
+        """Return a lock for a `with` block; takes the parameters of `acquire`.
 
-        At its end the lock is given back, unless another block has it, too, or `acquire` took it.
-        If that has it as shared and this block made it exclusive, it is shared again.
+        The end of the block releases the lock, unless another block or `acquire` still needs it. If
+        those need it shared and this block made it exclusive, it becomes shared again.
         """
         return LockOfLease(self, wanted_of_lease(path, **options), wait)
 
@@ -209,13 +214,13 @@ class Lease(Block):
 def wanted_of_lease(path: calls.Resource | Iterable[calls.Resource], *, mode: str = "exclusive",
                     lock_parents: bool = True, lock_children: bool = True, meta: str | None = None,
                     lock_delay: float = 0, any: int | None = None) -> calls.Wanted:
-    """Without a TTL and an owner: those are of the lease, whose others would get them, too."""
+    """Describe locks without TTL and owner: those would change the other locks of the lease."""
     return calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
                            lock_children=lock_children, meta=meta, lock_delay=lock_delay, any=any)
 
 
 class LockOfLease(UseView):
-    """Made by `Lease.lock`."""
+    """A lock of a lease, held inside a block. Made by `Lease.lock`."""
 
     lease: Lease
 
@@ -242,7 +247,7 @@ class LockOfLease(UseView):
         try:
             self._use = None
             problem = self.lease._leave(tenure, use)
-        except BaseException:  # Ctrl-C, or what else a signal handler raises
+        except BaseException:  # Ctrl-C, or another exception of a signal handler
             self._use = None
             self.lease._leave_quickly(tenure, use)  # else the lease goes on and would keep it
             raise

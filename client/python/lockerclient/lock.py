@@ -1,4 +1,4 @@
-"""A lock that has a lease of its own."""
+"""A lock with its own lease."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Lock(Block, GrantView):
-    """Made by `Client.lock`. A block for one lock, or for several that are taken in one step."""
+    """A lock on one path, or on several acquired in one step. Made by `Client.lock`."""
 
     def __init__(self, client: Client, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None):
@@ -27,7 +27,10 @@ class Lock(Block, GrantView):
         self._wait = wait
 
     def acquire(self) -> Lock:
-        """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        """Acquire the lock without a block; end it by `release`.
+
+        Raises NotAcquired, Deadlock, Unreachable or LockerError.
+        """
         return self._acquire(is_block=False)
 
     def _acquire(self, is_block: bool) -> Lock:
@@ -43,7 +46,7 @@ class Lock(Block, GrantView):
             holding.tenure.granted(Use(self._wanted, has_own_lease=True), self._wanted, grant)
             holding.start()
             return self
-        except BaseException:  # also Ctrl-C, or no thread is to be had
+        except BaseException:  # including Ctrl-C, or no thread can be started
             if not self._end_quickly():
                 client._give_up(acquisition)
             del reservation

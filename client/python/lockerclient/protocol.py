@@ -1,4 +1,4 @@
-"""How a request is asked until it is answered, step by step, without doing it: see exchange.py."""
+"""Retries a request until it is answered, as a sequence of steps (see exchange.py)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from .records import LeaseState, LockInfo, deadline_of, error_of
 
 Result = TypeVar("Result")
 DISK_FULL = 507
-SHORTEST_WAIT = 1.0  # of who may wait for longer: to ask without waiting gives up a place in line
+SHORTEST_WAIT = 1.0  # seconds, for waits that go on: a request without a wait gives up its place
 
 
 def is_transient(answer: Answer, gives_back: bool = False) -> bool:
-    """Worth asking again: what the server says when it stops, and proxies while it is away; for
-    what `gives_back` something also that the disk is full."""
+    """Return whether to retry: the server is stopping, or a proxy cannot reach it.
+
+    For a release (`gives_back`), also if the server's disk is full.
+    """
     return answer.status in (502, 503, 504) or gives_back and answer.status == DISK_FULL
 
 
 @dataclass(frozen=True)
 class Settings:
-    timeout: float  # for the answer to a request, its wait aside
-    patience: float  # a request without an answer is sent again for so long
+    timeout: float  # seconds for an answer, not counting the wait in the queue
+    patience: float  # seconds for which a request without an answer is sent again
     now: Callable[[], float] = deadline.now
 
     def __post_init__(self) -> None:
         calls.check_number("timeout", self.timeout, False)
         calls.check_number("patience", self.patience, True)
-        # A Decimal, for example, cannot be added to the times of clocks.
+        # A Decimal, for example, cannot be added to a clock time.
         object.__setattr__(self, "timeout", float(self.timeout))
         object.__setattr__(self, "patience", float(self.patience))
 
@@ -42,7 +44,7 @@ def fresh_token() -> str:
 
 
 def backoff(longest: float = 1.0) -> Iterator[float]:
-    """Pauses between tries: short at first, and never of the same length for two clients."""
+    """Yield pauses between attempts, with exponential backoff and jitter."""
     pause = min(0.05, longest)
     while True:
         yield pause * random.uniform(0.5, 1.0)
@@ -50,18 +52,18 @@ def backoff(longest: float = 1.0) -> Iterator[float]:
 
 
 def ask(settings: Settings, request: Request) -> Steps[Answer]:
-    """Sends it until it is answered, or there was no answer for as long as `patience`."""
+    """Send a request until it is answered; raise Unreachable after `patience` without an answer."""
     return ask_waiting(settings, lambda _: (request, 0.0))
 
 
 @dataclass(frozen=True)
 class _Miss:
-    """Why a request that was sent once has no answer yet, and what another try may do."""
+    """Why an attempt got no answer, and what another attempt may do."""
 
     problem: str
-    in_doubt: bool  # it may have been carried out, and must not be twice
-    is_final: bool  # another try is of no use, or may do harm
-    was_cut: bool  # by something between that may have found its wait too long
+    in_doubt: bool  # may have been carried out, and must not be twice
+    is_final: bool  # another attempt is of no use, or may do harm
+    was_cut: bool  # by a proxy that may have found its wait too long
     may_have_arrived: bool
     refusal: Answer | None = None  # of a lock server that is stopping, for example
     failure: NoAnswer | None = None
@@ -81,8 +83,8 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
                      was_cut=failure.was_cut, may_have_arrived=failure.was_sent, failure=failure)
     if not is_transient(answer, request.gives_back):
         return answer
-    # By Locker itself: nothing was done, but by a force that it stopped on its way. By a proxy, as
-    # all others are, with JSON of its own perhaps: who knows.
+    # With an error code, it comes from Locker: nothing was done, except by a force that it stopped
+    # partway. All others come from proxies, perhaps with JSON of their own: the outcome is unknown.
     code = _code_of_refusal(answer) if answer.status in (503, DISK_FULL) else None
     in_doubt = code is None and not request.is_repeatable
     is_final = in_doubt or (code == "busy" and not request.is_repeatable)
@@ -94,10 +96,12 @@ def _ask_once(request: Request, timeout: float) -> Steps[Answer | _Miss]:
 def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float]],
                 before_another: Callable[[Settings], Steps[None]] | None = None,
                 first_patience: float = float("inf")) -> Steps[Answer]:
-    """The same for a request that the server may leave unanswered for a while: the second of what
-    `make` makes says how long, at most as long as that is told. `before_another`, if given, is done
-    before each try but the first, with the patience that is left then. As long as the server can
-    have got nothing, it is given up after `first_patience` already."""
+    """Send a request that the server may leave unanswered while it waits in the queue.
+
+    `make` gets the longest wait allowed and returns the request and its wait, in seconds.
+    `before_another` runs before each attempt but the first, with the patience left then. As long as
+    the server cannot have received anything, the request is given up after `first_patience`.
+    """
     pauses = backoff()
     silent_since: float | None = None
     first_ends = settings.now() + first_patience
@@ -112,7 +116,7 @@ def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float
         may_have_arrived |= outcome.may_have_arrived
         now = settings.now()
         if wait > 0 and outcome.was_cut and now - sent >= 1:
-            silent_since = None  # it waited, and something between found that too long
+            silent_since = None  # it waited, and a proxy found that too long
             pauses = backoff()
         elif silent_since is None:
             silent_since = min(now, sent + wait)
@@ -132,13 +136,15 @@ def ask_waiting(settings: Settings, make: Callable[[float], tuple[Request, float
 
 
 def is_silence(error: LockerError) -> bool:
-    """Whether what was to be given back can be when it is tried again later."""
+    """Return whether a failed release can succeed later."""
     return isinstance(error, Unreachable) or error.status in (502, 503, 504, DISK_FULL)
 
 
 def outcome(steps: Steps[Result]) -> Steps[Result | LockerError]:
-    """An error as a value: what is raised then is an interruption, also if a signal handler raises
-    a LockerError."""
+    """Return an error of the steps as a value, so that only interruptions are raised.
+
+    Those can be a LockerError, too, if a signal handler raises one.
+    """
     try:
         return (yield from steps)
     except LockerError as error:
@@ -176,14 +182,14 @@ def lease_state(settings: Settings, token: str) -> Steps[LeaseState]:
 
 def page_of_lease(settings: Settings, token: str,
                   after: str | None) -> Steps[tuple[LeaseState, str | None]]:
-    """One page, and where the next one begins."""
+    """Return one page, and where the next one begins."""
     return call(settings, calls.look_at_lease(token, after),
                 lambda answer: (LeaseState.parse(answer), answer.body.get("next")))
 
 
 def page_of_locks(settings: Settings, prefix: str | None, owner: str | None, state: str | None,
                   size: int, after: str | None) -> Steps[tuple[list[LockInfo], str | None]]:
-    """One page, and where the next one begins."""
+    """Return one page, and where the next one begins."""
     return call(settings, calls.list_locks(prefix, owner, state, size, after),
                 lambda answer: ([LockInfo.parse(lock) for lock in answer.body["locks"]],
                                 answer.body["next"]))

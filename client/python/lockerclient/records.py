@@ -1,4 +1,4 @@
-"""What the server tells, as values. Durations are seconds."""
+"""The server's answers as values. Durations are in seconds."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def _seconds(body: Mapping[str, Any], name: str) -> float | None:
 
 @dataclass(frozen=True)
 class LockInfo:
-    """A lock that is held or cooling, or a request that waits, as everybody may see it."""
+    """A lock that is held or cooling, or a waiting request. Contains no secrets."""
 
     path: str
     owner: str
     state: str  # held, cooling, waiting
     mode: str
-    fence: int | None  # None: it waits
-    age: float | None  # held, or waiting, for so long
-    expires_in: float | None  # None: it has no TTL, or waits
+    fence: int | None  # None: waiting
+    age: float | None  # how long it has been held, or has waited
+    expires_in: float | None  # None: no TTL, or waiting
     ttl: float | None = None
     meta: str | None = None
-    place: int | None = None  # in the line of its path
+    place: int | None = None  # in the queue of its path
     lock_parents: bool | None = None
     lock_children: bool | None = None
-    # Of what waits. False: nobody does at the moment, its place is kept for who comes back.
+    # Of a waiter. False: no client is connected; the place is kept for one that may reconnect.
     connected: bool | None = None
 
     @classmethod
@@ -52,15 +52,15 @@ def _infos(body: Mapping[str, Any], name: str) -> tuple[LockInfo, ...]:
 
 @dataclass(frozen=True)
 class Grant:
-    """A lock, or several in one step under one fence, that were given to `token`."""
+    """A lock, or several in one step under one fence, granted to `token`."""
 
-    token: str = field(repr=False)  # a secret: who has it can release the lock
+    token: str = field(repr=False)  # a secret: it allows releasing the lock
     owner: str
     fence: int
     paths: tuple[str, ...]
     ttl: float | None
     waited: float
-    sent: float = field(repr=False)  # when the request was sent that the TTL counts from at least
+    sent: float = field(repr=False)  # when the request was sent: the TTL counts from then or later
 
     @classmethod
     def parse(cls, answer: Answer) -> Grant:
@@ -78,9 +78,9 @@ class Grant:
 class Renewal:
     ttl: float | None
     locks: int
-    waiters: int  # how many stand behind this lease's locks
+    waiters: int  # how many wait for this lease's locks
     sent: float = field(repr=False)
-    newest_fence: int | None = None  # of its locks. None: it has none, or the server is older
+    newest_fence: int | None = None  # None: no locks, or an older server
 
     @classmethod
     def parse(cls, answer: Answer) -> Renewal:
@@ -105,7 +105,7 @@ class LeaseState:
 
 @dataclass(frozen=True)
 class PathState:
-    """Of holders, of what covers the path and of waiters the first 100 are shown."""
+    """The state of a path; lists the first 100 holders, covering locks and waiters."""
 
     path: str
     free: bool
@@ -114,7 +114,7 @@ class PathState:
     awaited_by: tuple[LockInfo, ...]
     waiters: tuple[LockInfo, ...]
     waiter_count: int
-    holder_count: int  # up to 10,000, as the next one
+    holder_count: int  # counted up to 10,000, as the next one
     covered_by_count: int
 
     @classmethod
@@ -123,26 +123,27 @@ class PathState:
         holders, covered_by = _infos(body, "holders"), _infos(body, "covered_by")
         return cls(body["path"], body["free"], holders, covered_by, _infos(body, "awaited_by"),
                    _infos(body, "waiters"), body["waiter_count"],
-                   body.get("holder_count", len(holders)),  # a server of before does not tell
+                   body.get("holder_count", len(holders)),  # absent from older servers
                    body.get("covered_by_count", len(covered_by)))
 
 
 def deadline_of(answer: Answer) -> Deadline:
-    """Of a lease that was opened."""
-    milliseconds = answer.body["ttl_ms"]  # where there is none, this is no lock server
+    """Return the deadline of a lease that was just opened."""
+    milliseconds = answer.body["ttl_ms"]  # KeyError: not a lock server
     return Deadline(None if milliseconds is None else milliseconds / 1000, answer.sent)
 
 
 def ended(answer: Answer) -> int:
-    """How many locks, requests and leases a force has ended."""
+    """Return how many locks, requests and leases a force has ended."""
     return int(answer.body["ended"])
 
 
 @dataclass(frozen=True)
 class Event:
-    """`kind` is granted, released, expired, forced, cooled, waiting or left.
+    """An event of the server.
 
-    Or reset: what happened since the event before it is not known; look at the list of locks.
+    `kind` is granted, released, expired, forced, cooled, waiting or left; or reset: what happened
+    since the previous event is unknown, so read the list of locks.
     """
 
     kind: str
@@ -152,9 +153,9 @@ class Event:
     mode: str | None = None
     fence: int | None = None
     index: int | None = None
-    lock_parents: bool = False  # of granted, as the next one
+    lock_parents: bool = False  # only of granted, as the next one
     lock_children: bool = False
-    cools_for: float | None = None  # of expired and forced: it goes on blocking, until `cooled`
+    cools_for: float | None = None  # of expired and forced: blocks others until `cooled`
 
     @classmethod
     def parse(cls, kind: str, event_id: str | None, body: Mapping[str, Any]) -> Event:
@@ -164,7 +165,7 @@ class Event:
 
 
 def error_of(answer: Answer) -> LockerError:
-    """The exception that says what an answer other than success says."""
+    """Convert an answer other than success into an exception."""
     return answer.parsed(_error_of)
 
 
@@ -172,11 +173,11 @@ def _error_of(answer: Answer) -> LockerError:
     body = answer.body
     code = body.get("error", "error")
     message = body.get("message")
-    if message is None:  # the verbs of Locker 1.0b have the sentence alone
+    if message is None:  # the calls of Locker 1.0b have only a sentence
         code, message = "bad_request", str(code)
     status = answer.status
     if code == "locked":
-        # What the server advises behind that is for those who write HTTP.
+        # The advice after the semicolon is for users of the HTTP API.
         said, semicolon, _ = message.rpartition("; ")
         refused = NotAcquired(said + "." if semicolon else message, code, status)
         refused.blocked_by = _infos(body, "blocked_by")
@@ -185,7 +186,7 @@ def _error_of(answer: Answer) -> LockerError:
     if code == "deadlock":
         deadlock = Deadlock(message, code, status)
         deadlock.cycle = [(step["owner"], step["waits_for"]) for step in body["cycle"]]
-        # A server of before does not tell.
+        # Absent from older servers.
         told = [step["blocked_by"] for step in body["cycle"] if "blocked_by" in step]
         deadlock.blocked_by = [(each["path"], each["fence"]) for each in told]
         return deadlock
@@ -197,6 +198,6 @@ def _error_of(answer: Answer) -> LockerError:
 
 
 def forgotten(answer: Answer) -> LockLost:
-    """What an answer says to one who had the lease that it does not know."""
+    """Convert "no such lease" for a client that had the lease."""
     return LockLost("The lock server does not know this lease any more; stop what it protected.",
                     "unknown", status=answer.status)

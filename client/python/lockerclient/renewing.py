@@ -1,4 +1,4 @@
-"""How a lease is kept alive, and losses of its locks are noticed, step by step: see exchange.py."""
+"""Keeps a lease alive and detects losses of its locks, as a sequence of steps (see exchange.py)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from .tenure import Tenure
 
 
 def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
-    """Renews until it is lost, also by a release by a call; whoever drives this stops it at the end
-    of its block."""
+    """Renew a lease until it is lost, or released by a call.
+
+    The driver stops the steps at the end of the block.
+    """
     while True:
         while (not tenure.has_ended() and
                (left := tenure.deadline.renewal_is_due - settings.now()) > 0):
-            # A call of its program may have changed the TTL meanwhile, or released it.
+            # A call of this program may have changed the TTL in between, or released the lease.
             yield Pause(min(left, LONGEST_PAUSE))
         retry_pause = 1.0 if tenure.ttl is None else min(1.0, tenure.ttl / 10)
         for pause in backoff(retry_pause):
@@ -33,7 +35,7 @@ def keep(settings: Settings, tenure: Tenure) -> Steps[None]:
 
 
 def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
-    """What went wrong, or None."""
+    """Renew once; return what went wrong, or None."""
     known = tenure.inventory.fences()
     try:
         renewal = yield from _renewed(settings, tenure)
@@ -45,7 +47,7 @@ def _renew_once(settings: Settings, tenure: Tenure) -> Steps[str | None]:
 
 
 def _renewed(settings: Settings, tenure: Tenure) -> Steps[Renewal | None]:
-    """None: it is lost."""
+    """Send a renewal; return None if the lease is lost."""
     answer: Answer = yield Send(calls.renew(tenure.token), _timeout_of_keeper(settings, tenure))
     if answer.status == 200:
         renewal = answer.parsed(Renewal.parse)
@@ -70,10 +72,12 @@ def _timeout_of_keeper(settings: Settings, tenure: Tenure) -> float:
 
 def _look_for_losses(settings: Settings, tenure: Tenure, known: dict[PathKey, int],
                      renewal: Renewal) -> Steps[None]:
-    """A lease of which an administrator ended some locks lives on with the others. `known` is what
-    this program knew of when it renewed; others can add locks with its token."""
-    # They are those that were looked at while this is the same: each that is lost makes them fewer,
-    # and each that joins has the highest fence. An older server says only how many they are.
+    """Detect locks of a living lease that an administrator has ended.
+
+    `known` is what this program knew when it renewed; others can add locks with its token.
+    """
+    # While this is unchanged, the locks are those read last: a lost lock lowers the count, and a
+    # new one has the highest fence. An older server returns only the count.
     seen = (renewal.locks, renewal.newest_fence, known)
     tells_which = renewal.newest_fence is not None or renewal.locks == len(known)
     if not known or tells_which and tenure.seen == seen:
@@ -81,7 +85,7 @@ def _look_for_losses(settings: Settings, tenure: Tenure, known: dict[PathKey, in
     there: dict[PathKey, tuple[int, str]] = {}
     after: str | None = None
     while True:
-        # There can be a hundred pages, and a lease lives on while they are read.
+        # There can be a hundred pages, and the lease must be renewed while they are read.
         is_due = settings.now() >= tenure.deadline.renewal_is_due
         if is_due and (yield from _renewed(settings, tenure)) is None:
             return

@@ -1,4 +1,4 @@
-"""What a program knows about a lease that it has: until when it surely lives, or why it is lost."""
+"""What a program knows about its lease: until when it is certainly alive, or why it is lost."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from .turns import Turns
 
 
 class Tenure:
-    """Thread-safe. Once lost, it stays lost, whatever the server says later: somebody was told.
+    """A lease held by this program. Thread-safe.
 
-    `on_lost` is called once, by whoever notices.
+    Once lost, it stays lost, whatever the server says later, since the program was told so. The
+    thread that detects the loss calls `on_lost`, once.
     """
 
     def __init__(self, token: str, what: str, deadline: Deadline, now: Callable[[], float],
@@ -29,13 +30,13 @@ class Tenure:
         self._what = what
         self._now = now
         self._on_lost = on_lost
-        self._mutex = threading.RLock()  # a signal handler may ask while its thread is in here
+        self._mutex = threading.RLock()  # a signal handler may re-enter in the same thread
         self._deadline = deadline
-        self._loss: LockLost | None = None  # what its holder was told: of a part, or of all
-        self._end: LockLost | None = None  # of all, also by a release
+        self._loss: LockLost | None = None  # as reported to the holder: of a part, or of all
+        self._end: LockLost | None = None  # of the whole lease, also by a release
         self.inventory = Inventory()
         self.turns = Turns()
-        # What a renewal said of the locks, and which were known, before they were looked at.
+        # The answer to the renewal, and the locks known, before the locks were read last.
         self.seen: tuple[int, int | None, dict[PathKey, int]] | None = None
         self._last_problem = ""
 
@@ -54,15 +55,15 @@ class Tenure:
                 self._last_problem = ""
 
     def note_problem(self, problem: str) -> None:
-        """Why the last renewal failed, for the message if it is the last."""
+        """Remember why a renewal failed, for the message of a loss."""
         self._last_problem = problem
 
     def lose(self, loss: LockLost) -> None:
-        """All of it."""
+        """Record the loss of the whole lease."""
         self._tell(loss, True)
 
     def lose_locks(self, paths: list[str], loss: LockLost) -> None:
-        """The lease lives on, with the rest."""
+        """Record the loss of some paths; the lease lives on with the rest."""
         self.inventory.lose(paths, loss)
         self._tell(loss, False)
 
@@ -88,15 +89,15 @@ class Tenure:
 
     @property
     def known_end(self) -> LockLost | None:
-        """Of all, as far as anybody has looked: this tells nobody."""
+        """The end of the whole lease, if it was detected already; does not check the clock."""
         return self._end
 
     def has_ended(self) -> bool:
-        """Whether there is nothing left to renew."""
+        """Return whether there is nothing left to renew."""
         return self.loss_of_all() is not None
 
     def look_at_the_clock(self) -> LockLost | None:
-        """The loss, if there is one, of all or of a part."""
+        """Check the deadline; return the loss of the lease, or of a part, if there is one."""
         now = self._now()
         deadline = self._deadline
         if self._end is None and now >= deadline.ends:
@@ -119,28 +120,28 @@ class Tenure:
         self.check_process()
         loss = self.look_at_the_clock() or self._end
         if loss is not None:
-            raise copy.copy(loss)  # each traceback is its own
+            raise copy.copy(loss)  # so that each has its own traceback
 
     def check_use(self, use: Use) -> None:
-        """The same, for a part of the lease: what else it has lost does not matter."""
+        """Raise LockLost if this use has lost a path; other losses of the lease do not matter."""
         self.check_process()
         loss = use.loss or self.loss_of_all()
         if loss is not None:
             raise copy.copy(loss)
 
     def loss_of_all(self) -> LockLost | None:
-        """Also by a release, for those who use the lease still."""
+        """Return the end of the whole lease, also by a release; None while it lives."""
         self.look_at_the_clock()
         return self._end
 
     def lose_path_by_release(self, path: str, releaser: object) -> None:
-        """Its program gives one path back by a call, whoever uses it. The lease lives on."""
+        """Record that a call of this program releases a path, even if blocks use it."""
         loss = LockLost(f"{path} was released; stop what it protected.", "released")
         if any(use.has_own_lease for use in self.inventory.lose([path], loss, releaser)):
             self._tell(loss, False)
 
     def lose_by_release(self) -> None:
-        """Its program has released it by a call, whoever uses it."""
+        """Record that a call of this program has released the lease, even if blocks use it."""
         self.lose(self._released())
 
     def _released(self) -> LockLost:
@@ -148,8 +149,10 @@ class Tenure:
                         "released")
 
     def finish(self) -> LockLost | None:
-        """Its holder releases it: from here on it cannot be lost, and nobody is told. The loss, if
-        there was one."""
+        """Begin the release by the holder; return the loss, if there was one.
+
+        From here on the lease cannot be lost, and nothing is reported.
+        """
         self.look_at_the_clock()
         with self._mutex:
             self._end = self._end or self._released()

@@ -1,6 +1,5 @@
-"""Of the requests of a lease that can change the mode of a path, one is under way at a time: the
-server carries them out as they arrive, and the last would take from those before what they were
-granted."""
+"""Serialises the requests of a lease that can change the mode of a path: the server carries them
+out in the order of arrival, and the last one would override what the earlier ones were granted."""
 
 from __future__ import annotations
 
@@ -10,13 +9,15 @@ from typing import Callable, Hashable, Iterable
 
 from .errors import LockerError, NotAcquired, Unreachable
 
-MOMENT = 1.0  # after which a request that may wait in line and is not answered does wait there
+MOMENT = 1.0  # seconds; a request without an answer for longer is assumed to wait in the queue
 
 
 class Turn:
-    """Of a request that may wait in the server's line until `until`. `wake` is called when it may
-    be its turn: by any thread, also by this one, amid whatever it does. `thread` is the one that
-    asks, and cannot wait for itself; None: a task does."""
+    """The turn of a request that may wait in the server's queue until `until`.
+
+    `wake` is called when it may be its turn: by any thread, including this one, at any point of its
+    execution. `thread` is the one that sends the request and cannot wait for itself; None: a task.
+    """
 
     def __init__(self, keys: Iterable[Hashable], what: str, since: float, wait: float | None,
                  wake: Callable[[], None], thread: int | None = None):
@@ -29,11 +30,11 @@ class Turn:
         self.is_handed_over = False
 
     def withdraw(self, now: float) -> None:
-        """From now on it does not wait in line any more."""
+        """End the wait in the queue now."""
         self.until = min(self.until, now)
 
     def hand_over(self) -> None:
-        """Another thread or task goes on with it, and leaves."""
+        """Leave the rest, including `leave`, to another thread or task."""
         self.thread = None
         self.is_handed_over = True
 
@@ -42,11 +43,11 @@ class Turn:
 
 
 class Turns:
-    """A line, in which each waits for those before it that have a path in common with it.
+    """A FIFO queue in which a turn waits for those ahead of it that share a path with it.
 
-    Thread-safe, and without a mutex, in the midst of which a signal handler could come and wait
-    for a thread that waits for the mutex. A turn that nothing refers to any more has left: an
-    interruption can prevent `leave`.
+    Thread-safe, without a mutex: a signal handler that interrupted its holder could wait for a
+    thread that waits for the mutex. A turn that nothing refers to has left: an interruption can
+    prevent `leave`.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Turns:
         self._line.append(weakref.ref(turn, self._line.remove))
 
     def leave(self, turn: Turn) -> None:
-        with contextlib.suppress(ValueError):  # it has left
+        with contextlib.suppress(ValueError):  # it has left already
             self._line.remove(weakref.ref(turn))
         for other in self._in_line():
             if not other.keys.isdisjoint(turn.keys):
@@ -66,8 +67,11 @@ class Turns:
         return [turn for each in list(self._line) if (turn := each()) is not None]
 
     def pause(self, turn: Turn, now: float, patience: float) -> float | None:
-        """None: it is its turn. Else for how many seconds it can wait to be woken. Raises
-        NotAcquired, Unreachable, LockerError when that has been too long."""
+        """Return the seconds to wait to be woken; None if it is its turn.
+
+        Raises NotAcquired or Unreachable when it has waited too long, and LockerError if it would
+        wait for its own thread.
+        """
         ahead = self._ahead(turn)
         if ahead is None:
             return None
@@ -79,7 +83,7 @@ class Turns:
             raise Unreachable(f"{turn.what}: no answer from the lock server to what another thread "
                               "or task asks of it for the same lease.")
         refused = float("inf")
-        if now < ahead.until:  # it may stand in line
+        if now < ahead.until:  # that one may be in the queue
             refused = max(turn.until, turn.since + MOMENT)
             if now >= refused:
                 refusal = NotAcquired(f"{turn.what}: another thread or task waits for it, for the "

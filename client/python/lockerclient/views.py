@@ -1,4 +1,4 @@
-"""What locks and leases tell without asking the server: the same with threads as with asyncio."""
+"""Properties of locks and leases that need no request: the same with threads and asyncio."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from .tenure import Tenure
 
 
 class Reservation:
-    """Of an object for a block that begins, as long as anything refers to this."""
+    """Reserves an object for a block that begins, as long as anything refers to this."""
 
 
 class ForOneBlock:
-    """An object with which one block at a time can be."""
+    """An object that one block at a time can use."""
 
     def _is_taken(self) -> bool:
         raise NotImplementedError
 
     def _reserve(self) -> Reservation:
-        """To be kept in a variable while a block begins, and deleted there when that fails: a
-        traceback would keep it. It ends by itself, so that no interruption can prevent that. Raises
-        LockerError if another block has begun, or is about to, in another thread or task."""
+        """Reserve this object for a block; raise LockerError if another block uses or reserves it.
+
+        Keep the result in a variable while the block begins, and delete it when that fails, since a
+        traceback would keep it alive. It ends with its last reference, so that no interruption can
+        prevent that.
+        """
         mine = Reservation()
         own = vars(self)
-        # Without a mutex, and each step at once: a signal handler may ask amid this.
+        # No mutex, only atomic steps: a signal handler may re-enter here.
         first = own.setdefault("_reserved", weakref.ref(
             mine, functools.partial(own.pop, "_reserved")))
         if first() is not mine or self._is_taken():
@@ -40,15 +43,15 @@ class ForOneBlock:
 
 
 class HeldView(ForOneBlock):
-    """Of a lock, or a lease."""
+    """The state of a lock or a lease."""
 
     def _held(self) -> Tenure:
-        """Raises LockerError outside of its block."""
+        """Return the tenure; raise LockerError if nothing is held."""
         raise NotImplementedError
 
     @property
     def held(self) -> bool:
-        """Whether it is surely held now."""
+        """Whether it is held, as far as this program can know: see `check`."""
         try:
             self.check()
         except LockerError:
@@ -57,7 +60,7 @@ class HeldView(ForOneBlock):
 
     @property
     def token(self) -> str:
-        """The proof of holding it; a secret."""
+        """The token that proves ownership; a secret."""
         return self._held().token
 
     @property
@@ -66,16 +69,22 @@ class HeldView(ForOneBlock):
 
     @property
     def sure_for(self) -> float:
-        """Seconds for which it is surely held if it is not renewed any more; at most zero: lost."""
+        """Seconds until it can expire if it is not renewed again; zero or less: lost.
+
+        A forced end is known only at the next renewal.
+        """
         return self._held().deadline.ends - deadline.now()
 
     def check(self) -> None:
-        """Raises LockLost unless it is surely held now. Asks nobody: costs nothing."""
+        """Raise LockLost if it is lost or can have expired. Sends no request.
+
+        A forced end is known only at the next renewal.
+        """
         self._held().check()
 
 
 class GrantView:
-    """Of what was granted, also when its block has ended."""
+    """What was granted, also after the block has ended."""
 
     _grant: Grant | None = None
 
@@ -88,7 +97,10 @@ class GrantView:
 
     @property
     def fence(self) -> int:
-        """Rises with every grant for ever: let the resource refuse a lower one than it has seen."""
+        """The fencing token, which rises with every grant.
+
+        Let the resource reject a fence lower than the highest it has seen.
+        """
         return self.grant.fence
 
     @property
@@ -101,7 +113,7 @@ class GrantView:
 
 
 class UseView(ForOneBlock, GrantView):
-    """Of a block in which a lease has one more lock."""
+    """A block in which a lease has one more lock."""
 
     lease: HeldView
     _tenure: Tenure | None = None
@@ -118,7 +130,7 @@ class UseView(ForOneBlock, GrantView):
 
     @property
     def fence(self) -> int:
-        """Of now: an inner block that changes the mode for a while gets new ones."""
+        """The current fencing token; an inner block that changes the mode changes it, too."""
         if self._tenure is not None and self._use is not None:
             fence = self._tenure.inventory.fence_of(self._use)
             if fence is not None:
@@ -126,7 +138,7 @@ class UseView(ForOneBlock, GrantView):
         return self.grant.fence
 
     def check(self) -> None:
-        """Raises LockLost unless this lock is surely held now; `lease.check()`: all of them."""
+        """Raise LockLost if this lock is lost; `lease.check()` checks all of the lease."""
         if self._tenure is None or self._use is None:
             self.lease.check()
         else:

@@ -1,4 +1,4 @@
-"""The client of Locker for asyncio: no threads, standard library only.
+"""The Locker client for asyncio. Uses no threads, and the standard library only.
 
     from lockerclient.aio import AsyncClient
 

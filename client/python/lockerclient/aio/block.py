@@ -1,5 +1,5 @@
-"""What a lock and a lease have in common as blocks of a coroutine: held inside of `async with`,
-renewed by a task, given back at the end."""
+"""What locks and leases have in common in `async with` blocks: they are held inside the block,
+renewed by a task, and released at its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Cancellation:
-    """Cancels the task of a block when its lease is lost, and tells that from other reasons."""
+    """Cancels the task of a block when its lease is lost, and recognises its own cancellation."""
 
     def __init__(self) -> None:
         self._loss: LockLost | None = None
@@ -34,37 +34,37 @@ class _Cancellation:
     def _count(self) -> int:
         if sys.version_info >= (3, 11) and self._task is not None:
             return self._task.cancelling()
-        return 0  # before, nobody counted cancellations
+        return 0  # earlier versions do not count cancellations
 
     def cancel(self, loss: LockLost) -> None:
         if loss.reason == "released" and asyncio.current_task() is self._task:
-            return  # by itself: it need not be stopped
+            return  # the task released it itself: it need not be stopped
         if self._loss is None and not self._is_left and self._task is not None:
             self._loss = loss
             self._task.cancel()
 
     async def leave(self, error: BaseException | None) -> LockLost | None:
-        """At the end of the block. The loss, if `error` is our cancellation."""
+        """End the block; return the loss if `error` is our cancellation."""
         self._is_left = True
         if self._loss is None:
             return None
         is_cancelled = isinstance(error, asyncio.CancelledError)
         if not is_cancelled:
             try:
-                await asyncio.sleep(0)  # ours has not arrived: here it does
+                await asyncio.sleep(0)  # our cancellation has not arrived yet: it does here
             except asyncio.CancelledError:
                 pass
         if sys.version_info >= (3, 11) and self._task is not None:
             is_ours_alone = self._task.uncancel() <= self._before
-            if not is_cancelled and not is_ours_alone:  # another's came with it, and was lost
-                self._task.cancel()  # where it waits next
+            if not is_cancelled and not is_ours_alone:  # another's was swallowed with it
+                self._task.cancel()  # delivered at its next await
                 self._task.uncancel()
             is_cancelled &= is_ours_alone
         return copy.copy(self._loss) if is_cancelled else None
 
 
 class Holding:
-    """One lease from its grant to its end."""
+    """A lease, from its grant to its end."""
 
     def __init__(self, client: AsyncClient, token: str, what: str, first: Deadline,
                  lost: asyncio.Event, on_lost: OnLost | None, cancellation: _Cancellation | None):
@@ -80,7 +80,7 @@ class Holding:
                        asyncio.ensure_future(self._watch())]
 
     async def _watch(self) -> None:
-        """Notices the deadline while the other task waits for an answer."""
+        """Detect that the deadline has passed while the other task waits for an answer."""
         while not self.tenure.has_ended():
             left = self.tenure.deadline.ends - deadline.now()
             await asyncio.sleep(max(0.0, min(left, LONGEST_PAUSE)))
@@ -94,7 +94,7 @@ class Holding:
         if self._is_in_its_loop():
             self._tell_in_loop(loss)
             return
-        try:  # somebody checks it in a thread
+        try:  # a thread has called check()
             self._loop.call_soon_threadsafe(self._tell_in_loop, loss)
         except RuntimeError:  # the loop is closed
             pass
@@ -113,8 +113,10 @@ class Holding:
             self._loop.call_soon(self._on_lost, copy.copy(loss))
 
     async def end(self) -> LockerError | None:
-        """Releases; returns the loss if it was lost before, or why it may stay held. What it raises
-        is an interruption."""
+        """Release the lease; return its loss if it was lost before, or why it may stay held.
+
+        Raises interruptions only.
+        """
         client, tenure = self._client, self.tenure
         if tenure.is_of_another_process():
             return None
@@ -133,13 +135,16 @@ class Holding:
         return problem
 
     async def _go_on(self) -> None:
-        """The end of a block does not wait for longer: a task does."""
+        """Go on releasing in a task: the end of the block does not wait for longer."""
         client, tenure = self._client, self.tenure
         await client._run(giving_back.go_on_releasing(client._settings, tenure))
         client._farewells.done(tenure)
 
     async def end_quickly(self) -> None:
-        """After an interruption: one more try; if that is in vain, too, it goes on, and at exit."""
+        """Try once more to release after an interruption.
+
+        If that fails, too, a task goes on trying, and so does the exit of the process.
+        """
         self._stop()
         tenure = self.tenure
         await self._client._say_farewell(tenure, lambda: giving_back.end_quickly(tenure),
@@ -147,7 +152,7 @@ class Holding:
 
 
 class Block(HeldView):
-    """What a lock and a lease have in common."""
+    """The common base of locks and leases."""
 
     def __init__(self, client: AsyncClient, on_lost: OnLost | None, cancel_on_loss: bool):
         calls.check_callable("on_lost", on_lost)
@@ -156,9 +161,9 @@ class Block(HeldView):
         self._cancel_on_loss = cancel_on_loss
         self._cancellation: _Cancellation | None = None
         self._holding: Holding | None = None
-        self._task: asyncio.Task[Any] | None = None  # of its block. None: held until release()
-        #: Set when the lease has ended, or can have. From the beginning of the first block on:
-        #: before Python 3.10 it needs the event loop.
+        self._task: asyncio.Task[Any] | None = None  # of its block; None: held until release()
+        #: Set when the lease has ended, or may have. Exists from the beginning of the first block:
+        #: before Python 3.10 an Event needs the event loop.
         self.lost: asyncio.Event
 
     def _begin(self, token: str, what: str, first: Deadline) -> Tenure:
@@ -177,7 +182,7 @@ class Block(HeldView):
         return self._holding is not None
 
     async def _end_quickly(self) -> bool:
-        """Of what was interrupted when it began. False if it had not begun."""
+        """End a block that was interrupted while it began; return False if nothing was held."""
         holding, self._holding = self._holding, None
         if holding is None:
             return False
@@ -189,19 +194,21 @@ class Block(HeldView):
         return None if holding is None else await holding.end()
 
     async def release(self) -> None:
-        """Gives it back; raises LockLost if it was lost before. The block of another task loses it
-        by that."""
+        """Release it; raise LockLost if it was lost before.
+
+        If it belongs to another task's block, that block loses it.
+        """
         tenure = self._held()
-        # `asyncio.wait_for` may have begun the block in a task of its own, which is over by now.
+        # `asyncio.wait_for` may have entered the block in a separate task, which has ended by now.
         if self._task is None or self._task.done() or self._task is asyncio.current_task():
             tell(await self._end(), None)
         else:
-            tenure.check()  # what is lost, the block gives back when it ends
+            tenure.check()  # a lost lock is released by the end of its block
             await self._client.release(tenure.token)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         traceback: TracebackType | None) -> None:
         cancellation, self._cancellation = self._cancellation, None
         loss = None if cancellation is None else await cancellation.leave(error)
-        problem = await self._end()  # nothing, if it was released in the block
+        problem = await self._end()  # None if it was released in the block
         tell(loss or problem, None if loss is not None else error)

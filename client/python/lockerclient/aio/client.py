@@ -26,10 +26,10 @@ Result = TypeVar("Result")
 
 
 class AsyncClient(ClientBase):
-    """As `lockerclient.Client`, without threads.
+    """The asyncio counterpart of `lockerclient.Client`; uses no threads.
 
-    It may be used by several event loops, one after the other or at the same time; each gets
-    connections of its own, and `close` closes those of the loop that calls it.
+    Several event loops may use it, one after the other or at the same time. Each loop has its own
+    connections, and `close` closes those of the loop that calls it.
     """
 
     def __init__(self, url: str | None = None, owner: str | None = None, *, key: str | None = None,
@@ -38,12 +38,12 @@ class AsyncClient(ClientBase):
         super().__init__(url, owner, timeout, patience)
         reach = (self._address, key or default_key(), tls_for(self._address, ssl_context, ca_file))
         self._connections = Connections(*reach)
-        # At exit no event loop runs.
+        # Blocking: at exit no event loop runs.
         self._farewells = Farewells(lambda: BlockingConnections(*reach).send)
-        self._background: set[asyncio.Task[Any]] = set()  # the event loop would forget them
+        self._background: set[asyncio.Task[Any]] = set()  # the loop has weak references only
 
     async def close(self) -> None:
-        """Closes the connections that are kept open. Locks that are held stay held."""
+        """Close the idle connections. Locks that are held stay held."""
         await self._connections.close()
 
     async def __aenter__(self) -> AsyncClient:
@@ -60,10 +60,11 @@ class AsyncClient(ClientBase):
              lock_children: bool = True, meta: str | None = None, lock_delay: float = 0,
              any: int | None = None, owner: str | None = None, on_lost: OnLost | None = None,
              cancel_on_loss: bool = False) -> AsyncLock:
-        """A block in which the lock is held: `async with client.lock("/a/b") as lock:`.
+        """Return a lock for an `async with` block: `async with client.lock("/a/b") as lock:`.
 
-        As `lockerclient.Client.lock`. With `cancel_on_loss` the task in the block is cancelled when
-        the lock is lost, and the block raises LockLost. `on_lost` is called by the event loop.
+        Takes the parameters of `lockerclient.Client.lock`. With `cancel_on_loss`, the task in the
+        block is cancelled when the lock is lost, and the block raises LockLost. The event loop
+        calls `on_lost`.
         """
         wanted = calls.Wanted.of(path, mode=mode, lock_parents=lock_parents,
                                  lock_children=lock_children, any=any, ttl=ttl,
@@ -72,7 +73,7 @@ class AsyncClient(ClientBase):
 
     def lease(self, ttl: float | None = 30, *, owner: str | None = None,
               on_lost: OnLost | None = None, cancel_on_loss: bool = False) -> AsyncLease:
-        """A block with one lease, to which locks are added: `await lease.acquire("/a")`."""
+        """Return a lease for an `async with` block; add locks by `await lease.acquire("/a")`."""
         return AsyncLease(self, owner or self.owner, ttl, on_lost, cancel_on_loss)
 
     # The calls of the API. Nothing is renewed in the background.
@@ -82,30 +83,33 @@ class AsyncClient(ClientBase):
                       lock_parents: bool = True, lock_children: bool = True,
                       meta: str | None = None, lock_delay: float = 0, any: int | None = None,
                       owner: str | None = None, token: str | None = None) -> Grant:
-        """Takes a lock; with a `token`, for the lease that it belongs to. Call `renew` yourself."""
+        """Acquire a lock, for the lease of `token` if given. Nothing renews it: call `renew`."""
         return await self._acquire(self._acquisition(
             path, ttl, wait, token, owner, mode=mode, lock_parents=lock_parents,
             lock_children=lock_children, any=any, meta=meta, lock_delay=lock_delay))
 
     async def renew(self, token: str, ttl: float | None = None) -> Renewal:
-        """Restarts the TTL of a lease, or changes it; raises LockLost if the lease has ended."""
+        """Restart or change the TTL of a lease; raise LockLost if the lease has ended."""
         return await self._run(self._renewing(token, ttl))
 
     async def release(self, token: str, path: str | None = None) -> None:
-        """Gives back one path, or everything that the token has."""
+        """Release one path, or the whole lease of the token."""
         await self._run(self._releasing(token, path, asyncio.current_task()))
 
     async def lease_state(self, token: str) -> LeaseState:
-        """What a lease has and until when; raises LockLost if it has ended."""
+        """Return the locks and the expiry of a lease; raise LockLost if it has ended."""
         return await self._run(protocol.lease_state(self._settings, token))
 
     async def state(self, path: str) -> PathState:
-        """Who holds a path, what else is in the way, who waits at which place."""
+        """Return the holders of a path, the other locks in the way, and the waiters in order."""
         return await self._call(calls.look_at_path(path), PathState.parse)
 
     async def locks(self, prefix: str | None = None, owner: str | None = None,
                     state: str | None = None, *, page_size: int = 1000) -> AsyncIterator[LockInfo]:
-        """All that is held; with `state`, what is `cooling` or `waiting`. Asks page by page."""
+        """Iterate over the held locks, fetched page by page.
+
+        `state` selects another state: `cooling` (in the lock delay) or `waiting`.
+        """
         after: str | None = None
         while True:
             page, after = await self._run(protocol.page_of_locks(self._settings, prefix, owner,
@@ -117,49 +121,52 @@ class AsyncClient(ClientBase):
 
     async def force(self, path: str, *, fence: int | None = None, reason: str | None = None,
                     cooling: bool = False, waiting: bool = False) -> int:
-        """Ends somebody else's lock at exactly this path; with its `fence`, never the next one.
+        """Force the locks at exactly this path to end; return how many were ended.
 
-        With `cooling` also what cools there after its lock delay began, with `waiting` also who
-        waits for it.
+        Pass the `fence` of a lock to be sure not to end its successor. `cooling` also ends locks
+        whose lock delay has begun, `waiting` also ends requests that wait for the path.
         """
         return await self._call(calls.force(path, fence, reason, cooling, waiting), ended)
 
     async def force_matching(self, *, prefix: str | None = None, owner: str | None = None,
                              fence: int | None = None, reason: str | None = None,
                              cooling: bool = False, waiting: bool = False) -> int:
-        """Ends all locks that match everything given; says how many.
+        """Force all locks that match every given filter to end; return how many were ended.
 
-        With `cooling` also what cools, with `waiting` also requests that wait; with `owner` alone
-        also its leases that hold nothing.
+        `cooling` also ends locks whose lock delay has begun, `waiting` also ends waiting requests.
+        `owner` alone also ends the owner's leases that hold nothing.
         """
         request = calls.force_matching(prefix, owner, fence, reason, cooling, waiting)
         return await self._call(request, ended)
 
     def events(self, prefix: str | None = None, last_event_id: str | None = None) -> AsyncEvents:
-        """Iterates over what happens from now on, or since an event, over interruptions."""
+        """Follow events from now on, or since `last_event_id`.
+
+        The iterator reconnects after interruptions.
+        """
         return AsyncEvents(self._connections, self._settings, prefix, last_event_id)
 
     async def status(self) -> dict[str, Any]:
-        """The server's counts and limits, as it says them."""
+        """Return the server's counts and limits, as the server sends them."""
         return await self._call(calls.status(), lambda answer: answer.body)
 
-    # The verbs of Locker 1.0b: the same answers, as dictionaries.
+    # The calls of Locker 1.0b: the same answers, as dictionaries.
 
     async def canhaz(self, path: str, id: str | None = None, lock_parents: bool = True,
                      lock_children: bool = True) -> dict[str, Any]:
-        """`{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
+        """Return `{"ok": True, "token": …}` or `{"ok": False, "lockedBy": …}`."""
         return await self._call(calls.canhaz(path, id, lock_parents, lock_children),
                                 lambda answer: answer.body)
 
     async def nowant(self, path: str, token: str) -> dict[str, Any]:
-        """`{"ok": True}`, or `{"ok": False}` if the path is not locked with this token."""
+        """Return `{"ok": True}`, or `{"ok": False}` if the token does not hold the path."""
         return await self._call(calls.nowant(path, token), lambda answer: answer.body)
 
     async def dohaz(self, path: str) -> dict[str, Any]:
-        """`{"lockedBy": …}`: an id, `"?"`, or None when it is free."""
+        """Return `{"lockedBy": …}`: an id, `"?"`, or None if the path is free."""
         return await self._call(calls.dohaz(path), lambda answer: answer.body)
 
-    # How it is done.
+    # Implementation.
 
     async def _run(self, steps: Steps[Result]) -> Result:
         try:
@@ -197,7 +204,7 @@ class AsyncClient(ClientBase):
             raise
 
     async def _give_up(self, asked: Undertaking) -> None:
-        """As the blocking client, with a task."""
+        """Undo an acquire: see `lockerclient.Client._give_up`. A task takes the thread's part."""
         async def go_on() -> None:
             await self._run(asked.go_on_giving_up())
             self._farewells.done(asked)
@@ -211,8 +218,10 @@ class AsyncClient(ClientBase):
 
     async def _say_farewell(self, what: Hashable, steps: Callable[[], Steps[bool]],
                             go_on: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Now, in the background if who waits for it is cancelled once more; if that is in vain,
-        by `go_on`, and when the process ends."""
+        """Run `steps` now, in the background if the caller is cancelled once more.
+
+        If they fail, `go_on` and the exit of the process try again.
+        """
         self._farewells.add(what, steps)
 
         async def say() -> None:

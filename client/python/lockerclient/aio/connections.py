@@ -1,4 +1,4 @@
-"""Sends requests over asyncio's streams, over connections that are kept open."""
+"""Sends requests over asyncio streams, on keep-alive connections."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _Stream = tuple[http.Head, AsyncGenerator[bytes, None]]
 def abort(writer: asyncio.StreamWriter) -> None:
     try:
         writer.transport.abort()
-    except AttributeError:  # the TLS of early Pythons 3.11, when it is closed already
+    except AttributeError:  # TLS of early 3.11 releases, if it is closed already
         pass
     except RuntimeError:  # its loop is closed
         pass
 
 
 class _Timeout:
-    """Ends a connection's silence: its reader fails when it took too long.
+    """Aborts a connection that is silent for too long, so that its reader fails.
 
     Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation.
     """
@@ -59,16 +59,16 @@ class _Timeout:
 
 
 async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """As the blocking client's hang_up: see there why."""
+    """The counterpart of the blocking client's hang_up, which says why."""
     timeout = _Timeout(writer, HANG_UP_TIMEOUT)
     try:
         if writer.can_write_eof():
             writer.write_eof()
-        else:  # TLS has no half of it
+        else:  # TLS cannot be half-closed
             writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
         while await reader.read(64 * 1024):
             pass
-    except (OSError, TypeError):  # it is closed already; or is no socket, as in uvloop
+    except (OSError, TypeError):  # closed already, or not a socket, as in uvloop
         pass
     finally:
         timeout.stop()
@@ -76,7 +76,7 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 def _forget(task: asyncio.Future[list[str]]) -> None:
     if not task.cancelled():
-        task.exception()  # else asyncio complains that nobody asked
+        task.exception()  # else asyncio logs that it was never retrieved
 
 
 def _close_unwanted(connecting: asyncio.Future[_Connection]) -> None:
@@ -88,7 +88,7 @@ _Idle = list[tuple[float, _Connection]]
 
 
 class Connections:
-    """Thread-safe: each event loop has connections of its own."""
+    """A pool of connections per event loop. Thread-safe."""
 
     def __init__(self, address: Address, key: str | None, tls: ssl.SSLContext | None):
         self._address = address
@@ -97,22 +97,22 @@ class Connections:
             self._headers["Authorization"] = "Bearer " + key
         self._tls = tls
         self._has_answered = False
-        # No mutex: in the child of a fork another thread may have it for ever.
+        # No mutex: in a forked child it could stay locked for ever by a thread of the parent.
         self._idle_of: dict[asyncio.AbstractEventLoop, _Idle] = {}
 
     def _idle(self) -> _Idle:
-        """Those of the running loop."""
+        """Return the idle connections of the running loop."""
         loop = asyncio.get_running_loop()
         for each in list(self._idle_of):
             if each.is_closed():
-                self._idle_of.pop(each, None)  # with its sockets; nobody can close them better
+                self._idle_of.pop(each, None)  # drops its sockets, too
         return self._idle_of.setdefault(loop, [])
 
     async def close(self) -> None:
-        """Those of the running loop."""
+        """Close the idle connections of the running loop."""
         idle = self._idle_of.pop(asyncio.get_running_loop(), [])
         for _, (_, writer) in idle:
-            abort(writer)  # TLS would wait for the other side, which may be away
+            abort(writer)  # TLS would wait for the peer, which may be gone
         for _, (_, writer) in idle:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
@@ -126,18 +126,18 @@ class Connections:
                 return await self._exchange(connection, request, timeout)
             except NoAnswer as failure:
                 if not failure.was_cut:
-                    idle = self._idle()  # they may all be dead, and to find that out takes long
+                    idle = self._idle()  # they may all be dead; finding out one by one is slow
                     while idle:
                         abort(idle.pop()[1][1])
                     raise
                 if time.monotonic() - began >= CLOSED_BEFORE:
                     raise
-                # It was closed while it was idle, perhaps: that says nothing about the server.
+                # Perhaps it was closed while idle: that says nothing about the server.
         return await self._exchange(await self._open(timeout), request, timeout)
 
     @contextlib.asynccontextmanager
     async def stream(self, request: Request, silence_max: float) -> AsyncIterator[_Stream]:
-        """A reply that does not end, as lines. Its connection ends with the block."""
+        """Open an endless reply as lines. Its connection is closed at the end of the block."""
         reader, writer = await self._open(silence_max)
         timeout = _Timeout(writer, silence_max)
         lines: AsyncGenerator[bytes, None] | None = None
@@ -165,7 +165,7 @@ class Connections:
         seconds = min(timeout, CONNECT_TIMEOUT)
         hosts = await self._within(seconds, self._hosts(), _forget)
         failure: NoAnswer | None = None
-        for host in hosts:  # one that is silent must not take the time of the others
+        for host in hosts:  # a silent one must not use up the time of the others
             name = None if self._tls is None else self._address.host
             try:
                 return await self._within(seconds / len(hosts), asyncio.open_connection(
@@ -177,7 +177,7 @@ class Connections:
         raise failure
 
     async def _hosts(self) -> list[str]:
-        """The addresses of the server's name, to be tried in this order."""
+        """Resolve the server's name; return the addresses in the order to try them."""
         host = self._address.host
         try:
             ipaddress.ip_address(host.partition("%")[0])
@@ -185,12 +185,15 @@ class Connections:
         except ValueError:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, self._address.port, type=socket.SOCK_STREAM)
-        has_zones = any(any(each[4][3:]) for each in found)  # of IPv6; they are not in the texts
+        has_zones = any(any(each[4][3:]) for each in found)  # of IPv6; the address texts lack them
         return [host] if has_zones else list(dict.fromkeys(str(each[4][0]) for each in found))
 
     async def _within(self, seconds: float, work: Awaitable[_Result],
                       drop: Callable[[asyncio.Future[_Result]], None]) -> _Result:
-        """Not asyncio.wait_for, for the reason above. What comes too late is dropped."""
+        """Wait for `work`; a result that comes too late goes to `drop`.
+
+        Not asyncio.wait_for, for the reason given at `_Timeout`.
+        """
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=seconds)
@@ -225,7 +228,7 @@ class Connections:
         except asyncio.CancelledError:
             timeout.stop()
             hanging_up = asyncio.ensure_future(_hang_up(reader, writer))
-            while not hanging_up.done():  # also if we are cancelled once more
+            while not hanging_up.done():  # also if cancelled once more
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({hanging_up})
             raise

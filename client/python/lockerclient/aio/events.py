@@ -1,4 +1,4 @@
-"""Follows events over asyncio's streams."""
+"""Follows events over asyncio streams."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..records import Event, error_of
 
 
 class AsyncEvents:
-    """An endless `async for` over events, as `lockerclient.Events`.
+    """An endless async iterator over events, like `lockerclient.Events`.
 
-    In an `async with` block it is connected when the block begins: nothing after that is missed.
-    Outside of one, when the first event is asked for; close it by `aclose`.
+    An `async with` block connects when it begins; no event after that is missed. Without a block,
+    it connects when the first event is requested; close it by `aclose`.
     """
 
     def __init__(self, connections: Connections, settings: Settings, prefix: str | None,
@@ -28,7 +28,7 @@ class AsyncEvents:
 
     @property
     def last_event_id(self) -> str | None:
-        """Give it to `AsyncClient.events` to go on from there."""
+        """The place in the stream: pass it to `AsyncClient.events` to continue from there."""
         return self._stream.last_event_id
 
     async def aclose(self) -> None:
@@ -56,12 +56,12 @@ class AsyncEvents:
             return await self._events.__anext__()
         except StopAsyncIteration:  # it is closed
             raise
-        except BaseException:  # that has ended what it came through
+        except BaseException:  # which has ended the generator
             self._events = self._follow()
             raise
 
     async def _follow(self) -> AsyncGenerator[Event | None, None]:
-        """None, or a reset, at every new connection."""
+        """Yield events, and at every new connection a reset or None."""
         while True:
             try:
                 async with self._connections.stream(self._stream.request(),

@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as is needed to ask a lock server, over asyncio's streams."""
+"""The subset of HTTP/1.1 that the client needs, over asyncio streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEAD_MAX = 64 * 1024
 
 
 class BadReply(Exception):
-    """What came is no HTTP, or ended too early."""
+    """The reply is not HTTP, or ended too early."""
 
 
 def render(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
@@ -38,7 +38,7 @@ class Head:
 async def read_head(reader: asyncio.StreamReader) -> Head:
     while True:
         head = _parse_head(await _until(reader, b"\r\n\r\n"))
-        if head.status >= 200:  # others announce the real one
+        if head.status >= 200:  # 1xx precedes the final one
             return head
 
 
@@ -64,7 +64,7 @@ async def read_body(reader: asyncio.StreamReader, head: Head) -> bytes:
         return b"".join([piece async for piece in _chunks(reader)])
     length = head.headers.get("content-length")
     if length is None:
-        head.keeps_open = False  # its end is the end of the connection
+        head.keeps_open = False  # it ends when the connection is closed
         return await reader.read()
     if not (length.isascii() and length.isdigit()):
         raise BadReply(f"the reply's length is {length[:40]!r}")
@@ -75,7 +75,7 @@ async def read_body(reader: asyncio.StreamReader, head: Head) -> bytes:
 
 
 async def read_lines(reader: asyncio.StreamReader, head: Head) -> AsyncIterator[bytes]:
-    """The lines of a body that does not end, without their ends."""
+    """Yield the lines of an endless body, without line ends."""
     rest = b""
     async for piece in _chunks(reader) if head.is_chunked else _pieces(reader):
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,4 +1,4 @@
-"""A lease, and its locks, which come and go, for asyncio."""
+"""A lease and its locks, for asyncio."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AsyncLease(Block):
-    """Made by `AsyncClient.lease`. One lease for locks that come and go inside of its block."""
+    """A lease to which locks are added and removed. Made by `AsyncClient.lease`."""
 
     def __init__(self, client: AsyncClient, owner: str, ttl: float | None, on_lost: OnLost | None,
                  cancel_on_loss: bool):
@@ -34,7 +34,7 @@ class AsyncLease(Block):
         self._ttl = ttl
 
     async def open(self) -> AsyncLease:
-        """What the beginning of an `async with` block does; `release` ends it."""
+        """Open the lease without a block; end it by `release`."""
         reservation = self._reserve()
         self.lost = asyncio.Event()
         client = self._client
@@ -46,7 +46,7 @@ class AsyncLease(Block):
             return self
         except GeneratorExit:
             raise
-        except BaseException:  # also a cancellation, or Ctrl-C
+        except BaseException:  # including a cancellation, or Ctrl-C
             if not await self._end_quickly():
                 await client._give_up(opening)
             raise
@@ -63,7 +63,7 @@ class AsyncLease(Block):
                       lock_parents: bool = True, lock_children: bool = True,
                       meta: str | None = None, lock_delay: float = 0,
                       any: int | None = None) -> Grant:
-        """Adds a lock, or several, to the lease; on a path that it has, changes the mode."""
+        """Add one lock or several to the lease; change the mode of a path that the lease has."""
         return await self._take(Use(wanted_of_lease(
             path, mode=mode, lock_parents=lock_parents, lock_children=lock_children, any=any,
             meta=meta, lock_delay=lock_delay), is_block=False), wait)
@@ -108,7 +108,7 @@ class AsyncLease(Block):
                     await client._run(giving_back.leave(client._settings, tenure, staying))
             tenure.inventory.settle(use)
             return grant
-        except GeneratorExit:  # nothing can be awaited any more
+        except GeneratorExit:  # nothing can be awaited here
             raise
         except BaseException:
             turn.withdraw(deadline.now())
@@ -119,13 +119,13 @@ class AsyncLease(Block):
                 tenure, use, asked, turn,
                 acquisition.go_on_withdrawing(tenure) if is_open else None))
             if not acquisition.may_be_granted:
-                # It goes on if that takes long, or who waits is cancelled once more.
+                # It goes on if that takes longer, or if this task is cancelled once more.
                 await asyncio.wait({undoing}, timeout=giving_back.FAREWELL_TIMEOUT)
             raise
 
     async def _undo(self, tenure: Tenure, use: Use, asked: calls.Wanted, turn: Turn,
                     withdrawing: Steps[Grant | None] | None) -> None:
-        """It may have been granted: it is given back when the server can be asked again."""
+        """Release what may have been granted, once the server is reachable again."""
         try:
             if withdrawing is not None:
                 late = await self._client._run(withdrawing)
@@ -136,15 +136,14 @@ class AsyncLease(Block):
             tenure.turns.leave(turn)
 
     async def _leave(self, tenure: Tenure, use: Use) -> LockerError | None:
-        """Gives back what nobody else needs who shares this lease. Returns what to tell who ends
-        the block."""
+        """Release what no other user of the lease needs; return the error that the block raises."""
         if tenure.is_of_another_process():
             return None
         leaving = self._client._in_background(self._leave_in_turn(tenure, use, False))
         try:
             return await asyncio.shield(leaving)
         except asyncio.CancelledError:
-            # It hurries then, without us if we are cancelled once more. Not before it has begun.
+            # Makes it hurry, even if this task is cancelled once more. Not before it has begun.
             asyncio.get_running_loop().call_soon(leaving.cancel)
             await asyncio.wait({leaving})
             raise
@@ -177,7 +176,7 @@ class AsyncLease(Block):
         return problem
 
     async def _leave_later(self, tenure: Tenure, use: Use) -> None:
-        """A lease that goes on would keep it for ever: a task tries again."""
+        """Retry the release in a task: the living lease would keep the lock for ever."""
         for pause in protocol.backoff():
             await asyncio.sleep(pause)
             if tenure.has_ended():
@@ -189,8 +188,10 @@ class AsyncLease(Block):
                     return
 
     async def release_path(self, path: str) -> None:
-        """Gives one lock back; blocks that have it, too, lose it. The lease lives on. The end of the
-        block that does that is silent."""
+        """Release one path of the lease, which lives on.
+
+        Blocks that have the path lose it, but the end of the calling block does not raise for that.
+        """
         tenure = self._held()
         tenure.check_process()
         async with tenure.inventory.giving_back:
@@ -198,9 +199,9 @@ class AsyncLease(Block):
 
     def lock(self, path: calls.Resource | Iterable[calls.Resource], wait: float | None = None,
              **options: Any) -> AsyncLockOfLease:
-        """A block in which the lease has this lock, too; takes what `acquire` takes.
+        """Return a lock for an `async with` block; takes the parameters of `acquire`.
 
-        Blocks on a path that the lease has already end as those of `lockerclient.Lease.lock`.
+        A block on a path that the lease has already ends like one of `lockerclient.Lease.lock`.
         """
         return AsyncLockOfLease(self, wanted_of_lease(path, **options), wait)
 
@@ -209,7 +210,7 @@ class AsyncLease(Block):
 
 
 class AsyncLockOfLease(UseView):
-    """Made by `AsyncLease.lock`."""
+    """A lock of a lease, held inside a block. Made by `AsyncLease.lock`."""
 
     lease: AsyncLease
 

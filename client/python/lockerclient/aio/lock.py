@@ -1,4 +1,4 @@
-"""A lock that has a lease of its own, for asyncio."""
+"""A lock with its own lease, for asyncio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AsyncLock(Block, GrantView):
-    """Made by `AsyncClient.lock`. A block for one lock, or for several taken in one step."""
+    """A lock on one path, or on several acquired in one step. Made by `AsyncClient.lock`."""
 
     def __init__(self, client: AsyncClient, wanted: calls.Wanted, wait: float | None,
                  on_lost: OnLost | None, cancel_on_loss: bool):
@@ -28,7 +28,10 @@ class AsyncLock(Block, GrantView):
         self._wait = wait
 
     async def acquire(self) -> AsyncLock:
-        """Raises NotAcquired, Deadlock, Unreachable, LockerError."""
+        """Acquire the lock without a block; end it by `release`.
+
+        Raises NotAcquired, Deadlock, Unreachable or LockerError.
+        """
         reservation = self._reserve()
         self.lost = asyncio.Event()
         client = self._client
@@ -41,7 +44,7 @@ class AsyncLock(Block, GrantView):
             return self
         except GeneratorExit:
             raise
-        except BaseException:  # also a cancellation: nobody else would release it
+        except BaseException:  # including a cancellation: nothing else would release it
             if not await self._end_quickly():
                 await client._give_up(acquisition)
             raise

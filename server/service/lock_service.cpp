@@ -304,9 +304,7 @@ LockService::At<std::optional<core::Forced>> LockService::force(const core::Forc
   return carry_out(
       [&](const core::Now& now) -> std::optional<core::Forced> {
         core::Forcing forcing = arbiter_.begin_force(filter, reason);
-        // Behind another force it does nothing yet: the other's place in the table would be lost.
-        const bool is_over =
-            forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
+        const bool is_over = arbiter_.advance_force(forcing, forced_at_once, now);
         core::Forced& forced = forcing.forced;
         const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
         if (is_over && !is_half_done) return forced;

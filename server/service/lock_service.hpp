@@ -118,10 +118,10 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] At<core::Forced> force(const core::ForceFilter& filter, const std::string& reason,
                                        std::vector<AuditedLock>* ended = nullptr);
   using AwaitedForced = AwaitedDecision<At<core::Forced>>;
-  /// The same, in slices, between which other requests are answered; concurrent forces run one
-  /// after the other. If the answer is nullopt, the force goes on: when it is finished, `later` is
-  /// decided once, under the mutex, perhaps before this returns, unless forget() is called; until
-  /// then `ended` must live.
+  /// The same, in slices, between which other requests are answered. The first slice is executed
+  /// immediately; forces that take more of them run one after the other. If the answer is nullopt,
+  /// the force goes on: when it is finished, `later` is decided once, under the mutex, perhaps
+  /// before this returns, unless forget() is called; until then `ended` must live.
   [[nodiscard]] At<std::optional<core::Forced>> force(const core::ForceFilter& filter,
                                                       const std::string& reason,
                                                       std::vector<AuditedLock>* ended,

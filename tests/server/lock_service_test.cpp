@@ -275,5 +275,21 @@ TEST_F(LockServiceForceTest, AForceThatEndsLittleIsAnsweredAtOnce) {
   EXPECT_FALSE(waiter.is_told());
 }
 
+TEST_F(LockServiceForceTest, WhatTheFirstSliceEndedGetsToTheDiskWhenTheNextHasNoRoom) {
+  ASSERT_EQ(take_another(), core::Outcome::granted);
+  take_many();
+  commit_.commit_until(service_.status().index);
+  journal_.set_room(1);
+  ForceWaiter waiter;
+  ASSERT_FALSE(service_.force(everything(), "x", nullptr, waiter.later).answer);
+  const Index end = service_.status().index;
+  for (int looks = 0; looks < 5'000 && !commit_.is_durable(end); ++looks) {
+    std::this_thread::sleep_for(milliseconds{1});
+  }
+  EXPECT_TRUE(commit_.is_durable(end));
+  EXPECT_EQ(service_.status().locks, locks);
+  service_.forget(waiter.later);
+}
+
 }  // namespace
 }  // namespace locker::server

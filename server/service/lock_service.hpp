@@ -13,7 +13,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -246,7 +245,7 @@ class LockService final : private core::Arbiter::Host {
   core::Arbiter& arbiter_;
   LockPages pages_;
   TokenSource tokens_;
-  std::unordered_map<core::WaiterId, AwaitedAcquired*> awaited_;
+  std::map<core::WaiterId, AwaitedAcquired*> awaited_;  // a hash table would stall when it grows
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command being executed
   // The newest lock when all locks of the lease were known to fit. Later locks have higher ids,

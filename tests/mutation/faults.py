@@ -349,7 +349,7 @@ FAULTS = [
           "http_test LockServiceForceTest.*"),
     Fault("list-keeps-its-turn", "of many lists that fall apart one comes before its turn",
           "core/rechecks.cpp",
-          "    if (was_in_order) return first;\n", "    return first;\n",
+          "lowest.key() == ticket", "lowest.key() <= ticket",
           "core_test Rechecks*"),
     Fault("passing-costs-nothing", "others wait while a lease looks at all who wait for it",
           "core/arbiter_waiting.cpp",

@@ -245,7 +245,7 @@ class Arbiter {
   void end_lock(const HeldLock& held, PathView path, End reason, const std::string& detail);
   void on_path_lost(const Token& token, PathView path, const Shape& shape);
   void pass_on_terms(const LivingLease& lease);
-  void on_lease_gone(const Token& token, Fence fence, End reason, const std::string& detail);
+  void on_lease_gone(const Token& token, End reason, const std::string& detail);
   [[nodiscard]] std::size_t count_ends_of(const LivingLease& lease) const;
   bool end_lease(const LivingLease& lease, End reason, const std::string& detail);
   void end_wait(Waiter& waiter, End reason, const std::string& detail);

@@ -76,12 +76,12 @@ void Arbiter::end_lock(const HeldLock& held, PathView path, End reason, const st
   if (lease) ended_.remember_lock(token, path, {reason, fence, detail}, now_.instant);
   rechecks_.take_over(std::move(watching));
   if (lease_ends) {
-    on_lease_gone(token, fence, reason, detail);
+    on_lease_gone(token, reason, detail);
   } else if (is_last && reason == End::forced) {
     // A client that lost all its locks by force has to learn so when it renews.
     stop_timer(*table_.find_lease_of(token));
     record(Ended{token, opened, reason});
-    on_lease_gone(token, fence, reason, detail);
+    on_lease_gone(token, reason, detail);
   }
   if (lease) on_path_lost(token, path, held.shape);
 }
@@ -103,9 +103,8 @@ void Arbiter::pass_on_terms(const LivingLease& lease) {
   for (Waiter* const waiter : waiters_.of(lease.token)) waiter->default_ttl = lease.ttl;
 }
 
-void Arbiter::on_lease_gone(const Token& token, Fence fence, End reason,
-                            const std::string& detail) {
-  const EndedMemory::Ended ended{reason, fence, detail};
+void Arbiter::on_lease_gone(const Token& token, End reason, const std::string& detail) {
+  const EndedMemory::Ended ended{reason, 0, detail};
   ended_.remember_lease(token, ended, now_.instant);
   if ((expiring_.contains(token) || opened_.contains(token)) && !table_.find_lease_of(token)) {
     expiring_.erase(token);
@@ -141,7 +140,7 @@ bool Arbiter::end_lease(const LivingLease& lease, End reason, const std::string&
   stop_timer(*left);
   if (reason == End::released) pass_on_terms(*left);
   record(Ended{token, opened, reason});
-  on_lease_gone(token, opened.fence, reason, detail);
+  on_lease_gone(token, reason, detail);
   return true;
 }
 

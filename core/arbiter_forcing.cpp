@@ -31,6 +31,15 @@ bool is_meant(const Forcing& forcing, const HeldLock& held) {
          (!filter.owner || held.owner == *filter.owner);
 }
 
+std::unique_ptr<LockCursor> open_cursor(const LockTable& table, const ForceFilter& filter) {
+  using Reach = LockCursor::Reach;
+  if (filter.packed_path) {
+    return std::make_unique<LockCursor>(table, PathView{*filter.packed_path}, Reach::at);
+  }
+  const std::string_view prefix = filter.packed_prefix ? *filter.packed_prefix : std::string_view{};
+  return std::make_unique<LockCursor>(table, PathView{prefix});
+}
+
 bool fits(const ForceFilter& filter, const Waiter& waiter) {
   return (!filter.owner || waiter.owner == *filter.owner) &&
          std::any_of(waiter.wanted.begin(), waiter.wanted.end(),
@@ -120,30 +129,21 @@ bool Arbiter::force_locks(Forcing& forcing, std::size_t& steps) {
 
 /// Collects the locks to end, from where the last slice stopped.
 bool Arbiter::choose_locks(Forcing& forcing, std::size_t& steps, std::vector<ChosenLock>& chosen) {
-  const ForceFilter& filter = forcing.filter;
-  const PathView path{filter.packed_path     ? *filter.packed_path
-                      : filter.packed_prefix ? *filter.packed_prefix
-                                             : std::string_view{}};
-  if (forcing.cursor) {
-    forcing.cursor->resume(path);
-  } else {
-    using Reach = LockCursor::Reach;
-    const Reach reach = filter.packed_path ? Reach::at : Reach::at_and_below;
-    forcing.cursor = std::make_unique<LockCursor>(table_, path, reach);
-  }
+  if (!forcing.cursor) forcing.cursor = open_cursor(table_, forcing.filter);
+  LockCursor& cursor = *forcing.cursor;
+  const bool is_there = cursor.skip(forcing.last_lock, steps);
   bool is_end = false;
-  while (steps > 0 && !is_end) {
-    const auto held = forcing.cursor->next();
+  while (is_there && steps > 0) {
+    const auto held = cursor.next();
     is_end = !held || held->id.fence > forcing.newest;
     if (is_end) break;
     take_steps(1, steps);
-    if (held->id <= forcing.last_lock) continue;
     forcing.last_lock = held->id;
     if (!is_meant(forcing, *held)) continue;
     chosen.push_back({held->id, held->handle});
     take_steps(steps_of_an_end, steps);
   }
-  forcing.cursor->keep();
+  cursor.keep();
   return is_end;
 }
 

@@ -8,12 +8,12 @@ bool Arbiter::replay(const Record& record) {
   const std::optional<HeldLock> held = table_.find_ended(record);
   Token token;
   End reason = End::released;
-  std::optional<Fence> ended_lease;  // one that was opened explicitly
+  bool ends_opened_lease = false;
   if (const auto* const ended = std::get_if<Ended>(&record)) {
     token = ended->token;
     reason = ended->reason;
     const MaybeLease lease = held ? std::nullopt : table_.find_lease_of(token);
-    if (lease && lease->opened == ended->id) ended_lease = ended->id.fence;
+    ends_opened_lease = lease && lease->opened == ended->id;
   } else if (const auto* const cooling = std::get_if<Cooling>(&record)) {
     token = cooling->token;
     reason = cooling->reason;
@@ -28,13 +28,13 @@ bool Arbiter::replay(const Record& record) {
   if (path && reason != End::changed) {
     ended_.remember_lock(token, *path, {reason, held->id.fence, ""}, now_.instant);
     if (!table_.find_lease_of(token)) {
-      ended_.remember_lease(token, {reason, held->id.fence, ""}, now_.instant);
+      ended_.remember_lease(token, {reason, 0, ""}, now_.instant);
       expiring_.erase(token);
     } else if (reason == End::expired) {
       expiring_.insert(token);
     }
-  } else if (ended_lease) {
-    ended_.remember_lease(token, {reason, *ended_lease, ""}, now_.instant);
+  } else if (ends_opened_lease) {
+    ended_.remember_lease(token, {reason, 0, ""}, now_.instant);
     expiring_.erase(token);
     opened_.erase(token);
   }

@@ -15,7 +15,7 @@ constexpr std::size_t paths_of_a_thing = 8;
 constexpr std::size_t ends_of_a_thing = 4;
 // The time scheduled per path of a waiter whose client has left: at most twice what it needs.
 constexpr std::chrono::microseconds to_leave_a_path{4};
-constexpr std::size_t steps_of_a_thing = 250;  // of a deadlock search
+constexpr std::size_t steps_of_a_thing = 250;  // of a deadlock search, or LockTable::search_steps()
 
 /// A request for hundreds of paths counts as much as many small ones.
 std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / paths_of_a_thing; }
@@ -216,11 +216,18 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
   };
   while (limit > 0) {
     std::size_t things = 1;
+    // A request of a lease that is in the way of thousands looks at each of them to pass it.
+    const std::uint64_t steps_before = table_.search_steps();
+    const auto things_searched = [&] {
+      return (table_.search_steps() - steps_before) / steps_of_a_thing;
+    };
     if (const auto due = deadlines_.take_due(now_.instant)) {
       things = on_due(*due);
+      things += things_searched();
     } else if (Waiter* const next = rechecks_.take_next(now_.instant, has_room_for)) {
       things = things_of(*next);
       examine(*next);
+      things += things_searched();
     } else if (!to_search_.empty() && now_.instant >= rechecks_.held_until()) {
       const Token token = to_search_.extract(to_search_.begin()).value();
       things += refuse_deadlocks_of(token) / steps_of_a_thing;
@@ -269,7 +276,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       }
       if (has_begun && end_lease(lease, End::expired, "")) return things;
       if (has_begun && expiring_.insert(lease.token).second) {
-        on_lease_gone(lease.token, lease.opened.fence, End::expired, "");
+        on_lease_gone(lease.token, End::expired, "");
       }
       // The lease lasts until its end can be recorded. With very many locks that takes several
       // turns.

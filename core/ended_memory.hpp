@@ -25,7 +25,7 @@ class EndedMemory {
 
   struct Ended {
     End reason = End::released;
-    Fence fence = 0;
+    Fence fence = 0;     ///< Of a lock.
     std::string detail;  ///< Why it was forced, in the administrator's words.
   };
 

@@ -10,26 +10,22 @@ constexpr std::uint32_t null = UnitArena::null;
 }  // namespace
 
 LockCursor::LockCursor(const LockTable& table, PathView path, Reach reach)
-    : table_(table), reach_(reach) {
-  open(path);
+    : table_(table), packed_path_(path.packed()), reach_(reach) {
+  resume();
 }
 
 LockCursor::~LockCursor() { table_.kept_cursors_.erase(this); }
 
-void LockCursor::open(PathView path) {
-  behind_ = {};
-  const auto& found = table_.find_nodes(path);
-  node_ = found.is_whole() ? found.nodes[found.level] : null;
-  level_ = found.level;
-}
-
-// A node is removed with the last of its locks. The locks that the cursor moved past are gone then,
-// too, and everything in a later node is new, even if that is in the same place.
-void LockCursor::resume(PathView path) {
-  const auto& found = table_.find_nodes(path);
+/// A node is removed with the last of its locks. The locks that the cursor moved past are gone
+/// then, too, and everything in a later node is new, even if that is in the same place.
+void LockCursor::resume() {
+  if (is_kept_) table_.kept_cursors_.erase(this);
+  is_kept_ = false;
+  const auto& found = table_.find_nodes(PathView{packed_path_});
   const std::uint32_t there = found.is_whole() ? found.nodes[found.level] : null;
-  const bool was_kept = table_.kept_cursors_.erase(this) != 0;
-  if (!was_kept || node_ != there) open(path);
+  if (node_ != there) behind_ = {};
+  node_ = there;
+  level_ = found.level;
 }
 
 std::uint32_t LockCursor::next_of(std::size_t list) const {
@@ -39,6 +35,7 @@ std::uint32_t LockCursor::next_of(std::size_t list) const {
 
 // Only these locks are marked, so that the end of others costs nothing.
 void LockCursor::keep() {
+  is_kept_ = true;
   table_.kept_cursors_.insert(this);
   for (const std::uint32_t at : behind_) {
     if (at != null) table_.lock(at).set(LockTable::Lock::bit_under_cursor);
@@ -46,6 +43,7 @@ void LockCursor::keep() {
 }
 
 std::optional<HeldLock> LockCursor::next() {
+  if (is_kept_) resume();
   if (node_ == null) return std::nullopt;
   std::uint32_t oldest = null;
   std::size_t its_list = 0;
@@ -62,14 +60,15 @@ std::optional<HeldLock> LockCursor::next() {
   return table_.lock_at(oldest);
 }
 
-bool LockCursor::skip(LockId behind, std::size_t limit) {
+bool LockCursor::skip(LockId behind, std::size_t& steps) {
+  if (is_kept_) resume();
   if (node_ == null) return true;
   for (std::size_t list = 0; list < list_count(); ++list) {
     const auto is_before = [&](std::uint32_t at) {
       return at != null && table_.lock(at).id() <= behind;
     };
     std::uint32_t next = next_of(list);
-    for (; is_before(next) && limit > 0; --limit) {
+    for (; is_before(next) && steps > 0; --steps) {
       behind_[list] = next;
       next = next_of(list);
     }

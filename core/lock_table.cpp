@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::uint32_t null = UnitArena::null;
 
+/// A visitor of one function for each kind of record.
+template <typename... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
 /// Compares short pieces, which are the common ones, without a call.
 bool is_same(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -232,7 +238,7 @@ void LockTable::unlink_from_nodes(std::uint32_t at) {
   }
 }
 
-void LockTable::apply(const Granted& granted, const EndedLock&) {
+void LockTable::apply_kind(const Granted& granted) {
   LOCKER_ASSERT(granted.id > last_id_);
   last_id_ = granted.id;
   prefetch_lease(granted.token);
@@ -269,20 +275,20 @@ void LockTable::apply(const Granted& granted, const EndedLock&) {
   ++lock_count_;
 }
 
-void LockTable::apply(const LeaseOpened& opened, const EndedLock&) {
+void LockTable::apply_kind(const LeaseOpened& opened) {
   LOCKER_ASSERT(opened.id > last_id_ && find_lease(opened.token) == null);
   last_id_ = opened.id;
   add_lease(opened.token, opened.owner, opened.ttl, opened.id.fence);
 }
 
-void LockTable::apply(const TtlChanged& changed, const EndedLock&) {
+void LockTable::apply_kind(const TtlChanged& changed) {
   const std::uint32_t at = find_lease(changed.token);
   LOCKER_ASSERT(at != null);
   LeaseTerms& terms = terms_for(lease(at));
   set_terms(terms, changed.ttl, terms.opened_fence);
 }
 
-void LockTable::apply(const Cooling& cooling, const EndedLock& held) {
+void LockTable::apply_kind(const Cooling& cooling, const EndedLock& held) {
   LOCKER_ASSERT(held && held->id == cooling.id);
   const std::uint32_t at = held->handle;
   delayed_count_ -= lock_delay_of(at).count() == 0 ? 0U : 1U;
@@ -291,7 +297,7 @@ void LockTable::apply(const Cooling& cooling, const EndedLock& held) {
   cooling_[cooling.id] = at;
 }
 
-void LockTable::apply(const Ended& ended, const EndedLock& held) {
+void LockTable::apply_kind(const Ended& ended, const EndedLock& held) {
   if (!held) {
     const std::uint32_t opened = find_lease(ended.token);
     LOCKER_ASSERT(opened != null && lease(opened).first_lock == null);
@@ -349,21 +355,17 @@ Milliseconds LockTable::lock_delay_of(std::uint32_t at) const {
   return Milliseconds{block == null ? 0 : arena_.at<LockDetails>(block)->lock_delay};
 }
 
-bool LockTable::fits(const Granted& granted, const EndedLock&) const {
+bool LockTable::fits(const Granted& granted) const {
   if (granted.id <= last_id_) return false;
   const std::uint32_t owning = find_lease(granted.token);
   return granted.is_cooling || owning == null || find_lock(owning, granted.path) == null;
 }
 
-bool LockTable::fits(const LeaseOpened& opened, const EndedLock&) const {
+bool LockTable::fits(const LeaseOpened& opened) const {
   return opened.id > last_id_ && find_lease(opened.token) == null;
 }
 
-bool LockTable::fits(const TtlChanged& changed, const EndedLock&) const {
-  return find_lease(changed.token) != null;
-}
-
-bool LockTable::fits(const Cooling&, const EndedLock& held) const { return held.has_value(); }
+bool LockTable::fits(const TtlChanged& changed) const { return find_lease(changed.token) != null; }
 
 bool LockTable::fits(const Ended& ended, const EndedLock& held) const {
   if (held) return true;
@@ -372,13 +374,19 @@ bool LockTable::fits(const Ended& ended, const EndedLock& held) const {
 }
 
 void LockTable::apply(const Record& record, const EndedLock& ended) {
-  std::visit([&](const auto& kind) { apply(kind, ended); }, record);
+  std::visit(Overloaded{[&](const Cooling& cooling) { apply_kind(cooling, ended); },
+                        [&](const Ended& end) { apply_kind(end, ended); },
+                        [&](const auto& kind) { apply_kind(kind); }},
+             record);
 }
 
 bool LockTable::try_apply(const Record& record, const EndedLock& ended) {
-  if (!std::visit([&](const auto& kind) { return fits(kind, ended); }, record)) return false;
-  apply(record, ended);
-  return true;
+  const bool fits_in = std::visit(Overloaded{[&](const Cooling&) { return ended.has_value(); },
+                                             [&](const Ended& end) { return fits(end, ended); },
+                                             [&](const auto& kind) { return fits(kind); }},
+                                  record);
+  if (fits_in) apply(record, ended);
+  return fits_in;
 }
 
 std::optional<HeldLock> LockTable::find_ended(const Record& record) {

@@ -245,15 +245,14 @@ class LockTable {
 
   // Records of each kind, and whether they can be applied.
   using EndedLock = std::optional<HeldLock>;
-  void apply(const Granted& granted, const EndedLock& none);
-  void apply(const LeaseOpened& opened, const EndedLock& none);
-  void apply(const TtlChanged& changed, const EndedLock& none);
-  void apply(const Cooling& cooling, const EndedLock& held);
-  void apply(const Ended& ended, const EndedLock& held);
-  [[nodiscard]] bool fits(const Granted& granted, const EndedLock& none) const;
-  [[nodiscard]] bool fits(const LeaseOpened& opened, const EndedLock& none) const;
-  [[nodiscard]] bool fits(const TtlChanged& changed, const EndedLock& none) const;
-  [[nodiscard]] bool fits(const Cooling& cooling, const EndedLock& held) const;
+  void apply_kind(const Granted& granted);
+  void apply_kind(const LeaseOpened& opened);
+  void apply_kind(const TtlChanged& changed);
+  void apply_kind(const Cooling& cooling, const EndedLock& held);
+  void apply_kind(const Ended& ended, const EndedLock& held);
+  [[nodiscard]] bool fits(const Granted& granted) const;
+  [[nodiscard]] bool fits(const LeaseOpened& opened) const;
+  [[nodiscard]] bool fits(const TtlChanged& changed) const;
   [[nodiscard]] bool fits(const Ended& ended, const EndedLock& held) const;
 
   // Leases: lock_table_leases.cpp.

@@ -28,7 +28,8 @@ void Rechecks::add_all(Dependants& list) {
 void Rechecks::take_over(std::unique_ptr<Dependants> list) {
   if (list == nullptr) return;
   if (list->size() <= woken_at_once_max_) return add_all(*list);
-  lists_.push_back(std::move(list));
+  const Ticket first = list->begin()->first;
+  lists_.emplace(first, std::move(list));
 }
 
 void Rechecks::forget(Waiter& waiter) {
@@ -43,6 +44,21 @@ void Rechecks::delay(Waiter& waiter, Instant now) {
   delayed_.emplace(waiter.ticket, &waiter);
 }
 
+/// Returns the member with the lowest ticket; null if there is none. O(log lists), amortized: a
+/// list moves once for each of its members at most.
+Waiter* Rechecks::first_in_lists() {
+  while (!lists_.empty()) {
+    auto lowest = lists_.extract(lists_.begin());
+    if (lowest.mapped()->empty()) continue;
+    const auto [ticket, first] = *lowest.mapped()->begin();
+    const bool was_in_order = lowest.key() == ticket;
+    lowest.key() = ticket;
+    lists_.insert(std::move(lowest));
+    if (was_in_order) return first;
+  }
+  return nullptr;
+}
+
 Waiter* Rechecks::take_next(Instant now, const std::function<bool(const Waiter&)>& has_room_for) {
   if (now < held_until_) return nullptr;
   if (!delayed_.empty() && now >= delayed_until_) {
@@ -52,12 +68,9 @@ Waiter* Rechecks::take_next(Instant now, const std::function<bool(const Waiter&)
       if (has_room_for(*delayed->second)) next_.insert(delayed_.extract(delayed));
     }
   }
-  std::erase_if(lists_, [](const auto& list) { return list->empty(); });
   Waiter* next = next_.empty() ? nullptr : next_.begin()->second;
-  for (const auto& list : lists_) {
-    Waiter* const first = list->begin()->second;
-    if (next == nullptr || first->ticket < next->ticket) next = first;
-  }
+  Waiter* const listed = first_in_lists();
+  if (next == nullptr || (listed != nullptr && listed->ticket < next->ticket)) next = listed;
   if (next != nullptr) forget(*next);
   return next;
 }

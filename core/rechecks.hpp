@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "core/deadline_queue.hpp"
 #include "core/request.hpp"
@@ -65,10 +64,13 @@ class Rechecks {
 
  private:
   static void unregister(Waiter& waiter);
+  [[nodiscard]] Waiter* first_in_lists();
 
   const std::size_t woken_at_once_max_;
   std::map<Ticket, Waiter*> next_;
-  std::vector<std::unique_ptr<Dependants>> lists_;  // that were taken over
+  // That were taken over, each by a ticket that is not above its first one. Nobody registers in
+  // them any more, so their first tickets only rise.
+  std::multimap<Ticket, std::unique_ptr<Dependants>> lists_;
   Instant held_until_{};
   std::map<Ticket, Waiter*> delayed_;
   Instant delayed_until_{};

@@ -23,7 +23,7 @@ IoResult<void> AppendFile::write_at(std::uint64_t offset, std::string_view bytes
   const std::span<char> written = blocks_.span().first(size);
   const std::span<char> first = written.first(block_bytes);
   const std::span<char> last = written.last(block_bytes);
-  if (begin != std::exchange(last_block_, none)) {
+  if (begin != last_block_) {
     std::ranges::fill(first, '\0');
     if (before != 0) {
       if (auto read = file_->read_at(begin, first); !read) return read.error();

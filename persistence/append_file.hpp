@@ -11,16 +11,18 @@
 
 namespace locker::persistence {
 
-/// A file that bypasses the page cache, for overwriting zeros sequentially. Writes whole blocks;
-/// the next write rewrites the last block with what follows. A single connection acquires and
-/// releases 1.13 times as often as with cached writes that are then synced. Only one thread may
-/// write.
+/// A file that bypasses the page cache if that is possible, for overwriting zeros sequentially.
+/// Writes whole blocks; the next write rewrites the last block with what follows. A single
+/// connection acquires and releases 1.13 times as often as with cached writes that are then synced.
+/// Only one thread may write, and not again after an error.
 class AppendFile final : public File {
  public:
-  /// REQUIRES: File::bypass_cache() returned true.
-  explicit AppendFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  /// REQUIRES: opened for writing; its size is a multiple of direct_alignment.
+  explicit AppendFile(std::unique_ptr<File> file) : file_(std::move(file)) {
+    file_->bypass_cache();
+  }
 
-  /// Zeroes the rest of the last block after `bytes`, unless `bytes` begin in that block.
+  /// Zeroes the rest of the last block after `bytes`, unless `bytes` begin inside that block.
   [[nodiscard]] IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override;
   [[nodiscard]] IoResult<std::size_t> read_at(std::uint64_t offset,
                                               std::span<char> bytes) override {

@@ -50,8 +50,9 @@ class File {
 
   /// Reads from the disk, bypassing the page cache: after a failed sync the cache can show data
   /// that the disk does not have. Returns the number of bytes read, which is less than requested
-  /// only at the end of the file. REQUIRES: opened with Access::read, or bypass_cache() returned
-  /// true; offset, length and address are multiples of direct_alignment.
+  /// only at the end of the file. A file opened for writing is read through the cache, unless
+  /// bypass_cache() returned true. REQUIRES: offset, length and address are multiples of
+  /// direct_alignment.
   [[nodiscard]] virtual IoResult<std::size_t> read_at(std::uint64_t offset,
                                                       std::span<char> bytes) = 0;
 
@@ -68,7 +69,7 @@ class File {
   /// Makes all further writes and reads bypass the page cache; they must be multiples of
   /// direct_alignment. Returns false, and changes nothing, if that is not possible. REQUIRES:
   /// opened for writing.
-  [[nodiscard]] virtual bool bypass_cache() { return false; }
+  virtual bool bypass_cache() { return false; }
 };
 
 /// How a file is opened. New files have mode 0600.

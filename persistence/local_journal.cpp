@@ -11,7 +11,7 @@ namespace {
 
 /// Bypasses the page cache only with Durability::always; writes that are synced later belong in it.
 std::unique_ptr<File> for_appending(std::unique_ptr<File> file, Durability durability) {
-  if (durability != Durability::always || !file->bypass_cache()) return file;
+  if (durability != Durability::always) return file;
   return std::make_unique<AppendFile>(std::move(file));
 }
 

@@ -53,6 +53,15 @@ class Descriptor {
   int number_;
 };
 
+/// Whether the disk accepts blocks of direct_alignment for I/O that bypasses the page cache; some
+/// require larger ones. Any other error is left for the caller's own reads to report.
+bool accepts_blocks(int descriptor) {
+  AlignedBytes block{direct_alignment};
+  const ssize_t count = without_interruption(
+      [&] { return ::pread(descriptor, block.span().data(), direct_alignment, 0); });
+  return count >= 0 || errno != EINVAL;
+}
+
 class PosixFile final : public File {
  public:
   PosixFile(Descriptor descriptor, std::string path)
@@ -65,7 +74,8 @@ class PosixFile final : public File {
                         static_cast<off_t>(offset));
       });
       if (written < 0) return last_error("write", path_);
-      // A short write says only where to continue; the next attempt reports the reason.
+      // A short write says only where to continue; the next attempt reports the reason, or EINVAL
+      // if it bypasses the cache and the rest does not begin with a block.
       bytes.remove_prefix(static_cast<std::size_t>(written));
       offset += static_cast<std::uint64_t>(written);
     }
@@ -117,9 +127,7 @@ class PosixFile final : public File {
   bool bypass_cache() override {
     const int flags = ::fcntl(descriptor_.number(), F_GETFL);
     if (flags < 0 || ::fcntl(descriptor_.number(), F_SETFL, flags | O_DIRECT) != 0) return false;
-    AlignedBytes block{direct_alignment};
-    if (read_at(0, block.span())) return true;
-    // Some disks require larger blocks.
+    if (accepts_blocks(descriptor_.number())) return true;
     ::fcntl(descriptor_.number(), F_SETFL, flags);
     return false;
   }
@@ -164,8 +172,9 @@ IoResult<std::unique_ptr<File>> open_for_reading(int directory, const char* name
   Descriptor direct = open_descriptor(directory, name, O_RDONLY | O_DIRECT);
   // Not every file system has O_DIRECT (tmpfs does not); a read after the cache was dropped serves
   // as well.
-  return std::make_unique<ReadAheadFile>(std::make_unique<PosixFile>(
-      direct.number() >= 0 ? std::move(direct) : std::move(cached), path));
+  const bool is_direct = direct.number() >= 0 && accepts_blocks(direct.number());
+  return std::make_unique<ReadAheadFile>(
+      std::make_unique<PosixFile>(is_direct ? std::move(direct) : std::move(cached), path));
 }
 
 bool names_same(const std::string& path, const struct stat& wanted) {

@@ -40,7 +40,8 @@ LockPages::Page LockPages::list_held(const Query& query) {
   OpenPage open{query.limit};
   core::LockId last = query.after.value_or(core::LockId{});
   auto cursor = take_cursor(query);
-  if (!cursor->skip(last, skipped_max)) {
+  std::size_t steps = skipped_max;
+  if (!cursor->skip(last, steps)) {
     // The place is far away. If the same page is requested again, it goes on from here: no other
     // request waits while millions of locks are walked.
     keep_bookmark({query.packed_prefix, last, std::move(cursor)});
@@ -61,14 +62,15 @@ LockPages::Page LockPages::list_held(const Query& query) {
 
 /// Returns the cursor that the previous page left there, or a new one at the beginning.
 std::unique_ptr<core::LockCursor> LockPages::take_cursor(const Query& query) {
-  const core::PathView prefix{query.packed_prefix};
   const auto at = std::find_if(bookmarks_.begin(), bookmarks_.end(), [&](const Bookmark& each) {
     return query.after == each.after && query.packed_prefix == each.prefix;
   });
-  if (at == bookmarks_.end()) return std::make_unique<core::LockCursor>(arbiter_.table(), prefix);
+  if (at == bookmarks_.end()) {
+    return std::make_unique<core::LockCursor>(arbiter_.table(),
+                                              core::PathView{query.packed_prefix});
+  }
   auto cursor = std::move(at->cursor);
   bookmarks_.erase(at);
-  cursor->resume(prefix);
   return cursor;
 }
 

@@ -35,7 +35,7 @@ class LockPages {
   static constexpr std::size_t bookmarks_max = 256;
 
   /// `arbiter` must outlive this.
-  explicit LockPages(core::Arbiter& arbiter) : arbiter_(arbiter) {}
+  explicit LockPages(const core::Arbiter& arbiter) : arbiter_(arbiter) {}
   LockPages(const LockPages&) = delete;
   LockPages& operator=(const LockPages&) = delete;
 
@@ -62,7 +62,7 @@ class LockPages {
   [[nodiscard]] std::unique_ptr<core::LockCursor> take_cursor(const Query& query);
   void keep_bookmark(Bookmark&& bookmark);
 
-  core::Arbiter& arbiter_;
+  const core::Arbiter& arbiter_;
   std::deque<Bookmark> bookmarks_;  // the most recent is the last one
   std::array<LastOfPage, 16> last_of_pages_;
   std::size_t next_of_pages_ = 0;  // index of the next one to overwrite

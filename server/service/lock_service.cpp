@@ -189,7 +189,8 @@ auto LockService::carry_out(const Command& command, std::vector<AuditedLock>* en
   ended_ = nullptr;
   const Index index = commit_.last_index();  // before it lets others in
   after_command(now);
-  // The caller commits what the command recorded, and everything after it.
+  // The caller, or commit_soon() in the command, commits what the command recorded and everything
+  // after it.
   if (index == before && commit_.last_index() != index) commit_soon();
   return At<decltype(answer)>{std::move(answer), index, now};
 }
@@ -304,15 +305,13 @@ LockService::At<std::optional<core::Forced>> LockService::force(const core::Forc
   return carry_out(
       [&](const core::Now& now) -> std::optional<core::Forced> {
         core::Forcing forcing = arbiter_.begin_force(filter, reason);
-        // Behind another force it does nothing yet: the other's place in the table would be lost.
-        const bool is_over =
-            forces_.empty() && arbiter_.advance_force(forcing, forced_at_once, now);
+        const bool is_over = arbiter_.advance_force(forcing, forced_at_once, now);
         core::Forced& forced = forcing.forced;
         const bool is_half_done = forced.outcome == core::Outcome::busy && forced.count > 0;
         if (is_over && !is_half_done) return forced;
         if (clock_.is_stopped()) return core::Forced{core::Outcome::busy, forced.count};
         forces_.push_back({std::move(forcing), ended, &later});
-        due_.notify_one();
+        commit_soon();
         return std::nullopt;
       },
       ended);

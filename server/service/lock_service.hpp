@@ -13,7 +13,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -118,10 +117,10 @@ class LockService final : private core::Arbiter::Host {
   [[nodiscard]] At<core::Forced> force(const core::ForceFilter& filter, const std::string& reason,
                                        std::vector<AuditedLock>* ended = nullptr);
   using AwaitedForced = AwaitedDecision<At<core::Forced>>;
-  /// The same, in slices, between which other requests are answered; concurrent forces run one
-  /// after the other. If the answer is nullopt, the force goes on: when it is finished, `later` is
-  /// decided once, under the mutex, perhaps before this returns, unless forget() is called; until
-  /// then `ended` must live.
+  /// The same, in slices, between which other requests are answered. The first slice is executed
+  /// immediately; forces that take more of them run one after the other. If the answer is nullopt,
+  /// the force goes on: when it is finished, `later` is decided once, under the mutex, perhaps
+  /// before this returns, unless forget() is called; until then `ended` must live.
   [[nodiscard]] At<std::optional<core::Forced>> force(const core::ForceFilter& filter,
                                                       const std::string& reason,
                                                       std::vector<AuditedLock>* ended,
@@ -246,7 +245,7 @@ class LockService final : private core::Arbiter::Host {
   core::Arbiter& arbiter_;
   LockPages pages_;
   TokenSource tokens_;
-  std::unordered_map<core::WaiterId, AwaitedAcquired*> awaited_;
+  std::map<core::WaiterId, AwaitedAcquired*> awaited_;  // a hash table would stall when it grows
   Counts counts_;
   std::vector<AuditedLock>* ended_ = nullptr;  // of the command being executed
   // The newest lock when all locks of the lease were known to fit. Later locks have higher ids,

@@ -512,5 +512,37 @@ TEST_F(ArbiterLimitsTest, AReaderWithManyLocksDoesNotLookThroughThemForEachWhoWa
   }
 }
 
+TEST_F(ArbiterLimitsTest, ALookThatPassesManyWaitersIsManyThings) {
+  constexpr unsigned waiters = 1'000;
+  constexpr unsigned wanted = 40;
+  start();
+  ASSERT_EQ(acquire(token_of(1), {"/lib"}).outcome, Outcome::granted);
+  ASSERT_EQ(acquire(token_of(2), below("/out", wanted)).outcome, Outcome::granted);
+  const Shape all_below{Mode::exclusive, false, true};
+  for (unsigned i = 0; i < waiters; ++i) {
+    ASSERT_EQ(acquire(token_of(10 + i), {"/lib", "/out"}, true, all_below).outcome,
+              Outcome::queued);
+  }
+  AcquireCommand command;
+  command.token = token_of(1);
+  for (const std::string& path : below("/out", wanted)) {
+    command.wanted = {{packed(path), {}}};
+    command.wait = std::chrono::seconds{1};
+    ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::queued);
+  }
+  const auto count_calls = [this] {
+    int calls = 1;
+    for (; arbiter_->advance(now(), wanted); ++calls) {
+    }
+    return calls;
+  };
+  // The grant of one of the requests has all others looked at again.
+  ASSERT_EQ(arbiter_->release(token_of(2), PathView{packed("/out/0")}, now()).outcome,
+            ReleaseOutcome::released);
+  EXPECT_GE(count_calls(), 4);
+  instant_ += std::chrono::seconds{2};  // the waits end at the same time
+  EXPECT_GE(count_calls(), 4);
+}
+
 }  // namespace
 }  // namespace locker::core

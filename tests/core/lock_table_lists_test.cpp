@@ -204,16 +204,16 @@ class TableWithList {
     const Path prefix = random_path();
     cursors_[slot] = {
         std::make_unique<LockCursor>(table_, prefix), std::string{prefix.view().packed()}, {}};
+    cursors_[slot].tested->keep();
   }
 
   void compare_cursors() {
     const std::size_t slot = random_() % cursors_.size();
     Cursor& cursor = cursors_[slot];
     if (cursor.tested == nullptr || random_() % 2 == 0) return;
-    cursor.tested->resume(PathView{cursor.prefix});
     if (random_() % 8 == 0) {
       const LockId behind{std::min(cursor.last.fence + random_() % 4, fence_), 0};
-      while (!cursor.tested->skip(behind, 1)) {
+      for (std::size_t steps = 1; !cursor.tested->skip(behind, steps); steps = 1) {
       }
       cursor.last = std::max(cursor.last, behind);
     }

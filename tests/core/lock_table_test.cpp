@@ -268,7 +268,8 @@ TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
   const int older = grant(first, {Mode::shared, true, true});
   const int newer = grant(first, {Mode::shared, true, true});
   LockCursor not_kept{table_, first};
-  while (not_kept.next()) {
+  not_kept.keep();
+  while (not_kept.next()) {  // it is not kept any more
   }
   release(newer);
   release(older);
@@ -285,12 +286,17 @@ TEST_F(LockTableTest, ACursorThatIsNotKeptNeverMovesAgain) {
 TEST_F(LockTableTest, ACursorIsMovedInSlicesOfALimitedSize) {
   for (const char* const at : {"/a", "/b/c", "/d", "/b/e", "/f"}) EXPECT_EQ(canhaz(at, "x"), "");
   LockCursor cursor{table_, path("/")};
-  EXPECT_FALSE(cursor.skip({4, 0}, 1));
-  EXPECT_FALSE(cursor.skip({4, 0}, 2));
+  std::size_t steps = 1;
+  EXPECT_FALSE(cursor.skip({4, 0}, steps));
+  steps = 2;
+  EXPECT_FALSE(cursor.skip({4, 0}, steps));
+  EXPECT_EQ(steps, 0U);
+  cursor.keep();
   release(2);
   release(4);
-  EXPECT_TRUE(cursor.skip({4, 0}, 1));
-  EXPECT_TRUE(cursor.skip({4, 0}, 0));
+  steps = 1;
+  EXPECT_TRUE(cursor.skip({4, 0}, steps));
+  EXPECT_EQ(steps, 1U);
   EXPECT_EQ(cursor.next()->id.fence, 5U);
   EXPECT_FALSE(cursor.next());
 }

@@ -61,6 +61,17 @@ TEST_F(RechecksTest, OfALongListEachStaysInItUntilItsTurn) {
   EXPECT_EQ(take(), std::nullopt);
 }
 
+TEST_F(RechecksTest, AListWhoseFirstMembersLeaveHasItsTurnByTheOthers) {
+  rechecks_.take_over(list_of({0, 1, 8}));
+  rechecks_.take_over(list_of({2, 4, 9}));
+  rechecks_.take_over(list_of({0, 3, 7}));
+  rechecks_.take_over(list_of({0, 1, 2}));
+  for (const Ticket ticket : {0U, 1U, 2U}) rechecks_.forget(waiters_.at(ticket));
+  for (const Ticket ticket : {3U, 4U, 7U, 8U, 9U}) EXPECT_EQ(take(), ticket);
+  EXPECT_EQ(take(), std::nullopt);
+  EXPECT_EQ(rechecks_.next_due(), std::nullopt);
+}
+
 TEST_F(RechecksTest, WhoIsLookedAtAgainIsInNoListAnyMore) {
   const auto first = list_of({1});
   const auto second = list_of({1, 2});

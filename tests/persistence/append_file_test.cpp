@@ -52,8 +52,7 @@ TEST_P(AppendFileTest, HasWhatWasAppendedAndZerosBehind) {
   for (std::uint64_t offset = begin; offset < file_bytes / 2; offset += 30'000) {
     auto opened = disk.open("d/file", Access::write);
     ASSERT_TRUE(opened);
-    ASSERT_TRUE((*opened)->bypass_cache());
-    AppendFile file{std::move(*opened)};  // another AppendFile continues where this one ended
+    AppendFile file{std::move(*opened)};
     const std::string bytes = random_text(random_, 1 + random_() % 5'000);
     ASSERT_TRUE(file.write_at(offset, bytes));
     expected_.replace(offset, bytes.size(), bytes);
@@ -61,7 +60,6 @@ TEST_P(AppendFileTest, HasWhatWasAppendedAndZerosBehind) {
   }
   auto opened = disk.open("d/file", Access::write);
   ASSERT_TRUE(opened);
-  ASSERT_TRUE((*opened)->bypass_cache());
   AppendFile file{std::move(*opened)};
   append_all(file, file_bytes / 2 + begin, expected_, random_);
   EXPECT_EQ(disk.bytes("d/file"), expected_);
@@ -79,8 +77,8 @@ TEST_P(AppendFileTest, AlsoOnARealDisk) {
   auto file = files.open(path, Access::write);
   ASSERT_TRUE(file);
   ASSERT_TRUE((*file)->sync());
-  if ((*file)->bypass_cache()) *file = std::make_unique<AppendFile>(std::move(*file));
-  append_all(**file, random_() % 10'000, expected_, random_);
+  AppendFile appended{std::move(*file)};
+  append_all(appended, random_() % 10'000, expected_, random_);
   std::ifstream stream{path};
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>{stream}, {}), expected_);
   std::filesystem::remove_all(directory);

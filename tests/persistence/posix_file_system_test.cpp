@@ -1,16 +1,45 @@
-// Tests of a held directory on the real file system.
+// Tests of held directories and of large blocks, on the real file system.
 
 #include "persistence/posix_file_system.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "persistence/aligned_bytes.hpp"
+
+namespace {
+
+// As if the disk required such blocks of I/O that bypasses the page cache; zero: as it is.
+std::size_t block_bytes = 0;
+// As if reads that bypass the page cache failed; zero: they do not.
+int direct_read_error = 0;
+
+}  // namespace
+
+/// Takes the place of the C library's.
+extern "C" ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {
+  const bool is_direct = (::fcntl(descriptor, F_GETFL) & O_DIRECT) != 0;
+  if (is_direct && direct_read_error != 0) {
+    errno = direct_read_error;
+    return -1;
+  }
+  if (is_direct && block_bytes != 0 && size % block_bytes != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  return ::syscall(SYS_pread64, descriptor, bytes, size, offset);
+}
 
 namespace locker::persistence {
 namespace {
@@ -172,6 +201,60 @@ TEST_F(HeldDirectoryTest, AnotherOneTakesItsPlace) {
   EXPECT_EQ(complaint(), "");
   EXPECT_FALSE(files_.hold_directory(store_));
   EXPECT_EQ(complaint(), "");
+}
+
+class DirectReadTest : public testing::Test {
+ protected:
+  DirectReadTest() {
+    std::string name = testing::TempDir() + "direct_read.XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+    path_ = directory_ + "/file";
+    std::ofstream{path_} << std::string(16'384, 'x');
+  }
+  ~DirectReadTest() override {
+    block_bytes = 0;
+    direct_read_error = 0;
+    fs::remove_all(directory_);
+  }
+  void SetUp() override {
+    auto file = files_.open(path_, Access::write);
+    ASSERT_TRUE(file);
+    if (!(*file)->bypass_cache()) GTEST_SKIP() << "this file system cannot bypass the page cache";
+  }
+  /// Returns the first block of the file as it was opened for this.
+  IoResult<std::string> read(Access access) {
+    auto file = files_.open(path_, access);
+    EXPECT_TRUE(file);
+    if (access == Access::write) bypasses_ = (*file)->bypass_cache();
+    AlignedBytes block{direct_alignment};
+    auto count = (*file)->read_at(0, block.span());
+    if (!count) return count.error();
+    return std::string{block.view().substr(0, *count)};
+  }
+
+  bool bypasses_ = false;
+  std::string directory_;
+  std::string path_;
+  PosixFileSystem files_;
+};
+
+TEST_F(DirectReadTest, GoesThroughTheCacheIfTheDiskRequiresLargerBlocks) {
+  block_bytes = 16'384;
+  for (const Access access : {Access::read, Access::write}) {
+    const auto bytes = read(access);
+    ASSERT_TRUE(bytes);
+    EXPECT_EQ(*bytes, std::string(direct_alignment, 'x'));
+    EXPECT_FALSE(bypasses_);
+  }
+}
+
+TEST_F(DirectReadTest, FailsIfTheDiskFails) {
+  direct_read_error = EIO;
+  for (const Access access : {Access::read, Access::write}) {
+    const auto bytes = read(access);
+    ASSERT_FALSE(bytes);
+    EXPECT_EQ(bytes.error().code.value(), EIO);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -24,7 +25,9 @@ class GatedJournal final : public persistence::Journal {
     records_ += count;
     return {};
   }
-  core::Room room_for(std::size_t, bool, std::size_t) const override { return core::Room::enough; }
+  core::Room room_for(std::size_t, bool, std::size_t) const override {
+    return room_ > 0 && room_-- > 0 ? core::Room::enough : core::Room::soon;
+  }
 
   void close_gate() {
     const std::lock_guard lock{mutex_};
@@ -35,6 +38,8 @@ class GatedJournal final : public persistence::Journal {
     open_ = true;
     changed_.notify_all();
   }
+  /// Makes room_for() return `enough` this many more times, and `soon` from then on.
+  void set_room(int times) { room_ = times; }
   /// Sets the duration of each further append().
   void set_delay(std::chrono::milliseconds delay) { delay_ = delay; }
   /// Returns when append() has been called `count` times in all.
@@ -48,6 +53,7 @@ class GatedJournal final : public persistence::Journal {
   }
 
  private:
+  mutable std::atomic<int> room_ = std::numeric_limits<int>::max();
   std::atomic<std::chrono::milliseconds> delay_{std::chrono::milliseconds{0}};
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "core/assert.hpp"
@@ -41,7 +42,7 @@ class SimulatedFile final : public persistence::File {
       : disk_(disk), content_(std::move(content)), path_(std::move(path)), is_direct_(is_direct) {}
 
   IoResult<void> write_at(std::uint64_t offset, std::string_view bytes) override {
-    LOCKER_ASSERT(!bypasses_cache_ || is_aligned(offset, bytes.size()));
+    LOCKER_ASSERT(!bypasses_cache_ || is_aligned(offset, bytes));
     if (auto error = disk_.call("write " + path_)) {
       if (!disk_.is_off_) put(offset, bytes.substr(0, bytes.size() / 2));
       return *error;
@@ -53,6 +54,7 @@ class SimulatedFile final : public persistence::File {
     return {};
   }
   IoResult<std::size_t> read_at(std::uint64_t offset, std::span<char> bytes) override {
+    LOCKER_ASSERT(is_aligned(offset, {bytes.data(), bytes.size()}));
     if (auto error = disk_.call("read " + path_)) {
       error->of_reading = true;
       return *error;
@@ -78,8 +80,9 @@ class SimulatedFile final : public persistence::File {
   bool bypass_cache() override { return bypasses_cache_ = true; }
 
  private:
-  static bool is_aligned(std::uint64_t offset, std::size_t size) {
-    return offset % persistence::direct_alignment == 0 && size % persistence::direct_alignment == 0;
+  static bool is_aligned(std::uint64_t offset, std::string_view bytes) {
+    const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+    return (offset | bytes.size() | address) % persistence::direct_alignment == 0;
   }
   [[nodiscard]] bool fits(std::uint64_t end) const {
     const std::uint64_t size = content_->seen.size();

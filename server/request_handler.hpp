@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "server/access/audit_note.hpp"
+#include "server/request_target.hpp"
 
 namespace locker::server {
 
@@ -187,10 +188,21 @@ struct Response {
   std::unique_ptr<AuditNote> audit;
 };
 
+/// How a connection treats a request before the handler answers it.
+struct Treatment {
+  bool has_large_body = false;  ///< Its body may have HttpLimits::large_body_max bytes.
+  bool is_probe = false;        ///< Sent by monitoring: answered beyond the connection limit, too.
+};
+
 /// Answers requests. Called on any thread; must not block.
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
+  /// Decides by the method and the target alone, because the body may not have arrived.
+  [[nodiscard]] virtual Treatment treatment_of(Method /*method*/,
+                                               const RequestTarget& /*target*/) const {
+    return {};
+  }
   /// Fills in `response`, which is a fresh one except for its body's capacity.
   virtual void answer(const Request& request, Response& response) = 0;
   /// Answers a request whose body has not arrived yet. True: the body is not needed, and `response`

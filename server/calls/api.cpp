@@ -90,6 +90,14 @@ void Api::answer(const Request& request, Response& response) {
       response);
 }
 
+Treatment Api::treatment_of(Method method, const RequestTarget& target) const {
+  // Monitoring must not lose sight of the server when it is busiest.
+  const bool is_probe =
+      target.path == "/healthz" || target.path == "/readyz" || target.path == "/metrics";
+  return {.has_large_body = call_of(target, method) == CallKind::acquire_several,
+          .is_probe = is_probe};
+}
+
 /// Answers the calls for operators and their tools: /v1/openapi.json, /healthz, /readyz, /metrics
 /// and /v1/status.
 void Api::answer_operations(std::string_view path, std::string_view query, const Request& request,

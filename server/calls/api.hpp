@@ -17,6 +17,7 @@ class Api final : public RequestHandler {
   Api(LockService& service, const Metrics& metrics, std::string durability_name, std::string store);
 
   void answer(const Request& request, Response& response) override;
+  [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override;
 
   /// Makes /readyz answer 503, so that load balancers stop sending traffic here.
   void set_draining() { draining_.store(true, std::memory_order_relaxed); }

@@ -26,6 +26,9 @@ class Gate final : public RequestHandler {
        AuditLog* audit)
       : inner_(inner), service_(service), metrics_(metrics), keys_(keys), audit_(audit) {}
 
+  [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override {
+    return inner_.treatment_of(method, target);
+  }
   void answer(const Request& request, Response& response) override;
   /// Refuses requests without a valid key before their bodies are read, which would only take
   /// memory.

@@ -351,6 +351,26 @@ TEST_F(Attack, AQuestionMarkInThePathOfACallBeginsNoParameters) {
   EXPECT_TRUE(locks[0].shape.lock_children);
 }
 
+TEST_F(Attack, OnlySeveralLocksMayBeLargeAndOnlyMonitoringGetsPastTheConnectionLimit) {
+  const auto treatment = [this](Method method, std::string_view target) {
+    return gate_->treatment_of(method, RequestTarget{target});
+  };
+  for (const std::string_view target : {"/v1/locks", "/v1/locks?owner=a"}) {
+    EXPECT_TRUE(treatment(Method::post, target).has_large_body) << target;
+    EXPECT_FALSE(treatment(Method::other, target).has_large_body) << target;
+    EXPECT_FALSE(treatment(Method::post, target).is_probe) << target;
+  }
+  for (const std::string_view target : {"/healthz", "/readyz", "/metrics", "/healthz?verbose"}) {
+    EXPECT_TRUE(treatment(Method::head, target).is_probe) << target;
+    EXPECT_FALSE(treatment(Method::post, target).has_large_body) << target;
+  }
+  for (const std::string_view target :
+       {"/", "/healthz/x", "/v1/metrics", "/v1/status", "/v1/openapi.json", "/v1/locks/metrics"}) {
+    EXPECT_FALSE(treatment(Method::get, target).is_probe) << target;
+    EXPECT_FALSE(treatment(Method::post, target).has_large_body) << target;
+  }
+}
+
 TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   Request request;
   request.method = Method::post;

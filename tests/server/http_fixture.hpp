@@ -25,10 +25,16 @@ using test::get;
 using test::RawClient;
 
 /// Echoes the request: "GET /path body". Some paths do more: /write adds a record and answers with
-/// its index, /big/N answers N bytes, /throw throws, /bodiless needs no body.
+/// its index, /big/N answers N bytes, /throw throws, /bodiless needs no body, POST /large may have
+/// a large one, and /healthz is answered beyond the connection limit.
 class EchoHandler final : public RequestHandler {
  public:
   explicit EchoHandler(GroupCommit& commit) : commit_(commit) {}
+
+  [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override {
+    return {.has_large_body = method == Method::post && target.path == "/large",
+            .is_probe = target.path == "/healthz"};
+  }
 
   void answer(const Request& request, Response& response) override {
     calls.fetch_add(1);

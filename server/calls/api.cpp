@@ -22,11 +22,19 @@
 namespace locker::server {
 namespace {
 
-void describe(const Request& request, Response& response) {
-  if (!request.reads()) {
-    return answer_wrong_method("GET, HEAD", "Use GET, HEAD for this call.", response);
+/// Whether the operation is one of monitoring, which must not lose sight of the server when it is
+/// busiest.
+bool is_probe(Operation operation) {
+  switch (operation) {
+    case Operation::healthz:
+    case Operation::readyz:
+    case Operation::metrics:
+      return true;
+    case Operation::status:
+    case Operation::openapi:
+      break;
   }
-  response.body = openapi_json;
+  return false;
 }
 
 }  // namespace
@@ -76,7 +84,7 @@ void Api::answer(const Request& request, Response& response) {
     case CallKind::page:
       return answer_ui(rest, request, response);
     case CallKind::operations:
-      return answer_operations(path, query, request, response);
+      return answer_operation(*operation_of(target), query, request, response);
     case CallKind::other:
     case CallKind::waited:
     case CallKind::unreadable:
@@ -91,31 +99,31 @@ void Api::answer(const Request& request, Response& response) {
 }
 
 Treatment Api::treatment_of(Method method, const RequestTarget& target) const {
-  // Monitoring must not lose sight of the server when it is busiest.
-  const bool is_probe =
-      target.path == "/healthz" || target.path == "/readyz" || target.path == "/metrics";
+  const auto operation = operation_of(target);
   return {.has_large_body = call_of(target, method) == CallKind::acquire_several,
-          .is_probe = is_probe};
+          .is_probe = operation && is_probe(*operation)};
 }
 
-/// Answers the calls for operators and their tools: /v1/openapi.json, /healthz, /readyz, /metrics
-/// and /v1/status.
-void Api::answer_operations(std::string_view path, std::string_view query, const Request& request,
-                            Response& response) {
-  if (path == "/v1/openapi.json") return describe(request, response);
+void Api::answer_operation(Operation operation, std::string_view query, const Request& request,
+                           Response& response) {
   if (!request.reads()) {
-    return answer_wrong_method("GET, HEAD", "Use GET for this call.", response);
+    return answer_wrong_method(
+        "GET, HEAD",
+        operation == Operation::openapi ? "Use GET, HEAD for this call." : "Use GET for this call.",
+        response);
   }
-  if (path == "/healthz") {
-    health(response);
-  } else if (path == "/readyz") {
-    readiness(response);
-  } else if (path == "/metrics") {
-    metrics(response);
-  } else {
-    CallReader read{request};
-    read.parameters(query).only("");
-    if (!read.refused(response)) status(response);
+  switch (operation) {
+    case Operation::healthz:
+      return health(response);
+    case Operation::readyz:
+      return readiness(response);
+    case Operation::metrics:
+      return metrics(response);
+    case Operation::status:
+      return status(query, request, response);
+    case Operation::openapi:
+      response.body = openapi_json;
+      return;
   }
 }
 
@@ -143,7 +151,10 @@ void Api::readiness(Response& response) const {
   }
 }
 
-void Api::status(Response& response) {
+void Api::status(std::string_view query, const Request& request, Response& response) {
+  CallReader read{request};
+  read.parameters(query).only("");
+  if (read.refused(response)) return;
   const LockService::Status status = service_.status();
   response.index = status.index;
   std::string& body = response.body;

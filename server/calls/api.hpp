@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string>
 
+#include "server/calls/call_kind.hpp"
 #include "server/metrics.hpp"
 #include "server/request_handler.hpp"
 #include "server/service/lock_service.hpp"
@@ -25,10 +26,10 @@ class Api final : public RequestHandler {
  private:
   void health(Response& response) const;
   void readiness(Response& response) const;
-  void status(Response& response);
+  void status(std::string_view query, const Request& request, Response& response);
   void metrics(Response& response) const;
-  void answer_operations(std::string_view path, std::string_view query, const Request& request,
-                         Response& response);
+  void answer_operation(Operation operation, std::string_view query, const Request& request,
+                        Response& response);
 
   LockService& service_;
   const Metrics& metrics_;

@@ -107,11 +107,17 @@ RequiredAccess for_terraform(const RequestTarget& target, const Request& request
   return access;
 }
 
-RequiredAccess for_operations(std::string_view path) {
-  if (path == "/healthz" || path == "/readyz" || path == "/v1/openapi.json")
-    return open_to(Who::anybody);
-  if (path == "/metrics") return at_path("metrics", Right::read, "/");
-  if (path != "/v1/status") return open_to(Who::admin_only);
+RequiredAccess for_operation(Operation operation) {
+  switch (operation) {
+    case Operation::healthz:
+    case Operation::readyz:
+    case Operation::openapi:
+      return open_to(Who::anybody);
+    case Operation::metrics:
+      return at_path("metrics", Right::read, "/");
+    case Operation::status:
+      break;
+  }
   RequiredAccess access;
   access.somewhere = Right::read;
   return access;
@@ -161,7 +167,7 @@ RequiredAccess required_access(const Request& request) {
     case CallKind::page:
       return request.reads() ? open_to(Who::anybody) : open_to(Who::admin_only);
     case CallKind::operations:
-      return for_operations(target.path);
+      return for_operation(*operation_of(target));
     case CallKind::other:
       return request.reads() && target.path == "/" ? open_to(Who::anybody)
                                                    : open_to(Who::admin_only);

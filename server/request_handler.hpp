@@ -38,8 +38,8 @@ class Connection {
 struct Request {
   Method method = Method::get;
   std::string_view method_name;
-  std::string_view target;  ///< Origin form, even if the client sent the absolute form; printable
-                            ///< ASCII, at most 8 KiB: path, `?`, query.
+  RequestTarget target;  ///< Origin form, even if the client sent the absolute form; printable
+                         ///< ASCII, at most 8 KiB.
   std::string_view body;
   std::string_view content_type;
   std::string_view accept;

@@ -15,7 +15,6 @@
 #include "server/calls/terraform.hpp"
 #include "server/calls/ui_files.hpp"
 #include "server/json_text.hpp"
-#include "server/request_target.hpp"
 #include "server/service/disk_watch.hpp"
 #include "server/version.hpp"
 
@@ -47,50 +46,48 @@ Api::Api(LockService& service, const Metrics& metrics, std::string durability_na
       store_(std::move(store)) {}
 
 void Api::answer(const Request& request, Response& response) {
-  const RequestTarget target{request.target};
-  const auto [path, query, verb, rest] = target;
-  response.call = call_of(target, request.method);
+  response.call = call_of(request.target, request.method);
   switch (response.call) {
     case CallKind::dohaz:
-      return answer_dohaz(service_, rest, query, request, response);
+      return answer_dohaz(service_, request, response);
     case CallKind::canhaz:
-      return answer_canhaz(service_, rest, query, request, response);
+      return answer_canhaz(service_, request, response);
     case CallKind::nowant:
-      return answer_nowant(service_, rest, query, request, response);
+      return answer_nowant(service_, request, response);
     case CallKind::acquire:
-      return answer_acquire(service_, path_of_lock(target), query, request, response);
+      return answer_acquire(service_, request, response);
     case CallKind::acquire_several:
-      return answer_acquire_several(service_, query, request, response);
+      return answer_acquire_several(service_, request, response);
     case CallKind::release:
-      return answer_release(service_, path_of_lock(target), query, request, response);
+      return answer_release(service_, request, response);
     case CallKind::force:
-      return answer_force_many(service_, query, request, response);
+      return answer_force_many(service_, request, response);
     case CallKind::look:
-      return answer_look(service_, path_of_lock(target), query, request, response);
+      return answer_look(service_, request, response);
     case CallKind::list:
-      return answer_list(service_, query, request, response);
+      return answer_list(service_, request, response);
     case CallKind::lease_open:
-      return answer_open_lease(service_, query, request, response);
+      return answer_open_lease(service_, request, response);
     case CallKind::lease_renew:
-      return answer_renew(service_, query, request, response);
+      return answer_renew(service_, request, response);
     case CallKind::lease_look:
-      return answer_look_at_lease(service_, query, request, response);
+      return answer_look_at_lease(service_, request, response);
     case CallKind::lease_release:
-      return answer_release_all(service_, query, request, response);
+      return answer_release_all(service_, request, response);
     case CallKind::events:
-      return answer_events(service_, query, request, response);
+      return answer_events(service_, request, response);
     case CallKind::terraform:
-      return answer_terraform(service_, rest, query, request, response);
+      return answer_terraform(service_, request, response);
     case CallKind::page:
-      return answer_ui(rest, request, response);
+      return answer_ui(request, response);
     case CallKind::operations:
-      return answer_operation(*operation_of(target), query, request, response);
+      return answer_operation(*operation_of(request.target), request, response);
     case CallKind::other:
     case CallKind::waited:
     case CallKind::unreadable:
       break;
   }
-  if (path == "/" && answer_browser_at_root(request, response)) return;
+  if (request.target.path == "/" && answer_browser_at_root(request, response)) return;
   answer_error(
       404, "not_found",
       "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "
@@ -104,8 +101,7 @@ Treatment Api::treatment_of(Method method, const RequestTarget& target) const {
           .is_probe = operation && is_probe(*operation)};
 }
 
-void Api::answer_operation(Operation operation, std::string_view query, const Request& request,
-                           Response& response) {
+void Api::answer_operation(Operation operation, const Request& request, Response& response) {
   if (!request.reads()) {
     return answer_wrong_method(
         "GET, HEAD",
@@ -120,7 +116,7 @@ void Api::answer_operation(Operation operation, std::string_view query, const Re
     case Operation::metrics:
       return metrics(response);
     case Operation::status:
-      return status(query, request, response);
+      return status(request, response);
     case Operation::openapi:
       response.body = openapi_json;
       return;
@@ -151,9 +147,9 @@ void Api::readiness(Response& response) const {
   }
 }
 
-void Api::status(std::string_view query, const Request& request, Response& response) {
+void Api::status(const Request& request, Response& response) {
   CallReader read{request};
-  read.parameters(query).only("");
+  read.parameters().only("");
   if (read.refused(response)) return;
   const LockService::Status status = service_.status();
   response.index = status.index;

@@ -26,10 +26,9 @@ class Api final : public RequestHandler {
  private:
   void health(Response& response) const;
   void readiness(Response& response) const;
-  void status(std::string_view query, const Request& request, Response& response);
+  void status(const Request& request, Response& response);
   void metrics(Response& response) const;
-  void answer_operation(Operation operation, std::string_view query, const Request& request,
-                        Response& response);
+  void answer_operation(Operation operation, const Request& request, Response& response);
 
   LockService& service_;
   const Metrics& metrics_;

@@ -104,14 +104,11 @@ void answer_force_one(LockService& service, const core::Path& path, CallReader& 
   carry_out(service, std::move(call), read, request, response);
 }
 
-void answer_force_many(LockService& service, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_force_many(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   bool is_force = false;
   CallReader read{request};
-  read.parameters(query)
-      .only("force prefix owner fence cooling waiting reason")
-      .flag("force", is_force);
+  read.parameters().only("force prefix owner fence cooling waiting reason").flag("force", is_force);
   const bool is_narrowed = read.has("prefix") || read.has("fence");
   read.require(is_force,
                "To end many locks add force=true; to release your own, DELETE /v1/leases.")

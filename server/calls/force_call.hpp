@@ -15,7 +15,6 @@ namespace locker::server {
 void answer_force_one(LockService& service, const core::Path& path, CallReader& read,
                       const Request& request, Response& response);
 /// DELETE /v1/locks: ends all locks that match.
-void answer_force_many(LockService& service, std::string_view query, const Request& request,
-                       Response& response);
+void answer_force_many(LockService& service, const Request& request, Response& response);
 
 }  // namespace locker::server

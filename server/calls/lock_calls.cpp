@@ -8,6 +8,7 @@
 #include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
+#include "server/calls/call_kind.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/force_call.hpp"
@@ -43,14 +44,13 @@ void append_rest(std::size_t count, std::size_t shown, std::string_view what, st
 
 }  // namespace
 
-void answer_list(LockService& service, std::string_view query, const Request& request,
-                 Response& response) {
+void answer_list(LockService& service, const Request& request, Response& response) {
   if (!request.reads()) return answer_unknown_method(request, response);
   LockPages::Query wanted;
   std::optional<std::string> prefix;
   std::optional<std::uint64_t> limit;
   CallReader read{request};
-  read.parameters(query)
+  read.parameters()
       .only("prefix owner state limit after")
       .prefix(prefix)
       .owner(wanted.owner)
@@ -77,12 +77,11 @@ void answer_list(LockService& service, std::string_view query, const Request& re
   append_next(page.next, response.body);
 }
 
-void answer_look(LockService& service, std::string_view path_text, std::string_view query,
-                 const Request& request, Response& response) {
+void answer_look(LockService& service, const Request& request, Response& response) {
   if (!request.reads()) return answer_unknown_method(request, response);
   core::Path path;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).only("");
+  read.path(path_of_lock(request.target), path).parameters().only("");
   if (read.refused(response)) return;
   auto looked = service.look_at(path);
   LockService::PathState& state = looked.answer;
@@ -127,13 +126,12 @@ void answer_look(LockService& service, std::string_view path_text, std::string_v
   body += R"(, "waiter_count": )" + std::to_string(state.waiter_count) + "}";
 }
 
-void answer_release(LockService& service, std::string_view path_text, std::string_view query,
-                    const Request& request, Response& response) {
+void answer_release(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   core::Path path;
   bool is_force = false;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).flag("force", is_force);
+  read.path(path_of_lock(request.target), path).parameters().flag("force", is_force);
   if (is_force) {
     response.call = CallKind::force;  // call_of() cannot tell it from the target
     return answer_force_one(service, path, read, request, response);

@@ -7,14 +7,11 @@
 
 namespace locker::server {
 
-// GET /v1/locks, and GET and DELETE /v1/locks/<path>. `path_text` is still percent-encoded.
+// GET /v1/locks, and GET and DELETE /v1/locks/<path>.
 
-void answer_list(LockService& service, std::string_view query, const Request& request,
-                 Response& response);
-void answer_look(LockService& service, std::string_view path_text, std::string_view query,
-                 const Request& request, Response& response);
+void answer_list(LockService& service, const Request& request, Response& response);
+void answer_look(LockService& service, const Request& request, Response& response);
 /// Releases the lock for its holder or, with force=true, ends it for an administrator.
-void answer_release(LockService& service, std::string_view path_text, std::string_view query,
-                    const Request& request, Response& response);
+void answer_release(LockService& service, const Request& request, Response& response);
 
 }  // namespace locker::server

@@ -12,7 +12,6 @@
 #include "server/access/audit_note.hpp"
 #include "server/access/credentials.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -341,7 +340,7 @@ void Gate::note_refusal(const Visit& visit, unsigned status) const {
     note.left_out = spent.left_out;
     audited = Visit{visit.request, required_access(visit.request), visit.caller}.audited();
   }
-  if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
+  if (audited.packed_paths.empty()) audited.target = visit.request.target.path;
   note.outcome = status == 401 ? AuditOutcome::refused_401 : AuditOutcome::refused_403;
   audit_->add(audit_line(audited, note));
 }

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "server/http/request_refusals.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -116,7 +115,7 @@ std::size_t RequestParser::find_body_max() const {
   }
   const bool is_small = !header_.is_chunked && header_.content_length <= limits_.body_max;
   if (is_small) return limits_.body_max;
-  const Treatment treatment = handler_.treatment_of(request.method, RequestTarget{request.target});
+  const Treatment treatment = handler_.treatment_of(request.method, request.target);
   return treatment.has_large_body ? limits_.large_body_max : limits_.body_max;
 }
 

@@ -12,7 +12,6 @@
 
 #include "core/assert.hpp"
 #include "server/http/worker.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -221,8 +220,8 @@ void Session::answer_probe() {
   const bool is_whole = outcome == RequestParser::Outcome::complete;
   if (!is_whole) return refuse_over_limit();
   const Request& request = parser_.request();
-  const RequestTarget target{request.target};
-  if (!worker_.handler().treatment_of(request.method, target).is_probe) return refuse_over_limit();
+  const Treatment treatment = worker_.handler().treatment_of(request.method, request.target);
+  if (!treatment.is_probe) return refuse_over_limit();
   answer_request();
   input_.use(parser_.size());
 }
@@ -258,7 +257,7 @@ bool Session::answer_early() {
 /// REQUIRES: the parser has a request.
 Session::Asked Session::asked() {
   const Request& request = parser_.request();
-  return {request.method_name, request.target, request.method == Method::head,
+  return {request.method_name, request.target.path, request.method == Method::head,
           within_limit_ && parser_.keep_alive(), parser_.is_http_1_0()};
 }
 
@@ -309,8 +308,7 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   ++answered_[index_of(response.call)];
   const auto& access = worker_.hooks().access;
   if (!access) return;
-  access({asked.method, RequestTarget{asked.target}.path, response.status, output_.size() - before,
-          peer_.address});
+  access({asked.method, asked.path, response.status, output_.size() - before, peer_.address});
 }
 
 void Session::go_on() {

@@ -34,7 +34,7 @@ struct Seen {
 std::string text_of(const locker::server::Request& request) {
   std::string text = std::to_string(static_cast<int>(request.method));
   for (const std::string_view part :
-       {request.method_name, request.target, request.content_type, request.accept,
+       {request.method_name, request.target.text, request.content_type, request.accept,
         request.authorization, request.if_none_match, request.lock_token, request.last_event_id,
         request.requested_with, request.host, request.origin, request.referer,
         request.sec_fetch_site, request.sec_purpose, request.body}) {
@@ -68,7 +68,7 @@ Seen parse(std::string_view bytes, locker::fuzz::Input* pieces) {
       case RequestParser::Outcome::complete: {
         const auto& request = parser.request();
         require(parser.size() <= size, "a request is within the bytes");
-        require(request.target.size() <= limits.target_max, "the target is within its limit");
+        require(request.target.text.size() <= limits.target_max, "the target is within its limit");
         require(request.body.size() <= limits.large_body_max, "the body is within its limit");
         seen.requests.push_back((parser.keep_alive() ? "on " : "off ") + text_of(request));
         begin += parser.size();

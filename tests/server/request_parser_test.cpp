@@ -30,7 +30,7 @@ TEST(RequestParser, KeepsWhatTheHandlerNeeds) {
   const Request& request = parser.request();
   EXPECT_EQ(request.method, Method::delete_);
   EXPECT_EQ(request.method_name, "DELETE");
-  EXPECT_EQ(request.target, "/a?b=c");
+  EXPECT_EQ(request.target.text, "/a?b=c");
   EXPECT_EQ(request.lock_token, "t");
   EXPECT_EQ(request.authorization, "Bearer x");
   EXPECT_EQ(request.content_type, "application/json");
@@ -86,7 +86,7 @@ TEST(RequestParser, OfAnAbsoluteTargetTheAuthorityCountsAndNotTheHost) {
       RequestParser parser{limits, handler};
       const std::string bytes = "GET " + std::string{sent} + " HTTP/1.1\r\n" + fields + "\r\n";
       ASSERT_EQ(parser.parse(bytes), Outcome::complete) << sent;
-      EXPECT_EQ(parser.request().target, target);
+      EXPECT_EQ(parser.request().target.text, target);
       EXPECT_EQ(parser.request().host, host);
       EXPECT_EQ(parser.size(), bytes.size());
     }
@@ -158,7 +158,7 @@ void expect_the_same_in_three_pieces(const std::string& bytes) {
       const Piece whole{bytes};
       ASSERT_EQ(parser.parse(whole.view()), Outcome::complete) << first << ' ' << second;
       EXPECT_EQ(parser.size(), bytes.size());
-      EXPECT_EQ(parser.request().target, "/a");
+      EXPECT_EQ(parser.request().target.path, "/a");
       EXPECT_EQ(parser.request().accept, "x");
       EXPECT_EQ(parser.request().body, "body");
     }

@@ -12,8 +12,8 @@
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
+#include "server/calls/list_answer.hpp"
 #include "server/calls/lock_json.hpp"
-#include "server/calls/page_answer.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
 

@@ -974,7 +974,7 @@ FAULTS = [
           "program/v1_test.py "
           "Forcing.test_who_is_named_as_nobody_is_shown_is_found_as_nobody"),
     Fault("list-before-sync", "a list tells of a grant that a power cut takes back",
-          "server/calls/lock_calls.cpp",
+          "server/calls/look_calls.cpp",
           "  response.index = listed.index;\n", "",
           "http_test ShownWhenDurable.*"),
     Fault("terraform-before-sync", "Terraform is told of a grant that a power cut takes back",

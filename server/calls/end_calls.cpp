@@ -1,4 +1,4 @@
-#include "server/calls/force_call.hpp"
+#include "server/calls/end_calls.hpp"
 
 #include <memory>
 #include <optional>
@@ -8,23 +8,27 @@
 
 #include "server/access/audited.hpp"
 #include "server/calls/browser_request.hpp"
+#include "server/calls/call_kind.hpp"
+#include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
+#include "server/calls/lock_json.hpp"
+#include "server/json_text.hpp"
 #include "server/service/awaited_decision.hpp"
 
 namespace locker::server {
 namespace {
 
-struct Call {
+struct Force {
   core::ForceFilter filter;
   std::string reason;
   bool is_audited = false;
   std::vector<AuditedLock> ended;
 };
 
-void answer(Call& call, const core::Forced& forced, Index index, Response& response) {
+void answer(Force& force, const core::Forced& forced, Index index, Response& response) {
   response.index = index;
-  if (call.is_audited) {
-    response.audit = note_of_force(call.filter, forced, std::move(call.ended), call.reason);
+  if (force.is_audited) {
+    response.audit = note_of_force(force.filter, forced, std::move(force.ended), force.reason);
   }
   if (forced.outcome != core::Outcome::granted) {
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
@@ -41,7 +45,7 @@ void answer(Call& call, const core::Forced& forced, Index index, Response& respo
 /// A force that ends so many locks that the service serves other requests in between.
 class LongForce final : public PendingAnswer {
  public:
-  LongForce(LockService& service, Call call) : service_(service), call_(std::move(call)) {}
+  LongForce(LockService& service, Force force) : service_(service), force_(std::move(force)) {}
   /// If start() was never called, for example for lack of memory, the service must not report to
   /// this object later.
   ~LongForce() override {
@@ -53,15 +57,15 @@ class LongForce final : public PendingAnswer {
   /// Returns the result, or none if the force is still running; this object must then stay alive.
   LockService::At<std::optional<core::Forced>> ask() {
     is_asked_ = true;
-    return service_.force(call_.filter, call_.reason, call_.is_audited ? &call_.ended : nullptr,
+    return service_.force(force_.filter, force_.reason, force_.is_audited ? &force_.ended : nullptr,
                           awaited_);
   }
-  [[nodiscard]] Call& call() { return call_; }
+  [[nodiscard]] Force& force() { return force_; }
 
   void start(Waker& waker) override { awaited_.start(waker); }
   void finish(Response& response) override {
     const auto& forced = awaited_.decision();
-    answer(call_, forced.answer, forced.index, response);
+    answer(force_, forced.answer, forced.index, response);
   }
   /// Returns false: a force runs to completion even if its client leaves, because nobody asked for
   /// half of it.
@@ -69,39 +73,85 @@ class LongForce final : public PendingAnswer {
 
  private:
   LockService& service_;
-  Call call_;
+  Force force_;
   bool is_asked_ = false;
   LockService::AwaitedForced awaited_;
 };
 
-/// `read` has already read what `call` contains; this function reads the rest.
-void carry_out(LockService& service, Call call, CallReader& read, const Request& request,
-               Response& response) {
-  core::ForceFilter& filter = call.filter;
+/// Reads the parameters that all forces share.
+void read_common(CallReader& read, Force& force) {
+  core::ForceFilter& filter = force.filter;
   constexpr std::uint64_t fence_max = (std::uint64_t{1} << 53U) - 1;
   read.number("fence", 1, fence_max, filter.fence)
       .flag("cooling", filter.ends_cooling)
       .flag("waiting", filter.ends_waiting);
-  call.reason = read.text("reason");
+  force.reason = read.text("reason");
   read.require(!filter.ends_waiting || !filter.fence,
                "Who waits has no fence; leave out waiting=true, or the fence.")
-      .check([&] { return check_line("The reason", call.reason, core::owner_bytes_max); });
-  if (read.refused(response)) return;
-  call.is_audited = is_audited(request);
-  auto force = std::make_unique<LongForce>(service, std::move(call));
-  const auto asked = force->ask();
-  if (asked.answer) return answer(force->call(), *asked.answer, asked.index, response);
-  response.pending = std::move(force);
+      .check([&] { return check_line("The reason", force.reason, core::owner_bytes_max); });
+}
+
+void carry_out(LockService& service, Force force, const Request& request, Response& response) {
+  force.is_audited = is_audited(request);
+  auto pending = std::make_unique<LongForce>(service, std::move(force));
+  const auto asked = pending->ask();
+  if (asked.answer) return answer(pending->force(), *asked.answer, asked.index, response);
+  response.pending = std::move(pending);
+}
+
+void release(LockService& service, const core::Path& path, const core::Token& token,
+             const Request& request, Response& response) {
+  const auto done = service.release(path, token);
+  response.index = done.index;
+  using Outcome = core::ReleaseOutcome;
+  switch (done.answer.outcome) {
+    case Outcome::released:
+    case Outcome::left:
+    case Outcome::released_before:
+      response.body = R"({"path": )";
+      append_path(path.view().packed(), response.body);
+      response.body += R"(, "released": true, "fence": )";
+      append_number_or_null(done.answer.fence, response.body);
+      response.body += '}';
+      if (done.answer.outcome == Outcome::released) {
+        note_release(request, done.answer.fence, response);
+      }
+      return;
+    case Outcome::lease_ended:
+      return answer_lease_ended(*done.answer.ended, response);
+    case Outcome::wrong_token:
+      return answer_error(403, "wrong_token",
+                          "Another lease holds this path; use the token that its acquire answered.",
+                          response);
+    case Outcome::not_held:
+      return answer_error(404, "not_held", "Nobody holds exactly this path.", response);
+    case Outcome::busy:
+    case Outcome::disk_full:
+      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
+  }
 }
 
 }  // namespace
 
-void answer_force_one(LockService& service, const core::Path& path, CallReader& read,
-                      const Request& request, Response& response) {
-  Call call;
-  call.filter.packed_path = path.view().packed();
-  read.only("force fence cooling waiting reason");
-  carry_out(service, std::move(call), read, request, response);
+void answer_release(LockService& service, const Request& request, Response& response) {
+  if (refuse_another_site(request, response)) return;
+  core::Path path;
+  core::Token token;
+  Force force;
+  bool is_force = false;
+  CallReader read{request};
+  read.path(path_of_lock(request.target), path).parameters().flag("force", is_force);
+  if (is_force) {
+    response.call = CallKind::force;  // call_of() cannot tell it from the target
+    force.filter.packed_path = path.view().packed();
+    read.only("force fence cooling waiting reason");
+    read_common(read, force);
+  } else {
+    read.only("token force").needed_token(token);
+  }
+  if (read.refused(response)) return;
+  if (is_force) return carry_out(service, std::move(force), request, response);
+  release(service, path, token, request, response);
 }
 
 void answer_force_many(LockService& service, const Request& request, Response& response) {
@@ -122,14 +172,16 @@ void answer_force_many(LockService& service, const Request& request, Response& r
                          "have no owner."};
     });
   }
-  Call call;
+  Force force;
   // Lists show "?" for a missing owner. A client that copied it from there meant one lock, not all
   // locks without an owner.
   read.require(is_narrowed || read.text("owner") != unknown_owner,
                "owner=? stands for all who named no owner; add prefix=… or fence=…")
-      .prefix(call.filter.packed_prefix)
-      .owner(call.filter.owner);
-  carry_out(service, std::move(call), read, request, response);
+      .prefix(force.filter.packed_prefix)
+      .owner(force.filter.owner);
+  read_common(read, force);
+  if (read.refused(response)) return;
+  carry_out(service, std::move(force), request, response);
 }
 
 }  // namespace locker::server

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <atomic>
 #include <string>
 
-#include "server/calls/call_kind.hpp"
+#include "server/calls/operations_call.hpp"
 #include "server/metrics.hpp"
 #include "server/request_handler.hpp"
 #include "server/service/lock_service.hpp"
@@ -21,20 +20,11 @@ class Api final : public RequestHandler {
   [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override;
 
   /// Makes /readyz answer 503, so that load balancers stop sending traffic here.
-  void set_draining() { draining_.store(true, std::memory_order_relaxed); }
+  void set_draining() { operations_.set_draining(); }
 
  private:
-  void health(Response& response) const;
-  void readiness(Response& response) const;
-  void status(const Request& request, Response& response);
-  void metrics(Response& response) const;
-  void answer_operation(Operation operation, const Request& request, Response& response);
-
   LockService& service_;
-  const Metrics& metrics_;
-  const std::string durability_name_;
-  const std::string store_;
-  std::atomic<bool> draining_ = false;
+  Operations operations_;
 };
 
 }  // namespace locker::server

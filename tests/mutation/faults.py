@@ -965,7 +965,7 @@ FAULTS = [
           "at(shown_).id.index <= durable_ + 1'000'000) ++shown_;",
           "http_test ShownWhenDurable.*"),
     Fault("raw-file-name", "a status is no JSON where the store's name is not UTF-8",
-          "server/calls/api.cpp",
+          "server/calls/operations_call.cpp",
           "append_json_text(store_, body)", "append_json_string(store_, body)",
           "program/program_test.py Program.test_a_store_whose_name_is_not_utf8_is_told_in_good_json"),
     Fault("nobody-by-name", "who is named as nobody is shown is found by no name",

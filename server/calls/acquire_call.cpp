@@ -6,6 +6,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
+#include "server/access/caller.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_kind.hpp"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_kind.hpp"
 #include "server/calls/call_reader.hpp"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/token_text.hpp"
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"

@@ -4,7 +4,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"

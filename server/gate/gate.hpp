@@ -2,10 +2,10 @@
 
 #include <string_view>
 
-#include "server/access/access_key.hpp"
 #include "server/access/access_metrics.hpp"
 #include "server/access/audit_line.hpp"
 #include "server/access/audit_log.hpp"
+#include "server/access/caller.hpp"
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
 #include "server/gate/required_access.hpp"

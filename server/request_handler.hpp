@@ -124,9 +124,7 @@ class PendingAnswer {
   /// Called after finish(), instead of sending its response, when the caller may not have what it
   /// was granted. Releases the grant and returns the index of that release; nullopt: the answer is
   /// not a grant, and its effect stands.
-  [[nodiscard]] virtual std::optional<std::uint64_t> take_back(Response& /*response*/) {
-    return std::nullopt;
-  }
+  [[nodiscard]] virtual std::optional<std::uint64_t> take_back(Response& response) = 0;
   /// Called when the client has gone or the server stops. True: wake() was not called and never
   /// will be, and neither will finish(). False: wake() was called or is being called; it arrives.
   [[nodiscard]] virtual bool abandon() = 0;

@@ -67,6 +67,8 @@ class LongForce final : public PendingAnswer {
     const auto& forced = awaited_.decision();
     answer(force_, forced.answer, forced.index, response);
   }
+  /// Returns nullopt: a force ends locks, and was permitted when it began.
+  std::optional<Index> take_back(Response& /*response*/) override { return std::nullopt; }
   /// Returns false: a force runs to completion even if its client leaves, because nobody asked for
   /// half of it.
   bool abandon() override { return false; }

@@ -111,6 +111,9 @@ class Gate::GatedPending final : public PendingAnswer {
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
   void start(Waker& waker) override { inner_->start(waker); }
+  std::optional<Index> take_back(Response& response) override {
+    return inner_->take_back(response);
+  }
   bool abandon() override { return inner_->abandon(); }
   void finish(Response& response) override {
     if (caller_.key) {

@@ -30,6 +30,8 @@ class LaterHandler::TicketAnswer final : public PendingAnswer {
     if (path_ == "/throws") throw std::runtime_error{"finish() threw"};
   }
 
+  std::optional<std::uint64_t> take_back(Response& /*response*/) override { return std::nullopt; }
+
   bool abandon() override {
     const std::lock_guard lock{ticket_->mutex};
     if (ticket_->woken) {

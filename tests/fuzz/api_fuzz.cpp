@@ -22,6 +22,7 @@ using locker::fuzz::require;
 using locker::server::Locker;
 using locker::server::Method;
 using locker::server::Request;
+using locker::server::RequestTarget;
 using locker::server::Response;
 
 Locker& server() {

@@ -129,8 +129,8 @@ def beside(options, _stores, directory, say):
                 rows[name].append(value)
     return figures("beside", "Queries beside durable writers", f"{READERS} connections query, each "
                    f"as fast as it is answered, while {WRITERS} acquire and release.", [
-                       figure("query without writers, 99 of 100 within", "ms", rows["alone"]),
-                       figure("query beside writers, 99 of 100 within", "ms", rows["with"]),
+                       figure("query without writers, p99", "ms", rows["alone"]),
+                       figure("query beside writers, p99", "ms", rows["with"]),
                        figure("queries beside writers", "a second", rows["queries"]),
                        figure("the slowest write", "ms", rows["slowest"]),
                        figure("pairs beside queries", "a second", rows["writes"]),
@@ -158,7 +158,7 @@ def held(options, stores, directory, say):
     for (work, count), rounds in measured.items():
         what = f"{works[work]}, {count_text(count)} locks held"
         rows.append(figure(what, "a second", [one["per_second"] for one in rounds]))
-        rows.append(figure(what + ", 99 of 100 within", "ms", [one["p99_ms"] for one in rounds]))
+        rows.append(figure(what + ", p99", "ms", [one["p99_ms"] for one in rounds]))
     result = figures("held", "With many locks held", f"{WRITERS} connections. Each request is for "
                      "another random sibling of a held lock; with none held, for the same paths.",
                      rows)
@@ -169,7 +169,7 @@ def held(options, stores, directory, say):
     chart(os.path.join(options.results, "held.svg"),
           [(title, "locks held", [(name, COLOURS[i], False, series(work, key))
                                   for i, (work, name) in enumerate(works.items())])
-           for title, key in (("a second", "per_second"), ("ms, 99 of 100 within", "p99_ms"))],
+           for title, key in (("a second", "per_second"), ("ms, p99", "p99_ms"))],
           list(works.values()))
     return result | {"pictures": ["held.svg"]}
 
@@ -207,10 +207,10 @@ def snapshot(options, stores, directory, say):
     rows = []
     for what, rounds in (("during the snapshot", during), ("afterwards", after)):
         rows += [figure(f"pairs {what}", "a second", [one["per_second"] for one in rounds]),
-                 figure(f"a request {what}, 99 of 100 within", "ms",
+                 figure(f"a request {what}, p99", "ms",
                         [one["p99_ms"] for one in rounds]),
                  figure(f"the slowest request {what}", "ms", [one["max_ms"] for one in rounds])]
-    rows += [figure("99 of 100: during, against afterwards", "times", ratios),
+    rows += [figure("p99: during, against afterwards", "times", ratios),
              figure("the snapshot took, with this load beside it for a part", "s", took),
              figure("the start, from the journal alone", "s", starts)]
     return figures("snapshot", f"While a snapshot of {count_text(count)} locks is written",

@@ -110,7 +110,7 @@ def comparison_chart(path, result):
     chart(path, [
         ("a second", "connections",
          [(name, colours[name], False, series(name, "per_second")) for name in names]),
-        ("milliseconds: median, and dashed 99 of 100", "connections",
+        ("milliseconds: median, and dashed p99", "connections",
          [(name, colours[name], key == "p99_ms", series(name, key))
           for name in names for key in ("p50_ms", "p99_ms")]),
     ], names)

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/access/audit_note.hpp"
+#include "server/audit_note.hpp"
 #include "server/request_target.hpp"
 
 namespace locker::server {

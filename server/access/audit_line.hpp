@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/access/audit_note.hpp"
+#include "server/audit_note.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {

@@ -7,8 +7,8 @@
 
 #include "core/arbiter_answers.hpp"
 #include "core/arbiter_commands.hpp"
-#include "server/access/audit_note.hpp"
 #include "server/access/caller.hpp"
+#include "server/audit_note.hpp"
 #include "server/request_handler.hpp"
 
 namespace locker::server {

@@ -10,8 +10,8 @@
 
 #include "core/url_path.hpp"
 #include "server/access/audit_line.hpp"
-#include "server/access/audit_note.hpp"
 #include "server/access/credentials.hpp"
+#include "server/audit_note.hpp"
 #include "server/calls/error_answer.hpp"
 
 namespace locker::server {

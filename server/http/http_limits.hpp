@@ -39,7 +39,8 @@ struct HttpLimits {
   Milliseconds linger{2'000};
   std::size_t linger_bytes = 16 * 1024 * 1024;
   Milliseconds drain_first_byte{500};  ///< For a connection that was made just before a stop.
-  Milliseconds over_limit{1'000};  ///< For the request of a connection over the limit; then 503.
+  /// For the request of a connection over the limit; then 503. Also replaces its write_progress.
+  Milliseconds over_limit{1'000};
 
   std::size_t stream_piece = 64 * 1024;  ///< Bytes requested from a stream at a time.
   Milliseconds stream_silence{15'000};   ///< Time without an event after which a comment is sent.

@@ -136,7 +136,8 @@ void Session::on_tls_fault() {
   worker_.metrics().tls_failed.add();
   const auto& hook = worker_.hooks().tls_failed;
   if (hook) hook(transport_.tls_fault(), peer_.address);
-  if (!transport_.turn_plain()) return on_end();
+  // A write that is under way still needs TLS.
+  if (state_ != State::reading || !transport_.turn_plain()) return on_end();
   refuse(https_only, {});
   send();
 }
@@ -353,11 +354,12 @@ void Session::send() {
   if (error && error != net::error::would_block) return close();
   if (output_.is_sent()) return finish_round();
   if (!output_.hold()) return cut_off();
-  expire_in(worker_.limits().write_progress);
   write();
 }
 
 void Session::write() {
+  const HttpLimits& limits = worker_.limits();
+  expire_in(within_limit_ ? limits.write_progress : limits.over_limit);
   transport_.async_write_some(output_.unsent(),
                               [self = Pointer{this}](const ErrorCode& error, std::size_t size) {
                                 self->on_write(error, size);
@@ -369,7 +371,6 @@ void Session::on_write(const ErrorCode& error, std::size_t size) try {
   if (error) return close();
   output_.add_sent(size);
   if (output_.is_sent()) return finish_round();
-  expire_in(worker_.limits().write_progress);
   write();
 } catch (...) {
   fail();
@@ -482,6 +483,12 @@ bool Session::make_way() {
 }
 
 void Session::time_out() {
+  // Happens over the limit only. A write would have to go on with the handshake, which the read
+  // that is under way is doing.
+  if (!transport_.can_write()) {
+    worker_.count_turned_away();
+    return close();
+  }
   round_began_ = SteadyClock::now();
   // The read that is under way goes on, and becomes the one that lingers.
   if (within_limit_) {

@@ -12,8 +12,10 @@ class SharedCount {
   explicit SharedCount(std::size_t max) : max_(max) {}
   /// False: the maximum is reached. The last addition may exceed it.
   [[nodiscard]] bool add(std::size_t more = 1) {
-    if (count_.fetch_add(more, std::memory_order_relaxed) < max_) return true;
-    remove(more);
+    std::size_t now = value();
+    while (now < max_) {
+      if (count_.compare_exchange_weak(now, now + more, std::memory_order_relaxed)) return true;
+    }
     return false;
   }
   void remove(std::size_t less = 1) { count_.fetch_sub(less, std::memory_order_relaxed); }

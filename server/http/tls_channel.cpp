@@ -124,6 +124,8 @@ void TlsChannel::break_off(std::string fault, ErrorCode& error) {
   error = boost::system::errc::make_error_code(boost::system::errc::protocol_error);
 }
 
+bool TlsChannel::is_handshake_over() const { return SSL_is_init_finished(ssl_.get()) == 1; }
+
 bool TlsChannel::has_pending() const { return !is_broken_ && SSL_has_pending(ssl_.get()) == 1; }
 
 std::string TlsChannel::client_certificate() const {
@@ -137,7 +139,7 @@ std::string TlsChannel::client_certificate() const {
 }
 
 void TlsChannel::shut_down() {
-  if (is_broken_ || SSL_is_init_finished(ssl_.get()) == 0) return;
+  if (is_broken_ || !is_handshake_over()) return;
   ERR_clear_error();
   static_cast<void>(SSL_shutdown(ssl_.get()));  // without it the client sees the connection end
   ERR_clear_error();

@@ -40,6 +40,8 @@ class TlsChannel {
   std::size_t write_some(net::const_buffer buffer, boost::system::error_code& error);
   /// What the socket must be ready for before the last call that would have blocked is retried.
   [[nodiscard]] Socket::wait_type needs() const { return needs_; }
+  /// Until then no data can be written.
+  [[nodiscard]] bool is_handshake_over() const;
   /// Whether there are bytes from the socket that read_some() has not returned; they may be too few
   /// for it to return any.
   [[nodiscard]] bool has_pending() const;

@@ -34,6 +34,8 @@ class Transport {
       read(buffer, std::move(handler));
     });
   }
+  /// False during the handshake of TLS: nothing can be sent yet.
+  [[nodiscard]] bool can_write() const { return !tls_ || tls_->is_handshake_over(); }
   /// Writes what the socket takes immediately.
   std::size_t write_some(net::const_buffer buffer, ErrorCode& error) {
     return tls_ ? tls_->write_some(buffer, error) : socket_.write_some(buffer, error);
@@ -60,7 +62,7 @@ class Transport {
   /// Why the last read failed, if TLS was the reason; otherwise empty.
   [[nodiscard]] const std::string& tls_fault() const;
   /// If the reason was that the client speaks HTTP without TLS, goes on without TLS, so that the
-  /// client can be told. False: it was not.
+  /// client can be told. False: it was not. REQUIRES: nothing is under way.
   [[nodiscard]] bool turn_plain();
 
  private:

@@ -73,16 +73,14 @@ void Worker::adopt(Socket socket) {
 }
 
 /// Finds room for a connection, if necessary by closing the one of this worker that has been idle
-/// longest.
+/// longest; also the next one, if another worker has taken its place meanwhile.
 bool Worker::find_place() {
-  if (!options_.connections || options_.connections->add()) return true;
-  while (!long_idle_.empty()) {
+  while (options_.connections && !options_.connections->add()) {
+    if (long_idle_.empty()) return false;
     const Session::Pointer session{&long_idle_.front()};
-    if (!session->make_way()) continue;
-    metrics_->made_way.add();
-    return options_.connections->add();
+    if (session->make_way()) metrics_->made_way.add();
   }
-  return false;
+  return true;
 }
 
 void Worker::on_closed(bool within_limit) {

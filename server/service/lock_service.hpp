@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "core/arbiter.hpp"
-#include "server/access/audit_note.hpp"
+#include "server/audit_note.hpp"
 #include "server/service/awaited_decision.hpp"
 #include "server/service/event_log.hpp"
 #include "server/service/group_commit.hpp"

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "persistence/crc32c.hpp"
 #include "persistence/segment_reader.hpp"
 #include "persistence/snapshot_format.hpp"
 #include "persistence/store_backup.hpp"
@@ -413,6 +414,26 @@ TEST_F(JournalDamageTest, ANewerFormatIsRefusedAsSuch) {
   std::string& identity = disk_.bytes(path("STORE"));
   identity.replace(identity.find("format 2"), 8, "format 3");
   expect_refused(Kind::newer_format, "STORE");
+}
+
+TEST_F(JournalDamageTest, AStoreOfVersion1IsReadAndWritten) {
+  write_frames(4);
+  std::string& identity = disk_.bytes(path("STORE"));
+  identity.replace(identity.find("format 2"), 8, "format 1");
+  const std::uint32_t version = 1;
+  std::string& header = disk_.bytes(segment(1));
+  std::memcpy(header.data() + 8, &version, sizeof version);
+  const std::uint32_t checksum = crc32c(0, std::string_view(header).substr(0, 52));
+  std::memcpy(header.data() + 52, &checksum, sizeof checksum);
+
+  Held held;
+  auto journal = open(held);
+  ASSERT_TRUE(journal) << fault_.message;
+  EXPECT_EQ(held, history_.after.back());
+  ASSERT_TRUE(run(*journal, history_, 1200)) << "over segments and a snapshot, which say 2";
+  EXPECT_FALSE(files().snapshots.empty());
+  journal.reset();
+  expect_nothing_acknowledged_is_lost(history_, "after a restart");
 }
 
 TEST_F(JournalDamageTest, WithADamagedNewestSnapshotTheOlderOneGivesTheSameState) {

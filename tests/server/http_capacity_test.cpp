@@ -3,7 +3,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
+
 #include "tests/server/http_fixture.hpp"
+#include "tests/server/tls_fixture.hpp"
 
 namespace locker::server {
 namespace {
@@ -84,6 +88,46 @@ TEST_F(HttpCapacityTest, WhoIsOverTheLimitAndAsksNothingGets503AfterAMoment) {
   EXPECT_TRUE(slow.is_at_end());
 }
 
+/// No connection is within the limit, and a handshake comes before every answer.
+class TlsCapacityTest : public HttpTest {
+ protected:
+  TlsCapacityTest() {
+    std::signal(SIGPIPE, SIG_IGN);
+    options_.connections_max = 0;
+    options_.limits.tick = options_.limits.over_limit = std::chrono::milliseconds{5};
+    options_.limits.write_progress = std::chrono::minutes{10};
+    options_.metrics = &metrics_;
+    options_.tls = loaded_context();
+  }
+  ~TlsCapacityTest() override { server_.reset(); }
+
+  HttpMetrics metrics_;
+};
+
+TEST_F(TlsCapacityTest, WhoSpeaksWithoutTlsAfterItsTimeIsUpHarmsNobody) {
+  start();
+  for (unsigned late_ones = 1; late_ones <= 20; ++late_ones) {
+    RawClient late = client();
+    ASSERT_TRUE(eventually([&] { return metrics_.totals().turned_away == late_ones; }));
+    static_cast<void>(late.send(get("/")));
+    EXPECT_EQ(late.read_to_end(), "");
+  }
+  EXPECT_TRUE(eventually([&] {
+    const auto answer = client().ask(get("/"));
+    return answer && answer->body.find("https_only") != std::string::npos;
+  }));
+}
+
+TEST_F(TlsCapacityTest, WhoBeginsNoHandshakeIsClosedAfterAMoment) {
+  start();
+  EXPECT_TRUE(client().is_at_end());
+  EXPECT_EQ(metrics_.totals().turned_away, 1U);
+  EXPECT_EQ(metrics_.totals().answers[index_of(CallKind::unreadable)][4], 0U);
+  options_.limits.heard_max = 0;
+  start();
+  EXPECT_TRUE(client().is_at_end());
+}
+
 TEST_F(HttpCapacityTest, OfThoseOverTheLimitOnlySoManyAreHeardAtATime) {
   options_.connections_max = 0;
   options_.limits.heard_max = 1;
@@ -99,6 +143,23 @@ TEST_F(HttpCapacityTest, OfThoseOverTheLimitOnlySoManyAreHeardAtATime) {
     const auto answer = client().ask(get("/healthz"));
     return answer && answer->status == 200;
   }));
+}
+
+TEST(SharedCount, NeverShowsMoreThanThereMayBe) {
+  SharedCount count{1};
+  ASSERT_TRUE(count.add());
+  std::atomic<std::uint64_t> refused = 0;
+  std::atomic<bool> is_over = false;
+  std::thread other{[&] {
+    while (!is_over) {
+      if (!count.add()) refused.fetch_add(1);
+    }
+  }};
+  std::size_t most = 0;
+  while (refused < 1'000'000) most = std::max(most, count.value());
+  is_over = true;
+  other.join();
+  EXPECT_EQ(most, 1U);
 }
 
 TEST_F(HttpCapacityTest, AClosedConnectionMakesRoom) {

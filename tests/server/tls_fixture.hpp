@@ -1,8 +1,10 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <boost/asio/error.hpp>
 
 #include "server/http/tls_channel.hpp"
+#include "server/http/tls_context.hpp"
 
 namespace locker::server {
 
@@ -38,6 +41,23 @@ inline Context server_context() {
   EXPECT_EQ(SSL_CTX_use_certificate(context.get(), certificate.get()), 1);
   EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key.get()), 1);
   return context;
+}
+
+/// The same, loaded as a server does.
+inline std::shared_ptr<const TlsContext> loaded_context() {
+  const Context context = server_context();
+  const int memory = ::memfd_create("certificate and key", MFD_CLOEXEC);
+  const std::string file = "/proc/self/fd/" + std::to_string(memory);
+  std::unique_ptr<BIO, Free<BIO_free>> pem{BIO_new_file(file.c_str(), "w")};
+  EXPECT_EQ(PEM_write_bio_X509(pem.get(), SSL_CTX_get0_certificate(context.get())), 1);
+  EXPECT_EQ(PEM_write_bio_PrivateKey(pem.get(), SSL_CTX_get0_privatekey(context.get()), nullptr,
+                                     nullptr, 0, nullptr, nullptr),
+            1);
+  pem.reset();
+  auto loaded = std::make_shared<TlsContext>(TlsContext::Files{file, file, ""});
+  EXPECT_FALSE(loaded->load());
+  ::close(memory);
+  return loaded;
 }
 
 /// A channel and its client, the two ends of one connection, on one thread.

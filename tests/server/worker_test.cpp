@@ -112,7 +112,7 @@ class FullWorkerTest : public WorkerTest {
     Worker::Options options;
     options.limits.tick = options.limits.over_limit = std::chrono::milliseconds{1};
     options.limits.makes_way = makes_way;
-    options.connections = std::make_shared<SharedCount>(2);
+    options.connections = connections_;
     options.metrics = metrics_;
     return options;
   }
@@ -127,6 +127,7 @@ class FullWorkerTest : public WorkerTest {
     return *client.read_answer();
   }
 
+  const std::shared_ptr<SharedCount> connections_ = std::make_shared<SharedCount>(2);
   const std::shared_ptr<WorkerMetrics> metrics_ = std::make_shared<WorkerMetrics>();
   LaterHandler later_{commit_};
   Worker worker_{io_context_, later_, commit_, options()};
@@ -156,6 +157,18 @@ TEST_F(FullWorkerTest, AndOneThatNeverAsked) {
   connected();
   EXPECT_TRUE(silent.is_at_end());
   EXPECT_EQ(metrics_->made_way.value(), 2U);
+}
+
+TEST_F(FullWorkerTest, WhenAnotherWorkerTakesThePlaceTheNextOneMakesWay) {
+  const RawClient first = connected();
+  const RawClient second = connected();
+  io_context_.run_for(2 * makes_way);
+  connections_->remove();
+  ASSERT_TRUE(connections_->add(2));  // there is one more than may be, which another worker has
+  RawClient third = connected();
+  EXPECT_EQ(ask(third, get("/")).status, 200);
+  EXPECT_EQ(metrics_->made_way.value(), 2U);
+  connections_->remove();
 }
 
 TEST_F(FullWorkerTest, OneThatAsksJustNowStays) {

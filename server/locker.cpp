@@ -148,7 +148,7 @@ std::string Locker::call_verb(std::string_view verb, std::string_view path, Para
   }
   Request request;
   request.method_name = "GET";
-  request.target = target;
+  request.target = RequestTarget{target};
   return call(request).body;
 }
 

@@ -38,11 +38,13 @@ namespace locker::server {
 /// **Neither keys nor the audit log apply here**: handler() and call() permit everything to
 /// everybody, so a Worker on handler() is an unauthenticated server. The Gate, which enforces keys
 /// and writes the audit log, is composed by lockerd (server/program). An embedding program has to
-/// authenticate its clients itself, in a RequestHandler of its own in front of handler().
+/// authenticate its clients itself, in a RequestHandler of its own in front of handler(), which
+/// also has to forward treatment_of().
 ///
 /// The supported API of the server library is this header, server/request_handler.hpp,
-/// server/http/worker.hpp and server/http/http_server.hpp. The other installed headers, including
-/// those that these include, are internal and may change in any release.
+/// server/request_target.hpp, server/http/worker.hpp and server/http/http_server.hpp. The other
+/// installed headers, including those that these include, are internal and may change in any
+/// release.
 class Locker {
  public:
   struct Options {

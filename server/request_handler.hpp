@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "server/audit_note.hpp"
+#include "server/request_target.hpp"
 
 namespace locker::server {
 
@@ -37,8 +38,8 @@ class Connection {
 struct Request {
   Method method = Method::get;
   std::string_view method_name;
-  std::string_view target;  ///< Origin form, even if the client sent the absolute form; printable
-                            ///< ASCII, at most 8 KiB: path, `?`, query.
+  RequestTarget target;  ///< Origin form, even if the client sent the absolute form; printable
+                         ///< ASCII, at most 8 KiB.
   std::string_view body;
   std::string_view content_type;
   std::string_view accept;
@@ -123,9 +124,7 @@ class PendingAnswer {
   /// Called after finish(), instead of sending its response, when the caller may not have what it
   /// was granted. Releases the grant and returns the index of that release; nullopt: the answer is
   /// not a grant, and its effect stands.
-  [[nodiscard]] virtual std::optional<std::uint64_t> take_back(Response& /*response*/) {
-    return std::nullopt;
-  }
+  [[nodiscard]] virtual std::optional<std::uint64_t> take_back(Response& response) = 0;
   /// Called when the client has gone or the server stops. True: wake() was not called and never
   /// will be, and neither will finish(). False: wake() was called or is being called; it arrives.
   [[nodiscard]] virtual bool abandon() = 0;
@@ -187,10 +186,21 @@ struct Response {
   std::unique_ptr<AuditNote> audit;
 };
 
+/// How a connection treats a request before the handler answers it.
+struct Treatment {
+  bool has_large_body = false;  ///< Its body may have HttpLimits::large_body_max bytes.
+  bool is_probe = false;        ///< Sent by monitoring: answered beyond the connection limit, too.
+};
+
 /// Answers requests. Called on any thread; must not block.
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
+  /// Decides by the method and the target alone, because the body may not have arrived.
+  [[nodiscard]] virtual Treatment treatment_of(Method /*method*/,
+                                               const RequestTarget& /*target*/) const {
+    return {};
+  }
   /// Fills in `response`, which is a fresh one except for its body's capacity.
   virtual void answer(const Request& request, Response& response) = 0;
   /// Answers a request whose body has not arrived yet. True: the body is not needed, and `response`

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,12 +19,6 @@ struct AccessKey {
   [[nodiscard]] bool may(core::Right right, core::PathView path) const {
     return core::is_allowed(rules, right, path);
   }
-};
-
-/// The client on whose behalf a request is carried out.
-struct Caller {
-  std::shared_ptr<const AccessKey> key;  ///< Null without --keys: everything is permitted.
-  bool is_audited = false;               ///< The handler has to fill in Response::audit.
 };
 
 }  // namespace locker::server

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "core/arbiter_answers.hpp"
-#include "server/access/access_key.hpp"
+#include "server/access/caller.hpp"
 
 namespace locker::server {
 

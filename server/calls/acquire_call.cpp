@@ -6,8 +6,10 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
+#include "server/access/caller.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
+#include "server/calls/call_kind.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
 #include "server/calls/lock_json.hpp"
@@ -281,15 +283,14 @@ void read_common(CallReader& read, const Request& request, const LockService& se
 
 }  // namespace
 
-void answer_acquire(LockService& service, std::string_view path_text, std::string_view query,
-                    const Request& request, Response& response) {
+void answer_acquire(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   Call call;
   core::Path path;
   core::Shape shape;
   CallReader read{request};
-  read.path(path_text, path)
-      .parameters(query)
+  read.path(path_of_lock(request.target), path)
+      .parameters()
       .only("owner ttl wait mode lock_parents lock_children token meta lock_delay")
       .shape(shape);
   read_common(read, request, service, call.command);
@@ -299,14 +300,13 @@ void answer_acquire(LockService& service, std::string_view path_text, std::strin
   carry_out(service, std::move(call), response);
 }
 
-void answer_acquire_several(LockService& service, std::string_view query, const Request& request,
-                            Response& response) {
+void answer_acquire_several(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   Call call;
   call.is_several = true;
   SeveralLocks several;
   CallReader read{request};
-  read.require(query.empty(),
+  read.require(request.target.query.empty(),
                R"(Put everything into the JSON body: {"locks": [{"path": "/a"}], …}.)")
       .check([&] { return read_several_locks(request, several); })
       .parameters(several.parameters)

@@ -17,9 +17,7 @@ CallKind call_of_v1(std::string_view path, Method method) {
     if (method == Method::post) return CallKind::lease_open;
     return method == Method::delete_ ? CallKind::lease_release : CallKind::lease_look;
   }
-  if (path == "/v1/events") return CallKind::events;
-  const bool is_operations = path == "/v1/status" || path == "/v1/openapi.json";
-  return is_operations ? CallKind::operations : CallKind::other;
+  return path == "/v1/events" ? CallKind::events : CallKind::other;
 }
 
 }  // namespace
@@ -74,12 +72,19 @@ CallKind call_of(const RequestTarget& target, Method method) {
   if (target.verb == "/dohaz") return CallKind::dohaz;
   if (target.verb == "/canhaz") return CallKind::canhaz;
   if (target.verb == "/nowant") return CallKind::nowant;
-  if (target.verb == "/v1") return call_of_v1(target.path, method);
   if (target.verb == "/terraform") return CallKind::terraform;
   if (target.verb == "/ui") return CallKind::page;
-  const bool is_operations =
-      target.path == "/healthz" || target.path == "/readyz" || target.path == "/metrics";
-  return is_operations ? CallKind::operations : CallKind::other;
+  const CallKind call = target.verb == "/v1" ? call_of_v1(target.path, method) : CallKind::other;
+  return call == CallKind::other && operation_of(target) ? CallKind::operations : call;
+}
+
+std::optional<Operation> operation_of(const RequestTarget& target) {
+  if (target.path == "/healthz") return Operation::healthz;
+  if (target.path == "/readyz") return Operation::readyz;
+  if (target.path == "/metrics") return Operation::metrics;
+  if (target.path == "/v1/status") return Operation::status;
+  if (target.path == "/v1/openapi.json") return Operation::openapi;
+  return std::nullopt;
 }
 
 std::string_view path_of_lock(const RequestTarget& target) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "server/request_handler.hpp"
@@ -15,6 +17,12 @@ namespace locker::server {
 /// the method itself. A forced release of one path (force=true) is classified as a release; the
 /// handler corrects that after it has read the parameters.
 [[nodiscard]] CallKind call_of(const RequestTarget& target, Method method);
+
+/// The calls of CallKind::operations.
+enum class Operation : std::uint8_t { healthz, readyz, metrics, status, openapi };
+
+/// Returns the operation at this target, whatever the method.
+[[nodiscard]] std::optional<Operation> operation_of(const RequestTarget& target);
 
 /// Returns "/a/b" for "/v1/locks/a/b", still percent-encoded. REQUIRES: call_of() is acquire,
 /// release or look.

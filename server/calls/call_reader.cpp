@@ -99,8 +99,8 @@ CallReader& CallReader::path(std::string_view url_path, core::Path& path) {
   return check([&] { return core::parse_url_path(url_path, path); });
 }
 
-CallReader& CallReader::parameters(std::string_view query) {
-  return check([&] { return parameters_.parse(query, request_); });
+CallReader& CallReader::parameters() {
+  return check([&] { return parameters_.parse(request_); });
 }
 
 CallReader& CallReader::parameters(const boost::json::object& object) {

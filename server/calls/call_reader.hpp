@@ -30,7 +30,7 @@ inline constexpr std::string_view unknown_owner = "?";
 /// reads do nothing. A value is left unchanged if its parameter is not given.
 ///
 ///   CallReader read{request};
-///   read.path(path_text, path).parameters(query).only("owner token").owner(owner).token(token);
+///   read.path(request.target.rest, path).parameters().only("token").needed_token(token);
 ///   if (read.refused(response)) return;
 class CallReader {
  public:
@@ -40,7 +40,7 @@ class CallReader {
   CallReader& path(std::string_view url_path, core::Path& path);
   /// Parses the parameters that all later reads look up, from the query or the body, or from
   /// `object`. Call only one of the two, once.
-  CallReader& parameters(std::string_view query);
+  CallReader& parameters();
   CallReader& parameters(const boost::json::object& object);
   /// Fails if a parameter is not in `known`, a space-separated list, or is given twice.
   CallReader& only(std::string_view known);

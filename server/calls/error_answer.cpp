@@ -5,6 +5,7 @@
 #include "core/assert.hpp"
 #include "core/url_path.hpp"
 #include "server/calls/browser_request.hpp"
+#include "server/calls/lock_json.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {
@@ -48,7 +49,7 @@ std::string value_of(const core::TokenUse& use) {
     case Parameter::lock_delay:
       return use.duration.count() == 0 ? "" : std::to_string(use.duration.count()) + "ms";
     case Parameter::mode:
-      return use.shape.mode == core::Mode::shared ? "shared" : "exclusive";
+      return std::string{server::name_of(use.shape.mode)};
     case Parameter::lock_parents:
       return flag(use.shape.lock_parents);
     case Parameter::lock_children:

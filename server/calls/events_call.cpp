@@ -8,13 +8,12 @@
 
 namespace locker::server {
 
-void answer_events(LockService& service, std::string_view query, const Request& request,
-                   Response& response) {
+void answer_events(LockService& service, const Request& request, Response& response) {
   if (!request.reads())
     return answer_wrong_method("GET, HEAD", "Use GET, HEAD for this call.", response);
   std::optional<std::string> prefix;
   CallReader read{request};
-  read.parameters(query).only("prefix").prefix(prefix);
+  read.parameters().only("prefix").prefix(prefix);
   if (read.refused(response)) return;
   response.stream = service.events().follow(prefix.value_or(""), request.last_event_id);
   if (!response.stream) {

@@ -8,7 +8,6 @@
 namespace locker::server {
 
 /// Answers GET /v1/events with a stream of events.
-void answer_events(LockService& service, std::string_view query, const Request& request,
-                   Response& response);
+void answer_events(LockService& service, const Request& request, Response& response);
 
 }  // namespace locker::server

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "core/token_text.hpp"
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
+#include "server/calls/list_answer.hpp"
 #include "server/calls/lock_json.hpp"
-#include "server/calls/page_answer.hpp"
 #include "server/calls/take_back.hpp"
 #include "server/json_text.hpp"
 
@@ -26,14 +26,13 @@ void answer_no_such_lease(Response& response) {
 
 }  // namespace
 
-void answer_open_lease(LockService& service, std::string_view query, const Request& request,
-                       Response& response) {
+void answer_open_lease(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   std::optional<std::string> owner;
   std::optional<core::Milliseconds> ttl;
   std::optional<core::Token> token;
   CallReader read{request};
-  read.parameters(query)
+  read.parameters()
       .only("owner ttl token")
       .owner(owner)
       .ttl(service.options().max_ttl, ttl)
@@ -70,13 +69,12 @@ void answer_open_lease(LockService& service, std::string_view query, const Reque
   }
 }
 
-void answer_look_at_lease(LockService& service, std::string_view query, const Request& request,
-                          Response& response) {
+void answer_look_at_lease(LockService& service, const Request& request, Response& response) {
   if (!request.reads()) return answer_unknown_method(request, response);
   core::Token token;
   std::optional<core::LockId> after;
   CallReader read{request};
-  read.parameters(query)
+  read.parameters()
       .only("token after")
       .value("after", [&](std::string_view text) { return read_after(text, after); })
       .needed_token(token);
@@ -108,12 +106,11 @@ void answer_look_at_lease(LockService& service, std::string_view query, const Re
   append_next(contents.page.next, response.body);
 }
 
-void answer_release_all(LockService& service, std::string_view query, const Request& request,
-                        Response& response) {
+void answer_release_all(LockService& service, const Request& request, Response& response) {
   if (refuse_another_site(request, response)) return;
   core::Token token;
   CallReader read{request};
-  read.parameters(query).only("token").needed_token(token);
+  read.parameters().only("token").needed_token(token);
   if (read.refused(response)) return;
   std::vector<AuditedLock> ended;
   const auto done = service.release_all(token, is_audited(request) ? &ended : nullptr);
@@ -150,8 +147,7 @@ void answer_release_all(LockService& service, std::string_view query, const Requ
   }
 }
 
-void answer_renew(LockService& service, std::string_view query, const Request& request,
-                  Response& response) {
+void answer_renew(LockService& service, const Request& request, Response& response) {
   if (request.method != Method::post) {
     return answer_wrong_method("POST", "Use POST for this call.", response);
   }
@@ -159,7 +155,7 @@ void answer_renew(LockService& service, std::string_view query, const Request& r
   std::optional<core::Milliseconds> ttl;
   core::Token token;
   CallReader read{request};
-  read.parameters(query).only("token ttl").ttl(service.options().max_ttl, ttl).needed_token(token);
+  read.parameters().only("token ttl").ttl(service.options().max_ttl, ttl).needed_token(token);
   if (read.refused(response)) return;
   const auto renewed = service.renew(token, ttl);
   response.index = renewed.index;

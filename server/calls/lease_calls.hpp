@@ -9,13 +9,9 @@ namespace locker::server {
 
 // POST, GET and DELETE /v1/leases, and POST /v1/leases/renew.
 
-void answer_open_lease(LockService& service, std::string_view query, const Request& request,
-                       Response& response);
-void answer_look_at_lease(LockService& service, std::string_view query, const Request& request,
-                          Response& response);
-void answer_release_all(LockService& service, std::string_view query, const Request& request,
-                        Response& response);
-void answer_renew(LockService& service, std::string_view query, const Request& request,
-                  Response& response);
+void answer_open_lease(LockService& service, const Request& request, Response& response);
+void answer_look_at_lease(LockService& service, const Request& request, Response& response);
+void answer_release_all(LockService& service, const Request& request, Response& response);
+void answer_renew(LockService& service, const Request& request, Response& response);
 
 }  // namespace locker::server

@@ -4,7 +4,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
@@ -62,14 +62,13 @@ void refuse_disk_full(Response& response) {
 
 }  // namespace
 
-void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
-                   const Request& request, Response& response) {
+void answer_canhaz(LockService& service, const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
   core::Shape shape;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).only("id lockParents lockChildren");
+  read.path(request.target.rest, path).parameters().only("id lockParents lockChildren");
   const std::string_view id = read.text("id");
   read.check([&] { return check_line("The id", id, core::owner_bytes_max); })
       .flag("lockParents", shape.lock_parents)
@@ -103,13 +102,12 @@ void answer_canhaz(LockService& service, std::string_view path_text, std::string
   }
 }
 
-void answer_nowant(LockService& service, std::string_view path_text, std::string_view query,
-                   const Request& request, Response& response) {
+void answer_nowant(LockService& service, const Request& request, Response& response) {
   if (is_refused_method(request, true, response)) return;
   if (is_refused_browser_request(request, response)) return;
   core::Path path;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).only("token");
+  read.path(request.target.rest, path).parameters().only("token");
   read.require(read.has("token"),
                "Add the token that canhaz answered: /nowant/<path>?token=<token>.");
   if (is_refused(read, response)) return;
@@ -126,12 +124,11 @@ void answer_nowant(LockService& service, std::string_view path_text, std::string
   response.body = released ? R"({"ok": true})" : R"({"ok": false})";
 }
 
-void answer_dohaz(LockService& service, std::string_view path_text, std::string_view query,
-                  const Request& request, Response& response) {
+void answer_dohaz(LockService& service, const Request& request, Response& response) {
   if (is_refused_method(request, false, response)) return;
   core::Path path;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).only("");
+  read.path(request.target.rest, path).parameters().only("");
   if (is_refused(read, response)) return;
   LockService::Blocker blocker = blocker_for(request);
   const auto queried = service.query(path, blocker);

@@ -8,15 +8,10 @@
 namespace locker::server {
 
 // canhaz, nowant and dohaz: the calls of Locker 1.0b, frozen. Their answers have status 200 and
-// exactly their original keys; bad input gets 400 {"ok": false, "error": "<sentence>"}. `path_text`
-// is the part of the target's path after the verb, still percent-encoded; `query` is what follows
-// its `?`.
+// exactly their original keys; bad input gets 400 {"ok": false, "error": "<sentence>"}.
 
-void answer_canhaz(LockService& service, std::string_view path_text, std::string_view query,
-                   const Request& request, Response& response);
-void answer_nowant(LockService& service, std::string_view path_text, std::string_view query,
-                   const Request& request, Response& response);
-void answer_dohaz(LockService& service, std::string_view path_text, std::string_view query,
-                  const Request& request, Response& response);
+void answer_canhaz(LockService& service, const Request& request, Response& response);
+void answer_nowant(LockService& service, const Request& request, Response& response);
+void answer_dohaz(LockService& service, const Request& request, Response& response);
 
 }  // namespace locker::server

@@ -89,7 +89,7 @@ void append_ttl(core::Milliseconds ttl, std::string& out) {
 
 void append_shape(const core::Shape& shape, std::string& out) {
   out += R"("mode": ")";
-  out += shape.mode == core::Mode::shared ? "shared" : "exclusive";
+  out += name_of(shape.mode);
   out += R"(", "lock_parents": )";
   out += shape.lock_parents ? "true" : "false";
   out += R"(, "lock_children": )";
@@ -112,6 +112,16 @@ std::string_view name_of(LockInfo::State state) {
       return "cooling";
     case LockInfo::State::waiting:
       return "waiting";
+  }
+  return "";
+}
+
+std::string_view name_of(core::Mode mode) {
+  switch (mode) {
+    case core::Mode::exclusive:
+      return "exclusive";
+    case core::Mode::shared:
+      return "shared";
   }
   return "";
 }
@@ -167,7 +177,7 @@ void append_blockers(const std::vector<LockInfo>& blockers, const core::Now& now
     out += R"(, "owner": )";
     append_owner(info.owner, out);
     out += R"(, "mode": ")";
-    out += info.shape.mode == core::Mode::shared ? "shared" : "exclusive";
+    out += name_of(info.shape.mode);
     out += R"(", "fence": )";
     append_number_or_null(info.fence, out);
     out += R"(, "state": ")";
@@ -191,7 +201,7 @@ std::string text_table(const std::vector<LockInfo>& infos, const core::Now& now)
     core::append_url_path(core::PathView{info.packed_path}, path);
     const auto left = remaining(info, now);
     rows.push_back({path, info.owner.empty() ? "?" : info.owner,
-                    info.shape.mode == core::Mode::shared ? "shared" : "exclusive",
+                    std::string{name_of(info.shape.mode)},
                     info.is_kept ? "kept" : std::string{name_of(info.state)},
                     short_text(age_of(info, now)), left ? short_text(*left) : "-",
                     info.fence == 0 ? "-" : std::to_string(info.fence), one_line(info.meta)});

@@ -34,6 +34,7 @@ void append_blockers(const std::vector<core::LockInfo>& blockers, const core::No
 /// Returns how long the lock has been held or the request has been waiting.
 [[nodiscard]] core::Duration age_of(const core::LockInfo& info, const core::Now& now);
 [[nodiscard]] std::string_view name_of(core::LockInfo::State state);
+[[nodiscard]] std::string_view name_of(core::Mode mode);
 
 /// Returns the same as a table for people, with aligned columns.
 [[nodiscard]] std::string text_table(const std::vector<core::LockInfo>& infos,

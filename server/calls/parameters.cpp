@@ -59,7 +59,8 @@ bool looks_like_json(std::string_view form) {
 
 }  // namespace
 
-std::optional<Fault> Parameters::parse(std::string_view query, const Request& request) {
+std::optional<Fault> Parameters::parse(const Request& request) {
+  const std::string_view query = request.target.query;
   if (request.body.empty()) return query.empty() ? std::nullopt : parse_form(query);
   if (!query.empty()) {
     return Fault{"Parameters stand in the query and in the body; use one of the two."};

@@ -23,7 +23,7 @@ class Parameters {
   /// Parses the query or the body. Returns a fault if the text is malformed, if both are given, if
   /// there are too many parameters, or if the type of the body is not supported. REQUIRES: this
   /// object is empty.
-  [[nodiscard]] std::optional<core::Fault> parse(std::string_view query, const Request& request);
+  [[nodiscard]] std::optional<core::Fault> parse(const Request& request);
 
   /// Adopts the members of a flat object. REQUIRES: this object is empty.
   [[nodiscard]] std::optional<core::Fault> take(const boost::json::object& object);

@@ -11,7 +11,7 @@
 
 #include "core/token_text.hpp"
 #include "core/url_path.hpp"
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 #include "server/access/hidden.hpp"
 #include "server/calls/browser_request.hpp"
 #include "server/calls/call_reader.hpp"
@@ -213,8 +213,7 @@ std::optional<Fault> read_terraform_token(const Request& request, core::Token& t
   return fault;
 }
 
-void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
-                      const Request& request, Response& response) {
+void answer_terraform(LockService& service, const Request& request, Response& response) {
   if (request.method != Method::lock && request.method != Method::unlock) {
     return answer_wrong_method("LOCK, UNLOCK",
                                "Use LOCK or UNLOCK here: these are Terraform's lock_address and "
@@ -226,11 +225,11 @@ void answer_terraform(LockService& service, std::string_view path_text, std::str
   std::string id;
   std::string who;
   CallReader read{request};
-  read.path(path_text, path);
+  read.path(request.target.rest, path);
   // An incomplete address must not lock everything.
   read.require(request.method != Method::lock || !path.view().is_root(),
                "Name what to lock: /terraform/<path>.")
-      .require(query.empty(), "This call takes no parameters in the query.");
+      .require(request.target.query.empty(), "This call takes no parameters in the query.");
   const bool is_forced = request.method == Method::unlock && request.body.empty();
   if (!is_forced) read.check([&] { return read_info(request, id, who); });
   if (read.refused(response)) return;

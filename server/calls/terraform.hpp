@@ -13,8 +13,7 @@ namespace locker::server {
 /// LOCK and UNLOCK /terraform/<path>: the `lock_address` and `unlock_address` of the http backend
 /// of Terraform and OpenTofu. The ID in the lock info is the lease's token, so a repeated request
 /// gets the same answer. By that protocol the ID is not a secret.
-void answer_terraform(LockService& service, std::string_view path_text, std::string_view query,
-                      const Request& request, Response& response);
+void answer_terraform(LockService& service, const Request& request, Response& response);
 
 /// Reads the token that the ID of the lock info stands for: that of the lease which LOCK opens, or
 /// to which it adds a lock.

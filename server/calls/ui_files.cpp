@@ -71,10 +71,11 @@ void send_to_page(Response& response) {
 
 }  // namespace
 
-void answer_ui(std::string_view rest, const Request& request, Response& response) {
+void answer_ui(const Request& request, Response& response) {
   if (!request.reads()) {
     return answer_wrong_method("GET, HEAD", "Use GET for this page.", response);
   }
+  const std::string_view rest = request.target.rest;
   if (rest.empty()) return send_to_page(response);
   const ServedFile* const served = find(rest == "/" ? "index.html" : rest.substr(1));
   if (served == nullptr) {

@@ -16,9 +16,9 @@ struct UiFile {
 
 [[nodiscard]] std::span<const UiFile> ui_files();
 
-/// Serves the page for people and its files. `rest` is what follows `/ui` in the URL. Needs no key:
-/// the files are public in the source of the program, and the data they show comes from /v1.
-void answer_ui(std::string_view rest, const Request& request, Response& response);
+/// Serves /ui: the page for people and its files. Needs no key: the files are public in the source
+/// of the program, and the data they show comes from /v1.
+void answer_ui(const Request& request, Response& response);
 
 /// Redirects a browser that requests `/` to the page. Returns false if the client is not a browser.
 [[nodiscard]] bool answer_browser_at_root(const Request& request, Response& response);

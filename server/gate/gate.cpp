@@ -6,13 +6,13 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/url_path.hpp"
 #include "server/access/audit_line.hpp"
 #include "server/access/credentials.hpp"
 #include "server/audit_note.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -49,6 +49,17 @@ std::string advise_prefixes(const AccessKey& key, Right right) {
   return text.empty() ? text : text + ".";
 }
 
+/// Returns the request as the audit log describes it.
+AuditedRequest audited_request(const Request& request, const Caller& caller,
+                               const RequiredAccess& required) {
+  AuditedRequest audited;
+  if (caller.key) audited.key = caller.key->name;
+  if (request.peer != nullptr) audited.peer = *request.peer;
+  audited.action = required.action;
+  for (const RequiredAccess::At& at : required.at) audited.packed_paths.push_back(at.packed_path);
+  return audited;
+}
+
 }  // namespace
 
 /// A request that passes through the gate.
@@ -56,15 +67,6 @@ struct Gate::Visit {
   const Request& request;
   RequiredAccess required;
   Caller caller;
-
-  [[nodiscard]] AuditedRequest audited() const {
-    AuditedRequest audited;
-    if (caller.key) audited.key = caller.key->name;
-    if (request.peer != nullptr) audited.peer = *request.peer;
-    audited.action = required.action;
-    for (const RequiredAccess::At& at : required.at) audited.packed_paths.push_back(at.packed_path);
-    return audited;
-  }
 };
 
 /// Logs that a grant was taken back because its answer could not be delivered.
@@ -105,13 +107,18 @@ class Gate::AuditedDelivery final : public Delivery {
 /// the audit log records the outcome.
 class Gate::GatedPending final : public PendingAnswer {
  public:
-  GatedPending(const Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
+  GatedPending(Gate& gate, Visit visit, std::unique_ptr<PendingAnswer> inner)
       : gate_(gate),
-        audited_(gate.audit_ == nullptr ? AuditedRequest{} : visit.audited()),
+        audited_(gate.audit_ == nullptr
+                     ? AuditedRequest{}
+                     : audited_request(visit.request, visit.caller, visit.required)),
         caller_(std::move(visit.caller)),
         required_(std::move(visit.required)),
         inner_(std::move(inner)) {}
   void start(Waker& waker) override { inner_->start(waker); }
+  std::optional<Index> take_back(Response& response) override {
+    return inner_->take_back(response);
+  }
   bool abandon() override { return inner_->abandon(); }
   void finish(Response& response) override {
     if (caller_.key) {
@@ -156,7 +163,7 @@ class Gate::GatedPending final : public PendingAnswer {
     gate_.audit_->add(audit_line(audited_, *response.audit));
   }
 
-  const Gate& gate_;
+  Gate& gate_;
   const AuditedRequest audited_;
   const Caller caller_;
   const RequiredAccess required_;
@@ -206,7 +213,7 @@ bool Gate::answer_early(const Request& request, Response& response) {
   return true;
 }
 
-void Gate::answer_stranger(Visit& visit, Response& response) const {
+void Gate::answer_stranger(Visit& visit, Response& response) {
   Request bodiless = visit.request;
   bodiless.body = {};  // only the audit log needs it, for few lines
   visit.required = required_access(bodiless);
@@ -214,9 +221,10 @@ void Gate::answer_stranger(Visit& visit, Response& response) const {
   refuse_stranger(visit, response);
 }
 
-void Gate::conclude(const Visit& visit, Response& response) {
+void Gate::conclude(Visit& visit, Response& response) {
   if (response.pending) {
-    response.pending = std::make_unique<GatedPending>(*this, visit, std::move(response.pending));
+    response.pending =
+        std::make_unique<GatedPending>(*this, std::move(visit), std::move(response.pending));
     return;
   }
   if (response.stream && visit.caller.key && !visit.required.at.empty()) {
@@ -225,11 +233,13 @@ void Gate::conclude(const Visit& visit, Response& response) {
                                                     std::move(response.stream));
   }
   if (response.status == 403) note_refusal(visit, response.status);
-  if (audit_ != nullptr && response.audit) report(visit.audited(), response);
+  if (audit_ != nullptr && response.audit) {
+    report(audited_request(visit.request, visit.caller, visit.required), response);
+  }
 }
 
 /// Writes to the audit log, if there is one and something was done.
-void Gate::report(const AuditedRequest& request, Response& response) const {
+void Gate::report(const AuditedRequest& request, Response& response) {
   if (audit_ == nullptr || !response.audit) return;
   audit_->add(audit_line(request, *response.audit));
   if (response.delivery) {
@@ -244,7 +254,7 @@ bool Gate::identify(Visit& visit) const {
   return visit.caller.key != nullptr;
 }
 
-void Gate::refuse_stranger(const Visit& visit, Response& response) const {
+void Gate::refuse_stranger(Visit& visit, Response& response) {
   if (!read_credentials(visit.request.authorization)) {
     refuse(visit, 401, "no_key",
            "This server wants a key: send Authorization: Bearer <key>, or the key as the password "
@@ -310,8 +320,8 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   return false;
 }
 
-void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
-                  const std::string& sentence, Response& response) const {
+void Gate::refuse(Visit& visit, unsigned status, std::string_view code, const std::string& sentence,
+                  Response& response) {
   // The page at /ui has its own dialog.
   response.asks_for_password = visit.request.requested_with.empty();
   if (visit.required.is_legacy_call) {
@@ -322,26 +332,25 @@ void Gate::refuse(const Visit& visit, unsigned status, std::string_view code,
   if (status == 401 || status == 403) note_refusal(visit, status);
 }
 
-void Gate::note_refusal(const Visit& visit, unsigned status) const {
+void Gate::note_refusal(Visit& visit, unsigned status) {
   ++(status == 401 ? metrics_.refused_401 : metrics_.refused_403);
   if (audit_ == nullptr) return;
   AuditNote note;
   AuditedRequest audited;
   if (visit.caller.key) {
     // The line has room for a few paths only: put those that the key may not access first.
-    Visit refused{visit.request, visit.required, visit.caller};
-    std::stable_partition(refused.required.at.begin(), refused.required.at.end(),
-                          [&](const RequiredAccess::At& at) {
-                            return !visit.caller.key->may(at.right, core::PathView{at.packed_path});
-                          });
-    audited = refused.audited();
+    std::vector<RequiredAccess::At>& paths = visit.required.at;
+    std::stable_partition(paths.begin(), paths.end(), [&](const RequiredAccess::At& at) {
+      return !visit.caller.key->may(at.right, core::PathView{at.packed_path});
+    });
+    audited = audited_request(visit.request, visit.caller, visit.required);
   } else {
     const auto spent = strangers_.spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     note.left_out = spent.left_out;
-    audited = Visit{visit.request, required_access(visit.request), visit.caller}.audited();
+    audited = audited_request(visit.request, visit.caller, required_access(visit.request));
   }
-  if (audited.packed_paths.empty()) audited.target = RequestTarget{visit.request.target}.path;
+  if (audited.packed_paths.empty()) audited.target = visit.request.target.path;
   note.outcome = status == 401 ? AuditOutcome::refused_401 : AuditOutcome::refused_403;
   audit_->add(audit_line(audited, note));
 }

@@ -2,10 +2,10 @@
 
 #include <string_view>
 
-#include "server/access/access_key.hpp"
 #include "server/access/access_metrics.hpp"
 #include "server/access/audit_line.hpp"
 #include "server/access/audit_log.hpp"
+#include "server/access/caller.hpp"
 #include "server/access/key_ring.hpp"
 #include "server/access/line_budget.hpp"
 #include "server/gate/required_access.hpp"
@@ -26,6 +26,9 @@ class Gate final : public RequestHandler {
        AuditLog* audit)
       : inner_(inner), service_(service), metrics_(metrics), keys_(keys), audit_(audit) {}
 
+  [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override {
+    return inner_.treatment_of(method, target);
+  }
   void answer(const Request& request, Response& response) override;
   /// Refuses requests without a valid key before their bodies are read, which would only take
   /// memory.
@@ -40,20 +43,20 @@ class Gate final : public RequestHandler {
   [[nodiscard]] bool identify(Visit& visit) const;
   [[nodiscard]] bool is_permitted(Visit& visit, Response& response);
   [[nodiscard]] bool is_permitted_for_lease(Visit& visit, Response& response);
-  void answer_stranger(Visit& visit, Response& response) const;
-  void refuse_stranger(const Visit& visit, Response& response) const;
-  void refuse(const Visit& visit, unsigned status, std::string_view code,
-              const std::string& sentence, Response& response) const;
-  void note_refusal(const Visit& visit, unsigned status) const;
-  void conclude(const Visit& visit, Response& response);
-  void report(const AuditedRequest& request, Response& response) const;
+  void answer_stranger(Visit& visit, Response& response);
+  void refuse_stranger(Visit& visit, Response& response);
+  void refuse(Visit& visit, unsigned status, std::string_view code, const std::string& sentence,
+              Response& response);
+  void note_refusal(Visit& visit, unsigned status);
+  void conclude(Visit& visit, Response& response);
+  void report(const AuditedRequest& request, Response& response);
 
   RequestHandler& inner_;
   LockService& service_;
   AccessMetrics& metrics_;
   const KeyRing* const keys_;
   AuditLog* const audit_;
-  mutable LineBudget strangers_{20};
+  LineBudget strangers_{20};
 };
 
 }  // namespace locker::server

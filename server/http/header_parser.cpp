@@ -161,23 +161,24 @@ class HeaderParser final : public http::basic_parser<true> {
     Request& request = header_.request;
     request.method = method_of(verb);
     request.method_name = std_view(method);
-    request.target = std_view(target);
     header_.version = version;
-    if (request.target.size() > limits_.target_max) return refuse(target_too_long, error);
-    if (const std::size_t size = scheme_size(request.target); size != 0) {
-      if (!take_authority(size)) return refuse(bad_target, error);
+    std::string_view text = std_view(target);
+    if (text.size() > limits_.target_max) return refuse(target_too_long, error);
+    if (const std::size_t size = scheme_size(text); size != 0) {
+      if (!take_authority(size, text)) return refuse(bad_target, error);
     }
-    if (!is_fit_target(request.target)) return refuse(bad_target, error);
+    if (!is_fit_target(text)) return refuse(bad_target, error);
+    request.target = RequestTarget{text};
   }
 
   /// Converts an absolute target to origin form. False: its host is missing or malformed.
-  bool take_authority(std::size_t scheme_size) {
+  bool take_authority(std::size_t scheme_size, std::string_view& target) {
     Request& request = header_.request;
-    const std::string_view rest = request.target.substr(scheme_size);
+    const std::string_view rest = target.substr(scheme_size);
     const std::size_t size = std::min(rest.find_first_of("/?"), rest.size());
     request.host = rest.substr(0, size);
     has_authority_ = true;
-    request.target = size == rest.size() ? std::string_view{"/"} : rest.substr(size);
+    target = size == rest.size() ? std::string_view{"/"} : rest.substr(size);
     return size != 0 && request.host.front() != ':' && is_fit_host(request.host);
   }
 

@@ -10,12 +10,12 @@ namespace locker::server {
 struct HttpLimits {
   using Milliseconds = std::chrono::milliseconds;
 
-  std::size_t target_max = 8 * 1024;           ///< More: 414.
-  std::size_t header_max = 16 * 1024;          ///< Request line, fields, empty line. More: 431.
-  std::size_t fields_max = 64;                 ///< More: 431.
-  std::size_t body_max = 64 * 1024;            ///< More: 413. Of a chunked body: with its framing.
-  std::size_t several_body_max = 1024 * 1024;  ///< The same for POST /v1/locks.
-  std::size_t empty_lines_max = 4;             ///< Before a request; more: 400.
+  std::size_t target_max = 8 * 1024;         ///< More: 414.
+  std::size_t header_max = 16 * 1024;        ///< Request line, fields, empty line. More: 431.
+  std::size_t fields_max = 64;               ///< More: 431.
+  std::size_t body_max = 64 * 1024;          ///< More: 413. Of a chunked body: with its framing.
+  std::size_t large_body_max = 1024 * 1024;  ///< The same if Treatment::has_large_body.
+  std::size_t empty_lines_max = 4;           ///< Before a request; more: 400.
 
   std::size_t read_buffer = 4 * 1024;        ///< Kept by an idle connection.
   std::size_t output_kept = 16 * 1024;       ///< A larger output buffer is freed once it is sent.

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "server/http/request_refusals.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -55,7 +54,7 @@ RequestParser::Outcome RequestParser::find_chunks_end(std::string_view bytes) {
     case ChunkedBody::Outcome::incomplete:
       return Outcome::incomplete;
     case ChunkedBody::Outcome::too_large:
-      return refuse(body_max_ == 0 ? unwanted_body : body_too_large);
+      return refuse(refusal_of_body());
     case ChunkedBody::Outcome::bad:
       return refuse(bad_chunk);
     case ChunkedBody::Outcome::whole:
@@ -102,16 +101,27 @@ bool RequestParser::read_header(std::string_view bytes) {
 }
 
 const Refusal* RequestParser::judge_body() {
-  const Request& request = header_.request;
-  const bool takes_body = request.method != Method::get && request.method != Method::head &&
-                          request.method != Method::delete_;
-  if (header_.content_length > 0 && !takes_body) return &unwanted_body;
-  const bool several =
-      request.method == Method::post && RequestTarget{request.target}.path == "/v1/locks";
-  body_max_ = !takes_body ? 0 : several ? limits_.several_body_max : limits_.body_max;
-  if (header_.content_length > body_max_) return &body_too_large;
+  body_max_ = find_body_max();
+  if (header_.content_length > body_max_) return &refusal_of_body();
   whole_size_ = header_size_ + chunked_body_.size() + header_.content_length;
   return nullptr;
+}
+
+std::size_t RequestParser::find_body_max() const {
+  const Request& request = header_.request;
+  if (request.method == Method::get || request.method == Method::head ||
+      request.method == Method::delete_) {
+    return 0;
+  }
+  const bool is_small = !header_.is_chunked && header_.content_length <= limits_.body_max;
+  if (is_small) return limits_.body_max;
+  const Treatment treatment = handler_.treatment_of(request.method, request.target);
+  return treatment.has_large_body ? limits_.large_body_max : limits_.body_max;
+}
+
+const Refusal& RequestParser::refusal_of_body() const {
+  if (body_max_ == 0) return unwanted_body;
+  return body_max_ > limits_.body_max ? large_body_too_large : body_too_large;
 }
 
 RequestParser::Outcome RequestParser::refuse(const Refusal& refusal) {

@@ -17,8 +17,9 @@ namespace locker::server {
 /// chunked body. Not thread-safe.
 class RequestParser {
  public:
-  /// `limits` must outlive the parser.
-  explicit RequestParser(const HttpLimits& limits) : limits_(limits) {}
+  /// Both arguments must outlive the parser, which asks `handler` only for treatment_of().
+  RequestParser(const HttpLimits& limits, const RequestHandler& handler)
+      : limits_(limits), handler_(handler) {}
 
   enum class Outcome {
     incomplete,  ///< Call again with more bytes.
@@ -58,9 +59,12 @@ class RequestParser {
   [[nodiscard]] Outcome find_header_end(std::string_view bytes);
   [[nodiscard]] bool read_header(std::string_view bytes);
   [[nodiscard]] const Refusal* judge_body();
+  [[nodiscard]] std::size_t find_body_max() const;
+  [[nodiscard]] const Refusal& refusal_of_body() const;
   [[nodiscard]] Outcome find_chunks_end(std::string_view bytes);
 
   const HttpLimits& limits_;
+  const RequestHandler& handler_;
   RequestHeader header_;
   const Refusal* refusal_ = nullptr;
   ChunkedBody chunked_body_;

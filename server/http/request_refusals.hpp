@@ -38,8 +38,9 @@ inline constexpr Refusal bad_chunk{
     "Send each chunk as its size in at most eight hexadecimal digits, CR "
     "LF, and so many bytes, CR LF; without extensions and trailers."};
 inline constexpr Refusal body_too_large{413, "body_too_large",
-                                        "Send a smaller body: at most 64 KiB, or 1 MiB for POST "
-                                        "/v1/locks."};
+                                        "Send a smaller body: at most 64 KiB."};
+inline constexpr Refusal large_body_too_large{413, "body_too_large",
+                                              "Send a smaller body: at most 1 MiB."};
 inline constexpr Refusal target_too_long{414, "target_too_long", "Use a shorter path or query."};
 inline constexpr Refusal bad_expectation{417, "expectation_failed",
                                          "Expect nothing but 100-continue."};

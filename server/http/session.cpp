@@ -12,7 +12,6 @@
 
 #include "core/assert.hpp"
 #include "server/http/worker.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -33,20 +32,13 @@ constexpr Refusal internal{500, "internal_error",
                            "The server failed to answer; what became of the request is not known. "
                            "Ask before you send it again."};
 
-/// Whether the request is from monitoring, which must not lose sight of the server when it is
-/// busiest.
-bool is_of_probe(const Request& request) {
-  const std::string_view path = RequestTarget{request.target}.path;
-  return path == "/healthz" || path == "/readyz" || path == "/metrics";
-}
-
 }  // namespace
 
 Session::Session(Worker& worker, Transport transport, std::string peer, bool within_limit)
     : worker_(worker),
       transport_(std::move(transport)),
       peer_{std::move(peer), {}},
-      parser_(worker.limits()),
+      parser_(worker.limits(), worker.handler()),
       input_(worker.limits().read_buffer, worker.buffered()),
       output_(worker.limits().output_kept, worker.buffered()),
       within_limit_(within_limit) {}
@@ -227,7 +219,10 @@ void Session::answer_probe() {
   const RequestParser::Outcome outcome = parser_.parse(input_.unread());
   if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
   const bool is_whole = outcome == RequestParser::Outcome::complete;
-  if (!is_whole || !is_of_probe(parser_.request())) return refuse_over_limit();
+  if (!is_whole) return refuse_over_limit();
+  const Request& request = parser_.request();
+  const Treatment treatment = worker_.handler().treatment_of(request.method, request.target);
+  if (!treatment.is_probe) return refuse_over_limit();
   answer_request();
   input_.use(parser_.size());
 }
@@ -263,7 +258,7 @@ bool Session::answer_early() {
 /// REQUIRES: the parser has a request.
 Session::Asked Session::asked() {
   const Request& request = parser_.request();
-  return {request.method_name, request.target, request.method == Method::head,
+  return {request.method_name, request.target.path, request.method == Method::head,
           within_limit_ && parser_.keep_alive(), parser_.is_http_1_0()};
 }
 
@@ -314,8 +309,7 @@ void Session::append(Response& response, const Asked& asked, ConnectionField con
   ++answered_[index_of(response.call)];
   const auto& access = worker_.hooks().access;
   if (!access) return;
-  access({asked.method, RequestTarget{asked.target}.path, response.status, output_.size() - before,
-          peer_.address});
+  access({asked.method, asked.path, response.status, output_.size() - before, peer_.address});
 }
 
 void Session::go_on() {

@@ -118,7 +118,7 @@ class Session final : public DurabilityWaiter,
   /// could be read of it.
   struct Asked {
     std::string_view method = {};
-    std::string_view target = {};
+    std::string_view path = {};
     bool to_head = false;
     bool keep_alive = false;
     bool is_http_1_0 = false;

@@ -5,7 +5,6 @@
 
 #include "server/http/session.hpp"
 #include "server/http/worker.hpp"
-#include "server/request_target.hpp"
 
 namespace locker::server {
 namespace {
@@ -20,12 +19,12 @@ void Session::begin_pending(std::unique_ptr<PendingAnswer> answer, const Asked& 
   later->answer = std::move(answer);
   later->asked = asked;
   later->asked_at = round_began_;
-  later->asked.method = later->asked.target = {};  // they point into the buffer
+  later->asked.method = later->asked.path = {};  // they point into the buffer
   if (worker_.hooks().access) {
     later->method = asked.method;
-    later->path = RequestTarget{asked.target}.path;
+    later->path = asked.path;
     later->asked.method = later->method;
-    later->asked.target = later->path;
+    later->asked.path = later->path;
   }
   later_ = std::move(later);
   while_wakeable_ = this;

@@ -22,6 +22,7 @@ using locker::fuzz::require;
 using locker::server::Locker;
 using locker::server::Method;
 using locker::server::Request;
+using locker::server::RequestTarget;
 using locker::server::Response;
 
 Locker& server() {
@@ -73,7 +74,7 @@ Response call(Method method, std::string_view name, std::string_view target) {
   Request request;
   request.method = method;
   request.method_name = name;
-  request.target = target;
+  request.target = RequestTarget{target};
   Response response = server().call(request);
   require(response.status < 500, "a call of the checker's own is answered", response.body);
   return response;
@@ -159,12 +160,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Request request;
   request.method_name = input.line();
   request.method = method_of(request.method_name);
-  request.target = input.line();
-  if (request.target.empty() || request.target.front() != '/') return 0;
-  if (request.target.find("events") != std::string_view::npos) return 0;
-  for (const char c : request.target) {
+  const std::string_view target = input.line();
+  if (target.empty() || target.front() != '/') return 0;
+  if (target.find("events") != std::string_view::npos) return 0;
+  for (const char c : target) {
     if (c <= ' ' || c >= 0x7f) return 0;  // the parser refuses them
   }
+  request.target = RequestTarget{target};
   if (const auto token = input.line(); !token.empty()) request.lock_token = token;
   request.content_type = input.line();
   request.accept = input.line();
@@ -176,7 +178,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     boost::system::error_code error;
     const auto parsed = boost::json::parse(response.body, error);
     require(!error, "the answer is JSON", response.body);
-    const bool is_v1 = request.target.starts_with("/v1/");
+    const bool is_v1 = target.starts_with("/v1/");
     if (is_v1 && response.status >= 400) {
       require(parsed.is_object() && parsed.as_object().contains("error") &&
                   parsed.as_object().contains("message"),
@@ -189,7 +191,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!token.empty() && !error) tokens_by_fence[fence] = token;
     }
   }
-  const bool can_grant = !request.reads() || request.target.starts_with("/canhaz");
+  const bool can_grant = !request.reads() || target.starts_with("/canhaz");
   if (can_grant && response.status < 300) check_list();
   let_go_now_and_then();
   return 0;

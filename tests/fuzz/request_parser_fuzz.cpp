@@ -14,6 +14,16 @@ namespace {
 using locker::fuzz::require;
 using locker::server::RequestParser;
 
+/// Some requests may have a large body, so that both limits are met.
+class LargeBodyHandler final : public locker::server::RequestHandler {
+ public:
+  void answer(const locker::server::Request&, locker::server::Response&) override {}
+  [[nodiscard]] locker::server::Treatment treatment_of(
+      locker::server::Method, const locker::server::RequestTarget& target) const override {
+    return {.has_large_body = target.path == "/v1/locks"};
+  }
+};
+
 struct Seen {
   unsigned refused = 0;
   std::vector<std::string> requests;
@@ -24,7 +34,7 @@ struct Seen {
 std::string text_of(const locker::server::Request& request) {
   std::string text = std::to_string(static_cast<int>(request.method));
   for (const std::string_view part :
-       {request.method_name, request.target, request.content_type, request.accept,
+       {request.method_name, request.target.text, request.content_type, request.accept,
         request.authorization, request.if_none_match, request.lock_token, request.last_event_id,
         request.requested_with, request.host, request.origin, request.referer,
         request.sec_fetch_site, request.sec_purpose, request.body}) {
@@ -37,7 +47,8 @@ std::string text_of(const locker::server::Request& request) {
 /// behind them is seen.
 Seen parse(std::string_view bytes, locker::fuzz::Input* pieces) {
   const locker::server::HttpLimits limits;
-  RequestParser parser{limits};
+  const LargeBodyHandler handler;
+  RequestParser parser{limits, handler};
   Seen seen;
   std::size_t begin = 0;
   std::size_t end = pieces == nullptr ? bytes.size() : 0;
@@ -57,8 +68,8 @@ Seen parse(std::string_view bytes, locker::fuzz::Input* pieces) {
       case RequestParser::Outcome::complete: {
         const auto& request = parser.request();
         require(parser.size() <= size, "a request is within the bytes");
-        require(request.target.size() <= limits.target_max, "the target is within its limit");
-        require(request.body.size() <= limits.several_body_max, "the body is within its limit");
+        require(request.target.text.size() <= limits.target_max, "the target is within its limit");
+        require(request.body.size() <= limits.large_body_max, "the body is within its limit");
         seen.requests.push_back((parser.keep_alive() ? "on " : "off ") + text_of(request));
         begin += parser.size();
         parser.next();

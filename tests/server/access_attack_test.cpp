@@ -89,7 +89,7 @@ class Attack : public ::testing::Test {
                                "&meta=" + std::string{secret_meta};
     Request request;
     request.method = Method::post;
-    request.target = target;
+    request.target = RequestTarget{target};
     ASSERT_EQ(locker_->call(request).status, 201U);
   }
 
@@ -189,7 +189,7 @@ TEST_F(Attack, ARefusalThatTellsOfALeaseWaitsForWhatItTells) {
   Request request;
   request.method = Method::post;
   request.authorization = authorization;
-  request.target = "/v1/leases/renew";
+  request.target = RequestTarget{"/v1/leases/renew"};
   request.lock_token = theirs_;
   Response response;
   gate_->answer(request, response);
@@ -201,7 +201,7 @@ TEST_F(Attack, AStreamThatNeedsAKeyNamesItsPlaceInComments) {
   const std::string authorization = "Bearer " + std::string{secret_key};
   Request request;
   request.authorization = authorization;
-  request.target = "/v1/events?prefix=/ci";
+  request.target = RequestTarget{"/v1/events?prefix=/ci"};
   Response response;
   gate_->answer(request, response);
   ASSERT_TRUE(response.stream) << response.body;
@@ -219,11 +219,11 @@ TEST_F(Attack, WhatALargeLeaseHoldsCountsByTheRulesOfNowAndTheRightThatIsNeeded)
   const std::string target = "/v1/leases?token=" + ours_;
   Request look;
   look.authorization = authorization;
-  look.target = target;
+  look.target = RequestTarget{target};
   Request renew;
   renew.method = Method::post;
   renew.authorization = authorization;
-  renew.target = "/v1/leases/renew";
+  renew.target = RequestTarget{"/v1/leases/renew"};
   renew.lock_token = ours_;
   const auto status_of = [this](const Request& request) {
     Response response;
@@ -248,7 +248,7 @@ TEST_F(Attack, WhoIsNotEvenBegunToWaitForLeavesTheQueue) {
   Request request;
   request.method = Method::post;
   request.authorization = authorization;
-  request.target = "/v1/locks/ci?wait=1h";
+  request.target = RequestTarget{"/v1/locks/ci?wait=1h"};
   Response response;
   gate_->answer(request, response);
   ASSERT_TRUE(response.pending);
@@ -281,7 +281,7 @@ class WaitingWithAKey : public Attack {
     Request request;
     request.method = Method::post;
     request.authorization = authorization;
-    request.target = target;
+    request.target = RequestTarget{target};
     Response response;
     gate_->answer(request, response);
     EXPECT_TRUE(response.pending) << response.body;
@@ -315,7 +315,7 @@ TEST_F(WaitingWithAKey, ThatAGrantWasTakenBackIsToldWhenThatIsOnTheDisk) {
     Request release;
     release.method = Method::delete_;
     const std::string target = "/v1/locks/ci?token=" + ours_;
-    release.target = target;
+    release.target = RequestTarget{target};
     EXPECT_EQ(locker_->call(release).status, 200U);
   });
   EXPECT_EQ(response.status, 401U) << response.body;
@@ -333,7 +333,7 @@ TEST_F(WaitingWithAKey, OfALeaseThatHoldsMoreOnlyTheGrantIsTakenBack) {
         Request release;
         release.method = Method::delete_;
         const std::string target = "/v1/locks/ci/x?token=" + ours_;
-        release.target = target;
+        release.target = RequestTarget{target};
         EXPECT_EQ(locker_->call(release).status, 200U);
       });
   EXPECT_EQ(response.status, 401U) << response.body;
@@ -351,10 +351,30 @@ TEST_F(Attack, AQuestionMarkInThePathOfACallBeginsNoParameters) {
   EXPECT_TRUE(locks[0].shape.lock_children);
 }
 
+TEST_F(Attack, OnlySeveralLocksMayBeLargeAndOnlyMonitoringGetsPastTheConnectionLimit) {
+  const auto treatment = [this](Method method, std::string_view target) {
+    return gate_->treatment_of(method, RequestTarget{target});
+  };
+  for (const std::string_view target : {"/v1/locks", "/v1/locks?owner=a"}) {
+    EXPECT_TRUE(treatment(Method::post, target).has_large_body) << target;
+    EXPECT_FALSE(treatment(Method::other, target).has_large_body) << target;
+    EXPECT_FALSE(treatment(Method::post, target).is_probe) << target;
+  }
+  for (const std::string_view target : {"/healthz", "/readyz", "/metrics", "/healthz?verbose"}) {
+    EXPECT_TRUE(treatment(Method::head, target).is_probe) << target;
+    EXPECT_FALSE(treatment(Method::post, target).has_large_body) << target;
+  }
+  for (const std::string_view target :
+       {"/", "/healthz/x", "/v1/metrics", "/v1/status", "/v1/openapi.json", "/v1/locks/metrics"}) {
+    EXPECT_FALSE(treatment(Method::get, target).is_probe) << target;
+    EXPECT_FALSE(treatment(Method::post, target).has_large_body) << target;
+  }
+}
+
 TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   Request request;
   request.method = Method::post;
-  request.target = "/v1/leases";
+  request.target = RequestTarget{"/v1/leases"};
   const std::size_t before = locker_->service().status().leases;
   Response response;
   locker_->handler().answer(request, response);
@@ -364,7 +384,7 @@ TEST_F(Attack, ALeaseThatNobodyCouldBeToldOfIsTakenBack) {
   response.delivery.reset();
   EXPECT_EQ(locker_->service().status().leases, before);
 
-  request.target = "/v1/leases?token=33333333-3333-4333-8333-333333333333";
+  request.target = RequestTarget{"/v1/leases?token=33333333-3333-4333-8333-333333333333"};
   response = {};
   locker_->handler().answer(request, response);
   EXPECT_EQ(response.status, 201U);
@@ -376,13 +396,13 @@ TEST_F(Attack, AGrantThatNobodyBeganToWaitForIsTakenBack) {
   take("/ci/waited-for", token, "exclusive");
   Request request;
   request.method = Method::post;
-  request.target = "/v1/locks/ci/waited-for?lock_parents=false&wait=30s";
+  request.target = RequestTarget{"/v1/locks/ci/waited-for?lock_parents=false&wait=30s"};
   Response waiting;
   locker_->handler().answer(request, waiting);
   ASSERT_TRUE(waiting.pending);
   const std::string release = "/v1/locks/ci/waited-for?token=" + token;
   request.method = Method::delete_;
-  request.target = release;
+  request.target = RequestTarget{release};
   ASSERT_EQ(locker_->call(request).status, 200U);
   ASSERT_EQ(held("/ci/waited-for").size(), 1U);
   waiting.pending.reset();
@@ -406,7 +426,7 @@ TEST_F(Attack, AKeyForOnePlaceReachesNoOther) {
                             request.method != Method::delete_;
     const std::string body = takes_body && one_in(2) ? any_body() : "";
     const std::string lock_token = one_in(5) ? any_token() : "";
-    request.target = target;
+    request.target = RequestTarget{target};
     request.body = body;
     if (!lock_token.empty()) request.lock_token = lock_token;
     const std::string what =

@@ -86,7 +86,7 @@ TEST(Credentials, AreABearersTokenOrBasicsPassword) {
 RequiredAccess required(Method method, std::string_view target, std::string_view body = {}) {
   Request request;
   request.method = method;
-  request.target = target;
+  request.target = RequestTarget{target};
   request.body = body;
   request.content_type = "application/json";
   return required_access(request);

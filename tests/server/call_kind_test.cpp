@@ -53,6 +53,10 @@ TEST(CallKind, OfEveryCall) {
     EXPECT_EQ(name_of(call_of(RequestTarget{row.target}, row.method)), name_of(row.expected))
         << row.target;
   }
+  for (const auto& row : rows) {
+    EXPECT_EQ(operation_of(RequestTarget{row.target}).has_value(), row.expected == Kind::operations)
+        << row.target;
+  }
   EXPECT_EQ(path_of_lock(RequestTarget{"/v1/locks/a/%20?x=/y"}), "/a/%20");
   EXPECT_EQ(path_of_lock(RequestTarget{"/v1/locks/"}), "/");
 }

@@ -11,7 +11,8 @@ namespace locker::server {
 namespace {
 
 TEST(CallReader, TheFirstFaultStaysAndNothingIsReadBehindIt) {
-  const Request request;
+  Request request;
+  request.target = RequestTarget{"/a?owner=me&ttl=never&meta=m&force=maybe"};
   core::Path path;
   std::optional<std::string> owner;
   std::optional<core::Milliseconds> ttl;
@@ -19,7 +20,7 @@ TEST(CallReader, TheFirstFaultStaysAndNothingIsReadBehindIt) {
   bool is_checked = false;
   CallReader read{request};
   read.path("/a", path)
-      .parameters("owner=me&ttl=never&meta=m&force=maybe")
+      .parameters()
       .owner(owner)
       .ttl({}, ttl)
       .meta(meta)
@@ -39,13 +40,14 @@ TEST(CallReader, TheFirstFaultStaysAndNothingIsReadBehindIt) {
 }
 
 TEST(CallReader, WhatIsNotGivenStaysAsItIs) {
-  const Request request;
+  Request request;
+  request.target = RequestTarget{"/a?token="};
   std::optional<std::string> owner = "me";
   std::optional<std::uint64_t> fence = 7;
   std::chrono::microseconds wait{5};
   bool is_force = true;
   CallReader read{request};
-  read.parameters("token=")
+  read.parameters()
       .owner(owner)
       .number("fence", 1, 10, fence)
       .duration("wait", {}, std::chrono::hours{1}, wait)

@@ -25,45 +25,52 @@ using test::get;
 using test::RawClient;
 
 /// Echoes the request: "GET /path body". Some paths do more: /write adds a record and answers with
-/// its index, /big/N answers N bytes, /throw throws, /bodiless needs no body.
+/// its index, /big/N answers N bytes, /throw throws, /bodiless needs no body, POST /large may have
+/// a large one, and /healthz is answered beyond the connection limit.
 class EchoHandler final : public RequestHandler {
  public:
   explicit EchoHandler(GroupCommit& commit) : commit_(commit) {}
 
+  [[nodiscard]] Treatment treatment_of(Method method, const RequestTarget& target) const override {
+    return {.has_large_body = method == Method::post && target.path == "/large",
+            .is_probe = target.path == "/healthz"};
+  }
+
   void answer(const Request& request, Response& response) override {
+    const std::string_view target = request.target.text;
     calls.fetch_add(1);
-    if (request.target.starts_with("/throw")) {
+    if (target.starts_with("/throw")) {
       response.body = "half an answer";
       throw std::runtime_error{"the handler threw"};
     }
-    if (request.target.starts_with("/big/")) {
-      response.body.assign(std::stoul(std::string{request.target.substr(5)}), 'x');
+    if (target.starts_with("/big/")) {
+      response.body.assign(std::stoul(std::string{target.substr(5)}), 'x');
       return;
     }
-    if (request.target == "/write") {
+    if (target == "/write") {
       const std::lock_guard lock{commit_.mutex()};
       response.index = commit_.add(core::Ended{{}, {1, 0}, core::End::released});
       response.body = std::to_string(response.index);
       return;
     }
-    if (request.target == "/allow") {
+    if (target == "/allow") {
       response.status = 405;
       response.allow = "GET, HEAD";
     }
-    if (request.target == "/missing") response.status = 404;
-    if (request.target == "/later") {
+    if (target == "/missing") response.status = 404;
+    if (target == "/later") {
       response.status = 503;
       response.retry_after = true;
     }
     response.body = request.method_name;
     response.body += ' ';
-    response.body += request.target;
+    response.body += target;
     response.body += ' ';
     response.body += request.body;
   }
 
   bool answer_early(const Request& request, Response& response) override {
-    if (request.target != "/bodiless") return false;
+    if (request.target.path != "/bodiless") return false;
     answer(request, response);
     return true;
   }

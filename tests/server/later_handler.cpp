@@ -30,6 +30,8 @@ class LaterHandler::TicketAnswer final : public PendingAnswer {
     if (path_ == "/throws") throw std::runtime_error{"finish() threw"};
   }
 
+  std::optional<std::uint64_t> take_back(Response& /*response*/) override { return std::nullopt; }
+
   bool abandon() override {
     const std::lock_guard lock{ticket_->mutex};
     if (ticket_->woken) {
@@ -94,15 +96,13 @@ std::unique_ptr<PendingAnswer> LaterHandler::make_pending(std::string_view path,
   const std::lock_guard lock{mutex_};
   auto ticket = tickets_.emplace_back(std::make_shared<Ticket>());
   changed_.notify_all();
-  const bool delivers = query == "?deliver" || path == "/throws";
+  const bool delivers = query == "deliver" || path == "/throws";
   return std::make_unique<TicketAnswer>(*this, std::move(ticket), path, delivers);
 }
 
 void LaterHandler::answer(const Request& request, Response& response) {
   ++calls;
-  const std::size_t question = std::min(request.target.find('?'), request.target.size());
-  const std::string_view path = request.target.substr(0, question);
-  const std::string_view query = request.target.substr(question);
+  const auto& [text, path, query, verb, rest] = request.target;
   if (path == "/pend" || path == "/instant" || path == "/throws" || path == "/pwrite") {
     response.body = "of no account";
     response.pending = make_pending(path, query);
@@ -111,7 +111,7 @@ void LaterHandler::answer(const Request& request, Response& response) {
   response.body = path;
   if (path == "/write") response.body = std::to_string(response.index = write());
   if (path == "/big") response.body.assign(30'000'000, 'x');
-  if (path == "/deliver" || path == "/big" || query == "?deliver") {
+  if (path == "/deliver" || path == "/big" || query == "deliver") {
     response.delivery = std::make_unique<CountedDelivery>(deliveries);
   }
   if (path == "/stream" || path == "/endless") {

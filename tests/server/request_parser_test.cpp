@@ -10,9 +10,18 @@ namespace {
 
 using Outcome = RequestParser::Outcome;
 
+class LargeBodyHandler final : public RequestHandler {
+ public:
+  void answer(const Request&, Response&) override {}
+  [[nodiscard]] Treatment treatment_of(Method, const RequestTarget& target) const override {
+    return {.has_large_body = target.path == "/large"};
+  }
+};
+const LargeBodyHandler handler;
+
 TEST(RequestParser, KeepsWhatTheHandlerNeeds) {
   const HttpLimits limits;
-  RequestParser parser{limits};
+  RequestParser parser{limits, handler};
   const std::string bytes =
       "DELETE /a?b=c HTTP/1.1\r\nHost: h\r\nlock-TOKEN:  t \r\nAuthorization: Bearer x\r\n"
       "Content-Type: application/json\r\nAccept: */*\r\nLast-Event-ID: 7\r\n"
@@ -21,7 +30,7 @@ TEST(RequestParser, KeepsWhatTheHandlerNeeds) {
   const Request& request = parser.request();
   EXPECT_EQ(request.method, Method::delete_);
   EXPECT_EQ(request.method_name, "DELETE");
-  EXPECT_EQ(request.target, "/a?b=c");
+  EXPECT_EQ(request.target.text, "/a?b=c");
   EXPECT_EQ(request.lock_token, "t");
   EXPECT_EQ(request.authorization, "Bearer x");
   EXPECT_EQ(request.content_type, "application/json");
@@ -38,7 +47,7 @@ TEST(RequestParser, AnotherProtocolIsRefusedBeforeItsTimeIsUp) {
   for (const std::string& bytes : {std::string{"\x16\x03\x01\x02\x00\x01", 6}, std::string{"\0", 1},
                                    std::string{" GET / "}, std::string{"SSH-2.0-OpenSSH_9\r\n"},
                                    std::string{"*1\r\n$4\r\nPING\r\n"}, std::string{"GET /\r\n"}}) {
-    RequestParser parser{limits};
+    RequestParser parser{limits, handler};
     ASSERT_EQ(parser.parse(bytes), Outcome::refused) << bytes;
     EXPECT_EQ(parser.refusal().status, 400U);
   }
@@ -47,7 +56,7 @@ TEST(RequestParser, AnotherProtocolIsRefusedBeforeItsTimeIsUp) {
 TEST(RequestParser, AHostIsANameOrAnAddressAndPerhapsAPort) {
   const HttpLimits limits;
   const auto parse_with = [&limits](const std::string& host) {
-    RequestParser parser{limits};
+    RequestParser parser{limits, handler};
     return parser.parse("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
   };
   for (const std::string_view host :
@@ -74,10 +83,10 @@ TEST(RequestParser, OfAnAbsoluteTargetTheAuthorityCountsAndNotTheHost) {
                                            {"http://h//a", "//a", "h"},
                                            {"http://h/a?b=http://x/", "/a?b=http://x/", "h"}}) {
     for (const char* const fields : {"Host: other\r\n", "Host:\r\n"}) {
-      RequestParser parser{limits};
+      RequestParser parser{limits, handler};
       const std::string bytes = "GET " + std::string{sent} + " HTTP/1.1\r\n" + fields + "\r\n";
       ASSERT_EQ(parser.parse(bytes), Outcome::complete) << sent;
-      EXPECT_EQ(parser.request().target, target);
+      EXPECT_EQ(parser.request().target.text, target);
       EXPECT_EQ(parser.request().host, host);
       EXPECT_EQ(parser.size(), bytes.size());
     }
@@ -86,9 +95,9 @@ TEST(RequestParser, OfAnAbsoluteTargetTheAuthorityCountsAndNotTheHost) {
 
 TEST(RequestParser, AnAbsoluteTargetAllowsTheSameBodies) {
   const HttpLimits limits;
-  const std::string length = std::to_string(limits.several_body_max);
-  RequestParser parser{limits};
-  EXPECT_EQ(parser.parse("POST http://h/v1/locks HTTP/1.1\r\nHost: h\r\nContent-Length: " + length +
+  const std::string length = std::to_string(limits.large_body_max);
+  RequestParser parser{limits, handler};
+  EXPECT_EQ(parser.parse("POST http://h/large HTTP/1.1\r\nHost: h\r\nContent-Length: " + length +
                          "\r\n\r\n"),
             Outcome::incomplete);
 }
@@ -97,7 +106,7 @@ TEST(RequestParser, SecPurposeGoesBeforePurpose) {
   const HttpLimits limits;
   for (const char* const fields :
        {"Purpose: a\r\nSec-Purpose: prefetch\r\n", "Sec-Purpose: prefetch\r\nPurpose: a\r\n"}) {
-    RequestParser parser{limits};
+    RequestParser parser{limits, handler};
     const std::string bytes = std::string{"GET / HTTP/1.1\r\nHost: h\r\n"} + fields + "\r\n";
     ASSERT_EQ(parser.parse(bytes), Outcome::complete);
     EXPECT_EQ(parser.request().sec_purpose, "prefetch");
@@ -106,7 +115,7 @@ TEST(RequestParser, SecPurposeGoesBeforePurpose) {
 
 TEST(RequestParser, AnEmptyLineMayComeInTwoPieces) {
   const HttpLimits limits;
-  RequestParser parser{limits};
+  RequestParser parser{limits, handler};
   EXPECT_EQ(parser.parse("\r"), Outcome::incomplete);
   EXPECT_EQ(parser.parse("\r\n"), Outcome::empty_line);
   EXPECT_EQ(parser.parse("G"), Outcome::incomplete);
@@ -115,7 +124,7 @@ TEST(RequestParser, AnEmptyLineMayComeInTwoPieces) {
 
 TEST(RequestParser, NothingOfARequestIsLeftInTheNext) {
   const HttpLimits limits;
-  RequestParser parser{limits};
+  RequestParser parser{limits, handler};
   const std::string first =
       "POST / HTTP/1.0\r\nLock-Token: t\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab";
   ASSERT_EQ(parser.parse(first), Outcome::complete);
@@ -143,13 +152,13 @@ void expect_the_same_in_three_pieces(const std::string& bytes) {
   const HttpLimits limits;
   for (std::size_t first = 0; first < bytes.size(); ++first) {
     for (std::size_t second = first; second < bytes.size(); ++second) {
-      RequestParser parser{limits};
+      RequestParser parser{limits, handler};
       ASSERT_EQ(parser.parse(Piece{bytes.substr(0, first)}.view()), Outcome::incomplete) << first;
       ASSERT_EQ(parser.parse(Piece{bytes.substr(0, second)}.view()), Outcome::incomplete);
       const Piece whole{bytes};
       ASSERT_EQ(parser.parse(whole.view()), Outcome::complete) << first << ' ' << second;
       EXPECT_EQ(parser.size(), bytes.size());
-      EXPECT_EQ(parser.request().target, "/a");
+      EXPECT_EQ(parser.request().target.path, "/a");
       EXPECT_EQ(parser.request().accept, "x");
       EXPECT_EQ(parser.request().body, "body");
     }
@@ -169,7 +178,7 @@ TEST(RequestParser, SoIsOneWhoseBodyComesInChunks) {
 
 TEST(RequestParser, WhatFollowsAChunkedBodyIsTheNextRequest) {
   const HttpLimits limits;
-  RequestParser parser{limits};
+  RequestParser parser{limits, handler};
   const std::string head =
       "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nLock-Token: t\r\n\r\n";
   const std::string first = head + "A\r\n0\r\n\r\nGET /\r\n0\r\n\r\n";
@@ -197,7 +206,7 @@ TEST(RequestParser, AFaultyChunkIsFoundWithTheByteThatMakesItOne) {
   const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const char* const chunks : {";", "\n", "1;", "1\n", "1\r1", "000000001", "1\r\nab",
                                    "1\r\na\rb", "0\r\nX", "0\r\n\rX"}) {
-    RequestParser parser{limits};
+    RequestParser parser{limits, handler};
     const std::string bytes = head + chunks;
     for (std::size_t size = 0; size < bytes.size(); ++size) {
       ASSERT_EQ(parser.parse(Piece{bytes.substr(0, size)}.view()), Outcome::incomplete) << chunks;
@@ -210,7 +219,7 @@ TEST(RequestParser, AFaultyChunkIsFoundWithTheByteThatMakesItOne) {
 TEST(RequestParser, AFaultIsFoundWithTheByteThatMakesItOne) {
   const HttpLimits limits;
   const std::string bytes = "GET / HTTP/1.1\r\nHost: h\n";
-  RequestParser parser{limits};
+  RequestParser parser{limits, handler};
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     ASSERT_EQ(parser.parse(Piece{bytes.substr(0, size)}.view()), Outcome::incomplete);
   }

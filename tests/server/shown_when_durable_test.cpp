@@ -152,7 +152,7 @@ class Server {
     Request request;
     request.method = call.method;
     request.method_name = name_of(call.method);
-    request.target = call.target;
+    request.target = RequestTarget{call.target};
     request.body = call.body;
     request.accept = call.accept;
     if (!call.body.empty()) request.content_type = "application/json";

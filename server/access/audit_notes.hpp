@@ -7,7 +7,7 @@
 
 #include "core/arbiter_answers.hpp"
 #include "core/arbiter_commands.hpp"
-#include "server/access/access_key.hpp"
+#include "server/access/caller.hpp"
 #include "server/audit_note.hpp"
 #include "server/request_handler.hpp"
 

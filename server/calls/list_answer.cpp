@@ -1,4 +1,4 @@
-#include "server/calls/page_answer.hpp"
+#include "server/calls/list_answer.hpp"
 
 #include <charconv>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/access/audited.hpp"
+#include "server/access/audit_notes.hpp"
 
 #include <memory>
 #include <utility>

@@ -1,18 +1,16 @@
-#include "server/calls/lock_calls.hpp"
+#include "server/calls/look_calls.hpp"
 
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "server/access/audited.hpp"
 #include "server/access/hidden.hpp"
-#include "server/calls/browser_request.hpp"
+#include "server/calls/call_kind.hpp"
 #include "server/calls/call_reader.hpp"
 #include "server/calls/error_answer.hpp"
-#include "server/calls/force_call.hpp"
+#include "server/calls/list_answer.hpp"
 #include "server/calls/lock_json.hpp"
-#include "server/calls/page_answer.hpp"
 #include "server/json_text.hpp"
 
 namespace locker::server {
@@ -43,14 +41,13 @@ void append_rest(std::size_t count, std::size_t shown, std::string_view what, st
 
 }  // namespace
 
-void answer_list(LockService& service, std::string_view query, const Request& request,
-                 Response& response) {
+void answer_list(LockService& service, const Request& request, Response& response) {
   if (!request.reads()) return answer_unknown_method(request, response);
   LockPages::Query wanted;
   std::optional<std::string> prefix;
   std::optional<std::uint64_t> limit;
   CallReader read{request};
-  read.parameters(query)
+  read.parameters()
       .only("prefix owner state limit after")
       .prefix(prefix)
       .owner(wanted.owner)
@@ -77,12 +74,11 @@ void answer_list(LockService& service, std::string_view query, const Request& re
   append_next(page.next, response.body);
 }
 
-void answer_look(LockService& service, std::string_view path_text, std::string_view query,
-                 const Request& request, Response& response) {
+void answer_look(LockService& service, const Request& request, Response& response) {
   if (!request.reads()) return answer_unknown_method(request, response);
   core::Path path;
   CallReader read{request};
-  read.path(path_text, path).parameters(query).only("");
+  read.path(path_of_lock(request.target), path).parameters().only("");
   if (read.refused(response)) return;
   auto looked = service.look_at(path);
   LockService::PathState& state = looked.answer;
@@ -125,50 +121,6 @@ void answer_look(LockService& service, std::string_view path_text, std::string_v
     append_waiter(info, looked.now, i + 1, body);
   });
   body += R"(, "waiter_count": )" + std::to_string(state.waiter_count) + "}";
-}
-
-void answer_release(LockService& service, std::string_view path_text, std::string_view query,
-                    const Request& request, Response& response) {
-  if (refuse_another_site(request, response)) return;
-  core::Path path;
-  bool is_force = false;
-  CallReader read{request};
-  read.path(path_text, path).parameters(query).flag("force", is_force);
-  if (is_force) {
-    response.call = CallKind::force;  // call_of() cannot tell it from the target
-    return answer_force_one(service, path, read, request, response);
-  }
-  core::Token token;
-  read.only("token force").needed_token(token);
-  if (read.refused(response)) return;
-  const auto done = service.release(path, token);
-  response.index = done.index;
-  using Outcome = core::ReleaseOutcome;
-  switch (done.answer.outcome) {
-    case Outcome::released:
-    case Outcome::left:
-    case Outcome::released_before:
-      response.body = R"({"path": )";
-      append_path(path.view().packed(), response.body);
-      response.body += R"(, "released": true, "fence": )";
-      append_number_or_null(done.answer.fence, response.body);
-      response.body += '}';
-      if (done.answer.outcome == Outcome::released) {
-        note_release(request, done.answer.fence, response);
-      }
-      return;
-    case Outcome::lease_ended:
-      return answer_lease_ended(*done.answer.ended, response);
-    case Outcome::wrong_token:
-      return answer_error(403, "wrong_token",
-                          "Another lease holds this path; use the token that its acquire answered.",
-                          response);
-    case Outcome::not_held:
-      return answer_error(404, "not_held", "Nobody holds exactly this path.", response);
-    case Outcome::busy:
-    case Outcome::disk_full:
-      return answer_no_room(done.answer.outcome == Outcome::disk_full, response);
-  }
 }
 
 }  // namespace locker::server

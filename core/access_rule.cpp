@@ -40,9 +40,9 @@ std::string_view name_of(Right right) {
 boost::system::result<AccessRule, Fault> parse_access_rule(std::string_view right,
                                                            std::string_view path) {
   const auto parsed = parse_right(right);
-  if (!parsed) return Fault{"a rule begins with read, lock, force or admin"};
+  if (!parsed) return Fault{"a rule must begin with read, lock, force or admin"};
   if (!path.starts_with('/')) {
-    return Fault{"behind " + std::string{right} + " stands a path that starts with a slash"};
+    return Fault{std::string{right} + " must be followed by a path that starts with a slash"};
   }
   Path read;
   if (const auto fault = parse_url_path(path, read)) return Fault{fault->message};
@@ -50,7 +50,7 @@ boost::system::result<AccessRule, Fault> parse_access_rule(std::string_view righ
   append_url_path(read, canonical);
   if (canonical != path) return Fault{"write the path as " + canonical};
   if (*parsed == Right::admin && !read.view().is_root()) {
-    return Fault{"admin is for the whole server: write admin /"};
+    return Fault{"admin applies to the whole server: write admin /"};
   }
   return AccessRule{*parsed, std::string{read.view().packed()}};
 }

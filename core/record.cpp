@@ -210,7 +210,7 @@ bool RecordReader::next(Record& record) {
   std::memcpy(&head, rest_.data(), sizeof head);
   Fields fields{rest_.substr(sizeof head)};
   if (!read(head, fields, record) || fields.is_spoilt()) {
-    fault_ = "a record is of a kind or form that this version does not know";
+    fault_ = "a record has a kind or form that this version does not know";
     return false;
   }
   rest_.remove_prefix(rest_.size() - fields.left());

@@ -119,8 +119,8 @@ Result<void> LocalJournal::make_snapshot(CompactionInput input,
                 input.segments.back().ends, bad_snapshot.has_value());
   if (bad_snapshot) {
     options_.on_warning(*bad_snapshot +
-                        " The next one was made without it, from what is kept for this, and takes "
-                        "its place: nothing is missing.");
+                        " The next snapshot was made without it, from the files that are kept for "
+                        "this, and replaces it: nothing is missing.");
   }
   return remove_covered();
 }

@@ -187,20 +187,21 @@ bool names_same(const std::string& path, const struct stat& wanted) {
 std::string describe_loss(const std::string& path, int descriptor, const struct stat& status) {
   if (status.st_nlink == 0) {
     return "the store's directory " + path +
-           " was removed while it was open, and what was acknowledged with it: restore a backup";
+           " was removed while it was open, and everything that was acknowledged with it: restore "
+           "a backup";
   }
   std::error_code unknown;
   const std::string now =
       std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), unknown)
           .string();
-  const std::string told = path + " does not name the directory of the open store any more";
+  const std::string told = path + " no longer names the directory of the open store";
   if (unknown || !names_same(now, status)) {
     return told +
-           ": that one was moved, or something was mounted over it. What was acknowledged is in "
-           "it; put it back before the next start";
+           ": that directory was moved, or something was mounted over it. It contains everything "
+           "that was acknowledged; put it back before the next start";
   }
-  return told + ": that one is now " + now +
-         ". What was acknowledged is in it; put it back before the next start";
+  return told + ": that directory is now " + now +
+         ". It contains everything that was acknowledged; put it back before the next start";
 }
 
 }  // namespace
@@ -356,7 +357,7 @@ IoResult<std::uint64_t> PosixFileSystem::free_space(const std::string& directory
   const int result = place.directory == AT_FDCWD ? ::statvfs(place.path, &status)
                                                  : ::fstatvfs(place.directory, &status);
   if (result != 0) {
-    return last_error("ask the free space of", directory);
+    return last_error("get the free space of", directory);
   }
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }

@@ -54,7 +54,7 @@ class Recovery {
         return taken.error();
       }
       store_.warnings.push_back(taken.error().message +
-                                " An older state and the journal behind it are read instead.");
+                                " An older state and the journal after it are read instead.");
     }
     return {};
   }
@@ -102,7 +102,7 @@ class Recovery {
       return unknown;
     }
     if (index != frame.first_index + frame.count) {
-      return fault("its frame does not have as many records as it says");
+      return fault("its frame does not have as many records as it states");
     }
     return {};
   }
@@ -185,12 +185,12 @@ class Recovery {
     if (segment.is_sealed()) {
       return damaged("The records from index " + std::to_string(end.next_index) +
                      " on are missing: " + in_directory(directory_, segment_name(end.next_index)) +
-                     " is not there, and " + segment_name(segment.header().first_index) +
-                     " says that it was. " + restore);
+                     " does not exist, but " + segment_name(segment.header().first_index) +
+                     " says that it did. " + restore);
     }
     if (end.next_index <= store_.summary.last_index) {
       return damaged(path + " ends at index " + std::to_string(end.next_index - 1) +
-                     ", before the newest snapshot's. " + restore);
+                     ", before the index of the newest snapshot. " + restore);
     }
     store_.last_header = segment.header();
     store_.last_bytes = segment.size();
@@ -227,7 +227,7 @@ OpenResult<StoreId> read_identity(FileSystem& files, const std::string& director
       return open_fault(file.error());
     }
     return OpenFault{OpenFault::Kind::not_a_store,
-                     directory + " is no store: the file STORE is missing in it."};
+                     directory + " is not a store: it has no file STORE."};
   }
   return parse_identity(file->bytes.view().substr(0, file->size), path);
 }

@@ -30,7 +30,7 @@ template <typename Bytes>
 
 [[nodiscard]] inline OpenFault newer_format(const std::string& path, std::uint32_t version) {
   return {OpenFault::Kind::newer_format,
-          path + " is of format " + std::to_string(version) +
+          path + " has format " + std::to_string(version) +
               ", which this version does not read; use the version that wrote it."};
 }
 

@@ -47,7 +47,7 @@ IoResult<void> remove_if_there(FileSystem& files, const std::string& path) {
 
 IoError no_room(const std::string& path) {
   const boost::system::error_code code(ENOSPC, boost::system::system_category());
-  return {code, "cannot set space aside for " + path + ": " + code.message()};
+  return {code, "cannot reserve space for " + path + ": " + code.message()};
 }
 
 }  // namespace

@@ -128,9 +128,10 @@ OpenResult<SegmentHeader> check_segment(std::string_view front, std::uint64_t si
   const auto header = decode_segment_header(front, store, path);
   if (!header) return header.error();
   if (header->first_index != first_index) {
-    return OpenFault{OpenFault::Kind::damaged,
-                     path + " holds the records from index " + std::to_string(header->first_index) +
-                         " on; it was renamed: it is " + segment_name(header->first_index) + "."};
+    return OpenFault{OpenFault::Kind::damaged, path + " holds the records from index " +
+                                                   std::to_string(header->first_index) +
+                                                   " on; it was renamed: its name should be " +
+                                                   segment_name(header->first_index) + "."};
   }
   const bool has_right_size = header->bytes != 0
                                   ? size == header->bytes
@@ -140,10 +141,10 @@ OpenResult<SegmentHeader> check_segment(std::string_view front, std::uint64_t si
                                       ? "it was made with " + std::to_string(header->bytes)
                                       : "a segment is made with a power of two of them, at least " +
                                             std::to_string(segment_bytes_min);
-    return OpenFault{OpenFault::Kind::damaged,
-                     path + " has " + std::to_string(size) + " bytes, and " + made_with +
-                         ": its end is missing, or something was written behind it. Restore the "
-                         "store from a backup."};
+    return OpenFault{OpenFault::Kind::damaged, path + " has " + std::to_string(size) +
+                                                   " bytes, and " + made_with +
+                                                   ": its end is missing, or something was written "
+                                                   "after it. Restore the store from a backup."};
   }
   return *header;
 }

@@ -16,12 +16,12 @@ const char* read_records(const SnapshotBlock& block,
   while (const core::Record* const record = records.next()) {
     const bool opens = std::holds_alternative<core::Granted>(*record) ||
                        std::holds_alternative<core::LeaseOpened>(*record);
-    if (!opens) return "a snapshot's record opens nothing";
+    if (!opens) return "a record of the snapshot opens neither a lock nor a lease";
     if (!on_opening(*record)) return "a record contradicts the ones before it";
     ++count;
   }
   if (records.fault() != nullptr) return records.fault();
-  return count == block.count ? nullptr : "a block does not have as many records as it says";
+  return count == block.count ? nullptr : "a block does not have as many records as it states";
 }
 
 }  // namespace
@@ -36,9 +36,10 @@ OpenResult<SnapshotReader> SnapshotReader::open(FileSystem& files, const std::st
   const auto header = decode_snapshot_header(bytes.view().substr(0, *size), store, path);
   if (!header) return header.error();
   if (header->index != index) {
-    return OpenFault{OpenFault::Kind::damaged,
-                     path + " stands at index " + std::to_string(header->index) +
-                         "; it was renamed: it is " + snapshot_name(header->index) + "."};
+    return OpenFault{OpenFault::Kind::damaged, path + " is a snapshot at index " +
+                                                   std::to_string(header->index) +
+                                                   "; it was renamed: its name should be " +
+                                                   snapshot_name(header->index) + "."};
   }
   return SnapshotReader{std::move(*file), path, *header};
 }
@@ -61,7 +62,7 @@ OpenResult<void> SnapshotReader::read(const std::function<bool(const core::Recor
     SnapshotBlock block;
     if (!decode(bytes.view(), header_.salt, block)) return damage(offset, "a block is damaged");
     if (block.number != number || block.previous != previous) {
-      return damage(offset, "a block stands in the wrong place");
+      return damage(offset, "a block is in the wrong place");
     }
     if (const char* const fault = read_records(block, on_opening, on_coming))
       return damage(offset, fault);

@@ -49,7 +49,7 @@ IoResult<void> SnapshotWriter::write_block(bool is_last) {
   if (bytes() + snapshot_block_bytes > bytes_max_) {
     const boost::system::error_code code(ENOSPC, boost::system::system_category());
     return IoError{code, "cannot write " + temporary_path() +
-                             " beside the room that the journal needs: " + code.message()};
+                             " without using space that the journal needs: " + code.message()};
   }
   const SnapshotBlock block{block_number_, record_count_, is_last, previous_, 0, records_};
   const std::uint64_t offset = bytes();

@@ -43,10 +43,10 @@ class Backup {
     passed_over_ = newest_;
     auto older = copy_whole(*id);
     if (!older) return inspected;
-    older->warnings.push_back(describe_passed_over(*id, *passed_over_) +
-                              " The copy does without it, by the journal that is kept for this, "
-                              "and nothing is missing; the next snapshot that lockerd makes takes "
-                              "its place.");
+    older->warnings.push_back(
+        describe_passed_over(*id, *passed_over_) +
+        " The copy was made without it, from the journal that is kept for this, and nothing is "
+        "missing; the next snapshot that lockerd makes replaces it.");
     return older;
   }
 
@@ -61,7 +61,7 @@ class Backup {
     const std::string path = in_directory(source_, snapshot_name(index));
     const auto read = SnapshotReader::check(files_, path, index, id);
     if (!read && may_be_damage(read.error())) return read.error().message;
-    return path + " did not read, or its copy was not whole, and now it reads.";
+    return path + " could not be read, or its copy was not intact, and can be read now.";
   }
 
   OpenResult<Inspected> copy_whole(const StoreId& id) {
@@ -77,7 +77,8 @@ class Backup {
     auto inspected = inspect_store(files_, destination_, [](Index, const auto&) { return true; });
     if (!inspected) {
       OpenFault fault = inspected.error();
-      fault.message = "the copy of " + source_ + " is not whole, and was removed: " + fault.message;
+      fault.message =
+          "the copy of " + source_ + " is not intact, and was removed: " + fault.message;
       remove_copied();
       return fault;
     }
@@ -96,7 +97,7 @@ class Backup {
     });
     if (is_empty) return {};
     return OpenFault{OpenFault::Kind::in_use,
-                     destination_ + " is not empty; name a directory that is not there yet."};
+                     destination_ + " is not empty; name a directory that does not exist yet."};
   }
 
   OpenResult<void> copy(const StoreId& id) {
@@ -109,7 +110,7 @@ class Backup {
     return OpenFault{OpenFault::Kind::io,
                      "the server removed files of " + source_ + " faster than they were copied, " +
                          std::to_string(tries_max) +
-                         " times; try again when it has less to do, or copy to a faster disk."};
+                         " times; try again when it is less busy, or copy to a faster disk."};
   }
 
   /// Returns false if a file was removed, or appears to have been.
@@ -187,8 +188,8 @@ class Backup {
       if (segments.empty() || segments.back() <= first_index) {
         return OpenFault{OpenFault::Kind::damaged,
                          path +
-                             " says that another segment follows, and there is none: it is "
-                             "missing, and what it held. Restore the store from a backup."};
+                             " says that another segment follows, but there is none: that segment "
+                             "and its records are missing. Restore the store from a backup."};
       }
     }
     const SegmentEnd end = scan_segment(bytes.view(), *header, [](const Frame&) {});

@@ -97,10 +97,9 @@ std::string identity_text(const StoreId& id) {
 }
 
 OpenResult<StoreId> parse_identity(std::string_view text, const std::string& path) {
-  const OpenFault damaged{OpenFault::Kind::damaged,
-                          path +
-                              " does not read as the identity of a store; restore it from a "
-                              "backup of this same store."};
+  const OpenFault damaged{
+      OpenFault::Kind::damaged,
+      path + " is not a valid store identity; restore it from a backup of this same store."};
   if (!text.starts_with(identity_first_line)) return damaged;
   text.remove_prefix(identity_first_line.size());
   const auto format = take_line(text, "format ");
@@ -108,8 +107,8 @@ OpenResult<StoreId> parse_identity(std::string_view text, const std::string& pat
   std::uint32_t version = 0;
   std::from_chars(format->data(), format->data() + format->size(), version);
   if (!reads_format(version)) {
-    return OpenFault{OpenFault::Kind::newer_format, path + " says format " + std::string(*format) +
-                                                        ", and this version reads 1 to " +
+    return OpenFault{OpenFault::Kind::newer_format, path + " has format " + std::string(*format) +
+                                                        ", but this version reads 1 to " +
                                                         std::to_string(format_version) +
                                                         "; use the version that wrote it."};
   }

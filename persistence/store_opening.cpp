@@ -37,10 +37,10 @@ OpenResult<std::vector<std::string>> list_or_make(FileSystem& files, const std::
   was_there = names.has_value();
   if (names) return std::move(*names);
   if (is_not_a_directory(names.error())) {
-    return not_a_store(file_in_the_way(files, directory),
-                       "is a file where the store needs a directory; name another with --file. If "
-                       "it is the pickle file of Locker 1, move it away: its locks cannot be taken "
-                       "over.");
+    return not_a_store(
+        file_in_the_way(files, directory),
+        "is a file, but the store needs a directory; name another with --file. If it is the pickle "
+        "file of Locker 1, move it away: its locks cannot be imported.");
   }
   if (names.error().code != errc_t::no_such_file_or_directory) return open_fault(names.error());
   if (auto made = files.make_directory(directory); !made) return open_fault(made.error());
@@ -239,8 +239,8 @@ OpenResult<OpenedStore> open_store(FileSystem& files, const std::string& directo
     if (!created) return created.error();
     if (was_there) {
       warnings.push_back(directory +
-                         " was there and empty: a new store begins in it. If locks "
-                         "were kept there, its volume is not mounted.");
+                         " existed and was empty: a new store is created in it. If locks were kept "
+                         "there, its volume is not mounted.");
     }
     auto relisted = remove_temporary(files, directory);
     if (!relisted) return relisted.error();

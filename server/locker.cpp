@@ -85,8 +85,9 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> Locker::o
   if (!journal) return journal.error();
   if (is_clock_wrong()) {
     journal_options.on_warning(
-        "the clock says that it is before 2020 or after 2199: until it is right, fences only count "
-        "up from the last one in the store, and after a restored backup some are given twice");
+        "the clock shows a date before 2020 or after 2199: until it is corrected, fences only "
+        "count up from the last one in the store, and after a backup is restored some are issued "
+        "twice");
   }
   return std::unique_ptr<Locker>(new Locker(options, std::move(files), std::move(*journal),
                                             std::move(memory), std::move(arbiter), recovered,

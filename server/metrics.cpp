@@ -78,28 +78,29 @@ void Metrics::write_locks(PrometheusText& text) const {
   const LockService::Counts& counts = measured.counts;
   text.add_one("locker_locks_held", Type::gauge, "Locks that are held or cooling.",
                std::uint64_t{status.locks});
-  text.add_one("locker_leases", Type::gauge, "Leases that live.", std::uint64_t{status.leases});
+  text.add_one("locker_leases", Type::gauge, "Live leases.", std::uint64_t{status.leases});
   text.add_one("locker_waiters", Type::gauge, "Requests that wait for locks.",
                std::uint64_t{status.waiters});
   text.add_one("locker_oldest_waiter_age_seconds", Type::gauge,
-               "For how long the request has waited that waits longest; 0 when none does.",
+               "How long the longest-waiting request has waited; 0 if none waits.",
                seconds(measured.oldest_waiter));
   text.add_one("locker_oldest_lock_age_seconds", Type::gauge,
-               "For how long the lock is held that is held longest; 0 when none is.",
+               "How long the longest-held lock has been held; 0 if none is held.",
                seconds(measured.oldest_lock));
   text.add_one("locker_memory_bytes", Type::gauge,
-               "Memory for what is held, waits and is remembered, as --memory-max counts it.",
+               "Memory for locks, leases, waiting requests and the memory of ended ones, as "
+               "--memory-max counts it.",
                std::uint64_t{measured.memory_bytes});
   if (const std::size_t most = service_.options().limits.memory_max;
       most != core::Arbiter::Limits{}.memory_max) {
-    text.add_one("locker_memory_max_bytes", Type::gauge, "As much of it as may be: --memory-max.",
-                 std::uint64_t{most});
+    text.add_one("locker_memory_max_bytes", Type::gauge,
+                 "The limit of locker_memory_bytes: --memory-max.", std::uint64_t{most});
   }
   text.add_one("locker_accepts_grants", Type::gauge,
-               "1: new locks can be taken. 0: the disk is full.",
+               "1: new locks can be acquired. 0: the disk is full.",
                std::uint64_t{status.accepts_grants ? 1U : 0U});
   text.begin_family("locker_acquires_total", Type::counter,
-                    "Requests for locks, by what they got: at once, or after they were queued.");
+                    "Requests for locks, by outcome, whether immediate or after queueing.");
   for (std::size_t at = 0; at < counts.outcomes.size(); ++at) {
     const auto outcome = static_cast<core::Outcome>(at);
     if (outcome == core::Outcome::queued) continue;
@@ -113,8 +114,8 @@ void Metrics::write_locks(PrometheusText& text) const {
   text.add_one("locker_locks_granted_total", Type::counter,
                "Locks granted; one request may get several.", counts.granted);
   text.begin_family("locker_locks_ended_total", Type::counter,
-                    "Locks that ended, and leases that were opened without one, by reason. Of a "
-                    "lock with a lock-delay its end counts, and the end of its cooling again.");
+                    "Locks that ended, and leases that were opened without one, by reason. A lock "
+                    "with a lock delay counts when it ends and again when its cooling ends.");
   for (std::size_t at = 0; at < counts.ended.size(); ++at) {
     text.add(counts.ended[at], {{"reason", name_of(static_cast<core::End>(at))}});
   }
@@ -123,7 +124,7 @@ void Metrics::write_locks(PrometheusText& text) const {
   text.add_one("locker_event_readers", Type::gauge, "Clients that follow /v1/events.",
                std::uint64_t{service_.events().readers()});
   text.add_one("locker_open_batch_records", Type::gauge,
-               "Records in the batch that collects while another one is written.",
+               "Records in the batch that is being collected while another one is written.",
                std::uint64_t{measured.open_records});
   text.add_one("locker_pending_bytes", Type::gauge,
                "Bytes of records that are not in the journal yet.",
@@ -139,9 +140,10 @@ void Metrics::write_commits(PrometheusText& text) const {
   text.begin_family("locker_journal_sync_duration_seconds", Type::histogram,
                     "Time to write one batch to the journal and sync it.");
   text.add(durations, duration_bounds, nanoseconds_of_second);
-  text.add_one("locker_journal_write_age_seconds", Type::gauge,
-               "For how long the write or sync under way has waited for the disk; 0: none is.",
-               seconds(write_age()));
+  text.add_one(
+      "locker_journal_write_age_seconds", Type::gauge,
+      "How long the write or sync in progress has waited for the disk; 0: none is in progress.",
+      seconds(write_age()));
   SizeHistogram::Counts records;
   measured.records.add_to(records);
   text.begin_family("locker_journal_batch_records", Type::histogram,
@@ -158,7 +160,7 @@ void Metrics::write_store(PrometheusText& text) const {
   text.add_one("locker_journal_segments", Type::gauge, "Segment files of the journal.",
                status.segments);
   text.add_one("locker_journal_segment_bytes", Type::gauge,
-               "Bytes that the segment files take, filled or not.", status.segment_bytes);
+               "Bytes that the segment files occupy, filled or not.", status.segment_bytes);
   text.add_one("locker_snapshots", Type::gauge, "Snapshot files.", status.snapshots);
   text.add_one("locker_snapshot_bytes", Type::gauge, "Bytes of the newest snapshot, 0 without one.",
                status.snapshot_bytes);
@@ -190,9 +192,10 @@ void Metrics::write_http(PrometheusText& text) const {
                {{"call", server::name_of(static_cast<CallKind>(call))}, {"code", classes[status]}});
     }
   }
-  text.begin_family("locker_http_request_duration_seconds", Type::histogram,
-                    "Time from a request's last byte to its answer's, with the sync of the disk; "
-                    "of those that waited for a lock, with the waiting (call=\"waited\").");
+  text.begin_family(
+      "locker_http_request_duration_seconds", Type::histogram,
+      "Time from a request's last byte to its answer's, including the sync of the disk; for those "
+      "that waited for a lock, including the wait (call=\"waited\").");
   for (std::size_t call = 0; call < call_count; ++call) {
     text.add(totals.durations[call], duration_bounds, nanoseconds_of_second,
              {{"call", server::name_of(static_cast<CallKind>(call))}});
@@ -201,48 +204,49 @@ void Metrics::write_http(PrometheusText& text) const {
   text.add_one("locker_http_connections_accepted_total", Type::counter, "Connections accepted.",
                totals.accepted);
   text.add_one("locker_http_connections_made_way_total", Type::counter,
-               "Idle connections closed for others, because there were too many.", totals.made_way);
+               "Idle connections closed to make room for others, because there were too many.",
+               totals.made_way);
   text.add_one("locker_http_connections_turned_away_total", Type::counter,
                "Connections that got 503, or were closed, because there were too many.",
                totals.turned_away);
   text.add_one("locker_http_buffered_bytes", Type::gauge,
-               "Bytes of unfinished requests and untaken answers.", totals.buffered_bytes);
+               "Bytes of unfinished requests and unread answers.", totals.buffered_bytes);
   if (!totals.certificate_expires_at) return;
-  text.add_one("locker_tls_failed_total", Type::counter, "Connections that failed by TLS.",
-               totals.tls_failed);
+  text.add_one("locker_tls_failed_total", Type::counter,
+               "Connections that failed with a TLS error.", totals.tls_failed);
   const auto expires_at = std::chrono::duration_cast<std::chrono::seconds>(
       totals.certificate_expires_at->time_since_epoch());
   text.add_one("locker_tls_certificate_expiry_timestamp_seconds", Type::gauge,
-               "Until when the certificate in use is good.",
+               "When the certificate in use expires.",
                static_cast<std::uint64_t>(expires_at.count()));
-  text.add_one(
-      "locker_tls_is_current", Type::gauge,
-      "1: certificate, key and clients' CA are those of the files when they were last asked "
-      "for. 0: that was a reload that failed, and those before it are still used.",
-      std::uint64_t{totals.tls_is_current ? 1U : 0U});
+  text.add_one("locker_tls_is_current", Type::gauge,
+               "1: the last load of certificate, key and clients' CA succeeded. 0: the last reload "
+               "failed, and the previous ones are still in use.",
+               std::uint64_t{totals.tls_is_current ? 1U : 0U});
 }
 
 void Metrics::write_access(PrometheusText& text) const {
   text.begin_family("locker_access_refused_total", Type::counter,
-                    "Requests that were refused: 401 without a good key, 403 by a key's rules, by "
+                    "Requests that were refused: 401 without a valid key, 403 by a key's rules, by "
                     "another lease's token, or from a browser for another site's page.");
   text.add(access_->refused_401.load(), {{"code", "401"}});
   text.add(access_->refused_403.load(), {{"code", "403"}});
   if (const std::uint64_t read_at = access_->keys_read_at; read_at != 0) {
-    text.add_one("locker_keys", Type::gauge, "Keys that are good.", access_->keys.load());
+    text.add_one("locker_keys", Type::gauge, "Valid keys.", access_->keys.load());
     text.add_one("locker_keys_read_timestamp_seconds", Type::gauge,
-                 "When the keys were last read without a mistake.", read_at);
-    text.add_one("locker_key_reloads_failed_total", Type::counter,
-                 "Reloads that a mistake in the key file prevented; the keys before it stay good.",
-                 access_->key_reloads_failed.load());
+                 "When the keys were last read without an error.", read_at);
+    text.add_one(
+        "locker_key_reloads_failed_total", Type::counter,
+        "Reloads that failed because of a mistake in the key file; the previous keys stay valid.",
+        access_->key_reloads_failed.load());
     text.add_one("locker_keys_are_current", Type::gauge,
-                 "1: the keys are those of the key file when it was last asked for. 0: that was a "
-                 "reload that failed, and revoked keys are still good.",
+                 "1: the last load of the key file succeeded. 0: the last reload failed, and "
+                 "revoked keys are still valid.",
                  std::uint64_t{access_->keys_are_current ? 1U : 0U});
   }
   if (access_->audit_lines_lost) {
     text.add_one("locker_audit_lines_lost_total", Type::counter,
-                 "Lines that never got to the audit log.", access_->audit_lines_lost());
+                 "Lines that were never written to the audit log.", access_->audit_lines_lost());
   }
 }
 

@@ -105,7 +105,7 @@ int run_acquire_command(const Arguments& arguments) {
   // The caller knows a token that it gave. With a new one nobody else could release the lock.
   if (!how.token.empty()) return number(ExitCode::io);
   static_cast<void>(call(*server, release_call(granted->token)));
-  return complain("The token cannot be printed, so the lock is given back.", ExitCode::io);
+  return complain("The token cannot be printed, so the lock is released.", ExitCode::io);
 }
 
 }  // namespace locker::client

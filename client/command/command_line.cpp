@@ -69,7 +69,7 @@ Result<options::variables_map> read_config(const std::string& path) {
   std::ifstream file{path};
   Failure failure;
   failure.code = "bad_url";
-  failure.message = path + " cannot be read; mend it, or name another in LOCKER_CLIENT_CONFIG.";
+  failure.message = path + " cannot be read; fix it, or name another in LOCKER_CLIENT_CONFIG.";
   std::error_code ignored;
   if (!file || std::filesystem::is_directory(path, ignored)) return failure;
   try {
@@ -101,7 +101,7 @@ Result<std::string> read_key(const std::string& path) {
   }
   struct stat found {};
   if (::stat(path.c_str(), &found) == 0 && (found.st_mode & (S_IRGRP | S_IROTH)) != 0) {
-    std::cerr << "locker: others can read " << path << "; chmod 600 keeps the key secret.\n";
+    std::cerr << "locker: other users can read " << path << "; chmod 600 keeps the key secret.\n";
   }
   return key;
 }
@@ -113,7 +113,7 @@ std::optional<Failure> check_key(const std::string& key) {
   if (is_printable) return std::nullopt;
   Failure failure;
   failure.code = "bad_key";
-  failure.message = "The API key has a blank, a control character or a letter beyond ASCII in it.";
+  failure.message = "The API key contains a blank, a control character or a non-ASCII character.";
   return failure;
 }
 
@@ -150,14 +150,14 @@ ReadArguments read_arguments(const Arguments& arguments, CommandLine line, bool 
     options::store(parser.options(all).positional(line.positional).style(style).run(), values);
     options::notify(values);
   } catch (const options::error& error) {
-    return complain(std::string{error.what()} + "; --help tells more.", ExitCode::usage);
+    return complain(std::string{error.what()} + "; see --help.", ExitCode::usage);
   }
   if (values.count("help") == 0 && names_empty_path(values)) {
-    return complain("A path is empty, perhaps a variable that is not set; write / for everything.",
+    return complain("A path is empty, perhaps an unset variable; write / for everything.",
                     ExitCode::usage);
   }
   if (const auto name = empty_option(values); name && values.count("help") == 0) {
-    return complain("--" + *name + " is empty, perhaps a variable that is not set; leave it out.",
+    return complain("--" + *name + " is empty, perhaps an unset variable; leave it out.",
                     ExitCode::usage);
   }
   if (values.count("help") == 0) return values;
@@ -203,7 +203,7 @@ int complain(const Failure& failure, ExitCode code) {
   // Cuts the server's advice, which is for HTTP users.
   if (failure.code == "locked") message.resize(std::min(message.size(), message.rfind("; ")));
   if (failure.code == "no_key") {
-    message = "This server wants an API key: set LOCKER_KEY, or name a file with --key-file.";
+    message = "This server requires an API key: set LOCKER_KEY, or name a file with --key-file.";
   }
   return complain(message, code);
 }

@@ -90,7 +90,7 @@ std::optional<std::string> find_fault(const options::variables_map& values,
                                       const ForceFilter& force) {
   for (const char* const name : {"prefix", "owner"}) {  // empty, it would end more than intended
     if (values.count(name) == 0 || !text_of(values, name).empty()) continue;
-    return std::string{"--"} + name + " is empty, perhaps a variable that is not set.";
+    return std::string{"--"} + name + " is empty, perhaps an unset variable.";
   }
   if (text_of(values, "reason").empty()) return "Say why, with --reason.";
   if (!force.path.empty() && !(force.prefix.empty() && force.owner.empty())) {

@@ -78,6 +78,6 @@ int run(Arguments arguments) {
 int main(int argc, char** argv) try {
   return locker::client::run({argv + 1, argv + argc});
 } catch (const std::exception& error) {
-  std::cerr << "locker: cannot go on: " << error.what() << "\n";
+  std::cerr << "locker: cannot continue: " << error.what() << "\n";
   return number(locker::client::ExitCode::no_resources);
 }

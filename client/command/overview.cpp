@@ -78,7 +78,7 @@ std::string queues_text(const Overview& overview) {
   }
   if (rows.size() > 1) return table(rows);
   if (number_of(overview.status, "waiters") == 0) return "Nobody waits.\n";
-  return "Nobody stands in line now; who left keeps the place for 15 s.\n";
+  return "Nobody is in line now; a client that left keeps its place for 15 s.\n";
 }
 
 std::string oldest_text(const Overview& overview) {

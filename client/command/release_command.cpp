@@ -23,7 +23,7 @@ int run_release_command(const Arguments& arguments) {
   const auto& values = std::get<options::variables_map>(read);
   const std::string token = token_of(values);
   if (token.empty()) {
-    return complain("Say whose lock: --token, or LOCKER_TOKEN.", ExitCode::usage);
+    return complain("Name the lease: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }
   outlive_failing_output();
   const auto server = server_of(values);

@@ -106,7 +106,7 @@ int run_renew_command(const Arguments& arguments) {
                     ExitCode::usage);
   }
   if (grant.token.empty()) {
-    return complain("Say whose lease: --token, or LOCKER_TOKEN.", ExitCode::usage);
+    return complain("Name the lease: --token, or LOCKER_TOKEN.", ExitCode::usage);
   }
   outlive_failing_output();
   const auto server = server_of(values);

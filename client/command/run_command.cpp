@@ -271,8 +271,8 @@ class Run {
     timer_.async_wait([this, has_time = kill_at > now](const boost::system::error_code& error) {
       if (error || ended_) return;
       child_->signal(SIGKILL);
-      say(has_time ? "the command does not end, and is killed"
-                   : "no time is left, and the command is killed");
+      say(has_time ? "the command has not ended, and is killed"
+                   : "no time is left; the command is killed");
     });
     say("the lock is lost: " + failure.message);  // last: may block if nobody reads it
   }
@@ -293,9 +293,9 @@ class Run {
       return false;
     }
     if (ttl()) {
-      say("the lock ends by its TTL, for it could not be released: " + failure.message);
+      say("the lock could not be released and ends with its TTL: " + failure.message);
     } else {
-      say("THE LOCK IS STILL HELD, for it could not be released: " + failure.message);
+      say("THE LOCK IS STILL HELD, because it could not be released: " + failure.message);
     }
     return true;
   }
@@ -357,7 +357,7 @@ int run_run_command(const Arguments& arguments) {
                     ExitCode::usage);
   }
   const auto kill_after = core::parse_duration(text_of(values, "kill-after"));
-  if (!kill_after) return complain("--kill-after is no time; write 5s.", ExitCode::usage);
+  if (!kill_after) return complain("--kill-after is not a duration; write 5s.", ExitCode::usage);
   auto server = server_of(values);
   if (!server) return complain(server.error());
   Acquisition::Options how;

@@ -70,7 +70,7 @@ int run_show_command(const Arguments& arguments) {
               << (text_field(state, "free") == "true" ? " is free\n" : " is taken\n");
     print_locks(state, "holders", "held by", "holder_count");
     print_locks(state, "covered_by", "in its way", "covered_by_count");
-    print_locks(state, "awaited_by", "waits already, and comes before others");
+    print_locks(state, "awaited_by", "already waiting, ahead of others");
     print_locks(state, "waiters", text_field(state, "waiter_count") + " waiting for it",
                 "waiter_count");
   }

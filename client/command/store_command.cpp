@@ -76,7 +76,7 @@ using Kind = persistence::OpenFault::Kind;
 
 /// Follows the store's name, instead of the store's own message, which is for lockerd.
 constexpr const char* in_use =
-    " is in use by a running server. Stop that one, or read a copy that `locker store backup` "
+    " is in use by a running server. Stop that server, or read a copy that `locker store backup` "
     "makes.";
 
 int exit_code(Kind kind) {
@@ -93,13 +93,14 @@ constexpr const char* usage =
     "Exit codes: 0 intact, 64 usage error, 73 in use or not empty, 74 I/O error, 78 damaged.\n";
 
 void print_summary(const std::string& directory, const persistence::Inspected& inspected) {
-  std::cout << directory << ": whole. " << inspected.locks << " locks at index "
+  std::cout << directory << ": intact. " << inspected.locks << " locks at index "
             << inspected.summary.last_index << ", highest fence " << inspected.summary.last_fence
             << "; " << inspected.segments << " segments, " << inspected.snapshots << " snapshots";
   if (inspected.summary.torn_bytes != 0) {
-    std::cout << "; the next start cuts off " << inspected.summary.torn_bytes
-              << " bytes behind the last whole frame, which a crash leaves of a write that nobody "
-                 "was told of; if nothing crashed, the disk has changed the last records";
+    std::cout
+        << "; the next start cuts off " << inspected.summary.torn_bytes
+        << " bytes after the last complete frame, the remains of an unacknowledged write that a "
+           "crash cut short; if nothing crashed, the disk has changed the last records";
   }
   std::cout << ".\n";
 }
@@ -129,7 +130,8 @@ int end_of_output() {
 int back_up(const std::string& source, const std::string& destination) {
   if (is_inside(destination, source)) {
     std::cerr << "locker: " << destination << " is inside the store " << source
-              << ", where nothing else may be; name a directory elsewhere, best on another disk.\n";
+              << ", which may contain nothing else; name a directory elsewhere, preferably on "
+                 "another disk.\n";
     return 64;
   }
   persistence::PosixFileSystem files;

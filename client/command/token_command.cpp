@@ -52,9 +52,9 @@ std::optional<std::string> read_key(const options::variables_map& values, NewKey
   if (words.size() != 2) return "Give the new key one NAME.";
   key.name = words[1];
   if (!core::is_key_name(key.name)) {
-    return "A name has letters, digits, '.', '_' and '-', up to 64 of them.";
+    return "A name consists of up to 64 letters, digits, '.', '_' and '-'.";
   }
-  if (values.count("allow") == 0) return "Say what the key may: --allow \"lock /ci\".";
+  if (values.count("allow") == 0) return "Say what the key permits: --allow \"lock /ci\".";
   for (const std::string& text : values["allow"].as<Arguments>()) {
     const std::size_t blank = text.find(' ');
     if (blank == std::string::npos) return "A rule is a right and a path: --allow \"lock /ci\".";
@@ -131,8 +131,9 @@ int append(const NewKey& key, const std::string& line) {
 int make(const NewKey& key) {
   const std::string secret = make_secret();
   if (secret.empty()) {
-    return complain(std::string{"The system gives no random bytes: "} + std::strerror(errno) + ".",
-                    ExitCode::io);
+    return complain(
+        std::string{"The system provides no random bytes: "} + std::strerror(errno) + ".",
+        ExitCode::io);
   }
   const std::string line = line_of(key, secret);
   if (!key.file.empty()) {

@@ -50,7 +50,7 @@ std::string who_of(const boost::json::object& reason, const std::string& wanted_
   const std::string at = text_field(reason, "path");
   const bool waits = text_field(reason, "state") == "waiting";
   std::string who = at == wanted_path ? "" : at + " ";
-  who += (waits               ? "wanted before by "
+  who += (waits               ? "wanted earlier by "
           : at != wanted_path ? "is held by "
                               : "held by ") +
          text_field(reason, "owner");
@@ -58,7 +58,7 @@ std::string who_of(const boost::json::object& reason, const std::string& wanted_
   const char* const around = std::getenv("LOCKER_FENCE");
   if (around != nullptr && text_field(reason, "fence") == around) {
     who +=
-        ", the `locker run` that this runs in (`locker acquire --token $LOCKER_TOKEN` joins it),";
+        ", the `locker run` around this command (`locker acquire --token $LOCKER_TOKEN` joins it),";
   }
   return who;
 }

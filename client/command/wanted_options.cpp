@@ -55,9 +55,9 @@ std::optional<WantedOptions> read_wanted_options(const options::variables_map& v
     const std::string text = text_of(values, name);
     const bool is_forever = std::string_view{name} == "wait" && text == "forever";
     if (values.count(name) == 0 || is_forever || core::parse_duration(text)) continue;
-    complain(
-        std::string{"--"} + name + " is no time: '" + text + "'; write it as 500ms, 30s, 5m, 1h.",
-        ExitCode::usage);
+    complain(std::string{"--"} + name + " is not a duration: '" + text +
+                 "'; write it as 500ms, 30s, 5m, 1h.",
+             ExitCode::usage);
     return std::nullopt;
   }
   if (const std::string wait = text_of(values, "wait"); wait != "forever") {

@@ -71,7 +71,7 @@ net::awaitable<Result<Reply>> Acquisition::async_ask(Call call, bool needs_lease
   auto silent_since = SteadyClock::now();
   for (unsigned attempt = 0;; ++attempt) {
     if (is_given_up_) {
-      co_return Failure{Failure::Kind::unreachable, 0, "unreachable", "It was given up."};
+      co_return Failure{Failure::Kind::unreachable, 0, "unreachable", "The call was given up."};
     }
     const auto asked = SteadyClock::now();
     is_asking_ = true;
@@ -120,8 +120,7 @@ net::awaitable<Result<Grant>> Acquisition::async_acquire() {
   const auto is_empty = [](const std::string& path) { return path.empty(); };
   if (std::any_of(wanted_.paths.begin(), wanted_.paths.end(), is_empty)) {
     co_return Failure{Failure::Kind::refused, 400, "bad_request",
-                      "A path is empty, perhaps a variable that is not set; write / for "
-                      "everything."};
+                      "A path is empty, perhaps an unset variable; write / for everything."};
   }
   // A wait beyond the range of the clock is for ever.
   const bool has_end = options_.wait && *options_.wait < std::chrono::years{100};

@@ -61,11 +61,11 @@ Failure Reply::failure() const {
   failure.message = text_of(failure.answer, "message");
   failure.kind = kind_of(status, failure.code);
   if (const std::string detail = text_of(failure.answer, "detail"); !detail.empty()) {
-    failure.message += " The reason given: " + detail;  // an administrator's words
+    failure.message += " Reason given: " + detail;  // an administrator's words
   }
   if (failure.message.empty()) {
-    failure.message = "The answer is not a lock server's: HTTP status " + std::to_string(status) +
-                      ". Look at the URL, and at what is between.";
+    failure.message = "The answer does not come from a lock server: HTTP status " +
+                      std::to_string(status) + ". Check the URL, and any proxy in between.";
   }
   return failure;
 }
@@ -77,8 +77,8 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
   Failure failure;
   if (!connection_.bad_file().empty()) {
     failure.code = "bad_file";
-    failure.message =
-        connection_.bad_file() + ". It must be PEM and readable, and a key its certificate's.";
+    failure.message = connection_.bad_file() +
+                      ". It must be PEM and readable, and a key must match its certificate.";
     return failure;
   }
   failure.kind = Failure::Kind::unreachable;
@@ -87,7 +87,7 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
                     (why == beast::error::timeout ? "it takes too long" : why.message()) + ".";
   if (is_plain_answer(why)) {
     failure.message = "What answers at " + address_.host_field() +
-                      " speaks no TLS; begin the URL with http, or ask another port.";
+                      " does not speak TLS; begin the URL with http, or use another port.";
   }
   if (connection_.distrust().empty()) return failure;
   const std::string& ca_file = address_.tls.ca_file;
@@ -96,7 +96,7 @@ Failure HttpClient::unreachable(const ErrorCode& why) const {
       "The lock server at " + address_.host_field() +
       " cannot be trusted: " + connection_.distrust() +
       ". Its certificate must be for that name, and signed by " +
-      (ca_file.empty() ? "a CA of this system; another is named by a CA file." : ca_file + ".");
+      (ca_file.empty() ? "a CA of this system; a CA file can name another." : ca_file + ".");
   return failure;
 }
 
@@ -107,7 +107,7 @@ std::optional<Failure> HttpClient::find_line_break(const Call& call) const {
   };
   if (!has_one(address_.key) && !has_one(call.token) && !has_one(call.target)) return std::nullopt;
   return Failure{Failure::Kind::refused, 400, "bad_request",
-                 "There is a line break in the key, the token or the path; leave it out."};
+                 "There is a line break in the key, the token or the path; remove it."};
 }
 
 Connection::Request HttpClient::make_request(const Call& call) const {

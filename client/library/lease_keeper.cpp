@@ -131,7 +131,7 @@ net::awaitable<std::optional<Failure>> LeaseKeeper::async_look_for_loss(const Re
     const auto found = held->find(paths_[i]);
     if (found != held->end() && is_another(found->second)) {
       co_return Failure{Failure::Kind::lost, 0, "lease_ended",
-                        paths_[i] + " was lost in between: its lease has it by another grant."};
+                        paths_[i] + " was lost in the meantime: its lease has acquired it again."};
     }
     if (found != held->end()) {
       ++i;

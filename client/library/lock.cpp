@@ -212,7 +212,7 @@ Result<Reply> call(const ServerAddress& address, const Call& request, millisecon
     return run_to_end(io_context, client.async_call(request, timeout));
   } catch (const boost::system::system_error& error) {  // out of file descriptors or threads
     return Failure{Failure::Kind::unreachable, 0, "unreachable",
-                   "The lock server cannot be asked: " + error.code().message() + "."};
+                   "The lock server cannot be called: " + error.code().message() + "."};
   }
 }
 

@@ -41,7 +41,7 @@ Result<ServerAddress> parse_server_address(std::string_view url) {
   const bool is_printable =
       std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < '\x7f'; });
   if (!is_printable || rest.find_first_of("?#@") != std::string_view::npos) {
-    return bad_address(url, "has more in it than host, port and path");
+    return bad_address(url, "contains more than host, port and path");
   }
   ServerAddress address;
   address.is_tls = is_tls;
@@ -66,7 +66,7 @@ Result<ServerAddress> parse_server_address(std::string_view url) {
   } else if (port.front() == ':' && is_port(port.substr(1))) {
     address.port = port.substr(1);
   } else {
-    return bad_address(url, "has a port that is no number up to 65535");
+    return bad_address(url, "has a port that is not a number up to 65535");
   }
   return address;
 }

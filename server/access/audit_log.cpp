@@ -114,8 +114,8 @@ void AuditLog::run(const std::stop_token& stop) {
     if (reopens && !open_again()) {
       const std::string why = std::strerror(errno);
       warn_("the audit log " + file_ + " cannot be opened again: " + why +
-            (is_deleted() ? "; its lines are lost until it can"
-                          : "; what is said goes on into the file that was open"));
+            (is_deleted() ? "; its lines are lost until this succeeds"
+                          : "; it continues in the file that was open"));
     }
     lock.lock();
     if (count != 0 && failed == 0) told_lost_ = lost;
@@ -143,13 +143,13 @@ void AuditLog::warn_of_loss(std::string_view what) {
   if (std::exchange(is_failing_, true)) return;
   const std::string why = std::strerror(errno);
   warn_("the audit log " + file_ + " " + std::string{what} + ": " + why +
-        "; its lines are lost until it can");
+        "; its lines are lost until this succeeds");
 }
 
 /// Returns how many of the lines were not written.
 std::uint64_t AuditLog::write(const std::string& lines, std::uint64_t count) {
   if (is_deleted() && !open_again()) {
-    warn_of_loss("was deleted, and cannot be made anew");
+    warn_of_loss("was deleted and cannot be recreated");
     return count;
   }
   const std::string text = is_torn_ ? "\n" + lines : lines;

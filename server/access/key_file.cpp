@@ -48,14 +48,15 @@ std::optional<core::Sha256> parse_digest(std::string_view text) {
 std::optional<Fault> parse_line(std::string_view line, AccessKey& key) {
   const std::vector<std::string_view> words = split(line);
   if (!core::is_key_name(words[0])) {
-    return Fault{"a line begins with the key's name: letters, digits, '.', '_' and '-', up to 64"};
+    return Fault{
+        "a line must begin with the key's name: up to 64 letters, digits, '.', '_' or '-'"};
   }
   key.name = words[0];
   const auto digest = words.size() > 1 ? parse_digest(words[1]) : std::nullopt;
   if (!digest) {
     return Fault{
-        "behind the name stands sha256: and 64 hexadecimal digits; `locker token new` "
-        "makes such lines"};
+        "the name must be followed by sha256: and 64 hexadecimal digits; `locker token new` prints "
+        "such lines"};
   }
   key.digest = *digest;
   if (words.size() == 2) return Fault{"the key has no rule; add one such as: lock /ci"};
@@ -101,7 +102,7 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
     for (const char c : line) {
       if (c == '\t') continue;
       if (core::check_text({&c, 1}) == core::TextFault::control_character) {
-        return at_line("there is a control character in it; end lines with a line feed alone");
+        return at_line("the line contains a control character; end lines with a line feed alone");
       }
     }
     const std::size_t first = line.find_first_not_of(" \t");
@@ -110,11 +111,11 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
     if (const auto fault = parse_line(line, key)) return at_line(fault->message);
     const auto [name, name_is_new] = line_of_name.emplace(key.name, number);
     if (!name_is_new) {
-      return at_line("line " + std::to_string(name->second) + " has a key of this name already");
+      return at_line("line " + std::to_string(name->second) + " already has a key with this name");
     }
     const auto [digest, digest_is_new] = line_of_digest.emplace(key.digest, number);
     if (!digest_is_new) {
-      return at_line("line " + std::to_string(digest->second) + " has the same key already");
+      return at_line("line " + std::to_string(digest->second) + " already has the same key");
     }
     keys.push_back(std::move(key));
   }
@@ -124,14 +125,14 @@ boost::system::result<std::vector<AccessKey>, Fault> parse_key_file(std::string_
 boost::system::result<std::vector<AccessKey>, Fault> read_key_file(const std::string& file) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(file, error)) {
-    return Fault{"The key file " + file + " is not there or is no file."};
+    return Fault{"The key file " + file + " does not exist or is not a regular file."};
   }
   if (std::filesystem::file_size(file, error) > file_bytes_max) {
     return Fault{"The key file " + file + " is larger than 16 MiB."};
   }
   const auto text = read_text(file);
   if (!text) {
-    return Fault{"The key file " + file + " cannot be read; see its owner and its permissions."};
+    return Fault{"The key file " + file + " cannot be read; check its owner and permissions."};
   }
   return parse_key_file(*text, file);
 }

@@ -69,12 +69,12 @@ void append_granted(const Call& call, const Acquired& acquired, std::string& bod
 }
 
 void answer_blocked(const Acquired& acquired, const core::Now& now, Response& response) {
-  std::string sentence = "Somebody is in the way";
+  std::string sentence = "Another client is in the way";
   if (!acquired.blocked_by.empty()) {
     const core::LockInfo& first = acquired.blocked_by.front();
     std::string path;
     core::append_url_path(core::PathView{first.packed_path}, path);
-    sentence = path + (first.state == core::LockInfo::State::waiting ? " is waited for by "
+    sentence = path + (first.state == core::LockInfo::State::waiting ? " has an earlier waiter: "
                        : first.state == core::LockInfo::State::cooling
                            ? " is cooling after it was lost by "
                            : " is held by ");
@@ -82,7 +82,7 @@ void answer_blocked(const Acquired& acquired, const core::Now& now, Response& re
   }
   sentence += acquired.waited > core::Duration{}
                   ? "; try again later, or wait longer."
-                  : "; try again later, or add wait=30s to stand in line.";
+                  : "; try again later, or add wait=30s to wait in line.";
   begin_error(423, "locked", sentence, response);
   response.body += R"(, "blocked_by": )";
   append_blockers(acquired.blocked_by, now, response.body);
@@ -96,9 +96,10 @@ void answer_deadlock(const Acquired& acquired, Response& response) {
   std::string path;
   core::append_url_path(core::PathView{last.blocked_by}, path);
   begin_error(409, "deadlock",
-              "Waiting would never end: those in the way wait for this lease, which " +
-                  (last.fence != 0 ? "holds " + path + ". Release that, then try again."
-                                   : "waits for " + path + " itself. End that, then try again."),
+              "Waiting would deadlock: the clients in the way wait for this lease, which " +
+                  (last.fence != 0
+                       ? "holds " + path + ". Release that path, then try again."
+                       : "is waiting for " + path + " itself. End that request, then try again."),
               response);
   response.body += R"(, "cycle": [)";
   for (const core::CycleStep& step : acquired.cycle) {
@@ -137,23 +138,24 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_limit(acquired.outcome, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
-                          "As many requests wait as this server lets wait (--waiters-max, or a "
-                          "part of --connections-max, or 1 GiB of memory); try again later.",
+                          "Too many requests are waiting on this server (limited by --waiters-max, "
+                          "a part of --connections-max, and 1 GiB of memory); try again later.",
                           response);
     case Outcome::too_many_waiters_of_lease:
-      return answer_error(429, "too_many_waiters",
-                          "As many requests of this lease wait as may; wait for an answer first.",
-                          response);
+      return answer_error(
+          429, "too_many_waiters",
+          "Too many requests of this lease are waiting; wait until one is answered.", response);
     case Outcome::too_many_locks_of_lease:
       return answer_error(429, "too_many_locks_of_lease",
-                          "This lease has as many locks as one may have; release some first.",
+                          "This lease has the maximum number of locks; release some first.",
                           response);
     case Outcome::disk_full:
       return answer_no_room(true, response);
     case Outcome::superseded:
-      return answer_error(
-          409, "superseded",
-          "The same request came again on another connection, which has this place now.", response);
+      return answer_error(409, "superseded",
+                          "The same request arrived again on another connection, which now has "
+                          "this place in the queue.",
+                          response);
     case Outcome::busy:
     case Outcome::queued:
       break;

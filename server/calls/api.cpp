@@ -81,11 +81,10 @@ void Api::answer(const Request& request, Response& response) {
       break;
   }
   if (request.target.path == "/" && answer_browser_at_root(request, response)) return;
-  answer_error(
-      404, "not_found",
-      "There is nothing here; lock with POST /v1/locks/<path> (or /canhaz/<path>), see all "
-      "calls in /v1/openapi.json.",
-      response);
+  answer_error(404, "not_found",
+               "There is nothing here; to lock, POST /v1/locks/<path> (or /canhaz/<path>). "
+               "/v1/openapi.json lists all calls.",
+               response);
 }
 
 Treatment Api::treatment_of(Method method, const RequestTarget& target) const {

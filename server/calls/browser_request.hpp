@@ -12,7 +12,8 @@ namespace locker::server {
 
 /// The message of the 403 with which such a request is refused.
 inline constexpr std::string_view another_site_sentence =
-    "A browser sent this for another site's page or ahead of time; nothing is changed that way.";
+    "A browser sent this request for another site's page or as a prefetch; such requests change "
+    "nothing.";
 
 /// Answers 403 and returns true if is_sent_for_another_site(). Not for the 1.0b calls, whose errors
 /// have another form.

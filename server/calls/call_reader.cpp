@@ -74,7 +74,7 @@ std::optional<Fault> read_token(const Parameters& parameters, const Request& req
   // unset variable of a script, and must be refused.
   const bool is_in_header = request.lock_token.data() != nullptr;
   if (text != nullptr && is_in_header) {
-    return Fault{"The token stands in a parameter and in the header Lock-Token; use one of them."};
+    return Fault{"The token is both in a parameter and in the header Lock-Token; use one of them."};
   }
   if (text == nullptr && !is_in_header) return std::nullopt;
   token = core::parse_token(text != nullptr ? *text : request.lock_token);

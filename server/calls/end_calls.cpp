@@ -35,8 +35,8 @@ void answer(Force& force, const core::Forced& forced, Index index, Response& res
   }
   if (forced.count == 0) {
     return answer_error(404, "not_held",
-                        "No lock fits, so none was ended; one that cools needs cooling=true, a "
-                        "request that waits waiting=true.",
+                        "No lock matches, so none was ended; to end cooling locks add "
+                        "cooling=true, to end waiting requests waiting=true.",
                         response);
   }
   response.body = R"({"ended": )" + std::to_string(forced.count) + "}";
@@ -89,7 +89,7 @@ void read_common(CallReader& read, Force& force) {
       .flag("waiting", filter.ends_waiting);
   force.reason = read.text("reason");
   read.require(!filter.ends_waiting || !filter.fence,
-               "Who waits has no fence; leave out waiting=true, or the fence.")
+               "A waiting request has no fence; leave out waiting=true or the fence.")
       .check([&] { return check_line("The reason", force.reason, core::owner_bytes_max); });
 }
 
@@ -123,7 +123,7 @@ void release(LockService& service, const core::Path& path, const core::Token& to
       return answer_lease_ended(*done.answer.ended, response);
     case Outcome::wrong_token:
       return answer_error(403, "wrong_token",
-                          "Another lease holds this path; use the token that its acquire answered.",
+                          "Another lease holds this path; use the token that its acquire returned.",
                           response);
     case Outcome::not_held:
       return answer_error(404, "not_held", "Nobody holds exactly this path.", response);
@@ -178,7 +178,7 @@ void answer_force_many(LockService& service, const Request& request, Response& r
   // Lists show "?" for a missing owner. A client that copied it from there meant one lock, not all
   // locks without an owner.
   read.require(is_narrowed || read.text("owner") != unknown_owner,
-               "owner=? stands for all who named no owner; add prefix=… or fence=…")
+               "owner=? matches every client that named no owner; add prefix=… or fence=…")
       .prefix(force.filter.packed_prefix)
       .owner(force.filter.owner);
   read_common(read, force);

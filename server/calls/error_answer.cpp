@@ -65,16 +65,16 @@ std::string value_of(const core::TokenUse& use) {
 std::string sentence_of(const core::TokenUse& use, const std::string& value) {
   std::string sentence = "This token is in use: ";
   if (use.packed_path) {
-    sentence += use.is_held ? "it holds " : "a request with it waits for ";
+    sentence += use.is_held ? "it holds " : "a request with it is waiting for ";
     core::append_url_path(core::PathView{*use.packed_path}, sentence);
     if (use.differs == Parameter::none) {
-      return sentence + " already; ask for the other paths alone, or choose another token.";
+      return sentence + " already; request only the other paths, or choose another token.";
     }
-    sentence += " with another ";
+    sentence += " with a different ";
   } else if (use.differs == Parameter::none) {
-    return sentence + "an acquire made its lease; go on with it, or choose another token.";
+    return sentence + "an acquire created its lease; use that lease, or choose another token.";
   } else {
-    sentence += "its lease has another ";
+    sentence += "its lease has a different ";
   }
   sentence += name_of(use.differs);
   const bool is_long = use.differs == Parameter::meta;
@@ -91,15 +91,15 @@ LimitText text_of(core::Outcome limit) {
   switch (limit) {
     case core::Outcome::too_many_locks:
       return {"too_many_locks",
-              "As many locks are held as this server may hold (--locks-max); try again later."};
+              "The server holds its maximum number of locks (--locks-max); try again later."};
     case core::Outcome::too_many_leases:
       return {"too_many_leases",
-              "There are as many leases as this server may have (--leases-max); try again later."};
+              "The server has its maximum number of leases (--leases-max); try again later."};
     default:
       LOCKER_ASSERT(limit == core::Outcome::too_much_memory);
       return {"too_much_memory",
-              "What is held and waits takes as much memory as it may (--memory-max); try again "
-              "later."};
+              "The memory for locks, leases and waiting requests is used up (--memory-max); try "
+              "again later."};
   }
 }
 
@@ -151,15 +151,14 @@ std::string_view sentence_of_limit(core::Outcome limit) { return text_of(limit).
 
 void answer_lease_ended(const core::EndedMemory::Ended& ended, Response& response) {
   const bool is_forced = ended.reason == core::End::forced;
-  begin_error(
-      410, "lease_ended",
-      is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
-                  "acquire anew with another token."
-      : ended.reason == core::End::expired
-          ? "The lease was not renewed in time and has expired; stop what it protected, and "
-            "acquire anew with another token."
-          : "The lease was released; acquire anew.",
-      response);
+  begin_error(410, "lease_ended",
+              is_forced ? "An administrator ended this lock or lease; stop what it protected, and "
+                          "acquire again with another token."
+              : ended.reason == core::End::expired
+                  ? "The lease was not renewed in time and has expired; stop what it protected, "
+                    "and acquire again with another token."
+                  : "The lease was released; acquire again.",
+              response);
   response.body += R"(, "reason": ")";
   response.body += name_of(ended.reason);
   response.body += R"(", "detail": )";
@@ -197,13 +196,13 @@ void answer_token_in_use(const core::TokenUse& use, Response& response) {
 
 void answer_no_room(bool is_full, Response& response) {
   if (is_full) {
-    return answer_error(507, "disk_full",
-                        "The lock server's disk is full, or so much at once does not fit into a "
-                        "segment of its journal (--segment-size); free space there, or ask for "
-                        "less.",
-                        response);
+    return answer_error(
+        507, "disk_full",
+        "The lock server's disk is full, or the request does not fit into a segment of its journal "
+        "(--segment-size); free disk space, or request less.",
+        response);
   }
-  answer_error(503, "busy", "The journal is making room, or the server stops; try again.",
+  answer_error(503, "busy", "The journal is making room, or the server is stopping; try again.",
                response);
 }
 

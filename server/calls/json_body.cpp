@@ -107,7 +107,7 @@ std::string sentence_for(const Builder& builder, const ErrorCode& error) {
     return "An object in the body has too many members; see the API's description.";
   }
   if (error == json::error::array_too_large) {
-    return "A list in the body is too long; at most 256 locks can be taken at once.";
+    return "A list in the body is too long; at most 256 locks can be acquired at once.";
   }
   return "The body is not valid JSON: " + error.message() + ".";
 }

@@ -21,7 +21,8 @@ namespace locker::server {
 namespace {
 
 void answer_no_such_lease(Response& response) {
-  answer_error(404, "no_such_lease", "No lease has this token, nor had one lately.", response);
+  answer_error(404, "no_such_lease", "No lease has this token, and none had it recently.",
+               response);
 }
 
 }  // namespace

@@ -52,11 +52,13 @@ std::string_view owner_told(const LockService::Blocker& blocker, const Request& 
 
 void refuse_busy(Response& response) {
   answer_legacy_error(
-      503, "The journal is making room and takes nothing at this moment; try again now.", response);
+      503,
+      "The journal is making room and accepts no changes at this moment; try again immediately.",
+      response);
 }
 
 void refuse_disk_full(Response& response) {
-  answer_legacy_error(507, "The lock server's disk is full; free space there, or try again later.",
+  answer_legacy_error(507, "The lock server's disk is full; free disk space, or try again later.",
                       response);
 }
 
@@ -109,7 +111,7 @@ void answer_nowant(LockService& service, const Request& request, Response& respo
   CallReader read{request};
   read.path(request.target.rest, path).parameters().only("token");
   read.require(read.has("token"),
-               "Add the token that canhaz answered: /nowant/<path>?token=<token>.");
+               "Add the token that canhaz returned: /nowant/<path>?token=<token>.");
   if (is_refused(read, response)) return;
   bool released = false;
   if (const auto token = core::parse_token(read.text("token"))) {

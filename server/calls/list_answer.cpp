@@ -30,7 +30,7 @@ std::optional<Fault> read_after(std::string_view text, std::optional<core::LockI
   constexpr std::size_t size_max = 30;
   if (read.ec != std::errc{} || read.ptr != end || text.size() > size_max) {
     return Fault{
-        "Parameter 'after' must be what `next` of the page before said; leave it out for the first "
+        "Parameter 'after' must be the `next` of the previous page; leave it out for the first "
         "page."};
   }
   after = place;
@@ -48,7 +48,7 @@ bool wants_text(const Request& request) {
 
 std::string text_page(const LockPages::Page& page, const core::Now& now) {
   std::string text = text_table(page.locks, now);
-  if (page.next) text += "… go on with after=" + text_of(*page.next) + "\n";
+  if (page.next) text += "… continue with after=" + text_of(*page.next) + "\n";
   return text;
 }
 

@@ -58,7 +58,7 @@ void Operations::readiness(Response& response) const {
     answer_error(503, "draining", "The server is stopping; use another one or try again soon.",
                  response);
   } else {
-    answer_error(503, "disk_hangs", "The disk of the store does not answer; see the server's log.",
+    answer_error(503, "disk_hangs", "The store's disk does not respond; see the server's log.",
                  response);
   }
 }

@@ -63,7 +63,7 @@ std::optional<Fault> Parameters::parse(const Request& request) {
   const std::string_view query = request.target.query;
   if (request.body.empty()) return query.empty() ? std::nullopt : parse_form(query);
   if (!query.empty()) {
-    return Fault{"Parameters stand in the query and in the body; use one of the two."};
+    return Fault{"There are parameters both in the query and in the body; use one of the two."};
   }
   if (starts_with_type(request.content_type, "application/x-www-form-urlencoded")) {
     if (looks_like_json(request.body)) {
@@ -78,7 +78,7 @@ std::optional<Fault> Parameters::parse(const Request& request) {
     return take(object);
   }
   return Fault{
-      "The body's Content-Type is not understood; send application/json or "
+      "The body's Content-Type is not supported; send application/json or "
       "application/x-www-form-urlencoded, or put the parameters into the query."};
 }
 

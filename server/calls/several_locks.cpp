@@ -40,20 +40,20 @@ std::optional<Fault> read_several_locks(const Request& request, SeveralLocks& se
     return Fault{R"(The body needs "locks": a list of {"path": "/…"}, at least one.)"};
   }
   if (locks->get_array().size() > several_max) {
-    return Fault{"At most 256 locks can be taken at once."};
+    return Fault{"At most 256 locks can be acquired at once."};
   }
   std::set<std::string> paths;
   for (const boost::json::value& each : locks->get_array()) {
     if (auto fault = read_one(request, each, several.wanted)) return fault;
     if (!paths.insert(several.wanted.back().packed_path).second) {
-      return Fault{"A path stands in `locks` twice; name each once."};
+      return Fault{"A path appears twice in `locks`; name each once."};
     }
   }
   body.erase("locks");
   if (const boost::json::value* const any = body.if_contains("any")) {
     if (!any->is_int64() || any->get_int64() < 1 ||
         static_cast<std::size_t>(any->get_int64()) > paths.size()) {
-      return Fault{"`any` must be a number from 1 to how many locks there are in the list."};
+      return Fault{"`any` must be a number from 1 to the number of locks in the list."};
     }
     several.any = static_cast<std::size_t>(any->get_int64());
     body.erase("any");

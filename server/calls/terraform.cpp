@@ -67,10 +67,10 @@ MadeUp made_up_for(const core::LockInfo& blocker, const std::string& owner) {
   const std::string fence = ", fence " + std::to_string(blocker.fence);
   switch (blocker.state) {
     case core::LockInfo::State::waiting:
-      return {"waited for by " + owner, "somebody waits for it and comes first"};
+      return {"waited for by " + owner, "another client waits for it and is ahead in the queue"};
     case core::LockInfo::State::cooling:
       return {"cooling, was held by " + owner + fence,
-              "its holder was lost; it is kept for a while"};
+              "its holder was lost; it stays closed for its lock delay"};
     case core::LockInfo::State::held:
       break;
   }
@@ -137,7 +137,8 @@ void take(LockService& service, const core::Path& path, const std::string& id,
     case core::Outcome::disk_full:
       return answer_no_room(asked.answer.outcome == core::Outcome::disk_full, response);
     default:
-      return answer_error(503, "busy", "The lock server takes no more locks now; try again later.",
+      return answer_error(503, "busy",
+                          "The lock server accepts no more locks at the moment; try again later.",
                           response);
   }
 }
@@ -197,7 +198,7 @@ void force(LockService& service, const core::Path& path, const Request& request,
     return answer_no_room(forced.outcome == core::Outcome::disk_full, response);
   }
   if (forced.count == 0) {
-    return answer_error(404, "not_held", "What was held at this path has ended meanwhile.",
+    return answer_error(404, "not_held", "The lock at this path has ended in the meantime.",
                         response);
   }
   response.body = "{}";

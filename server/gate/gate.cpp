@@ -148,8 +148,8 @@ class Gate::GatedPending final : public PendingAnswer {
     response.index = *taken_back;  // the answer waits until this is durable
     response.call = call;
     answer_error(401, "unknown_key",
-                 "The key of this request was revoked, or lost its rules, while it waited; what it "
-                 "waited for is not held.",
+                 "The key of this request was revoked, or lost its rules, while the request "
+                 "waited; the locks that it waited for are not held.",
                  response);
     response.audit = std::make_unique<AuditNote>();
     response.audit->outcome = AuditOutcome::refused_401;
@@ -257,8 +257,8 @@ bool Gate::identify(Visit& visit) const {
 void Gate::refuse_stranger(Visit& visit, Response& response) {
   if (!read_credentials(visit.request.authorization)) {
     refuse(visit, 401, "no_key",
-           "This server wants a key: send Authorization: Bearer <key>, or the key as the password "
-           "of Basic.",
+           "This server requires a key: send Authorization: Bearer <key>, or the key as the "
+           "password of Basic.",
            response);
   } else {
     refuse(visit, 401, "unknown_key",
@@ -273,7 +273,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
   const RequiredAccess& required = visit.required;
   if (required.who == Who::admin_only) {
     if (key.may(Right::admin, {})) return true;
-    answer_error(404, "not_found", "There is nothing here; see all calls in /v1/openapi.json.",
+    answer_error(404, "not_found", "There is nothing here; /v1/openapi.json lists all calls.",
                  response);
     return false;
   }
@@ -287,7 +287,7 @@ bool Gate::is_permitted(Visit& visit, Response& response) {
     sentence += core::name_of(at.right);
     sentence += ' ';
     sentence += url_path(at.packed_path);
-    sentence += at.packed_path.empty() ? "." : ", or of a path above.";
+    sentence += at.packed_path.empty() ? "." : ", or the same for a path above it.";
     if (required.wants_prefix) sentence += advise_prefixes(key, at.right);
     refuse(visit, 403, "not_permitted", sentence, response);
     return false;
@@ -315,7 +315,7 @@ bool Gate::is_permitted_for_lease(Visit& visit, Response& response) {
   response.index = fits.index;  // the refusal reveals what the lease holds
   refuse(visit, 403, "not_permitted",
          named(key) + "lacks a rule with " + std::string{core::name_of(required.lease_right)} +
-             " for something else that this lease holds.",
+             " for another path that this lease holds.",
          response);
   return false;
 }

@@ -132,7 +132,8 @@ void Listener::turn_one_away() {
   acceptor_.accept(socket, error);
   if (!error && speaks_plain_http_) {
     Response response;
-    fill_in({503, "out_of_descriptors", "The server has too much open; try again soon."}, response);
+    fill_in({503, "out_of_descriptors", "The server has too many open files; try again soon."},
+            response);
     DateText date;
     date.set(std::time(nullptr));
     std::string text;

@@ -12,7 +12,7 @@ inline constexpr Refusal bad_syntax{
 inline constexpr Refusal bad_line_end{400, "bad_request",
                                       "End every line with CR LF, not with LF alone."};
 inline constexpr Refusal folded_line{
-    400, "bad_request", "Put every header field on one line; folded lines are not taken."};
+    400, "bad_request", "Put every header field on one line; folded lines are not accepted."};
 inline constexpr Refusal empty_lines{400, "bad_request", "Send a request instead of empty lines."};
 inline constexpr Refusal bad_target{
     400, "bad_request",
@@ -20,7 +20,8 @@ inline constexpr Refusal bad_target{
     "#; percent-encode everything else."};
 inline constexpr Refusal bad_host{400, "bad_request", "Send exactly one Host field."};
 inline constexpr Refusal unfit_host{
-    400, "bad_request", "Send as Host a name or an address, and perhaps `:` and a port."};
+    400, "bad_request",
+    "Send a name or an address as Host, optionally followed by `:` and a port."};
 inline constexpr Refusal bad_length{400, "bad_request",
                                     "Send one Content-Length of at most ten digits."};
 inline constexpr Refusal unwanted_body{
@@ -35,8 +36,8 @@ inline constexpr Refusal transfer_encoding{
     "Transfer-Encoding: chunked, once, and no other coding."};
 inline constexpr Refusal bad_chunk{
     400, "bad_request",
-    "Send each chunk as its size in at most eight hexadecimal digits, CR "
-    "LF, and so many bytes, CR LF; without extensions and trailers."};
+    "Send each chunk as its size in at most eight hexadecimal digits, CR LF, that many bytes, CR "
+    "LF; without extensions or trailers."};
 inline constexpr Refusal body_too_large{413, "body_too_large",
                                         "Send a smaller body: at most 64 KiB."};
 inline constexpr Refusal large_body_too_large{413, "body_too_large",

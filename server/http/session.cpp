@@ -18,19 +18,20 @@ namespace {
 
 using ErrorCode = boost::system::error_code;
 
-constexpr Refusal too_slow{408, "request_timeout", "Send the whole request sooner."};
+constexpr Refusal too_slow{408, "request_timeout",
+                           "The request took too long to arrive; send it faster."};
 constexpr Refusal https_only{400, "https_only",
                              "This port speaks HTTPS, and the request came without TLS; begin its "
                              "URL with https."};
 constexpr Refusal too_many{503, "too_many_connections",
-                           "The server has as many connections as it takes (--connections-max, or "
-                           "ulimit -n); try again soon."};
-constexpr Refusal too_much_buffered{503, "too_many_unfinished",
-                                    "The server has as many unfinished requests and untaken "
-                                    "answers as it can keep; try again soon."};
+                           "The server has its maximum number of connections (--connections-max, "
+                           "or ulimit -n); try again soon."};
+constexpr Refusal too_much_buffered{
+    503, "too_many_unfinished",
+    "The server cannot buffer any more unfinished requests and unread answers; try again soon."};
 constexpr Refusal internal{500, "internal_error",
-                           "The server failed to answer; what became of the request is not known. "
-                           "Ask before you send it again."};
+                           "The server failed to answer; it is not known whether the request was "
+                           "carried out. Check before you send it again."};
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace locker::server {
 namespace {
 
 constexpr Refusal draining{
-    503, "draining", "The server is stopping; ask again with the same token when it is back."};
+    503, "draining", "The server is stopping; try again with the same token when it is back."};
 
 }  // namespace
 

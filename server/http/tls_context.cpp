@@ -112,7 +112,7 @@ std::chrono::system_clock::time_point expiry_of(SSL_CTX* context) {
 std::optional<Fault> read_files(const TlsContext::Files& files, std::shared_ptr<SSL_CTX>& context) {
   ERR_clear_error();
   context.reset(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
-  if (!context) return Fault{"OpenSSL gives no TLS context: " + reason() + "."};
+  if (!context) return Fault{"OpenSSL cannot create a TLS context: " + reason() + "."};
   require_strength(context.get());
   choose_manners(context.get());
   if (auto fault = read_certificate(context.get(), files)) return fault;

@@ -39,8 +39,9 @@ void AccessSetup::warn_of_writers() const {
   std::error_code error;
   const auto permissions = std::filesystem::status(options_.keys, error).permissions();
   if (error || (permissions & (perms::group_write | perms::others_write)) == perms::none) return;
-  spdlog::warn("others than its owner can write {}, and so give themselves keys; chmod go-w {}",
-               options_.keys, options_.keys);
+  spdlog::warn(
+      "users other than its owner can write {}, and so can give themselves keys; chmod go-w {}",
+      options_.keys, options_.keys);
 }
 
 void AccessSetup::report_keys() {
@@ -49,7 +50,7 @@ void AccessSetup::report_keys() {
   metrics_.keys_read_at = static_cast<std::uint64_t>(std::time(nullptr));
   warn_of_writers();
   if (keys_.size() == 0) {
-    spdlog::warn("there is no key in {}: nobody may do anything", options_.keys);
+    spdlog::warn("{} contains no key: nobody may do anything", options_.keys);
   } else {
     spdlog::info("{} keys in {}", keys_.size(), options_.keys);
   }
@@ -70,8 +71,9 @@ void AccessSetup::reload() {
   std::string reason;
   if (has_keys()) {
     if (const auto fault = load_keys()) {
-      spdlog::error("{} The keys stay as they were: those that were revoked in it are still good.",
-                    fault->message);
+      spdlog::error(
+          "{} The previous keys stay in use: those that were revoked in the file are still valid.",
+          fault->message);
       ++metrics_.key_reloads_failed;
       metrics_.keys_are_current = false;
       outcome = "kept";

@@ -17,10 +17,10 @@ void FenceWatch::look(core::Fence last_fence, std::chrono::system_clock::time_po
   const core::Fence wall = wall_for_fences(now);
   const bool is_ahead = wall != 0 && last_fence > wall + lead_min;
   if (is_ahead && !is_told_) {
-    on_warning_("fences are ahead of the clock by " +
-                std::to_string((last_fence - wall) / of_a_second) +
-                " s, as after a clock that was wrong: they count up from the last one until the "
-                "clock has passed it. Put no older backup back before: it would give lower ones");
+    on_warning_(
+        "fences are ahead of the clock by " + std::to_string((last_fence - wall) / of_a_second) +
+        " s, as happens after the clock was wrong: they count up from the last one until the clock "
+        "has passed it. Do not restore an older backup before that: it would issue lower ones");
   }
   is_told_ = is_ahead;
 }

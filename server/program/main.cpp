@@ -40,8 +40,8 @@ namespace locker::server {
 namespace {
 
 constexpr std::string_view no_memory =
-    "the system gives no more memory; nothing that was answered is undone. Raise the limit "
-    "(ulimit -v, or vm.overcommit_memory), or lower --memory-max";
+    "cannot get more memory from the system; nothing that was acknowledged is lost. Raise the "
+    "limit (ulimit -v, or vm.overcommit_memory), or lower --memory-max";
 
 constexpr std::chrono::seconds stop_grace{8};
 constexpr std::chrono::seconds watch_interval{1};
@@ -85,7 +85,7 @@ std::string allow_connections(HttpServer::Options& options) {
   if (const std::uint64_t least = descriptors_min(options); allowed < least) {
     return "the limit of open files (ulimit -n) is " + std::to_string(allowed) + "; " +
            std::to_string(options.threads) + " threads need " + std::to_string(least) +
-           ". Raise it, or take fewer with --threads.";
+           ". Raise it, or use fewer with --threads.";
   }
   limit_connections(allowed, options);
   spdlog::warn("only {} connections at a time: the limit of open files (ulimit -n) is {}",
@@ -100,8 +100,9 @@ bool is_shortage_of_descriptors(const boost::system::error_code& error) {
 
 /// The state of the disk is unknown: nothing may be answered any more, not even an error.
 void end_on_disk_failure(const core::Fault& fault) {
-  spdlog::critical("{} The server ends at once; what it acknowledged was written before.",
-                   fault.message);
+  spdlog::critical(
+      "{} The server exits immediately; everything that it acknowledged was written before.",
+      fault.message);
   ::_exit(static_cast<int>(ExitCode::disk));
 }
 
@@ -119,7 +120,7 @@ void log_access(const AccessEntry& entry) {
 }
 
 void log_tls_failure(std::string_view why, std::string_view peer) {
-  spdlog::debug("{} failed by TLS: {}", peer, why);
+  spdlog::debug("{} failed with a TLS error: {}", peer, why);
 }
 
 /// Warns at most once a minute: a flood of connections must not become a flood of log lines.
@@ -129,10 +130,10 @@ std::function<void()> warn_of_those_turned_away(std::size_t connections_max) {
     const auto spent = budget->spend(LineBudget::Clock::now());
     if (!spent.is_allowed) return;
     spdlog::warn(
-        "connections are turned away with 503: there are {}, as many as may be; only /healthz, "
-        "/readyz and /metrics are answered to others. Find out who has so many (ss -tn), or raise "
-        "--connections-max, and the limit of open files (ulimit -n) with it. This is said once a "
-        "minute at most; {} more were turned away meanwhile",
+        "connections are turned away with 503: {} are open, the maximum; on others only /healthz, "
+        "/readyz and /metrics are answered. Find out who has opened so many (ss -tn), or raise "
+        "--connections-max and, with it, the limit of open files (ulimit -n). This is logged at "
+        "most once a minute; {} more were turned away in the meantime",
         connections_max, spent.left_out);
   };
 }
@@ -158,12 +159,12 @@ void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
   if (endpoint.address().is_loopback() || !options.tls.client_ca.empty()) return;
   if (options.access.keys.empty()) {
     spdlog::warn(
-        "everybody who reaches this address can see, take and end locks: there are no keys. Close "
-        "it with --keys FILE (a line for it: locker token new NAME --allow \"admin /\"), or with "
-        "--ip 127.0.0.1");
+        "everybody who can reach this address can see, acquire and end locks: there are no keys. "
+        "Protect it with --keys FILE (a line for it: locker token new NAME --allow \"admin /\"), "
+        "or with --ip 127.0.0.1");
   } else if (options.tls.certificate.empty()) {
     spdlog::warn(
-        "keys can be read on the way to this address: there is no TLS. Close it with "
+        "keys can be read in transit to this address: there is no TLS. Protect it with "
         "--tls-certificate FILE --tls-key FILE, or listen on 127.0.0.1 behind a proxy that speaks "
         "HTTPS");
   }
@@ -173,7 +174,7 @@ void warn_of_open_door(const tcp::endpoint& endpoint, const Options& options) {
 /// This can only be a warning, because other programs have variables there, too.
 void warn_of_unknown_variables(const Options& options) {
   for (const std::string& name : options.unknown_variables) {
-    spdlog::warn("{} in the environment is no option of lockerd, and is left alone; see --help",
+    spdlog::warn("{} in the environment is not an option of lockerd and is ignored; see --help",
                  name);
   }
 }
@@ -228,9 +229,9 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_lock
   auto opened = Locker::open(locker_options);
   if (opened && (*opened)->recovered().torn_bytes != 0) {
     spdlog::warn(
-        "cut {} bytes off the journal, behind its last whole frame: what a crash leaves of a write "
-        "that nobody was told of. If nothing crashed, the disk has changed the last records; "
-        "compare with a backup",
+        "cut {} bytes off the journal, after its last complete frame: the remains of an "
+        "unacknowledged write that a crash cut short. If nothing crashed, the disk has changed the "
+        "last records; compare with a backup",
         (*opened)->recovered().torn_bytes);
   }
   return opened;
@@ -238,7 +239,8 @@ boost::system::result<std::unique_ptr<Locker>, persistence::OpenFault> open_lock
 
 void say_memory_max(std::size_t most) {
   if (most == core::Arbiter::Limits{}.memory_max) return;
-  spdlog::info("at most {} MiB of memory for what is held and waits (--memory-max)", most >> 20U);
+  spdlog::info("at most {} MiB of memory for locks, leases and waiting requests (--memory-max)",
+               most >> 20U);
 }
 
 void say_what_listens(const Options& options, const tcp::endpoint& endpoint,
@@ -267,9 +269,9 @@ ExitCode give_up(ExitCode code, const std::string& sentence) {
 
 ExitCode cannot_listen(const boost::system::error_code& error, const Options& options) {
   if (is_shortage_of_descriptors(error)) {
-    return give_up(ExitCode::resources, "cannot listen: " + error.message() +
-                                            ". Raise the limit (ulimit -n), or take fewer threads "
-                                            "with --threads.");
+    return give_up(ExitCode::resources,
+                   "cannot listen: " + error.message() +
+                       ". Raise the limit (ulimit -n), or use fewer threads with --threads.");
   }
   return give_up(ExitCode::unavailable, "cannot listen on " + options.ip + " port " +
                                             std::to_string(options.port) + ": " + error.message() +
@@ -323,8 +325,8 @@ ExitCode serve(const Options& options) {
   notify_service_manager("STOPPING=1");
   if (locker.metrics().write_age() >= disk_patience) {
     spdlog::warn(
-        "the process cannot end before the disk of the store answers, mostly also when it is "
-        "killed, and until then no other one can open the store");
+        "the process cannot exit until the store's disk responds, usually not even if it is "
+        "killed; until then no other process can open the store");
   }
   locker.handler().set_draining();
   locker.service().begin_stop();
@@ -377,8 +379,9 @@ int main(int argc, char** argv) try {
 } catch (const std::exception& error) {
   // The system refuses threads or descriptors. Nothing was acknowledged that is not on disk.
   using namespace locker::server;
-  say_last_words("the system gives no more threads or open files (" + std::string{error.what()} +
-                 "). Raise its limits (ulimit -u, -v and -n, or TasksMax), or take fewer threads "
+  say_last_words("cannot get more threads or open files from the system (" +
+                 std::string{error.what()} +
+                 "). Raise its limits (ulimit -u, -v and -n, or TasksMax), or use fewer threads "
                  "with --threads");
   return static_cast<int>(ExitCode::resources);
 }

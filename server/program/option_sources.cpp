@@ -82,7 +82,8 @@ std::string read_config_file(const std::string& path) {
   }
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > size_max) {
-    throw po::error("the config file " + path + " has more than 1 MiB; it cannot be one");
+    throw po::error("the config file " + path +
+                    " is larger than 1 MiB; it cannot be a config file");
   }
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
@@ -95,7 +96,7 @@ void refuse_what_is_of_no_file(const po::parsed_options& parsed) {
   for (const po::option& option : parsed.options) {
     const std::string& name = option.string_key;
     if (name != "help" && name != "version" && name != "config") continue;
-    throw po::error("option '" + name + "' cannot stand in a file");
+    throw po::error("option '" + name + "' cannot be set in a file");
   }
 }
 

@@ -21,7 +21,8 @@ void notify_service_manager(std::string_view state) {
   address.sun_family = AF_UNIX;
   if (path.empty()) return;
   if (path.size() >= sizeof address.sun_path) {
-    spdlog::warn("the service manager cannot be told {}: its address {} is too long", state, path);
+    spdlog::warn("the service manager cannot be notified of {}: its address {} is too long", state,
+                 path);
     return;
   }
   std::memcpy(address.sun_path, path.data(), path.size());
@@ -32,7 +33,7 @@ void notify_service_manager(std::string_view state) {
       descriptor >= 0 && ::sendto(descriptor, state.data(), state.size(), MSG_NOSIGNAL,
                                   reinterpret_cast<const sockaddr*>(&address), size) >= 0;
   if (!is_told) {
-    spdlog::warn("the service manager at {} cannot be told {}: {}", path, state,
+    spdlog::warn("the service manager at {} cannot be notified of {}: {}", path, state,
                  std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): read at once
   }
   if (descriptor >= 0) ::close(descriptor);

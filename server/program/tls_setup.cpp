@@ -37,7 +37,7 @@ boost::system::result<TlsSetup, core::Fault> TlsSetup::open(const TlsContext::Fi
 void TlsSetup::reload() {
   if (!context_) return;
   if (const auto fault = context_->load()) {
-    spdlog::error("{} The certificate stays as it was, good until {}.", fault->message,
+    spdlog::error("{} The previous certificate stays in use, valid until {}.", fault->message,
                   day_of(context_->expires_at()));
     return;
   }
@@ -59,10 +59,10 @@ void TlsSetup::report() const {
     spdlog::warn("the TLS certificate expired at {}: clients refuse it; renew it, then send SIGHUP",
                  day_of(expires_at));
   } else if (left < warned_before) {
-    spdlog::warn("the TLS certificate is good until {} only; renew it, then send SIGHUP",
+    spdlog::warn("the TLS certificate is valid only until {}; renew it, then send SIGHUP",
                  day_of(expires_at));
   } else {
-    spdlog::info("the TLS certificate is good until {}", day_of(expires_at));
+    spdlog::info("the TLS certificate is valid until {}", day_of(expires_at));
   }
 }
 

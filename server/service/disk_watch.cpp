@@ -15,13 +15,14 @@ void DiskWatch::look(std::chrono::nanoseconds write_age) {
   const bool is_told = hung_for_ != std::chrono::nanoseconds{0};
   const bool has_answered = is_told && write_age < hung_for_;
   if (has_answered) {
-    on_warning_("the disk of the store has answered, after more than " + seconds_of(hung_for_));
+    on_warning_("the store's disk has responded, after more than " + seconds_of(hung_for_));
   }
   const bool hangs = write_age >= disk_patience;
   if (hangs && (!is_told || has_answered)) {
-    on_warning_("the disk of the store has not answered for " + seconds_of(write_age) +
-                ": what waits for it is not acknowledged until it does. Look at the kernel's log "
-                "(dmesg), and at what the disk hangs on: a path to it, a snapshot of it, fsfreeze");
+    on_warning_(
+        "the store's disk has not responded for " + seconds_of(write_age) +
+        ": requests that wait for it are not acknowledged until it does. Check the kernel's log "
+        "(dmesg), and what can block the disk: a path to it, a snapshot of it, fsfreeze");
   }
   hung_for_ = hangs ? write_age : std::chrono::nanoseconds{0};
 }

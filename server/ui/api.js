@@ -90,7 +90,7 @@ export class Api {
       return { body, index, date: response.headers.get("Date"), at: Date.now() };
     } catch (error) {
       if (options?.signal?.aborted) throw error;
-      throw new Unreachable("The server's answer broke off.", { cause: error });
+      throw new Unreachable("The server's answer was cut off.", { cause: error });
     }
   }
 

@@ -21,7 +21,7 @@ function sentenceOf({ free, holders, holder_count: count, covered_by: covers, wa
   if (count === 1) return [owner(holders[0].owner), " holds this."];
   if (count > 1) return [`${count} share this.`];
   if (covers.length > 0) return ["Nobody holds this itself, but it is not free: see below what covers it."];
-  if (waiting > 0) return ["Nobody holds this; who waits for it waits for something else as well."];
+  if (waiting > 0) return ["Nobody holds this; its waiters also wait for something else."];
   return [free ? "This is free." : "Nobody holds this, but somebody waits for what covers it."];
 }
 
@@ -165,7 +165,7 @@ export class Details {
           lock.expires_in_ms === null ? "when it is released" : end,
           lock.ttl_ms !== null ? `, unless renewed (TTL ${chosenDuration(lock.ttl_ms)})` : "",
         ),
-        fact("Why", lock.meta ? meta(lock.meta) : element("span", { class: "quiet" }, "not told")),
+        fact("Why", lock.meta ? meta(lock.meta) : element("span", { class: "quiet" }, "not given")),
         fact("Closes", closedBy(lock)),
         fact("Fence", element("code", {}, String(lock.fence))),
       ),

@@ -41,8 +41,8 @@ export class ForceDialog {
     const isCooling = lock.state === "cooling";
     this.#find("h2").textContent = isCooling ? "Open this path now?" : "End this lock?";
     this.#find(".consequence").textContent = isCooling
-      ? "This lock was lost, and its holder may not have noticed yet. The next one gets the path at once."
-      : "Its holder is not asked. It learns of it with its next call, and may still be at work until then.";
+      ? "This lock was lost, and its holder may not have noticed yet. The next waiter gets the path immediately."
+      : "Its holder is not asked. It learns of this with its next call, and may still be working until then.";
     this.#find(".confirm").textContent = isCooling ? "Open the path" : "End the lock";
     this.#find(".what").replaceChildren(
       ...[
@@ -67,7 +67,7 @@ export class ForceDialog {
   review(isHeld) {
     if (!this.#lock || this.#isSending || this.#isOver || isHeld(this.#lock)) return;
     this.#isOver = true;
-    this.#tell("This lock has ended meanwhile; there is nothing left to do.");
+    this.#tell("This lock has ended in the meantime; there is nothing left to do.");
     this.#allow();
   }
 
@@ -120,10 +120,10 @@ export class ForceDialog {
 
   #sentenceOf(error) {
     if (!(error instanceof Refused)) {
-      return `${error.message} It is not known whether the lock was ended; look at the list.`;
+      return `${error.message} It is not known whether the lock was ended; check the list.`;
     }
-    if (error.status === 404) return "This lock has ended meanwhile; nothing was changed.";
-    if (error.status === 401) return "The server wants a key for this; give one by the button Key.";
+    if (error.status === 404) return "This lock has ended in the meantime; nothing was changed.";
+    if (error.status === 401) return "The server requires a key for this; press Key to enter one.";
     if (error.status === 403) return `You may not end this lock. ${error.message}`;
     return error.message;
   }

@@ -76,8 +76,8 @@ function showEmpty(rows) {
     at("empty-text"),
     isReading ? "Reading the list…"
       : !isListed ? "There is nothing to show."
-      : isSearch && isAll ? "Nothing fits this search."
-      : isSearch ? "Nothing of what is listed fits this search. Write a path into Below to see one part of the tree whole."
+      : isSearch && isAll ? "Nothing matches this search."
+      : isSearch ? "None of the listed locks matches this search. Enter a path in Below to see one part of the tree in full."
       : prefix === "/" ? "Nothing is held."
       : `Nothing is held at or below ${keptInOrder(readablePath(prefix))}.`,
   );
@@ -104,17 +104,17 @@ function showConnection(state, error) {
   const text = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", paused: "Paused", refused: "Refused" };
   setText(at("connection-text"), text[state]);
   document.querySelector(".tree").toggleAttribute("data-stale", state === "reconnecting" || state === "refused");
-  if (state === "reconnecting" && !wasLost) announcer.say("The connection to the server is lost. Trying again.");
+  if (state === "reconnecting" && !wasLost) announcer.say("The connection to the server was lost. Trying again.");
   if (state === "live" && wasLost) announcer.say("The connection is back.");
   if (state === "live" && ["refused", "busy"].includes(at("notice").dataset.kind)) at("notice").hidden = true;
   if (state === "reconnecting" && error instanceof Refused) notice("busy", error.message);
   if (state !== "refused") return;
   at("key-button").hidden = false;
   if (error.status === 401) {
-    notice("refused", `${error.message} Press Key to give one.`);
+    notice("refused", `${error.message} Press Key to enter one.`);
     keyDialog.open(key.read() ? error.message : "");
   } else {
-    const hint = error.status === 403 && prefix === "/" ? " If your key is for a part of the tree only, write that path into Below." : "";
+    const hint = error.status === 403 && prefix === "/" ? " If your key is for only a part of the tree, enter that path in Below." : "";
     notice("refused", error.message + hint);
   }
   wantDraw();
@@ -139,11 +139,11 @@ const mirror = new Mirror({
       isWhole = whole;
       if (isAnew) {
         const away = lostAt ? ` after ${counted(Math.max(1, Math.round((Date.now() - lostAt) / 1000)), "second")}` : "";
-        notice("anew", `The server was restarted, or out of reach for too long. The list was read anew${away}.`);
+        notice("anew", `The server was restarted, or unreachable for too long. The list was read again${away}.`);
         detailsTask.ask();
       }
       if (whole && at("notice").dataset.kind === "part") at("notice").hidden = true;
-      if (isCut || (isAnew && !whole)) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Write a path into Below to see one part of the tree whole.`);
+      if (isCut || (isAnew && !whole)) notice("part", `These are the ${model.locks.size.toLocaleString("en")} oldest locks. Enter a path in Below to see one part of the tree in full.`);
       at("key-button").hidden = key.read() === "";
       wantDraw();
     },
@@ -275,7 +275,7 @@ function readAddress() {
 function search() {
   filter = new SearchFilter(at("search").value, at("state").value);
   const { matching } = draw();
-  if (filter.isActive) announcer.say(`${counted(matching, "path fits", "paths fit")} the search.`);
+  if (filter.isActive) announcer.say(`${counted(matching, "path matches", "paths match")} the search.`);
   writeAddress();
 }
 

@@ -156,7 +156,7 @@ class ScriptTest(CommandCase):
                 acquiring = self.start("acquire", "--ttl", "10m", "/a", stdout=out,
                                        preexec_fn=lambda: resource.setrlimit(
                                            resource.RLIMIT_FSIZE, (0, 0)))
-                self.assertIn("given back", acquiring.communicate(timeout=LONG)[1])
+                self.assertIn("the lock is released", acquiring.communicate(timeout=LONG)[1])
                 self.assertEqual(acquiring.returncode, 74)
                 self.assertTrue(self.is_free("/a"))
 

@@ -85,8 +85,8 @@ class RunTest(CommandCase):
             resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
         self.locker("run", "/a", "--", "true", code=126, preexec_fn=keep_nine)
         self.assertFalse(self.is_free("/a"))
-        self.assertIn("the lock ends by its TTL, for it could not be released: "
-                      "The lock server cannot be asked: Too many open files.", self.said)
+        self.assertIn("the lock could not be released and ends with its TTL: "
+                      "The lock server cannot be called: Too many open files.", self.said)
 
     def test_used_wrongly(self):
         for arguments in (["/a"], ["/a", "--"], ["--", "true"], ["--ttl", "soon", "/a", "--", "true"],
@@ -153,7 +153,7 @@ class RunTest(CommandCase):
 
     def test_who_waits_for_the_one_it_runs_in_is_told(self):
         process = self.start("run", "/a", "--", LOCKER, "run", "/a/b", "--", "true")
-        self.assertIn("the `locker run` that this runs in", process.stderr.readline())
+        self.assertIn("the `locker run` around this command", process.stderr.readline())
         process.terminate()
         self.await_end(process, 128 + signal.SIGTERM)
 
@@ -410,7 +410,7 @@ class RunTest(CommandCase):
                     b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
                 self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
                 self.assertFalse(is_alive(pid), "the lease ended before the command")
-                self.assertIn("not a lock server's", self.await_end(process, 70))
+                self.assertIn("does not come from a lock server", self.await_end(process, 70))
 
     def test_an_answer_that_is_announced_is_waited_for(self):
         proxy = self.behind_proxy()
@@ -657,7 +657,7 @@ class RunTest(CommandCase):
         self.server.kill()
         killed = time.monotonic()
         said = self.await_end(process, 70)
-        self.assertIn("the command does not end, and is killed", said)
+        self.assertIn("the command has not ended, and is killed", said)
         self.assertLess(time.monotonic() - killed, 4)
         self.assertFalse(is_alive(pid))
 
@@ -680,7 +680,7 @@ class RunTest(CommandCase):
         process, pid = self.run_with_later_ttl(SLEEP, "1m")
         self.server.kill()
         os.kill(pid, signal.SIGKILL)
-        self.assertIn("the lock ends by its TTL", self.await_end(process, 128 + signal.SIGKILL))
+        self.assertIn("ends with its TTL", self.await_end(process, 128 + signal.SIGKILL))
 
     def test_a_lock_that_was_lost_unnoticed_is_told_at_the_end(self):
         process, _ = self.run_in_background('echo $$ >"$HOME/pid.new"; mv "$HOME/pid.new" '

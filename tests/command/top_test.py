@@ -59,7 +59,7 @@ class OnceTest(TopCase):
         self.assertEqual(refused.exception.code, 423)
         out = self.locker("top", "--once")
         self.assertIn(", 1 requests wait\n", out)
-        self.assertIn("Nobody stands in line now; who left keeps the place for 15 s.\n", out)
+        self.assertIn("Nobody is in line now; a client that left keeps its place for 15 s.\n", out)
 
     def test_what_owners_say_cannot_command_the_terminal(self):
         self.hold("/x", "\u202eevil")

@@ -356,7 +356,7 @@ TEST_F(JournalDamageTest, ASegmentThatIsTooLongIsRefusedAndNotSaidToBeTooShort) 
   EXPECT_NE(fault_.message.find(" has " + std::to_string(whole.size() + 1) + " bytes"),
             std::string::npos)
       << fault_.message;
-  EXPECT_NE(fault_.message.find("or something was written behind it"), std::string::npos)
+  EXPECT_NE(fault_.message.find("or something was written after it"), std::string::npos)
       << fault_.message;
 }
 

@@ -516,7 +516,7 @@ class Reload(unittest.TestCase):
         server, client = self.start()
         other, line = new_key("other", "read /")
         self.write(line, line)
-        self.hang_up(server, f"{self.file}:2: line 1 has a key of this name already")
+        self.hang_up(server, f"{self.file}:2: line 1 already has a key with this name")
         self.assertEqual((self.status(client, self.key), self.status(client, other)), (200, 401))
         write_atomically(self.file, "")
         self.hang_up(server, "is empty")
@@ -526,22 +526,22 @@ class Reload(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "ended with 78: .*is empty"):
             Lockerd(os.path.join(self.directory, "other"), "--keys", self.file)
         os.unlink(self.file)
-        self.hang_up(server, "is not there")
+        self.hang_up(server, "does not exist")
         self.assertEqual(self.status(client, self.key), 200)
         self.assertEqual(server.stop(), 0)
 
     def test_with_a_mistake_the_server_does_not_start(self):
         digest = self.line.split()[1]
-        for line, told in (("ci", ":2: behind the name stands sha256:"),
+        for line, told in (("ci", ":2: the name must be followed by sha256:"),
                            (f"ci {digest}", ":2: the key has no rule"),
-                           (f"ci {digest} lock ci", ":2: behind lock stands a path"),
-                           (f"ci {digest} write /ci", ":2: a rule begins with"),
+                           (f"ci {digest} lock ci", ":2: lock must be followed by a path"),
+                           (f"ci {digest} write /ci", ":2: a rule must begin with"),
                            (f"ci {digest} lock /ci/", ":2: write the path as /ci."),
-                           (f"ci {digest} lock /ci lock", ":2: behind lock"),
-                           (f"ci {digest[:-1]} lock /ci", ":2: behind the name"),
-                           (f"c/i {digest} lock /ci", ":2: a line begins with"),
-                           (f"ci {digest} admin /ci", ":2: admin is for the whole"),
-                           (f"ci {digest} lock /ci\r", ":2: there is a control character")):
+                           (f"ci {digest} lock /ci lock", ":2: lock must be followed"),
+                           (f"ci {digest[:-1]} lock /ci", ":2: the name must be followed"),
+                           (f"c/i {digest} lock /ci", ":2: a line must begin with"),
+                           (f"ci {digest} admin /ci", ":2: admin applies to the whole"),
+                           (f"ci {digest} lock /ci\r", ":2: the line contains a control")):
             with open(self.file, "w", encoding="utf-8", newline="") as file:
                 file.write("# keys\n" + line + "\n")
             code, text = run(LOCKERD, "--port", "0", "--file", self.store, "--keys", self.file)
@@ -554,9 +554,9 @@ class Reload(unittest.TestCase):
         self.write(self.line)
         os.chmod(self.file, 0o640)
         server, _ = self.start()
-        self.assertNotIn("others than its owner", server.text())
+        self.assertNotIn("users other than its owner", server.text())
         os.chmod(self.file, 0o660)
-        self.hang_up(server, f"others than its owner can write {self.file}")
+        self.hang_up(server, f"users other than its owner can write {self.file}")
 
     def test_a_file_without_a_name_is_no_reason_to_go_without_keys(self):
         for option in ("keys", "audit-log", "tls-certificate", "tls-key", "tls-client-ca"):

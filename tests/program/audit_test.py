@@ -366,7 +366,7 @@ class TheFile(AuditCase):
             for number in (2, 3):
                 self.assertEqual(client.acquire(f"/g/{number}").status, 201)
             wait_for("locker_audit_lines_lost_total 2\n", lambda: client.ask("GET", "/metrics").text)
-            self.assertEqual(server.text().count("was deleted, and cannot be made anew"), 1)
+            self.assertEqual(server.text().count("was deleted and cannot be recreated"), 1)
             os.mkdir(away)
             self.assertEqual(client.acquire("/g/4").status, 201)
             lines = self.lines(2, file)

@@ -52,7 +52,7 @@ class BackupTest(unittest.TestCase):
                     copy = f"{self.copy}{number}"
                     code, text = run(LOCKER, "store", "backup", self.store, copy, timeout=120)
                     self.assertEqual(code, 0, text)
-                    self.assertIn("whole", text)
+                    self.assertIn("intact", text)
                     with Lockerd(copy) as restored:
                         client = Client(restored.port)
                         for path, fence in before:

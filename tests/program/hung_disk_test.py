@@ -77,17 +77,17 @@ class Hang(unittest.TestCase):
         self.assertEqual(self.ask("/readyz")["error"], "disk_hangs")
         self.assertGreaterEqual(self.age(), 5)
         self.assertEqual(self.ask("/healthz").status, 200)
-        self.until(lambda: "has not answered for 5 s" in self.server.text(), "the log is silent")
+        self.until(lambda: "has not responded for 5 s" in self.server.text(), "the log is silent")
         granting.join()
         self.until(lambda: self.ask("/readyz").status == 200, "it is not ready again")
         self.assertEqual(self.age(), 0)
-        self.until(lambda: "has answered, after more than" in self.server.text(),
+        self.until(lambda: "has responded, after more than" in self.server.text(),
                    "the log is silent")
-        self.assertEqual(self.server.text().count("the disk of the store"), 2, self.server.text())
+        self.assertEqual(self.server.text().count("the store's disk"), 2, self.server.text())
 
         granting = self.grant_until_it_hangs()
         os.kill(self.server.child(), signal.SIGTERM)
-        self.until(lambda: "cannot end before the disk" in self.server.text(), "the log is silent")
+        self.until(lambda: "cannot exit until" in self.server.text(), "the log is silent")
         self.assertEqual(self.server.process.wait(timeout=60), 0)
         granting.join()
 

@@ -105,7 +105,7 @@ class Program(unittest.TestCase):
             with Lockerd(self.store, environment=environment) as server:
                 self.assertEqual(server.stop(), 0)
                 for name in environment:
-                    warned = f"warning: {name} in the environment is no option" in server.text()
+                    warned = f"warning: {name} in the environment is not an option" in server.text()
                     self.assertEqual(warned, are_named, name)
 
     def test_a_config_file_may_begin_with_a_mark_of_utf_8_and_come_through_a_pipe(self):
@@ -126,9 +126,9 @@ class Program(unittest.TestCase):
 
     def test_what_cannot_be_a_config_file_is_refused(self):
         config = self.directory.name + "/locker.conf"
-        for text, fault in (("version =\n", "'version' cannot stand in a file"),
-                            ("help = 1\n", "'help' cannot stand in a file"),
-                            ("# " + "x" * (1 << 20), "more than 1 MiB")):
+        for text, fault in (("version =\n", "'version' cannot be set in a file"),
+                            ("help = 1\n", "'help' cannot be set in a file"),
+                            ("# " + "x" * (1 << 20), "larger than 1 MiB")):
             with open(config, "w", encoding="utf-8") as file:
                 file.write(text)
             code, said = run(LOCKERD, "--file", self.store, "--config", config)
@@ -141,7 +141,7 @@ class Program(unittest.TestCase):
             self.assertIn(f"the config file {path} cannot be read: {why}", said)
         code, said = run("prlimit", "--cpu=10", LOCKERD, "--file", self.store, "--config", "/dev/zero")
         self.assertEqual(code, 64, said)
-        self.assertIn("more than 1 MiB", said)
+        self.assertIn("larger than 1 MiB", said)
 
     def test_a_wrong_option_is_told_as_json_to_who_wants_the_log_so(self):
         config = self.directory.name + "/locker.conf"
@@ -188,12 +188,12 @@ class Program(unittest.TestCase):
         said = self.lockerd_with_little_memory(600, "--threads", "200")
         self.assertIsInstance(said, str, "it started")
         self.assertRegex(said, r"lockerd ended with 71: (.*\n)*\S+Z critical: "
-                               r"the system gives no more (threads.*--threads|memory.*--memory-max)")
+                               r"cannot get more (threads.*--threads|memory.*--memory-max)")
         said = self.lockerd_with_little_memory(600, "--threads", "200", "--log-format", "json")
         lines = said.partition("lockerd ended with 71: ")[2].splitlines()
         self.assertEqual([set(json.loads(line)) for line in lines],
                          len(lines) * [{"time", "level", "message"}])
-        self.assertIn("the system gives no more", lines[-1])
+        self.assertIn("cannot get more", lines[-1])
 
     def test_too_few_descriptors_for_its_threads(self):
         for threads, limit in ((56, 256), (255, 1024)):
@@ -288,7 +288,7 @@ class Program(unittest.TestCase):
         environment = {"NOTIFY_SOCKET": self.directory.name + "/nobody"}
         with Lockerd(self.store, environment=environment) as server:
             self.assertEqual(server.stop(), 0)
-            self.assertIn("cannot be told READY=1", server.text())
+            self.assertIn("cannot be notified of READY=1", server.text())
 
     def test_sigterm_answers_syncs_and_exits_0_and_locks_survive_it(self):
         for stop in (signal.SIGTERM, signal.SIGINT):

@@ -296,7 +296,7 @@ class Reload(TlsCase):
         self.assertEqual(self.ask(kept, "GET", "/dohaz/a")[0], 200)
         before = self.serial()
         self.install(*self.ca.issue("renewed", "DNS:localhost", days=60))
-        self.hang_up("the TLS certificate is good until")
+        self.hang_up("the TLS certificate is valid until")
         self.assertNotEqual(self.serial(), before)
         self.assertEqual(self.ask(kept, "GET", "/dohaz/a")[0], 200)
 
@@ -312,7 +312,7 @@ class Reload(TlsCase):
         self.hang_up("cannot be read: No such file")
         self.assertEqual(self.serial(), before)
         self.install(*other)
-        self.hang_up("the TLS certificate is good until")
+        self.hang_up("the TLS certificate is valid until")
         self.assertNotEqual(self.serial(), before)
         self.assertEqual(self.metric("locker_tls_is_current"), 1)
 
@@ -320,7 +320,7 @@ class Reload(TlsCase):
         expires = self.metric("locker_tls_certificate_expiry_timestamp_seconds")
         self.assertAlmostEqual(expires, time.time() + 30 * 86_400, delta=3600)
         self.install(*self.ca.issue("short", "DNS:localhost", days=3))
-        self.hang_up("only; renew it")
+        self.hang_up("is valid only until")
         expires = self.metric("locker_tls_certificate_expiry_timestamp_seconds")
         self.assertAlmostEqual(expires, time.time() + 3 * 86_400, delta=3600)
 

@@ -147,7 +147,7 @@ class Acquiring(V1Test):
     def test_all_of_a_lease_has_one_owner(self):
         token = self.client.acquire("/a", owner="o")["token"]
         refused = self.expect(409, self.client.acquire("/c", token=token, owner="x"), "token_in_use")
-        self.assertIn("its lease has another owner, o;", refused["message"])
+        self.assertIn("its lease has a different owner, o;", refused["message"])
         self.expect_in_use(refused, "owner", "o", None)
         same = {"locks": [{"path": "/c"}], "token": token}
         self.expect(409, self.client.several(**same, owner="x"), "token_in_use")
@@ -156,7 +156,7 @@ class Acquiring(V1Test):
         self.assertEqual(again["owner"], "o")
         lease = self.client.call("POST", "/v1/leases", token=token, owner="o")
         self.expect(409, lease, "token_in_use")
-        self.assertIn("an acquire made its lease", lease["message"])
+        self.assertIn("an acquire created its lease", lease["message"])
         self.expect_in_use(lease, None, None, None)
         lease = self.client.call("POST", "/v1/leases", token=token, owner="o", ttl="9s")
         self.expect_in_use(lease, "ttl", None, None)
@@ -179,7 +179,7 @@ class Acquiring(V1Test):
             self.expect_in_use(refused, list(other)[0], now, "/p")
         self.expect_in_use(self.client.acquire("/p", **{**asked, "owner": "b"}), "owner", "a", None)
         refused = self.client.acquire("/p", **{**asked, "ttl": "31s"})
-        self.assertIn("it holds /p with another ttl, 30000ms;", refused["message"])
+        self.assertIn("it holds /p with a different ttl, 30000ms;", refused["message"])
         self.assertEqual(self.client.ask("GET", "/v1/status")["locks"], 1)
 
     def test_a_token_in_use_names_the_path_that_is_held_already(self):
@@ -188,7 +188,7 @@ class Acquiring(V1Test):
         paths = [{"path": f"/q/{n}"} for n in range(3)]
         refused = self.client.several(locks=paths, token=token)
         self.expect_in_use(refused, None, None, "/q/1")
-        self.assertIn("it holds /q/1 already; ask for the other paths alone", refused["message"])
+        self.assertIn("it holds /q/1 already; request only the other paths", refused["message"])
         self.expect(201, self.client.several(locks=[paths[0], paths[2]], token=token))
         self.expect_in_use(self.client.several(locks=paths, token=token), None, None, "/q/1")
         shared = [{"path": "/q/0", "mode": "shared"}, {"path": "/q/2"}]

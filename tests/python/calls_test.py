@@ -273,21 +273,21 @@ class Spelling(ServerCase):
 
     def test_what_is_empty_is_not_taken_for_everything(self):
         for segments in (("jobs", ""), ("",), ("", "x"), ()):
-            with self.assertRaisesRegex(ValueError, "is empty, perhaps a variable"):
+            with self.assertRaisesRegex(ValueError, "is empty, perhaps an unset variable"):
                 join_path(*segments)
-        with self.assertRaisesRegex(TypeError, "^None is no segment"):
+        with self.assertRaisesRegex(TypeError, "^None is not a path segment"):
             join_path("jobs", None)
         for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
-            with self.assertRaisesRegex(ValueError, "^A path is empty, .* not set; write / for "):
+            with self.assertRaisesRegex(ValueError, "^A path is empty, .*unset.*; write / for "):
                 call("")
 
     def test_what_is_no_path_is_told(self):
         for call in (self.client.lock, self.client.acquire, self.client.state, self.client.canhaz):
             for path in (None, 7, b"/a"):
-                with self.assertRaisesRegex(TypeError, f"^{path} is no path: .*'/deploy/"):
+                with self.assertRaisesRegex(TypeError, f"^{path} is not a path: .*'/deploy/"):
                     call(path)
         for paths in (["/a", None], {"mode": "shared"}):
-            with self.assertRaisesRegex(TypeError, "^None is no path"):
+            with self.assertRaisesRegex(TypeError, "^None is not a path"):
                 self.client.acquire(paths)
 
     def test_what_is_no_duration_is_told(self):
@@ -409,7 +409,7 @@ class Spelling(ServerCase):
                          "http://xn--bcher-kva.example:80")
         for bad in ("locker:8765", "ftp://x", "http://", "http://a:x", "http://u:p@a",
                     "http://a?b", "http://a..b", f"http://{'a' * 64}"):
-            with self.assertRaisesRegex(ValueError, "no address of a lock server"):
+            with self.assertRaisesRegex(ValueError, "not the address of a lock server"):
                 lockerclient.Client(bad)
 
 
@@ -642,7 +642,7 @@ class OnTheWire(ServerCase):
         self.addCleanup(foreign.close)
         client = self.new_client(url=foreign.url)
         for call in (client.status, lambda: client.acquire("/a"), lambda: client.dohaz("/a")):
-            with self.assertRaisesRegex(LockerError, "no answer of a lock server.*<html/>"):
+            with self.assertRaisesRegex(LockerError, "not an answer of a lock server.*<html/>"):
                 call()
 
 

@@ -443,7 +443,7 @@ class WithoutAReference(InterruptionCase):
 
         def before_one_that_failed(block):
             self.take(block)
-            with self.assertRaisesRegex(LockerError, "held already"):
+            with self.assertRaisesRegex(LockerError, "already held"):
                 block.__enter__()
 
         for begin in (self.take, after_a_block, after_one_that_failed, before_one_that_failed):

@@ -100,7 +100,7 @@ class WithKeys(ServerCase):
     def test_a_file_that_is_no_good_is_told(self):
         for file, said in (
                 ("nowhere", "nowhere cannot be read"), (self.directory, "cannot be read"),
-                (self.write("a", "url http://x\n"), "/a: 'url http://x' is no line"),
+                (self.write("a", "url http://x\n"), "/a: 'url http://x' is not a valid line"),
                 (self.write("b", "key = x\n"), "/b: .*'key = x'.* It takes url, key-file"),
                 (self.write("c", "url = http://x\nurl = http://y\n"), "/c: .*twice")):
             self.in_environment(LOCKER_CLIENT_CONFIG=file)

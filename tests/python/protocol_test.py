@@ -146,13 +146,13 @@ class Asking(unittest.TestCase):
                      {**LOCKED, "blocked_by": [5]}, {"error": "lease_ended", "message": "x"},
                      {"error": "deadlock", "message": "x", "cycle": None}):
             world = World((0, 423, body))
-            with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
+            with self.assertRaisesRegex(LockerError, "not an answer of a lock server"):
                 world.drive(protocol.call(world.settings, calls.status(), Grant.parse))
 
     def test_what_does_not_say_how_long_a_lease_lives_has_opened_none(self):
         for body in ({}, {"ttl_ms": "x"}):
             world = World((0, 200, body))
-            with self.assertRaisesRegex(LockerError, "no answer of a lock server"):
+            with self.assertRaisesRegex(LockerError, "not an answer of a lock server"):
                 world.drive(protocol.opened_lease(world.settings, "t", "o", 30))
 
     def test_a_proxy_that_cuts_long_waits_does_no_harm(self):
@@ -714,7 +714,7 @@ class Streams(unittest.TestCase):
 
     def test_nonsense_is_told(self):
         for data in ("<html>", "[]", "{}"):
-            with self.assertRaisesRegex(LockerError, "no event of a lock server"):
+            with self.assertRaisesRegex(LockerError, "not an event of a lock server"):
                 self.feed(f"event: granted\ndata: {data}\n\n")
 
 

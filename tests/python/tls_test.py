@@ -96,13 +96,13 @@ class Tls(ServerCase):
     def test_a_server_without_tls_is_told_at_once(self):
         url = self.server.url.replace("http:", "https:")
         client = self.new_client(url=url)
-        with self.assertRaisesRegex(Unreachable, "speaks no TLS; .*http://"):
+        with self.assertRaisesRegex(Unreachable, "does not speak TLS; .*http://"):
             client.status()
 
         async def body():
             async with AsyncClient(url, patience=3600) as client:
                 await client.status()
-        with self.assertRaisesRegex(Unreachable, "speaks no TLS; .*http://"):
+        with self.assertRaisesRegex(Unreachable, "does not speak TLS; .*http://"):
             asyncio.run(body())
 
 

@@ -52,9 +52,10 @@ TEST(KeyFile, ThatTheDiskDoesNotGiveIsAFaultAsOthersAre) {
 TEST(KeyFile, NamesTheLineOfAMistake) {
   const std::string good = "ci " + digest_a + " lock /ci\n";
   EXPECT_EQ(fault_of(good), "");
-  EXPECT_TRUE(fault_of("\n" + good + good).starts_with("keys:3: line 2 has a key of this name"));
   EXPECT_TRUE(
-      fault_of(good + "b " + digest_a + " lock /b").starts_with("keys:2: line 1 has the s"));
+      fault_of("\n" + good + good).starts_with("keys:3: line 2 already has a key with this name"));
+  EXPECT_TRUE(fault_of(good + "b " + digest_a + " lock /b")
+                  .starts_with("keys:2: line 1 already has the s"));
   for (const std::string& line :
        {std::string{"b"}, "b " + digest_b, "b " + digest_b + " lock", digest_b + " b lock /b",
         "b " + digest_b + " lock /b read", "b " + digest_b + " lock /b /c",

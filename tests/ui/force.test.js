@@ -97,7 +97,7 @@ test("the next holder is not hit when the lock has changed hands before the answ
     await route.continue();
   });
   await page.locator("#force .confirm").click();
-  await eventually(() => page.textContent("#force .problem"), "This lock has ended meanwhile; nothing was changed.");
+  await eventually(() => page.textContent("#force .problem"), "This lock has ended in the meantime; nothing was changed.");
   assert.equal((await server.ask("GET", "/v1/locks/force/guard")).body.holders[0].owner, "second");
   await finish(page);
 });
@@ -107,7 +107,7 @@ test("a question whose lock has ended meanwhile says so and does nothing", async
   await ask(page, "force/guard");
   await page.fill("#reason", "test");
   await server.ask("DELETE", "/v1/locks/force/guard", { force: true });
-  await eventually(() => page.textContent("#force .problem"), "This lock has ended meanwhile; there is nothing left to do.");
+  await eventually(() => page.textContent("#force .problem"), "This lock has ended in the meantime; there is nothing left to do.");
   assert.ok(await page.locator("#force .confirm").isDisabled());
   await page.fill("#reason", "another reason");
   assert.ok(await page.locator("#force .confirm").isDisabled());

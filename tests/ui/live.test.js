@@ -157,7 +157,7 @@ test("when the server is killed and comes back, the page says so and is right ag
   await eventually(() => cell(page, "stays", "waiting"), "1");
   await server.kill();
   await eventually(() => page.textContent("#connection-text"), "Reconnecting…");
-  await eventually(() => page.textContent("#live"), "The connection to the server is lost. Trying again.");
+  await eventually(() => page.textContent("#live"), "The connection to the server was lost. Trying again.");
   assert.equal(await page.locator(".tree[data-stale]").count(), 1);
   await server.start();
   await server.release(gone); // perhaps before the page is back: no event is kept over a restart
@@ -178,7 +178,7 @@ test("a server that has too many readers of events says so, and is asked again",
   const other = await fetch(`${small.url}/v1/events`, { signal: reader.signal });
   await small.take("/seen/without");
   const page = await open(small, { listed: false, expected: [/status of 503/] });
-  await eventually(async () => (await page.textContent("#notice-text")).startsWith("As many clients follow events as may"), true);
+  await eventually(async () => (await page.textContent("#notice-text")).startsWith("Too many clients are reading events"), true);
   await eventually(() => paths(page), ["seen/without"]);
   assert.equal(await page.textContent("#connection-text"), "Reconnecting…");
   reader.abort();

@@ -73,7 +73,7 @@ test("the search finds paths, owners and reasons, and one of them only when told
   assert.deepEqual(await found("ANNA"), ["deploy", "staging"]);
   assert.deepEqual(await found("release"), ["deploy", "production"]);
   assert.deepEqual(await found("owner:production"), []);
-  assert.equal(await page.textContent("#empty-text"), "Nothing fits this search.");
+  assert.equal(await page.textContent("#empty-text"), "Nothing matches this search.");
   assert.deepEqual(await found("path:/data owner:reader-b"), ["data/orders"]);
   assert.deepEqual(await found('why:"in a hurry"'), ["deploy", "production"]);
   await page.fill("#search", "");
@@ -81,7 +81,7 @@ test("the search finds paths, owners and reasons, and one of them only when told
   assert.deepEqual(await paths(page), ["backup/db"]);
   await page.selectOption("#state", "waiting");
   assert.deepEqual(await paths(page), ["deploy", "production"]);
-  await eventually(() => page.textContent("#live"), "2 paths fit the search.");
+  await eventually(() => page.textContent("#live"), "2 paths match the search.");
   await page.reload();
   await eventually(() => paths(page), ["deploy", "production"]);
   await finish(page);

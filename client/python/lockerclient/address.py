@@ -42,7 +42,7 @@ class Address:
             port, host = None, ""
         if (parts.scheme not in ("http", "https") or not host or
                 parts.query or parts.fragment or parts.username is not None):
-            raise ValueError(f"{url!r} is no address of a lock server; write it as in "
+            raise ValueError(f"{url!r} is not the address of a lock server; write it as in "
                              f"{DEFAULT_URL!r}.")
         is_tls = parts.scheme == "https"
         if port is None:
@@ -100,10 +100,10 @@ def quote_path(path: str) -> str:
 
 def resource_path(path: str | None) -> str:
     if not isinstance(path, str):
-        raise TypeError(f"{path!r} is no path: pass a string such as '/deploy/production', or "
+        raise TypeError(f"{path!r} is not a path: pass a string such as '/deploy/production', or "
                         "where several are possible a list of them.")
     if not path:
-        raise ValueError("A path is empty, perhaps a variable that is not set; write / for "
+        raise ValueError("A path is empty, perhaps an unset variable; write / for "
                          "everything.")
     if not path.startswith("/"):
         raise ValueError(f"A path starts with a slash: write {'/' + path!r}.")
@@ -123,9 +123,9 @@ def join_path(*segments: str) -> str:
     """
     for segment in segments:
         if not isinstance(segment, str):
-            raise TypeError(f"{segment!r} is no segment of a path: pass strings.")
+            raise TypeError(f"{segment!r} is not a path segment: pass strings.")
     if not all(segments) or not segments:
-        raise ValueError("A segment of a path is empty, perhaps a variable that is not set; write "
+        raise ValueError("A segment of a path is empty, perhaps an unset variable; write "
                          "/ for everything.")
     return "/" + "/".join(urllib.parse.quote(segment, safe="") for segment in segments)
 

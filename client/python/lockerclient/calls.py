@@ -28,9 +28,9 @@ def check_seconds(name: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} is {value!r}, which is no number: {wanted}.")
+        raise TypeError(f"{name} is {value!r}, which is not a number: {wanted}.")
     if not 0 <= float(value) < float("inf"):  # NaN is neither
-        raise ValueError(f"{name} is {value!r}, which is no duration: {wanted}.")
+        raise ValueError(f"{name} is {value!r}, which is not a duration: {wanted}.")
 
 
 def check_wait(value: Any) -> None:
@@ -83,7 +83,7 @@ class Wanted:
             lock: dict[str, Any] = {"path": None, "mode": mode, "lock_parents": lock_parents,
                                     "lock_children": lock_children}
             for name in given.keys() - lock.keys():
-                raise TypeError(f"{name!r} is nothing that one path has of its own.")
+                raise TypeError(f"{name!r} cannot be set for a single path.")
             lock.update(given)
             lock["path"] = resource_path(lock["path"])
             locks.append(lock)

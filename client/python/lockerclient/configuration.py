@@ -21,8 +21,8 @@ def default_key() -> str | None:
         key = _first_line(path)
     key = key.rstrip(" \t\r\n")
     if not all(" " < letter < "\x7f" for letter in key):  # it becomes part of a header
-        raise ValueError("The API key has a blank, a control character or a letter beyond ASCII in "
-                         "it.")
+        raise ValueError("The API key contains a blank, a control character or a non-ASCII "
+                         "character.")
     return key or None
 
 
@@ -60,15 +60,16 @@ def _of_file(path: str | None) -> dict[str, str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.partition("#")[0].strip() for line in file]
     except OSError:
-        raise ValueError(f"{path} cannot be read; mend it, or name another in "
+        raise ValueError(f"{path} cannot be read; fix it, or name another in "
                          "LOCKER_CLIENT_CONFIG.") from None
     for line in filter(None, lines):
         name, equals, value = line.partition("=")
         name = name.strip()
         if not equals or name not in NAMES:
-            raise ValueError(f"{path}: {line!r} is no line of it. It takes url, key-file, ca-file, "
-                             "client-certificate and client-key, as in url = http://host:8765.")
+            raise ValueError(f"{path}: {line!r} is not a valid line. It takes url, key-file, "
+                             "ca-file, client-certificate and client-key, as in url = "
+                             "http://host:8765.")
         if name in values:
-            raise ValueError(f"{path}: {name} stands there twice.")
+            raise ValueError(f"{path}: {name} is set twice.")
         values[name] = value.strip()
     return values

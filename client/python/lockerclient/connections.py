@@ -50,7 +50,7 @@ def failure_of(error: BaseException, was_sent: bool, has_answered: bool) -> NoAn
     timed_out = isinstance(error, (socket.timeout, TimeoutError))
     text = "it took too long" if timed_out else str(error) or type(error).__name__
     if is_no_tls:
-        text = "what listens there speaks no TLS; begin the URL with http://, or mend its port"
+        text = "the server there does not speak TLS; begin the URL with http://, or fix its port"
     return NoAnswer(text, was_sent, was_sent and not timed_out,
                     no_such_host or untrusted or is_no_tls)
 

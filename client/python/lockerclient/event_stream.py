@@ -50,7 +50,7 @@ class EventStream:
         pause = min(self._retry_after, RETRY_MAX)
         if now + pause > self._failing_since + self._settings.patience:
             self._failing_since = None  # a caller that goes on gets the full patience again
-            raise Unreachable(f"The lock server's events are not to be had: {problem}.")
+            raise Unreachable(f"The lock server's events are not available: {problem}.")
         return pause
 
     def feed(self, line: str) -> Event | None:
@@ -79,5 +79,5 @@ class EventStream:
         try:
             return Event.parse(kind, self.last_event_id, json.loads(data))
         except (ValueError, KeyError, TypeError) as error:
-            raise LockerError(f"This is no event of a lock server: {data[:200]!r}. Check the URL, "
-                              "and what is between.", "not_a_lock_server") from error
+            raise LockerError(f"This is not an event of a lock server: {data[:200]!r}. Check the "
+                              "URL, and any proxy in between.", "not_a_lock_server") from error

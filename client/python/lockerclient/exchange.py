@@ -60,8 +60,9 @@ class Answer:
 
     def _is_foreign(self) -> LockerError:
         return LockerError(
-            f"This is no answer of a lock server (HTTP status {self.status}): {self.text[:200]!r}. "
-            "Check the URL, and what is between.", "not_a_lock_server", self.status)
+            f"This is not an answer of a lock server (HTTP status {self.status}): "
+            f"{self.text[:200]!r}. Check the URL, and any proxy in "
+            "between.", "not_a_lock_server", self.status)
 
 
 class NoAnswer(Exception):

@@ -37,7 +37,7 @@ def end(settings: Settings, tenure: Tenure) -> Steps[tuple[LockerError | None, b
     goes_on = is_silence(problem)
     if tenure.ttl is None:
         return problem, goes_on  # held for ever, so the caller must know
-    log.warning("A lock could not be released and may end by its TTL only: %s", problem)
+    log.warning("A lock could not be released and may end only with its TTL: %s", problem)
     return loss, goes_on
 
 
@@ -49,7 +49,7 @@ def end_quickly(tenure: Tenure) -> Steps[bool]:
 
 def release(settings: Settings, tenure: Tenure) -> Steps[None]:
     """Release the lease; raise LockLost if it, or one of its locks, was lost."""
-    assert tenure.known_end is not None, "it is not finished: its loss would be told meanwhile"
+    assert tenure.known_end is not None, "it is not finished: its loss could still be reported"
     answer = yield from ask(_hurried(settings, tenure), calls.release_lease(tenure.token))
     if answer.status == 200:
         paths = tenure.inventory.paths()
@@ -86,7 +86,7 @@ def end_use(settings: Settings, tenure: Tenure, use: Use,
         return problem, False
     if tenure.ttl is None:
         return problem, True
-    log.warning("A lock could not be released yet and may end with its lease only: %s", problem)
+    log.warning("A lock could not be released yet and may end only with its lease: %s", problem)
     return copy.copy(use.surprise), True
 
 
@@ -170,5 +170,5 @@ def why_gone(tenure: Tenure, paths: list[str], timeout: float,
             return LockLost(f"{what or path}: {error.message}", error.reason, error.detail,
                             error.status)
     what = what or "Of " + ", ".join(paths)
-    return LockLost(f"{what}: the lock server does not have this lock any more; stop what it "
+    return LockLost(f"{what}: the lock server no longer has this lock; stop what it "
                     "protected.", reason, status=status)

@@ -192,12 +192,12 @@ def _error_of(answer: Answer) -> LockerError:
         return deadlock
     if code == "lease_ended":
         detail = body.get("detail")
-        said = f" The reason given: {detail}" if detail else ""
+        said = f" Reason given: {detail}" if detail else ""
         return LockLost(message + said, body["reason"], detail, status)
     return LockerError(message, code, status)
 
 
 def forgotten(answer: Answer) -> LockLost:
     """Convert "no such lease" for a client that had the lease."""
-    return LockLost("The lock server does not know this lease any more; stop what it protected.",
+    return LockLost("The lock server no longer knows this lease; stop what it protected.",
                     "unknown", status=answer.status)

@@ -84,7 +84,7 @@ class Tenure:
     def lose_replaced(self, paths: list[str]) -> None:
         if paths:
             self.lose_locks(paths, LockLost(
-                f"{', '.join(paths)} was lost and is taken anew, by the same lease; stop what "
+                f"{', '.join(paths)} was lost and acquired again by the same lease; stop what "
                 "it protected.", "unknown"))
 
     @property
@@ -104,7 +104,7 @@ class Tenure:
             problem = f" ({self._last_problem})" if self._last_problem else ""
             self.lose(LockLost(
                 f"The lease of {self._what} was last renewed {now - deadline.sent:.1f} s ago"
-                f"{problem} and can have ended; stop what it protected.", "unrenewed"))
+                f"{problem} and may have ended; stop what it protected.", "unrenewed"))
         return self._loss
 
     def is_of_another_process(self) -> bool:
@@ -113,8 +113,8 @@ class Tenure:
     def check_process(self) -> None:
         if self.is_of_another_process():
             raise LockLost(
-                f"Process {self.process} has this lock, and this is a child of it that cannot know "
-                "until when: let the parent check, or take a lock here.", "forked")
+                f"Process {self.process} has this lock, and this child of it cannot know until "
+                "when: let the parent check, or acquire a lock here.", "forked")
 
     def check(self) -> None:
         self.check_process()

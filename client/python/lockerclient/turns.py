@@ -76,12 +76,12 @@ class Turns:
         if ahead is None:
             return None
         if ahead.thread is not None and ahead.thread == turn.thread:
-            raise LockerError(f"{turn.what}: this thread asks for it already, and a signal handler "
-                              "cannot wait for that.", "asked_already")
+            raise LockerError(f"{turn.what}: this thread is already calling for it, and a signal "
+                              "handler cannot wait for that.", "asked_already")
         silent = max(turn.since, ahead.until) + patience
         if now >= silent:
-            raise Unreachable(f"{turn.what}: no answer from the lock server to what another thread "
-                              "or task asks of it for the same lease.")
+            raise Unreachable(f"{turn.what}: no answer from the lock server to the call of another "
+                              "thread or task for the same lease.")
         refused = float("inf")
         if now < ahead.until:  # that one may be in the queue
             refused = max(turn.until, turn.since + MOMENT)

@@ -37,7 +37,7 @@ class ForOneBlock:
             mine, functools.partial(own.pop, "_reserved")))
         if first() is not mine or self._is_taken():
             del mine
-            raise LockerError("This is held already, or asked for; take another one for a "
+            raise LockerError("This is already held or being acquired; use another one for a "
                               "second block.", "held_already")
         return mine
 

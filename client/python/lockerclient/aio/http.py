@@ -20,7 +20,7 @@ def render(method: str, target: str, headers: Mapping[str, str], body: bytes | N
         lines.append(f"Content-Length: {len(body or b'')}")
     for line in lines:
         if "\r" in line or "\n" in line:
-            raise ValueError(f"A line break is in a header: {line!r}.")
+            raise ValueError(f"A header contains a line break: {line!r}.")
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
 
 
@@ -47,7 +47,7 @@ def _parse_head(data: bytes) -> Head:
     version, _, rest = first.partition(" ")
     status = rest[:3]
     if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
-        raise BadReply(f"this is no HTTP: {first[:100]!r}")
+        raise BadReply(f"this is not HTTP: {first[:100]!r}")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

@@ -15,7 +15,7 @@ constexpr std::size_t paths_of_a_thing = 8;
 constexpr std::size_t ends_of_a_thing = 4;
 // The time scheduled per path of a waiter whose client has left: at most twice what it needs.
 constexpr std::chrono::microseconds to_leave_a_path{4};
-constexpr std::size_t steps_of_a_thing = 250;  // of a deadlock search, or LockTable::search_steps()
+constexpr std::size_t steps_of_a_thing = 250;  // of a deadlock search, or of search_steps()
 
 /// A request for hundreds of paths counts as much as many small ones.
 std::size_t things_of(const Waiter& waiter) { return 1 + waiter.wanted.size() / paths_of_a_thing; }
@@ -217,9 +217,9 @@ bool Arbiter::advance(const Now& now, std::size_t limit) {
   while (limit > 0) {
     std::size_t things = 1;
     // A request of a lease that is in the way of thousands looks at each of them to pass it.
-    const std::uint64_t steps_before = table_.search_steps();
-    const auto things_searched = [&] {
-      return (table_.search_steps() - steps_before) / steps_of_a_thing;
+    const auto steps = [this] { return table_.search_steps() + queue_.search_steps(); };
+    const auto things_searched = [&steps, before = steps()] {
+      return (steps() - before) / steps_of_a_thing;
     };
     if (const auto due = deadlines_.take_due(now_.instant)) {
       things = on_due(*due);

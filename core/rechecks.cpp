@@ -48,13 +48,13 @@ void Rechecks::delay(Waiter& waiter, Instant now) {
 /// list moves once for each of its members at most.
 Waiter* Rechecks::first_in_lists() {
   while (!lists_.empty()) {
-    auto lowest = lists_.extract(lists_.begin());
-    if (lowest.mapped()->empty()) continue;
-    const auto [ticket, first] = *lowest.mapped()->begin();
-    const bool was_in_order = lowest.key() == ticket;
-    lowest.key() = ticket;
-    lists_.insert(std::move(lowest));
-    if (was_in_order) return first;
+    const auto lowest = lists_.begin();
+    const Dependants& list = *lowest->second;
+    if (!list.empty() && list.begin()->first == lowest->first) return list.begin()->second;
+    auto moved = lists_.extract(lowest);
+    if (moved.mapped()->empty()) continue;
+    moved.key() = moved.mapped()->begin()->first;
+    lists_.insert(std::move(moved));
   }
   return nullptr;
 }

@@ -97,6 +97,7 @@ Waiter* WaitQueue::latest_clash(const Request& request,
     auto at = entries.lower_bound(Key{group, request.before});
     while (at != entries.begin() && (--at)->first.group == group) {
       if (latest != nullptr && at->first.ticket <= latest->ticket) return;
+      ++search_steps_;
       if (passes(*at->second)) continue;
       latest = at->second;
       return;

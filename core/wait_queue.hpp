@@ -54,6 +54,8 @@ class WaitQueue {
   /// false.
   void visit_at(PathView path, const std::function<bool(const Waiter&)>& visit) const;
   [[nodiscard]] std::size_t count_at(PathView path) const;
+  /// Returns how often latest_clash() has called `passes`: what its calls cost, to bound work.
+  [[nodiscard]] std::uint64_t search_steps() const { return search_steps_; }
 
  private:
   static constexpr unsigned shapes = 8;
@@ -80,6 +82,7 @@ class WaitQueue {
 
   std::unordered_map<std::string, Entries, PrefixHash, std::equal_to<>> prefixes_;
   std::size_t count_ = 0;
+  mutable std::uint64_t search_steps_ = 0;
 };
 
 }  // namespace locker::core

@@ -138,8 +138,8 @@ void answer(const Call& call, const Acquired& acquired, const core::Now& now, Re
       return answer_limit(acquired.outcome, response);
     case Outcome::too_many_waiters:
       return answer_error(503, "too_many_waiters",
-                          "Too many requests are waiting on this server (limited by --waiters-max, "
-                          "a part of --connections-max, and 1 GiB of memory); try again later.",
+                          "Too many requests are waiting on this server (--waiters-max, "
+                          "a part of --connections-max, or 1 GiB of memory); try again later.",
                           response);
     case Outcome::too_many_waiters_of_lease:
       return answer_error(

@@ -484,10 +484,9 @@ bool Session::make_way() {
 }
 
 void Session::time_out() {
-  // Happens over the limit only. A write would have to go on with the handshake, which the read
-  // that is under way is doing.
+  // A write would have to go on with the handshake, which the read that is under way is doing.
   if (!transport_.can_write()) {
-    worker_.count_turned_away();
+    if (!within_limit_) worker_.count_turned_away();
     return close();
   }
   round_began_ = SteadyClock::now();

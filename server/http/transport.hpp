@@ -34,7 +34,8 @@ class Transport {
       read(buffer, std::move(handler));
     });
   }
-  /// False during the handshake of TLS: nothing can be sent yet.
+  /// False during the handshake of TLS, and while a later message of it is incomplete: nothing can
+  /// be sent.
   [[nodiscard]] bool can_write() const { return !tls_ || tls_->is_handshake_over(); }
   /// Writes what the socket takes immediately.
   std::size_t write_some(net::const_buffer buffer, ErrorCode& error) {

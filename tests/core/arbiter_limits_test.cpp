@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory_resource>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -512,36 +513,59 @@ TEST_F(ArbiterLimitsTest, AReaderWithManyLocksDoesNotLookThroughThemForEachWhoWa
   }
 }
 
-TEST_F(ArbiterLimitsTest, ALookThatPassesManyWaitersIsManyThings) {
-  constexpr unsigned waiters = 1'000;
-  constexpr unsigned wanted = 40;
-  start();
-  ASSERT_EQ(acquire(token_of(1), {"/lib"}).outcome, Outcome::granted);
-  ASSERT_EQ(acquire(token_of(2), below("/out", wanted)).outcome, Outcome::granted);
-  const Shape all_below{Mode::exclusive, false, true};
-  for (unsigned i = 0; i < waiters; ++i) {
-    ASSERT_EQ(acquire(token_of(10 + i), {"/lib", "/out"}, true, all_below).outcome,
-              Outcome::queued);
+/// What a look costs whose request passes thousands, because they all wait for its lease.
+class PassingTest : public ArbiterLimitsTest {
+ protected:
+  static constexpr unsigned waiters = 1'000;
+  static constexpr std::size_t things_at_once = 256;
+
+  /// Lease 1 holds /lib, lease 2 what is below /out, and all waiters want both /lib and /out.
+  void prepare(unsigned wanted) {
+    start();
+    ASSERT_EQ(acquire(token_of(1), {"/lib"}).outcome, Outcome::granted);
+    ASSERT_EQ(acquire(token_of(2), below("/out", wanted)).outcome, Outcome::granted);
+    const Shape all_below{Mode::exclusive, false, true};
+    for (unsigned i = 0; i < waiters; ++i) {
+      ASSERT_EQ(acquire(token_of(10 + i), {"/lib", "/out"}, true, all_below).outcome,
+                Outcome::queued);
+    }
   }
-  AcquireCommand command;
-  command.token = token_of(1);
-  for (const std::string& path : below("/out", wanted)) {
-    command.wanted = {{packed(path), {}}};
+  /// Lease 1 waits for these paths of lease 2.
+  void wait_for(std::span<const std::string> paths) {
+    AcquireCommand command;
+    command.token = token_of(1);
     command.wait = std::chrono::seconds{1};
+    for (const std::string& path : paths) command.wanted.push_back({packed(path), {}});
     ASSERT_EQ(arbiter_->acquire(command, now()).outcome, Outcome::queued);
   }
-  const auto count_calls = [this] {
+  int count_calls() {
     int calls = 1;
-    for (; arbiter_->advance(now(), wanted); ++calls) {
+    for (; arbiter_->advance(now(), things_at_once); ++calls) {
     }
     return calls;
-  };
+  }
+};
+
+TEST_F(PassingTest, ALookThatPassesManyWaitersIsManyThings) {
+  const auto wanted = below("/out", 240);
+  prepare(static_cast<unsigned>(wanted.size()));
+  for (const std::string& path : wanted) wait_for({&path, 1});
   // The grant of one of the requests has all others looked at again.
   ASSERT_EQ(arbiter_->release(token_of(2), PathView{packed("/out/0")}, now()).outcome,
             ReleaseOutcome::released);
   EXPECT_GE(count_calls(), 4);
   instant_ += std::chrono::seconds{2};  // the waits end at the same time
   EXPECT_GE(count_calls(), 4);
+}
+
+TEST_F(PassingTest, PassingThemAgainForEachOfManyPathsIsManyThings) {
+  const auto wanted = below("/out", 256);
+  prepare(static_cast<unsigned>(wanted.size()));
+  const std::span<const std::string> paths = wanted;
+  for (std::size_t first = 0; first < paths.size(); first += 64) wait_for(paths.subspan(first, 64));
+  ASSERT_EQ(arbiter_->release_all(token_of(2), now()).outcome, ReleaseOutcome::released);
+  EXPECT_GE(count_calls(), 4);
+  EXPECT_EQ(arbiter_->table().lock_count(), 1 + paths.size());
 }
 
 }  // namespace

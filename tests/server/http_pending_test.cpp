@@ -329,7 +329,7 @@ TEST_F(HttpPendingTest, AStopAnswersThosePending) {
     EXPECT_EQ(answer->field("Connection"), "close");
     EXPECT_EQ(answer->field("Locker-Index"), "1");
     EXPECT_EQ(answer->body,
-              R"({"error": "draining", "message": "The server is stopping; ask again with the )"
+              R"({"error": "draining", "message": "The server is stopping; try again with the )"
               R"(same token when it is back."})");
     EXPECT_TRUE(each->is_at_end());
   }

@@ -113,7 +113,7 @@ test("more locks than are listed are never taken for none", async () => {
   assert.ok((await page.textContent("#notice-text")).startsWith("These are the 50,000 oldest locks."));
   await page.click("#notice-close");
   await page.fill("#search", "path:/old/50001");
-  await eventually(async () => /^Nothing of what is listed fits this search\./.test(await page.textContent("#empty-text")), true);
+  await eventually(async () => /^None of the listed locks matches this search\./.test(await page.textContent("#empty-text")), true);
   await page.fill("#search", "path:/old/50000");
   await eventually(() => paths(page), ["old/50000"]);
   await finish(page);

@@ -18,7 +18,7 @@ void answer_events(LockService& service, const Request& request, Response& respo
   response.stream = service.events().follow(prefix.value_or(""), request.last_event_id);
   if (!response.stream) {
     return answer_error(503, "too_many_event_readers",
-                        "Too many clients are reading events (--event-readers-max, and "
+                        "Too many clients are reading events (--event-readers-max, or "
                         "an eighth of --connections-max); try again later.",
                         response);
   }

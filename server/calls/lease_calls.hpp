@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string_view>
-
 #include "server/request_handler.hpp"
 #include "server/service/lock_service.hpp"
 

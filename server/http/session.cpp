@@ -23,25 +23,19 @@ constexpr Refusal too_slow{408, "request_timeout",
 constexpr Refusal https_only{400, "https_only",
                              "This port speaks HTTPS, and the request came without TLS; begin its "
                              "URL with https."};
-constexpr Refusal too_many{503, "too_many_connections",
-                           "The server has its maximum number of connections (--connections-max, "
-                           "or ulimit -n); try again soon."};
 constexpr Refusal too_much_buffered{
     503, "too_many_unfinished",
     "The server cannot buffer any more unfinished requests and unread answers; try again soon."};
-constexpr Refusal internal{500, "internal_error",
-                           "The server failed to answer; it is not known whether the request was "
-                           "carried out. Check before you send it again."};
 
 }  // namespace
 
 Session::Session(Worker& worker, Transport transport, std::string peer, bool within_limit)
-    : worker_(worker),
+    : Recipient(worker.mail()),
+      worker_(worker),
       transport_(std::move(transport)),
-      peer_{std::move(peer), {}},
-      parser_(worker.limits(), worker.handler()),
       input_(worker.limits().read_buffer, worker.buffered()),
       output_(worker.limits().output_kept, worker.buffered()),
+      conversation_(worker, *this, input_, output_, std::move(peer), within_limit),
       within_limit_(within_limit) {}
 
 void Session::start() {
@@ -64,7 +58,7 @@ void Session::turn_away() {
     expire_in(worker_.limits().over_limit);
     return read();
   }
-  refuse_over_limit();
+  conversation_.refuse_over_limit();
   send();
 }
 
@@ -75,16 +69,17 @@ void Session::read() {
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   input_.compact();
   if (input_.is_full() && !within_limit_) {
-    refuse_over_limit();
+    conversation_.refuse_over_limit();
     return send();
   }
+  const RequestParser& parser = conversation_.parser();
   // This ends, because the parser refuses what is too large.
-  if (input_.is_full() && !input_.grow(parser_.knows_size() ? parser_.size() : unlimited)) {
-    refuse_unread(too_much_buffered);
+  if (input_.is_full() && !input_.grow(parser.knows_size() ? parser.size() : unlimited)) {
+    conversation_.refuse_unread(too_much_buffered);
     return send();
   }
   // Not much of what may belong to the next request is read: it may have to wait in the buffer.
-  begin_read(parser_.knows_size() ? unlimited : worker_.limits().read_buffer);
+  begin_read(parser.knows_size() ? unlimited : worker_.limits().read_buffer);
 }
 
 void Session::begin_read(std::size_t size_max) {
@@ -99,7 +94,7 @@ void Session::on_read(const ErrorCode& error, std::size_t size) try {
   reads_ = false;
   idle_hook.unlink();
   if (state_ == State::closed) return;
-  if (state_ == State::reading) round_began_ = SteadyClock::now();
+  if (state_ == State::reading) conversation_.begin_round(SteadyClock::now());
   if (error && !transport_.tls_fault().empty()) return on_tls_fault();
   if (error) return on_end();
   if (state_ == State::lingering) {
@@ -117,7 +112,7 @@ void Session::on_bytes(std::size_t size) {
   input_.add(size);
   // The first bytes come when the handshake is done.
   if (phase_ == Phase::fresh && worker_.hooks().tell_peer) {
-    peer_.certificate = transport_.client_certificate();
+    conversation_.set_certificate(transport_.client_certificate());
   }
   if (state_ == State::reading) return run_round();
   if (state_ == State::pending || state_ == State::streaming) return watch();
@@ -136,10 +131,10 @@ void Session::on_end() {
 void Session::on_tls_fault() {
   worker_.metrics().tls_failed.add();
   const auto& hook = worker_.hooks().tls_failed;
-  if (hook) hook(transport_.tls_fault(), peer_.address);
+  if (hook) hook(transport_.tls_fault(), conversation_.peer().address);
   // A write that is under way still needs TLS.
   if (state_ != State::reading || !transport_.turn_plain()) return on_end();
-  refuse(https_only, {});
+  conversation_.refuse_unread(https_only);
   send();
 }
 
@@ -187,130 +182,14 @@ void Session::fail() {
 }
 
 void Session::answer_requests() {
-  if (!within_limit_) return answer_probe();
-  const HttpLimits& limits = worker_.limits();
-  for (std::size_t answered = 0; !last_round_ && !later_ && !stream_;) {
-    if (answered == limits.round_requests_max || output_.size() >= limits.round_bytes_max) {
-      more_ = true;
-      return;
-    }
-    switch (parser_.parse(input_.unread())) {
-      case RequestParser::Outcome::complete:
-        answer_request();
-        input_.use(parser_.size());
-        parser_.next();
-        phase_ = Phase::idle;
-        ++answered;
-        break;
-      case RequestParser::Outcome::empty_line:
-        input_.use(parser_.size());
-        break;
-      case RequestParser::Outcome::refused:
-        return refuse_unread(parser_.refusal());
-      case RequestParser::Outcome::incomplete:
-        if (parser_.has_new_header() && answer_early()) return;
-        if (parser_.take_continue()) output_.bytes() += "HTTP/1.1 100 Continue\r\n\r\n";
-        return;
-    }
-  }
-}
-
-/// Over the limit: a monitoring request is answered, and any other one is turned away.
-void Session::answer_probe() {
-  const RequestParser::Outcome outcome = parser_.parse(input_.unread());
-  if (outcome == RequestParser::Outcome::incomplete && !parser_.awaits_body()) return;
-  const bool is_whole = outcome == RequestParser::Outcome::complete;
-  if (!is_whole) return refuse_over_limit();
-  const Request& request = parser_.request();
-  const Treatment treatment = worker_.handler().treatment_of(request.method, request.target);
-  if (!treatment.is_probe) return refuse_over_limit();
-  answer_request();
-  input_.use(parser_.size());
-}
-
-void Session::answer_request() {
-  Request& request = parser_.request();
-  if (worker_.hooks().tell_peer) request.peer = &peer_;
-  request.connection = this;
-  Response& response = worker_.fresh_response();
-  try {
-    worker_.handler().answer(request, response);
-  } catch (...) {
-    worker_.report_exception();
-    return answer_fault(asked());
-  }
-  if (response.pending) return begin_pending(std::move(response.pending), asked());
-  if (response.stream) return begin_stream(response, asked());
-  append_answer(response, asked(), input_.unread().size() == parser_.size());
-}
-
-/// Answers without a large body, before it has arrived. False: the body is needed.
-bool Session::answer_early() {
-  const bool is_small = parser_.knows_size() && parser_.size() <= worker_.limits().read_buffer;
-  if (is_small) return false;
-  Request& request = parser_.request();
-  if (worker_.hooks().tell_peer) request.peer = &peer_;
-  Response& response = worker_.fresh_response();
-  if (!worker_.handler().answer_early(request, response)) return false;
-  append_refusal(response, asked());
-  return true;
-}
-
-/// REQUIRES: the parser has a request.
-Session::Asked Session::asked() {
-  const Request& request = parser_.request();
-  return {request.method_name, request.target.path, request.method == Method::head,
-          within_limit_ && parser_.keep_alive(), parser_.is_http_1_0()};
-}
-
-void Session::answer_fault(const Asked& asked) { refuse(internal, asked); }
-
-void Session::append_answer(Response& response, const Asked& asked, bool nothing_unread) {
-  // A server that stops still answers what it has read; the last of these answers says `Connection:
-  // close`.
-  last_round_ = !asked.keep_alive || (worker_.is_draining() && nothing_unread);
-  append(response, asked,
-         last_round_         ? ConnectionField::close
-         : asked.is_http_1_0 ? ConnectionField::keep_alive
-                             : ConnectionField::none);
-}
-
-void Session::append_refusal(Response& response, const Asked& asked) {
-  last_round_ = refused_ = true;
-  append(response, asked, ConnectionField::close);
-}
-
-void Session::refuse(const Refusal& refusal, const Asked& asked) {
-  Response& response = worker_.fresh_response();
-  fill_in(refusal, response);
-  response.call = CallKind::unreadable;
-  append_refusal(response, asked);
-}
-
-void Session::refuse_unread(const Refusal& refusal) {
-  refuse(refusal, {.to_head = input_.unread().starts_with("HEAD ")});
-}
-
-void Session::refuse_over_limit() {
-  worker_.count_turned_away();
-  refuse_unread(too_many);
+  if (conversation_.answer_requests()) phase_ = Phase::idle;
+  more_ = conversation_.is_round_full();
+  if (auto answer = conversation_.take_pending()) begin_pending(std::move(answer));
+  if (auto stream = conversation_.take_stream()) begin_stream(std::move(stream));
 }
 
 void Session::end_hearing() {
   if (std::exchange(is_heard_, false)) worker_.end_hearing();
-}
-
-void Session::append(Response& response, const Asked& asked, ConnectionField connection) {
-  end_hearing();
-  const std::size_t before = output_.size();
-  // Loaded only if needed: the committing thread writes to its cache line.
-  const Index index = response.index != 0 ? response.index : worker_.commit().durable_index();
-  output_.append(response, worker_.date(), index, connection, asked.to_head);
-  worker_.metrics().count_answer(response.call, response.status);
-  ++answered_[index_of(response.call)];
-  const auto& access = worker_.hooks().access;
-  if (!access) return;
-  access({asked.method, asked.path, response.status, output_.size() - before, peer_.address});
 }
 
 void Session::go_on() {
@@ -319,19 +198,13 @@ void Session::go_on() {
   if (awaited != 0 && !worker_.commit().is_durable(awaited)) {
     if (!output_.hold()) return close();
     state_ = State::waiting;
-    if (worker_.mail().await_durable(*this, awaited)) {
+    if (await_durable(awaited)) {
       while_committing_ = this;
       return;
     }
   }
   send();
 }
-
-void Session::on_durable() { worker_.mail().on_durable(*this); }
-
-void Session::wake() { worker_.mail().on_woken(*this); }
-
-void Session::on_commit_needed() { worker_.mail().on_commit_needed(); }
 
 void Session::resume() {
   const Pointer self = std::move(while_committing_);
@@ -346,6 +219,7 @@ void Session::resume() {
 
 void Session::send() {
   state_ = State::writing;
+  end_hearing();
   // The client may have left while the answer that it waited for was being made durable. The kernel
   // would take the answer nevertheless, and the read that would notice may not have had its turn,
   // because this thread itself was committing.
@@ -377,34 +251,22 @@ void Session::on_write(const ErrorCode& error, std::size_t size) try {
   fail();
 }
 
-void Session::count_round() {
-  const SteadyClock::time_point now = SteadyClock::now();
-  for (std::size_t at = 0; at < call_count; ++at) {
-    if (answered_[at] == 0) continue;
-    const auto call = static_cast<CallKind>(at);
-    const auto began = call == CallKind::waited ? waiting_began_ : round_began_;
-    worker_.metrics().add_duration(call, now - began, answered_[at]);
-  }
-  answered_ = {};
-  round_began_ = now;  // for what was read in the meantime
-}
-
 void Session::finish_round() {
-  if (!output_.is_empty()) count_round();
+  if (!output_.is_empty()) conversation_.finish_round();
   if (stream_ && !output_.is_empty()) {
     stream_begun_ = true;
     expire_in(worker_.limits().stream_silence);
   }
   output_.finish();
-  if (last_round_) return linger();
+  if (conversation_.has_ended()) return linger();
   if (more_ || is_pending_ready()) return yield();
-  if (later_ || stream_) return hold();
+  if (pending_ || stream_) return hold();
   if (input_.is_empty()) {
     if (phase_ != Phase::fresh) enter(Phase::idle);
     // This answer did not say `Connection: close`, so the next request may be on its way.
     if (worker_.is_draining()) hurry();
   } else {
-    enter(parser_.awaits_body() ? Phase::body : Phase::header);
+    enter(conversation_.parser().awaits_body() ? Phase::body : Phase::header);
   }
   read();
 }
@@ -418,7 +280,7 @@ void Session::yield() {
 }
 
 void Session::hold() {
-  state_ = later_ ? State::pending : State::streaming;
+  state_ = pending_ ? State::pending : State::streaming;
   watch();
 }
 
@@ -437,7 +299,7 @@ void Session::linger() {
   ErrorCode error;
   // Unread bytes make the kernel send a reset, which can overtake the answer.
   const bool unread_bytes = !input_.is_empty() || transport_.has_unread();
-  if (!refused_ && !unread_bytes) return close();
+  if (!conversation_.has_refused() && !unread_bytes) return close();
   transport_.shut_down_sending(error);
   if (error) return close();
   state_ = State::lingering;
@@ -489,18 +351,18 @@ void Session::time_out() {
     if (!within_limit_) worker_.count_turned_away();
     return close();
   }
-  round_began_ = SteadyClock::now();
+  conversation_.begin_round(SteadyClock::now());
   // The read that is under way goes on, and becomes the one that lingers.
   if (within_limit_) {
-    refuse_unread(too_slow);
+    conversation_.refuse_unread(too_slow);
   } else {
-    refuse_over_limit();
+    conversation_.refuse_over_limit();
   }
   send();
 }
 
 void Session::drain() try {
-  if (later_) return drain_pending();
+  if (pending_) return drain_pending();
   if (stream_) return drain_stream();
   if (state_ != State::reading || !input_.is_empty()) return;
   if (phase_ == Phase::fresh) return hurry();  // even if a part of its handshake has come
@@ -535,7 +397,7 @@ void Session::close() {
   worker_.on_closed(within_limit_);
   input_.give_up();
   output_.give_up();
-  if (later_) return give_up_pending();
+  if (pending_) return give_up_pending();
   if (stream_) end_stream();
 }
 

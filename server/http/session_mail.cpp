@@ -74,7 +74,7 @@ bool SessionMail::post_later() noexcept {
 //   last critical section, finds records in the open batch there, and its commit() returns true:
 //   its caller has undertaken to call again. A worker does so in commit_batch(); ~SessionMail does
 //   for what it leaves; commit_until() hands it on to a session that waits.
-bool SessionMail::await_durable(Session& session, Index index) {
+bool SessionMail::await_durable(Recipient& session, Index index) {
   if (!commit_posted_) {
     post_later<&SessionMail::commit_batch>();
     commit_posted_ = true;
@@ -103,7 +103,7 @@ void SessionMail::resume_some() {
   resume_posted_ = !ready_.empty() && post_later<&SessionMail::resume_some>();
 }
 
-void SessionMail::on_durable(Session& session) {
+void SessionMail::on_durable(Recipient& session) {
   if (committing_here == this) return ready_.push_back(session);
   // Under the mutex to the end: ~SessionMail waits for the count, and then nothing may be used.
   const std::lock_guard lock{mutex_};
@@ -111,11 +111,11 @@ void SessionMail::on_durable(Session& session) {
   post_mail();
 }
 
-void SessionMail::on_woken(Session& session) {
+void SessionMail::on_woken(Recipient& session) {
   // Also on this worker's own thread, where a post() is cheap: the session gets its turn later, not
   // inside the code that wakes it.
   const std::lock_guard lock{mutex_};
-  if (session.woken_hook.is_linked()) return;
+  if (session.woken_hook_.is_linked()) return;
   woken_.push_back(session);
   post_mail();
 }
@@ -126,9 +126,9 @@ void SessionMail::post_mail() {
   arrived_.notify_one();
 }
 
-bool SessionMail::has_mail(const Session& session) {
+bool SessionMail::has_mail(const Recipient& session) {
   const std::lock_guard lock{mutex_};
-  return session.woken_hook.is_linked();
+  return session.woken_hook_.is_linked();
 }
 
 bool SessionMail::is_mail_posted() {
@@ -155,7 +155,7 @@ void SessionMail::take_mail() {
 bool SessionMail::deliver_wakes(std::size_t limit) {
   std::unique_lock lock{mutex_};
   for (; limit > 0 && !woken_.empty(); --limit) {
-    Session& session = woken_.front();
+    Recipient& session = woken_.front();
     woken_.pop_front();
     lock.unlock();
     session.on_wake();
@@ -166,7 +166,7 @@ bool SessionMail::deliver_wakes(std::size_t limit) {
 
 void SessionMail::resume(std::size_t limit) {
   for (; limit > 0 && !ready_.empty(); --limit) {
-    Session& session = ready_.front();
+    Recipient& session = ready_.front();
     ready_.pop_front();
     --waiting_;
     session.resume();

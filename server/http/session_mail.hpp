@@ -6,9 +6,10 @@
 #include <mutex>
 
 #include <boost/intrusive/slist.hpp>
+#include <boost/intrusive/slist_hook.hpp>
 
 #include "server/http/net.hpp"
-#include "server/http/session.hpp"
+#include "server/request_handler.hpp"
 #include "server/service/group_commit.hpp"
 
 namespace locker::server {
@@ -19,6 +20,37 @@ namespace locker::server {
 /// made on the worker's thread unless noted.
 class SessionMail {
  public:
+  /// Base of a session. Other threads call only on_durable(), on_commit_needed() and wake().
+  class Recipient : public DurabilityWaiter, public Waker {
+   public:
+    /// `mail` must outlive all calls.
+    explicit Recipient(SessionMail& mail) : mail_(mail) {}
+    Recipient(const Recipient&) = delete;
+    Recipient& operator=(const Recipient&) = delete;
+    void on_durable() final { mail_.on_durable(*this); }
+    void on_commit_needed() final { mail_.on_commit_needed(); }
+    /// on_wake() follows. Further wakes before that are merged into it.
+    void wake() final { mail_.on_woken(*this); }
+
+   protected:
+    /// Continues after the awaited index became durable.
+    virtual void resume() = 0;
+    virtual void on_wake() = 0;
+    /// Returns false if `index` is durable already. Otherwise resume() follows.
+    [[nodiscard]] bool await_durable(Index index) { return mail_.await_durable(*this, index); }
+    /// Announces that wake() is certain to be called once, which ~SessionMail() must wait for.
+    void begin_await_wake() { ++mail_.awaited_wakes_; }
+    void end_await_wake() { --mail_.awaited_wakes_; }
+    /// Whether on_wake() follows, if wake() will not be called again.
+    [[nodiscard]] bool has_mail() const { return mail_.has_mail(*this); }
+
+   private:
+    friend class SessionMail;
+    SessionMail& mail_;
+    boost::intrusive::slist_member_hook<> ready_hook_;
+    boost::intrusive::slist_member_hook<> woken_hook_;  // guarded by mail_.mutex_
+  };
+
   /// Both must outlive this object.
   SessionMail(net::io_context& io_context, GroupCommit& commit);
   /// Blocks until no other thread knows a session: until wakes under way have arrived, and the
@@ -26,18 +58,6 @@ class SessionMail {
   ~SessionMail();
   SessionMail(const SessionMail&) = delete;
   SessionMail& operator=(const SessionMail&) = delete;
-
-  /// Returns false if `index` is durable already. Otherwise Session::resume() follows.
-  [[nodiscard]] bool await_durable(Session& session, Index index);
-  void on_durable(Session& session);  ///< Any thread, like the next two.
-  void on_commit_needed();
-  /// Session::on_wake() follows. Further wakes before that are merged into it.
-  void on_woken(Session& session);
-  /// Announces that a session is certain to be woken once, which the destructor must wait for.
-  void begin_await_wake() { ++awaited_wakes_; }
-  void end_await_wake() { --awaited_wakes_; }
-  /// Whether on_wake() follows, for a session that will not be woken again.
-  [[nodiscard]] bool has_mail(const Session& session);
 
   /// Call repeatedly while waits() is true.
   void tick();
@@ -49,14 +69,22 @@ class SessionMail {
   /// A FIFO queue.
   template <auto hook>
   using SessionList = boost::intrusive::slist<
-      Session, boost::intrusive::member_hook<Session, boost::intrusive::slist_member_hook<>, hook>,
+      Recipient,
+      boost::intrusive::member_hook<Recipient, boost::intrusive::slist_member_hook<>, hook>,
       boost::intrusive::cache_last<true>>;
-  using ReadyList = SessionList<&Session::ready_hook>;
-  using WokenList = SessionList<&Session::woken_hook>;
+  using ReadyList = SessionList<&Recipient::ready_hook_>;
+  using WokenList = SessionList<&Recipient::woken_hook_>;
 
   /// Sessions that go on per turn. When very many can go on together (a hundred thousand shared
   /// locks are granted), other connections get their turn in between.
   static constexpr std::size_t resumed_in_turn = 128;
+
+  [[nodiscard]] bool await_durable(Recipient& session, Index index);
+  [[nodiscard]] bool has_mail(const Recipient& session);
+  // Any thread.
+  void on_durable(Recipient& session);
+  void on_commit_needed();
+  void on_woken(Recipient& session);
 
   /// Posts a call to commit_batch(), take_mail() or resume_some(), which does nothing if this
   /// object is gone by then. False: there is no memory for that.

@@ -88,6 +88,7 @@ class Worker {
   void stop();
 
  private:
+  friend class Conversation;
   friend class Session;
 
   // Used by sessions.

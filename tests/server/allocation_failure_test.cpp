@@ -98,6 +98,49 @@ TEST(DeliveryFailure, WhatHasNoMemoryToBeToldIsUndoneAtOnce) {
   EXPECT_EQ(handler.deliveries.lost, 1);
 }
 
+/// Leaves no memory for what a request needs that waits.
+class LastAllocationBeforeWaitingHandler final : public RequestHandler {
+ public:
+  explicit LastAllocationBeforeWaitingHandler(std::atomic<int>& destroyed)
+      : destroyed_(destroyed) {}
+  void answer(const Request&, Response& response) override {
+    response.pending = std::make_unique<Unstarted>(destroyed_);
+    test::fail_next_allocation();
+  }
+
+ private:
+  class Unstarted final : public PendingAnswer {
+   public:
+    explicit Unstarted(std::atomic<int>& destroyed) : destroyed_(destroyed) {}
+    ~Unstarted() override { ++destroyed_; }
+    Unstarted(const Unstarted&) = delete;
+    Unstarted& operator=(const Unstarted&) = delete;
+    void start(Waker&) override { ADD_FAILURE(); }
+    void finish(Response&) override { ADD_FAILURE(); }
+    std::optional<std::uint64_t> take_back(Response&) override { return std::nullopt; }
+    bool abandon() override { return true; }
+
+   private:
+    std::atomic<int>& destroyed_;
+  };
+
+  std::atomic<int>& destroyed_;
+};
+
+TEST(DeliveryFailure, WhoHasNoMemoryToWaitLeavesTheQueueAtOnce) {
+  const Deadline deadline;
+  test::GatedJournal journal;
+  GroupCommit commit{journal, 0, [](const core::Fault&) {}};
+  std::atomic<int> destroyed = 0;
+  LastAllocationBeforeWaitingHandler handler{destroyed};
+  HttpServer server{handler, commit, {.threads = 1}};
+  ASSERT_FALSE(server.start({net::ip::address_v4::loopback(), 0}));
+  RawClient one{server.endpoint().port()};
+  ASSERT_TRUE(one.send(get("/")));
+  EXPECT_TRUE(one.is_at_end());
+  EXPECT_EQ(destroyed, 1) << "not only when the worker has its next request";
+}
+
 TEST(DeliveryFailure, WhatHasNoMemoryToBeTakenBackLaterIsTakenBackAtOnce) {
   std::string directory = testing::TempDir() + "take-back.XXXXXX";
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);

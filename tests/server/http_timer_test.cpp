@@ -52,6 +52,30 @@ TEST_F(HttpTimerTest, AHeaderThatDoesNotEndGets408AlthoughBytesGoOnComing) {
   EXPECT_TRUE(one.is_at_end());
 }
 
+TEST_F(HttpTimerTest, EachHeaderHasTheWholeTimeAlthoughItBeginsWithTheEndOfAnother) {
+  options_.limits.header = milliseconds{1'000};
+  start();
+  const std::string request = get("/a");
+  const std::string begin = request.substr(0, 9);
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  // If this thread is held up for so long that a 408 is right, everything begins anew.
+  for (bool is_over = false; !is_over;) {
+    RawClient one = client();
+    ASSERT_TRUE(one.send(begin));
+    const auto end = now() + 2 * options_.limits.header;
+    for (auto sent = now(); !is_over && now() - sent < options_.limits.header / 2;) {
+      sent = now();
+      ASSERT_TRUE(one.send(request.substr(begin.size()) + begin));
+      const auto answer = one.read_answer();
+      if (now() - sent >= options_.limits.header / 2) break;
+      ASSERT_TRUE(answer);
+      ASSERT_EQ(answer->status, 200);
+      std::this_thread::sleep_for(milliseconds{5});
+      is_over = now() >= end;
+    }
+  }
+}
+
 TEST_F(HttpTimerTest, ABodyThatDoesNotEndGets408) {
   options_.limits.body = milliseconds{50};
   start();

@@ -615,6 +615,17 @@ TEST_F(ArbiterTest, ForceEndsThoseWhoWaitBeforeTheLock) {
   EXPECT_EQ(arbiter_->table().lock_count(), 0U);
 }
 
+TEST_F(ArbiterTest, AForceThatLeavesWaitersAloneEndsNothingThatIsGrantedAfterIt) {
+  ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
+  ForceFilter filter;
+  filter.packed_prefix = "";
+  Forcing forcing = arbiter_->begin_force(filter, "why");
+  ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);
+  while (!arbiter_->advance_force(forcing, 1, now())) advance_to(now_);
+  EXPECT_EQ(forcing.forced.count, 1U);
+  EXPECT_EQ(arbiter_->table().lock_count(), 1U);
+}
+
 TEST_F(ArbiterTest, WhoHoldsAndWaitsLosesOnlyTheWaitByForce) {
   ASSERT_EQ(acquire(token(1), a_).outcome, Outcome::granted);
   ASSERT_EQ(acquire(token(2), path("b")).outcome, Outcome::granted);

@@ -325,7 +325,7 @@ FAULTS = [
     Fault("next-holder-forced", "a force that stands in line ends what is granted until its turn",
           "core/arbiter_forcing.cpp",
           "        if (forcing.filter.ends_waiting) forcing.newest", "        forcing.newest",
-          "http_test LockServiceForceTest.*"),
+          "core_test ArbiterTest.AForceThatLeaves*"),
     Fault("force-looks-for-nothing", "a force that looks at a million locks keeps everybody waiting",
           "core/arbiter_forcing.cpp",
           "    take_steps(1, steps);\n    forcing.last_lock", "    forcing.last_lock",

@@ -95,9 +95,9 @@ class Session final : public SessionMail::Recipient,
     lingering,
     closed
   };
-  enum class Phase : std::uint8_t { fresh, idle, header, body };  // what reading waits for
-
+  enum class Phase : std::uint8_t { fresh, idle, header, body };     // what reading waits for
   enum class Progress : std::uint8_t { awaited, woken, abandoned };  // of the pending answer
+
   friend void intrusive_ptr_add_ref(Session* session) { ++session->references_; }
   friend void intrusive_ptr_release(Session* session) {
     if (--session->references_ == 0) delete session;

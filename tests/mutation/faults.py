@@ -950,7 +950,7 @@ FAULTS = [
           "persistence/local_journal_background.cpp",
           "  if (prepared_) note_prepared(std::move(*prepared_));",
           "  note_prepared(prepared_ ? std::move(*prepared_) : PreparedSegment{});",
-          "persistence_test JournalBesideTest.*"),
+          "persistence_test JournalBesideTest.ALarger*"),
     Fault("covered-for-ever", "after a kill what nobody needs takes the room in which locks are released",
           "persistence/local_journal.cpp",
           "journal->remove_covered(); !removed", "Result<void>{}; !removed",

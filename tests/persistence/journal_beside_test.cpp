@@ -306,6 +306,32 @@ TEST_F(JournalBesideTest, ALargerSegmentIsThereWheneverItWasMade) {
   EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), core::Room::enough);
 }
 
+TEST_F(JournalBesideTest, ALargerSegmentThatWasTakenAtOnceIsNotTakenAgain) {
+  segment_bytes_ = 4 * segment_bytes_min;
+  disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);
+  WatchedDisk files{disk_};
+  std::set<core::Fence> found;
+  const auto journal = open_in(files, directory, Durability::always, found);
+  ASSERT_TRUE(journal) << fault_.message;
+  ASSERT_TRUE(journal->run_background());
+  while (journal->room_for(segment_bytes_min, true, 0) == core::Room::enough) {
+    ASSERT_TRUE(append_one(*journal));
+  }
+  disk_.limit_space(64 * segment_bytes_min);
+  bool was_made = false;
+  bool was_taken = false;
+  files.set_before_call([&] {
+    const bool is_there = disk_.has(in_directory(directory, larger_name));
+    was_made = was_made || is_there;
+    if (!was_made || is_there) return;  // until it has got its name
+    while (!was_taken && append_one(*journal)) was_taken = journal->status().segments == 2;
+  });
+  ASSERT_TRUE(journal->run_background());
+  files.set_before_call({});
+  ASSERT_TRUE(was_taken);
+  while (journal->status().segments < 3) ASSERT_TRUE(append_one(*journal));
+}
+
 TEST_F(JournalBesideTest, ABackupHasWhatWasAcknowledgedBeforeItAndABeginningOfTheRest) {
   constexpr int rounds = 200;
   int too_busy = 0;

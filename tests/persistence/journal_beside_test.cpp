@@ -283,18 +283,28 @@ TEST_F(JournalBesideTest, TheBackgroundLeavesASegmentAloneThatIsBegun) {
 }
 
 // While the larger one is made, append() takes the smaller one that was prepared before.
-TEST_F(JournalBesideTest, ALargerSegmentIsThereWheneverItWasMade) {
-  segment_bytes_ = 4 * segment_bytes_min;
-  disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);
-  WatchedDisk files{disk_};
-  std::set<core::Fence> found;
-  const auto journal = open_in(files, directory, Durability::always, found);
-  ASSERT_TRUE(journal) << fault_.message;
-  ASSERT_TRUE(journal->run_background());
-  while (journal->room_for(segment_bytes_min, true, 0) == core::Room::enough) {
-    ASSERT_TRUE(append_one(*journal));
+class LargerSegmentTest : public JournalBesideTest {
+ protected:
+  /// Opens a journal whose next segment is small, because there was no room for a larger one, which
+  /// there is now.
+  std::unique_ptr<LocalJournal> open_before_a_larger_segment(FileSystem& files) {
+    segment_bytes_ = 4 * segment_bytes_min;
+    disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);
+    std::set<core::Fence> found;
+    auto journal = open_in(files, directory, Durability::always, found);
+    if (!journal || !journal->run_background()) return nullptr;
+    while (journal->room_for(segment_bytes_min, true, 0) == core::Room::enough) {
+      if (!append_one(*journal)) return nullptr;
+    }
+    disk_.limit_space(64 * segment_bytes_min);
+    return journal;
   }
-  disk_.limit_space(64 * segment_bytes_min);
+};
+
+TEST_F(LargerSegmentTest, IsThereWheneverItWasMade) {
+  WatchedDisk files{disk_};
+  const auto journal = open_before_a_larger_segment(files);
+  ASSERT_TRUE(journal) << fault_.message;
   bool was_taken = false;
   files.set_before_call([&] {
     if (!disk_.has(in_directory(directory, larger_name))) return;
@@ -306,18 +316,10 @@ TEST_F(JournalBesideTest, ALargerSegmentIsThereWheneverItWasMade) {
   EXPECT_EQ(journal->room_for(segment_bytes_min, true, 0), core::Room::enough);
 }
 
-TEST_F(JournalBesideTest, ALargerSegmentThatWasTakenAtOnceIsNotTakenAgain) {
-  segment_bytes_ = 4 * segment_bytes_min;
-  disk_.limit_space(5 * segment_bytes_min + spare_bytes_min + 10'000);
+TEST_F(LargerSegmentTest, ThatWasTakenAtOnceIsNotTakenAgain) {
   WatchedDisk files{disk_};
-  std::set<core::Fence> found;
-  const auto journal = open_in(files, directory, Durability::always, found);
+  const auto journal = open_before_a_larger_segment(files);
   ASSERT_TRUE(journal) << fault_.message;
-  ASSERT_TRUE(journal->run_background());
-  while (journal->room_for(segment_bytes_min, true, 0) == core::Room::enough) {
-    ASSERT_TRUE(append_one(*journal));
-  }
-  disk_.limit_space(64 * segment_bytes_min);
   bool was_made = false;
   bool was_taken = false;
   files.set_before_call([&] {

@@ -132,8 +132,14 @@ def targets_of(test):
     return ["lockerd", "locker"] if is_script(test) else [test.split()[0]]
 
 
-def part_of(faults, part):
-    number, of = map(int, part.split("/"))
+def part(text):
+    number, of = map(int, text.split("/"))
+    if not 1 <= number <= of:
+        raise ValueError(text)
+    return number, of
+
+
+def part_of(faults, number, of):
     tests = sorted({fault.test for fault in faults})[number - 1::of]
     return [fault for fault in faults if fault.test in tests]
 
@@ -141,13 +147,13 @@ def part_of(faults, part):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work")
-    parser.add_argument("--part", default="1/1")
+    parser.add_argument("--part", type=part, default="1/1", metavar="K/N")
     parser.add_argument("names", nargs="*")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     chosen = [fault for fault in FAULTS if not asked.names or fault.name in asked.names]
     if len(chosen) < len(set(asked.names)):
         sys.exit("There is no fault of one of these names.")
-    chosen = part_of(chosen, asked.part)
+    chosen = part_of(chosen, *asked.part)
     source = os.path.join(os.path.abspath(asked.work), "source")
     copy_source(source)
     unseen = []

@@ -48,7 +48,7 @@ class Readme(RecipeCase):
 
     def test_a_signal_to_it_waits_for_its_command_and_gives_the_lock_back_behind_that(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
-            run = self.run_with('touch begun; bash -c \'until [ -e go-on ]; do sleep 0.05; done; '
+            run = self.run_with('bash -c \'touch begun; until [ -e go-on ]; do sleep 0.05; done; '
                                 'curl -s "$0/locks/deploy/production" >state\' $url; touch next',
                                 renewal="0.2")
             wait_until(lambda: os.path.exists(os.path.join(self.directory, "begun")))

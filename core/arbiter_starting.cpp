@@ -52,7 +52,11 @@ void Arbiter::start(Host& host, Fence first_fence) {
 // whose expiry had begun ends immediately: a client that renewed it would not learn that some of
 // its locks are gone.
 void Arbiter::start_timers() {
-  table_.for_each_lock([this](const HeldLock& held) {
+  const auto restart = [this](const LivingLease& lease) {
+    restart_timer(lease.token);
+    if (lease.ttl == expiring_ttl) expiring_.insert(lease.token);
+  };
+  table_.for_each_lock([&](const HeldLock& held) {
     if (held.is_cooling) {
       const Milliseconds delay = table_.lock_delay_of(held);
       cooling_timers_[held.id] = deadlines_.add(Instant{std::chrono::milliseconds{delay.count()}},
@@ -60,10 +64,11 @@ void Arbiter::start_timers() {
       return;
     }
     const LivingLease lease = *table_.lease_of(held);
-    if (lease.ttl.count() != 0 && table_.timer_of(lease.handle) == 0) restart_timer(lease.token);
+    if (lease.ttl.count() != 0 && table_.timer_of(lease.handle) == 0) restart(lease);
   });
   for (const Token& token : opened_) {
-    if (table_.find_lease_of(token)->ttl.count() != 0) restart_timer(token);
+    const LivingLease lease = *table_.find_lease_of(token);
+    if (lease.ttl.count() != 0) restart(lease);
   }
   for (const Token& token : expiring_) {
     const LivingLease lease = *table_.find_lease_of(token);

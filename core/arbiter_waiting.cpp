@@ -276,6 +276,7 @@ std::size_t Arbiter::on_due(const DeadlineQueue::Due& due) {
       }
       if (has_begun && end_lease(lease, End::expired, "")) return things;
       if (has_begun && expiring_.insert(lease.token).second) {
+        record(TtlChanged{lease.token, expiring_ttl});
         on_lease_gone(lease.token, End::expired, "");
       }
       // The lease lasts until its end can be recorded. With very many locks that takes several

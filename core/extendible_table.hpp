@@ -21,9 +21,9 @@ namespace locker::core {
 ///
 /// Extendible hashing (Fagin, Nievergelt, Pippenger, Strong 1979): a directory of small tables, the
 /// buckets, each of which is split in two when it fills up. Growth never stops the world: the
-/// longest pause is the split of one bucket (7,000 slots, some 60 microseconds) or the doubling of the
-/// directory (some twenty bytes for each 4,000 or so entries), not a full rehash. 18 bytes per entry
-/// on average. Does not shrink.
+/// longest pause is the split of one bucket (7,000 slots, some 60 microseconds) or the doubling of
+/// the directory (some twenty bytes for each 4,000 or so entries), not a full rehash. 18 bytes per
+/// entry on average. Does not shrink.
 ///
 /// A bucket is an array of cache lines of seven entries, which are compared all at once. An entry
 /// that finds its line full goes to the next one, and each line counts the entries that passed it,
@@ -118,8 +118,8 @@ class ExtendibleTable {
 #endif
     }
   };
-  // So many that the directory and the buckets of ten million locks fit into a core's cache: with an
-  // eighth of the lines, a search has two more cache misses, and takes 1.1 times as long.
+  // So many that the directory and the buckets of ten million locks fit into a core's cache: with
+  // an eighth of the lines, a search has two more cache misses, and takes 1.1 times as long.
   static constexpr std::size_t line_count = 1024;
   static constexpr std::size_t line_mask = line_count - 1;
   // At a load of 6/7 a search walks twice as many lines.

@@ -40,6 +40,11 @@ struct LeaseOpened {
   friend bool operator==(const LeaseOpened&, const LeaseOpened&) = default;
 };
 
+/// Of a lease with so many locks that they do not expire all at once, once the first ones have. A
+/// snapshot contains the others as if nothing had happened to the lease, but for this: with it the
+/// lease does not live again after a restart. (One that a client gave this TTL ends then as well.)
+inline constexpr Milliseconds expiring_ttl{1};
+
 /// The lease's TTL has changed.
 struct TtlChanged {
   Token token;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/arbiter.hpp"
+#include "tests/core/snapshot_of.hpp"
 
 namespace locker::core {
 namespace {
@@ -1088,6 +1089,31 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     restart();
     EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
     EXPECT_EQ(acquire(token(2), path("1")).outcome, Outcome::granted);
+  }
+}
+
+// A snapshot does not contain the records of the locks that are gone.
+TEST_F(ArbiterRoomTest, ASnapshotAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestItsWholeTtlAgain) {
+  for (const bool is_opened : {false, true}) {
+    journal_.clear();
+    restart();
+    now_ = Instant{milliseconds{1}};
+    if (is_opened) {
+      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
+    }
+    Token lost;
+    ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
+    room_ = endless;
+    now_ = Instant{};
+    journal_ = snapshot_of(journal_);
+    restart();
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
+    EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
+    EXPECT_GT(arbiter_->table().lock_count(), 0U);
+    advance_to(Instant{});
+    EXPECT_EQ(arbiter_->table().lock_count(), 0U);
+    EXPECT_EQ(arbiter_->table().lease_count(), 0U);
+    EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
   }
 }
 

@@ -955,6 +955,7 @@ void OracleArbiter::expire(const Token& token, Instant now) {
   if (locks_of(token) == 0) return end_lease(token, End::expired, "", now);
   lease.expires = now;
   if (!expiring_.insert(token).second) return;
+  lease.ttl = expiring_ttl;
   note_lease(token, Ended{End::expired, 0, ""});
   refuse_waiters_of(token, now);
 }
@@ -1047,7 +1048,7 @@ void OracleArbiter::restart(bool from_snapshot) {
   if (from_snapshot) {
     ended_.clear();
     ended_locks_.clear();
-    expiring_.clear();
+    for (const Token& token : expiring_) ended_[token] = Ended{End::expired, 0, ""};
   }
   // The journal does not contain details.
   for (auto& [token, ended] : ended_) ended.detail.clear();

@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/arbiter.hpp"
@@ -1090,6 +1091,25 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
     EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
     EXPECT_EQ(acquire(token(2), path("1")).outcome, Outcome::granted);
   }
+}
+
+// Earlier versions did not record that the expiry had begun, only the ends themselves.
+TEST_F(ArbiterRoomTest, ARestartAmidSuchAnExpiryInAnEarlierVersionsJournalIsItsEndToo) {
+  Token lost;
+  ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
+  room_ = endless;
+  now_ = Instant{};
+  const std::string journal = std::exchange(journal_, {});
+  RecordReader reader{journal};
+  Record record;
+  while (reader.next(record)) {
+    if (!std::holds_alternative<TtlChanged>(record)) append_record(record, journal_);
+  }
+  ASSERT_LT(journal_.size(), journal.size());
+  restart();
+  EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);
+  advance_to(Instant{});
+  EXPECT_EQ(arbiter_->table().lease_count(), 0U);
 }
 
 // A snapshot does not contain the records of the locks that are gone.

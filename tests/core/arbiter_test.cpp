@@ -990,6 +990,20 @@ class ArbiterRoomTest : public ArbiterTest {
     ASSERT_GT(arbiter_->table().lock_count(), 0U);
     ASSERT_LT(arbiter_->table().lock_count(), locks);
   }
+
+  /// The same with nothing before, and with room for everything afterwards. The next restart is at
+  /// time zero.
+  void begin_anew_and_lose_some(bool is_opened, Token& lost) {
+    journal_.clear();
+    restart();
+    now_ = Instant{milliseconds{1}};
+    if (is_opened) {
+      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
+    }
+    ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
+    room_ = endless;
+    now_ = Instant{};
+  }
 };
 
 TEST_F(ArbiterRoomTest, WhoWantsAnyOfManyNeedsRoomForWhatItGets) {
@@ -1071,16 +1085,8 @@ TEST_F(ArbiterRoomTest, ALeaseIsAtItsEndForAsLongAsTheJournalHasNoRoomForTheRest
 
 TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestItsWholeTtlAgain) {
   for (const bool is_opened : {false, true}) {
-    journal_.clear();
-    restart();
-    now_ = Instant{milliseconds{1}};
-    if (is_opened) {
-      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
-    }
     Token lost;
-    ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
-    room_ = endless;
-    now_ = Instant{};
+    ASSERT_NO_FATAL_FAILURE(begin_anew_and_lose_some(is_opened, lost));
     restart();
     EXPECT_EQ(arbiter_->renew(lost, {}, now()).ended.value().reason, End::expired);
     EXPECT_EQ(acquire(lost, path("more")).outcome, Outcome::lease_ended);
@@ -1096,9 +1102,7 @@ TEST_F(ArbiterRoomTest, ARestartAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestIt
 // Earlier versions did not record that the expiry had begun, only the ends themselves.
 TEST_F(ArbiterRoomTest, ARestartAmidSuchAnExpiryInAnEarlierVersionsJournalIsItsEndToo) {
   Token lost;
-  ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
-  room_ = endless;
-  now_ = Instant{};
+  ASSERT_NO_FATAL_FAILURE(begin_anew_and_lose_some(false, lost));
   const std::string journal = std::exchange(journal_, {});
   RecordReader reader{journal};
   Record record;
@@ -1115,16 +1119,8 @@ TEST_F(ArbiterRoomTest, ARestartAmidSuchAnExpiryInAnEarlierVersionsJournalIsItsE
 // A snapshot does not contain the records of the locks that are gone.
 TEST_F(ArbiterRoomTest, ASnapshotAmidTheExpiryOfVeryManyLocksDoesNotGiveTheRestItsWholeTtlAgain) {
   for (const bool is_opened : {false, true}) {
-    journal_.clear();
-    restart();
-    now_ = Instant{milliseconds{1}};
-    if (is_opened) {
-      ASSERT_EQ(open(token(1), milliseconds{1'000}).outcome, LeaseOutcome::opened);
-    }
     Token lost;
-    ASSERT_NO_FATAL_FAILURE(acquire_many_and_lose_some(lost));
-    room_ = endless;
-    now_ = Instant{};
+    ASSERT_NO_FATAL_FAILURE(begin_anew_and_lose_some(is_opened, lost));
     journal_ = snapshot_of(journal_);
     restart();
     EXPECT_EQ(arbiter_->renew(lost, {}, now()).outcome, LeaseOutcome::ended);

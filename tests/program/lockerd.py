@@ -65,6 +65,12 @@ class Lockerd:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             return int(file.read().split()[0])
 
+    def stand_still(self):
+        """Returns when every thread has stopped: right after the signal was sent they may still
+        answer requests. SIGCONT lets them go on."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=15)

@@ -10,7 +10,6 @@ Usage: power_cut_test.py [--cuts N]
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -123,7 +122,7 @@ def cut(directory, number, random_moment):
             threads.append(observer)
             await_grant(promises)
             time.sleep(random_moment)
-            server.process.send_signal(signal.SIGSTOP)
+            server.stand_still()
             time.sleep(0.02)  # the clients read what it had sent
             # Copied when it has stopped: a worker may be in the middle of a request.
             acknowledged = promises.copy()

@@ -366,7 +366,7 @@ class Leasing(V1Test):
 
     def test_no_lease_ends_because_the_server_stood_still(self):
         token = self.client.acquire("/s", ttl="2s")["token"]
-        self.server.process.send_signal(signal.SIGSTOP)
+        self.server.stand_still()
         time.sleep(4)
         self.server.process.send_signal(signal.SIGCONT)
         time.sleep(0.5)  # the server checks its clock before it reads the request
@@ -376,7 +376,7 @@ class Leasing(V1Test):
         token = self.client.acquire("/s", ttl="2s")["token"]
         waiting = self.wait_in_line("/s")
         time.sleep(1)
-        self.server.process.send_signal(signal.SIGSTOP)
+        self.server.stand_still()
         renewal = self.background(lambda c: c.renew(token))
         time.sleep(1.2)
         self.server.process.send_signal(signal.SIGCONT)
@@ -705,7 +705,7 @@ class Waiting(V1Test):
         token = fresh_token()
         holder = self.client.acquire("/k")["token"]
         waiting = self.wait_in_line("/k", token=token)
-        self.server.process.send_signal(signal.SIGSTOP)
+        self.server.stand_still()
         late = [socket.create_connection(("127.0.0.1", self.server.port), timeout=30)
                 for _ in range(3)]
         for each in late:

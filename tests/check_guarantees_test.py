@@ -138,16 +138,18 @@ class Names(unittest.TestCase):
 
     def test_a_name_that_is_not_exact_is_seen(self):
         for name in ("Simulation.*", "JournalCrashTest", "JournalCrashTest.Restarts", "NoSuite.*",
-                     "Journal.*", "JournalCrash*", "v1_test", "program.v2", "program.v1:", "program.*",
-                     "program.v1:test_nothing", "program.v1:Waiting.test_what_clashes",
+                     "Journal.*", "JournalCrash*", "v1_wait_test", "program.v2_wait",
+                     "program.v1_wait:", "program.*",
+                     "program.v1_wait:test_nothing", "program.v1_acquire:Waiting.test_what_clashes",
                      "program.embedding:test_calls", "program.power_cut:Observer", "ui.model:durat"):
             self.assertEqual(self.tests.count(name), 0, name)
         self.assertGreater(self.tests.count("client.python_part:test_with_asyncio"), 1)
 
     def test_an_exact_name_is_found(self):
         for name in ("simulation.Simulation.*", "simulation.Simulation.KeptSeeds", "JournalCrashTest.*",
-                     "All/HistoryCheckFinds.*", "program.v1", "program.v1:Waiting", "program.embedding",
-                     "program.v1:test_what_clashes", "program.v1:Acquiring.test_what_clashes",
+                     "All/HistoryCheckFinds.*", "program.v1_wait", "program.v1_wait:Waiting",
+                     "program.embedding",
+                     "program.v1_acquire:test_what_clashes", "program.v1_acquire:Acquiring.test_what_clashes",
                      "client.recipes_with_lock_busybox", "ui.model:durations"):
             self.assertEqual(self.tests.count(name), 1, name)
 

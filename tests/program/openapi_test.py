@@ -13,7 +13,7 @@ from lockerd import Lockerd
 from v1_client import Answer, Background, Client, fresh_token
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-STREAM = "/v1/events"  # never ends; v1_test.py follows it
+STREAM = "/v1/events"  # never ends; v1_events_test.py follows it
 
 
 class DescribedCase(unittest.TestCase):

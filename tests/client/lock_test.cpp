@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/socket_base.hpp>
 
 #include "client/library/lease_keeper.hpp"
 #include "server/http/http_server.hpp"
@@ -41,7 +42,8 @@ class LockTest : public testing::Test {
   }
 
   void SetUp() override {
-    open({net::ip::address_v4::loopback(), 0});
+    reserve_port();
+    open(port_.local_endpoint());
     ASSERT_FALSE(HasFatalFailure());
     address_ =
         *parse_server_address("http://127.0.0.1:" + std::to_string(http_->endpoint().port()));
@@ -54,6 +56,13 @@ class LockTest : public testing::Test {
     http_ = std::make_unique<server::HttpServer>(locker_->handler(), locker_->commit(),
                                                  server::HttpServer::Options{.threads = 1});
     ASSERT_FALSE(http_->start(endpoint));
+  }
+
+  /// No other program gets the port while the server is away.
+  void reserve_port() {
+    port_.open(server::tcp::v4());
+    port_.set_option(net::socket_base::reuse_address{true});
+    port_.bind({net::ip::address_v4::loopback(), 0});
   }
 
   void TearDown() override {
@@ -82,6 +91,8 @@ class LockTest : public testing::Test {
   }
 
   std::string directory_;
+  net::io_context io_context_;
+  server::tcp::socket port_{io_context_};
   std::unique_ptr<server::Locker> locker_;
   std::unique_ptr<server::HttpServer> http_;
   ServerAddress address_;
@@ -200,7 +211,7 @@ TEST_F(LockTest, TwoMayReleaseItAtOnceOfWhomOneWasToldThatItIsLost) {
   std::promise<void> told;
   const auto lock = take([&, is_taken = taken.get_future().share()](const Failure&) {
     told.set_value();
-    std::this_thread::sleep_for(200ms);  // the other one waits for this thread's end by then
+    std::this_thread::sleep_for(2s);  // the other one waits for this thread's end by then
     EXPECT_TRUE(is_taken.get()->release());
   });
   taken.set_value(lock.get());
@@ -265,9 +276,9 @@ TEST_F(LockTest, AWaitThatIsCutAgainAndAgainEnds) {
 }
 
 TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
-  const Acquisition::Options how{
-      .wait = 3s, .timeout = 1s, .patience = 2s, .first_patience = 500ms};
+  Acquisition::Options how{.wait = 3s, .timeout = 1s, .patience = 2s, .first_patience = 500ms};
   for (const bool takes_connections : {true, false}) {
+    if (!takes_connections) how.wait = how.patience = 1min;  // not needed: nobody is reached
     net::io_context io_context{1};
     const server::tcp::endpoint endpoint{net::ip::address_v4::loopback(), 0};
     server::tcp::acceptor silent{io_context, endpoint};
@@ -275,7 +286,6 @@ TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
     server::tcp::socket first{io_context};
     first.connect(silent.local_endpoint());
     address_.port = std::to_string(silent.local_endpoint().port());
-    const auto begun = SteadyClock::now();
     auto waiting =
         std::async(std::launch::async, [&] { return lock(address_, {.paths = {"/a"}}, how); });
     const bool has_ended = waiting.wait_for(15s) == std::future_status::ready;
@@ -284,9 +294,6 @@ TEST_F(LockTest, AWaitForAServerThatIsSilentEnds) {
     const auto locked = waiting.get();
     ASSERT_FALSE(locked);
     EXPECT_EQ(locked.error().kind, Failure::Kind::unreachable);
-    if (!takes_connections) {
-      EXPECT_LT(SteadyClock::now() - begun, 2s) << "nobody was reached";
-    }
   }
 }
 

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -70,13 +72,18 @@ class AllocationTest : public testing::Test {
       if (i % 1000 == 0) locker_->commit().commit_until(released.index);
     }
   }
-  /// Counts over `rounds` rounds, after as many that are not counted.
+  /// Counts over `rounds` rounds, after as many that are not counted. The least of three counts,
+  /// because what the journal's threads do now and then, such as a snapshot, is counted too.
   template <typename Round>
   std::uint64_t count(const Round& round) {
     for (int done = 0; done < rounds; ++done) round();
-    const std::uint64_t before = test::allocations();
-    for (int done = 0; done < rounds; ++done) round();
-    return test::allocations() - before;
+    std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+    for (int counts = 0; counts < 3; ++counts) {
+      const std::uint64_t before = test::allocations();
+      for (int done = 0; done < rounds; ++done) round();
+      least = std::min(least, test::allocations() - before);
+    }
+    return least;
   }
   std::string ask(const std::string& request) {
     const auto answer = client_.ask(request);

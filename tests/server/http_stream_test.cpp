@@ -93,7 +93,7 @@ TEST_F(HttpStreamTest, ItsEndClosesTheConnectionAfterWhatItHad) {
 
 TEST_F(HttpStreamTest, ACommentIsSentWhenNothingHappens) {
   options_.limits.stream_silence = milliseconds{30};
-  options_.limits.idle = options_.limits.header = options_.limits.first_byte = milliseconds{20};
+  options_.limits.idle = options_.limits.header = milliseconds{20};
   start();
   RawClient one = listener();
   EXPECT_EQ(one.read(24), ": calm\n\n: calm\n\n: calm\n\n");

@@ -107,10 +107,11 @@ TEST_F(WorkerTest, WaitsInItsDestructorForAnotherThreadsCommit) {
 class FullWorkerTest : public WorkerTest {
  protected:
   static constexpr std::chrono::milliseconds makes_way{100};
+  static constexpr auto long_enough = 10 * makes_way;  ///< Also for a thread that is held up.
 
   Worker::Options options() {
     Worker::Options options;
-    options.limits.tick = options.limits.over_limit = std::chrono::milliseconds{1};
+    options.limits.tick = options.limits.over_limit = std::chrono::milliseconds{10};
     options.limits.makes_way = makes_way;
     options.connections = connections_;
     options.metrics = metrics_;
@@ -137,7 +138,7 @@ TEST_F(FullWorkerTest, TheOneThatHasBeenIdleForLongestMakesWay) {
   RawClient busy = connected();
   RawClient idle = connected();
   ask(idle, get("/"));
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 20; ++i) {
     ask(busy, get("/"));
     io_context_.run_for(makes_way / 2);
   }
@@ -152,7 +153,7 @@ TEST_F(FullWorkerTest, TheOneThatHasBeenIdleForLongestMakesWay) {
 TEST_F(FullWorkerTest, AndOneThatNeverAsked) {
   const RawClient first = connected();
   RawClient silent = connected();
-  io_context_.run_for(2 * makes_way);
+  io_context_.run_for(long_enough);
   connected();
   connected();
   EXPECT_TRUE(silent.is_at_end());
@@ -162,7 +163,7 @@ TEST_F(FullWorkerTest, AndOneThatNeverAsked) {
 TEST_F(FullWorkerTest, WhenAnotherWorkerTakesThePlaceTheNextOneMakesWay) {
   const RawClient first = connected();
   const RawClient second = connected();
-  io_context_.run_for(2 * makes_way);
+  io_context_.run_for(long_enough);
   connections_->remove();
   ASSERT_TRUE(connections_->add(2));  // there is one more than may be, which another worker has
   RawClient third = connected();
@@ -174,7 +175,7 @@ TEST_F(FullWorkerTest, WhenAnotherWorkerTakesThePlaceTheNextOneMakesWay) {
 TEST_F(FullWorkerTest, OneThatAsksJustNowStays) {
   RawClient first = connected();
   RawClient second = connected();
-  io_context_.run_for(2 * makes_way);
+  io_context_.run_for(long_enough);
   ASSERT_TRUE(first.send(get("/")));
   ASSERT_TRUE(second.send(get("/")));
   RawClient third = connected();
@@ -186,10 +187,10 @@ TEST_F(FullWorkerTest, OneThatAsksJustNowStays) {
 TEST_F(FullWorkerTest, OneThatWaitsOrHasBegunARequestStays) {
   RawClient waiting = connected();
   RawClient slow = connected();
-  io_context_.run_for(2 * makes_way);  // both would be closed for another one now
+  io_context_.run_for(long_enough);  // both would be closed for another one now
   ASSERT_TRUE(waiting.send(get("/pend")));
   ASSERT_TRUE(slow.send("GET / HTTP/1.1\r\n"));
-  io_context_.run_for(2 * makes_way);
+  io_context_.run_for(long_enough);
   RawClient third = connected();
   EXPECT_EQ(ask(third, get("/")).status, 503);
   EXPECT_EQ(ask(slow, "Host: a\r\n\r\n").status, 200);

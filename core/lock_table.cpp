@@ -18,6 +18,8 @@ template <typename... Functions>
 struct Overloaded : Functions... {
   using Functions::operator()...;
 };
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;  // clang 14 does not deduce it
 
 /// Compares short pieces, which are the common ones, without a call.
 bool is_same(std::string_view a, std::string_view b) {

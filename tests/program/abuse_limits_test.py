@@ -76,6 +76,7 @@ class AbuseLimits(unittest.TestCase):
         crowd = self.crowd(600)
         crowd.send(b"GET /healthz HT")
         eventually(lambda: self.fill_segments(index + 1500), "segments are filled")
+        self.assertNotIn("Too many open files", self.server.text())
         good.check()
         self.watch.check_idle()
         crowd.close()

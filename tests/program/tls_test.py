@@ -168,6 +168,15 @@ class Https(TlsCase):
         self.assertEqual(text.count(b"HTTP/1.1 200 OK"), 31)
         self.assertTrue(text.endswith(b'{"lockedBy": null}'))
 
+    def test_a_record_that_holds_more_than_one_read_takes(self):
+        with self.wrap(self.raw()) as connection:
+            connection.sendall(b"GET /dohaz/x HTTP/1.1\r\nHost: a\r\n\r\n" * 400 +
+                               b"GET /dohaz/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            text = b""
+            while piece := connection.recv(65536):
+                text += piece
+        self.assertEqual(text.count(b"HTTP/1.1 200 OK"), 401)
+
     def test_a_slow_reader_gets_all(self):
         raw = socket.socket()
         self.addCleanup(raw.close)

@@ -18,21 +18,23 @@ class Leasing(V1Test):
             sent = time.monotonic()
             self.expect(201, self.client.acquire(f"/t{n}", ttl="400ms"))
             got = time.monotonic()
-            waiting = self.wait_in_line(f"/t{n}")
-            self.expect(201, waiting.answer())
+            # Not wait_in_line(): on a busy machine the lease may have ended before that looks.
+            waiting = self.background(lambda c, n=n: c.acquire(f"/t{n}", wait="20s"))
+            granted = self.expect(201, waiting.answer())
             self.assertGreaterEqual(waiting.when - sent, 0.4)
             lateness.append(waiting.when - got - 0.4)
-            if lateness[-1] < 0.05:
+            # What came too late to wait tells nothing of the expiry.
+            if lateness[-1] < 0.05 and granted["waited_ms"] > 0:
                 return  # once is enough: the machine may be busy
         self.fail(f"always late: {lateness}")
 
     def test_renewal_keeps_and_an_ended_lease_says_why(self):
-        granted = self.client.acquire("/t", ttl="3s")
+        granted = self.client.acquire("/t", ttl="6s")
         token = granted["token"]
-        for _ in range(4):  # a second longer than its TTL
+        for _ in range(7):  # a second longer than its TTL
             time.sleep(1)
             renewed = self.expect(200, self.client.renew(token))
-            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (3000, 1))
+            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (6000, 1))
             self.assertEqual(renewed["newest_fence"], granted["fence"])
         self.expect(423, self.client.acquire("/t"))
         self.assertEqual(self.client.renew(token, ttl="200ms")["ttl_ms"], 200)

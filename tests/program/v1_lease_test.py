@@ -68,14 +68,20 @@ class Leasing(V1Test):
         self.expect(200, self.client.renew(token))
 
     def test_a_renewal_sent_while_the_server_stood_still_counts(self):
-        token = self.client.acquire("/s", ttl="2s")["token"]
+        token = self.client.acquire("/s", ttl="3500ms")["token"]
         waiting = self.wait_in_line("/s")
-        time.sleep(1)
-        self.server.stand_still()
-        renewal = self.background(lambda c: c.renew(token))
-        time.sleep(1.2)
-        self.server.process.send_signal(signal.SIGCONT)
-        self.expect(200, renewal.answer())
+
+        def look(client):
+            return client.call("GET", "/v1/leases", token=token)
+
+        # The fault counted only what was shorter than 1.5 s. Three of that are longer than a TTL that a
+        # busy machine does not use up.
+        for ask in (look, look, look, lambda client: client.renew(token)):
+            self.server.stand_still()
+            asked = self.background(ask)
+            time.sleep(1.2)
+            self.server.process.send_signal(signal.SIGCONT)
+            self.expect(200, asked.answer())
         self.client.call("DELETE", "/v1/leases", token=token)
         self.expect(201, waiting.answer())
 

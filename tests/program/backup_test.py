@@ -61,6 +61,9 @@ class BackupTest(unittest.TestCase):
                         fresh = client.acquire("/fresh")
                         self.assertGreater(fresh["fence"], max([f for _, f in before] or [0]))
                         client.close()
+                until = time.monotonic() + 60
+                while len(kept) <= 20 and time.monotonic() < until:
+                    time.sleep(0.01)
             finally:
                 done.set()
                 pool.shutdown()

@@ -16,7 +16,7 @@ import prometheus
 from lockerd import Lockerd
 from v1_client import Client
 
-HANGS_FOR = 12  # seconds
+HANGS_FOR = 20  # seconds
 SKIPPED = 77
 # The sync to delay: by then, those of the start are over, and each is a grant's.
 HANGS_AT = 40

@@ -44,6 +44,13 @@ class MetricsTest(unittest.TestCase):
                 samples[name + "".join(f"|{key}={text}" for key, text in labels)] = value
         return samples
 
+    def read_until(self, is_so):
+        """Reads until it is so, or for a minute; returns what was read last."""
+        until = time.monotonic() + 60
+        while not is_so(seen := self.read()) and time.monotonic() < until:
+            time.sleep(0.01)
+        return seen
+
     def rise(self, work):
         """Returns what `work` changed, except times and what the system counts."""
         before = self.read()
@@ -100,23 +107,19 @@ class MetricsTest(unittest.TestCase):
         token = self.client.acquire("/w", ttl="300s")["token"]
         waiter = Background(self.server.port, lambda c: c.acquire("/w", wait="60s"))
         self.addCleanup(waiter.client.close)
-        for _ in range(1000):
-            seen = self.read()
-            if seen["locker_waiters"] == 1:
-                break
-            time.sleep(0.01)
-        time.sleep(0.3)
-        seen = self.read()
-        self.assertGreater(seen["locker_oldest_waiter_age_seconds"], 0.2)
-        self.assertGreater(seen["locker_oldest_lock_age_seconds"], 0.2)
+        ages = "locker_oldest_waiter_age_seconds", "locker_oldest_lock_age_seconds"
+        seen = self.read_until(lambda seen: all(seen[age] > 0.3 for age in ages))
+        for age in ages:
+            self.assertGreater(seen[age], 0.3)
         self.assertEqual((seen["locker_locks_held"], seen["locker_leases"]), (1, 1))
         self.assertEqual(seen["locker_waits_total"], 1)
         self.client.release("/w", token)
         self.assertEqual(waiter.answer().status, 201)
-        after = self.read()
+        count = "locker_http_request_duration_seconds_count|call=waited"
+        after = self.read_until(lambda after: after[count] == 1)  # counted behind the answer
+        self.assertEqual(after[count], 1)
         self.assertEqual(after["locker_oldest_waiter_age_seconds"], 0)
         self.assertEqual(after["locker_http_requests_total|call=waited|code=2xx"], 1)
-        self.assertEqual(after["locker_http_request_duration_seconds_count|call=waited"], 1)
         self.assertGreater(after["locker_http_request_duration_seconds_sum|call=waited"], 0.3)
 
     def test_an_expiry_and_a_deadlock_are_counted(self):
@@ -126,16 +129,9 @@ class MetricsTest(unittest.TestCase):
         self.client.acquire("/y", token=second)
         waiter = Background(self.server.port, lambda c: c.acquire("/y", token=first, wait="60s"))
         self.addCleanup(waiter.client.close)
-        for _ in range(1000):
-            if self.read()["locker_waiters"] == 1:
-                break
-            time.sleep(0.01)
+        self.read_until(lambda seen: seen["locker_waiters"] == 1)
         self.assertEqual(self.client.acquire("/x", token=second, wait="60s").status, 409)
-        for _ in range(1000):
-            seen = self.read()
-            if seen["locker_locks_ended_total|reason=expired"] == 1:
-                break
-            time.sleep(0.01)
+        seen = self.read_until(lambda seen: seen["locker_locks_ended_total|reason=expired"] == 1)
         self.assertEqual(seen["locker_locks_ended_total|reason=expired"], 1)
         self.assertEqual(seen["locker_acquires_total|outcome=deadlock"], 1)
 

@@ -439,7 +439,7 @@ class Command(TlsCase):
         with Lockerd(store, *options) as server:
             port, url = server.port, f"https://localhost:{server.port}"
             process = subprocess.Popen(
-                [LOCKER, "run", "/r", "--ttl", "4s", "--", "sh", "-c", "echo in; sleep 6"],
+                [LOCKER, "run", "/r", "--ttl", "12s", "--", "sh", "-c", "echo in; sleep 14"],
                 env={**os.environ, "LOCKER_URL": url, "LOCKER_CA_FILE": self.ca.file}, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.addCleanup(process.kill)

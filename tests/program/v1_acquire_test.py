@@ -119,14 +119,14 @@ class Acquiring(V1Test):
     def test_a_grant_to_who_waited_takes_back_no_renewal(self):
         holder = self.client.acquire("/x")["token"]
         token = fresh_token()
-        self.expect(201, self.client.acquire("/y", token=token, ttl="2s"))
-        waiting = self.background(lambda c: c.acquire("/x", token=token, ttl="2s", wait="20s"))
+        self.expect(201, self.client.acquire("/y", token=token, ttl="20s"))
+        waiting = self.background(lambda c: c.acquire("/x", token=token, ttl="20s", wait="20s"))
         self.until_waiting(1)
         self.assertEqual(self.client.renew(token, ttl="60s")["ttl_ms"], 60_000)
         self.client.release("/x", holder)
         granted = self.expect(201, waiting.answer())
         self.assertEqual(granted["ttl_ms"], 60_000)
-        again = self.expect(200, self.client.acquire("/x", token=token, ttl="2s"))
+        again = self.expect(200, self.client.acquire("/x", token=token, ttl="20s"))
         self.assertEqual((again["fence"], again["ttl_ms"]), (granted["fence"], 60_000))
         self.restart()
         self.assertEqual(self.client.renew(token)["ttl_ms"], 60_000)
@@ -197,9 +197,9 @@ class Acquiring(V1Test):
 
     def test_json_bodies_and_the_token_in_a_header(self):
         token = fresh_token()
-        body = {"owner": "j", "ttl": 1.5, "lock_children": False}
+        body = {"owner": "j", "ttl": 30.5, "lock_children": False}
         taken = self.expect(201, self.client.ask("POST", "/v1/locks/j", body, {"Lock-Token": token}))
-        self.assertEqual((taken["token"], taken["ttl_ms"]), (token, 1500))
+        self.assertEqual((taken["token"], taken["ttl_ms"]), (token, 30_500))
         self.assertFalse(taken["lock_children"])
         self.expect(200, self.client.ask("DELETE", "/v1/locks/j", headers={"Lock-Token": token}))
 

@@ -18,21 +18,23 @@ class Leasing(V1Test):
             sent = time.monotonic()
             self.expect(201, self.client.acquire(f"/t{n}", ttl="400ms"))
             got = time.monotonic()
-            waiting = self.wait_in_line(f"/t{n}")
-            self.expect(201, waiting.answer())
+            # Not wait_in_line(): on a busy machine the lease may have ended before that looks.
+            waiting = self.background(lambda c, n=n: c.acquire(f"/t{n}", wait="20s"))
+            granted = self.expect(201, waiting.answer())
             self.assertGreaterEqual(waiting.when - sent, 0.4)
             lateness.append(waiting.when - got - 0.4)
-            if lateness[-1] < 0.05:
+            # What came too late to wait tells nothing of the expiry.
+            if lateness[-1] < 0.05 and granted["waited_ms"] > 0:
                 return  # once is enough: the machine may be busy
         self.fail(f"always late: {lateness}")
 
     def test_renewal_keeps_and_an_ended_lease_says_why(self):
-        granted = self.client.acquire("/t", ttl="3s")
+        granted = self.client.acquire("/t", ttl="6s")
         token = granted["token"]
-        for _ in range(4):  # a second longer than its TTL
+        for _ in range(7):  # a second longer than its TTL
             time.sleep(1)
             renewed = self.expect(200, self.client.renew(token))
-            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (3000, 1))
+            self.assertEqual((renewed["ttl_ms"], renewed["locks"]), (6000, 1))
             self.assertEqual(renewed["newest_fence"], granted["fence"])
         self.expect(423, self.client.acquire("/t"))
         self.assertEqual(self.client.renew(token, ttl="200ms")["ttl_ms"], 200)
@@ -46,19 +48,19 @@ class Leasing(V1Test):
         self.expect(404, self.client.renew(fresh_token()), "no_such_lease")
 
     def test_a_restart_gives_the_whole_ttl_again(self):
-        token = self.client.acquire("/t", ttl="4s")["token"]
+        token = self.client.acquire("/t", ttl="8s")["token"]
         began = time.monotonic()
         self.client.acquire("/keep", ttl="60s")
-        time.sleep(2)
+        time.sleep(4)
         self.restart()
-        time.sleep(max(0, began + 4.2 - time.monotonic()))  # past its first TTL
+        time.sleep(max(0, began + 8.2 - time.monotonic()))  # past its first TTL
         self.expect(423, self.client.acquire("/t"))
         self.expect(201, self.client.acquire("/t", wait="20s"))
         self.expect(410, self.client.renew(token))
         self.expect(423, self.client.acquire("/keep"))
 
     def test_no_lease_ends_because_the_server_stood_still(self):
-        token = self.client.acquire("/s", ttl="2s")["token"]
+        token = self.client.acquire("/s", ttl="3500ms")["token"]
         self.server.stand_still()
         time.sleep(4)
         self.server.process.send_signal(signal.SIGCONT)
@@ -66,25 +68,31 @@ class Leasing(V1Test):
         self.expect(200, self.client.renew(token))
 
     def test_a_renewal_sent_while_the_server_stood_still_counts(self):
-        token = self.client.acquire("/s", ttl="2s")["token"]
+        token = self.client.acquire("/s", ttl="3500ms")["token"]
         waiting = self.wait_in_line("/s")
-        time.sleep(1)
-        self.server.stand_still()
-        renewal = self.background(lambda c: c.renew(token))
-        time.sleep(1.2)
-        self.server.process.send_signal(signal.SIGCONT)
-        self.expect(200, renewal.answer())
+
+        def look(client):
+            return client.call("GET", "/v1/leases", token=token)
+
+        # The fault counted only what was shorter than 1.5 s. Three of that are longer than a TTL that a
+        # busy machine does not use up.
+        for ask in (look, look, look, lambda client: client.renew(token)):
+            self.server.stand_still()
+            asked = self.background(ask)
+            time.sleep(1.2)
+            self.server.process.send_signal(signal.SIGCONT)
+            self.expect(200, asked.answer())
         self.client.call("DELETE", "/v1/leases", token=token)
         self.expect(201, waiting.answer())
 
     def test_no_lease_ends_while_the_server_stops_and_nobody_can_renew(self):
-        token = self.client.acquire("/s", ttl="1s")["token"]
+        token = self.client.acquire("/s", ttl="4s")["token"]
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as slow:
             slow.sendall(b"POST /v1/leases HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
                          b"Content-Type: application/json\r\n\r\n")
             self.client.renew(token)
             self.server.process.send_signal(signal.SIGTERM)
-            time.sleep(2.5)
+            time.sleep(5)
             slow.sendall(b"{}")
             self.assertIn(b"201", slow.recv(4096))
         self.assertEqual(self.server.process.wait(timeout=15), 0)
@@ -104,10 +112,10 @@ class Leasing(V1Test):
 
     def test_a_lease_without_locks(self):
         token = fresh_token()
-        asked = dict(token=token, owner="w", ttl="1s")
+        asked = dict(token=token, owner="w", ttl="60s")
         self.expect(201, self.client.call("POST", "/v1/leases", **asked))
         self.expect(200, self.client.call("POST", "/v1/leases", **asked))
-        self.expect(409, self.client.call("POST", "/v1/leases", token=token, owner="x", ttl="1s"))
+        self.expect(409, self.client.call("POST", "/v1/leases", token=token, owner="x", ttl="60s"))
         self.expect(201, self.client.acquire("/l", token=token))
         self.expect(200, self.client.release("/l", token))
         self.restart()

@@ -191,6 +191,19 @@ class WithLock(RecipeCase):
             self.assertTrue(self.is_free("/t"))
             os.unlink(os.path.join(self.directory, "command"))
 
+    def children_of(self, run):
+        """The command and who renews, once each is in a session of its own."""
+        children = []
+
+        def have_begun():
+            pid = run.process.pid
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                children[:] = [int(child) for child in file.read().split()]
+            return len(children) == 2 and all(os.getsid(child) == child for child in children)
+
+        wait_until(have_begun, "who renews does not begin")
+        return children
+
     def await_renewal(self, path):
         seen = []
 
@@ -211,7 +224,8 @@ class WithLock(RecipeCase):
             run = self.with_lock(f"/g/{number.name}", "sh", "-c", "trap '' TERM; echo $$ "
                                  f">{number.name}; while :; do sleep 1; done", LOCKER_TTL="15")
             runs.append((run, self.pid_in(number.name)))
-        time.sleep(0.5)  # who renews has begun
+        for run, _ in runs:
+            self.children_of(run)
         for number, (run, _) in zip(numbers, runs):
             os.killpg(run.process.pid, number)
         for number, (run, pid) in zip(numbers, runs):
@@ -228,11 +242,7 @@ class WithLock(RecipeCase):
         run = self.with_lock("/c", "sh", "-c", "trap '' TERM; echo $$ >command; "
                              "while :; do sleep 1; done", LOCKER_TTL="15")
         pid = self.pid_in("command")
-        time.sleep(0.5)
-        with open(f"/proc/{run.process.pid}/task/{run.process.pid}/children",
-                  encoding="ascii") as file:
-            children = [int(child) for child in file.read().split()]
-        self.assertEqual(len(children), 2)
+        children = self.children_of(run)
         for each in (run.process.pid, *children):
             os.kill(each, signal.SIGTERM)
         self.await_renewal("/c")
@@ -352,6 +362,7 @@ class Sh(WithLock):
     def test_kill_9_of_with_lock_leaves_the_command_its_lock(self):
         run = self.with_lock("/k", "sh", "-c", "echo $$ >command; exec sleep 1000")
         pid = self.pid_in("command")
+        self.children_of(run)
         os.kill(run.process.pid, signal.SIGKILL)
         run.wait()
         self.await_renewal("/k")
@@ -371,10 +382,10 @@ class Sh(WithLock):
         self.write("bin/sleep", "#!/bin/sh\n"
                    f'exec {shutil.which("sleep")} $(($1 * 4))\n')
         os.mkfifo(os.path.join(self.directory, "fifo"))
-        run = self.with_lock("/s", "sh", "-c", "echo $$ >command; cat fifo", LOCKER_TTL="15",
+        run = self.with_lock("/s", "sh", "-c", "echo $$ >command; cat fifo", LOCKER_TTL="30",
                              PATH=f'{os.path.join(self.directory, "bin")}:{os.environ["PATH"]}')
         self.pid_in("command")
-        time.sleep(18)
+        time.sleep(33)
         self.assertTrue(self.held("/s"), "its lease has ended")
         run.process.terminate()
         run.wait()

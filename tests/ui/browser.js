@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
-export const patience = 30_000; // milliseconds; for loaded machines
+export const patience = 120_000; // milliseconds; for loaded machines
 
 let browser;
 

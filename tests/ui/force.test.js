@@ -34,7 +34,7 @@ test("the question shows what will be ended, and the reason reaches the holder",
   await page.fill("#reason", "server room is on fire, 100% & more +1");
   await page.locator("#force .confirm").click();
   await eventually(() => paths(page), []);
-  assert.ok(!(await page.locator("#force").isVisible()));
+  await eventually(() => page.locator("#force").isVisible(), false);
   await eventually(() => page.textContent("#live"), "The lock of victim on /force/one was ended.");
   const { status, body } = await server.ask("POST", "/v1/leases/renew", { token: lock.token });
   assert.equal(status, 410);

@@ -76,7 +76,7 @@ test("the page asks for a key, sends it, keeps it as long as the tab, and forget
   await page.click("#key-dialog .forget");
   await page.locator("#key-dialog[open]").waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
-  assert.deepEqual(await paths(page), []);
+  await eventually(() => paths(page), []);
   await finish(page);
 });
 

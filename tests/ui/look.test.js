@@ -33,6 +33,7 @@ after(async () => {
 test("the tree tells who holds what, how, until when, who waits and why", async () => {
   const page = await open(server);
   await eventually(() => paths(page), ["backup/db", "data/orders", "deploy", "production", "staging"]);
+  await eventually(() => page.textContent("#count-waiting"), "3");
   assert.equal(await cell(page, "production", "holder"), "ci-7");
   assert.equal(await cell(page, "production", "state"), "exclusive");
   assert.match(await cell(page, "production", "end"), /^(10m|9m)/);

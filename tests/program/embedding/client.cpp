@@ -43,9 +43,9 @@ void use_blocking(const client::ServerAddress& address, server::Locker& locker) 
 
 void lose_one(const client::ServerAddress& address) {
   std::atomic<bool> is_told = false;
-  auto lock = client::lock(address, {.paths = {"/lost"}, .ttl = "1s"}, {},
+  auto lock = client::lock(address, {.paths = {"/lost"}, .ttl = "6s"}, {},
                            [&is_told](const client::Failure&) { is_told = true; });
-  std::this_thread::sleep_for(1500ms);
+  std::this_thread::sleep_for(7s);
   expect(lock && !(*lock)->is_lost(), "it is renewed");
   const client::ForceFilter all{.path = "/lost"};
   expect(client::call(address, client::force_call(all, "test"))->status == 200, "it is forced");

@@ -627,6 +627,7 @@ class RunTest(CommandCase):
         first = self.await_guardian(process)
         os.kill(first, signal.SIGKILL)
         self.eventually(lambda: self.guardian_of(process) not in (None, first))
+        self.renew_twice(process)  # before, the guardian may not know the command yet
         process.kill()
         process.wait()
         self.eventually(lambda: not is_alive(pid) or self.is_free("/a"))
@@ -640,16 +641,20 @@ class RunTest(CommandCase):
             f'{program} ls --json /a >"$HOME/before"; {program} renew --ttl {ttl}; '
             f"{script}", *options)
         self.assertIn('"ttl_ms":null', self.await_file("before"))
+        self.renew_twice(process)
+        return process, pid
 
+    def renew_twice(self, process):
+        """By the second renewal, the guardian knows the result of the first."""
         def is_renewed():
             nonlocal left
             before, left = left, self.expires_in("/a")
             return left > before
-        for _ in range(2):  # by the second, the guardian knows the result of the first
+        for _ in range(2):
+            time.sleep(0.2)  # so much more is left after a renewal, which shows
             left = self.expires_in("/a")
-            process.send_signal(signal.SIGCONT)  # otherwise it would renew after ten seconds
+            process.send_signal(signal.SIGCONT)
             self.eventually(is_renewed)
-        return process, pid
 
     def expires_in(self, path):
         return self.state(path)["holders"][0]["expires_in_ms"]

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
+import weakref
 
 BUILD = os.environ.get("LOCKER_BUILD", "build")
 LOCKERD = os.path.join(BUILD, "lockerd")
@@ -29,23 +31,30 @@ class Lockerd:
         environment = environment_with(environment)
         if wrapper:  # AddressSanitizer's leak checker does not work under strace
             environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+        # While this socket is there, the system gives the port to nobody else, also between two
+        # servers. lockerd binds beside it: both set SO_REUSEADDR, and this one does not listen.
+        reserving = socket.socket()
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserving.bind(("127.0.0.1", port))
+        weakref.finalize(self, reserving.close)
+        self.port = reserving.getsockname()[1]
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
         self.process = subprocess.Popen(
-            [*wrapper, LOCKERD, "--port", str(port), "--file", store, "--segment-size", "1", *options],
+            [*wrapper, LOCKERD, "--port", str(self.port), "--file", store, "--segment-size", "1",
+             *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
             env=environment)
         try:
-            self.port = self._await_port()
+            self._await_start()
         except RuntimeError:
             self.kill()
             raise
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def _await_port(self):
+    def _await_start(self):
         for _ in range(6000):
-            found = re.search(r"listening on \S+:(\d+)", self.text())
-            if found:
-                return int(found.group(1))
+            if re.search(rf"listening on \S+:{self.port}\b", self.text()):
+                return
             if self.process.poll() is not None:
                 raise RuntimeError(f"lockerd ended with {self.process.returncode}: {self.text()}")
             time.sleep(0.02)

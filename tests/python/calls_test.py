@@ -578,24 +578,24 @@ class OnTheWire(ServerCase):
 
     def test_connections_that_are_dead_without_a_word_cost_no_lease(self):
         connections = self.through._connections
-        with self.through.lock("/f", ttl=4) as lock:
+        with self.through.lock("/f", ttl=8) as lock:
             for connection in [connections._open(PATIENCE) for _ in range(4)]:
                 connections._give_back(connection)
             self.await_connections(5)
             self.proxy.freeze()
-            time.sleep(5)
+            time.sleep(9)
             lock.check()
 
     def test_and_none_with_asyncio(self):
         async def main():
             async with AsyncClient(self.proxy.url, patience=PATIENCE) as client:
-                async with client.lock("/f", ttl=4) as lock:
+                async with client.lock("/f", ttl=8) as lock:
                     connections = client._connections
                     connections._idle().extend(
                         [(time.monotonic(), await connections._open(PATIENCE)) for _ in range(4)])
                     self.await_connections(5)
                     self.proxy.freeze()
-                    await asyncio.sleep(5)
+                    await asyncio.sleep(9)
                     lock.check()
         asyncio.run(main())
 

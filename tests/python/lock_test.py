@@ -90,8 +90,8 @@ class Blocks(ServerCase):
     def test_what_the_program_tells_the_server_by_a_call_is_known(self):
         with self.assertRaises(LockLost) as caught:
             with self.client.lock("/a", ttl=LONG) as lock:
-                self.client.renew(lock.token, ttl=1)
-                self.assertEqual(lock.ttl, 1)
+                self.client.renew(lock.token, ttl=LONG / 2)
+                self.assertEqual(lock.ttl, LONG / 2)
                 self.client.renew(lock.token, ttl=2 * LONG)
                 self.assertGreater(lock.sure_for, LONG)
                 self.client.release(lock.token)

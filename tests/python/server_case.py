@@ -5,6 +5,7 @@ time limits apply only to what would otherwise never happen.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -21,7 +22,7 @@ PACKAGE = os.path.join(ROOT, "client", "python")
 sys.path[:0] = [PACKAGE, os.path.join(ROOT, "tests", "program")]
 
 import lockerclient  # noqa: E402
-from lockerclient import deadline  # noqa: E402
+from lockerclient import deadline, renewing  # noqa: E402
 from lockerclient.aio import AsyncClient  # noqa: E402
 from lockerd import Lockerd  # noqa: E402
 
@@ -40,9 +41,13 @@ def wait_until(condition, what="it does not happen"):
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
 def renewing_often():
-    """Makes a TTL of a minute be renewed every 0.3 s."""
-    return mock.patch.object(deadline, "RENEWALS_PER_TTL", 200)
+    """Makes a TTL of a minute be renewed every 0.3 s. Answers may take longer than that: without
+    the one that says why a lock is gone, the loss would have no reason."""
+    with mock.patch.object(deadline, "RENEWALS_PER_TTL", 200), mock.patch.object(
+            renewing, "_timeout_of_keeper", lambda settings, _: settings.timeout):
+        yield
 
 
 class Interrupted(BaseException):

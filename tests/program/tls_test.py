@@ -158,23 +158,20 @@ class Https(TlsCase):
                 pass
         self.assertEqual(self.metric("locker_tls_failed_total"), before + 3)
 
-    def test_pipelined_requests_and_large_answers(self):
+    LAST = b"GET /dohaz/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    def answers_to(self, requests):
         with self.wrap(self.raw()) as connection:
-            connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 30 +
-                               b"GET /dohaz/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            text = b""
-            while piece := connection.recv(65536):
-                text += piece
+            connection.sendall(requests)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def test_pipelined_requests_and_large_answers(self):
+        text = self.answers_to(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 30 + self.LAST)
         self.assertEqual(text.count(b"HTTP/1.1 200 OK"), 31)
         self.assertTrue(text.endswith(b'{"lockedBy": null}'))
 
     def test_a_record_that_holds_more_than_one_read_takes(self):
-        with self.wrap(self.raw()) as connection:
-            connection.sendall(b"GET /dohaz/x HTTP/1.1\r\nHost: a\r\n\r\n" * 400 +
-                               b"GET /dohaz/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            text = b""
-            while piece := connection.recv(65536):
-                text += piece
+        text = self.answers_to(b"GET /dohaz/x HTTP/1.1\r\nHost: a\r\n\r\n" * 400 + self.LAST)
         self.assertEqual(text.count(b"HTTP/1.1 200 OK"), 401)
 
     def test_a_slow_reader_gets_all(self):
@@ -183,8 +180,7 @@ class Https(TlsCase):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", self.server.port))
         with self.wrap(raw) as connection:
-            connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 20 +
-                               b"GET /dohaz/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 20 + self.LAST)
             size = 0
             while piece := connection.recv(3000):
                 size += len(piece)

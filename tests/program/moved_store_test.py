@@ -79,7 +79,7 @@ class MovedStoreTest(unittest.TestCase):
                 self.copy(self.moved, self.store)
                 copied = self.files(self.store)
                 granted += self.take(server, "after", 5000)
-                self.expect_end(server, self.store, self.moved)
+                self.expect_end(server, os.path.join(os.getcwd(), store), self.moved)
             self.assertEqual(self.files(self.store), copied)
             self.expect_held(self.moved, granted)
             shutil.rmtree(self.store)

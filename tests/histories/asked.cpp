@@ -33,7 +33,8 @@ Asked::Request Asked::find_request(const Grant& grant) const {
     const bool asks_for_rest =
         operation->meta == grant.meta && operation->lock_delay_ms == grant.lock_delay_ms;
     const bool leaves_rest = operation->meta.empty() && operation->lock_delay_ms == 0;
-    if (!asks_for_rest && !(grant.is_change && leaves_rest)) continue;
+    const bool inherits_rest = leaves_rest && operation->sent <= grant.inherits_until;
+    if (!asks_for_rest && !inherits_rest) continue;
     if (request.first == nullptr) request.first = operation;
     request.can_have_waited = request.can_have_waited || operation->wait_ms != 0;
   }

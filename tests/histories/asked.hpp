@@ -25,7 +25,9 @@ class Asked {
     std::string_view meta;
     std::int64_t lock_delay_ms = 0;
     Fence fence = 0;
-    bool is_change = false;  ///< Of mode: what was not asked for is as it was.
+    /// A request that was sent until then may have left out the meta and the lock-delay: they are
+    /// those of a lock that its lease held there.
+    Nanoseconds inherits_until = 0;
   };
   struct Request {
     const Operation* first = nullptr;  ///< Of those that it can be the answer to; null: none.

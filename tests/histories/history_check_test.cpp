@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/histories/asked.hpp"
 #include "tests/histories/pretend_server.hpp"
 
 namespace locker::histories {
@@ -34,6 +35,20 @@ Operation refused_as_busy(const Evidence& evidence, Kind kind, std::string error
   refused.index = evidence.journal.size();
   refused.reply.error = std::move(error);
   return refused;
+}
+
+TEST(HistoryCheck, AWaiterKeepsTheMetaOfTheLockThatItWasToChange) {
+  History history;
+  Operation& upgrade = history.operations.emplace_back();
+  upgrade.kind = Kind::acquire;
+  upgrade.owner = "me";
+  upgrade.wanted.push_back({"/a", {}});
+  upgrade.sent = 100;
+  const Asked asked{history};
+  Asked::Grant grant{.owner = "me", .lock = {"/a", {}}, .meta = "why", .inherits_until = 100};
+  EXPECT_EQ(asked.find_request(grant).first, &upgrade);
+  grant.inherits_until = 99;  // that lock was lost before
+  EXPECT_EQ(asked.find_request(grant).first, nullptr);
 }
 
 TEST(HistoryCheck, AJournalThatMakesRoomIsNoFault) {

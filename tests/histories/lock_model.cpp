@@ -1,6 +1,7 @@
 #include "tests/histories/lock_model.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "tests/histories/rules.hpp"
 
@@ -108,17 +109,28 @@ void LockModel::grant(const Record& record) {
   lock.owner = record.owner;
   lock.lock_delay_ms = record.lock_delay_ms;
   lock.meta = record.meta;
-  lock.is_change = is_change(record);
+  lock.inherits_until = inherits_until(record);
   lock.from = record.index;
   held_.push_back(locks_.size() - 1);
   locks_by_owner_[lock.owner].push_back(locks_.size() - 1);
   locks_by_fence_[lock.fence].push_back(locks_.size() - 1);
 }
 
-bool LockModel::is_change(const Record& record) const {
-  if (record.index < 2) return false;
+Nanoseconds LockModel::inherits_until(const Record& record) const {
+  if (record.index < 2) return 0;
   const Record& before = journal_[record.index - 2];
-  return before.kind == Kind_::changed && before.lease == record.lease;
+  const bool is_change = before.kind == Kind_::changed && before.lease == record.lease;
+  if (is_change) return std::numeric_limits<Nanoseconds>::max();
+  // What a waiter inherits it keeps when the lock that it was to change is lost meanwhile.
+  Nanoseconds until = 0;
+  for (const std::size_t place : locks_of(record.owner)) {
+    const Lock& lock = locks_[place];
+    const bool is_such = leases_[lock.lease].number == record.lease && lock.path == record.path &&
+                         lock.meta == record.meta && lock.lock_delay_ms == record.lock_delay_ms;
+    if (!is_such || lock.lost_at() > record.index) continue;
+    until = std::max(until, timeline_.latest(lock.lost_at()));
+  }
+  return until;
 }
 
 Asked::Request LockModel::find_request(const Record& record) const {
@@ -127,7 +139,7 @@ Asked::Request LockModel::find_request(const Record& record) const {
                               record.meta,
                               record.lock_delay_ms,
                               record.fence,
-                              is_change(record)});
+                              inherits_until(record)});
 }
 
 void LockModel::check_grant(const Record& record, const Lease& lease, bool is_fresh) {

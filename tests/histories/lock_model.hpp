@@ -46,7 +46,7 @@ class LockModel {
     std::string owner;
     std::int64_t lock_delay_ms = 0;
     std::string meta;
-    bool is_change = false;  ///< Of the mode of one that was held before.
+    Nanoseconds inherits_until = 0;  ///< See Asked::Grant.
     Index from = 0;
     Index until = never;
     Index cools_from = never;
@@ -94,7 +94,7 @@ class LockModel {
   void end_lock(const Record& record, std::size_t lock);
   void end_lease(const Record& record, Lease& lease);
   Lease* find_living(const Record& record);
-  [[nodiscard]] bool is_change(const Record& record) const;
+  [[nodiscard]] Nanoseconds inherits_until(const Record& record) const;
   [[nodiscard]] Asked::Request find_request(const Record& record) const;
   [[nodiscard]] const Record* next(const Record& record) const;
   [[nodiscard]] bool belongs_to_next(const Record& record) const;

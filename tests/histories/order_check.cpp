@@ -107,7 +107,7 @@ void OrderCheck::check_overtaking(const Operation& waiter, const Operation& seen
                                                         lock->meta,
                                                         lock->lock_delay_ms,
                                                         lock->fence,
-                                                        lock->is_change})
+                                                        lock->inherits_until})
                                          .first;
     if (request == nullptr || !stands_behind(*lock, *request, waiter)) continue;
     if (may_stand_since(*request) <= seen.got) continue;

@@ -1,7 +1,6 @@
 #include "tests/histories/lock_model.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "tests/histories/rules.hpp"
 
@@ -117,11 +116,8 @@ void LockModel::grant(const Record& record) {
 }
 
 Nanoseconds LockModel::inherits_until(const Record& record) const {
-  if (record.index < 2) return 0;
-  const Record& before = journal_[record.index - 2];
-  const bool is_change = before.kind == Kind_::changed && before.lease == record.lease;
-  if (is_change) return std::numeric_limits<Nanoseconds>::max();
-  // What a waiter inherits it keeps when the lock that it was to change is lost meanwhile.
+  // A lock that this changes was lost just before; one that it was to change may have been lost
+  // while the request waited.
   Nanoseconds until = 0;
   for (const std::size_t place : locks_of(record.owner)) {
     const Lock& lock = locks_[place];

@@ -70,7 +70,6 @@ class Torment:
                         "--durability", chance.choice(["always", "always", "interval", "none"]),
                         "--threads", chance.choice(["1", "2", "4"])]
         self.events = open(events, "w", encoding="ascii")
-        self.server = None
         self.kills = self.stops = 0
         self.start(0)
 
@@ -80,13 +79,7 @@ class Torment:
         self.events.flush()
 
     def start(self, port):
-        while self.server is None or self.server.process.poll() is not None:
-            try:
-                self.server = Lockerd(self.store, *self.options, port=port)
-            except RuntimeError as fault:
-                if "cannot listen" not in str(fault):
-                    raise
-                time.sleep(0.1)  # somebody has got the port meanwhile
+        self.server = Lockerd(self.store, *self.options, port=port)
         index = self.server.get("/v1/status")["index"]
         self.write("started", index=index if port else 0)
 
